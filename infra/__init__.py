@@ -1,0 +1,1 @@
+"""The edge: settings, wiring, stores, command line. Imported by nobody."""

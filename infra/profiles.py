@@ -1,0 +1,309 @@
+"""Profiles: which models code, decide, embed and route, as TOML files."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from infra.settings import nearest
+from models.errors import SettingError
+from models.prompts import Ending
+
+PACKAGED_PROFILES = Path(__file__).parent / "profiles"
+PACKAGED_ADAPTERS = Path(__file__).parent / "adapters"
+_PACKAGED = "packaged:"
+_ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+_LONGEST_SHOWN = 60  # characters of a wrong value that an error repeats
+
+
+def _beside_the_file(value: str, info: ValidationInfo) -> str:
+    """Turn a path as a profile has it into an absolute one."""
+    folder = (info.context or {}).get("folder", Path())
+    if value.startswith(_PACKAGED):
+        return str(PACKAGED_ADAPTERS / value.removeprefix(_PACKAGED))
+    return str((folder / Path(value).expanduser()).absolute())
+
+
+def _model_or_path(value: str, info: ValidationInfo) -> str:
+    """A model's name stays as it is; what starts like a path is taken from the profile's folder."""
+    return _beside_the_file(value, info) if value.startswith(("./", "../", "/", "~")) else value
+
+
+Adapter = Annotated[str, Field(min_length=1), AfterValidator(_beside_the_file), AfterValidator(Path)]
+Model = Annotated[str, Field(min_length=1), AfterValidator(_model_or_path)]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+Dtype = Literal["float32", "bfloat16", "float16"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Table(BaseModel):
+    """A table of a profile: closed, so that a key with a slip in it is an error and not a default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Generation(_Table):
+    """How members and moderator write. Source of the defaults: the paper's appendix E, but greedy."""
+
+    max_new_tokens: int = Field(default=15, ge=1, le=256)
+    temperature: float = Field(default=0.0, ge=0, le=2, description="0 is greedy.")
+    top_p: float = Field(default=1.0, gt=0, le=1)
+
+
+class MemberProfile(_Table):
+    """One member of the ensemble."""
+
+    name: str = Field(pattern=r"^[\w.\-]{1,80}$")
+    backend: Literal["transformers", "served"] = "transformers"
+    base: Model | None = None
+    adapter: Path | None = None
+    prompt: int = Field(ge=1, le=6, description="Number in the paper's appendix A.")
+    ending: Ending = "dot"
+    dtype: Dtype = "float32"
+    url: Url | None = Field(default=None, description="Of an OpenAI-compatible server, up to and with /v1.")
+    model: str | None = Field(default=None, description="The served model's (or LoRA module's) name.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, value: Any, info: ValidationInfo) -> Any:
+        return _with_adapter(value, info)
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if self.backend == "transformers":
+            _need(self, f"member '{self.name}' with backend 'transformers'", "base", refuse=("url", "model"))
+        else:
+            _need(self, f"member '{self.name}' with backend 'served'", "url", "model", refuse=("base", "adapter"))
+        return self
+
+
+class ModeratorProfile(_Table):
+    """Who settles on one label."""
+
+    strategy: Literal["consensus", "model", "served"] = "consensus"
+    base: Model | None = None
+    adapter: Path | None = None
+    dtype: Dtype = "float32"
+    url: Url | None = None
+    model: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, value: Any, info: ValidationInfo) -> Any:
+        return _with_adapter(value, info)
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        who = f"[moderator] with strategy '{self.strategy}'"
+        if self.strategy == "model":
+            _need(self, who, "base", refuse=("url", "model"))
+        elif self.strategy == "served":
+            _need(self, who, "url", "model", refuse=("base", "adapter"))
+        else:
+            _need(self, who, refuse=("base", "adapter", "url", "model"))
+        return self
+
+
+class EmbedderProfile(_Table):
+    """What turns labels into directions."""
+
+    model: Model = "all-MiniLM-L6-v2"
+
+
+class RefinerProfile(_Table):
+    """When an earlier code is used again."""
+
+    threshold: Fraction = Field(default=0.75, description="Cosine similarity from which a code is reused.")
+    by: Literal["label", "label and text"] = Field(default="label", description="What is compared with earlier codes.")
+    polarity_gate: bool = Field(default=True, description="Whether opposites are kept apart.")
+
+
+class RouterProfile(_Table):
+    """Who sees a segment next."""
+
+    threshold: Fraction = Field(default=0.5, description="Confidence below which a segment goes to people.")
+
+
+class Profile(_Table):
+    """One way to run the ensemble."""
+
+    name: str = Field(pattern=r"^[\w.\-]{1,80}$")
+    description: str = ""
+    text_limit: int = Field(default=4000, ge=1, le=1_000_000, description="Characters of a segment that are read.")
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    generation: Generation = Generation()
+    members: tuple[MemberProfile, ...] = Field(min_length=1)
+    moderator: ModeratorProfile = ModeratorProfile()
+    embedder: EmbedderProfile = EmbedderProfile()
+    refiner: RefinerProfile = RefinerProfile()
+    router: RouterProfile = RouterProfile()
+
+    _file: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="after")
+    def _members_have_names_of_their_own(self) -> Self:
+        names = [member.name for member in self.members]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"two members are called '{twice}'; give each its own name")
+        return self
+
+    @property
+    def file(self) -> Path:
+        """The TOML file it was read from."""
+        return self._file
+
+
+_TABLES: dict[str, type[_Table]] = {
+    "generation": Generation,
+    "members": MemberProfile,
+    "moderator": ModeratorProfile,
+    "embedder": EmbedderProfile,
+    "refiner": RefinerProfile,
+    "router": RouterProfile,
+}
+
+
+def known_profiles() -> list[str]:
+    """Names of the profiles that come with Qualstream."""
+    return sorted(path.stem for path in PACKAGED_PROFILES.glob("*.toml"))
+
+
+def load_profile(name_or_path: str | Path) -> Profile:
+    """Read a profile, by a packaged one's name or by path. Adapters need not be there yet: see ``check_files``.
+
+    Raises:
+        SettingError: One line that names the file, the key and the fix.
+    """
+    path = _find(str(name_or_path))
+    data = _read(path)
+    try:
+        profile = Profile.model_validate(data, context={"folder": path.parent})
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+    else:
+        profile._file = path
+        return profile
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    raise SettingError(f"{path}: {_explain(faults[0], data)}{more}")
+
+
+def check_files(profile: Profile) -> None:
+    """See that the folders that a profile names are there.
+
+    Raises:
+        SettingError: One line with the key, the profile's file, the missing path and the fix.
+    """
+    tables: list[tuple[str, MemberProfile | ModeratorProfile]] = [
+        (f"member '{member.name}'", member) for member in profile.members
+    ]
+    for owner, table in [*tables, ("[moderator]", profile.moderator)]:
+        if table.base and Path(table.base).is_absolute() and not Path(table.base).is_dir():
+            raise SettingError(
+                f"{profile.file}: base of {owner} is '{table.base}' but there is no such folder; "
+                f"give the folder of a model, or a model's name"
+            )
+        if table.adapter is not None:
+            _check_adapter(f"{profile.file}: adapter of {owner}", table.adapter)
+
+
+def _check_adapter(key: str, folder: Path) -> None:
+    missing = [name for name in _ADAPTER_FILES if not (folder / name).is_file()]
+    if missing:
+        found = f"has no {' and no '.join(missing)}" if folder.is_dir() else "is not there"
+        raise SettingError(
+            f"{key} is '{folder}', which {found}; put the LoRA adapter there ({' and '.join(_ADAPTER_FILES)}, as "
+            f"`qualstream finetune` writes them), or change the key in a copy of the file and give its path as profile"
+        )
+
+
+def _find(name: str) -> Path:
+    if name.endswith(".toml") or "/" in name:
+        path = Path(name).expanduser()
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "not there"
+            raise SettingError(f"profile '{name}' is {found}; give the path of a TOML file or a name: {_names()}")
+        return path.absolute()
+    known = known_profiles()
+    if name not in known:
+        meant = nearest(name.casefold(), known)
+        hint = f"did you mean '{meant}'?" if meant else "or give the path of a TOML file"
+        raise SettingError(f"there is no profile '{name[:_LONGEST_SHOWN]}'; known are {_names()}; {hint}")
+    return PACKAGED_PROFILES / f"{name}.toml"
+
+
+def _names() -> str:
+    return ", ".join(known_profiles())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{path}: not UTF-8 (byte {error.start}); save the file as UTF-8") from None
+    except OSError as error:
+        raise SettingError(f"{path}: cannot be read ({error.strerror})") from error
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
+        line = int(place[1]) if place and place[1] else text.count("\n") + 1
+        what = str(error)[: place.start()] if place else str(error)
+        raise SettingError(f"{path}, line {line}: not TOML: {what}") from None
+
+
+def _explain(fault: ErrorDetails, data: dict[str, Any]) -> str:
+    """One line for one of pydantic's faults: the key as the file has it, what was found, what was expected."""
+    loc = fault["loc"]
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "value_error":
+        return message
+    key = _key(loc, data)
+    if fault["type"] == "extra_forbidden":
+        table = _TABLES.get(str(loc[0])) if len(loc) > 1 else Profile
+        known = list(table.model_fields) if table else []
+        meant = nearest(str(loc[-1]), known)
+        hint = f"the nearest is '{meant}'" if meant else f"known here are {', '.join(known)}"
+        return f"unknown key {key}; {hint}"
+    if fault["type"] == "missing":
+        return f"{key} is missing; add it"
+    value = repr(fault["input"])
+    value = value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "…"
+    return f"{key} is {value} but: {message[0].lower()}{message[1:]}"
+
+
+def _key(loc: tuple[int | str, ...], data: dict[str, Any]) -> str:
+    """``'temperature' in [generation]``, ``'prompt' of member 'gist'``, ``'seed'``."""
+    if len(loc) > 2 and loc[0] == "members" and isinstance(loc[1], int):
+        table = data["members"][loc[1]]
+        name = table.get("name") if isinstance(table, dict) else None
+        return f"'{loc[2]}' of member " + (f"'{name}'" if name else str(loc[1] + 1))
+    if len(loc) > 1 and loc[0] in _TABLES and isinstance(loc[1], str):
+        return f"'{loc[1]}' in [{loc[0]}]"
+    return f"'{loc[0]}'" if loc else "the file"
+
+
+def _with_adapter(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, dict) and isinstance(value.get("adapter"), str):
+        return value | {"adapter": _beside_the_file(value["adapter"], info)}
+    return value
+
+
+def _need(table: _Table, who: str, *names: str, refuse: tuple[str, ...]) -> None:
+    for name in names:
+        if getattr(table, name) is None:
+            raise ValueError(f"{who} needs the key '{name}'; add it")
+    for name in refuse:
+        if getattr(table, name) is not None:
+            raise ValueError(f"{who} does not use the key '{name}'; take it out")

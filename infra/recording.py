@@ -1,0 +1,232 @@
+"""From records to rows: which table each goes to, and what happens when its row is already there.
+
+Every write may come again, and batches may come in any order, so each rule gives the same rows whatever the order.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from infra import tables
+from schemas import (
+    Annotation,
+    AnnotationRequest,
+    Assignment,
+    CodeEvent,
+    DeadLetter,
+    Decision,
+    DriftAlert,
+    ModelRelease,
+    Record,
+    Segment,
+)
+
+Row = dict[str, Any]
+_Excluded = Any  # the row that was refused, as the dialect calls it
+_CODEBOOK_LOCK = 7_305_802
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Projection:
+    """How one kind of record becomes rows."""
+
+    table: Table
+    row: Callable[[Any, datetime], Row]
+    order: tuple[str, ...]  # the columns by which its history is told
+    replace: Callable[[Table, _Excluded], ColumnElement[bool]] | None = None  # None: the first row stays
+
+
+def segment_row(segment: Segment, now: datetime) -> Row:
+    """A segment that is taken in now."""
+    return {
+        "id": segment.id,
+        "study": segment.study,
+        "text": segment.text,
+        "source": segment.source,
+        "timestamp": segment.timestamp,
+        "language": segment.language,
+        "metadata": segment.metadata,
+        "cut_from": segment.cut_from,
+        "taken_in_at": now,
+        "order_at": segment.timestamp or now,
+        "published_at": None,
+        "record": segment.to_bytes(),
+    }
+
+
+def _decision_row(decision: Decision, now: datetime) -> Row:
+    return {
+        "segment_id": decision.segment.id,
+        "study": decision.segment.study,
+        "label": decision.label,
+        "verdict": decision.verdict,
+        "why": decision.why,
+        "agreement": decision.agreement,
+        "log_probability": decision.log_probability,
+        "moderator": decision.moderator,
+        "proposals": [proposal.model_dump(mode="json") for proposal in decision.proposals],
+        "at": now,
+        "record": decision.to_bytes(),
+    }
+
+
+def _assignment_row(assignment: Assignment, now: datetime) -> Row:
+    row = _columns(assignment, tables.assignments)
+    row["runner_up"] = assignment.runner_up and assignment.runner_up.model_dump(mode="json")
+    return row
+
+
+def _dead_letter_row(letter: DeadLetter, now: datetime) -> Row:
+    return {**_columns(letter, tables.dead_letters), "replayed_at": None}
+
+
+def _plain(table: Table) -> Callable[[Record, datetime], Row]:
+    return lambda record, _now: _columns(record, table)
+
+
+def _columns(record: Record, table: Table) -> Row:
+    """The columns that are named as the record's fields."""
+    row = {name: getattr(record, name) for name in table.c.keys() if name in type(record).model_fields}  # noqa: SIM118
+    return {**row, "record": record.to_bytes()}
+
+
+def _routed_then_newest(table: Table, new: _Excluded) -> ColumnElement[bool]:
+    """An assignment without route never takes the place of one with it; among equals the later one stays."""
+    gains = and_(new.route.is_not(None), table.c.route.is_(None))
+    same = new.route.is_(None) == table.c.route.is_(None)
+    return or_(gains, and_(same, new.assigned_at >= table.c.assigned_at))
+
+
+def _newest(column: str) -> Callable[[Table, _Excluded], ColumnElement[bool]]:
+    return lambda table, new: new[column] >= table.c[column]
+
+
+def _always(table: Table, new: _Excluded) -> ColumnElement[bool]:
+    return table.c.record != new.record
+
+
+def _failed_again(table: Table, new: _Excluded) -> ColumnElement[bool]:
+    """A replayed letter that fails at the same place (a fresh broker counts from 0 again) is open again."""
+    return new["at"] > table.c.replayed_at
+
+
+PROJECTIONS: Mapping[type[Record], Projection] = {
+    Segment: Projection(tables.segments, segment_row, ("order_at", "seq")),
+    Decision: Projection(tables.decisions, _decision_row, ("at", "segment_id"), _always),
+    Assignment: Projection(
+        tables.assignments, _assignment_row, ("assigned_at", "segment_id"), _routed_then_newest
+    ),
+    CodeEvent: Projection(tables.code_events, _plain(tables.code_events), ("at", "id")),
+    AnnotationRequest: Projection(
+        tables.requests, _plain(tables.requests), ("requested_at", "segment_id"), _newest("requested_at")
+    ),
+    Annotation: Projection(
+        tables.annotations, _plain(tables.annotations), ("decided_at", "segment_id", "annotator")
+    ),
+    ModelRelease: Projection(
+        tables.releases, _plain(tables.releases), ("released_at", "model"), _newest("released_at")
+    ),
+    DriftAlert: Projection(tables.alerts, _plain(tables.alerts), ("detected_at", "id"), _newest("detected_at")),
+    DeadLetter: Projection(tables.dead_letters, _dead_letter_row, ("at", "id"), _failed_again),
+}
+"""Every kind of record that is kept; ``Proposals`` are kept inside their decision."""
+
+
+def write(connection: Connection, records: Iterable[Record], now: datetime) -> None:
+    """Write a mixed batch inside the connection's transaction; kinds without a table are passed over."""
+    batches: dict[type[Record], list[Any]] = {}
+    for record in records:
+        batches.setdefault(type(record), []).append(record)
+    if CodeEvent in batches and connection.dialect.name == "postgresql":
+        # Two recorders must not each project a code from half of its events.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _CODEBOOK_LOCK})
+    for kind, projection in PROJECTIONS.items():
+        if kind in batches:
+            _write_rows(connection, kind, [projection.row(record, now) for record in batches[kind]], now)
+    if CodeEvent in batches:
+        _project_codes(connection, {event.code_id for event in batches[CodeEvent]})
+
+
+def _write_rows(connection: Connection, kind: type[Record], rows: list[Row], now: datetime) -> None:
+    if kind is Segment:  # it came over the topic, so it is published
+        for row in rows:
+            row["published_at"] = now
+    rows.sort(key=_sort_key(PROJECTIONS[kind].table))  # the same order in every process: no deadlock
+    connection.execute(_upsert(kind, connection.dialect.name), rows)
+
+
+def _sort_key(table: Table) -> Callable[[Row], tuple[str, ...]]:
+    names = [column.name for column in table.primary_key if column.name != "seq"] or ["id"]
+    return lambda row: tuple(str(row[name]) for name in names)
+
+
+def insert(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+@cache
+def _upsert(kind: type[Record], dialect: str) -> sqlite.Insert | postgresql.Insert:
+    projection = PROJECTIONS[kind]
+    table, statement = projection.table, insert(projection.table, dialect)
+    new = statement.excluded
+    if kind is Segment:
+        published = func.coalesce(table.c.published_at, new.published_at)
+        return statement.on_conflict_do_update(index_elements=["id"], set_={"published_at": published})
+    keys = [column.name for column in table.primary_key]
+    if projection.replace is None:
+        return statement.on_conflict_do_nothing(index_elements=keys)
+    kept = {*keys, "at"} if kind is Decision else set(keys)
+    values = {column.name: new[column.name] for column in table.c if column.name not in kept}
+    return statement.on_conflict_do_update(
+        index_elements=keys, set_=values, where=projection.replace(table, new)
+    )
+
+
+def _project_codes(connection: Connection, ids: set[UUID]) -> None:
+    """Make each code anew from all of its events, which may have come in any order."""
+    events: dict[UUID, list[CodeEvent]] = {}
+    source, ordered = tables.code_events, sorted(ids)
+    for start in range(0, len(ordered), _CHUNK):
+        wanted = source.c.code_id.in_(ordered[start : start + _CHUNK])
+        for raw in connection.execute(select(source.c.record).where(wanted)).scalars():
+            event = CodeEvent.from_bytes(raw)
+            events.setdefault(event.code_id, []).append(event)
+    statement = insert(tables.codes, connection.dialect.name)
+    values = {column.name: statement.excluded[column.name] for column in tables.codes.c if column.name != "id"}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["id"], set_=values), [code_row(events[id_]) for id_ in ordered]
+    )
+
+
+def code_row(history: Sequence[CodeEvent]) -> Row:
+    """What a code is now: its events added up in the order of their time, without those taken back.
+
+    Args:
+        history: All events of one code, at least one, in any order.
+    """
+    events = sorted(history, key=lambda event: (event.at, str(event.id)))
+    undone: set[UUID] = set()
+    for event in reversed(events):  # the newest first, so that an undo that was itself undone takes nothing back
+        if event.undoes is not None and event.id not in undone:
+            undone.add(event.undoes)
+    standing = [event for event in events if event.id not in undone]
+    first = next((event for event in events if event.kind == "created"), events[0])
+    lives = [event.kind for event in standing if event.kind not in {"renamed", "defined", "moved"}]
+    return {
+        "id": first.code_id,
+        "study": first.study,
+        "label": events[-1].label,
+        "created_at": first.at,
+        "retired": bool(lives) and lives[-1] in {"merged", "split", "retired"},
+        "parent": next((event.parent_id for event in reversed(standing) if event.kind in {"moved", "created"}), None),
+        "definition": next((event.definition for event in reversed(standing) if event.definition is not None), None),
+        "origin": first.segment_id,
+    }

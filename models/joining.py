@@ -1,0 +1,104 @@
+"""Bring together what several groups of members say about one segment. Holds no table: what is unfinished is read again."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from models.ports import Clock
+from schemas import Proposal, Proposals
+
+_REMEMBERED = 50_000
+T = TypeVar("T")
+
+
+@dataclass
+class _Open(Generic[T]):
+    since: float
+    tickets: list[T] = field(default_factory=list)
+    last: Proposals | None = None
+    by_member: dict[str, Proposal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Joined(Generic[T]):
+    """A segment that is ready: its messages' tickets, and all that was proposed for it."""
+
+    tickets: list[T]
+    proposals: Proposals | None  # None: it came after the decision and is only to be acknowledged
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class JoinSettings:
+    """When a segment is ready: all members have answered, or a quorum and the deadline has passed."""
+
+    members: tuple[str, ...]
+    quorum: int
+    deadline_s: float
+    patience_s: float  # without a quorum: then it is given up, as a dead letter
+
+
+class ProposalJoin(Generic[T]):
+    """Hold each segment's messages until it is ready.
+
+    ``T`` is whatever the caller needs to acknowledge a message (its ticket).
+    """
+
+    def __init__(self, settings: JoinSettings, clock: Clock) -> None:
+        """Start empty."""
+        self.settings = settings
+        self._clock = clock
+        self._open: dict[UUID, _Open[T]] = {}
+        self._finished: OrderedDict[UUID, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Number of segments that are being held."""
+        return len(self._open)
+
+    def add(self, ticket: T, proposals: Proposals) -> Joined[T] | None:
+        """Take one group's message; returns the segment if that made it ready."""
+        segment = proposals.segment.id
+        waiting = self._open.get(segment)
+        names = {proposal.member for proposal in proposals.proposals}
+        complete = names >= set(self.settings.members)
+        if waiting is None and not complete and segment in self._finished:
+            return Joined([ticket], None)
+        waiting = waiting or _Open(self._clock.monotonic())
+        waiting.tickets.append(ticket)
+        waiting.last = proposals
+        waiting.by_member |= {proposal.member: proposal for proposal in proposals.proposals}
+        self._open[segment] = waiting
+        return self._finish(segment) if set(waiting.by_member) >= set(self.settings.members) else None
+
+    def due(self) -> tuple[list[Joined[T]], list[Joined[T]]]:
+        """Segments whose deadline has passed: with a quorum, and given up without one."""
+        now = self._clock.monotonic()
+        ready, given_up = [], []
+        for segment, waiting in list(self._open.items()):
+            held_s = now - waiting.since
+            if len(waiting.by_member) >= self.settings.quorum and held_s >= self.settings.deadline_s:
+                ready.append(self._finish(segment))
+            elif held_s >= self.settings.patience_s:
+                given_up.append(self._finish(segment))
+        return ready, given_up
+
+    def forget(self, revoked: Callable[[T], bool]) -> None:
+        """Drop segments of which any message now belongs to another worker; it will read them again."""
+        self._open = {s: w for s, w in self._open.items() if not any(revoked(ticket) for ticket in w.tickets)}
+
+    def _finish(self, segment: UUID) -> Joined[T]:
+        waiting = self._open.pop(segment)
+        self._finished[segment] = None
+        if len(self._finished) > _REMEMBERED:
+            self._finished.popitem(last=False)
+        assert waiting.last is not None  # noqa: S101 - set by the only caller that opens a segment
+        order = {name: n for n, name in enumerate(self.settings.members)}
+        merged = sorted(waiting.by_member.values(), key=lambda p: (order.get(p.member, len(order)), p.member))
+        proposals = waiting.last.model_copy(update={"proposals": merged})
+        return Joined(waiting.tickets, proposals, tuple(_missing(self.settings.members, waiting.by_member)))
+
+
+def _missing(members: Iterable[str], answered: dict[str, Proposal]) -> list[str]:
+    return [name for name in members if name not in answered]

@@ -1,0 +1,225 @@
+"""Many proposals to one decision: what a moderator's answer becomes, and the consensus that stands in for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.errors import UncodableError
+from models.ports import Embedder, Embeddings
+from models.prompts import clean_label, label_fault
+from schemas import Decision, Proposal, Proposals
+from schemas.coding import Verdict
+from schemas.ids import normalised_label
+
+CONSENSUS = "consensus"
+"""The version of the rule that needs no model."""
+
+REWRITE_LIMIT = 0.3
+"""A rewritten label that is less similar than this to every proposal is not believed."""
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """The proposal that the others are nearest to."""
+
+    index: int
+    agreement: float  # 0 to 1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a moderator wrote for one segment."""
+
+    text: str
+    log_probability: float | None = None  # mean per token, in nats
+
+
+def usable(proposals: Sequence[Proposal]) -> list[Proposal]:
+    """The proposals whose labels may be used as codes."""
+    return [proposal for proposal in proposals if proposal.fault is None]
+
+
+def consensus(proposals: Sequence[Proposal], vectors: Embeddings) -> Consensus:
+    """Choose the proposal with the least expected loss, the loss being one minus the cosine.
+
+    Each usable proposal votes with a weight of ``0.5 + 0.5 * exp(log_probability)``, so that no member
+    counts more than twice another; one without a log-probability votes with the mean of the others. Ties go
+    by label, then by member, never by order.
+
+    Args:
+        proposals: All proposals of a segment, usable or not.
+        vectors: Their labels' embeddings, shape ``(len(proposals), dim)``; rows of unusable ones are not read.
+
+    Returns:
+        Position in ``proposals``, and the mean cosine of the usable ones to it (at least 0), times their share.
+
+    Raises:
+        UncodableError: If no proposal is usable; it names their faults.
+
+    Source:
+        Kumar & Byrne, "Minimum Bayes-Risk Decoding for Statistical Machine Translation", NAACL 2004.
+    """
+    order = sorted((n for n, p in enumerate(proposals) if p.fault is None), key=lambda n: _rank(proposals[n]))
+    if not order:
+        raise UncodableError(_no_label(proposals))
+    cosines = vectors[order] @ vectors[order].T  # (usable, usable)
+    gains = np.round(cosines @ _weights([proposals[n] for n in order]), 6)
+    best = int(np.argmax(gains))  # the first of equals, and the order is the labels'
+    return Consensus(order[best], _agreement(cosines[best], len(proposals)))
+
+
+def _rank(proposal: Proposal) -> tuple[str, str, str, float]:
+    return normalised_label(proposal.label), proposal.label, proposal.member, proposal.log_probability or 0.0
+
+
+def _weights(proposals: Sequence[Proposal]) -> Embeddings:
+    """Votes that add up to one, shape ``(len(proposals),)``."""
+    known = [0.5 + 0.5 * np.exp(p.log_probability) for p in proposals if p.log_probability is not None]
+    votes = iter(known)
+    mean = float(np.mean(known)) if known else 1.0
+    weights = [mean if p.log_probability is None else next(votes) for p in proposals]
+    return np.asarray(weights, dtype=np.float32) / np.float32(sum(weights))
+
+
+def _agreement(cosines: Embeddings, asked: int) -> float:
+    """Mean cosine of the usable proposals, lowered by the share of members that gave nothing usable."""
+    return float(np.clip(cosines.mean() * len(cosines) / asked, 0, 1))
+
+
+def _no_label(proposals: Sequence[Proposal]) -> str:
+    faults = "; ".join(f"{p.member}: {p.fault}" for p in proposals)
+    return f"no usable label from {len(proposals)} members ({faults})"
+
+
+def settle(
+    answer: str, proposals: Proposals, embedder: Embedder, *, log_probability: float | None, moderator: str
+) -> Decision:
+    """Turn what a moderator wrote for one segment into a decision; see ``settle_batch``."""
+    return settle_batch([Answer(answer, log_probability)], [proposals], embedder, moderator=moderator)[0]
+
+
+def settle_batch(
+    answers: Sequence[Answer | None],
+    batch: Sequence[Proposals],
+    embedder: Embedder,
+    *,
+    moderator: str,
+    limit: float = REWRITE_LIMIT,
+) -> list[Decision]:
+    """Turn what a moderator wrote into decisions; all labels are embedded in one call.
+
+    An answer that equals a proposal picks it; another valid label rewrites. The consensus of the proposals
+    decides where the answer is invalid, or a rewrite has a cosine below ``limit`` to every proposal, or there
+    is no answer.
+
+    Args:
+        answers: One a segment; ``None`` where the consensus decides by itself.
+        batch: The proposals, in the same order.
+        embedder: For agreement and consensus.
+        moderator: Version of the model or rule that answered.
+        limit: Cosine, -1 to 1.
+
+    Raises:
+        UncodableError: If no proposal of a segment is usable, whatever the moderator said: nothing vouches
+            for its answer.
+        ValueError: If there are not as many answers as segments.
+    """
+    if not batch:
+        return []
+    cases = [_Case(one, answer, moderator) for one, answer in zip(batch, answers, strict=True)]
+    labels = [case.labels() for case in cases]
+    distinct = {label: n for n, label in enumerate(dict.fromkeys(label for some in labels for label in some))}
+    vectors = embedder.embed(list(distinct))
+    return [
+        case.decide(vectors[[distinct[label] for label in some]], limit)
+        for case, some in zip(cases, labels, strict=True)
+    ]
+
+
+class ConsensusModerator:
+    """The consensus of the proposals, by itself: for as long as no moderator has been taught."""
+
+    version = CONSENSUS
+
+    def __init__(self, embedder: Embedder) -> None:
+        """Measure similarity by the embedder."""
+        self._embedder = embedder
+
+    def decide(self, batch: Sequence[Proposals]) -> list[Decision]:
+        """Decide each segment, in order.
+
+        Raises:
+            UncodableError: If no proposal of a segment is usable.
+        """
+        return settle_batch([None] * len(batch), batch, self._embedder, moderator=self.version)
+
+
+class _Case:
+    """One segment's usable proposals, what the moderator wrote about them, and the verdict on both."""
+
+    def __init__(self, proposals: Proposals, answer: Answer | None, moderator: str) -> None:
+        self.usable = usable(proposals.proposals)
+        if not self.usable:
+            raise UncodableError(_no_label(proposals.proposals))
+        self.whole = proposals
+        self.asked = len(proposals.proposals)
+        self.written = None if answer is None else clean_label(answer.text)
+        self.fault = None if self.written is None else label_fault(self.written)
+        self.log_probability = None if answer is None else answer.log_probability
+        self.moderator = moderator
+
+    def labels(self) -> list[str]:
+        """What is to be embedded: the usable labels in order, then the moderator's, where it is valid."""
+        labels = [proposal.label for proposal in self.usable]
+        return [*labels, self.written] if self.written is not None and self.fault is None else labels
+
+    def decide(self, vectors: Embeddings, limit: float) -> Decision:
+        """Decide by the embeddings of ``labels()``, shape ``(len(labels()), dim)``."""
+        written = self.written
+        if written is None:
+            return self._consensus(vectors)
+        if self.fault is not None:
+            return self._consensus(vectors, f"the moderator's answer was not usable ({self.fault}); ")
+        cosines = vectors[:-1] @ vectors[-1]  # (usable,)
+        agreement = _agreement(cosines, self.asked)
+        same = [p for p in self.usable if normalised_label(p.label) == normalised_label(written)]
+        if same:
+            return self._picked(same, agreement)
+        best = int(np.argmax(cosines))
+        nearest = f"{self.usable[best].label!r} at {cosines[best]:.2f}"
+        if cosines[best] < limit:
+            far = f"the moderator wrote {written!r}, too far from the nearest proposal, {nearest}; "
+            return self._consensus(vectors[:-1], far)
+        why = f"the moderator wrote {written!r}; the nearest proposal is {nearest}"
+        return self._decision(written, "rewrote", why, agreement, None)
+
+    def _picked(self, same: Sequence[Proposal], agreement: float) -> Decision:
+        chosen = max(same, key=lambda p: (-np.inf if p.log_probability is None else p.log_probability, p.member))
+        names = ", ".join(proposal.member for proposal in same)
+        why = f"the moderator picked {chosen.label!r}, proposed by {names}"
+        return self._decision(chosen.label, "picked", why, agreement, chosen.member)
+
+    def _consensus(self, vectors: Embeddings, before: str = "") -> Decision:
+        found = consensus(self.usable, vectors)
+        chosen = self.usable[found.index]
+        why = (
+            f"{before}{chosen.label!r} is nearest to the {len(self.usable)} usable of {self.asked} proposals, "
+            f"mean cosine {found.agreement:.2f}"
+        )
+        return self._decision(
+            chosen.label, "consensus", why, found.agreement * len(self.usable) / self.asked, chosen.member
+        )
+
+    def _decision(self, label: str, verdict: Verdict, why: str, agreement: float, picked: str | None) -> Decision:
+        return Decision(
+            segment=self.whole.segment,
+            proposals=self.whole.proposals,
+            label=label,
+            verdict=verdict,
+            picked=picked,
+            why=why,
+            agreement=agreement,
+            log_probability=None if verdict == "consensus" else self.log_probability,  # of an answer not taken
+            moderator=self.moderator,
+        )

@@ -1,0 +1,114 @@
+"""What the decisions need from the world, as small protocols. Implementations: models.fakes, models.backends, infra."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas import Decision, Neighbour, Proposal, Proposals, Segment
+
+Embeddings = NDArray[np.float32]
+"""Rows of unit length, shape ``(n, dim)``."""
+
+
+class Coder(Protocol):
+    """An ensemble's members that live together and read a batch together."""
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of the members, in the order in which they answer."""
+        ...
+
+    def propose(self, segments: Sequence[Segment]) -> list[list[Proposal]]:
+        """Read each segment once per member.
+
+        Returns:
+            One list a segment, in order; in it one proposal a member, in the order of ``members``.
+        """
+        ...
+
+
+class Moderator(Protocol):
+    """Settles on one label for each segment."""
+
+    @property
+    def version(self) -> str:
+        """The model or rule with its revision."""
+        ...
+
+    def decide(self, batch: Sequence[Proposals]) -> list[Decision]:
+        """Decide each segment, in order.
+
+        Raises:
+            UncodableError: If no proposal of a segment can be used; the caller halves the batch to find it.
+        """
+        ...
+
+
+class Embedder(Protocol):
+    """Turns short texts into directions."""
+
+    @property
+    def version(self) -> str:
+        """The model with its revision."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Embed the texts, shape ``(len(texts), dim)``, rows of unit length."""
+        ...
+
+
+@dataclass(frozen=True)
+class IndexedCode:
+    """A code as the index holds it."""
+
+    id: UUID
+    study: str
+    label: str
+    vector: Embeddings  # shape (dim,)
+    origin: UUID | None = None  # the segment that created it
+
+
+class CodeIndex(Protocol):
+    """Nearest earlier codes of a study. A rebuildable view of the codebook's history."""
+
+    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[Neighbour]:
+        """The study's codes nearest to the vector, best first, at most ``limit``."""
+        ...
+
+    def put(self, codes: Sequence[IndexedCode]) -> None:
+        """Add or overwrite codes; they are found by the next call to ``nearest``."""
+        ...
+
+    def remove(self, ids: Iterable[UUID]) -> None:
+        """Take codes out; ids that are not there are passed over."""
+        ...
+
+    def origins(self, study: str | None = None) -> dict[UUID, UUID | None]:
+        """Every code's id and the segment that created it, of one study or of all."""
+        ...
+
+    def close(self) -> None:
+        """Flush and let go of files and connections."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, so that tests can turn it by hand."""
+
+    def now(self) -> datetime:
+        """The time now, with its zone (UTC)."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+        ...

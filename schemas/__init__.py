@@ -1,0 +1,24 @@
+"""The records that cross topics. Pydantic and the standard library, nothing else."""
+
+from schemas.annotation import Annotation, AnnotationRequest
+from schemas.codebook import CodeEvent
+from schemas.coding import Assignment, Decision, Neighbour, Proposal, Proposals
+from schemas.feedback import Segment
+from schemas.operations import DeadLetter, DriftAlert, ModelRelease
+from schemas.record import Record
+
+__all__ = [
+    "Annotation",
+    "AnnotationRequest",
+    "Assignment",
+    "CodeEvent",
+    "DeadLetter",
+    "Decision",
+    "DriftAlert",
+    "ModelRelease",
+    "Neighbour",
+    "Proposal",
+    "Proposals",
+    "Record",
+    "Segment",
+]

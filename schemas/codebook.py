@@ -1,0 +1,28 @@
+"""The codebook as a history of events: what it is now is what they add up to."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from schemas.record import Label, Record, Study
+
+CodeEventKind = Literal["created", "renamed", "defined", "moved", "merged", "split", "retired", "restored"]
+
+
+class CodeEvent(Record):
+    """One change to one code; a message on ``codebook``."""
+
+    id: UUID
+    code_id: UUID
+    study: Study
+    kind: CodeEventKind
+    label: Label = Field(description="The code's label after the event.")
+    author: str = Field(min_length=1, max_length=120, description="Person, or model with its revision.")
+    at: AwareDatetime
+    reason: str = ""
+    segment_id: UUID | None = Field(default=None, description="The segment that led to it, if one did.")
+    definition: str | None = None
+    parent_id: UUID | None = Field(default=None, description="The theme it stands under.")
+    into: list[UUID] = Field(default_factory=list, description="The codes it was merged or split into.")
+    undoes: UUID | None = Field(default=None, description="The event that this one takes back.")

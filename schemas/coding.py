@@ -1,0 +1,75 @@
+"""From many readings to one code: proposals, decision, assignment."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from schemas.feedback import Segment
+from schemas.record import Label, Record, Share, Study
+
+Verdict = Literal["picked", "rewrote", "consensus"]
+Route = Literal["accepted", "people"]
+
+
+class Proposal(Record):
+    """One member's reading of one segment, before moderation."""
+
+    member: str = Field(min_length=1, max_length=80)
+    model: str = Field(description="Base, adapter and revision that wrote it.")
+    label: str = Field(max_length=400, description="The cleaned answer; empty where nothing usable came back.")
+    fault: str | None = Field(default=None, description="Why the label may not be used, if it may not.")
+    log_probability: float | None = Field(default=None, le=0, description="Mean per token, in nats.")
+    latency_s: float = Field(ge=0, description="The segment's share of its batch's time, in seconds.")
+
+
+class Proposals(Record):
+    """What one group of members proposes for one segment; a message on ``proposals``."""
+
+    segment: Segment
+    proposals: list[Proposal] = Field(min_length=1)
+
+
+class Decision(Record):
+    """The moderator's one label for a segment; a message on ``decisions``."""
+
+    segment: Segment
+    proposals: list[Proposal] = Field(min_length=1)
+    label: Label
+    verdict: Verdict
+    picked: str | None = Field(default=None, description="The member whose proposal was taken, if one was.")
+    why: str = Field(description="One sentence a person can read.")
+    agreement: Share = Field(description="Mean similarity of the usable proposals to the label, 0 to 1.")
+    log_probability: float | None = Field(default=None, le=0, description="The moderator's, mean per token, in nats.")
+    moderator: str = Field(description="The model or rule that decided, with its revision.")
+
+
+class Neighbour(Record):
+    """An earlier code near to a label."""
+
+    code_id: UUID
+    label: Label
+    similarity: float = Field(ge=-1, le=1, description="Cosine of the two embeddings.")
+
+
+class Assignment(Record):
+    """The code a segment has; a message on ``assignments``.
+
+    The refiner writes it without route; the router writes it again, whole, under the same key.
+    """
+
+    segment_id: UUID
+    study: Study
+    code_id: UUID
+    label: Label = Field(description="The code's label.")
+    proposed: Label = Field(description="The moderator's label, before refinement.")
+    new: bool = Field(description="Whether this segment created the code.")
+    similarity: float = Field(ge=-1, le=1, description="Cosine of the proposed label to the code; 1 where it is new.")
+    runner_up: Neighbour | None = Field(default=None, description="The nearest earlier code that was not taken.")
+    why: str
+    verdict: Verdict
+    signals: dict[str, float] = Field(default_factory=dict, description="What the confidence was made from.")
+    models: dict[str, str] = Field(default_factory=dict, description="Every model that had a say: role to revision.")
+    confidence: Share | None = None
+    route: Route | None = None
+    assigned_at: AwareDatetime

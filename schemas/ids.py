@@ -1,0 +1,35 @@
+"""Ids are derived from what they stand for, so that a replay writes the same rows, points and keys."""
+
+import unicodedata
+from uuid import UUID, uuid5
+
+_NAMESPACE = UUID("6c5f9c0e-5d0e-5b7e-9a55-0d2f8a6f1c11")
+
+
+def _derive(kind: str, *parts: str) -> UUID:
+    return uuid5(_NAMESPACE, "\x1f".join((kind, *parts)))
+
+
+def segment_id(study: str, source: str, key: str) -> UUID:
+    """Name a segment by where it comes from: the source's own key, or its text and occurrence."""
+    return _derive("segment", study, source, key)
+
+
+def normalised_label(label: str) -> str:
+    """Fold a label to the form under which two spellings are the same code."""
+    return " ".join(unicodedata.normalize("NFKC", label).casefold().split()).strip(" .,;:!?\"'")
+
+
+def code_id(study: str, label: str) -> UUID:
+    """Name a code by its study and normalised label."""
+    return _derive("code", study, normalised_label(label))
+
+
+def dead_letter_id(topic: str, partition: int, offset: int, raw: bytes) -> UUID:
+    """Name a dead letter by the place it was read from and what stood there."""
+    return _derive("dead-letter", topic, str(partition), str(offset), raw.hex())
+
+
+def code_event_id(code: UUID, kind: str, cause: str) -> UUID:
+    """Name a codebook event by its code, kind and cause (a segment id, or a person's request id)."""
+    return _derive("code-event", str(code), kind, cause)

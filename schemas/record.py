@@ -1,0 +1,69 @@
+"""The base of every record that crosses a topic: frozen, versioned, open to fields it does not know."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+MAJOR_VERSION = 1
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Study = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[\w.\- ]+$")]
+Label = Annotated[str, Field(min_length=1, max_length=120)]
+
+
+class Record(BaseModel):
+    """A message on a topic, as UTF-8 JSON.
+
+    A field that this version does not know is kept and written back, so that an older worker never
+    strips what a newer one added. A major version that it does not know is refused: its meaning may differ.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", ser_json_bytes="base64", val_json_bytes="base64")
+
+    schema_version: int = MAJOR_VERSION
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_major(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("schema_version", MAJOR_VERSION) != MAJOR_VERSION:
+            raise ValueError(
+                f"schema_version is {value['schema_version']!r:.40} but this version of Qualstream reads "
+                f"{MAJOR_VERSION}; upgrade the worker or produce version {MAJOR_VERSION}"
+            )
+        return value
+
+    @classmethod
+    def from_bytes(cls, raw: bytes | None) -> Self:
+        """Read a message's value.
+
+        Args:
+            raw: The value as it came, or ``None`` for a tombstone.
+
+        Raises:
+            ValueError: If it is a tombstone, is not UTF-8 JSON, breaks a rule or has an unknown major
+                version; the message says in one line what was found and what was expected.
+        """
+        if raw is None:
+            raise ValueError(f"tombstone (no value) found, a {cls.__name__} was expected")
+        try:
+            raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"not UTF-8: byte {error.start} is 0x{raw[error.start]:02x}") from None
+        try:
+            return cls.model_validate_json(raw)
+        except ValidationError as error:
+            raise ValueError(f"not a {cls.__name__}: {describe(error)}") from None
+
+    def to_bytes(self) -> bytes:
+        """Write the record as UTF-8 JSON, unknown fields included."""
+        return self.model_dump_json().encode("utf-8")
+
+
+def describe(error: ValidationError, *, most: int = 3) -> str:
+    """Say in one line what pydantic found, without repeating input text of any length."""
+    found = []
+    for one in error.errors(include_url=False, include_context=False)[:most]:
+        place = ".".join(str(part) for part in one["loc"])
+        found.append(f"{place}: {one['msg']}" if place else one["msg"])
+    left = error.error_count() - most
+    return "; ".join(found) + (f" (and {left} more)" if left > 0 else "")

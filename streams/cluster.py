@@ -1,0 +1,172 @@
+"""How to reach the brokers, and what to ask of them: create topics, read one whole, measure lag."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+
+from streams.topology import TOPICS, Topic
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+LONGEST_PAUSE_S = 15.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the brokers are and how to sign in."""
+
+    servers: tuple[str, ...]
+    security: str = "plaintext"  # plaintext, ssl, sasl_plaintext, sasl_ssl
+    sasl_mechanism: str = "PLAIN"
+    username: str | None = None
+    password: str | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    partitions: int = 4
+    replication: int = 1
+    session_timeout_s: float = 10.0
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The TLS context, or ``None`` where the connection is in the clear."""
+        if "ssl" not in self.security:
+            return None
+        context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        if self.cert_file:
+            context.load_cert_chain(str(self.cert_file), str(self.key_file) if self.key_file else None)
+        return context
+
+    def client_options(self) -> dict[str, Any]:
+        """Keyword arguments that every aiokafka client takes."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": list(self.servers),
+            "security_protocol": self.security.upper(),
+            "ssl_context": self.ssl_context(),
+        }
+        if "sasl" in self.security:
+            options |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password,
+            }
+        return options
+
+
+async def patiently(what: str, attempt: Callable[[], Awaitable[T]], *errors: type[Exception]) -> T:
+    """Try until it works, with back-off and a line in the log at each failure."""
+    pause = 0.5
+    while True:
+        try:
+            return await attempt()
+        except errors as error:
+            log.warning("%s: %s; trying again in %.1f s", what, _one_line(error), pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+@asynccontextmanager
+async def _admin(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(**cluster.client_options(), request_timeout_ms=10_000)
+    try:
+        await client.start()
+        yield client
+    finally:
+        await client.close()
+
+
+async def create_topics(cluster: Cluster, topics: Iterable[Topic] = TOPICS) -> None:
+    """Create the topics that are missing, with their partitions; waits while the brokers are away."""
+    wanted = list(topics)
+
+    async def attempt() -> None:
+        async with _admin(cluster) as admin:
+            there = set(await admin.list_topics())
+            for each in wanted:
+                if each.name not in there:
+                    await _create(admin, cluster, each)
+
+    await patiently(f"brokers at {','.join(cluster.servers)}", attempt, KafkaError, OSError)
+
+
+async def _create(admin: AIOKafkaAdminClient, cluster: Cluster, each: Topic) -> None:
+    new = NewTopic(each.name, cluster.partitions, cluster.replication, topic_configs=each.config)
+    try:
+        await admin.create_topics([new])
+    except TopicAlreadyExistsError:
+        log.debug("%s was created by another worker", each.name)
+
+
+@asynccontextmanager
+async def _reader(cluster: Cluster, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(**cluster.client_options(), enable_auto_commit=False, **options)
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def read_topic(
+    cluster: Cluster, name: str, *, follow: bool = False
+) -> AsyncIterator[tuple[int, int, bytes | None, bytes | None]]:
+    """Read a topic from its beginning, outside any consumer group.
+
+    Args:
+        cluster: Where.
+        name: Topic.
+        follow: Go on waiting for new messages instead of ending where the topic ended at the start.
+
+    Yields:
+        Partition, offset, key, value.
+    """
+    async with _reader(cluster) as consumer:
+        partitions = [TopicPartition(name, p) for p in sorted(await _partitions(consumer, name))]
+        if not partitions:
+            return
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        starts = await consumer.beginning_offsets(partitions)
+        open_ = {tp for tp in partitions if ends[tp] > starts[tp]}
+        while open_ or follow:
+            for tp, messages in (await consumer.getmany(timeout_ms=500, max_records=1_000)).items():
+                for message in messages:
+                    yield tp.partition, message.offset, message.key, message.value
+            if not follow:
+                open_ = {tp for tp in open_ if await consumer.position(tp) < ends[tp]}
+
+
+async def _partitions(consumer: AIOKafkaConsumer, name: str) -> set[int]:
+    await consumer.topics()  # refreshes the metadata
+    return consumer.partitions_for_topic(name) or set()
+
+
+async def group_lag(cluster: Cluster, group: str, topics: Iterable[Topic]) -> dict[tuple[str, int], int]:
+    """Messages that a consumer group has not acknowledged, by topic and partition. Does not join the group."""
+    async with _reader(cluster, group_id=group) as consumer:
+        partitions = [TopicPartition(t.name, p) for t in topics for p in await _partitions(consumer, t.name)]
+        if not partitions:
+            return {}
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        starts = await consumer.beginning_offsets(partitions)
+        done = {tp: await consumer.committed(tp) for tp in partitions}
+    return {(tp.topic, tp.partition): max(0, ends[tp] - (done[tp] or starts[tp])) for tp in partitions}
+
+
+def consumer_group(role: str, members: Iterable[str] = ()) -> str:
+    """A role's consumer group. Coders that host only some members form a group of their own."""
+    return "-".join(["qualstream", role, *sorted(members)])

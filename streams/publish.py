@@ -1,0 +1,90 @@
+"""Delivery: a batch is published when every broker asked has confirmed it, however long that takes."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from models.errors import WorkerFault
+from streams.cluster import Cluster, patiently
+
+log = logging.getLogger(__name__)
+LARGEST_MESSAGE = 5 * 1024 * 1024
+
+
+class Outgoing(NamedTuple):
+    """A message to be written."""
+
+    topic: str
+    key: bytes
+    value: bytes
+
+
+class Publisher(Protocol):
+    """Delivers messages."""
+
+    async def send(self, messages: Sequence[Outgoing]) -> None:
+        """Return when all of them have been confirmed."""
+        ...
+
+
+class KafkaPublisher:
+    """A producer with acks=all. Waits with back-off while the brokers are away; never drops a message."""
+
+    def __init__(self, cluster: Cluster, *, linger_ms: int = 2) -> None:
+        """Prepare; ``start`` connects."""
+        self._cluster = cluster
+        self._linger_ms = linger_ms
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Connect; waits while the brokers are away."""
+
+        async def attempt() -> AIOKafkaProducer:
+            producer = AIOKafkaProducer(
+                **self._cluster.client_options(),
+                acks="all",
+                linger_ms=self._linger_ms,
+                max_batch_size=256 * 1024,
+                max_request_size=LARGEST_MESSAGE,
+                request_timeout_ms=20_000,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
+            return producer
+
+        self._producer = await patiently("producer", attempt, KafkaError, OSError)
+
+    async def stop(self) -> None:
+        """Send what is under way and disconnect."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def send(self, messages: Sequence[Outgoing]) -> None:
+        """Deliver the messages in order of their keys; those that failed are sent again."""
+        left = list(messages)
+
+        async def attempt() -> None:
+            nonlocal left
+            results = await asyncio.gather(*await self._hand_over(left), return_exceptions=True)
+            failed = [(m, r) for m, r in zip(left, results, strict=True) if isinstance(r, BaseException)]
+            left = [message for message, _ in failed]
+            if failed:
+                raise failed[0][1]
+
+        if left:
+            await patiently("delivery", attempt, KafkaError)
+
+    async def _hand_over(self, messages: Sequence[Outgoing]) -> list[asyncio.Future[object]]:
+        if self._producer is None:
+            raise WorkerFault("the publisher has not been started")
+        try:
+            return [await self._producer.send(m.topic, m.value, key=m.key) for m in messages]
+        except MessageSizeTooLargeError as error:
+            raise WorkerFault(f"a message is larger than {LARGEST_MESSAGE} bytes: {error}") from error

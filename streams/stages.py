@@ -1,0 +1,267 @@
+"""What each role does with a batch: parse, take a pure step, say what to send and what is finished.
+
+A stage knows no broker. It runs in a thread beside the event loop, one batch at a time.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+from models.joining import Joined, ProposalJoin
+from models.pipeline import Uncoded, code_batch, moderate_batch
+from models.ports import Clock, Coder, Moderator
+from models.refinement import Refiner
+from models.confidence import Router
+from schemas import Assignment, CodeEvent, DeadLetter, Decision, Proposals, Record, Segment
+from schemas.ids import dead_letter_id
+from streams.publish import Outgoing
+from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, DECISIONS, PROPOSALS, REQUESTS, ROLES, topic
+
+R = TypeVar("R", bound=Record)
+
+
+class Received(NamedTuple):
+    """A message as it was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass
+class Result:
+    """What came of a batch: messages to deliver, and then messages to acknowledge."""
+
+    send: list[Outgoing] = field(default_factory=list)
+    done: list[Received] = field(default_factory=list)
+
+
+class Stage(Protocol):
+    """A role's work."""
+
+    def step(self, batch: Sequence[Received]) -> Result:
+        """Work on a batch. What is not among the result's ``done`` is held, and acknowledged later.
+
+        Raises:
+            UnavailableError: If a store or model server is away; the step is taken again later.
+        """
+        ...
+
+    def tick(self) -> Result:
+        """Called now and then, also when nothing comes in."""
+        ...
+
+    def revoked(self, partitions: set[tuple[str, int]]) -> None:
+        """These partitions now belong to another worker."""
+        ...
+
+
+class _PlainStage(ABC):
+    """A stage that finishes all of a batch at once and sets aside what it cannot read."""
+
+    role: str
+    clock: Clock
+
+    def step(self, batch: Sequence[Received]) -> Result:
+        """Work on a batch; all of it is finished."""
+        result = Result(done=list(batch))
+        self.work(batch, result)
+        return result
+
+    @abstractmethod
+    def work(self, batch: Sequence[Received], result: Result) -> None:
+        """Work on a batch and put what is to be sent into ``result``."""
+
+    def tick(self) -> Result:
+        """Nothing is held, so nothing falls due."""
+        return Result()
+
+    def revoked(self, partitions: set[tuple[str, int]]) -> None:
+        """Nothing is held."""
+
+    def read(self, batch: Sequence[Received], record: type[R], result: Result) -> list[tuple[Received, R]]:
+        """Parse a batch; what cannot be parsed becomes a dead letter in ``result``."""
+        readable = []
+        for message in batch:
+            try:
+                readable.append((message, record.from_bytes(message.value)))
+            except ValueError as error:
+                result.send.append(self.dead(message, str(error)))
+        return readable
+
+    def dead(self, message: Received, reason: str, segment: Segment | None = None) -> Outgoing:
+        """The dead letter for a message."""
+        letter = DeadLetter(
+            id=dead_letter_id(message.topic, message.partition, message.offset, message.value or b""),
+            reason=reason,
+            role=self.role,
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            key=message.key,
+            raw=message.value,
+            study=segment.study if segment else None,
+            segment_id=segment.id if segment else _segment_in(message),
+            at=self.clock.now(),
+        )
+        return Outgoing(DEAD_LETTERS.name, message.key or b"", letter.to_bytes())
+
+
+def _segment_in(message: Received) -> UUID | None:
+    """The segment that an unreadable message was about, where its key tells."""
+    try:
+        return UUID((message.key or b"").decode("ascii"))
+    except ValueError:
+        return None
+
+
+@dataclass
+class CodersStage(_PlainStage):
+    """Every member of this process reads each segment."""
+
+    coder: Coder
+    text_limit: int
+    clock: Clock
+    role: str = "coders"
+
+    def work(self, batch: Sequence[Received], result: Result) -> None:
+        """Propose labels for a batch of segments."""
+        readable = self.read(batch, Segment, result)
+        outcomes = code_batch(self.coder, [segment for _, segment in readable], self.text_limit)
+        for (message, segment), outcome in zip(readable, outcomes, strict=True):
+            if isinstance(outcome, Uncoded):
+                result.send.append(self.dead(message, outcome.reason, segment))
+            else:
+                result.send.append(Outgoing(PROPOSALS.name, _key(segment.id), outcome.to_bytes()))
+
+
+@dataclass
+class ModeratorStage(_PlainStage):
+    """Hold each segment until all members, or a quorum by the deadline, have read it; then settle on one label."""
+
+    moderator: Moderator
+    join: ProposalJoin[Received]
+    clock: Clock
+    role: str = "moderator"
+
+    def step(self, batch: Sequence[Received]) -> Result:
+        """Decide the segments that this batch made ready; hold the others."""
+        result = Result()
+        self.work(batch, result)
+        return result
+
+    def work(self, batch: Sequence[Received], result: Result) -> None:
+        """Join a batch; unlike in a plain stage only what was decided or set aside is finished."""
+        readable = self.read(batch, Proposals, result)
+        good = {(m.partition, m.offset) for m, _ in readable}
+        result.done += [m for m in batch if (m.partition, m.offset) not in good]
+        ready = [joined for m, p in readable if (joined := self.join.add(m, p)) is not None]
+        self._decide(ready, result)
+
+    def tick(self) -> Result:
+        """Decide the segments whose deadline has passed."""
+        result = Result()
+        ready, given_up = self.join.due()
+        self._decide(ready, result)
+        for joined in given_up:
+            segment = joined.proposals.segment if joined.proposals else None
+            reason = (
+                f"only {len(self.join.settings.members) - len(joined.missing)} of "
+                f"{len(self.join.settings.members)} members answered within {self.join.settings.patience_s:g} s "
+                f"(quorum {self.join.settings.quorum}); missing: {', '.join(joined.missing)}"
+            )
+            result.send.append(self.dead(joined.tickets[-1], reason, segment))
+            result.done += joined.tickets
+        return result
+
+    def revoked(self, partitions: set[tuple[str, int]]) -> None:
+        """Drop what is held from these partitions."""
+        self.join.forget(lambda message: (message.topic, message.partition) in partitions)
+
+    def _decide(self, ready: Sequence[Joined[Received]], result: Result) -> None:
+        decide = [(joined.tickets[-1], joined.proposals) for joined in ready if joined.proposals is not None]
+        outcomes = moderate_batch(self.moderator, [proposals for _, proposals in decide])
+        for (message, proposals), outcome in zip(decide, outcomes, strict=True):
+            if isinstance(outcome, Uncoded):
+                result.send.append(self.dead(message, outcome.reason, proposals.segment))
+            else:
+                result.send.append(Outgoing(DECISIONS.name, outcome.segment.study.encode(), outcome.to_bytes()))
+        result.done += [ticket for joined in ready for ticket in joined.tickets]
+
+
+@dataclass
+class RefinerStage(_PlainStage):
+    """Reuse an earlier code of the study, or create one. The code's event goes out before what refers to it."""
+
+    refiner: Refiner
+    clock: Clock
+    role: str = "refiner"
+
+    def work(self, batch: Sequence[Received], result: Result) -> None:
+        """Assign a code to each decision."""
+        readable = self.read(batch, Decision, result)
+        for refined in self.refiner.refine([decision for _, decision in readable]):
+            if refined.event is not None:
+                result.send.append(Outgoing(CODEBOOK.name, _key(refined.event.code_id), refined.event.to_bytes()))
+            key = _key(refined.assignment.segment_id)
+            result.send.append(Outgoing(ASSIGNMENTS.name, key, refined.assignment.to_bytes()))
+
+
+@dataclass
+class RouterStage(_PlainStage):
+    """Give each assignment its confidence and route, and ask people about the doubtful ones."""
+
+    router: Router
+    clock: Clock
+    role: str = "router"
+
+    def work(self, batch: Sequence[Received], result: Result) -> None:
+        """Route a batch; assignments that have a route are our own and are passed over."""
+        readable = self.read(batch, Assignment, result)
+        for routed in self.router.route([a for _, a in readable if a.route is None]):
+            key = _key(routed.assignment.segment_id)
+            if routed.request is not None:
+                result.send.append(Outgoing(REQUESTS.name, key, routed.request.to_bytes()))
+            result.send.append(Outgoing(ASSIGNMENTS.name, key, routed.assignment.to_bytes()))
+
+
+_READ_BY_OTHERS = {each.name for one in ROLES if one.name != "recorder" for each in one.reads} | {DEAD_LETTERS.name}
+
+
+@dataclass
+class RecorderStage(_PlainStage):
+    """Write everything that passes into the read model."""
+
+    record: Callable[[Sequence[Record]], None]
+    clock: Clock
+    role: str = "recorder"
+
+    def work(self, batch: Sequence[Received], result: Result) -> None:
+        """Store a batch. What another role reads too, that role sets aside where it cannot be read."""
+        records: list[Record] = []
+        for message in batch:
+            try:
+                records.append(topic(message.topic).record.from_bytes(message.value))
+            except ValueError as error:
+                if message.topic not in _READ_BY_OTHERS:
+                    result.send.append(self.dead(message, str(error)))
+        self.record(records)
+
+
+def _key(identity: UUID) -> bytes:
+    return str(identity).encode("ascii")
+
+
+def code_events(values: Iterable[bytes | None]) -> list[CodeEvent]:
+    """The codebook's history out of a topic's messages; what cannot be read was set aside before."""
+    events = []
+    for value in values:
+        try:
+            events.append(CodeEvent.from_bytes(value))
+        except ValueError:
+            continue
+    return sorted(events, key=lambda event: (event.at, str(event.id)))

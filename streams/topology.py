@@ -1,0 +1,113 @@
+"""The whole of the system in one place: topics, and the roles that read and write them. Data, no behaviour."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas import (
+    Annotation,
+    AnnotationRequest,
+    Assignment,
+    CodeEvent,
+    DeadLetter,
+    Decision,
+    DriftAlert,
+    ModelRelease,
+    Proposals,
+    Record,
+    Segment,
+)
+
+Cleanup = Literal["delete", "compact", "never"]
+DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A Kafka topic: what its messages are, and how long they stay."""
+
+    name: str
+    record: type[Record]
+    key: str
+    cleanup: Cleanup
+    keep_days: int = 14
+    from_outside: str = ""  # who writes it where no role does
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The topic's settings at the broker."""
+        if self.cleanup == "compact":
+            return {"cleanup.policy": "compact"}
+        keep_ms = -1 if self.cleanup == "never" else self.keep_days * DAY_MS
+        return {"cleanup.policy": "delete", "retention.ms": str(keep_ms)}
+
+
+@dataclass(frozen=True)
+class Role:
+    """A kind of worker. All workers of a role share one consumer group."""
+
+    name: str
+    reads: tuple[Topic, ...]
+    writes: tuple[Topic, ...]
+    does: str
+    batch: int
+    wait_s: float
+
+
+FEEDBACK = Topic("feedback", Segment, "segment id", "delete")
+PROPOSALS = Topic("proposals", Proposals, "segment id", "delete")
+DECISIONS = Topic("decisions", Decision, "study", "delete")
+ASSIGNMENTS = Topic("assignments", Assignment, "segment id", "compact")
+CODEBOOK = Topic("codebook", CodeEvent, "code id", "never")
+REQUESTS = Topic("annotation.requests", AnnotationRequest, "segment id", "compact")
+LABELS = Topic("annotation.labels", Annotation, "segment id + annotator", "never", from_outside="people")
+RELEASES = Topic("model.releases", ModelRelease, "model name", "compact", from_outside="trainer")
+ALERTS = Topic("drift.alerts", DriftAlert, "study", "delete", from_outside="monitor")
+DEAD_LETTERS = Topic("dead-letters", DeadLetter, "original key", "delete", keep_days=365)
+
+TOPICS = (
+    FEEDBACK,
+    PROPOSALS,
+    DECISIONS,
+    ASSIGNMENTS,
+    CODEBOOK,
+    REQUESTS,
+    LABELS,
+    RELEASES,
+    ALERTS,
+    DEAD_LETTERS,
+)
+
+ROLES = (
+    Role("ingest", (), (FEEDBACK,), "publishes what was taken in", 500, 0.2),
+    Role("coders", (FEEDBACK,), (PROPOSALS, DEAD_LETTERS), "every member reads the segment", 16, 0.3),
+    Role("moderator", (PROPOSALS,), (DECISIONS, DEAD_LETTERS), "settles on one label", 16, 0.2),
+    Role("refiner", (DECISIONS,), (ASSIGNMENTS, CODEBOOK, DEAD_LETTERS), "reuses or creates a code", 64, 0.1),
+    Role("router", (ASSIGNMENTS,), (ASSIGNMENTS, REQUESTS, DEAD_LETTERS), "gives confidence and route", 256, 0.1),
+    Role("recorder", TOPICS, (DEAD_LETTERS,), "fills the SQL read model", 500, 0.2),
+)
+
+
+def topic(name: str) -> Topic:
+    """Find a topic by name; raises ``KeyError`` for a name that is not in the table."""
+    return {topic.name: topic for topic in TOPICS}[name]
+
+
+def role(name: str) -> Role:
+    """Find a role by name; raises ``KeyError`` for a name that is not in the table."""
+    return {role.name: role for role in ROLES}[name]
+
+
+def describe() -> str:
+    """The table that ``qualstream topology`` prints and the README shows."""
+    lines = [f"{'role':<10} {'reads':<12} {'writes':<32} does"]
+    for one in ROLES:
+        reads = "every topic" if one.reads == TOPICS else ", ".join(each.name for each in one.reads) or "-"
+        writes = ", ".join(each.name for each in one.writes if each is not DEAD_LETTERS) or "-"
+        lines.append(f"{one.name:<10} {reads:<12} {writes:<32} {one.does}")
+    lines += ["", f"{'topic':<20} {'record':<18} {'key':<23} {'written by':<16} cleanup"]
+    for each in TOPICS:
+        writers = ", ".join(one.name for one in ROLES if each in one.writes) or each.from_outside
+        writers = "every role" if each is DEAD_LETTERS else writers
+        cleanup = f"delete after {each.keep_days} days" if each.cleanup == "delete" else each.cleanup
+        lines.append(f"{each.name:<20} {each.record.__name__:<18} {each.key:<23} {writers:<16} {cleanup}")
+    return "\n".join(lines)

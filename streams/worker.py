@@ -1,0 +1,200 @@
+"""A worker's life: wait for the brokers, run one role, say how it goes, stop cleanly or with an error."""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Protocol
+
+import faust
+from aiokafka.errors import KafkaError
+
+from models.errors import UnavailableError, WorkerFault
+from streams.agents import Batches, Progress, Runner, register
+from streams.cluster import Cluster, consumer_group, create_topics, group_lag, patiently
+from streams.publish import KafkaPublisher, Outgoing
+from streams.stages import Stage
+from streams.topology import FEEDBACK, Role
+
+log = logging.getLogger(__name__)
+BEAT_S = 1.0
+Beat = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """How a worker runs its role."""
+
+    cluster: Cluster
+    batches: Batches
+    members: tuple[str, ...] = ()  # coders only: which members live here, where not all do
+    watchdog_s: float = 300.0
+
+
+class Intake(Protocol):
+    """What was taken in and is to be published; infra's SQL store is one."""
+
+    def unpublished(self, limit: int) -> Sequence[tuple[bytes, bytes]]:
+        """The oldest segments that have not been published, as key and value."""
+        ...
+
+    def mark_published(self, keys: Sequence[bytes]) -> None:
+        """They have been confirmed by the brokers."""
+        ...
+
+
+def make_app(role: Role, settings: WorkerSettings) -> faust.App:
+    """The Faust application of one role; its id is the consumer group."""
+    cluster = settings.cluster
+    return faust.App(
+        consumer_group(role.name, settings.members),
+        broker=[f"kafka://{server}" for server in cluster.servers],
+        broker_credentials=_credentials(cluster),
+        broker_session_timeout=cluster.session_timeout_s,
+        broker_heartbeat_interval=cluster.session_timeout_s / 4,
+        broker_commit_interval=0.5,
+        broker_commit_livelock_soft_timeout=settings.watchdog_s,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=4 * 1024 * 1024,
+        stream_buffer_maxsize=max(256, 4 * settings.batches.size),
+        stream_wait_empty=False,
+        topic_partitions=cluster.partitions,
+        topic_replication_factor=cluster.replication,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        store="memory://",
+        datadir=tempfile.gettempdir(),  # nothing is kept there: no tables
+        web_enabled=False,
+        loghandlers=[],
+    )
+
+
+def _credentials(cluster: Cluster) -> faust.SASLCredentials | faust.SSLCredentials | None:
+    context = cluster.ssl_context()
+    if "sasl" in cluster.security:
+        return faust.SASLCredentials(
+            username=cluster.username,
+            password=cluster.password,
+            mechanism=cluster.sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context=context) if context else None
+
+
+async def run_stage(
+    role: Role, make_stage: Callable[[], Awaitable[Stage]], settings: WorkerSettings, beat: Beat, stop: asyncio.Event
+) -> None:
+    """Run a role that reads topics, until ``stop`` is set.
+
+    Args:
+        role: What it reads and writes.
+        make_stage: Loads models and stores; called once the topics are there.
+        settings: How.
+        beat: Called every second, in a thread, with what was done so far.
+        stop: Ends the worker; what is under way is read again at the next start.
+
+    Raises:
+        WorkerFault: If anything unexpected happened, or the watchdog saw no progress in spite of lag.
+    """
+    await create_topics(settings.cluster)
+    stage = await make_stage()
+    publisher = KafkaPublisher(settings.cluster)
+    await publisher.start()
+    progress = Progress()
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def fail(error: Exception) -> None:
+        if not failed.done():
+            failed.set_exception(error)
+
+    app = make_app(role, settings)
+    register(app, role.reads, Runner(stage, publisher, progress), settings.batches, fail)
+    try:
+        await patiently("brokers", app.start, KafkaError, OSError)
+        async with asyncio.TaskGroup() as tasks:
+            others = [
+                tasks.create_task(_beat(beat, progress)),
+                tasks.create_task(_watch(role, settings, progress, fail)),
+            ]
+            await _first_of(stop, failed)
+            for other in others:
+                other.cancel()
+    finally:
+        await app.stop()
+        await publisher.stop()
+    if failed.done() and (error := failed.exception()) is not None:
+        raise WorkerFault(f"{role.name}: {type(error).__name__}: {error}") from error
+
+
+async def run_ingest(
+    intake: Intake, settings: WorkerSettings, rate: float | None, beat: Beat, stop: asyncio.Event
+) -> None:
+    """Publish what was taken in, at most ``rate`` segments a second, until ``stop`` is set.
+
+    A segment is marked as published only after the brokers have confirmed it.
+    """
+    await create_topics(settings.cluster)
+    publisher = KafkaPublisher(settings.cluster)
+    await publisher.start()
+    progress = Progress()
+    beating = asyncio.create_task(_beat(beat, progress))
+    size = settings.batches.size if rate is None else max(1, min(settings.batches.size, int(rate)))
+    try:
+        while not stop.is_set():
+            began = monotonic()
+            rows = await patiently("store", lambda: asyncio.to_thread(intake.unpublished, size), UnavailableError)
+            if rows:
+                await publisher.send([Outgoing(FEEDBACK.name, key, value) for key, value in rows])
+                keys = [key for key, _ in rows]
+                await patiently("store", lambda: asyncio.to_thread(intake.mark_published, keys), UnavailableError)  # noqa: B023
+                progress.read += len(rows)
+                progress.written += len(rows)
+                progress.acknowledged(len(rows), 0)
+            due_s = settings.batches.wait_s if not rows else (len(rows) / rate if rate else 0.0)
+            await _pause(stop, due_s - (monotonic() - began))
+    finally:
+        beating.cancel()
+        await publisher.stop()
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    if seconds > 0:
+        try:
+            await asyncio.wait_for(stop.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+async def _first_of(stop: asyncio.Event, failed: asyncio.Future[None]) -> None:
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopping, failed}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+
+
+async def _beat(beat: Beat, progress: Progress) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(beat, progress)
+        except UnavailableError as error:
+            log.warning("cannot say how it goes: %s", error)
+        await asyncio.sleep(BEAT_S)
+
+
+async def _watch(role: Role, settings: WorkerSettings, progress: Progress, fail: Callable[[Exception], None]) -> None:
+    """End a worker that has lag and has not acknowledged anything for the watchdog's time."""
+    group = consumer_group(role.name, settings.members)
+    idle_at = monotonic()
+    while True:
+        await asyncio.sleep(settings.watchdog_s / 10)
+        try:
+            lag = sum((await group_lag(settings.cluster, group, role.reads)).values())
+        except (KafkaError, OSError):
+            lag = 0  # the brokers are away: that is not the worker's fault
+        if not lag:
+            idle_at = monotonic()
+        stuck_s = monotonic() - max(idle_at, progress.last_progress)
+        if stuck_s > settings.watchdog_s:
+            fail(WorkerFault(f"no message acknowledged for {stuck_s:.0f} s with a lag of {lag}"))
+            return
