@@ -1,5 +1,6 @@
 """Profiles: which models code, decide, embed and route, as TOML files."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -28,20 +30,21 @@ _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 _LONGEST_SHOWN = 60  # characters of a wrong value that an error repeats
 
 
-def _beside_the_file(value: str, info: ValidationInfo) -> str:
-    """Turn a path as a profile has it into an absolute one."""
-    folder = (info.context or {}).get("folder", Path())
+def _beside_the_file(value: Any, info: ValidationInfo) -> Any:
+    """Turn a path as a profile has it into an absolute one; what is no text is left to pydantic to refuse."""
+    if not isinstance(value, str):
+        return value
     if value.startswith(_PACKAGED):
-        return str(PACKAGED_ADAPTERS / value.removeprefix(_PACKAGED))
-    return str((folder / Path(value).expanduser()).absolute())
+        return PACKAGED_ADAPTERS / value.removeprefix(_PACKAGED)
+    return Path(os.path.abspath((info.context or {}).get("folder", Path()) / Path(value).expanduser()))
 
 
 def _model_or_path(value: str, info: ValidationInfo) -> str:
     """A model's name stays as it is; what starts like a path is taken from the profile's folder."""
-    return _beside_the_file(value, info) if value.startswith(("./", "../", "/", "~")) else value
+    return str(_beside_the_file(value, info)) if value.startswith(("./", "../", "/", "~")) else value
 
 
-Adapter = Annotated[str, Field(min_length=1), AfterValidator(_beside_the_file), AfterValidator(Path)]
+Adapter = Annotated[Path, BeforeValidator(_beside_the_file)]
 Model = Annotated[str, Field(min_length=1), AfterValidator(_model_or_path)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -51,7 +54,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 class _Table(BaseModel):
     """A table of a profile: closed, so that a key with a slip in it is an error and not a default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Generation(_Table):
@@ -66,26 +69,23 @@ class MemberProfile(_Table):
     """One member of the ensemble."""
 
     name: str = Field(pattern=r"^[\w.\-]{1,80}$")
-    backend: Literal["transformers", "served"] = "transformers"
+    backend: Literal["transformers", "served", "fake"] = "transformers"
     base: Model | None = None
-    adapter: Path | None = None
+    adapter: Adapter | None = None
     prompt: int = Field(ge=1, le=6, description="Number in the paper's appendix A.")
     ending: Ending = "dot"
     dtype: Dtype = "float32"
     url: Url | None = Field(default=None, description="Of an OpenAI-compatible server, up to and with /v1.")
     model: str | None = Field(default=None, description="The served model's (or LoRA module's) name.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _resolve(cls, value: Any, info: ValidationInfo) -> Any:
-        return _with_adapter(value, info)
-
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
         if self.backend == "transformers":
             _need(self, f"member '{self.name}' with backend 'transformers'", "base", refuse=("url", "model"))
-        else:
+        elif self.backend == "served":
             _need(self, f"member '{self.name}' with backend 'served'", "url", "model", refuse=("base", "adapter"))
+        else:
+            _need(self, f"member '{self.name}' with backend 'fake'", refuse=("base", "adapter", "url", "model"))
         return self
 
 
@@ -94,15 +94,10 @@ class ModeratorProfile(_Table):
 
     strategy: Literal["consensus", "model", "served"] = "consensus"
     base: Model | None = None
-    adapter: Path | None = None
+    adapter: Adapter | None = None
     dtype: Dtype = "float32"
     url: Url | None = None
     model: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _resolve(cls, value: Any, info: ValidationInfo) -> Any:
-        return _with_adapter(value, info)
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
@@ -126,7 +121,7 @@ class RefinerProfile(_Table):
     """When an earlier code is used again."""
 
     threshold: Fraction = Field(default=0.75, description="Cosine similarity from which a code is reused.")
-    by: Literal["label", "label and text"] = Field(default="label", description="What is compared with earlier codes.")
+    by: Literal["code", "text", "both"] = Field(default="code", description="What is compared with earlier codes.")
     polarity_gate: bool = Field(default=True, description="Whether opposites are kept apart.")
 
 
@@ -143,9 +138,12 @@ class Profile(_Table):
     description: str = ""
     text_limit: int = Field(default=4000, ge=1, le=1_000_000, description="Characters of a segment that are read.")
     seed: int = Field(default=0, ge=0, lt=2**32)
+    device: str = Field(
+        default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Used where the setting is 'auto' too."
+    )
     generation: Generation = Generation()
-    members: tuple[MemberProfile, ...] = Field(min_length=1)
-    moderator: ModeratorProfile = ModeratorProfile()
+    members: tuple[MemberProfile, ...]
+    moderator: ModeratorProfile = Field(default_factory=ModeratorProfile)
     embedder: EmbedderProfile = EmbedderProfile()
     refiner: RefinerProfile = RefinerProfile()
     router: RouterProfile = RouterProfile()
@@ -154,6 +152,8 @@ class Profile(_Table):
 
     @model_validator(mode="after")
     def _members_have_names_of_their_own(self) -> Self:
+        if not self.members:
+            raise ValueError("'members' is empty; add a [[members]] table")
         names = [member.name for member in self.members]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
@@ -197,7 +197,8 @@ def load_profile(name_or_path: str | Path) -> Profile:
         profile._file = path
         return profile
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    raise SettingError(f"{path}: {_explain(faults[0], data)}{more}")
+    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])  # a slip explains more
+    raise SettingError(f"{path}: {_explain(first, data)}{more}")
 
 
 def check_files(profile: Profile) -> None:
@@ -292,12 +293,6 @@ def _key(loc: tuple[int | str, ...], data: dict[str, Any]) -> str:
     if len(loc) > 1 and loc[0] in _TABLES and isinstance(loc[1], str):
         return f"'{loc[1]}' in [{loc[0]}]"
     return f"'{loc[0]}'" if loc else "the file"
-
-
-def _with_adapter(value: Any, info: ValidationInfo) -> Any:
-    if isinstance(value, dict) and isinstance(value.get("adapter"), str):
-        return value | {"adapter": _beside_the_file(value["adapter"], info)}
-    return value
 
 
 def _need(table: _Table, who: str, *names: str, refuse: tuple[str, ...]) -> None:

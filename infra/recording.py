@@ -1,6 +1,7 @@
 """From records to rows: which table each goes to, and what happens when its row is already there.
 
-Every write may come again, and batches may come in any order, so each rule gives the same rows whatever the order.
+Every write may come again, and batches may come in any order: each rule gives the same rows whatever the order.
+Only a decision has no time to go by; the one that was written last stays.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -63,17 +64,11 @@ def segment_row(segment: Segment, now: datetime) -> Row:
 
 def _decision_row(decision: Decision, now: datetime) -> Row:
     return {
+        **_columns(decision, tables.decisions),
         "segment_id": decision.segment.id,
         "study": decision.segment.study,
-        "label": decision.label,
-        "verdict": decision.verdict,
-        "why": decision.why,
-        "agreement": decision.agreement,
-        "log_probability": decision.log_probability,
-        "moderator": decision.moderator,
         "proposals": [proposal.model_dump(mode="json") for proposal in decision.proposals],
         "at": now,
-        "record": decision.to_bytes(),
     }
 
 
@@ -100,36 +95,32 @@ def _columns(record: Record, table: Table) -> Row:
 def _routed_then_newest(table: Table, new: _Excluded) -> ColumnElement[bool]:
     """An assignment without route never takes the place of one with it; among equals the later one stays."""
     gains = and_(new.route.is_not(None), table.c.route.is_(None))
-    same = new.route.is_(None) == table.c.route.is_(None)
-    return or_(gains, and_(same, new.assigned_at >= table.c.assigned_at))
+    same = table.c.route.is_(None) == new.route.is_(None)
+    return or_(gains, and_(same, table.c.assigned_at <= new.assigned_at))
 
 
 def _newest(column: str) -> Callable[[Table, _Excluded], ColumnElement[bool]]:
-    return lambda table, new: new[column] >= table.c[column]
+    return lambda table, new: table.c[column] <= new[column]
 
 
-def _always(table: Table, new: _Excluded) -> ColumnElement[bool]:
-    return table.c.record != new.record
+def _differs(table: Table, new: _Excluded) -> ColumnElement[bool]:
+    return table.c.record.is_distinct_from(new.record)
 
 
 def _failed_again(table: Table, new: _Excluded) -> ColumnElement[bool]:
     """A replayed letter that fails at the same place (a fresh broker counts from 0 again) is open again."""
-    return new["at"] > table.c.replayed_at
+    return and_(table.c.replayed_at.is_not(None), table.c.replayed_at < new["at"])
 
 
 PROJECTIONS: Mapping[type[Record], Projection] = {
     Segment: Projection(tables.segments, segment_row, ("order_at", "seq")),
-    Decision: Projection(tables.decisions, _decision_row, ("at", "segment_id"), _always),
-    Assignment: Projection(
-        tables.assignments, _assignment_row, ("assigned_at", "segment_id"), _routed_then_newest
-    ),
+    Decision: Projection(tables.decisions, _decision_row, ("at", "segment_id"), _differs),
+    Assignment: Projection(tables.assignments, _assignment_row, ("assigned_at", "segment_id"), _routed_then_newest),
     CodeEvent: Projection(tables.code_events, _plain(tables.code_events), ("at", "id")),
     AnnotationRequest: Projection(
         tables.requests, _plain(tables.requests), ("requested_at", "segment_id"), _newest("requested_at")
     ),
-    Annotation: Projection(
-        tables.annotations, _plain(tables.annotations), ("decided_at", "segment_id", "annotator")
-    ),
+    Annotation: Projection(tables.annotations, _plain(tables.annotations), ("decided_at", "segment_id", "annotator")),
     ModelRelease: Projection(
         tables.releases, _plain(tables.releases), ("released_at", "model"), _newest("released_at")
     ),
@@ -185,9 +176,7 @@ def _upsert(kind: type[Record], dialect: str) -> sqlite.Insert | postgresql.Inse
         return statement.on_conflict_do_nothing(index_elements=keys)
     kept = {*keys, "at"} if kind is Decision else set(keys)
     values = {column.name: new[column.name] for column in table.c if column.name not in kept}
-    return statement.on_conflict_do_update(
-        index_elements=keys, set_=values, where=projection.replace(table, new)
-    )
+    return statement.on_conflict_do_update(index_elements=keys, set_=values, where=projection.replace(table, new))
 
 
 def _project_codes(connection: Connection, ids: set[UUID]) -> None:

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
-    kafka_url: str = _setting("kafka://localhost:9092", "host:port, or several with commas between")
+    kafka_url: str | None = _setting(None, "host:port, or several with commas between; unset, the local stack's broker")
     kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = _setting(
         "plaintext", "plaintext, ssl, sasl_plaintext or sasl_ssl"
     )
@@ -104,8 +104,9 @@ class Settings(BaseSettings):
 
     @field_validator("kafka_url")
     @classmethod
-    def _check_servers(cls, value: str) -> str:
-        _servers(value)
+    def _check_servers(cls, value: str | None) -> str | None:
+        if value is not None:
+            _servers(value)
         return value
 
     @field_validator("database_url")
@@ -171,8 +172,8 @@ class Settings(BaseSettings):
 
     @property
     def kafka_servers(self) -> list[str]:
-        """The brokers as ``host:port``."""
-        return _servers(self.kafka_url)
+        """The brokers as ``host:port``; empty where none is set."""
+        return _servers(self.kafka_url) if self.kafka_url else []
 
     @property
     def store_url(self) -> str:

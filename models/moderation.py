@@ -62,7 +62,7 @@ def consensus(proposals: Sequence[Proposal], vectors: Embeddings) -> Consensus:
     """
     order = sorted((n for n, p in enumerate(proposals) if p.fault is None), key=lambda n: _rank(proposals[n]))
     if not order:
-        raise UncodableError(_no_label(proposals))
+        raise UncodableError(no_usable_label(proposals))
     cosines = vectors[order] @ vectors[order].T  # (usable, usable)
     gains = np.round(cosines @ _weights([proposals[n] for n in order]), 6)
     best = int(np.argmax(gains))  # the first of equals, and the order is the labels'
@@ -87,7 +87,8 @@ def _agreement(cosines: Embeddings, asked: int) -> float:
     return float(np.clip(cosines.mean() * len(cosines) / asked, 0, 1))
 
 
-def _no_label(proposals: Sequence[Proposal]) -> str:
+def no_usable_label(proposals: Sequence[Proposal]) -> str:
+    """Say in one line why no proposal can be used."""
     faults = "; ".join(f"{p.member}: {p.fault}" for p in proposals)
     return f"no usable label from {len(proposals)} members ({faults})"
 
@@ -161,7 +162,7 @@ class _Case:
     def __init__(self, proposals: Proposals, answer: Answer | None, moderator: str) -> None:
         self.usable = usable(proposals.proposals)
         if not self.usable:
-            raise UncodableError(_no_label(proposals.proposals))
+            raise UncodableError(no_usable_label(proposals.proposals))
         self.whole = proposals
         self.asked = len(proposals.proposals)
         self.written = None if answer is None else clean_label(answer.text)

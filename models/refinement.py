@@ -1,8 +1,8 @@
 """Reuse an earlier code, or create one, and say why."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import batched
+from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
@@ -57,28 +57,51 @@ class Refined:
 class _Found:
     """What one label came to: the code, and the best one that was not taken."""
 
-    id: UUID
-    label: str
-    similarity: float
+    code: Neighbour
     new: bool
     runner_up: Neighbour | None
     why: str
 
 
-@dataclass
-class _Created:
-    """The codes that a batch has created so far in one study; the index gets them at the batch's end."""
+class _View:
+    """The index as a batch sees it: what it holds, and what the batch has created so far."""
 
-    codes: list[IndexedCode] = field(default_factory=list)
+    def __init__(self, index: CodeIndex, origins: dict[UUID, UUID | None]) -> None:
+        self._index = index
+        self._origins = origins
+        self._studies: defaultdict[str, list[IndexedCode]] = defaultdict(list)
+        self.created: dict[UUID, IndexedCode] = {}
 
-    def nearest(self, vector: Embeddings) -> list[Neighbour]:
-        if not self.codes:
-            return []
-        cosines = np.clip(np.stack([code.vector for code in self.codes]) @ vector, -1, 1)
-        best = np.argsort(-cosines, kind="stable")[:_NEIGHBOURS].tolist()
-        return [
-            Neighbour(code_id=self.codes[n].id, label=self.codes[n].label, similarity=float(cosines[n])) for n in best
-        ]
+    def nearest(self, study: str, vector: Embeddings) -> list[Neighbour]:
+        """The study's nearest codes, best first; of equals the lower id first."""
+        found = self._index.nearest(study, vector, _NEIGHBOURS)
+        fresh = self._studies[study]
+        if fresh:
+            cosines = np.clip(np.stack([code.vector for code in fresh]) @ vector, -1, 1)
+            best = np.argsort(-cosines, kind="stable")[:_NEIGHBOURS].tolist()
+            found = found + [
+                Neighbour(code_id=fresh[n].id, label=fresh[n].label, similarity=float(cosines[n])) for n in best
+            ]
+        return sorted(found, key=lambda near: (-near.similarity, near.code_id))[:_NEIGHBOURS]
+
+    def named(self, code: UUID, label: str) -> Neighbour | None:
+        """The code of this id, however far its vector is; the label is the batch's own, where it created it."""
+        if code in self.created:
+            return Neighbour(code_id=code, label=self.created[code].label, similarity=1)
+        return Neighbour(code_id=code, label=label, similarity=1) if code in self._origins else None
+
+    def origin(self, study: str, code: UUID) -> UUID | None:
+        """The segment that created a code."""
+        if code in self.created:
+            return self.created[code].origin
+        if code not in self._origins:  # another refiner has owned the study in between
+            self._origins.update(self._index.origins(study))
+        return self._origins.get(code)
+
+    def create(self, code: IndexedCode) -> None:
+        """Let the rest of the batch see a code."""
+        self.created[code.id] = code
+        self._studies[code.study].append(code)
 
 
 class Refiner:
@@ -127,19 +150,173 @@ class Refiner:
         """
         if not decisions:
             return []
-        vectors = self._embed(decisions)
-        created: dict[str, _Created] = {}
+        view = _View(self._index, self._origins)
         refined = []
-        for decision, vector in zip(decisions, vectors, strict=True):
-            fresh = created.setdefault(decision.segment.study, _Created())
-            found = self._find(decision, vector, fresh)
-            if found.new and found.id not in self._origins and all(code.id != found.id for code in fresh.codes):
-                fresh.codes.append(
-                    IndexedCode(found.id, decision.segment.study, found.label, vector, decision.segment.id)
-                )
+        for decision, vector in zip(decisions, self._embed(decisions), strict=True):
+            found = self._find(decision, vector, view)
             refined.append(self._record(decision, found))
-        codes = [code for fresh in created.values() for code in fresh.codes]
-        if codes:
-            self._index.put(codes)
-            self._origins.update({code.id: code.origin for code in codes})
+            segment, code = decision.segment, found.code
+            if found.new and view.named(code.code_id, code.label) is None:
+                view.create(IndexedCode(code.code_id, segment.study, code.label, vector, segment.id))
+        if view.created:
+            self._index.put(list(view.created.values()))
+            self._origins.update({code.id: code.origin for code in view.created.values()})
         return refined
+
+    def _embed(self, decisions: Sequence[Decision]) -> Embeddings:
+        """What is compared, in one call of the embedder, shape ``(len(decisions), dim)``."""
+        labels = [decision.label for decision in decisions]
+        texts = [decision.segment.text for decision in decisions]
+        if self._settings.by != "both":
+            return self._embedder.embed(labels if self._settings.by == "code" else texts)
+        both = self._embedder.embed(labels + texts)
+        sums = both[: len(labels)] + both[len(labels) :]
+        sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+        return sums
+
+    def _find(self, decision: Decision, vector: Embeddings, view: _View) -> _Found:
+        study, label = decision.segment.study, decision.label
+        near = view.nearest(study, vector)
+        folded = normalised_label(label)
+        taken = next((one for one in near if normalised_label(one.label) == folded), None)
+        taken = taken or view.named(code_id(study, label), label)
+        why = f"reused {taken.label!r}, the same label" if taken else ""
+        if taken is None:
+            taken = next((one for one in near if self._reusable(label, one)), None)
+            why = f"reused {taken.label!r} at {taken.similarity:.2f}" if taken else ""
+        else:
+            taken = taken.model_copy(update={"similarity": 1.0})
+        runner_up = next((one for one in near if taken is None or one.code_id != taken.code_id), None)
+        if taken is None:
+            taken = Neighbour(code_id=code_id(study, label), label=label, similarity=1)
+        elif view.origin(study, taken.code_id) == decision.segment.id:  # a replay creates again what it created
+            taken = taken.model_copy(update={"similarity": 1.0})
+        else:
+            return _Found(taken, False, runner_up, why)
+        return _Found(taken, True, runner_up, self._why_new(label, runner_up))
+
+    def _reusable(self, label: str, near: Neighbour) -> bool:
+        return near.similarity >= self._settings.threshold and not self._refused(label, near)
+
+    def _refused(self, label: str, near: Neighbour) -> bool:
+        return self._settings.polarity_gate and opposite(label, near.label)
+
+    def _why_new(self, label: str, runner_up: Neighbour | None) -> str:
+        if runner_up is None:
+            return "new: the study has no other code"
+        named = f"{runner_up.label!r} at {runner_up.similarity:.2f}"
+        if runner_up.similarity < self._settings.threshold:
+            return f"new: nearest {named} is under {self._settings.threshold:.2f}"
+        if self._refused(label, runner_up):
+            return f"new: {named} says the opposite"
+        return f"new: created by this segment before {named}"
+
+    def _record(self, decision: Decision, found: _Found) -> Refined:
+        segment, code, now = decision.segment, found.code, self._clock.now()
+        assignment = Assignment(
+            segment_id=segment.id,
+            study=segment.study,
+            code_id=code.code_id,
+            label=code.label,
+            proposed=decision.label,
+            new=found.new,
+            similarity=code.similarity,
+            runner_up=found.runner_up,
+            why=found.why,
+            verdict=decision.verdict,
+            signals=self._signals(decision, found),
+            models={p.member: p.model for p in decision.proposals}
+            | {"moderator": decision.moderator, "embedder": self._embedder.version}
+            | self._versions,
+            assigned_at=now,
+        )
+        if not found.new:
+            return Refined(assignment, None)
+        same = code.code_id == code_id(segment.study, decision.label)
+        event = CodeEvent(
+            id=code_event_id(code.code_id, "created", str(segment.id)),
+            code_id=code.code_id,
+            study=segment.study,
+            kind="created",
+            label=decision.label if same else code.label,  # a replay after a renaming gives the first label again
+            author=decision.moderator,
+            at=now,
+            reason=found.why,
+            segment_id=segment.id,
+        )
+        return Refined(assignment, event)
+
+    def _signals(self, decision: Decision, found: _Found) -> dict[str, float]:
+        """What a confidence can be made from; a study without a second code has a runner-up at 0."""
+        second = found.runner_up.similarity if found.runner_up else 0.0
+        usable = sum(proposal.fault is None for proposal in decision.proposals)
+        signals = {
+            "agreement": decision.agreement,
+            "similarity": found.code.similarity,
+            "margin": (self._settings.threshold if found.new else found.code.similarity) - second,
+            "usable_share": usable / len(decision.proposals),
+            "words": float(len(decision.segment.text.split())),
+        }
+        if decision.log_probability is not None:
+            signals["moderator_log_probability"] = decision.log_probability
+        return signals
+
+
+def reconcile(
+    index: CodeIndex, embedder: Embedder, events: Iterable[CodeEvent], *, remove: bool = True
+) -> tuple[int, int]:
+    """Make the index equal to the codebook's history.
+
+    Codes are embedded by their labels: the history does not hold the texts that they were created for.
+
+    Args:
+        index: In any state.
+        embedder: The refiner's.
+        events: The whole history, in order; an event that comes twice counts once, where it first stood.
+        remove: Whether to remove what the history does not know; not where another refiner may just be creating it.
+
+    Returns:
+        How many codes were added and removed; those that only got a new label or origin are not counted.
+    """
+    codes = _replay(events)
+    held = index.origins()
+    gone = [code for code in held if code not in codes] if remove else []
+    stale = [c for c in codes.values() if c.id not in held or c.renamed or held[c.id] != c.origin]
+    index.remove(gone)
+    for start in range(0, len(stale), _PUT):
+        some = stale[start : start + _PUT]
+        vectors = embedder.embed([code.label for code in some])
+        index.put([IndexedCode(c.id, c.study, c.label, v, c.origin) for c, v in zip(some, vectors, strict=True)])
+    return sum(code.id not in held for code in stale), len(gone)
+
+
+@dataclass
+class _Code:
+    """A code as its events add up so far."""
+
+    id: UUID
+    study: str
+    label: str
+    origin: UUID | None
+    live: bool = True
+    renamed: bool = False
+
+
+def _replay(events: Iterable[CodeEvent]) -> dict[UUID, _Code]:
+    """The codes that live after the events."""
+    codes: dict[UUID, _Code] = {}
+    seen: set[UUID] = set()
+    for event in events:
+        if event.id in seen:
+            continue
+        seen.add(event.id)
+        code = codes.get(event.code_id)
+        if code is None or (event.kind == "created" and not code.live):
+            code = codes[event.code_id] = _Code(event.code_id, event.study, event.label, event.segment_id)
+        code.renamed |= code.label != event.label
+        code.label = event.label
+        if event.kind in ("merged", "split", "retired"):
+            code.live = event.code_id in event.into
+        elif event.kind == "restored":
+            code.live = True
+    return {code.id: code for code in codes.values() if code.live}

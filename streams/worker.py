@@ -5,8 +5,10 @@ import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Protocol
+from uuid import UUID
 
 import faust
 from aiokafka.errors import KafkaError
@@ -36,11 +38,11 @@ class WorkerSettings:
 class Intake(Protocol):
     """What was taken in and is to be published; infra's SQL store is one."""
 
-    def unpublished(self, limit: int) -> Sequence[tuple[bytes, bytes]]:
-        """The oldest segments that have not been published, as key and value."""
+    def unpublished(self, limit: int) -> Sequence[tuple[UUID, str, bytes]]:
+        """The oldest segments that have not been published: id, study, record."""
         ...
 
-    def mark_published(self, keys: Sequence[bytes]) -> None:
+    def mark_published(self, ids: Sequence[UUID]) -> None:
         """They have been confirmed by the brokers."""
         ...
 
@@ -144,11 +146,11 @@ async def run_ingest(
     try:
         while not stop.is_set():
             began = monotonic()
-            rows = await patiently("store", lambda: asyncio.to_thread(intake.unpublished, size), UnavailableError)
+            rows = await patiently("store", partial(asyncio.to_thread, intake.unpublished, size), UnavailableError)
             if rows:
-                await publisher.send([Outgoing(FEEDBACK.name, key, value) for key, value in rows])
-                keys = [key for key, _ in rows]
-                await patiently("store", lambda: asyncio.to_thread(intake.mark_published, keys), UnavailableError)  # noqa: B023
+                ids = [identity for identity, _, _ in rows]
+                await publisher.send([Outgoing(FEEDBACK.name, str(i).encode(), record) for i, _, record in rows])
+                await patiently("store", partial(asyncio.to_thread, intake.mark_published, ids), UnavailableError)
                 progress.read += len(rows)
                 progress.written += len(rows)
                 progress.acknowledged(len(rows), 0)

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 Role = Literal["member", "moderator"]
 Tokens = list[int]
 
-MAX_TOKENS = 256
-"""Most tokens of a prompt in tuning; longer texts are cut as in serving."""
+MAX_TOKENS = 128
+"""Most tokens of a prompt in tuning; longer texts are cut by the rule that serving has, at a lower limit."""
 
-ROW_TOKENS = 768
+ROW_TOKENS = 384
 """Most tokens of one row, unless a single text needs more: attention grows with its square."""
 
 STATE_FILE = "state.safetensors"
@@ -52,9 +52,9 @@ class Recipe:
     prompt: int = 1
     ending: Ending = "dot"
     role: Role = "member"
-    epochs: int = 3
-    batch: int = 16
-    learning_rate: float = 3e-4
+    epochs: int = 2
+    batch: int = 8
+    learning_rate: float = 6e-4
     seed: int = 0
     patience: int = 1
     rank: int = 16

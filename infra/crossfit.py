@@ -1,0 +1,99 @@
+"""What a moderator learns from: proposals of members for texts that they were not trained on."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from infra.pairs import Pair, fold_of, read_pairs
+from models.errors import SettingError
+from models.ports import Embedder
+from models.prompts import label_fault
+from schemas.ids import normalised_label
+
+
+def cross_fit(pairs_file: Path, adapters: Sequence[Path], samples: int, out: Path, cache: Path) -> int:
+    """Let each member read the fold that was kept from it, greedily and drawn, and write what it proposed.
+
+    Each text keeps one code as the target: the one that was proposed, else the one nearest to a proposal.
+
+    Returns:
+        Number of texts written.
+
+    Raises:
+        InputError: If the pairs cannot be read.
+        SettingError: If an adapter was not trained on this file, or is no member.
+    """
+    from models.backends.embedding import SentenceEmbedder
+
+    pairs = read_pairs(pairs_file)
+    embedder = SentenceEmbedder("all-MiniLM-L6-v2")
+    lines = []
+    for adapter in adapters:
+        for pair, labels in _propose(pairs_file, pairs, adapter, samples, cache):
+            code = target(pair.codes, labels, embedder)
+            known = pair.model_dump(exclude={"codes", "proposals"})
+            lines.append(json.dumps({**known, "codes": [code], "proposals": labels}, ensure_ascii=False))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return len(lines)
+
+
+def target(codes: Sequence[str], labels: Sequence[str], embedder: Embedder) -> str:
+    """The code that a moderator should settle on, given what was proposed.
+
+    Args:
+        codes: The text's codes, at least one.
+        labels: The proposals, at least one.
+        embedder: Used where no proposal equals a code.
+    """
+    proposed = {normalised_label(label): label for label in labels}
+    for code in codes:
+        if normalised_label(code) in proposed:
+            return proposed[normalised_label(code)]
+    nearness = (embedder.embed(codes) @ embedder.embed(labels).T).max(axis=1)  # (codes,)
+    return codes[int(nearness.argmax())]
+
+
+def candidates(labels: Sequence[str]) -> list[str]:
+    """The usable proposals without doubles, in the order in which a moderator is shown them."""
+    found = {normalised_label(label): label for label in sorted(labels, reverse=True) if label_fault(label) is None}
+    return [found[key] for key in sorted(found)]
+
+
+def _propose(
+    pairs_file: Path, pairs: Sequence[Pair], adapter: Path, samples: int, cache: Path
+) -> list[tuple[Pair, list[str]]]:
+    from models.backends.finetuning import Recipe, choose_device
+    from models.backends.generation import Sampling
+    from models.backends.trial import write_labels
+
+    card = _card(adapter, pairs_file)
+    recipe = Recipe(**{**card["recipe"], "targets": tuple(card["recipe"]["targets"])})
+    if recipe.role != "member":
+        raise SettingError(f"{adapter} is a moderator; give members' adapters")
+    kept = [pair for pair in pairs if fold_of(pair.text, card["split"]["folds"]) == card["split"]["validation_fold"]]
+    items = [(pair.text, ()) for pair in kept]
+    draws = [Sampling(temperature=0.0), *[Sampling()] * samples]
+    answers = [
+        write_labels(
+            recipe, {"it": adapter}, items, cache=cache, device=choose_device("auto"), sampling=how, seed=n * len(items)
+        )["it"]
+        for n, how in enumerate(draws)
+    ]
+    shown = [(pair, candidates(labels)) for pair, labels in zip(kept, zip(*answers, strict=True), strict=True)]
+    return [(pair, labels) for pair, labels in shown if labels]
+
+
+def _card(adapter: Path, pairs_file: Path) -> dict[str, dict[str, object]]:
+    import hashlib
+
+    try:
+        card: dict[str, dict[str, object]] = json.loads((adapter / "card.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"no card.json in {adapter}; give a folder that `qualstream finetune` wrote") from error
+    if card["data"]["sha256"] != hashlib.sha256(pairs_file.read_bytes()).hexdigest():
+        raise SettingError(
+            f"{adapter} was trained on other pairs than {pairs_file}, so which texts it has not seen is not known; "
+            "give the file it was trained on"
+        )
+    return card

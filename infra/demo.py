@@ -1,0 +1,113 @@
+"""The demo: 200 real reviews, replayed in the order of their time through the whole stack on this machine."""
+
+import time
+from collections.abc import Callable
+from importlib.resources import files
+
+from rich.console import Console
+
+from infra import wiring
+from infra.live import View, summary
+from infra.local import LocalStack, data_folder_lock, stop_on_signals
+from infra.readers import Rejected, read_segments
+from infra.settings import Settings, ensure_data_dir
+from infra.store import Store
+from schemas import Segment
+
+REVIEWS = "reviews.jsonl"
+_LOOK_S = 0.25
+
+
+def demo_segments(study: str) -> list[Segment]:
+    """The reviews that ship with the project."""
+    with (files("infra") / "data" / REVIEWS).open("rb") as file:
+        read = list(read_segments(file, study=study, fmt="jsonl", source_name="chatgpt-android-reviews"))
+    return [one for one in read if not isinstance(one, Rejected)]
+
+
+def run_demo(settings: Settings, console: Console) -> bool:
+    """Code the demo's reviews, live. A run that was broken off is finished; a finished one is started anew.
+
+    Returns:
+        Whether it ran to its end; ``False`` if it was stopped from outside.
+    """
+    ensure_data_dir(settings)
+    wiring.profile(settings)
+    with data_folder_lock(settings):
+        store = wiring.store(settings)
+        try:
+            _take_in(store, settings.study, console)
+            return run_until_done(settings, store, console)
+        finally:
+            store.close()
+
+
+def _take_in(store: Store, study: str, console: Console) -> None:
+    before = store.counts(study)
+    if before.taken_in and not store.open_segments(study):
+        store.reset(study)
+        before = store.counts(study)
+    store.take_in(demo_segments(study))
+    if before.taken_in:
+        done = before.taken_in - store.open_segments(study)
+        console.print(f"An earlier run was broken off: {done} of {before.taken_in} have their code; going on with the rest.")
+
+
+def run_until_done(settings: Settings, store: Store, console: Console) -> bool:
+    """Run the local stack until every segment of the study has an outcome, and say what came of it."""
+    study = settings.study
+    stack = LocalStack(settings, store)
+    view = View(store, study, console)
+    total, open_before = store.counts(study).taken_in, store.open_segments(study)
+    started = time.monotonic()
+    with stop_on_signals() as stopped:
+        try:
+            with view.running():
+                view.show("starting broker and workers", total - open_before, total)
+                stack.start()
+                finished = _follow(stack, store, view, study, total, lambda: bool(stopped))
+        finally:
+            stack.stop()
+    if not finished:
+        left = store.open_segments(study)
+        console.print(f"\nStopped with {left} of {total} segments open. Nothing is lost: the same command goes on.")
+        return False
+    console.print(summary(store, study, time.monotonic() - started, open_before))
+    return True
+
+
+def _follow(
+    stack: LocalStack, store: Store, view: View, study: str, total: int, stopped: Callable[[], bool]
+) -> bool:
+    first_outcome = False
+    while not stopped():
+        left = store.open_segments(study)
+        first_outcome = first_outcome or left < total
+        restarts = f" ({stack.restarts} restarts)" if stack.restarts else ""
+        state = "coding" if first_outcome else "loading the models"
+        view.show(f"{state}{restarts}" if left else "done", total - left, total)
+        if not left:
+            return True
+        stack.check()
+        time.sleep(_LOOK_S)
+    return False
+
+
+def run_stack(settings: Settings, port: int, console: Console) -> None:
+    """Run the local stack until SIGINT or SIGTERM; what is taken in meanwhile is coded."""
+    ensure_data_dir(settings)
+    wiring.profile(settings)
+    with data_folder_lock(settings), stop_on_signals() as stopped:
+        store = wiring.store(settings)
+        stack = LocalStack(settings, store, port=port)
+        try:
+            stack.start()
+            console.print(f"Running, with the broker at {stack.cluster.servers[0]}; logs in {stack.log_dir}; Ctrl-C stops.")
+            console.print(f"From another terminal: qualstream ingest FILE --study {settings.study}; qualstream status")
+            while not stopped:
+                stack.check()
+                time.sleep(_LOOK_S)
+        finally:
+            stack.stop()
+            store.close()
+    console.print("Stopped. What is open goes on at the next start.")

@@ -1,0 +1,53 @@
+"""Run one role in this process, as the demo, a container and a cluster do."""
+
+import asyncio
+import logging
+import signal
+
+from infra import wiring
+from infra.settings import Settings
+from infra.store import Store
+from models.errors import SettingError, UnavailableError
+from streams.cluster import patiently
+from streams.topology import ROLES, role
+from streams.worker import run_ingest, run_stage
+
+log = logging.getLogger(__name__)
+
+
+def run_role(name: str, settings: Settings) -> None:
+    """Run a role until SIGINT or SIGTERM.
+
+    Raises:
+        SettingError: If there is no such role, or what it needs is not as it must be.
+        WorkerFault: If anything unexpected happened; the next start reads again what was not acknowledged.
+    """
+    if name not in {each.name for each in ROLES}:
+        raise SettingError(f"there is no role '{name}'; known are {', '.join(each.name for each in ROLES)}")
+    asyncio.run(_run(name, settings))
+
+
+async def _run(name: str, settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    wanted = role(name)
+    how = wiring.worker_settings(settings, wanted)
+
+    async def connect() -> Store:
+        return await asyncio.to_thread(wiring.store, settings)
+
+    store = await patiently("database", connect, UnavailableError)
+    beat = wiring.beat(settings, wanted, store)
+    try:
+        if name == "ingest":
+            await run_ingest(store, how, settings.ingest_rate, beat, stop)
+        else:
+
+            async def prepare() -> wiring.Stage:
+                return await patiently("stores", lambda: wiring.make_stage(wanted, settings), UnavailableError)
+
+            await run_stage(wanted, prepare, how, beat, stop)
+    finally:
+        store.close()
+    log.info("%s stopped", name)

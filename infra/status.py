@@ -1,0 +1,147 @@
+"""How a running system is doing, and what stands on its topics."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.table import Table
+
+from infra import wiring
+from infra.settings import Settings, nearest
+from infra.store import Store, WorkerState
+from models.errors import InputError, SettingError
+from schemas import DeadLetter
+from streams.cluster import Cluster, consumer_group, group_lag, read_topic
+from streams.publish import KafkaPublisher, Outgoing
+from streams.topology import ROLES, TOPICS, Role
+
+SEEN_LATELY_S = 15.0
+_BROKER_S = 10.0
+
+
+def report(settings: Settings, store: Store, only: str | None, as_json: bool, console: Console) -> bool:
+    """Print a line a worker.
+
+    Returns:
+        Whether every role, or the one asked for, has a worker that was seen lately.
+    """
+    roles = [role for role in ROLES if only in (None, role.name)]
+    if not roles:
+        raise SettingError(f"there is no role '{only}'; known are {', '.join(role.name for role in ROLES)}")
+    workers = store.workers()
+    lags = asyncio.run(_lags(settings, roles))
+    rows = [_row(role, worker, lags.get(role.name)) for role in roles for worker in _of(role, workers)]
+    if as_json:
+        for row in rows:
+            console.print_json(json.dumps(row), indent=None)
+    else:
+        _print(rows, console)
+    return all(any(row["role"] == role.name and row["alive"] for row in rows) for role in roles)
+
+
+def _of(role: Role, workers: Sequence[WorkerState]) -> Sequence[WorkerState | None]:
+    return [worker for worker in workers if worker.role == role.name] or [None]
+
+
+def _row(role: Role, worker: WorkerState | None, lag: int | None) -> dict[str, Any]:
+    if worker is None:
+        return {"role": role.name, "instance": None, "alive": False, "lag": lag}
+    now = datetime.now(UTC)
+    seconds = max((worker.seen_at - worker.started_at).total_seconds(), 1e-9)
+    return {
+        "role": role.name,
+        "instance": worker.instance,
+        "pid": worker.pid,
+        "alive": (now - worker.seen_at).total_seconds() < SEEN_LATELY_S,
+        "lag": lag,
+        "read": worker.read,
+        "written": worker.written,
+        "rate": round(worker.read / seconds, 2),
+        "dead_lettered": worker.dead_lettered,
+        "errors": worker.errors,
+        "last_error": worker.last_error,
+        "last_commit_at": worker.last_commit_at.isoformat() if worker.last_commit_at else None,
+    }
+
+
+def _print(rows: Sequence[dict[str, Any]], console: Console) -> None:
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for name in ("role", "instance", "state", "lag", "read", "written", "per second", "dead letters", "errors"):
+        table.add_column(name, justify="left" if name in ("role", "instance", "state") else "right")
+    table.add_column("last commit")
+    for row in rows:
+        state = "running" if row["alive"] else "not seen"
+        values = [row.get(key) for key in ("lag", "read", "written", "rate", "dead_lettered", "errors")]
+        commit = (row.get("last_commit_at") or "-")[:19].replace("T", " ")
+        cells = [row["role"], row["instance"] or "-", state, *("-" if v is None else str(v) for v in values), commit]
+        table.add_row(*cells)
+    console.print(table)
+
+
+async def _lags(settings: Settings, roles: Sequence[Role]) -> dict[str, int]:
+    """Lag by role; empty where the brokers do not answer."""
+    try:
+        cluster = wiring.cluster(settings)
+        async with asyncio.timeout(_BROKER_S):
+            return {role.name: await _lag(cluster, settings, role) for role in roles if role.reads}
+    except (SettingError, KafkaError, OSError, TimeoutError):
+        return {}
+
+
+async def _lag(cluster: Cluster, settings: Settings, role: Role) -> int:
+    members = settings.members if role.name == "coders" else ()
+    return sum((await group_lag(cluster, consumer_group(role.name, members), role.reads)).values())
+
+
+async def print_topic(settings: Settings, name: str, follow: bool, limit: int | None, out: TextIO) -> None:
+    """Write a topic's messages as JSON lines.
+
+    Raises:
+        InputError: If there is no such topic.
+    """
+    known = [topic.name for topic in TOPICS]
+    if name not in known:
+        meant = nearest(name, known)
+        raise InputError(f"there is no topic '{name}'; " + (f"the nearest is '{meant}'" if meant else ", ".join(known)))
+    written = 0
+    async with aclosing(read_topic(wiring.cluster(settings), name, follow=follow)) as messages:
+        async for partition, offset, key, value in messages:
+            line = {"partition": partition, "offset": offset, "key": _text(key), "value": _value(value)}
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+            out.flush()
+            written += 1
+            if written == limit:
+                return
+
+
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.decode("utf-8", "backslashreplace")
+
+
+def _value(raw: bytes | None) -> Any:
+    try:
+        return json.loads(raw or b"null")
+    except ValueError:
+        return _text(raw)
+
+
+async def replay_letters(settings: Settings, letters: Sequence[DeadLetter]) -> None:
+    """Put dead letters' messages back on the topics they were read from; returns when that is confirmed.
+
+    Raises:
+        InputError: If one was a tombstone: it has no message to put back.
+    """
+    for letter in letters:
+        if letter.raw is None:
+            raise InputError(f"dead letter {letter.id} was a tombstone; there is no message to put back")
+    publisher = KafkaPublisher(wiring.cluster(settings))
+    await publisher.start()
+    try:
+        await publisher.send([Outgoing(each.topic, each.key or b"", each.raw or b"") for each in letters])
+    finally:
+        await publisher.stop()

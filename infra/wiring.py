@@ -1,0 +1,273 @@
+"""Where real and fake are chosen, and nowhere else: settings and profile in, coders, moderator, refiner and stages out."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from infra.code_index import open_code_index
+from infra.local import local_broker
+from infra.profiles import MemberProfile, Profile, check_files, load_profile
+from infra.settings import Settings
+from infra.store import Store, WorkerState, open_store
+from models.clock import SystemClock
+from models.confidence import Router
+from models.ensemble import Ensemble
+from models.errors import SettingError
+from models.fakes import FakeCoder, HashEmbedder, MemoryCodeIndex
+from models.joining import JoinSettings, ProposalJoin
+from models.moderation import ConsensusModerator
+from models.pipeline import Pipeline
+from models.ports import CodeIndex, Coder, Embedder, Moderator
+from models.refinement import Refiner, RefinerSettings, reconcile
+from streams.agents import Batches, Progress
+from streams.cluster import Cluster, read_topic
+from streams.stages import CodersStage, ModeratorStage, RecorderStage, RefinerStage, RouterStage, Stage, code_events
+from streams.topology import CODEBOOK, Role
+from streams.worker import Beat, WorkerSettings
+
+FAKE = "fake"  # the embedder's name in profiles made for tests
+PATIENCE = 10  # times the deadline: how long a segment without a quorum is held before it is set aside
+
+
+def cluster(settings: Settings) -> Cluster:
+    """The brokers: those of the settings, or the local stack's on this data folder.
+
+    Raises:
+        SettingError: If neither is there.
+    """
+    server = None if settings.kafka_url else local_broker(settings)
+    if not settings.kafka_url and server is None:
+        raise SettingError(
+            f"no broker: QUALSTREAM_KAFKA_URL is not set and no local stack runs on '{settings.data_dir}'; "
+            "start one with `qualstream up`, or set QUALSTREAM_KAFKA_URL=host:port"
+        )
+    return Cluster(
+        servers=(server,) if server else tuple(settings.kafka_servers),
+        security=settings.kafka_security,
+        sasl_mechanism=settings.kafka_sasl_mechanism,
+        username=settings.kafka_username,
+        password=settings.kafka_password.get_secret_value() if settings.kafka_password else None,
+        ca_file=settings.kafka_ca_file,
+        cert_file=settings.kafka_cert_file,
+        key_file=settings.kafka_key_file,
+        partitions=settings.kafka_partitions,
+        replication=settings.kafka_replication,
+        session_timeout_s=settings.session_timeout_s,
+    )
+
+
+def store(settings: Settings) -> Store:
+    """The SQL store, migrated."""
+    return open_store(settings.store_url)
+
+
+def worker_settings(settings: Settings, role: Role) -> WorkerSettings:
+    """How a role's worker runs: the role's own batches unless the settings say otherwise."""
+    return WorkerSettings(
+        cluster=cluster(settings),
+        batches=Batches(
+            role.batch if settings.batch_size is None else settings.batch_size,
+            role.wait_s if settings.batch_wait_s is None else settings.batch_wait_s,
+        ),
+        members=settings.members if role.name == "coders" else (),
+        watchdog_s=settings.watchdog_s,
+    )
+
+
+def profile(settings: Settings) -> Profile:
+    """The profile, with its files checked."""
+    found = load_profile(settings.profile)
+    check_files(found)
+    return found
+
+
+def coder(chosen: Profile, settings: Settings) -> Coder:
+    """The members that live in this process, those on one base in one batch.
+
+    Raises:
+        SettingError: If the settings name a member that the profile does not have.
+    """
+    names = [member.name for member in chosen.members]
+    for name in settings.members:
+        if name not in names:
+            raise SettingError(f"QUALSTREAM_MEMBERS names '{name}' but profile '{chosen.name}' has {', '.join(names)}")
+    members = [m for m in chosen.members if not settings.members or m.name in settings.members]
+    fakes = tuple(member.name for member in members if member.backend == "fake")
+    local = [member for member in members if member.backend == "transformers"]
+    served = [member for member in members if member.backend == "served"]
+    groups: list[Coder] = [FakeCoder(fakes)] if fakes else []
+    for key in dict.fromkeys((member.base, member.dtype) for member in local):
+        groups.append(_lora_coder(chosen, settings, [m for m in local if (m.base, m.dtype) == key]))
+    for url in dict.fromkeys(member.url for member in served):
+        groups.append(_served_coder(chosen, settings, [m for m in served if m.url == url]))
+    return groups[0] if len(groups) == 1 else Ensemble(tuple(groups), tuple(member.name for member in members))
+
+
+def embedder(chosen: Profile, settings: Settings) -> Embedder:
+    """What turns labels into directions."""
+    if chosen.embedder.model == FAKE:
+        return HashEmbedder()
+    from models.backends.embedding import SentenceEmbedder
+
+    return SentenceEmbedder(chosen.embedder.model, device=device(settings))
+
+
+def moderator(chosen: Profile, settings: Settings, embeds: Embedder) -> Moderator:
+    """Who settles on one label: the consensus, a taught model, or a served one."""
+    who = chosen.moderator
+    if who.strategy == "consensus":
+        return ConsensusModerator(embeds)
+    if who.strategy == "served":
+        from models.backends.served import ServedModerator
+
+        return ServedModerator(
+            url=str(who.url), model=str(who.model), embedder=embeds, api_key=_secret(settings), seed=chosen.seed
+        )
+    from models.backends.moderator import LoraModerator
+
+    return LoraModerator(
+        base=str(who.base),
+        adapter=who.adapter,
+        embedder=embeds,
+        cache=settings.weights_dir,
+        device=device(settings),
+        dtype=who.dtype,
+    )
+
+
+def refiner(chosen: Profile, index: CodeIndex, embeds: Embedder) -> Refiner:
+    """Reuses or creates codes, as the profile says."""
+    wanted = chosen.refiner
+    settings = RefinerSettings(threshold=wanted.threshold, by=wanted.by, polarity_gate=wanted.polarity_gate)
+    return Refiner(index, embeds, SystemClock(), settings, versions={"profile": chosen.name})
+
+
+def code_index(settings: Settings, embeds: Embedder) -> CodeIndex:
+    """The code index: Qdrant's server or its engine in this process."""
+    key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
+    return open_code_index(settings.index_url, embeds.dim, key)
+
+
+def pipeline(settings: Settings, index: CodeIndex | None = None) -> Pipeline:
+    """The same steps without Kafka, over an index of its own that forgets everything unless one is given."""
+    chosen = profile(settings)
+    embeds = embedder(chosen, settings)
+    return Pipeline(
+        coder(chosen, settings),
+        moderator(chosen, settings, embeds),
+        refiner(chosen, index or MemoryCodeIndex(), embeds),
+        Router(SystemClock(), chosen.router.threshold),
+        chosen.text_limit,
+    )
+
+
+async def make_stage(role: Role, settings: Settings) -> Stage:
+    """Load what a role needs: models and stores, before anything is read."""
+    if role.name == "recorder":
+        return RecorderStage(await asyncio.to_thread(lambda: store(settings).record), SystemClock())
+    chosen = profile(settings)
+    if role.name == "router":
+        return RouterStage(Router(SystemClock(), chosen.router.threshold), SystemClock())
+    if role.name == "coders":
+        members = await asyncio.to_thread(_warm, coder(chosen, settings))
+        return CodersStage(members, chosen.text_limit, SystemClock())
+    if role.name == "moderator":
+        return await asyncio.to_thread(_moderator_stage, chosen, settings)
+    events = code_events([value async for _, _, _, value in read_topic(cluster(settings), CODEBOOK.name)])
+    embeds = embedder(chosen, settings)
+    index = await asyncio.to_thread(code_index, settings, embeds)
+    # A server is shared with refiners that may be creating codes right now: what it has more is not ours to remove.
+    alone = settings.index_folder is not None
+    await asyncio.to_thread(reconcile, index, embeds, events, remove=alone)
+    return RefinerStage(refiner(chosen, index, embeds), SystemClock())
+
+
+def _moderator_stage(chosen: Profile, settings: Settings) -> Stage:
+    names = tuple(member.name for member in chosen.members)
+    quorum = settings.quorum or len(names) // 2 + 1
+    if quorum > len(names):
+        raise SettingError(f"QUALSTREAM_QUORUM is {quorum} but profile '{chosen.name}' has {len(names)} members")
+    deadline = settings.proposal_deadline_s
+    clock = SystemClock()
+    join = ProposalJoin(JoinSettings(names, quorum, deadline, PATIENCE * deadline), clock)
+    return ModeratorStage(_warm(moderator(chosen, settings, embedder(chosen, settings))), join, clock)
+
+
+def _warm(model: Coder | Moderator) -> Coder | Moderator:
+    """Load weights now, so that the first segment does not wait for them."""
+    load = getattr(model, "load", None)
+    if load is not None:
+        load()
+    return model
+
+
+def beat(settings: Settings, role: Role, to: Store) -> Beat:
+    """What says how a worker goes, into the store."""
+    instance = "-".join([settings.instance, *settings.members])
+
+    def write(progress: Progress) -> None:
+        to.beat(
+            WorkerState(
+                role=role.name,
+                instance=instance,
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                started_at=progress.started_at,
+                seen_at=SystemClock().now(),
+                read=progress.read,
+                written=progress.written,
+                dead_lettered=progress.dead_lettered,
+                errors=progress.errors,
+                last_error=progress.last_error or None,
+                last_commit_at=progress.last_commit_at,
+            )
+        )
+
+    return write
+
+
+def device(settings: Settings) -> str:
+    """The device to use: what the settings say, or a GPU if there is one."""
+    if settings.device != "auto":
+        return settings.device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _lora_coder(chosen: Profile, settings: Settings, members: Sequence[MemberProfile]) -> Coder:
+    from models.backends.generation import Sampling
+    from models.backends.members import LoraCoder, Member
+
+    said = chosen.generation
+    return LoraCoder(
+        members=tuple(
+            Member(m.name, str(m.base), Path(m.adapter) if m.adapter else None, m.prompt, m.ending) for m in members
+        ),
+        sampling=Sampling(said.max_new_tokens, said.temperature, said.top_p),
+        cache=settings.weights_dir,
+        device=device(settings),
+        dtype=members[0].dtype,
+        seed=chosen.seed,
+    )
+
+
+def _served_coder(chosen: Profile, settings: Settings, members: Sequence[MemberProfile]) -> Coder:
+    from models.backends.served import ServedCoder, ServedMember
+
+    said = chosen.generation
+    return ServedCoder(
+        url=str(members[0].url),
+        members=tuple(ServedMember(m.name, str(m.model), m.prompt, m.ending) for m in members),
+        max_tokens=said.max_new_tokens,
+        temperature=said.temperature,
+        top_p=said.top_p,
+        seed=chosen.seed,
+        api_key=_secret(settings),
+    )
+
+
+def _secret(settings: Settings) -> str | None:
+    return settings.served_api_key.get_secret_value() if settings.served_api_key else None

@@ -1,0 +1,89 @@
+"""Sentence embeddings of labels and short texts."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from models.backends.weights import PACKAGED, packaged_path, weights_sha256
+from models.errors import SettingError
+from models.ports import Embeddings
+
+_BATCH = 64
+
+
+class SentenceEmbedder:
+    """A ``sentence-transformers`` model; labels come back again and again, so the latest vectors are kept."""
+
+    def __init__(self, name: str = "all-MiniLM-L6-v2", device: str = "cpu", *, kept: int = 10_000) -> None:
+        """Take the model's name; weights load on first use.
+
+        Args:
+            name: A name in ``weights.PACKAGED``, a folder, or a hub's name.
+            device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
+            kept: Most texts whose vectors are kept.
+        """
+        self._name, self._device, self._kept = name, device, kept
+        self._vectors: OrderedDict[str, Embeddings] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @cached_property
+    def version(self) -> str:
+        """The model, with eight hex digits of its weights' SHA-256 where a package carries it."""
+        digest = weights_sha256(self._name)
+        return self._name if digest is None else f"{self._name}@{digest[:8]}"
+
+    @cached_property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return int(self._model.get_embedding_dimension())
+
+    def load(self) -> None:
+        """Load the weights now.
+
+        Raises:
+            SettingError: If the model is not to be had.
+        """
+        _ = self._model
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Embed the texts, shape ``(len(texts), dim)``, rows of unit length.
+
+        Raises:
+            SettingError: If the model is not to be had.
+        """
+        if not texts:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        with self._lock:
+            new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+            fresh = dict(zip(new, self._encode(new), strict=True)) if new else {}
+            found = np.stack([fresh[text] if text in fresh else self._vectors[text] for text in texts])
+            for text in dict.fromkeys(texts):
+                self._vectors[text] = fresh[text] if text in fresh else self._vectors[text]
+                self._vectors.move_to_end(text)
+            while len(self._vectors) > self._kept:
+                self._vectors.popitem(last=False)
+        return found
+
+    def _encode(self, texts: Sequence[str]) -> Embeddings:
+        readable = [text.encode("utf-8", "replace").decode() for text in texts]  # lone surrogates have no UTF-8
+        vectors: Embeddings = self._model.encode(
+            readable, batch_size=_BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
+        return vectors.astype(np.float32, copy=False)
+
+    @cached_property
+    def _model(self) -> Any:
+        from sentence_transformers import SentenceTransformer
+
+        source = str(packaged_path(self._name)) if self._name in PACKAGED else self._name
+        try:
+            return SentenceTransformer(source, device=self._device)
+        except OSError as error:
+            raise SettingError(
+                f"no sentence model {self._name!r}: it is neither in a package ({', '.join(PACKAGED)}), nor a folder, "
+                f"nor on the hub ({str(error).splitlines()[0]})"
+            ) from error

@@ -1,0 +1,89 @@
+"""A moderator that runs in this process: a small model, taught by a LoRA adapter to pick or rewrite."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from models.backends.adapters import wear
+from models.backends.answers import candidates
+from models.backends.generation import Generator, Row, Sampling
+from models.backends.members import model_version
+from models.backends.weights import load_language_model
+from models.moderation import Answer, settle_batch
+from models.ports import Embedder
+from models.prompts import moderator_prefix, moderator_suffix
+from schemas import Decision, Proposals
+
+_GREEDY = Sampling(max_new_tokens=15, temperature=0.0, top_p=1.0)
+
+
+class LoraModerator:
+    """Shows a model the excerpt and the usable labels; what it answers is settled by ``models.moderation``."""
+
+    def __init__(
+        self,
+        base: str,
+        adapter: Path | None,
+        embedder: Embedder,
+        *,
+        cache: Path,
+        device: str = "cpu",
+        dtype: str = "float32",
+        description: str = "live feedback",
+    ) -> None:
+        """Take what it needs; weights load on first use.
+
+        Args:
+            base: See ``load_language_model``.
+            adapter: Folder of the adapter that taught it, or ``None`` for a model that needs none.
+            embedder: For agreement and consensus.
+            cache: Folder for converted weights.
+            device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
+            dtype: ``float32``, ``bfloat16`` or ``float16``.
+            description: What the texts are, put into the prompt.
+        """
+        self._base, self._adapter, self._embedder = base, adapter, embedder
+        self._cache, self._device, self._dtype = cache, device, dtype
+        self._prefix = moderator_prefix(description)
+
+    @cached_property
+    def version(self) -> str:
+        """The base and the adapter's revision.
+
+        Raises:
+            SettingError: If the adapter cannot be read.
+        """
+        return model_version(self._base, self._adapter)
+
+    def load(self) -> None:
+        """Load all weights now.
+
+        Raises:
+            SettingError: If base or adapter are not to be had, or do not fit each other.
+        """
+        _ = self.version, self._generator
+        self._embedder.embed(["warm"])
+
+    def decide(self, batch: Sequence[Proposals]) -> list[Decision]:
+        """Decide each segment, in order.
+
+        Raises:
+            UncodableError: If no proposal of a segment can be used; the caller halves the batch to find it.
+            SettingError: See ``load``.
+        """
+        if not batch:
+            return []
+        adapter = None if self._adapter is None else str(self._adapter)
+        rows = [
+            Row(adapter, self._prefix, moderator_suffix(one.segment.text, labels))
+            for one, labels in [(one, candidates(one)) for one in batch]
+        ]
+        given = self._generator.generate(rows, _GREEDY)
+        answers = [Answer(answer.text, answer.log_probability) for answer in given]
+        return settle_batch(answers, batch, self._embedder, moderator=self.version)
+
+    @cached_property
+    def _generator(self) -> Generator:
+        model, tokenizer = load_language_model(self._base, cache=self._cache, device=self._device, dtype=self._dtype)
+        adapters = {} if self._adapter is None else {str(self._adapter): self._adapter}
+        return Generator(model, tokenizer, wear(model, adapters))

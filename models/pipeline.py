@@ -1,0 +1,144 @@
+"""The steps from segment to routed assignment, as plain functions; the streaming agents call the same ones."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from models.batches import halving
+from models.confidence import Router
+from models.errors import UncodableError
+from models.moderation import no_usable_label, usable
+from models.ports import Coder, Moderator
+from models.refinement import Refiner
+from models.text import prepare
+from schemas import AnnotationRequest, Assignment, CodeEvent, Decision, Proposals, Segment
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Uncoded:
+    """A segment that could not be coded, and why, in one line."""
+
+    segment: Segment
+    reason: str
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A segment with its code, and everything that was decided on the way."""
+
+    segment: Segment
+    decision: Decision
+    assignment: Assignment
+    event: CodeEvent | None
+    request: AnnotationRequest | None
+
+
+Outcome = Coded | Uncoded
+
+
+def code_batch(coder: Coder, segments: Sequence[Segment], limit: int) -> list[Proposals | Uncoded]:
+    """Let the members read a batch.
+
+    Args:
+        coder: The members.
+        segments: As their sources had them.
+        limit: Characters of a text at most; longer ones are cut.
+
+    Returns:
+        One a segment, in order. A segment that the members fail on is alone in its failure.
+
+    Raises:
+        UnavailableError, SettingError, WorkerFault: As ``models.batches.halving`` does.
+    """
+    prepared = [_prepared(segment, limit) for segment in segments]
+    read = _through(coder.propose, prepared, lambda segment: segment)
+    done: list[Proposals | Uncoded] = []
+    for segment, labels in zip(prepared, read, strict=True):
+        if isinstance(segment, Uncoded):
+            done.append(segment)
+        else:
+            done.append(labels if isinstance(labels, Uncoded) else Proposals(segment=segment, proposals=labels))
+    return done
+
+
+def moderate_batch(moderator: Moderator, batch: Sequence[Proposals]) -> list[Decision | Uncoded]:
+    """Let the moderator decide a batch; what has no usable proposal does not come before it.
+
+    Returns:
+        One a segment, in order.
+
+    Raises:
+        UnavailableError, SettingError, WorkerFault: As ``models.batches.halving`` does.
+    """
+    return _through(moderator.decide, [_with_a_label(proposals) for proposals in batch], lambda one: one.segment)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """All steps in one process, without a broker."""
+
+    coder: Coder
+    moderator: Moderator
+    refiner: Refiner
+    router: Router
+    text_limit: int = 4_000
+    """Characters of a text at most."""
+    batch: int = 32
+    """Segments that go through the steps together."""
+
+    def run(self, segments: Sequence[Segment]) -> Iterator[Outcome]:
+        """Code the segments, batch by batch as outcomes are asked for.
+
+        Yields:
+            One outcome a segment, in order.
+
+        Raises:
+            UnavailableError, SettingError, WorkerFault: As ``models.batches.halving`` does.
+        """
+        for start in range(0, len(segments), self.batch):
+            yield from self._code(segments[start : start + self.batch])
+
+    def _code(self, segments: Sequence[Segment]) -> Iterator[Outcome]:
+        proposed = code_batch(self.coder, segments, self.text_limit)
+        settled = moderate_batch(self.moderator, [one for one in proposed if isinstance(one, Proposals)])
+        refined = self.refiner.refine([one for one in settled if isinstance(one, Decision)])
+        routed = self.router.route([one.assignment for one in refined])
+        moderated, assigned = iter(settled), zip(refined, routed, strict=True)
+        for one in proposed:
+            decided = next(moderated) if isinstance(one, Proposals) else one
+            if isinstance(decided, Uncoded):
+                yield decided
+                continue
+            code, sent = next(assigned)
+            yield Coded(decided.segment, decided, sent.assignment, code.event, sent.request)
+
+
+def _prepared(segment: Segment, limit: int) -> Segment | Uncoded:
+    try:
+        return prepare(segment, limit)
+    except UncodableError as error:
+        return Uncoded(segment, str(error))
+
+
+def _with_a_label(proposals: Proposals) -> Proposals | Uncoded:
+    if usable(proposals.proposals):
+        return proposals
+    return Uncoded(proposals.segment, no_usable_label(proposals.proposals))
+
+
+def _through(
+    step: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T | Uncoded], segment: Callable[[T], Segment]
+) -> list[R | Uncoded]:
+    """Take what is not uncoded yet through a step; what fails there becomes uncoded."""
+    results = iter(halving(step, [item for item in items if not isinstance(item, Uncoded)]))
+    done: list[R | Uncoded] = []
+    for item in items:
+        if isinstance(item, Uncoded):
+            done.append(item)
+            continue
+        result = next(results)
+        done.append(Uncoded(segment(item), str(result)) if isinstance(result, UncodableError) else result)
+    return done

@@ -1,0 +1,118 @@
+"""What becomes of a moderator's answer, and the consensus behind it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import UncodableError
+from models.fakes import HashEmbedder
+from models.moderation import Answer, ConsensusModerator, consensus, settle, settle_batch, usable
+from schemas import Proposals
+from tests.unit.builders import proposal, proposals, segment
+
+EMBEDDER = HashEmbedder()
+LABELS = st.sampled_from(["slow checkout", "checkout slow", "slow app", "ads", "too many ads", "great music", "Ads"])
+
+
+@st.composite
+def some_proposals(draw):
+    labels = draw(st.lists(st.tuples(LABELS, st.none() | st.floats(-5, 0), st.booleans()), min_size=1, max_size=6))
+    made = [
+        proposal(label, f"m{n}", None if good or n == 0 else "empty", likelihood)
+        for n, (label, likelihood, good) in enumerate(labels)
+    ]
+    return made, draw(st.permutations(made))
+
+
+@given(some_proposals())
+def test_the_consensus_does_not_depend_on_the_order_of_the_members(case):
+    made, shuffled = case
+    first, second = (consensus(p, EMBEDDER.embed([one.label for one in p])) for p in case)
+    assert made[first.index] == shuffled[second.index]
+    assert first.agreement == pytest.approx(second.agreement)
+
+
+@given(some_proposals())
+def test_agreement_is_a_share_and_never_above_the_share_of_usable_proposals(case):
+    made, _ = case
+    found = consensus(made, EMBEDDER.embed([one.label for one in made]))
+    assert made[found.index].fault is None
+    assert 0 <= found.agreement <= len(usable(made)) / len(made) + 1e-6
+
+
+def test_the_consensus_is_the_label_nearest_to_the_others():
+    decided = ConsensusModerator(EMBEDDER).decide([proposals("slow checkout", "slow checkout page", "great music")])[0]
+    assert decided.label in {"slow checkout", "slow checkout page"}
+    assert (decided.verdict, decided.moderator) == ("consensus", "consensus")
+    assert decided.picked in {"a", "b"}
+
+
+def test_of_two_that_disagree_the_likelier_wins():
+    made = [proposal("ads", "a", None, -3.0), proposal("music", "b", None, -0.1)]
+    assert consensus(made, EMBEDDER.embed(["ads", "music"])).index == 1
+
+
+def test_members_that_say_the_same_agree_fully_and_an_unusable_one_lowers_that():
+    whole = ConsensusModerator(EMBEDDER).decide([proposals("slow app", "slow app")])[0]
+    made = [proposal("slow app", "a"), proposal("", "b", "empty")]
+    half = ConsensusModerator(EMBEDDER).decide([Proposals(segment=segment(), proposals=made)])[0]
+    assert whole.agreement == pytest.approx(1)
+    assert half.agreement == pytest.approx(0.5)
+
+
+def test_an_answer_that_equals_a_proposal_picks_it_whatever_its_spelling():
+    decided = settle('Code: "Slow  APP."', proposals("ads", "slow app"), EMBEDDER, log_probability=-0.2, moderator="m@1")
+    assert (decided.verdict, decided.label, decided.picked) == ("picked", "slow app", "b")
+    assert (decided.log_probability, decided.moderator) == (-0.2, "m@1")
+
+
+def test_an_answer_near_to_a_proposal_rewrites():
+    decided = settle("slow app start", proposals("slow app", "ads"), EMBEDDER, log_probability=-0.2, moderator="m@1")
+    assert (decided.verdict, decided.label, decided.picked) == ("rewrote", "slow app start", None)
+    assert "'slow app'" in decided.why
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("one two three four five six", "6 words"),
+        ("", "empty"),
+        ("Summarize the main idea of a sentence", "not usable"),
+        ("ignore all previous instructions", "too far from the nearest proposal"),
+    ],
+)
+def test_an_answer_that_fails_validation_falls_back_to_the_consensus_and_says_so(answer, why):
+    decided = settle(answer, proposals("slow app", "slow app"), EMBEDDER, log_probability=-0.2, moderator="m@1")
+    assert (decided.verdict, decided.label, decided.moderator) == ("consensus", "slow app", "m@1")
+    assert why in decided.why
+    assert decided.log_probability is None
+
+
+def test_a_batch_is_embedded_in_one_call_and_settled_as_each_alone():
+    calls = []
+
+    class Counting(HashEmbedder):
+        def embed(self, texts):
+            calls.append(list(texts))
+            return super().embed(texts)
+
+    batch = [proposals("slow app", "ads"), proposals("ads", "too many ads"), proposals("music", "music")]
+    answers = [Answer("slow app"), Answer("ads everywhere", -0.5), None]
+    together = settle_batch(answers, batch, Counting(), moderator="m@1")
+    assert len(calls) == 1
+    assert len(calls[0]) == len(set(calls[0]))
+    alone = [settle_batch([a], [b], EMBEDDER, moderator="m@1")[0] for a, b in zip(answers, batch, strict=True)]
+    assert together == alone
+    assert [one.verdict for one in together] == ["picked", "rewrote", "consensus"]
+
+
+def test_a_segment_without_a_usable_proposal_is_uncodable_and_the_faults_are_named():
+    made = Proposals(segment=segment(), proposals=[proposal("", "a", "empty"), proposal("x", "b", "repeats the prompt")])
+    with pytest.raises(UncodableError, match="a: empty; b: repeats the prompt"):
+        settle("fine", made, EMBEDDER, log_probability=None, moderator="m@1")
+    with pytest.raises(UncodableError):
+        consensus(made.proposals, EMBEDDER.embed(["", "x"]))
+
+
+def test_an_empty_batch_gives_nothing():
+    assert ConsensusModerator(EMBEDDER).decide([]) == []

@@ -1,0 +1,69 @@
+"""The gate keeps opposites apart and lets the same thing in other words pass."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.polarity import opposite
+
+PAIRS = [json.loads(line) for line in (Path(__file__).parents[1] / "data/polarity.jsonl").read_text().splitlines()]
+
+
+def pairs(relation):
+    return [(pair["a"], pair["b"]) for pair in PAIRS if pair["relation"] == relation]
+
+
+def test_at_most_two_in_a_hundred_opposites_pass():
+    passed = [pair for pair in pairs("opposite") if not opposite(*pair)]
+    assert len(pairs("opposite")) >= 200
+    assert len(passed) <= 0.02 * len(pairs("opposite")), passed
+
+
+def test_at_least_nine_in_ten_equivalents_pass():
+    kept_apart = [pair for pair in pairs("equivalent") if opposite(*pair)]
+    assert len(pairs("equivalent")) >= 200
+    assert len(kept_apart) <= 0.1 * len(pairs("equivalent")), kept_apart
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("enable 2FA", "disable 2FA"),
+        ("easy to use", "hard to use"),
+        ("likes the app", "dislikes the app"),
+        ("no ads", "ads"),
+        ("too slow", "fast"),
+        ("doesn’t load", "loads"),
+    ],
+)
+def test_known_traps_of_cosine_are_opposites(a, b):
+    assert opposite(a, b)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("not easy to use", "hard to use"),
+        ("high prices", "low value"),
+        ("cannot log in", "login problems"),
+        ("no dark mode", "needs dark mode"),
+        ("", ""),
+        ("😀", "ads"),
+    ],
+)
+def test_a_negated_antonym_and_pairs_about_other_things_are_not_opposites(a, b):
+    assert not opposite(a, b)
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_any_two_texts_can_be_asked_in_either_order(a, b):
+    assert opposite(a, b) == opposite(b, a)
+
+
+@given(st.sampled_from([text for pair in PAIRS for text in (pair["a"], pair["b"])]))
+def test_no_label_is_the_opposite_of_itself(label):
+    assert not opposite(label, label)
+    assert not opposite(label, label.upper())
