@@ -1,8 +1,10 @@
 """What a moderator learns from: proposals of members for texts that they were not trained on."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from infra.pairs import Pair, fold_of, read_pairs
 from models.errors import SettingError
@@ -56,7 +58,7 @@ def target(codes: Sequence[str], labels: Sequence[str], embedder: Embedder) -> s
 
 def candidates(labels: Sequence[str]) -> list[str]:
     """The usable proposals without doubles, in the order in which a moderator is shown them."""
-    found = {normalised_label(label): label for label in sorted(labels, reverse=True) if label_fault(label) is None}
+    found = {normalised_label(label): label for label in sorted(labels) if label_fault(label) is None}
     return [found[key] for key in sorted(found)]
 
 
@@ -84,11 +86,9 @@ def _propose(
     return [(pair, labels) for pair, labels in shown if labels]
 
 
-def _card(adapter: Path, pairs_file: Path) -> dict[str, dict[str, object]]:
-    import hashlib
-
+def _card(adapter: Path, pairs_file: Path) -> dict[str, Any]:
     try:
-        card: dict[str, dict[str, object]] = json.loads((adapter / "card.json").read_text(encoding="utf-8"))
+        card: dict[str, Any] = json.loads((adapter / "card.json").read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingError(f"no card.json in {adapter}; give a folder that `qualstream finetune` wrote") from error
     if card["data"]["sha256"] != hashlib.sha256(pairs_file.read_bytes()).hexdigest():

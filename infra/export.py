@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import UUID
 
 from infra.store import Store
@@ -15,7 +15,7 @@ from models.errors import InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Format = Literal["csv", "jsonl", "parquet"]
+FORMATS = ("csv", "jsonl", "parquet")
 COLUMNS = (
     "id",
     "study",
@@ -42,12 +42,18 @@ _ROW_GROUP = 5_000
 Row = dict[str, Any]
 
 
-def export(store: Store, study: str | None, fmt: Format, out: BinaryIO) -> int:
+def export(store: Store, study: str | None, fmt: str, out: BinaryIO) -> int:
     """Write every segment of a study, or of all, with what became of it.
 
     ``proposals``, ``models`` and ``metadata`` are objects in JSON lines and JSON text in CSV and Parquet. Text in a
     CSV cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return gets an apostrophe before it: a
     spreadsheet would run it as a formula, and feedback is written by strangers. The other formats keep it as it is.
+
+    Args:
+        store: Where the segments are.
+        study: The study, or ``None`` for all.
+        fmt: One of ``FORMATS``.
+        out: A stream of bytes; it need not be seekable and stays open.
 
     Returns:
         How many rows were written.
@@ -57,7 +63,7 @@ def export(store: Store, study: str | None, fmt: Format, out: BinaryIO) -> int:
     """
     writers = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
     if fmt not in writers:
-        raise InputError(f"the export format is '{fmt}' but one of {', '.join(get_args(Format))} was expected")
+        raise InputError(f"the export format is '{fmt}' but one of {', '.join(FORMATS)} was expected")
     return writers[fmt](({name: row[name] for name in COLUMNS} for row in store.rows(study)), out)
 
 

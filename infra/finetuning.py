@@ -192,7 +192,7 @@ def _repeats(_context: click.Context, _option: click.Parameter, values: tuple[st
 @click.option("--fold", type=click.IntRange(0), default=0, show_default=True, help="The part kept for validation.")
 @click.option("--repeat", multiple=True, callback=_repeats, help="SOURCE=TIMES it is shown an epoch; 0: never.")
 @click.pass_context
-def finetune(context: click.Context, **options: Any) -> None:
+def finetune(context: click.Context, /, **options: Any) -> None:
     """Tune a LoRA adapter on pairs of text and code; run again after a kill, it goes on where it was."""
     if context.invoked_subcommand is not None:
         return

@@ -21,12 +21,14 @@ from models.moderation import ConsensusModerator
 from models.pipeline import Pipeline
 from models.ports import CodeIndex, Coder, Embedder, Moderator
 from models.refinement import Refiner, RefinerSettings, reconcile
+from schemas import Assignment, CodeEvent
 from streams.agents import Batches, Progress
 from streams.cluster import Cluster, read_topic
-from streams.stages import CodersStage, ModeratorStage, RecorderStage, RefinerStage, RouterStage, Stage, code_events
-from streams.topology import CODEBOOK, Role
+from streams.stages import CodersStage, ModeratorStage, RecorderStage, RefinerStage, RouterStage, Stage, readable
+from streams.topology import ASSIGNMENTS, CODEBOOK, Role
 from streams.worker import Beat, WorkerSettings
 
+READ_AGAIN = 2_000  # assignments a partition that a refiner recalls at its start: more than it may be asked for again
 FAKE = "fake"  # the embedder's name in profiles made for tests
 PATIENCE = 10  # times the deadline: how long a segment without a quorum is held before it is set aside
 
@@ -175,13 +177,17 @@ async def make_stage(role: Role, settings: Settings) -> Stage:
         return CodersStage(members, chosen.text_limit, SystemClock())
     if role.name == "moderator":
         return await asyncio.to_thread(_moderator_stage, chosen, settings)
-    events = code_events([value async for _, _, _, value in read_topic(cluster(settings), CODEBOOK.name)])
+    history = [value async for _, _, _, value in read_topic(cluster(settings), CODEBOOK.name)]
+    events = sorted(readable(history, CodeEvent), key=lambda event: (event.at, str(event.id)))
     embeds = embedder(chosen, settings)
     index = await asyncio.to_thread(code_index, settings, embeds)
     # A server is shared with refiners that may be creating codes right now: what it has more is not ours to remove.
     alone = settings.index_folder is not None
     await asyncio.to_thread(reconcile, index, embeds, events, remove=alone)
-    return RefinerStage(refiner(chosen, index, embeds), SystemClock())
+    refines = refiner(chosen, index, embeds)
+    tail = read_topic(cluster(settings), ASSIGNMENTS.name, last=READ_AGAIN)
+    refines.remember(readable([value async for _, _, _, value in tail], Assignment))
+    return RefinerStage(refines, SystemClock())
 
 
 def _moderator_stage(chosen: Profile, settings: Settings) -> Stage:

@@ -124,7 +124,8 @@ class _Shelf:
             self.codes.append(code)
             if row == len(self.vectors):  # doubled, so that adding n codes copies 2n rows and not n²
                 grown = np.zeros((max(16, 2 * row), len(code.vector)), dtype=np.float32)
-                grown[:row] = self.vectors
+                if row:
+                    grown[:row] = self.vectors
                 self.vectors = grown
         self.codes[row] = code
         self.vectors[row] = code.vector

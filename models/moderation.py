@@ -1,9 +1,8 @@
 """Many proposals to one decision: what a moderator's answer becomes, and the consensus that stands in for it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from models.errors import UncodableError
 from models.ports import Embedder, Embeddings
@@ -63,9 +62,11 @@ def consensus(proposals: Sequence[Proposal], vectors: Embeddings) -> Consensus:
     order = sorted((n for n, p in enumerate(proposals) if p.fault is None), key=lambda n: _rank(proposals[n]))
     if not order:
         raise UncodableError(no_usable_label(proposals))
-    cosines = vectors[order] @ vectors[order].T  # (usable, usable)
-    gains = np.round(cosines @ _weights([proposals[n] for n in order]), 6)
-    best = int(np.argmax(gains))  # the first of equals, and the order is the labels'
+    rows = vectors[order]
+    cosines: list[list[float]] = (rows @ rows.T).tolist()  # (usable, usable); so few that lists beat arrays
+    weights = _weights([proposals[n] for n in order])
+    gains = [round(sum(w * c for w, c in zip(weights, row, strict=True)), 6) for row in cosines]
+    best = gains.index(max(gains))  # the first of equals, and the order is the labels'
     return Consensus(order[best], _agreement(cosines[best], len(proposals)))
 
 
@@ -73,18 +74,19 @@ def _rank(proposal: Proposal) -> tuple[str, str, str, float]:
     return normalised_label(proposal.label), proposal.label, proposal.member, proposal.log_probability or 0.0
 
 
-def _weights(proposals: Sequence[Proposal]) -> Embeddings:
-    """Votes that add up to one, shape ``(len(proposals),)``."""
-    known = [0.5 + 0.5 * np.exp(p.log_probability) for p in proposals if p.log_probability is not None]
+def _weights(proposals: Sequence[Proposal]) -> list[float]:
+    """Votes that add up to one, one a proposal."""
+    known = [0.5 + 0.5 * math.exp(p.log_probability) for p in proposals if p.log_probability is not None]
     votes = iter(known)
-    mean = float(np.mean(known)) if known else 1.0
+    mean = sum(known) / len(known) if known else 1.0
     weights = [mean if p.log_probability is None else next(votes) for p in proposals]
-    return np.asarray(weights, dtype=np.float32) / np.float32(sum(weights))
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
-def _agreement(cosines: Embeddings, asked: int) -> float:
+def _agreement(cosines: Sequence[float], asked: int) -> float:
     """Mean cosine of the usable proposals, lowered by the share of members that gave nothing usable."""
-    return float(np.clip(cosines.mean() * len(cosines) / asked, 0, 1))
+    return min(1.0, max(0.0, sum(cosines) / asked))
 
 
 def no_usable_label(proposals: Sequence[Proposal]) -> str:
@@ -182,12 +184,12 @@ class _Case:
             return self._consensus(vectors)
         if self.fault is not None:
             return self._consensus(vectors, f"the moderator's answer was not usable ({self.fault}); ")
-        cosines = vectors[:-1] @ vectors[-1]  # (usable,)
+        cosines: list[float] = (vectors[:-1] @ vectors[-1]).tolist()  # (usable,)
         agreement = _agreement(cosines, self.asked)
         same = [p for p in self.usable if normalised_label(p.label) == normalised_label(written)]
         if same:
             return self._picked(same, agreement)
-        best = int(np.argmax(cosines))
+        best = cosines.index(max(cosines))
         nearest = f"{self.usable[best].label!r} at {cosines[best]:.2f}"
         if cosines[best] < limit:
             far = f"the moderator wrote {written!r}, too far from the nearest proposal, {nearest}; "
@@ -196,7 +198,7 @@ class _Case:
         return self._decision(written, "rewrote", why, agreement, None)
 
     def _picked(self, same: Sequence[Proposal], agreement: float) -> Decision:
-        chosen = max(same, key=lambda p: (-np.inf if p.log_probability is None else p.log_probability, p.member))
+        chosen = max(same, key=lambda p: (-math.inf if p.log_probability is None else p.log_probability, p.member))
         names = ", ".join(proposal.member for proposal in same)
         why = f"the moderator picked {chosen.label!r}, proposed by {names}"
         return self._decision(chosen.label, "picked", why, agreement, chosen.member)

@@ -1,7 +1,8 @@
 """The steps from segment to routed assignment, as plain functions; the streaming agents call the same ones."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 from models.batches import halving
@@ -89,8 +90,8 @@ class Pipeline:
     batch: int = 32
     """Segments that go through the steps together."""
 
-    def run(self, segments: Sequence[Segment]) -> Iterator[Outcome]:
-        """Code the segments, batch by batch as outcomes are asked for.
+    def run(self, segments: Iterable[Segment]) -> Iterator[Outcome]:
+        """Code the segments, taken and coded batch by batch as outcomes are asked for.
 
         Yields:
             One outcome a segment, in order.
@@ -98,8 +99,9 @@ class Pipeline:
         Raises:
             UnavailableError, SettingError, WorkerFault: As ``models.batches.halving`` does.
         """
-        for start in range(0, len(segments), self.batch):
-            yield from self._code(segments[start : start + self.batch])
+        source = iter(segments)
+        while batch := list(islice(source, self.batch)):
+            yield from self._code(batch)
 
     def _code(self, segments: Sequence[Segment]) -> Iterator[Outcome]:
         proposed = code_batch(self.coder, segments, self.text_limit)

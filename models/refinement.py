@@ -1,9 +1,9 @@
 """Reuse an earlier code, or create one, and say why."""
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -17,6 +17,8 @@ from schemas.ids import code_event_id, code_id, normalised_label
 By = Literal["code", "text", "both"]
 
 _NEIGHBOURS = 8  # enough to find one that says the same behind some that say the opposite
+_DIGITS = 6  # a cosine differs behind them with the size of the matrix that it was computed in
+_REMEMBERED = 50_000
 _PUT = 1_000  # codes embedded and stored at a time when an index is rebuilt
 
 
@@ -53,13 +55,21 @@ class Refined:
     event: CodeEvent | None
 
 
+class _Near(NamedTuple):
+    """A code and its cosine to a label."""
+
+    id: UUID
+    label: str
+    similarity: float
+
+
 @dataclass(frozen=True)
 class _Found:
     """What one label came to: the code, and the best one that was not taken."""
 
-    code: Neighbour
+    code: _Near
     new: bool
-    runner_up: Neighbour | None
+    runner_up: _Near | None
     why: str
 
 
@@ -72,23 +82,22 @@ class _View:
         self._studies: defaultdict[str, list[IndexedCode]] = defaultdict(list)
         self.created: dict[UUID, IndexedCode] = {}
 
-    def nearest(self, study: str, vector: Embeddings) -> list[Neighbour]:
+    def nearest(self, study: str, vector: Embeddings) -> list[_Near]:
         """The study's nearest codes, best first; of equals the lower id first."""
-        found = self._index.nearest(study, vector, _NEIGHBOURS)
+        found = [(n.similarity, n.code_id, n.label) for n in self._index.nearest(study, vector, _NEIGHBOURS)]
         fresh = self._studies[study]
         if fresh:
-            cosines = np.clip(np.stack([code.vector for code in fresh]) @ vector, -1, 1)
+            cosines = np.stack([code.vector for code in fresh]) @ vector
             best = np.argsort(-cosines, kind="stable")[:_NEIGHBOURS].tolist()
-            found = found + [
-                Neighbour(code_id=fresh[n].id, label=fresh[n].label, similarity=float(cosines[n])) for n in best
-            ]
-        return sorted(found, key=lambda near: (-near.similarity, near.code_id))[:_NEIGHBOURS]
+            found += [(float(cosines[n]), fresh[n].id, fresh[n].label) for n in best]
+        near = [_Near(code, label, max(-1.0, min(1.0, round(cosine, _DIGITS)))) for cosine, code, label in found]
+        return sorted(near, key=lambda one: (-one.similarity, one.id))[:_NEIGHBOURS]
 
-    def named(self, code: UUID, label: str) -> Neighbour | None:
+    def named(self, code: UUID, label: str) -> _Near | None:
         """The code of this id, however far its vector is; the label is the batch's own, where it created it."""
         if code in self.created:
-            return Neighbour(code_id=code, label=self.created[code].label, similarity=1)
-        return Neighbour(code_id=code, label=label, similarity=1) if code in self._origins else None
+            return _Near(code, self.created[code].label, 1.0)
+        return _Near(code, label, 1.0) if code in self._origins else None
 
     def origin(self, study: str, code: UUID) -> UUID | None:
         """The segment that created a code."""
@@ -130,6 +139,18 @@ class Refiner:
         self._settings = settings or RefinerSettings()
         self._versions = dict(versions or {})
         self._origins = index.origins()
+        self._given: OrderedDict[UUID, Assignment] = OrderedDict()
+
+    def remember(self, assignments: Iterable[Assignment]) -> None:
+        """Know assignments that were made before, so that a message which is read again changes nothing.
+
+        The codebook may have grown since, and another code be nearer now; the last 50,000 are kept.
+        """
+        for assignment in assignments:
+            self._given[assignment.segment_id] = assignment
+            self._given.move_to_end(assignment.segment_id)
+        while len(self._given) > _REMEMBERED:
+            self._given.popitem(last=False)
 
     def reload(self, study: str | None = None) -> None:
         """Read again which codes there are, after another refiner has owned the study (or any, if none is named)."""
@@ -153,15 +174,25 @@ class Refiner:
         view = _View(self._index, self._origins)
         refined = []
         for decision, vector in zip(decisions, self._embed(decisions), strict=True):
-            found = self._find(decision, vector, view)
+            found = self._again(decision) or self._find(decision, vector, view)
             refined.append(self._record(decision, found))
             segment, code = decision.segment, found.code
-            if found.new and view.named(code.code_id, code.label) is None:
-                view.create(IndexedCode(code.code_id, segment.study, code.label, vector, segment.id))
+            if found.new and view.named(code.id, code.label) is None:
+                view.create(IndexedCode(code.id, segment.study, code.label, vector, segment.id))
         if view.created:
             self._index.put(list(view.created.values()))
             self._origins.update({code.id: code.origin for code in view.created.values()})
+        self.remember(one.assignment for one in refined)
         return refined
+
+    def _again(self, decision: Decision) -> _Found | None:
+        """What this very decision came to before, if its code still stands."""
+        before = self._given.get(decision.segment.id)
+        if before is None or before.proposed != decision.label or before.code_id not in self._origins:
+            return None
+        code, second = _Near(before.code_id, before.label, before.similarity), before.runner_up
+        runner_up = _Near(second.code_id, second.label, second.similarity) if second else None
+        return _Found(code, before.new, runner_up, before.why)
 
     def _embed(self, decisions: Sequence[Decision]) -> Embeddings:
         """What is compared, in one call of the embedder, shape ``(len(decisions), dim)``."""
@@ -185,23 +216,23 @@ class Refiner:
             taken = next((one for one in near if self._reusable(label, one)), None)
             why = f"reused {taken.label!r} at {taken.similarity:.2f}" if taken else ""
         else:
-            taken = taken.model_copy(update={"similarity": 1.0})
-        runner_up = next((one for one in near if taken is None or one.code_id != taken.code_id), None)
+            taken = taken._replace(similarity=1.0)
+        runner_up = next((one for one in near if taken is None or one.id != taken.id), None)
         if taken is None:
-            taken = Neighbour(code_id=code_id(study, label), label=label, similarity=1)
-        elif view.origin(study, taken.code_id) == decision.segment.id:  # a replay creates again what it created
-            taken = taken.model_copy(update={"similarity": 1.0})
+            taken = _Near(code_id(study, label), label, 1.0)
+        elif view.origin(study, taken.id) == decision.segment.id:  # a replay creates again what it created
+            taken = taken._replace(similarity=1.0)
         else:
             return _Found(taken, False, runner_up, why)
         return _Found(taken, True, runner_up, self._why_new(label, runner_up))
 
-    def _reusable(self, label: str, near: Neighbour) -> bool:
+    def _reusable(self, label: str, near: _Near) -> bool:
         return near.similarity >= self._settings.threshold and not self._refused(label, near)
 
-    def _refused(self, label: str, near: Neighbour) -> bool:
+    def _refused(self, label: str, near: _Near) -> bool:
         return self._settings.polarity_gate and opposite(label, near.label)
 
-    def _why_new(self, label: str, runner_up: Neighbour | None) -> str:
+    def _why_new(self, label: str, runner_up: _Near | None) -> str:
         if runner_up is None:
             return "new: the study has no other code"
         named = f"{runner_up.label!r} at {runner_up.similarity:.2f}"
@@ -216,12 +247,12 @@ class Refiner:
         assignment = Assignment(
             segment_id=segment.id,
             study=segment.study,
-            code_id=code.code_id,
+            code_id=code.id,
             label=code.label,
             proposed=decision.label,
             new=found.new,
             similarity=code.similarity,
-            runner_up=found.runner_up,
+            runner_up=_neighbour(found.runner_up),
             why=found.why,
             verdict=decision.verdict,
             signals=self._signals(decision, found),
@@ -232,10 +263,10 @@ class Refiner:
         )
         if not found.new:
             return Refined(assignment, None)
-        same = code.code_id == code_id(segment.study, decision.label)
+        same = code.id == code_id(segment.study, decision.label)
         event = CodeEvent(
-            id=code_event_id(code.code_id, "created", str(segment.id)),
-            code_id=code.code_id,
+            id=code_event_id(code.id, "created", str(segment.id)),
+            code_id=code.id,
             study=segment.study,
             kind="created",
             label=decision.label if same else code.label,  # a replay after a renaming gives the first label again
@@ -253,13 +284,17 @@ class Refiner:
         signals = {
             "agreement": decision.agreement,
             "similarity": found.code.similarity,
-            "margin": (self._settings.threshold if found.new else found.code.similarity) - second,
+            "margin": round((self._settings.threshold if found.new else found.code.similarity) - second, _DIGITS),
             "usable_share": usable / len(decision.proposals),
             "words": float(len(decision.segment.text.split())),
         }
         if decision.log_probability is not None:
             signals["moderator_log_probability"] = decision.log_probability
         return signals
+
+
+def _neighbour(near: _Near | None) -> Neighbour | None:
+    return None if near is None else Neighbour(code_id=near.id, label=near.label, similarity=near.similarity)
 
 
 def reconcile(

@@ -64,6 +64,7 @@ def describe(error: ValidationError, *, most: int = 3) -> str:
     found = []
     for one in error.errors(include_url=False, include_context=False)[:most]:
         place = ".".join(str(part) for part in one["loc"])
-        found.append(f"{place}: {one['msg']}" if place else one["msg"])
+        message = one["msg"].removeprefix("Value error, ")
+        found.append(f"{place}: {message}" if place else message)
     left = error.error_count() - most
     return "; ".join(found) + (f" (and {left} more)" if left > 0 else "")

@@ -120,14 +120,15 @@ async def _reader(cluster: Cluster, **options: Any) -> AsyncIterator[AIOKafkaCon
 
 
 async def read_topic(
-    cluster: Cluster, name: str, *, follow: bool = False
+    cluster: Cluster, name: str, *, follow: bool = False, last: int | None = None
 ) -> AsyncIterator[tuple[int, int, bytes | None, bytes | None]]:
-    """Read a topic from its beginning, outside any consumer group.
+    """Read a topic, outside any consumer group.
 
     Args:
         cluster: Where.
         name: Topic.
         follow: Go on waiting for new messages instead of ending where the topic ended at the start.
+        last: Only the last messages of each partition, so many.
 
     Yields:
         Partition, offset, key, value.
@@ -137,9 +138,11 @@ async def read_topic(
         if not partitions:
             return
         consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
         starts = await consumer.beginning_offsets(partitions)
+        for tp in partitions:
+            starts[tp] = starts[tp] if last is None else max(starts[tp], ends[tp] - last)
+            consumer.seek(tp, starts[tp])
         open_ = {tp for tp in partitions if ends[tp] > starts[tp]}
         while open_ or follow:
             for tp, messages in (await consumer.getmany(timeout_ms=500, max_records=1_000)).items():

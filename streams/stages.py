@@ -14,7 +14,7 @@ from models.pipeline import Uncoded, code_batch, moderate_batch
 from models.ports import Clock, Coder, Moderator
 from models.refinement import Refiner
 from models.confidence import Router
-from schemas import Assignment, CodeEvent, DeadLetter, Decision, Proposals, Record, Segment
+from schemas import Assignment, DeadLetter, Decision, Proposals, Record, Segment
 from schemas.ids import dead_letter_id
 from streams.publish import Outgoing
 from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, DECISIONS, PROPOSALS, REQUESTS, ROLES, topic
@@ -256,12 +256,12 @@ def _key(identity: UUID) -> bytes:
     return str(identity).encode("ascii")
 
 
-def code_events(values: Iterable[bytes | None]) -> list[CodeEvent]:
-    """The codebook's history out of a topic's messages; what cannot be read was set aside before."""
-    events = []
+def readable(values: Iterable[bytes | None], record: type[R]) -> list[R]:
+    """A topic's messages as records; what cannot be read was set aside by the role that read it first."""
+    records = []
     for value in values:
         try:
-            events.append(CodeEvent.from_bytes(value))
+            records.append(record.from_bytes(value))
         except ValueError:
             continue
-    return sorted(events, key=lambda event: (event.at, str(event.id)))
+    return records

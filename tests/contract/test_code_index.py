@@ -168,6 +168,11 @@ def _each(name: str, damage: Callable[[Path], object]) -> Callable[[Path], None]
     return spoil
 
 
+def _replace(shard: Path, make: Callable[[], object]) -> None:
+    shutil.rmtree(shard)
+    make()
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -177,8 +182,8 @@ def _each(name: str, damage: Callable[[Path], object]) -> Callable[[Path], None]
         pytest.param(_each("chunk_0.mmap", lambda file: os.truncate(file, 0)), id="emptied vectors"),
         pytest.param(_each("page_0.dat", lambda file: file.write_bytes(b"\xff" * 4_000_000)), id="garbled payload"),
         pytest.param(_each("open-*", lambda file: file.write_bytes(b"no log")), id="garbled log"),
-        pytest.param(lambda shard: [shutil.rmtree(shard), shard.mkdir()], id="killed while making"),
-        pytest.param(lambda shard: [shutil.rmtree(shard), shard.write_text("?")], id="a file in its place"),
+        pytest.param(lambda shard: _replace(shard, shard.mkdir), id="killed while making"),
+        pytest.param(lambda shard: _replace(shard, lambda: shard.write_text("?")), id="a file in its place"),
     ],
 )
 def test_a_damaged_folder_is_put_aside_with_a_message_and_begun_anew(
@@ -225,7 +230,9 @@ def test_a_server_that_is_away_is_unavailable() -> None:
         open_code_index("http://127.0.0.1:9", DIM)
 
 
-@pytest.mark.skipif("QDRANT_URL" not in os.environ, reason="QDRANT_URL is not set, so there is no Qdrant server to test")
+@pytest.mark.skipif(
+    "QDRANT_URL" not in os.environ, reason="QDRANT_URL is not set, so there is no Qdrant server to test"
+)
 def test_a_server_with_vectors_of_another_length_is_refused() -> None:
     url, key = os.environ["QDRANT_URL"], os.environ.get("QDRANT_API_KEY")
     open_code_index(url, DIM, key).close()

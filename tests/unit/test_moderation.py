@@ -61,7 +61,9 @@ def test_members_that_say_the_same_agree_fully_and_an_unusable_one_lowers_that()
 
 
 def test_an_answer_that_equals_a_proposal_picks_it_whatever_its_spelling():
-    decided = settle('Code: "Slow  APP."', proposals("ads", "slow app"), EMBEDDER, log_probability=-0.2, moderator="m@1")
+    decided = settle(
+        'Code: "Slow  APP."', proposals("ads", "slow app"), EMBEDDER, log_probability=-0.2, moderator="m@1"
+    )
     assert (decided.verdict, decided.label, decided.picked) == ("picked", "slow app", "b")
     assert (decided.log_probability, decided.moderator) == (-0.2, "m@1")
 
@@ -107,7 +109,9 @@ def test_a_batch_is_embedded_in_one_call_and_settled_as_each_alone():
 
 
 def test_a_segment_without_a_usable_proposal_is_uncodable_and_the_faults_are_named():
-    made = Proposals(segment=segment(), proposals=[proposal("", "a", "empty"), proposal("x", "b", "repeats the prompt")])
+    made = Proposals(
+        segment=segment(), proposals=[proposal("", "a", "empty"), proposal("x", "b", "repeats the prompt")]
+    )
     with pytest.raises(UncodableError, match="a: empty; b: repeats the prompt"):
         settle("fine", made, EMBEDDER, log_probability=None, moderator="m@1")
     with pytest.raises(UncodableError):

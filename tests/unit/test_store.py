@@ -166,7 +166,9 @@ def everything() -> list[Record]:
         decision(first),
         assignment(first, new=True),
         assignment(first, new=True, route="accepted", confidence=0.9, assigned_at=minutes(1)),
-        assignment(second, route="people", confidence=0.2, runner_up=Neighbour(code_id=first.id, label="x", similarity=0)),
+        assignment(
+            second, route="people", confidence=0.2, runner_up=Neighbour(code_id=first.id, label="x", similarity=0)
+        ),
         event("created", 0, segment_id=first.id),
         AnnotationRequest(
             segment_id=second.id,
@@ -294,9 +296,7 @@ def test_a_code_is_what_its_events_add_up_to(events: list[CodeEvent], expected: 
 
 
 def test_a_persons_second_thought_does_not_replace_the_first(store: Store) -> None:
-    first = Annotation(
-        segment_id=segment(1).id, study="app", annotator="ana", code_ids=[], labels=["x"], decided_at=AT
-    )
+    first = Annotation(segment_id=segment(1).id, study="app", annotator="ana", code_ids=[], labels=["x"], decided_at=AT)
     second = first.model_copy(update={"labels": ["y"], "decided_at": minutes(5)})
     store.record([second, first, second])
     assert list(store.history(Annotation, "app")) == [first, second]
@@ -494,7 +494,9 @@ def test_a_database_that_is_away_is_unavailable_and_its_password_stays_secret() 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(POSTGRES is None, reason="QUALSTREAM_TEST_POSTGRES_URL is not set, so there is no PostgreSQL to test")
+@pytest.mark.skipif(
+    POSTGRES is None, reason="QUALSTREAM_TEST_POSTGRES_URL is not set, so there is no PostgreSQL to test"
+)
 def test_a_database_that_does_not_exist_is_a_setting_error() -> None:
     with pytest.raises(SettingError, match="does not exist; correct the database URL"):
         open_store(str(POSTGRES).rsplit("/", 1)[0] + "/nowhere")

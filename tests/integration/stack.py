@@ -1,0 +1,95 @@
+"""A running stack for tests: the real broker over TCP, one process a role, fake models."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra import wiring
+from infra.local import LocalStack
+from infra.settings import load_settings
+from infra.store import Store
+from schemas import Segment
+from schemas.ids import segment_id
+from streams.cluster import Cluster, read_topic
+from streams.publish import KafkaPublisher, Outgoing
+
+FAKES = Path(__file__).parent.parent / "data" / "fakes.toml"
+STUDY = "reviews"
+_WORDS = (
+    "fast slow app crash login payment screen button helpful answers price message limit voice photo error nice "
+    "great love hate study exam teacher homework battery update account picture friend doctor music translate"
+).split()
+
+
+def segments(count: int, study: str = STUDY) -> list[Segment]:
+    """Segments with texts of six different words each, the same in every run."""
+    draw = random.Random(7)
+    return [
+        Segment(
+            id=segment_id(study, "test", str(n)), study=study, text=" ".join(draw.sample(_WORDS, 6)), source="test"
+        )
+        for n in range(count)
+    ]
+
+
+@contextmanager
+def running(folder: Path, store: Store | None = None, **options: str) -> Iterator[tuple[LocalStack, Store]]:
+    """Start a stack with fake models on a folder; everything is stopped at the end."""
+    settings = load_settings(data_dir=folder, profile=str(FAKES), study=STUDY, session_timeout_s=6.0)
+    folder.mkdir(exist_ok=True)
+    store = store or wiring.store(settings)
+    stack = LocalStack(settings, store, options={f"QUALSTREAM_{k.upper()}": v for k, v in options.items()})
+    try:
+        stack.start()
+        yield stack, store
+    finally:
+        stack.stop()
+
+
+def until(condition: Callable[[], bool], stack: LocalStack | None = None, seconds: float = 90) -> None:
+    """Look after the stack until a condition holds; fails the test after a time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about in time"
+        if stack is not None:
+            stack.check()
+        time.sleep(0.05)
+
+
+def kill(pid: int) -> None:
+    """End a process at once, as the machine would."""
+    os.kill(pid, signal.SIGKILL)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def publish(cluster: Cluster, messages: list[Outgoing]) -> None:
+    """Put messages on topics as any other producer would."""
+
+    async def send() -> None:
+        publisher = KafkaPublisher(cluster)
+        await publisher.start()
+        await publisher.send(messages)
+        await publisher.stop()
+
+    asyncio.run(send())
+
+
+def messages(cluster: Cluster, topic: str) -> list[bytes]:
+    """Every value on a topic, in the order of offsets within a partition."""
+
+    async def read() -> list[bytes]:
+        return [value async for _, _, _, value in read_topic(cluster, topic) if value is not None]
+
+    return asyncio.run(read())
