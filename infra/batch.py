@@ -36,7 +36,9 @@ class Tally:
             return row
         self.rejected.append(row)
         if len(self.rejected) <= _SHOWN:
-            self.console.print(f"{row.file}, line {row.line}: {row.reason}", markup=False, highlight=False, soft_wrap=True)
+            self.console.print(
+                f"{row.file}, line {row.line}: {row.reason}", markup=False, highlight=False, soft_wrap=True
+            )
         elif len(self.rejected) == _SHOWN + 1:
             self.console.print("further rejected rows are counted, not listed")
         return None
@@ -54,7 +56,9 @@ def segments_of(settings: Settings, source: Path, tally: Tally, **columns: str |
         if segment is not None:
             yield segment
     if not tally.good:
-        raise InputError(f"'{_name(source)}' holds no segment that could be taken ({len(tally.rejected)} rows rejected)")
+        raise InputError(
+            f"'{_name(source)}' holds no segment that could be taken ({len(tally.rejected)} rows rejected)"
+        )
 
 
 def code_source(settings: Settings, source: Path, out: TextIO, console: Console, **columns: str | None) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from importlib.resources import files
+from importlib.resources import as_file, files
 
 from rich.console import Console
 
@@ -20,8 +20,8 @@ _LOOK_S = 0.25
 
 def demo_segments(study: str) -> list[Segment]:
     """The reviews that ship with the project."""
-    with (files("infra") / "data" / REVIEWS).open("rb") as file:
-        read = list(read_segments(file, study=study, fmt="jsonl", source_name="chatgpt-android-reviews"))
+    with as_file(files("infra") / "data" / REVIEWS) as path:
+        read = list(read_segments(path, study=study, fmt="jsonl"))
     return [one for one in read if not isinstance(one, Rejected)]
 
 
@@ -50,7 +50,9 @@ def _take_in(store: Store, study: str, console: Console) -> None:
     store.take_in(demo_segments(study))
     if before.taken_in:
         done = before.taken_in - store.open_segments(study)
-        console.print(f"An earlier run was broken off: {done} of {before.taken_in} have their code; going on with the rest.")
+        console.print(
+            f"An earlier run was broken off: {done} of {before.taken_in} have their code; going on with the rest."
+        )
 
 
 def run_until_done(settings: Settings, store: Store, console: Console) -> bool:
@@ -76,9 +78,7 @@ def run_until_done(settings: Settings, store: Store, console: Console) -> bool:
     return True
 
 
-def _follow(
-    stack: LocalStack, store: Store, view: View, study: str, total: int, stopped: Callable[[], bool]
-) -> bool:
+def _follow(stack: LocalStack, store: Store, view: View, study: str, total: int, stopped: Callable[[], bool]) -> bool:
     first_outcome = False
     while not stopped():
         left = store.open_segments(study)
@@ -102,7 +102,9 @@ def run_stack(settings: Settings, port: int, console: Console) -> None:
         stack = LocalStack(settings, store, port=port)
         try:
             stack.start()
-            console.print(f"Running, with the broker at {stack.cluster.servers[0]}; logs in {stack.log_dir}; Ctrl-C stops.")
+            console.print(
+                f"Running, with the broker at {stack.cluster.servers[0]}; logs in {stack.log_dir}; Ctrl-C stops."
+            )
             console.print(f"From another terminal: qualstream ingest FILE --study {settings.study}; qualstream status")
             while not stopped:
                 stack.check()

@@ -13,10 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.store import Coded, Counts, Store
-from schemas.coding import Route
 
 _RATE_WINDOW_S = 20.0
-_ROUTES: dict[Route | None, tuple[str, str]] = {
+_ROUTES: dict[str | None, tuple[str, str]] = {
     "accepted": ("accepted", "green"),
     "people": ("to people", "yellow"),
     None: ("", ""),
@@ -130,7 +129,7 @@ def _newest(rows: list[Coded]) -> RenderableType:
     table.add_column("conf.", justify="right", width=5)
     table.add_column("", no_wrap=True, width=9)
     for row in rows:
-        word, style = _ROUTES.get(row.route, (str(row.route), ""))  # type: ignore[call-overload]
+        word, style = _ROUTES.get(row.route, (str(row.route), ""))
         table.add_row(
             Text(" ".join(row.text.split())),
             Text(row.label),

@@ -9,6 +9,7 @@ from infra.settings import Settings
 from infra.store import Store
 from models.errors import SettingError, UnavailableError
 from streams.cluster import patiently
+from streams.stages import Stage
 from streams.topology import ROLES, role
 from streams.worker import run_ingest, run_stage
 
@@ -44,7 +45,7 @@ async def _run(name: str, settings: Settings) -> None:
             await run_ingest(store, how, settings.ingest_rate, beat, stop)
         else:
 
-            async def prepare() -> wiring.Stage:
+            async def prepare() -> Stage:
                 return await patiently("stores", lambda: wiring.make_stage(wanted, settings), UnavailableError)
 
             await run_stage(wanted, prepare, how, beat, stop)

@@ -1,10 +1,11 @@
-"""Where real and fake are chosen, and nowhere else: settings and profile in, coders, moderator, refiner and stages out."""
+"""Where real and fake are chosen, and nowhere else: settings and profile in, models and stages out."""
 
 import asyncio
 import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from infra.code_index import open_code_index
 from infra.local import local_broker
@@ -24,10 +25,20 @@ from models.refinement import Refiner, RefinerSettings, reconcile
 from schemas import Assignment, CodeEvent
 from streams.agents import Batches, Progress
 from streams.cluster import Cluster, read_topic
-from streams.stages import CodersStage, ModeratorStage, RecorderStage, RefinerStage, RouterStage, Stage, readable
+from streams.stages import (
+    CodersStage,
+    ModeratorStage,
+    Received,
+    RecorderStage,
+    RefinerStage,
+    RouterStage,
+    Stage,
+    readable,
+)
 from streams.topology import ASSIGNMENTS, CODEBOOK, Role
 from streams.worker import Beat, WorkerSettings
 
+M = TypeVar("M", Coder, Moderator)
 READ_AGAIN = 2_000  # assignments a partition that a refiner recalls at its start: more than it may be asked for again
 FAKE = "fake"  # the embedder's name in profiles made for tests
 PATIENCE = 10  # times the deadline: how long a segment without a quorum is held before it is set aside
@@ -113,7 +124,7 @@ def embedder(chosen: Profile, settings: Settings) -> Embedder:
         return HashEmbedder()
     from models.backends.embedding import SentenceEmbedder
 
-    return SentenceEmbedder(chosen.embedder.model, device=device(settings))
+    return SentenceEmbedder(chosen.embedder.model, device=device(chosen, settings))
 
 
 def moderator(chosen: Profile, settings: Settings, embeds: Embedder) -> Moderator:
@@ -134,7 +145,7 @@ def moderator(chosen: Profile, settings: Settings, embeds: Embedder) -> Moderato
         adapter=who.adapter,
         embedder=embeds,
         cache=settings.weights_dir,
-        device=device(settings),
+        device=device(chosen, settings),
         dtype=who.dtype,
     )
 
@@ -197,11 +208,11 @@ def _moderator_stage(chosen: Profile, settings: Settings) -> Stage:
         raise SettingError(f"QUALSTREAM_QUORUM is {quorum} but profile '{chosen.name}' has {len(names)} members")
     deadline = settings.proposal_deadline_s
     clock = SystemClock()
-    join = ProposalJoin(JoinSettings(names, quorum, deadline, PATIENCE * deadline), clock)
+    join: ProposalJoin[Received] = ProposalJoin(JoinSettings(names, quorum, deadline, PATIENCE * deadline), clock)
     return ModeratorStage(_warm(moderator(chosen, settings, embedder(chosen, settings))), join, clock)
 
 
-def _warm(model: Coder | Moderator) -> Coder | Moderator:
+def _warm(model: M) -> M:
     """Load weights now, so that the first segment does not wait for them."""
     load = getattr(model, "load", None)
     if load is not None:
@@ -234,10 +245,11 @@ def beat(settings: Settings, role: Role, to: Store) -> Beat:
     return write
 
 
-def device(settings: Settings) -> str:
-    """The device to use: what the settings say, or a GPU if there is one."""
-    if settings.device != "auto":
-        return settings.device
+def device(chosen: Profile, settings: Settings) -> str:
+    """The device to use: what the settings say, else the profile, else a GPU if there is one."""
+    wanted = chosen.device if settings.device == "auto" else settings.device
+    if wanted != "auto":
+        return wanted
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -254,7 +266,7 @@ def _lora_coder(chosen: Profile, settings: Settings, members: Sequence[MemberPro
         ),
         sampling=Sampling(said.max_new_tokens, said.temperature, said.top_p),
         cache=settings.weights_dir,
-        device=device(settings),
+        device=device(chosen, settings),
         dtype=members[0].dtype,
         seed=chosen.seed,
     )

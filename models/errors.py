@@ -1,11 +1,11 @@
 """The error tree, split by who has to act.
 
-    QualstreamError
-      +-- SettingError       the operator: a setting, a profile, a file that is not as it must be
-      +-- InputError         the user: a file or a record that cannot be taken
-      |     +-- UncodableError    one segment that no model could code; it becomes a dead letter
-      +-- UnavailableError   nobody: a broker, store or server is away; wait and try again
-      +-- WorkerFault        the developer: something unexpected; the worker stops before it acknowledges
+QualstreamError
+  +-- SettingError       the operator: a setting, a profile, a file that is not as it must be
+  +-- InputError         the user: a file or a record that cannot be taken
+  |     +-- UncodableError    one segment that no model could code; it becomes a dead letter
+  +-- UnavailableError   nobody: a broker, store or server is away; wait and try again
+  +-- WorkerFault        the developer: something unexpected; the worker stops before it acknowledges
 """
 
 

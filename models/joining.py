@@ -1,4 +1,7 @@
-"""Bring together what several groups of members say about one segment. Holds no table: what is unfinished is read again."""
+"""Bring together what several groups of members say about one segment.
+
+Holds no table: what is unfinished is read again after a crash.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -93,7 +96,7 @@ class ProposalJoin(Generic[T]):
         self._finished[segment] = None
         if len(self._finished) > _REMEMBERED:
             self._finished.popitem(last=False)
-        assert waiting.last is not None  # noqa: S101 - set by the only caller that opens a segment
+        assert waiting.last is not None
         order = {name: n for n, name in enumerate(self.settings.members)}
         merged = sorted(waiting.by_member.values(), key=lambda p: (order.get(p.member, len(order)), p.member))
         proposals = waiting.last.model_copy(update={"proposals": merged})

@@ -5,8 +5,8 @@ Faust commits past a message that is still in flight when later ones of its part
 """
 
 from collections import deque
-from collections.abc import Iterable
-from typing import Generic, Hashable, TypeVar
+from collections.abc import Hashable, Iterable
+from typing import Generic, TypeVar
 
 E = TypeVar("E")
 

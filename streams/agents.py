@@ -126,7 +126,7 @@ def register(
         allow_empty=True,
     )
 
-    @app.agent(source, name=f"{app.conf.id}", concurrency=1)
+    @app.agent(source, name=f"{app.conf.id}", concurrency=1)  # type: ignore[untyped-decorator]
     async def agent(stream: Any) -> None:  # noack_take is missing from StreamT
         ticking = asyncio.create_task(_tick(stream))
         try:
@@ -154,7 +154,7 @@ def register(
                 fail(error)
                 return
 
-    @app.on_partitions_revoked.connect
+    @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def _revoked(sender: Any, revoked: set[TP], **kwargs: Any) -> None:
         runner.revoke({(tp.topic, tp.partition) for tp in revoked})
 

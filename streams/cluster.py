@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +121,7 @@ async def _reader(cluster: Cluster, **options: Any) -> AsyncIterator[AIOKafkaCon
 
 async def read_topic(
     cluster: Cluster, name: str, *, follow: bool = False, last: int | None = None
-) -> AsyncIterator[tuple[int, int, bytes | None, bytes | None]]:
+) -> AsyncGenerator[tuple[int, int, bytes | None, bytes | None], None]:
     """Read a topic, outside any consumer group.
 
     Args:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
+from models.confidence import Router
 from models.joining import Joined, ProposalJoin
 from models.pipeline import Uncoded, code_batch, moderate_batch
 from models.ports import Clock, Coder, Moderator
 from models.refinement import Refiner
-from models.confidence import Router
 from schemas import Assignment, DeadLetter, Decision, Proposals, Record, Segment
 from schemas.ids import dead_letter_id
 from streams.publish import Outgoing
@@ -80,7 +80,7 @@ class _PlainStage(ABC):
         """Nothing is held, so nothing falls due."""
         return Result()
 
-    def revoked(self, partitions: set[tuple[str, int]]) -> None:
+    def revoked(self, partitions: set[tuple[str, int]]) -> None:  # noqa: B027 - nothing is held, so nothing to do
         """Nothing is held."""
 
     def read(self, batch: Sequence[Received], record: type[R], result: Result) -> list[tuple[Received, R]]:

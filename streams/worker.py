@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import faust
@@ -171,7 +171,8 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
 
 async def _first_of(stop: asyncio.Event, failed: asyncio.Future[None]) -> None:
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({stopping, failed}, return_when=asyncio.FIRST_COMPLETED)
+    either: set[asyncio.Future[Any]] = {stopping, failed}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
 
 

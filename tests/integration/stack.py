@@ -20,19 +20,47 @@ from streams.publish import KafkaPublisher, Outgoing
 
 FAKES = Path(__file__).parent.parent / "data" / "fakes.toml"
 STUDY = "reviews"
-_WORDS = (
-    "fast slow app crash login payment screen button helpful answers price message limit voice photo error nice "
-    "great love hate study exam teacher homework battery update account picture friend doctor music translate"
-).split()
+_WORDS = [
+    "fast",
+    "slow",
+    "app",
+    "crash",
+    "login",
+    "payment",
+    "screen",
+    "button",
+    "helpful",
+    "answers",
+    "price",
+    "message",
+    "limit",
+    "voice",
+    "photo",
+    "error",
+    "nice",
+    "great",
+    "love",
+    "hate",
+    "study",
+    "exam",
+    "teacher",
+    "homework",
+    "battery",
+    "update",
+    "account",
+    "picture",
+    "friend",
+    "doctor",
+    "music",
+    "translate",
+]
 
 
 def segments(count: int, study: str = STUDY) -> list[Segment]:
     """Segments with texts of six different words each, the same in every run."""
     draw = random.Random(7)
     return [
-        Segment(
-            id=segment_id(study, "test", str(n)), study=study, text=" ".join(draw.sample(_WORDS, 6)), source="test"
-        )
+        Segment(id=segment_id(study, "test", str(n)), study=study, text=" ".join(draw.sample(_WORDS, 6)), source="test")
         for n in range(count)
     ]
 
@@ -69,7 +97,9 @@ def kill(pid: int) -> None:
 def alive(pid: int) -> bool:
     """Whether a process runs (a zombie does not)."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rsplit(")", 1)[1].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rsplit(")", 1)[1].split()[0] != "Z"
+        )
     except OSError:
         return False
 

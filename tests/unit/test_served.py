@@ -91,7 +91,9 @@ def moderator(server: Server) -> Iterator[ServedModerator]:
 
 
 def test_each_member_answers_each_segment_under_its_own_model(server: Server, coder: ServedCoder) -> None:
-    server.reply = lambda body: completion(f"{body['model']} {'lag' if 'ages' in str(body) else 'praise'}", -0.5, -1.5)
+    server.reply = lambda body: completion(
+        f"{body['model']} {'lag' if 'it takes' in str(body) else 'praise'}", -0.5, -1.5
+    )
     read = coder.propose([segment("it takes ages"), segment("great")])
     assert [[p.label for p in one] for one in read] == [
         ["lora-gist lag", "lora-theme lag"],
