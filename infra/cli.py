@@ -183,7 +183,12 @@ def topology(check: Path | None) -> None:
     printed = describe()
     if check is None:
         click.echo(printed)
-    elif printed not in check.read_text(encoding="utf-8"):
+        return
+    try:
+        shown = check.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read '{check}' ({error}); give the file that shows the print") from None
+    if printed not in shown:
         raise InputError(f"{check} does not show what `qualstream topology` prints; copy the print into it")
 
 

@@ -13,10 +13,13 @@ from models.prompts import label_fault
 from schemas.ids import normalised_label
 
 
-def cross_fit(pairs_file: Path, adapters: Sequence[Path], samples: int, out: Path, cache: Path) -> int:
-    """Let each member read the fold that was kept from it, greedily and drawn, and write what it proposed.
+def cross_fit(
+    pairs_file: Path, adapters: Sequence[Path], samples: int, out: Path, *, cache: Path, embedder: Embedder
+) -> int:
+    """Let each member read the fold that was kept from it, greedily and drawn, and write what was proposed.
 
-    Each text keeps one code as the target: the one that was proposed, else the one nearest to a proposal.
+    What several members propose for a text stands together, as a moderator will see it. Each text keeps one code
+    as the target: the one that was proposed, else the one nearest to a proposal.
 
     Returns:
         Number of texts written.
@@ -25,16 +28,18 @@ def cross_fit(pairs_file: Path, adapters: Sequence[Path], samples: int, out: Pat
         InputError: If the pairs cannot be read.
         SettingError: If an adapter was not trained on this file, or is no member.
     """
-    from models.backends.embedding import SentenceEmbedder
-
     pairs = read_pairs(pairs_file)
-    embedder = SentenceEmbedder("all-MiniLM-L6-v2")
-    lines = []
+    proposed: dict[str, list[str]] = {}
     for adapter in adapters:
         for pair, labels in _propose(pairs_file, pairs, adapter, samples, cache):
-            code = target(pair.codes, labels, embedder)
+            proposed.setdefault(pair.text, []).extend(labels)
+    lines = []
+    for pair in pairs:
+        labels = candidates(proposed.get(pair.text, ()))
+        if labels:
             known = pair.model_dump(exclude={"codes", "proposals"})
-            lines.append(json.dumps({**known, "codes": [code], "proposals": labels}, ensure_ascii=False))
+            row = {**known, "codes": [target(pair.codes, labels, embedder)], "proposals": labels}
+            lines.append(json.dumps(row, ensure_ascii=False))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return len(lines)
@@ -65,8 +70,9 @@ def candidates(labels: Sequence[str]) -> list[str]:
 def _propose(
     pairs_file: Path, pairs: Sequence[Pair], adapter: Path, samples: int, cache: Path
 ) -> list[tuple[Pair, list[str]]]:
-    from models.backends.finetuning import Recipe, choose_device
+    from models.backends.finetuning import choose_device
     from models.backends.generation import Sampling
+    from models.backends.packing import Recipe
     from models.backends.trial import write_labels
 
     card = _card(adapter, pairs_file)
@@ -82,8 +88,7 @@ def _propose(
         )["it"]
         for n, how in enumerate(draws)
     ]
-    shown = [(pair, candidates(labels)) for pair, labels in zip(kept, zip(*answers, strict=True), strict=True)]
-    return [(pair, labels) for pair, labels in shown if labels]
+    return [(pair, list(labels)) for pair, labels in zip(kept, zip(*answers, strict=True), strict=True)]
 
 
 def _card(adapter: Path, pairs_file: Path) -> dict[str, Any]:

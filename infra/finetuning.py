@@ -19,7 +19,8 @@ from infra.settings import load_settings
 from models.errors import SettingError
 
 if TYPE_CHECKING:
-    from models.backends.finetuning import Progress, Recipe, Tuned
+    from models.backends.finetuning import Progress, Tuned
+    from models.backends.packing import Recipe
     from models.prompts import Ending
 
 ADAPTER_FILE = "adapter_model.safetensors"
@@ -54,7 +55,8 @@ def run(job: Job, cache: Path, console: Console) -> dict[str, Any]:
         InputError: If the pairs cannot be read.
         SettingError: If the options do not fit the data, or ``out`` holds another adapter.
     """
-    from models.backends.finetuning import Example, tune
+    from models.backends.finetuning import tune
+    from models.backends.packing import Example
 
     pairs = read_pairs(job.pairs)
     _check(job, pairs)
@@ -96,6 +98,7 @@ def save_adapter(tuned: "Tuned", job: Job) -> None:
     weights = get_peft_model_state_dict(tuned.model)
     weights = {name: tensor.detach().cpu().to(torch.bfloat16).contiguous() for name, tensor in weights.items()}
     save_file(weights, job.out / ADAPTER_FILE, metadata={"format": "pt"})
+    (job.out / ADAPTER_FILE).chmod(0o644)  # safetensors writes files that only their owner may read
     config = tuned.model.peft_config["default"].to_dict()
     config |= {"base_model_name_or_path": job.recipe.base, "inference_mode": True}
     plain = {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
@@ -199,7 +202,7 @@ def finetune(context: click.Context, /, **options: Any) -> None:
     for needed in ("pairs", "out"):
         if options[needed] is None:
             raise click.UsageError(f"missing option --{needed}")
-    from models.backends.finetuning import Recipe
+    from models.backends.packing import Recipe
 
     recipe = Recipe(
         base=options["base"],
@@ -227,6 +230,8 @@ def finetune(context: click.Context, /, **options: Any) -> None:
 def proposals(pairs: Path, adapters: tuple[Path, ...], samples: int, out: Path) -> None:
     """Let members propose codes for texts they were not trained on: what a moderator learns from."""
     from infra.crossfit import cross_fit
+    from models.backends.embedding import SentenceEmbedder
 
-    written = cross_fit(pairs, adapters, samples, out, load_settings().weights_dir)
+    cache = load_settings().weights_dir
+    written = cross_fit(pairs, adapters, samples, out, cache=cache, embedder=SentenceEmbedder())
     click.echo(json.dumps({"out": str(out), "texts": written}))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+from contextlib import suppress
 
 from infra import wiring
 from infra.settings import Settings
@@ -14,6 +15,7 @@ from streams.topology import ROLES, role
 from streams.worker import run_ingest, run_stage
 
 log = logging.getLogger(__name__)
+GRACE_S = 5.0
 
 
 def run_role(name: str, settings: Settings) -> None:
@@ -25,13 +27,26 @@ def run_role(name: str, settings: Settings) -> None:
     """
     if name not in {each.name for each in ROLES}:
         raise SettingError(f"there is no role '{name}'; known are {', '.join(each.name for each in ROLES)}")
-    asyncio.run(_run(name, settings))
+    asyncio.run(_until_stopped(name, settings))
 
 
-async def _run(name: str, settings: Settings) -> None:
+async def _until_stopped(name: str, settings: Settings) -> None:
+    """Run the role; a worker that still waits for a broker or a store when it is stopped is cut short."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    working = asyncio.create_task(_run(name, settings, stop))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        await asyncio.wait({working}, timeout=GRACE_S)
+        working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+
+
+async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
     wanted = role(name)
     how = wiring.worker_settings(settings, wanted)
 

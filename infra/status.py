@@ -14,7 +14,7 @@ from rich.table import Table
 from infra import wiring
 from infra.settings import Settings, nearest
 from infra.store import Store, WorkerState
-from models.errors import InputError, SettingError
+from models.errors import InputError, SettingError, UnavailableError
 from schemas import DeadLetter
 from streams.cluster import Cluster, consumer_group, group_lag, read_topic
 from streams.publish import KafkaPublisher, Outgoing
@@ -103,13 +103,27 @@ async def print_topic(settings: Settings, name: str, follow: bool, limit: int | 
 
     Raises:
         InputError: If there is no such topic.
+        UnavailableError: If the brokers do not answer.
     """
     known = [topic.name for topic in TOPICS]
     if name not in known:
         meant = nearest(name, known)
         raise InputError(f"there is no topic '{name}'; " + (f"the nearest is '{meant}'" if meant else ", ".join(known)))
+    cluster = wiring.cluster(settings)
+    try:
+        await _write_topic(cluster, name, follow, limit, out)
+    except BrokenPipeError:
+        raise  # whoever reads us has seen enough
+    except (KafkaError, OSError) as error:
+        raise UnavailableError(
+            f"the brokers at {','.join(cluster.servers)} do not answer ({error}); "
+            "start them, or correct QUALSTREAM_KAFKA_URL"
+        ) from error
+
+
+async def _write_topic(cluster: Cluster, name: str, follow: bool, limit: int | None, out: TextIO) -> None:
     written = 0
-    async with aclosing(read_topic(wiring.cluster(settings), name, follow=follow)) as messages:
+    async with aclosing(read_topic(cluster, name, follow=follow)) as messages:
         async for partition, offset, key, value in messages:
             line = {"partition": partition, "offset": offset, "key": _text(key), "value": _value(value)}
             out.write(json.dumps(line, ensure_ascii=False) + "\n")

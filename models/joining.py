@@ -31,6 +31,7 @@ class Joined(Generic[T]):
     tickets: list[T]
     proposals: Proposals | None  # None: it came after the decision and is only to be acknowledged
     missing: tuple[str, ...] = ()
+    since: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class ProposalJoin(Generic[T]):
         if waiting is None and not complete and segment in self._finished:
             return Joined([ticket], None)
         waiting = waiting or _Open(self._clock.monotonic())
-        waiting.tickets.append(ticket)
+        if ticket not in waiting.tickets:  # a step that is taken again after an outage brings the same message
+            waiting.tickets.append(ticket)
         waiting.last = proposals
         waiting.by_member |= {proposal.member: proposal for proposal in proposals.proposals}
         self._open[segment] = waiting
@@ -87,6 +89,16 @@ class ProposalJoin(Generic[T]):
                 given_up.append(self._finish(segment))
         return ready, given_up
 
+    def take_back(self, joined: Iterable[Joined[T]]) -> None:
+        """Hold segments again that could not be decided now, as they were held before."""
+        for one in joined:
+            if one.proposals is None:
+                continue
+            segment = one.proposals.segment.id
+            self._finished.pop(segment, None)
+            by_member = {proposal.member: proposal for proposal in one.proposals.proposals}
+            self._open[segment] = _Open(one.since, list(one.tickets), one.proposals, by_member)
+
     def forget(self, revoked: Callable[[T], bool]) -> None:
         """Drop segments of which any message now belongs to another worker; it will read them again."""
         self._open = {s: w for s, w in self._open.items() if not any(revoked(ticket) for ticket in w.tickets)}
@@ -100,7 +112,9 @@ class ProposalJoin(Generic[T]):
         order = {name: n for n, name in enumerate(self.settings.members)}
         merged = sorted(waiting.by_member.values(), key=lambda p: (order.get(p.member, len(order)), p.member))
         proposals = waiting.last.model_copy(update={"proposals": merged})
-        return Joined(waiting.tickets, proposals, tuple(_missing(self.settings.members, waiting.by_member)))
+        return Joined(
+            waiting.tickets, proposals, tuple(_missing(self.settings.members, waiting.by_member)), waiting.since
+        )
 
 
 def _missing(members: Iterable[str], answered: dict[str, Proposal]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from models.batches import halving
 from models.confidence import Router
-from models.errors import UncodableError
+from models.errors import UncodableError, WorkerFault
 from models.moderation import no_usable_label, usable
 from models.ports import Coder, Moderator
 from models.refinement import Refiner
@@ -16,6 +16,7 @@ from schemas import AnnotationRequest, Assignment, CodeEvent, Decision, Proposal
 
 T = TypeVar("T")
 R = TypeVar("R")
+_TELLING = 8  # segments that must all fail before the model is blamed and not the segments
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def code_batch(coder: Coder, segments: Sequence[Segment], limit: int) -> list[Pr
 
     Raises:
         UnavailableError, SettingError, WorkerFault: As ``models.batches.halving`` does.
+        WorkerFault: If 8 or more segments reached the members and all of them failed there.
     """
     prepared = [_prepared(segment, limit) for segment in segments]
     read = _through(coder.propose, prepared, lambda segment: segment)
@@ -73,6 +75,7 @@ def moderate_batch(moderator: Moderator, batch: Sequence[Proposals]) -> list[Dec
 
     Raises:
         UnavailableError, SettingError, WorkerFault: As ``models.batches.halving`` does.
+        WorkerFault: If 8 or more segments reached the moderator and all of them failed there.
     """
     return _through(moderator.decide, [_with_a_label(proposals) for proposals in batch], lambda one: one.segment)
 
@@ -135,7 +138,9 @@ def _through(
     step: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T | Uncoded], segment: Callable[[T], Segment]
 ) -> list[R | Uncoded]:
     """Take what is not uncoded yet through a step; what fails there becomes uncoded."""
-    results = iter(halving(step, [item for item in items if not isinstance(item, Uncoded)]))
+    came_out = halving(step, [item for item in items if not isinstance(item, Uncoded)])
+    _refuse_a_broken_model(came_out)
+    results = iter(came_out)
     done: list[R | Uncoded] = []
     for item in items:
         if isinstance(item, Uncoded):
@@ -144,3 +149,13 @@ def _through(
         result = next(results)
         done.append(Uncoded(segment(item), str(result)) if isinstance(result, UncodableError) else result)
     return done
+
+
+def _refuse_a_broken_model(results: Sequence[object]) -> None:
+    """Stop rather than set a whole stream aside. What a model itself calls uncodable is no failure of the model."""
+    failed = [r for r in results if isinstance(r, UncodableError) and not isinstance(r.__cause__, UncodableError)]
+    if len(results) >= _TELLING and len(failed) == len(results):
+        raise WorkerFault(
+            f"every one of {len(failed)} segments failed in the model: {failed[0]}; "
+            "the model is broken, not the segments"
+        ) from failed[0]

@@ -28,6 +28,7 @@ class Progress:
 
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     read: int = 0
+    finished: int = 0  # acknowledged
     written: int = 0
     dead_lettered: int = 0
     errors: int = 0
@@ -45,6 +46,7 @@ class Progress:
     def acknowledged(self, count: int, left: int) -> None:
         """Count messages that were acknowledged."""
         self.in_flight = left
+        self.finished += count
         if count:
             self.last_commit_at = datetime.now(UTC)
             self.last_progress = monotonic()

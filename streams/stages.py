@@ -4,12 +4,14 @@ A stage knows no broker. It runs in a thread beside the event loop, one batch at
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from models.confidence import Router
+from models.errors import UnavailableError
 from models.joining import Joined, ProposalJoin
 from models.pipeline import Uncoded, code_batch, moderate_batch
 from models.ports import Clock, Coder, Moderator
@@ -160,13 +162,15 @@ class ModeratorStage(_PlainStage):
         good = {(m.partition, m.offset) for m, _ in readable}
         result.done += [m for m in batch if (m.partition, m.offset) not in good]
         ready = [joined for m, p in readable if (joined := self.join.add(m, p)) is not None]
-        self._decide(ready, result)
+        with self._held_again(ready):
+            self._decide(ready, result)
 
     def tick(self) -> Result:
         """Decide the segments whose deadline has passed."""
         result = Result()
         ready, given_up = self.join.due()
-        self._decide(ready, result)
+        with self._held_again([*ready, *given_up]):
+            self._decide(ready, result)
         for joined in given_up:
             segment = joined.proposals.segment if joined.proposals else None
             reason = (
@@ -181,6 +185,15 @@ class ModeratorStage(_PlainStage):
     def revoked(self, partitions: set[tuple[str, int]]) -> None:
         """Drop what is held from these partitions."""
         self.join.forget(lambda message: (message.topic, message.partition) in partitions)
+
+    @contextmanager
+    def _held_again(self, joined: Sequence[Joined[Received]]) -> Iterator[None]:
+        """Where the moderator is away, the step is taken again later: what it was about must still be there then."""
+        try:
+            yield
+        except UnavailableError:
+            self.join.take_back(joined)
+            raise
 
     def _decide(self, ready: Sequence[Joined[Received]], result: Result) -> None:
         decide = [(joined.tickets[-1], joined.proposals) for joined in ready if joined.proposals is not None]

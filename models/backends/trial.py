@@ -10,7 +10,7 @@ from models.backends.weights import load_language_model
 from models.prompts import clean_label, coding_prefix, coding_suffix, moderator_prefix, moderator_suffix
 
 if TYPE_CHECKING:
-    from models.backends.finetuning import Recipe
+    from models.backends.packing import Recipe
 
 Item = tuple[str, Sequence[str]]
 """A text and, for a moderator, the proposals it is shown."""

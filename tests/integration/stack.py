@@ -4,19 +4,24 @@ import asyncio
 import os
 import random
 import signal
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from infra import wiring
-from infra.local import LocalStack
+from infra.local import LocalStack, broker_command, spawn
 from infra.settings import load_settings
 from infra.store import Store
 from schemas import Segment
 from schemas.ids import segment_id
 from streams.cluster import Cluster, read_topic
 from streams.publish import KafkaPublisher, Outgoing
+from streams.topology import ROLES
 
 FAKES = Path(__file__).parent.parent / "data" / "fakes.toml"
 STUDY = "reviews"
@@ -65,18 +70,82 @@ def segments(count: int, study: str = STUDY) -> list[Segment]:
     ]
 
 
+ALL_ROLES = tuple(role.name for role in ROLES)
+
+
 @contextmanager
-def running(folder: Path, store: Store | None = None, **options: str) -> Iterator[tuple[LocalStack, Store]]:
+def running(
+    folder: Path, store: Store | None = None, roles: Sequence[str] = ALL_ROLES, **options: str
+) -> Iterator[tuple[LocalStack, Store]]:
     """Start a stack with fake models on a folder; everything is stopped at the end."""
     settings = load_settings(data_dir=folder, profile=str(FAKES), study=STUDY, session_timeout_s=6.0)
     folder.mkdir(exist_ok=True)
     store = store or wiring.store(settings)
-    stack = LocalStack(settings, store, options={f"QUALSTREAM_{k.upper()}": v for k, v in options.items()})
+    stack = LocalStack(settings, store, roles, options={f"QUALSTREAM_{k.upper()}": v for k, v in options.items()})
     try:
         stack.start()
         yield stack, store
     finally:
         stack.stop()
+
+
+def environment(folder: Path, **options: str) -> dict[str, str]:
+    """What a process of ours is started with: fake models, a data folder, other settings as options."""
+    mine = {"data_dir": str(folder), "profile": str(FAKES), "study": STUDY} | options
+    others = {name: value for name, value in os.environ.items() if not name.startswith("QUALSTREAM_")}
+    return others | {f"QUALSTREAM_{name.upper()}": value for name, value in mine.items()} | {"PYTHONUNBUFFERED": "1"}
+
+
+@dataclass
+class Started:
+    """A process that a test started, and what it has said so far."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def said(self) -> str:
+        """Its standard error, and its standard output."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.poll() is None
+
+
+@contextmanager
+def started(command: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[Started]:
+    """Run a command until the block ends; a process that was stopped by a signal is ended too."""
+    with log.open("ab") as file:
+        process = spawn(command, file, env)
+    try:
+        yield Started(process, log)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def broker(port: int, log: Path) -> Iterator[Started]:
+    """Run the embedded broker alone."""
+    with started(broker_command(port), log, dict(os.environ)) as running_broker:
+        until(lambda: _answers(port), seconds=20)
+        yield running_broker
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def worker(role: str, folder: Path, **options: str) -> Iterator[Started]:
+    """Run one role in a process of its own."""
+    folder.mkdir(exist_ok=True)
+    log = folder / f"{role}-{options.get('members', 'all')}.log"
+    with started([sys.executable, "-m", "infra.cli", "up", "--role", role], log, environment(folder, **options)) as it:
+        yield it
 
 
 def until(condition: Callable[[], bool], stack: LocalStack | None = None, seconds: float = 90) -> None:

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from infra.crossfit import candidates, target
+from infra.crossfit import candidates, cross_fit, target
 from infra.finetuning import ADAPTER_FILE, Job, finetune, run
 from infra.pairs import Pair, fold_of, read_pairs, split
 from models.errors import InputError, SettingError
@@ -61,7 +61,7 @@ def pairs_file(tmp_path):
 
 
 def recipe(base, **changes):
-    from models.backends.finetuning import Recipe
+    from models.backends.packing import Recipe
 
     return Recipe(**{"base": base, "epochs": 2, "batch": 4, "learning_rate": 5e-3, "seed": 1, **changes})
 
@@ -73,7 +73,8 @@ def quiet():
 def test_packing_gives_the_loss_that_separate_rows_give(tiny_model, tmp_path):
     import torch
 
-    from models.backends.finetuning import Encoded, Example, encode, summed_loss, wear_new_adapter
+    from models.backends.finetuning import wear_new_adapter
+    from models.backends.packing import Encoded, Example, encode, summed_loss
     from models.backends.weights import load_language_model
 
     wanted = recipe(tiny_model)
@@ -115,13 +116,14 @@ def test_a_job_writes_a_small_adapter_that_serving_reads_and_a_card_without_path
 
 def test_a_killed_run_goes_on_to_the_same_weights(tiny_model, pairs_file, tmp_path, monkeypatch):
     from models.backends import finetuning
+    from models.backends.packing import Example
 
     run(Job(pairs_file, recipe(tiny_model), tmp_path / "whole", folds=4), tmp_path, quiet())
     monkeypatch.setattr(finetuning, "_SAVE_EVERY_S", 0.0)
     killed = tmp_path / "killed"
     pairs = read_pairs(pairs_file)
     halves = split(pairs, 4, 0, {})
-    examples = [[finetuning.Example(p.text, p.codes) for p in half] for half in (halves.training, halves.validation)]
+    examples = [[Example(p.text, p.codes) for p in half] for half in (halves.training, halves.validation)]
 
     def kill(progress, _batches):
         if progress.updates == 5:
@@ -139,7 +141,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny_model, pairs_file, tmp_pa
 
 
 def test_an_unfinished_run_is_not_resumed_with_other_settings(tiny_model, pairs_file, tmp_path):
-    from models.backends.finetuning import Example, tune
+    from models.backends.finetuning import tune
+    from models.backends.packing import Example
 
     examples = [Example("slow", ("slow app",))]
     tune(recipe(tiny_model), examples, examples, tmp_path / "out", cache=tmp_path)
@@ -154,6 +157,28 @@ def test_the_command_trains_and_prints_one_json_line(tiny_model, pairs_file, tmp
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["validation_loss"] > 0
     assert json.loads((out / "card.json").read_text())["recipe"]["prompt"] == 4
+
+
+def test_a_moderator_learns_from_proposals_for_texts_that_the_member_was_not_trained_on(
+    tiny_model, pairs_file, tmp_path
+):
+    taught = recipe(tiny_model, epochs=25, learning_rate=2e-2, patience=25)
+    run(Job(pairs_file, taught, tmp_path / "a", folds=4, fold=1), tmp_path, quiet())
+    out = tmp_path / "proposals.jsonl"
+    written = cross_fit(pairs_file, [tmp_path / "a"], 2, out, cache=tmp_path, embedder=HashEmbedder())
+    pairs = read_pairs(out)
+    assert written == len(pairs) > 0
+    assert {fold_of(pair.text, 4) for pair in pairs} == {1}
+    assert all(len(pair.codes) == 1 and pair.proposals for pair in pairs)
+    judge = recipe(tiny_model, role="moderator", epochs=1)
+    assert run(Job(out, judge, tmp_path / "m", folds=2), tmp_path, quiet())["recipe"]["role"] == "moderator"
+
+
+def test_proposals_are_refused_for_other_pairs_than_the_member_had(tiny_model, pairs_file, tmp_path):
+    run(Job(pairs_file, recipe(tiny_model, epochs=1), tmp_path / "a", folds=4), tmp_path, quiet())
+    pairs_file.write_text(pairs_file.read_text() + pairs_file.read_text())
+    with pytest.raises(SettingError, match="trained on other pairs"):
+        cross_fit(pairs_file, [tmp_path / "a"], 0, tmp_path / "o", cache=tmp_path, embedder=HashEmbedder())
 
 
 def test_a_moderator_needs_proposals(tiny_model, pairs_file, tmp_path):

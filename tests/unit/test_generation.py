@@ -1,21 +1,19 @@
 """The decoding loop against transformers' own, on a tiny random model with three adapters."""
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
-peft = pytest.importorskip("peft")
-transformers = pytest.importorskip("transformers")
-
 from models.backends.adapters import adapter_revision, wear
 from models.backends.generation import Generator, Row, Sampling, answer_ids, choose, prompt_ids
 from models.errors import SettingError
 from models.prompts import coding_prefix, coding_suffix, moderator_suffix
+
+torch = pytest.importorskip("torch")
+peft = pytest.importorskip("peft")
+transformers = pytest.importorskip("transformers")
 
 GREEDY = Sampling(temperature=0.0)
 DRAWN = Sampling(temperature=1.0, top_p=0.9)
@@ -174,7 +172,9 @@ def test_no_row_gives_no_answer(tiny: Tiny) -> None:
     assert tiny.generator.generate([], GREEDY) == []
 
 
-@pytest.mark.parametrize("text", ["", "\x00", "‮אבג", "😀" * 40, "word " * 20_000, "<end>" * 3, "\ud800", ">>>" * 9])
+@pytest.mark.parametrize(
+    "text", ["", "\x00", "\u202eאבג", "😀" * 40, "word " * 20_000, "<end>" * 3, "\ud800", ">>>" * 9]
+)
 def test_hostile_text_never_raises(tiny: Tiny, text: str) -> None:
     (answer,) = tiny.generator.generate([Row("v1.1", coding_prefix(2, "dot"), coding_suffix(text))], GREEDY)
     assert isinstance(answer.text, str)
@@ -244,23 +244,19 @@ def test_a_flat_distribution_is_drawn_from_its_whole_vocabulary() -> None:
 @pytest.mark.parametrize("spoil", ["missing", "no weights", "other base", "dora"])
 def test_an_adapter_that_cannot_be_worn_is_a_setting_error(tmp_path: Path, spoil: str) -> None:
     folder = tmp_path / "adapter"
-    prepare: dict[str, Callable[[], object]] = {
-        "missing": lambda: None,
-        "no weights": lambda: (save_adapter(folder, 1) / "adapter_model.safetensors").unlink(),
-        "other base": lambda: save_adapter(folder, 1, hidden=64),
-        "dora": lambda: save_dora(folder),
-    }
-    prepare[spoil]()
+    if spoil == "dora":
+        save_dora(folder)
+    elif spoil != "missing":
+        save_adapter(folder, 1, hidden=64 if spoil == "other base" else 32)
+    if spoil == "no weights":
+        (folder / "adapter_model.safetensors").unlink()
     with pytest.raises(SettingError, match="adapter"):
         wear(tiny_model(), {"a": folder})
 
 
 def save_dora(folder: Path) -> None:
-    save_adapter(folder, 1)
-    file = folder / "adapter_config.json"
     config = peft.LoraConfig(r=4, target_modules=["gate_proj"], task_type="CAUSAL_LM", use_dora=True)
     peft.get_peft_model(tiny_model(), config).save_pretrained(folder)
-    assert json.loads(file.read_text())["use_dora"]
 
 
 def test_a_revision_is_the_weights_digest_and_a_missing_one_a_setting_error(tmp_path: Path) -> None:

@@ -88,6 +88,38 @@ def test_a_coder_that_forgets_a_segment_stops_the_batch():
         code_batch(Forgetful(), [segment("one"), segment("two")], 100)
 
 
+@pytest.mark.parametrize("blank", [0, 3])
+def test_a_model_that_fails_on_every_one_of_eight_segments_is_blamed_and_not_the_segments(blank):
+    batch = [segment(f"text {n}") for n in range(8)] + [segment("  ", str(n)) for n in range(blank)]
+    with pytest.raises(WorkerFault, match=r"^every one of 8 segments failed in the model: RuntimeError: .*; the model"):
+        code_batch(FakeCoder(fail_on="text"), batch, 100)
+
+
+def test_seven_failures_or_one_success_among_eight_are_the_segments_own():
+    seven = [segment(f"text {n}") for n in range(7)]
+    for batch in (seven, [*seven, segment("fine")], [*seven, segment(" ", "blank")]):
+        read = code_batch(FakeCoder(fail_on="text"), batch, 100)
+        assert sum(isinstance(one, Uncoded) for one in read) >= 7
+
+
+def test_a_moderator_that_fails_on_every_one_of_eight_segments_is_blamed():
+    class Broken(ConsensusModerator):
+        def decide(self, batch):
+            raise MemoryError("out of memory")
+
+    with pytest.raises(WorkerFault, match="every one of 8 segments failed in the model: MemoryError: out of memory"):
+        moderate_batch(Broken(EMBEDDER), [proposals("ads", text=f"text {n}") for n in range(8)])
+
+
+def test_eight_segments_that_a_moderator_calls_uncodable_are_set_aside():
+    class Strict(ConsensusModerator):
+        def decide(self, batch):
+            raise UncodableError("too short")
+
+    settled = moderate_batch(Strict(EMBEDDER), [proposals("ads", text=f"text {n}") for n in range(8)])
+    assert [one.reason for one in settled] == ["too short"] * 8
+
+
 def test_a_long_text_is_cut_and_the_cut_recorded():
     long = segment("word " * 20_000)
     (read,) = code_batch(FakeCoder(), [long], 100)

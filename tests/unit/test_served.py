@@ -188,7 +188,7 @@ def test_a_refusal_names_the_address_and_the_model(server: Server, coder: Served
 )
 def test_an_answer_in_another_shape_says_what_came(server: Server, coder: ServedCoder, raw: bytes) -> None:
     server.reply = lambda body: (200, raw)
-    with pytest.raises(SettingError, match="did not send a chat completion.*up to and with /v1"):
+    with pytest.raises(SettingError, match=r"did not send a chat completion.*up to and with /v1"):
         coder.propose([segment("hello")])
 
 

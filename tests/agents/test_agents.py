@@ -1,0 +1,224 @@
+"""The agent, in Faust's own test context: read, step, deliver, acknowledge, in this order and no other."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from faust.types import TP
+
+from models.errors import UnavailableError, WorkerFault
+from models.fakes import FakeCoder, HandClock, HashEmbedder
+from models.joining import JoinSettings, ProposalJoin
+from models.moderation import ConsensusModerator
+from schemas import DeadLetter, Decision, Proposals
+from streams.agents import Batches, Progress, Runner, register
+from streams.cluster import Cluster
+from streams.stages import CodersStage, ModeratorStage
+from streams.topology import DEAD_LETTERS, DECISIONS, PROPOSALS, role
+from streams.worker import WorkerSettings, make_app
+from tests.unit.builders import proposal, segment
+
+ENOUGH_S = 20
+TOGETHER = Batches(size=3, wait_s=30)  # a batch comes when three messages are there
+AT_ONCE = Batches(size=50, wait_s=0.02)
+
+
+class Noted(Progress):
+    """Progress that a test can wait for."""
+
+    def __init__(self, said):
+        super().__init__()
+        self.said, self.total, self.changed = said, 0, asyncio.Event()
+
+    def acknowledged(self, count, left):
+        super().acknowledged(count, left)
+        self.total += count
+        if count:
+            self.said.append("acknowledged")
+        self.changed.set()
+
+    async def reach(self, acknowledged, held=0):
+        while (self.total, self.in_flight) != (acknowledged, held):
+            await asyncio.wait_for(self.changed.wait(), ENOUGH_S)
+            self.changed.clear()
+
+
+@dataclass
+class Collecting:
+    """A publisher that keeps what it is given; with an error, it fails instead."""
+
+    said: list
+    error: Exception | None = None
+    sent: list = field(default_factory=list)
+
+    async def send(self, messages):
+        if self.error is not None:
+            raise self.error
+        if messages:
+            self.said.append("delivered")
+        self.sent += messages
+
+    def of(self, topic, record):
+        return [record.from_bytes(message.value) for message in self.sent if message.topic == topic.name]
+
+
+@dataclass
+class Bench:
+    """What a test holds of an agent that runs."""
+
+    agent: object
+    runner: Runner
+    publisher: Collecting
+    progress: Noted
+    failed: asyncio.Future
+    said: list
+    events: list = field(default_factory=list)
+
+    async def put(self, *values, partition=0):
+        for value in values:
+            raw = value if value is None or isinstance(value, bytes) else value.to_bytes()
+            self.events.append(await self.agent.put(raw, key=b"k", partition=partition, wait=False))
+
+    @property
+    def acked(self):
+        return [event.message.acked for event in self.events]
+
+    async def failure(self):
+        return await asyncio.wait_for(self.failed, ENOUGH_S)
+
+
+@asynccontextmanager
+async def running(name, stage, batches=TOGETHER, error=None):
+    said = stage.said if hasattr(stage, "said") else []
+    publisher, progress = Collecting(said, error), Noted(said)
+    failed = asyncio.get_running_loop().create_future()
+    app = make_app(role(name), WorkerSettings(Cluster(("127.0.0.1:9",)), batches))
+    runner = Runner(stage, publisher, progress)
+    agent = register(app, role(name).reads, runner, batches, failed.set_result)
+    async with agent.test_context() as tested:
+        yield Bench(tested, runner, publisher, progress, failed, said)
+
+
+def coders(coder=None):
+    return CodersStage(coder or FakeCoder(), 100, HandClock())
+
+
+def texts(*wanted):
+    return [segment(text) for text in wanted]
+
+
+async def test_a_batch_is_read_stepped_delivered_and_only_then_acknowledged():
+    said = []
+
+    class Telling(FakeCoder):
+        def propose(self, segments):
+            said.append(f"{len(segments)} read")
+            return super().propose(segments)
+
+    stage = coders(Telling())
+    stage.said = said
+    async with running("coders", stage) as bench:
+        await bench.put(*texts("one", "two", "three"))
+        await bench.progress.reach(3)
+        assert said == ["3 read", "delivered", "acknowledged"]
+        assert bench.acked == [True] * 3
+        assert [p.segment.text for p in bench.publisher.of(PROPOSALS, Proposals)] == ["one", "two", "three"]
+        progress = bench.progress
+        assert (progress.read, progress.written, progress.dead_lettered, progress.in_flight) == (3, 3, 0, 0)
+        assert progress.last_commit_at is not None
+
+
+@pytest.mark.parametrize("bad", [b"\xff\x00", b'{"text": ', None])
+async def test_a_message_that_cannot_be_read_is_set_aside_and_its_neighbours_are_coded(bad):
+    async with running("coders", coders()) as bench:
+        await bench.put(segment("one"), bad, segment("two"))
+        await bench.progress.reach(3)
+        (letter,) = bench.publisher.of(DEAD_LETTERS, DeadLetter)
+        assert (letter.topic, letter.offset, letter.raw) == ("feedback", 1, bad)
+        assert [p.segment.text for p in bench.publisher.of(PROPOSALS, Proposals)] == ["one", "two"]
+        assert (bench.progress.written, bench.progress.dead_lettered) == (2, 1)
+        assert bench.acked == [True] * 3
+
+
+async def test_a_step_that_fails_stops_the_worker_and_acknowledges_nothing():
+    class Broken(FakeCoder):
+        def propose(self, segments):
+            raise WorkerFault("a thing that cannot be")
+
+    async with running("coders", coders(Broken())) as bench:
+        await bench.put(*texts("one", "two", "three"))
+        assert str(await bench.failure()) == "a thing that cannot be"
+        assert bench.acked == [False] * 3
+        assert bench.publisher.sent == []
+        assert bench.progress.total == 0
+
+
+async def test_a_delivery_that_fails_stops_the_worker_and_acknowledges_nothing():
+    async with running("coders", coders(), error=WorkerFault("a message is larger than the brokers take")) as bench:
+        await bench.put(*texts("one", "two", "three"))
+        assert "larger than" in str(await bench.failure())
+        assert bench.acked == [False] * 3
+
+
+async def test_a_model_server_that_is_away_is_asked_again_and_nothing_is_acknowledged_meanwhile(caplog):
+    seen = []
+
+    class ComesBack(FakeCoder):
+        def propose(self, segments):
+            seen.append(list(bench.acked))
+            if len(seen) == 1:
+                raise UnavailableError("http://127.0.0.1:9 does not answer")
+            return super().propose(segments)
+
+    async with running("coders", coders(ComesBack())) as bench:
+        await bench.put(*texts("one", "two", "three"))
+        await bench.progress.reach(3)
+        assert seen == [[False] * 3] * 2
+        assert len(bench.publisher.sent) == 3
+        assert not bench.failed.done()
+    assert "does not answer; trying again in 0.5 s" in caplog.text
+
+
+def apart(clock):
+    join = ProposalJoin(JoinSettings(("a", "b"), 1, 30, 300), clock)
+    return ModeratorStage(ConsensusModerator(HashEmbedder()), join, clock)
+
+
+def said_by(member, text):
+    return Proposals(segment=segment(text), proposals=[proposal("slow login", member)])
+
+
+async def test_a_message_that_is_held_holds_back_the_acknowledgement_of_those_after_it():
+    async with running("moderator", apart(HandClock()), AT_ONCE) as bench:
+        await bench.put(said_by("a", "held"), said_by("a", "two"))
+        await bench.put(said_by("b", "two"), b"unreadable")
+        await bench.put(said_by("a", "elsewhere"), said_by("b", "elsewhere"), partition=1)
+        await bench.progress.reach(2, held=4)
+        assert bench.acked == [False] * 4 + [True] * 2
+        await bench.put(said_by("b", "held"))
+        await bench.progress.reach(7)
+        assert bench.acked == [True] * 7
+        assert len([m for m in bench.publisher.sent if m.topic == DECISIONS.name]) == 3
+
+
+async def test_what_falls_due_is_decided_although_nothing_more_comes_in():
+    clock = HandClock()
+    async with running("moderator", apart(clock), Batches(1, 30)) as bench:
+        await bench.put(said_by("a", "alone"))
+        await bench.progress.reach(0, held=1)
+        clock.advance(31)
+        await bench.progress.reach(1)
+        assert [m.topic for m in bench.publisher.sent] == [DECISIONS.name]
+
+
+async def test_what_was_held_from_a_revoked_partition_is_neither_decided_nor_acknowledged_here():
+    async with running("moderator", apart(HandClock()), Batches(2, 30)) as bench:
+        await bench.put(said_by("a", "gone"))
+        await bench.put(said_by("a", "stays"), partition=1)
+        await bench.progress.reach(0, held=2)
+        await bench.agent.app.on_partitions_revoked.send({TP(PROPOSALS.name, 0)})
+        await bench.put(said_by("b", "stays"), said_by("b", "gone"), partition=1)
+        await bench.progress.reach(2, held=1)
+        assert bench.acked == [False, True, True, False]
+        assert [d.segment.text for d in bench.publisher.of(DECISIONS, Decision)] == ["stays"]

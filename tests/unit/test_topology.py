@@ -1,0 +1,69 @@
+"""The table of topics and roles is whole: every topic has a writer, every role a place, the print shows it all."""
+
+import pytest
+
+from schemas import Record
+from streams.topology import DEAD_LETTERS, ROLES, TOPICS, Topic, describe, role, topic
+
+NAMES = [
+    *("feedback", "proposals", "decisions", "assignments", "codebook"),
+    *("annotation.requests", "annotation.labels", "model.releases", "drift.alerts", "dead-letters"),
+]
+
+
+def test_the_topics_are_those_of_the_design():
+    assert [each.name for each in TOPICS] == NAMES
+
+
+def test_names_are_unique_and_find_their_own():
+    assert [topic(name).name for name in NAMES] == NAMES
+    assert [role(each.name) for each in ROLES] == list(ROLES)
+    with pytest.raises(KeyError):
+        topic("nothing")
+    with pytest.raises(KeyError):
+        role("nobody")
+
+
+def test_every_topic_is_written_by_a_role_or_from_outside():
+    for each in TOPICS:
+        writers = [one.name for one in ROLES if each in one.writes]
+        assert bool(writers) != bool(each.from_outside), each.name
+
+
+def test_no_two_topics_share_a_record():
+    assert len({each.record for each in TOPICS}) == len(TOPICS)
+    assert all(issubclass(each.record, Record) for each in TOPICS)
+
+
+def test_whoever_reads_can_set_aside():
+    assert all(DEAD_LETTERS in one.writes for one in ROLES if one.reads)
+
+
+def test_the_recorder_reads_every_topic():
+    assert role("recorder").reads == TOPICS
+
+
+@pytest.mark.parametrize(
+    ("cleanup", "config"),
+    [
+        ("compact", {"cleanup.policy": "compact"}),
+        ("never", {"cleanup.policy": "delete", "retention.ms": "-1"}),
+        ("delete", {"cleanup.policy": "delete", "retention.ms": str(2 * 24 * 3600 * 1000)}),
+    ],
+)
+def test_cleanup_is_told_to_the_broker(cleanup, config):
+    assert Topic("x", Record, "key", cleanup, keep_days=2).config == config
+
+
+def test_what_people_decided_and_the_history_of_codes_are_kept_for_ever():
+    assert [each.name for each in TOPICS if each.cleanup == "never"] == ["codebook", "annotation.labels"]
+
+
+def test_the_print_shows_every_role_and_topic_with_its_record():
+    printed = describe()
+    lines = printed.splitlines()
+    for one in ROLES:
+        assert any(line.startswith(one.name) and line.endswith(one.does) for line in lines)
+    for each in TOPICS:
+        assert any(line.split()[:2] == [each.name, each.record.__name__] for line in lines)
+    assert max(map(len, lines)) <= 120
