@@ -178,7 +178,9 @@ def _first_published(store: Store) -> datetime:
 
 
 def say(name: str, found: dict[str, Any]) -> None:
-    print(f"{name}: {found['messages']} records in {found['seconds']:.1f} s, {found['per_s']:,.0f} a second", flush=True)
+    print(
+        f"{name}: {found['messages']} records in {found['seconds']:.1f} s, {found['per_s']:,.0f} a second", flush=True
+    )
 
 
 def as_report(found: dict[str, Any], together: dict[str, Any] | None, size: float, count: int, batch: int) -> Report:

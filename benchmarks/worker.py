@@ -65,9 +65,7 @@ async def drain(name: str, settings: Settings, expected: int) -> dict[str, Any]:
     def note(progress: Progress) -> None:
         seen[:] = [progress]
 
-    running = asyncio.create_task(
-        run_stage(wanted, make, wiring.worker_settings(settings, wanted), note, stop)
-    )
+    running = asyncio.create_task(run_stage(wanted, make, wiring.worker_settings(settings, wanted), note, stop))
     while not running.done():
         await asyncio.sleep(LOOK_S)
         if seen and seen[0].finished >= expected:

@@ -47,7 +47,7 @@ def _model_or_path(value: str, info: ValidationInfo) -> str:
 Adapter = Annotated[Path, BeforeValidator(_beside_the_file)]
 Model = Annotated[str, Field(min_length=1), AfterValidator(_model_or_path)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
-Dtype = Literal["float32", "bfloat16", "float16"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -74,7 +74,7 @@ class MemberProfile(_Table):
     adapter: Adapter | None = None
     prompt: int = Field(ge=1, le=6, description="Number in the paper's appendix A.")
     ending: Ending = "dot"
-    dtype: Dtype = "float32"
+    dtype: Dtype = "auto"
     url: Url | None = Field(default=None, description="Of an OpenAI-compatible server, up to and with /v1.")
     model: str | None = Field(default=None, description="The served model's (or LoRA module's) name.")
 
@@ -95,7 +95,7 @@ class ModeratorProfile(_Table):
     strategy: Literal["consensus", "model", "served"] = "consensus"
     base: Model | None = None
     adapter: Adapter | None = None
-    dtype: Dtype = "float32"
+    dtype: Dtype = "auto"
     url: Url | None = None
     model: str | None = None
 

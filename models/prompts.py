@@ -65,7 +65,7 @@ def moderator_suffix(text: str, labels: Sequence[str]) -> str:
 
 def _inside(text: str) -> str:
     """Keep a segment inside its borders: no border marks, no line that looks like ours, no control characters."""
-    text = text.replace(_OPEN, "<").replace(_CLOSE, ">")
+    text = re.sub(r"<{3,}", "<", re.sub(r">{3,}", ">", text))
     return " ".join("".join(c if unicodedata.category(c)[0] != "C" else " " for c in text).split())
 
 

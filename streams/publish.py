@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -13,6 +14,11 @@ from streams.cluster import Cluster, patiently
 
 log = logging.getLogger(__name__)
 LARGEST_MESSAGE = 5 * 1024 * 1024
+
+
+def _partition(key: bytes, every: Sequence[int], available: Sequence[int]) -> int:
+    """The partition of a key, by CRC-32 as librdkafka chooses it; Kafka's own murmur2 is slow in Python."""
+    return every[zlib.crc32(key) % len(every)]
 
 
 class Outgoing(NamedTuple):
@@ -48,6 +54,7 @@ class KafkaPublisher:
                 **self._cluster.client_options(),
                 acks="all",
                 linger_ms=self._linger_ms,
+                partitioner=_partition,
                 max_batch_size=256 * 1024,
                 max_request_size=LARGEST_MESSAGE,
                 request_timeout_ms=20_000,
@@ -72,11 +79,16 @@ class KafkaPublisher:
 
         async def attempt() -> None:
             nonlocal left
-            results = await asyncio.gather(*await self._hand_over(left), return_exceptions=True)
-            failed = [(m, r) for m, r in zip(left, results, strict=True) if isinstance(r, BaseException)]
-            left = [message for message, _ in failed]
-            if failed:
-                raise failed[0][1]
+            again, errors = [], []
+            for message, delivery in zip(left, await self._hand_over(left), strict=True):
+                try:
+                    await delivery  # most are done when the first is: they went in the same batch
+                except Exception as error:
+                    again.append(message)
+                    errors.append(error)
+            left = again
+            if errors:
+                raise errors[0]
 
         if left:
             await patiently("delivery", attempt, KafkaError)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.backends.packing import ROW_TOKENS, Encoded, Example, Recipe, Tokens, encode, rows, summed_loss
-from models.backends.weights import load_language_model
+from models.backends.weights import choose_dtype, load_language_model
 from models.errors import SettingError
 
 if TYPE_CHECKING:
@@ -65,25 +65,6 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
-def gains_from_bfloat16(device: str) -> bool:
-    """Whether matrix products in bfloat16 are clearly faster than in float32 here; on a CPU it is measured."""
-    import torch
-
-    if device != "cpu":
-        return bool(torch.cuda.is_bf16_supported())
-
-    def seconds(dtype: "torch.dtype") -> float:
-        a, b = torch.randn(512, 576).to(dtype), torch.randn(576, 1536).to(dtype)
-        times = []
-        for _ in range(8):
-            start = time.perf_counter()
-            torch.mm(a, b)
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    return seconds(torch.bfloat16) < 0.8 * seconds(torch.float32)
-
-
 def tune(
     recipe: Recipe,
     training: Sequence[Example],
@@ -116,7 +97,7 @@ def tune(
     import torch
 
     device = choose_device(device)
-    dtype = "bfloat16" if gains_from_bfloat16(device) else "float32"
+    dtype = choose_dtype("auto", device)
     torch.manual_seed(recipe.seed)
     base, tokenizer = load_language_model(recipe.base, cache=cache, device=device, dtype=dtype)
     model = wear_new_adapter(base, recipe)

@@ -96,7 +96,7 @@ class _Prompt:
 
 
 _KEPT_PREFIXES = 64
-_MOST_PADDING = 512  # tokens read for nothing in a batch; about what one more batch costs on two cores
+_MOST_PADDING = 512  # tokens read for nothing in a batch before a new one begins; not tuned
 
 
 class Generator:

@@ -10,13 +10,14 @@ from typing import Any
 import httpx
 
 from models.backends.answers import candidates, coding_start, proposal, row_seed
-from models.errors import SettingError, UnavailableError
+from models.errors import SettingError, UnavailableError, UncodableError
 from models.moderation import Answer, settle_batch
 from models.ports import Embedder
 from models.prompts import Ending, coding_suffix, moderator_prefix, moderator_suffix
 from schemas import Decision, Proposal, Proposals, Segment
 
 _TRY_LATER = frozenset({408, 425, 429})
+_ONE_REQUEST = frozenset({400, 413, 422})  # too long, or not liked: the next text may do
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class ChatServer:
 
         Raises:
             UnavailableError: If the server cannot be reached, is too slow or too busy, or fails.
-            SettingError: If it refuses a request, or what it sends is no chat completion.
+            UncodableError: If it refuses one request for what is in it.
+            SettingError: If it refuses every request, or what it sends is no chat completion.
         """
         with ThreadPoolExecutor(max_workers=max(1, min(self._concurrency, len(requests)))) as pool:
             pending = [pool.submit(self._ask_one, request) for request in requests]
@@ -102,6 +104,8 @@ class ChatServer:
             raise UnavailableError(f"{who} does not answer ({type(error).__name__}: {error})") from error
         if response.status_code >= 500 or response.status_code in _TRY_LATER:
             raise UnavailableError(f"{who} answered {response.status_code}: {_excerpt(response.text)}")
+        if response.status_code in _ONE_REQUEST:
+            raise UncodableError(f"{who} refused this text with {response.status_code}: {_excerpt(response.text)}")
         if response.status_code != 200:
             raise SettingError(
                 f"{who} refused the request with {response.status_code}: {_excerpt(response.text)}; "

@@ -19,9 +19,9 @@ from infra.settings import load_settings
 from infra.store import Store
 from schemas import Segment
 from schemas.ids import segment_id
-from streams.cluster import Cluster, read_topic
+from streams.cluster import Cluster, consumer_group, create_topics, group_lag, read_topic
 from streams.publish import KafkaPublisher, Outgoing
-from streams.topology import ROLES
+from streams.topology import FEEDBACK, ROLES
 
 FAKES = Path(__file__).parent.parent / "data" / "fakes.toml"
 STUDY = "reviews"
@@ -171,6 +171,22 @@ def alive(pid: int) -> bool:
         )
     except OSError:
         return False
+
+
+def create(cluster: Cluster) -> None:
+    """Create the topics on a fresh broker."""
+    asyncio.run(create_topics(cluster))
+
+
+def feedback(wanted: Sequence[Segment]) -> list[Outgoing]:
+    """Segments as messages, as ingest would publish them."""
+    return [Outgoing(FEEDBACK.name, str(one.id).encode(), one.to_bytes()) for one in wanted]
+
+
+def lag(cluster: Cluster, role: str) -> int:
+    """Messages that a role has not acknowledged."""
+    reads = next(one.reads for one in ROLES if one.name == role)
+    return sum(asyncio.run(group_lag(cluster, consumer_group(role), reads)).values())
 
 
 def publish(cluster: Cluster, messages: list[Outgoing]) -> None:

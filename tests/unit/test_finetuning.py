@@ -163,15 +163,15 @@ def test_a_moderator_learns_from_proposals_for_texts_that_the_member_was_not_tra
     tiny_model, pairs_file, tmp_path
 ):
     taught = recipe(tiny_model, epochs=25, learning_rate=2e-2, patience=25)
-    run(Job(pairs_file, taught, tmp_path / "a", folds=4, fold=1), tmp_path, quiet())
+    run(Job(pairs_file, taught, tmp_path / "a", folds=2, fold=1), tmp_path, quiet())
     out = tmp_path / "proposals.jsonl"
     written = cross_fit(pairs_file, [tmp_path / "a"], 2, out, cache=tmp_path, embedder=HashEmbedder())
     pairs = read_pairs(out)
     assert written == len(pairs) > 0
-    assert {fold_of(pair.text, 4) for pair in pairs} == {1}
+    assert {fold_of(pair.text, 2) for pair in pairs} == {1}
     assert all(len(pair.codes) == 1 and pair.proposals for pair in pairs)
     judge = recipe(tiny_model, role="moderator", epochs=1)
-    assert run(Job(out, judge, tmp_path / "m", folds=2), tmp_path, quiet())["recipe"]["role"] == "moderator"
+    assert run(Job(out, judge, tmp_path / "m", folds=3), tmp_path, quiet())["recipe"]["role"] == "moderator"
 
 
 def test_proposals_are_refused_for_other_pairs_than_the_member_had(tiny_model, pairs_file, tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from models.backends.served import ChatRequest, ChatServer, ServedCoder, ServedMember, ServedModerator
-from models.errors import SettingError, UnavailableError, UncodableError
+from models.errors import SettingError, UnavailableError, UncodableError, UncodableError
 from models.fakes import HashEmbedder
 from schemas import Proposal, Proposals, Segment
 from schemas.ids import segment_id
@@ -175,7 +175,14 @@ def test_a_server_that_is_too_slow_is_waited_for(server: Server) -> None:
     impatient.close()
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 422, 302])
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_text_that_is_refused_is_not_the_others_fault(server: Server, coder: ServedCoder, status: int) -> None:
+    server.reply = lambda body: (status, b'{"error": "too long"}')
+    with pytest.raises(UncodableError, match=f"refused this text with {status}.*too long"):
+        coder.propose([segment("hello")])
+
+
+@pytest.mark.parametrize("status", [401, 404, 302])
 def test_a_refusal_names_the_address_and_the_model(server: Server, coder: ServedCoder, status: int) -> None:
     server.reply = lambda body: (status, b'{"error": "no such model"}')
     with pytest.raises(SettingError, match=f"lora-(gist|theme).*/v1.*{status}.*no such model"):

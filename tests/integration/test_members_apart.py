@@ -1,0 +1,78 @@
+"""Members that live in processes of their own are joined by segment, with quorum, deadline and patience."""
+
+from collections import Counter
+from contextlib import contextmanager
+
+from infra.local import free_port
+from schemas import DeadLetter, Decision, Proposals
+from streams.cluster import Cluster
+from streams.topology import DEAD_LETTERS, DECISIONS, PROPOSALS
+from tests.integration.stack import (
+    STUDY,
+    broker,
+    create,
+    feedback,
+    messages,
+    publish,
+    running,
+    segments,
+    until,
+    worker,
+)
+
+BESIDE = ("ingest", "moderator", "recorder")
+DEADLINE_S = "0.5"  # patience is ten times as long
+
+
+def test_two_groups_of_members_make_one_decision_a_segment_with_every_proposal(tmp_path):
+    folder, wanted = tmp_path / "data", segments(40)
+    with running(folder, roles=BESIDE) as (stack, store):
+        server = stack.cluster.servers[0]
+        store.take_in(wanted)
+        with worker("coders", folder, kafka_url=server, members="a") as one:
+            until(lambda: len(messages(stack.cluster, PROPOSALS.name)) == 40, stack)
+            assert store.counts(STUDY).decided == 0  # they are held for the other group
+            with worker("coders", folder, kafka_url=server, members="b,c") as other:
+                until(lambda: store.counts(STUDY).decided == 40, stack)
+                assert one.runs
+                assert other.runs
+        said = [Proposals.from_bytes(raw) for raw in messages(stack.cluster, PROPOSALS.name)]
+        decided = [Decision.from_bytes(raw) for raw in messages(stack.cluster, DECISIONS.name)]
+        until(lambda: {w.instance.split("-")[-1] for w in store.workers() if w.role == "coders"} == {"a", "c"})
+    assert Counter(tuple(p.member for p in one.proposals) for one in said) == {("a",): 40, ("b", "c"): 40}
+    assert Counter(d.segment.id for d in decided) == {segment.id: 1 for segment in wanted}
+    assert all([p.member for p in d.proposals] == ["a", "b", "c"] for d in decided)
+
+
+def test_a_quorum_decides_after_the_deadline_where_the_other_group_is_away(tmp_path):
+    with one_group(tmp_path, quorum="1", proposal_deadline_s=DEADLINE_S) as (cluster, wanted):
+        until(lambda: len(messages(cluster, DECISIONS.name)) == len(wanted))
+        decided = [Decision.from_bytes(raw) for raw in messages(cluster, DECISIONS.name)]
+        assert messages(cluster, DEAD_LETTERS.name) == []
+    assert {d.segment.id for d in decided} == {segment.id for segment in wanted}
+    assert all([p.member for p in d.proposals] == ["a"] for d in decided)
+
+
+def test_without_a_quorum_segments_end_as_dead_letters_that_name_who_is_missing(tmp_path):
+    with one_group(tmp_path, quorum="2", proposal_deadline_s=DEADLINE_S) as (cluster, wanted):
+        until(lambda: len(messages(cluster, DEAD_LETTERS.name)) == len(wanted))
+        letters = [DeadLetter.from_bytes(raw) for raw in messages(cluster, DEAD_LETTERS.name)]
+        assert messages(cluster, DECISIONS.name) == []
+    assert {letter.segment_id for letter in letters} == {segment.id for segment in wanted}
+    assert {letter.reason for letter in letters} == {
+        "only 1 of 3 members answered within 5 s (quorum 2); missing: b, c"
+    }
+
+
+@contextmanager
+def one_group(tmp_path, **options):
+    """A broker with 20 segments, one group of members, and a moderator."""
+    port, wanted = free_port(), segments(20)
+    folder, cluster = tmp_path / "data", Cluster((f"127.0.0.1:{port}",))
+    with broker(port, tmp_path / "broker.log"):
+        create(cluster)
+        publish(cluster, feedback(wanted))
+        server = cluster.servers[0]
+        coders = worker("coders", folder, kafka_url=server, members="a")
+        with coders, worker("moderator", folder, kafka_url=server, **options):
+            yield cluster, wanted
