@@ -37,6 +37,29 @@ setup: .venv/ready
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . 2> >(grep -v "^WARNING: Location" >&2)
 	@touch $@
 
+# Tuned anew into build/adapters, about half an hour each on two cores; a run that was broken off goes on.
+TUNE := $(BIN)/qualstream finetune --pairs
+TUNED := build/adapters
+adapters: $(TUNED)/moderator/card.json
+	@echo "tuned; to ship them: cp -r $(TUNED)/* infra/adapters/"
+
+$(TUNED)/gist/card.json: | setup
+	@$(TUNE) infra/data/pairs.jsonl --prompt 1 --seed 1 --fold 0 --repeat opencodes_games_as_art=2 --out $(@D)
+
+$(TUNED)/theme/card.json: | setup
+	@$(TUNE) infra/data/pairs.jsonl --prompt 4 --seed 2 --fold 1 --repeat opencodes_games_as_art=3 \
+		--repeat banking77_intents=0 --out $(@D)
+
+$(TUNED)/essence/card.json: | setup
+	@$(TUNE) infra/data/pairs.jsonl --prompt 5 --seed 3 --fold 2 --out $(@D)
+
+# What the members propose for texts that were kept from their training is what the moderator learns from.
+$(TUNED)/proposals.jsonl: $(TUNED)/gist/card.json $(TUNED)/theme/card.json $(TUNED)/essence/card.json
+	@$(BIN)/qualstream finetune proposals --pairs infra/data/pairs.jsonl $(foreach card,$^,--adapter $(dir $(card))) --out $@
+
+$(TUNED)/moderator/card.json: $(TUNED)/proposals.jsonl
+	@$(TUNE) $< --role moderator --seed 4 --folds 10 --out $(@D)
+
 lock:
 	@(head -1 requirements.lock; $(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools | sed "s,+cpu$$,,") > requirements.new
 	@mv requirements.new requirements.lock

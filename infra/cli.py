@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from infra.settings import Settings, ensure_data_dir, load_settings
 from models.errors import InputError, QualstreamError, SettingError
 
 EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED = 1, 2, 130
+_NOISY = ("aiokafka", "alembic", "faust", "mode", "httpx", "sentence_transformers", "transformers")
+_SAY_AGAIN_S = 10.0
 err = Console(stderr=True)
 _STUDY = click.option("--study", help="Study; default: QUALSTREAM_STUDY, else demo.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
@@ -59,9 +62,28 @@ def _settings(**overrides: Any) -> Settings:
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
-    for noisy in ("aiokafka", "alembic", "faust", "mode", "httpx", "sentence_transformers", "transformers"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_Sparing())
     return settings
+
+
+class _Sparing(logging.Filter):
+    """Lets a library say the same thing once in a while: a client whose broker is away repeats itself without end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] not in _NOISY:
+            return True
+        what = (record.name, str(record.msg))
+        if record.created - self._said.get(what, -math.inf) < _SAY_AGAIN_S:
+            return False
+        self._said[what] = record.created
+        return True
 
 
 @contextmanager
@@ -158,7 +180,7 @@ def status(role: str | None, check: bool, as_json: bool) -> None:
 
     settings = _settings()
     with _store(settings) as store:
-        healthy = report(settings, store, role, as_json, Console())
+        healthy = report(settings, store, role, as_json, Console(width=None if sys.stdout.isatty() else 200))
     if check and not healthy:
         sys.exit(EXIT_ERROR)
 
@@ -284,12 +306,15 @@ def _found(store: Any, letter: UUID) -> Any:
 @click.confirmation_option(prompt="This deletes segments, codes and decisions for good. Go on?")
 def reset(study: str | None, everything: bool) -> None:
     """Delete a study (or everything) from the read model and the code index."""
+    from infra import wiring
     from infra.local import data_folder_lock
 
     settings = _settings(study=study)
     ensure_data_dir(settings)
+    forgotten = None if everything else settings.study
     with data_folder_lock(settings), _store(settings) as store:
-        store.reset(None if everything else settings.study)
+        store.reset(forgotten)
+        wiring.forget_codes(settings, forgotten)
     click.echo("everything deleted" if everything else f"study '{settings.study}' deleted", err=True)
 
 

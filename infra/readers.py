@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from infra.moments import read_time
-from infra.rows import FORMATS, PEEK, Format, Header, Rejected, Row, read_rows, tell_format
+from infra.rows import FORMATS, PEEK, Format, Header, Rejected, Row, read_rows, tell_encoding, tell_format
 from models.errors import InputError
 from schemas import Segment
 from schemas.ids import segment_id
@@ -105,6 +105,8 @@ def _read(
         if not head:
             raise InputError(f"{file}: empty; rows of text are expected")
         fmt = fmt or tell_format(source.name if isinstance(source, Path) else None, head)
+        if fmt == "lines" and not isinstance(source, Path) and _starts_with_header(head, builder.text_names):
+            fmt = "csv"
         for item in read_rows(stream, fmt, file, encoding):
             if isinstance(item, Header):
                 builder.see_header(item)
@@ -125,6 +127,11 @@ class _Builder:
         self._without_text, self._first_error = 0, cast(InputError | None, None)
         self._texts: dict[bytes, int] = {}  # source and text -> times seen
         self._keys: dict[bytes, bytes] = {}  # source and key -> text
+
+    @property
+    def text_names(self) -> tuple[str, ...]:
+        """What the column of the text may be called."""
+        return (self._text,) if self._text else TEXT_NAMES
 
     def see_header(self, header: Header) -> None:
         """Settle the columns of a table."""
@@ -223,7 +230,7 @@ class _Builder:
 
     def _choose(self, names: tuple[str, ...]) -> _Columns | None:
         """Say which column is what. The text is the same column in all rows: the first that was found."""
-        text = _usual(names, (self._text,) if self._text else TEXT_NAMES)
+        text = _usual(names, self.text_names)
         if text is None:
             return None
         self._text, self._text_seen = text, True
@@ -250,6 +257,12 @@ def _usual(names: tuple[str, ...], usual: tuple[str, ...]) -> str | None:
     """The first of the usual names that is there, whatever its case and the marks between its words."""
     folded = {_folded(name): name for name in reversed(names)}
     return next((folded[_folded(one)] for one in usual if _folded(one) in folded), None)
+
+
+def _starts_with_header(head: bytes, text_names: tuple[str, ...]) -> bool:
+    """Whether the first line of a stream names a column of text: a table then, not plain lines."""
+    first = head.decode(tell_encoding(head) or "utf-8", "replace").lstrip("\ufeff").split("\n", 1)[0]
+    return any(_usual(tuple(cell.strip('" \r') for cell in first.split(d)), text_names) for d in ",;\t|")
 
 
 def _folded(name: str) -> str:

@@ -70,10 +70,10 @@ def _row(role: Role, worker: WorkerState | None, lag: int | None) -> dict[str, A
 
 
 def _print(rows: Sequence[dict[str, Any]], console: Console) -> None:
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for name in ("role", "instance", "state", "lag", "read", "written", "per second", "dead letters", "errors"):
-        table.add_column(name, justify="left" if name in ("role", "instance", "state") else "right")
-    table.add_column("last commit")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("role", "instance", "state", "lag", "read", "written", "per s", "dead", "errors", "last commit"):
+        numbers = name in ("lag", "read", "written", "per s", "dead", "errors")
+        table.add_column(name, justify="right" if numbers else "left", no_wrap=True)
     for row in rows:
         state = "running" if row["alive"] else "not seen"
         values = [row.get(key) for key in ("lag", "read", "written", "rate", "dead_lettered", "errors")]
@@ -81,6 +81,9 @@ def _print(rows: Sequence[dict[str, Any]], console: Console) -> None:
         cells = [row["role"], row["instance"] or "-", state, *("-" if v is None else str(v) for v in values), commit]
         table.add_row(*cells)
     console.print(table)
+    for row in rows:
+        if row.get("last_error"):
+            console.print(f"{row['role']}: last error: {row['last_error']}", markup=False, highlight=False, soft_wrap=True)
 
 
 async def _lags(settings: Settings, roles: Sequence[Role]) -> dict[str, int]:

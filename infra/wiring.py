@@ -163,6 +163,15 @@ def code_index(settings: Settings, embeds: Embedder) -> CodeIndex:
     return open_code_index(settings.index_url, embeds.dim, key)
 
 
+def forget_codes(settings: Settings, study: str | None) -> None:
+    """Take a study's codes, or all, out of the index."""
+    index = code_index(settings, embedder(profile(settings), settings))
+    try:
+        index.remove(index.origins(study))
+    finally:
+        index.close()
+
+
 def pipeline(settings: Settings, index: CodeIndex | None = None) -> Pipeline:
     """The same steps without Kafka, over an index of its own that forgets everything unless one is given."""
     chosen = profile(settings)
@@ -223,6 +232,8 @@ def _warm(model: M) -> M:
 def beat(settings: Settings, role: Role, to: Store) -> Beat:
     """What says how a worker goes, into the store."""
     instance = "-".join([settings.instance, *settings.members])
+    before = [state for state in to.workers() if (state.role, state.instance) == (role.name, instance)]
+    errors, last_error = (before[0].errors, before[0].last_error) if before else (0, None)
 
     def write(progress: Progress) -> None:
         to.beat(
@@ -236,8 +247,8 @@ def beat(settings: Settings, role: Role, to: Store) -> Beat:
                 read=progress.read,
                 written=progress.written,
                 dead_lettered=progress.dead_lettered,
-                errors=progress.errors,
-                last_error=progress.last_error or None,
+                errors=errors + progress.errors,  # those of the workers before it included: a crash is not forgotten
+                last_error=progress.last_error or last_error,
                 last_commit_at=progress.last_commit_at,
             )
         )

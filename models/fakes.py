@@ -54,12 +54,13 @@ class FakeCoder:
     def _read(self, text: str) -> list[Proposal]:
         words = self._label_words(text)
         labels = [" ".join(words[: max(1, len(words) - n * self.varied)]) for n in range(len(self.members))]
+        faults = {label: label_fault(label) for label in set(labels)}
         return [
             Proposal(
                 member=member,
                 model="fake@1",
                 label=label,
-                fault=label_fault(label),
+                fault=faults[label],
                 log_probability=-0.25 * (n + 1),
                 latency_s=0.0,
             )

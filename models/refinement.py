@@ -80,12 +80,19 @@ class _View:
         self._index = index
         self._origins = origins
         self._studies: defaultdict[str, list[IndexedCode]] = defaultdict(list)
+        self._answers: dict[tuple[str, bytes, int], list[_Near]] = {}
         self.created: dict[UUID, IndexedCode] = {}
 
-    def nearest(self, study: str, vector: Embeddings) -> list[_Near]:
+    def nearest(self, study: str, vector: Embeddings) -> Sequence[_Near]:
         """The study's nearest codes, best first; of equals the lower id first."""
-        found = [(n.similarity, n.code_id, n.label) for n in self._index.nearest(study, vector, _NEIGHBOURS)]
         fresh = self._studies[study]
+        asked = (study, vector.tobytes(), len(fresh))
+        if asked not in self._answers:  # reviews repeat each other: most labels of a batch come more than once
+            self._answers[asked] = self._ask(study, vector, fresh)
+        return self._answers[asked]
+
+    def _ask(self, study: str, vector: Embeddings, fresh: Sequence[IndexedCode]) -> list[_Near]:
+        found = [(n.similarity, n.code_id, n.label) for n in self._index.nearest(study, vector, _NEIGHBOURS)]
         if fresh:
             cosines = np.stack([code.vector for code in fresh]) @ vector
             best = np.argsort(-cosines, kind="stable")[:_NEIGHBOURS].tolist()

@@ -1,6 +1,7 @@
 """Ids are derived from what they stand for, so that a replay writes the same rows, points and keys."""
 
 import unicodedata
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 _NAMESPACE = UUID("6c5f9c0e-5d0e-5b7e-9a55-0d2f8a6f1c11")
@@ -15,6 +16,7 @@ def segment_id(study: str, source: str, key: str) -> UUID:
     return _derive("segment", study, source, key)
 
 
+@lru_cache(maxsize=16_384)  # a study has few labels, and each is compared with many
 def normalised_label(label: str) -> str:
     """Fold a label to the form under which two spellings are the same code."""
     return " ".join(unicodedata.normalize("NFKC", label).casefold().split()).strip(" .,;:!?\"'")

@@ -1,14 +1,28 @@
 """The base of every record that crosses a topic: frozen, versioned, open to fields it does not know."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 MAJOR_VERSION = 1
+_UNKNOWN_MAJOR = "unknown_major"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Study = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[\w.\- ]+$")]
 Label = Annotated[str, Field(min_length=1, max_length=120)]
+
+
+def _known_major(value: object) -> object:
+    """Refuse a major version that is not ours. On the field alone: on the model it would cost half of all parsing."""
+    if value != MAJOR_VERSION:
+        raise PydanticCustomError(
+            _UNKNOWN_MAJOR,
+            "schema_version is {found} but this version of Qualstream reads {known}; upgrade the worker or produce "
+            "version {known}",
+            {"found": f"{value!r:.40}", "known": MAJOR_VERSION},
+        )
+    return value
 
 
 class Record(BaseModel):
@@ -20,17 +34,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", ser_json_bytes="base64", val_json_bytes="base64")
 
-    schema_version: int = MAJOR_VERSION
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_major(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("schema_version", MAJOR_VERSION) != MAJOR_VERSION:
-            raise ValueError(
-                f"schema_version is {value['schema_version']!r:.40} but this version of Qualstream reads "
-                f"{MAJOR_VERSION}; upgrade the worker or produce version {MAJOR_VERSION}"
-            )
-        return value
+    schema_version: Annotated[int, BeforeValidator(_known_major)] = MAJOR_VERSION
 
     @classmethod
     def from_bytes(cls, raw: bytes | None) -> Self:
@@ -61,10 +65,12 @@ class Record(BaseModel):
 
 def describe(error: ValidationError, *, most: int = 3) -> str:
     """Say in one line what pydantic found, without repeating input text of any length."""
+    errors = error.errors(include_url=False, include_context=False)
+    told = [one for one in errors if one["type"] == _UNKNOWN_MAJOR] or errors  # what else is wrong follows from it
     found = []
-    for one in error.errors(include_url=False, include_context=False)[:most]:
-        place = ".".join(str(part) for part in one["loc"])
+    for one in told[:most]:
+        place = ".".join(str(part) for part in one["loc"] if part != "schema_version")
         message = one["msg"].removeprefix("Value error, ")
         found.append(f"{place}: {message}" if place else message)
-    left = error.error_count() - most
+    left = len(told) - most
     return "; ".join(found) + (f" (and {left} more)" if left > 0 else "")

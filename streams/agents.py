@@ -43,6 +43,11 @@ class Progress:
         self.dead_lettered += letters
         self.written += len(result.send) - letters
 
+    def failed(self, error: Exception) -> None:
+        """Count something that went wrong, whether it is tried again or ends the worker."""
+        self.errors += 1
+        self.last_error = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
     def acknowledged(self, count: int, left: int) -> None:
         """Count messages that were acknowledged."""
         self.in_flight = left
@@ -96,13 +101,21 @@ class Runner:
             if self._revoked:
                 revoked, self._revoked = self._revoked, set()
                 self._stage.revoked(revoked)
-            result = await patiently("waiting", lambda: asyncio.to_thread(work), UnavailableError)
+            result = await patiently("waiting", lambda: self._attempt(work), UnavailableError)
             await self._publisher.send(result.send)
             self._progress.delivered(result)
             ready = [e for m in result.done for e in self._acks.finish((m.topic, m.partition), m.offset)]
             for event in ready:
                 await stream.ack(event)
             self._progress.acknowledged(len(ready), len(self._acks))
+
+
+    async def _attempt(self, work: Callable[[], Result]) -> Result:
+        try:
+            return await asyncio.to_thread(work)
+        except UnavailableError as error:
+            self._progress.failed(error)
+            raise
 
 
 def register(

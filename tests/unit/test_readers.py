@@ -389,3 +389,9 @@ def test_an_unreadable_time_is_kept_with_the_row(tmp_path):
     (segment,) = read("text,date\na,03/04/2024\n", folder=tmp_path)
     assert segment.timestamp is None
     assert segment.metadata == {"date": "03/04/2024"}
+
+
+@pytest.mark.parametrize("head", [b"text,rating\n", b'"Review";stars\n', b"\xef\xbb\xbftext\n", b"id\tcomment\n"])
+def test_a_stream_that_starts_with_a_header_is_a_table(head):
+    rows = b"".join(head.replace(b"\xef\xbb\xbf", b"").lower().translate(None, b'"') for _ in range(2))
+    assert len(list(read_segments(io.BytesIO(head + rows), study="demo"))) == 2
