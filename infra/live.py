@@ -85,7 +85,7 @@ class View:
             self._live.update(self._picture(state, done, total, counts))
         elif state != self._state or time.monotonic() - self._printed_at > 5:
             self._printed_at = time.monotonic()
-            self._console.print(self._line(state, done, total), highlight=False)
+            self._console.print(self._line(state, done, total), highlight=False, markup=False, soft_wrap=True)
         self._state = state
 
     def _line(self, state: str, done: int, total: int) -> str:

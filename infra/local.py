@@ -264,8 +264,6 @@ def role_environment(settings: Settings, server: str) -> dict[str, str]:
         "QUALSTREAM_KAFKA_URL": f"kafka://{server}",
         "QUALSTREAM_SESSION_TIMEOUT_S": str(min(settings.session_timeout_s, 6.0)),
         "PYTHONUNBUFFERED": "1",
-        # Coders and moderator compute at the same time; more threads than cores spin and wait for each other.
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2))),
     }
 
 

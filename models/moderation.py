@@ -1,7 +1,8 @@
 """Many proposals to one decision: what a moderator's answer becomes, and the consensus that stands in for it."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from models.errors import UncodableError
@@ -95,6 +96,12 @@ def no_usable_label(proposals: Sequence[Proposal]) -> str:
     return f"no usable label from {len(proposals)} members ({faults})"
 
 
+def agreed(proposals: Sequence[Proposal]) -> bool:
+    """Whether more than half of the members wrote the same usable label: then there is nothing to moderate."""
+    labels = Counter(normalised_label(proposal.label) for proposal in usable(proposals))
+    return bool(labels) and max(labels.values()) * 2 > len(proposals)
+
+
 def settle(
     answer: str, proposals: Proposals, embedder: Embedder, *, log_probability: float | None, moderator: str
 ) -> Decision:
@@ -130,7 +137,10 @@ def settle_batch(
     """
     if not batch:
         return []
-    cases = [_Case(one, answer, moderator) for one, answer in zip(batch, answers, strict=True)]
+    cases = [
+        _Case(one, answer, CONSENSUS if answer is None else moderator)
+        for one, answer in zip(batch, answers, strict=True)
+    ]
     labels = [case.labels() for case in cases]
     distinct = {label: n for n, label in enumerate(dict.fromkeys(label for some in labels for label in some))}
     vectors = embedder.embed(list(distinct))
@@ -138,6 +148,31 @@ def settle_batch(
         case.decide(vectors[[distinct[label] for label in some]], limit)
         for case, some in zip(cases, labels, strict=True)
     ]
+
+
+def moderate(
+    batch: Sequence[Proposals],
+    ask: Callable[[Sequence[Proposals]], Sequence[Answer]],
+    embedder: Embedder,
+    *,
+    moderator: str,
+) -> list[Decision]:
+    """Settle a batch with a moderator that is asked only where no majority of the members agrees.
+
+    Args:
+        batch: The segments with their proposals.
+        ask: Asks the moderator about some of them; one answer each, in order.
+        embedder: For agreement and consensus.
+        moderator: Version of the model that answers.
+
+    Raises:
+        UncodableError: See ``settle_batch``.
+    """
+    agree = [agreed(one.proposals) for one in batch]
+    asked = [one for one, settled in zip(batch, agree, strict=True) if not settled]
+    given = iter(ask(asked) if asked else ())
+    answers = [None if settled else next(given) for settled in agree]
+    return settle_batch(answers, batch, embedder, moderator=moderator)
 
 
 class ConsensusModerator:

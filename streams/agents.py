@@ -109,7 +109,6 @@ class Runner:
                 await stream.ack(event)
             self._progress.acknowledged(len(ready), len(self._acks))
 
-
     async def _attempt(self, work: Callable[[], Result]) -> Result:
         try:
             return await asyncio.to_thread(work)

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from models.errors import UnavailableError, WorkerFault
 from streams.agents import Batches, Progress, Runner, register
 from streams.cluster import Cluster, consumer_group, create_topics, group_lag, patiently
-from streams.consumer import App
+from streams.consumer import POLLS, App
 from streams.publish import KafkaPublisher, Outgoing
 from streams.stages import Stage
 from streams.topology import FEEDBACK, Role
@@ -51,7 +51,7 @@ class Intake(Protocol):
 
 def make_app(role: Role, settings: WorkerSettings) -> faust.App:
     """The Faust application of one role; its id is the consumer group."""
-    cluster = settings.cluster
+    cluster, poll = settings.cluster, max(64, settings.batches.size)
     return App(
         consumer_group(role.name, settings.members),
         broker=[f"kafka://{server}" for server in cluster.servers],
@@ -62,8 +62,8 @@ def make_app(role: Role, settings: WorkerSettings) -> faust.App:
         broker_commit_livelock_soft_timeout=settings.watchdog_s,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=4 * 1024 * 1024,
-        broker_max_poll_records=max(128, settings.batches.size),
-        stream_buffer_maxsize=max(1024, 8 * settings.batches.size),  # what one poll brings always finds room
+        broker_max_poll_records=poll,
+        stream_buffer_maxsize=POLLS * poll,
         cython_optimizations=True,
         stream_wait_empty=False,
         topic_partitions=cluster.partitions,

@@ -9,7 +9,7 @@ from models.backends.answers import candidates
 from models.backends.generation import Generator, Row, Sampling
 from models.backends.members import model_version
 from models.backends.weights import load_language_model
-from models.moderation import Answer, settle_batch
+from models.moderation import Answer, moderate
 from models.ports import Embedder
 from models.prompts import moderator_prefix, moderator_suffix
 from schemas import Decision, Proposals
@@ -71,16 +71,12 @@ class LoraModerator:
             UncodableError: If no proposal of a segment can be used; the caller halves the batch to find it.
             SettingError: See ``load``.
         """
-        if not batch:
-            return []
+        return moderate(batch, self._ask, self._embedder, moderator=self.version)
+
+    def _ask(self, batch: Sequence[Proposals]) -> list[Answer]:
         adapter = None if self._adapter is None else str(self._adapter)
-        rows = [
-            Row(adapter, self._prefix, moderator_suffix(one.segment.text, labels))
-            for one, labels in [(one, candidates(one)) for one in batch]
-        ]
-        given = self._generator.generate(rows, _GREEDY)
-        answers = [Answer(answer.text, answer.log_probability) for answer in given]
-        return settle_batch(answers, batch, self._embedder, moderator=self.version)
+        rows = [Row(adapter, self._prefix, moderator_suffix(one.segment.text, candidates(one))) for one in batch]
+        return [Answer(given.text, given.log_probability) for given in self._generator.generate(rows, _GREEDY)]
 
     @cached_property
     def _generator(self) -> Generator:

@@ -11,7 +11,7 @@ import httpx
 
 from models.backends.answers import candidates, coding_start, proposal, row_seed
 from models.errors import SettingError, UnavailableError, UncodableError
-from models.moderation import Answer, settle_batch
+from models.moderation import Answer, moderate
 from models.ports import Embedder
 from models.prompts import Ending, coding_suffix, moderator_prefix, moderator_suffix
 from schemas import Decision, Proposal, Proposals, Segment
@@ -203,11 +203,12 @@ class ServedModerator:
             UnavailableError: If the server does not answer now.
             SettingError: If it refuses, or is no such server.
         """
+        return moderate(batch, self._ask, self._embedder, moderator=self.version)
+
+    def _ask(self, batch: Sequence[Proposals]) -> list[Answer]:
         texts = [self._prefix + moderator_suffix(one.segment.text, candidates(one)) for one in batch]
-        given = self._server.ask(
-            [ChatRequest(self._model, text, self._max_tokens, 0.0, 1.0, self._seed) for text in texts]
-        )
-        return settle_batch([answer for answer, _ in given], batch, self._embedder, moderator=self.version)
+        requests = [ChatRequest(self._model, text, self._max_tokens, 0.0, 1.0, self._seed) for text in texts]
+        return [answer for answer, _ in self._server.ask(requests)]
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -6,8 +6,18 @@ from hypothesis import strategies as st
 
 from models.errors import UncodableError
 from models.fakes import HashEmbedder
-from models.moderation import Answer, ConsensusModerator, consensus, settle, settle_batch, usable
+from models.moderation import (
+    CONSENSUS,
+    Answer,
+    ConsensusModerator,
+    consensus,
+    moderate,
+    settle,
+    settle_batch,
+    usable,
+)
 from schemas import Proposals
+from schemas.ids import normalised_label
 from tests.unit.builders import proposal, proposals, segment
 
 EMBEDDER = HashEmbedder()
@@ -120,3 +130,18 @@ def test_a_segment_without_a_usable_proposal_is_uncodable_and_the_faults_are_nam
 
 def test_an_empty_batch_gives_nothing():
     assert ConsensusModerator(EMBEDDER).decide([]) == []
+
+
+def test_a_moderator_is_asked_only_where_no_majority_agrees():
+    agree = proposals("fast replies", "Fast replies", "slow app")
+    differ = proposals("fast replies", "quick answers", "slow app")
+    asked = []
+
+    def ask(batch):
+        asked.extend(batch)
+        return [Answer("quick answers", -0.5) for _ in batch]
+
+    first, second = moderate([agree, differ], ask, HashEmbedder(), moderator="arbiter@1")
+    assert asked == [differ]
+    assert (first.verdict, first.moderator, normalised_label(first.label)) == ("consensus", CONSENSUS, "fast replies")
+    assert (second.verdict, second.moderator, second.label) == ("picked", "arbiter@1", "quick answers")

@@ -253,7 +253,7 @@ def test_the_moderator_that_says_nothing_usable_leaves_it_to_the_consensus(
     server: Server, moderator: ServedModerator
 ) -> None:
     server.reply = lambda body: completion("I am sorry but I cannot do that for you")
-    (decision,) = moderator.decide([proposals("slow app", "slow app", "praise")])
+    (decision,) = moderator.decide([proposals("slow app", "slow app page", "praise")])
     assert (decision.verdict, decision.label) == ("consensus", "slow app")
     assert "words" in decision.why
 
@@ -261,9 +261,9 @@ def test_the_moderator_that_says_nothing_usable_leaves_it_to_the_consensus(
 def test_the_moderators_question_does_not_depend_on_the_order_of_the_members(
     server: Server, moderator: ServedModerator
 ) -> None:
-    moderator.decide([proposals("slow app", "Lag", "lag"), proposals("lag", "slow app", "Lag")])
+    moderator.decide([proposals("slow app", "Lag", "praise", "lag"), proposals("lag", "slow app", "Lag", "praise")])
     assert server.bodies[0]["messages"] == server.bodies[1]["messages"]
-    assert server.bodies[0]["messages"][0]["content"].endswith("1. lag\n2. slow app\nCode:")
+    assert server.bodies[0]["messages"][0]["content"].endswith("1. lag\n2. praise\n3. slow app\nCode:")
 
 
 def test_the_moderator_is_not_asked_where_no_proposal_can_be_used(server: Server, moderator: ServedModerator) -> None:
