@@ -83,7 +83,9 @@ def _print(rows: Sequence[dict[str, Any]], console: Console) -> None:
     console.print(table)
     for row in rows:
         if row.get("last_error"):
-            console.print(f"{row['role']}: last error: {row['last_error']}", markup=False, highlight=False, soft_wrap=True)
+            console.print(
+                f"{row['role']}: last error: {row['last_error']}", markup=False, highlight=False, soft_wrap=True
+            )
 
 
 async def _lags(settings: Settings, roles: Sequence[Role]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from schemas import AnnotationRequest, Assignment
 from schemas.coding import Route
 
 _AGREEMENT, _MARGIN, _LIKELIHOOD = 0.5, 0.3, 0.2  # weights; they add up to one
+_CLASH = 0.6  # what is left where the segment praises and its code blames, or the other way round
 _FALLBACK = 0.7  # what is left of the confidence where the moderator's answer could not be taken
 
 
@@ -20,8 +21,8 @@ def confidence(signals: Mapping[str, float], *, fell_back: bool = False) -> floa
     Formula:
         ``0.5 * agreement + 0.3 * clip(0.5 + margin, 0, 1) + 0.2 * exp(moderator_log_probability)``, divided by
         the weights that were used (the last term only counts where the moderator gave a log-probability), and
-        times 0.7 where the moderator's answer was invalid and the consensus stood in. It never falls when one
-        signal rises.
+        times 0.7 where the moderator's answer was invalid and the consensus stood in, times 0.6 where the tones of
+        segment and code clash. It never falls when one of the first three signals rises.
 
     Args:
         signals: ``agreement`` (0 to 1) and ``margin`` (a difference of cosines; both 0 where they are missing),
@@ -38,7 +39,8 @@ def confidence(signals: Mapping[str, float], *, fell_back: bool = False) -> floa
     if log_probability is not None:
         total += _LIKELIHOOD * math.exp(min(0.0, log_probability))
         weights += _LIKELIHOOD
-    return min(1.0, total / weights * (_FALLBACK if fell_back else 1.0))
+    left = (_FALLBACK if fell_back else 1.0) * (_CLASH if signals.get("tone_clash") else 1.0)
+    return min(1.0, total / weights * left)
 
 
 @dataclass(frozen=True)

@@ -267,9 +267,19 @@ def _whole() -> frozenset[str]:
     return frozenset(_stem(word) for word in _WHOLE)
 
 
-def _sentiment(text: str) -> float:
+def tones_clash(text: str, label: str) -> bool:
+    """Whether a segment praises what its code blames, or the other way round. A hint, not a proof: VADER is a lexicon."""
+    coded = _sentiment(label)
+    if abs(coded) <= _SENTIMENT:
+        return False
+    said = float(_analyzer().polarity_scores(text)["compound"])
+    return abs(said) > _SENTIMENT and said * coded < 0
+
+
+@lru_cache(maxsize=16_384)  # a study has few labels
+def _sentiment(label: str) -> float:
     """VADER's compound score, -1 to 1."""
-    return float(_analyzer().polarity_scores(text)["compound"])
+    return float(_analyzer().polarity_scores(label)["compound"])
 
 
 @cache

@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 
 from models.errors import SettingError
-from models.polarity import opposite
+from models.polarity import opposite, tones_clash
 from models.ports import Clock, CodeIndex, Embedder, Embeddings, IndexedCode
 from schemas import Assignment, CodeEvent, Decision, Neighbour
 from schemas.ids import code_event_id, code_id, normalised_label
@@ -295,6 +295,8 @@ class Refiner:
             "usable_share": usable / len(decision.proposals),
             "words": float(len(decision.segment.text.split())),
         }
+        if tones_clash(decision.segment.text, found.code.label):
+            signals["tone_clash"] = 1.0
         if decision.log_probability is not None:
             signals["moderator_log_probability"] = decision.log_probability
         return signals

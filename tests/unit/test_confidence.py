@@ -78,3 +78,8 @@ def test_only_a_consensus_that_stands_in_for_a_moderator_counts_as_a_fallback():
 def test_a_threshold_out_of_range_is_refused():
     with pytest.raises(SettingError, match=r"threshold is 2; .* expected"):
         Router(HandClock(), 2)
+
+
+def test_a_code_that_blames_what_the_segment_praises_is_less_sure():
+    signals = {"agreement": 0.9, "margin": 0.3}
+    assert confidence(signals | {"tone_clash": 1.0}) == pytest.approx(0.6 * confidence(signals))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.polarity import opposite
+from models.polarity import opposite, tones_clash
 
 DATA = Path(__file__).parents[1] / "data"
 PAIRS, UNSEEN = (
@@ -77,3 +77,10 @@ def test_any_two_texts_can_be_asked_in_either_order(a, b):
 def test_no_label_is_the_opposite_of_itself(label):
     assert not opposite(label, label)
     assert not opposite(label, label.upper())
+
+
+def test_tones_clash_only_where_both_are_clear():
+    assert tones_clash("It is never helpful and its answers are so bad and useless", "helpful answers")
+    assert tones_clash("I love this great app", "bad performance")
+    assert not tones_clash("I love this great app", "great app")
+    assert not tones_clash("It opens a window", "bad performance")
