@@ -63,6 +63,11 @@ def publish(report: Report, *, write: bool) -> None:
     print(json.dumps(line))
 
 
+def verdict(what: str, found: float, target: float) -> str:
+    """A figure beside its target, in one line."""
+    return f"{what}; target {target:,}: {'met' if found >= target else 'MISSED'}"
+
+
 def as_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table, aligned so that a terminal shows it well: the first column left, the others right."""
     widths = [max(len(row[n]) for row in (header, *rows)) for n in range(len(header))]

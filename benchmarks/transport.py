@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from benchmarks.report import Report, options, publish
+from benchmarks.report import Report, options, publish, verdict
 from benchmarks.worker import BASELINE_TOPIC
 from infra import wiring
 from infra.local import LocalStack, role_environment, spawn
@@ -178,10 +178,9 @@ def _first_published(store: Store) -> datetime:
 
 
 def say(name: str, found: dict[str, Any]) -> None:
-    print(
-        f"{name}: {found['messages']} records in {found['seconds']:.1f} s, {found['per_s']:,.0f} a second, CPU {found['cpu_s'] / found['messages'] * 1e6:.0f} us each",
-        flush=True,
-    )
+    cpu_us = found["cpu_s"] / found["messages"] * 1e6
+    rate = f"{found['per_s']:,.0f} a second, {cpu_us:.0f} us of CPU each"
+    print(f"{name}: {found['messages']} records in {found['seconds']:.1f} s, {rate}", flush=True)
 
 
 def as_report(found: dict[str, Any], together: dict[str, Any] | None, size: float, count: int, batch: int) -> Report:
@@ -208,8 +207,8 @@ def as_report(found: dict[str, Any], together: dict[str, Any] | None, size: floa
     slowest = min(STAGES, key=lambda name: found[name]["per_s"])
     rate = found[slowest]["per_s"]
     verdicts = [
-        _verdict(f"slowest stage, {slowest}: {rate:,.0f} records a second", rate, TARGET_PER_S),
-        _verdict(f"slowest stage over plain Faust: {rate / plain:.1f} times", rate / plain, TARGET_TIMES),
+        verdict(f"slowest stage, {slowest}: {rate:,.0f} records a second", rate, TARGET_PER_S),
+        verdict(f"slowest stage over plain Faust: {rate / plain:.1f} times", rate / plain, TARGET_TIMES),
     ]
     header = ["stage", "records", "seconds", "records/s", "x plain", "CPU us/record", "segments/s", "peak MiB"]
     figures = {
@@ -226,15 +225,11 @@ def as_report(found: dict[str, Any], together: dict[str, Any] | None, size: floa
     return Report("transport", "Transport: records through every stage", how, header, rows, verdicts, figures)
 
 
-def _verdict(what: str, found: float, target: float) -> str:
-    return f"{what}; target {target:,}: {'met' if found >= target else 'MISSED'}"
-
-
 def main() -> None:
     parser = options("Records a second through every stage, with stub models.")
     parser.add_argument("--segments", type=int, default=50_000)
     parser.add_argument("--baseline", type=int, default=3_000, help="records through plain Faust, which is slow")
-    parser.add_argument("--batch", type=int, default=500, help="records that a role reads at once")
+    parser.add_argument("--batch", type=int, default=256, help="records that a role reads at once")
     parser.add_argument("--no-together", action="store_true", help="leave out the run of all roles at once")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="qualstream-bench-") as folder:

@@ -268,7 +268,7 @@ def _whole() -> frozenset[str]:
 
 
 def tones_clash(text: str, label: str) -> bool:
-    """Whether a segment praises what its code blames, or the other way round. A hint, not a proof: VADER is a lexicon."""
+    """Whether a segment praises what its code blames, or the other way round; a hint, for VADER is a lexicon."""
     coded = _sentiment(label)
     if abs(coded) <= _SENTIMENT:
         return False

@@ -81,7 +81,7 @@ ROLES = (
     Role("ingest", (), (FEEDBACK,), "publishes what was taken in", 500, 0.2),
     Role("coders", (FEEDBACK,), (PROPOSALS, DEAD_LETTERS), "every member reads the segment", 16, 0.3),
     Role("moderator", (PROPOSALS,), (DECISIONS, DEAD_LETTERS), "settles on one label", 16, 0.2),
-    Role("refiner", (DECISIONS,), (ASSIGNMENTS, CODEBOOK, DEAD_LETTERS), "reuses or creates a code", 64, 0.1),
+    Role("refiner", (DECISIONS,), (ASSIGNMENTS, CODEBOOK, DEAD_LETTERS), "reuses or creates a code", 256, 0.1),
     Role("router", (ASSIGNMENTS,), (ASSIGNMENTS, REQUESTS, DEAD_LETTERS), "gives confidence and route", 256, 0.1),
     Role("recorder", TOPICS, (DEAD_LETTERS,), "fills the SQL read model", 500, 0.2),
 )

@@ -14,7 +14,7 @@ from models.backends.weights import choose_dtype, load_language_model
 from models.errors import SettingError
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 STATE_FILE = "state.safetensors"
 _SAVE_EVERY_S = 30.0

@@ -173,7 +173,7 @@ def test_the_taught_moderator_decides_the_same_whoever_proposed_first(weights: W
     from models.backends.moderator import LoraModerator
 
     moderator = LoraModerator(BASE, weights.adapters[0], HashEmbedder(), cache=weights.cache)
-    batch = [proposed("slow app", "long wait", "slow app"), proposed("long wait", "slow app", "slow app")]
+    batch = [proposed("slow app", "long wait", "lags"), proposed("lags", "slow app", "long wait")]
     first, second = moderator.decide(batch)
     assert (first.label, first.verdict, first.log_probability) == (second.label, second.verdict, second.log_probability)
     assert first.moderator == moderator.version

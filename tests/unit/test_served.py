@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from models.backends.served import ChatRequest, ChatServer, ServedCoder, ServedMember, ServedModerator
-from models.errors import SettingError, UnavailableError, UncodableError, UncodableError
+from models.errors import SettingError, UnavailableError, UncodableError
 from models.fakes import HashEmbedder
 from schemas import Proposal, Proposals, Segment
 from schemas.ids import segment_id
