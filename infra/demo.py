@@ -67,30 +67,34 @@ def run_until_done(settings: Settings, store: Store, console: Console) -> bool:
             with view.running():
                 view.show("starting broker and workers", total - open_before, total)
                 stack.start()
-                finished = _follow(stack, store, view, study, total, lambda: bool(stopped))
+                finished, first_code_at = _follow(stack, store, view, total, lambda: bool(stopped))
         finally:
             stack.stop()
     if not finished:
         left = store.open_segments(study)
         console.print(f"\nStopped with {left} of {total} segments open. Nothing is lost: the same command goes on.")
         return False
-    console.print(summary(store, study, time.monotonic() - started, open_before))
+    console.print(summary(store, study, open_before, first_code_at - started, time.monotonic() - first_code_at))
     return True
 
 
-def _follow(stack: LocalStack, store: Store, view: View, study: str, total: int, stopped: Callable[[], bool]) -> bool:
-    first_outcome = False
+def _follow(stack: LocalStack, store: Store, view: View, total: int, stopped: Callable[[], bool]) -> tuple[bool, float]:
+    """Look after the stack and paint until all is done; returns whether it is, and when the first code came."""
+    study = stack.settings.study
+    before = left = store.open_segments(study)
+    first_code_at = time.monotonic()
     while not stopped():
-        left = store.open_segments(study)
-        first_outcome = first_outcome or left < total
+        if left == before:
+            first_code_at = time.monotonic()
         restarts = f" ({stack.restarts} restarts)" if stack.restarts else ""
-        state = "coding" if first_outcome else "loading the models"
+        state = "loading the models" if left == before else "coding"
         view.show(f"{state}{restarts}" if left else "done", total - left, total)
         if not left:
-            return True
+            return True, first_code_at
         stack.check()
         time.sleep(_LOOK_S)
-    return False
+        left = store.open_segments(study)
+    return False, first_code_at
 
 
 def run_stack(settings: Settings, port: int, console: Console) -> None:

@@ -101,7 +101,8 @@ class View:
             ProgressBar(total=max(total, 1), completed=done, width=40), share, rate, self._rate.left(total - done)
         )
         rows = self._store.newest(self._study, max(3, min(12, self._console.height - 14)))
-        return Group(Text(f"{self._study}: {state}", style="bold"), bar, _stages(counts), _newest(rows))
+        width = max(60, self._console.width - 8)  # emoji that a terminal draws wider than told must not break a line
+        return Group(Text(f"{self._study}: {state}", style="bold"), bar, _stages(counts), _newest(rows, width))
 
 
 def _stages(counts: Counts) -> RenderableType:
@@ -121,8 +122,8 @@ def _stages(counts: Counts) -> RenderableType:
     return line
 
 
-def _newest(rows: list[Coded]) -> RenderableType:
-    table = Table(box=None, padding=(0, 1), header_style="dim", expand=True)
+def _newest(rows: list[Coded], width: int) -> RenderableType:
+    table = Table(box=None, padding=(0, 1), header_style="dim", width=width)
     table.add_column("segment", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("code", no_wrap=True, style="bold cyan", max_width=34)
     table.add_column("", no_wrap=True, style="dim", width=6)
@@ -140,8 +141,16 @@ def _newest(rows: list[Coded]) -> RenderableType:
     return table
 
 
-def summary(store: Store, study: str, seconds: float | None, coded_now: int) -> RenderableType:
-    """What came of a study, for people."""
+def summary(store: Store, study: str, coded_now: int, starting_s: float, coding_s: float) -> RenderableType:
+    """What came of a study, for people.
+
+    Args:
+        store: The read model.
+        study: Which.
+        coded_now: Segments that this run coded.
+        starting_s: Seconds from the start to the first code: processes, weights, first batch.
+        coding_s: Seconds from the first code to the last.
+    """
     counts = store.counts(study)
     figures = Table.grid(padding=(0, 2))
     figures.add_column(justify="right", style="bold")
@@ -154,8 +163,8 @@ def summary(store: Store, study: str, seconds: float | None, coded_now: int) -> 
         (counts.codes, "distinct codes"),
     ):
         figures.add_row(str(number), word)
-    if seconds:
-        figures.add_row(f"{coded_now / seconds:.1f}", f"segments a second ({coded_now} in {seconds:.0f} s)")
+    took = f"({coded_now} in {starting_s + coding_s:.0f} s, {starting_s:.0f} s of them starting up)"
+    figures.add_row(f"{coded_now / (starting_s + coding_s):.1f}", f"segments a second {took}")
     codes = Table(title="The ten most used codes", title_justify="left", box=None, padding=(0, 2), show_header=False)
     codes.add_column(justify="right", style="bold")
     codes.add_column()
