@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import math
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -167,7 +168,8 @@ def demo(profile: str | None, study: str | None) -> None:
     settings = _settings(profile=profile, study=study)
     if not run_demo(settings, Console()):
         sys.exit(EXIT_STOPPED)
-    click.echo(f"\nThe coded reviews: qualstream export --study {settings.study} --format csv --out reviews.csv")
+    program = os.path.relpath(sys.argv[0])
+    click.echo(f"\nThe coded reviews: {program} export --study {settings.study} --format csv --out reviews.csv")
 
 
 @cli.command()
