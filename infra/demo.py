@@ -87,7 +87,7 @@ def _follow(stack: LocalStack, store: Store, view: View, total: int, stopped: Ca
         if left == before:
             first_code_at = time.monotonic()
         restarts = f" ({stack.restarts} restarts)" if stack.restarts else ""
-        state = "loading the models" if left == before else "coding"
+        state = _starting(stack, store) if left == before else "coding"
         view.show(f"{state}{restarts}" if left else "done", total - left, total)
         if not left:
             return True, first_code_at
@@ -95,6 +95,14 @@ def _follow(stack: LocalStack, store: Store, view: View, total: int, stopped: Ca
         time.sleep(_LOOK_S)
         left = store.open_segments(study)
     return False, first_code_at
+
+
+def _starting(stack: LocalStack, store: Store) -> str:
+    """Who is not ready yet: a role says how it goes as soon as its models and stores are loaded."""
+    running = set(stack.pids().values())
+    ready = {worker.role for worker in store.workers() if worker.pid in running}
+    waiting = [role for role in stack.roles if role not in ready]
+    return f"starting: {', '.join(waiting)}" if waiting else "first batch under way"
 
 
 def run_stack(settings: Settings, port: int, console: Console) -> None:
