@@ -1,26 +1,24 @@
-"""Delivery: a batch is published when every broker asked has confirmed it, however long that takes.
-
-A key's partition is that of its CRC-32, as with librdkafka: Kafka's own murmur2 is slow in Python.
-"""
+"""Delivery: a batch is published when every broker asked has confirmed it, however long that takes."""
 
 import asyncio
 import logging
 import zlib
-from collections import defaultdict
 from collections.abc import Sequence
-from itertools import takewhile
 from typing import NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from models.errors import WorkerFault
 from streams.cluster import Cluster, patiently
 
 log = logging.getLogger(__name__)
 LARGEST_MESSAGE = 5 * 1024 * 1024
-_OVERHEAD = 1024  # more than Kafka adds to a message
-Delivery = asyncio.Future[object]
+
+
+def _partition(key: bytes, every: Sequence[int], available: Sequence[int]) -> int:
+    """The partition of a key, by CRC-32 as librdkafka chooses it; Kafka's own murmur2 is slow in Python."""
+    return every[zlib.crc32(key) % len(every)]
 
 
 class Outgoing(NamedTuple):
@@ -56,6 +54,7 @@ class KafkaPublisher:
                 **self._cluster.client_options(),
                 acks="all",
                 linger_ms=self._linger_ms,
+                partitioner=_partition,
                 max_batch_size=256 * 1024,
                 max_request_size=LARGEST_MESSAGE,
                 request_timeout_ms=20_000,
@@ -75,43 +74,29 @@ class KafkaPublisher:
             await self._producer.stop()
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
-        """Deliver the messages in order of their keys; those that failed are sent again.
-
-        Raises:
-            WorkerFault: If a message is too large for any broker, or the publisher has not been started.
-        """
+        """Deliver the messages in order of their keys; those that failed are sent again."""
         left = list(messages)
-        if any(len(m.key) + len(m.value) + _OVERHEAD > LARGEST_MESSAGE for m in left):
-            raise WorkerFault(f"a message is larger than {LARGEST_MESSAGE} bytes")
 
         async def attempt() -> None:
             nonlocal left
-            sent = await self._hand_over(left)
-            results = await asyncio.gather(*(delivery for delivery, _ in sent), return_exceptions=True)
-            failed = [(part, r) for (_, part), r in zip(sent, results, strict=True) if isinstance(r, BaseException)]
-            left = [message for part, _ in failed for message in part]
-            if failed:
-                raise failed[0][1]
+            again, errors = [], []
+            for message, delivery in zip(left, await self._hand_over(left), strict=True):
+                try:
+                    await delivery  # most are done when the first is: they went in the same batch
+                except Exception as error:
+                    again.append(message)
+                    errors.append(error)
+            left = again
+            if errors:
+                raise errors[0]
 
         if left:
             await patiently("delivery", attempt, KafkaError)
 
-    async def _hand_over(self, messages: Sequence[Outgoing]) -> list[tuple[Delivery, list[Outgoing]]]:
-        """Give the messages to the producer in whole batches: one by one they cost three times as much."""
+    async def _hand_over(self, messages: Sequence[Outgoing]) -> list[asyncio.Future[object]]:
         if self._producer is None:
             raise WorkerFault("the publisher has not been started")
-        topics = dict.fromkeys(message.topic for message in messages)
-        partitions = {topic: sorted(await self._producer.partitions_for(topic)) for topic in topics}
-        going: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
-        for message in messages:
-            every = partitions[message.topic]
-            going[message.topic, every[zlib.crc32(message.key) % len(every)]].append(message)
-        sent = []
-        for (topic, partition), rest in going.items():
-            while rest:
-                batch = self._producer.create_batch()
-                fits = (batch.append(timestamp=None, key=m.key, value=m.value) is not None for m in rest)
-                count = sum(takewhile(bool, fits))
-                part, rest = rest[:count], rest[count:]
-                sent.append((await self._producer.send_batch(batch, topic, partition=partition), part))
-        return sent
+        try:
+            return [await self._producer.send(m.topic, m.value, key=m.key) for m in messages]
+        except MessageSizeTooLargeError as error:
+            raise WorkerFault(f"a message is larger than {LARGEST_MESSAGE} bytes: {error}") from error

@@ -60,7 +60,7 @@ def test_500_segments_have_one_outcome_each_although_workers_are_killed_five_tim
 
 
 def test_a_killed_broker_comes_back_and_nothing_taken_in_is_lost(tmp_path: Path) -> None:
-    with running(tmp_path / "data", ingest_rate="40") as (stack, store):
+    with running(tmp_path / "data", ingest_rate="15") as (stack, store):
         store.take_in(segments(200))
         until(lambda: store.counts(STUDY).routed > 20, stack)
         kill(stack.pids()["broker"])
@@ -71,7 +71,7 @@ def test_a_killed_broker_comes_back_and_nothing_taken_in_is_lost(tmp_path: Path)
 
 def test_a_stopped_run_goes_on_and_codes_nothing_twice(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    with running(folder, ingest_rate="25") as (stack, store):
+    with running(folder, ingest_rate="12") as (stack, store):
         store.take_in(segments(120))
         until(lambda: store.counts(STUDY).routed > 20, stack)
     first = {row.segment_id: row for row in store.history(Assignment) if row.route is not None}

@@ -1,0 +1,27 @@
+"""Where a topic ends: the embedded broker's own answer leaves out the last batch, whatever it holds."""
+
+import asyncio
+from pathlib import Path
+
+from infra import wiring
+from infra.local import LocalStack
+from infra.settings import load_settings
+from streams.cluster import group_lag
+from streams.publish import Outgoing
+from streams.topology import PROPOSALS
+from tests.integration.stack import messages, publish
+
+
+async def test_the_last_batch_of_a_topic_is_read_and_counts_as_lag(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path)
+    store = wiring.store(settings)
+    stack = LocalStack(settings, store, roles=())
+    try:
+        await asyncio.to_thread(stack.start)
+        sent = [Outgoing(PROPOSALS.name, b"one key, so one partition", b"%d" % n) for n in range(3_000)]
+        await asyncio.to_thread(publish, stack.cluster, sent)
+        assert await asyncio.to_thread(messages, stack.cluster, PROPOSALS.name) == [m.value for m in sent]
+        assert sum((await group_lag(stack.cluster, "nobody", [PROPOSALS])).values()) == len(sent)
+    finally:
+        stack.stop()
+        store.close()
