@@ -159,13 +159,6 @@ class Refiner:
         while len(self._given) > _REMEMBERED:
             self._given.popitem(last=False)
 
-    def reload(self, study: str | None = None) -> None:
-        """Read again which codes there are, after another refiner has owned the study (or any, if none is named)."""
-        if study is None:
-            self._origins = self._index.origins()
-        else:
-            self._origins.update(self._index.origins(study))
-
     def refine(self, decisions: Sequence[Decision]) -> list[Refined]:
         """Give each decision a code; the index holds the new ones before this returns.
 
