@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from importlib.resources import as_file, files
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from infra.local import LocalStack, data_folder_lock, stop_on_signals
 from infra.readers import Rejected, read_segments
 from infra.settings import Settings, ensure_data_dir
 from infra.store import Store
+from models.errors import SettingError
 from schemas import Segment
 
 REVIEWS = "reviews.jsonl"
@@ -43,11 +45,20 @@ def run_demo(settings: Settings, console: Console) -> bool:
 
 
 def _take_in(store: Store, study: str, console: Console) -> None:
+    reviews = demo_segments(study)
+    ours = {review.id for review in reviews}
+    with closing(store.rows(study)) as rows:
+        others = sum(row["id"] not in ours for row in rows)
+    if others:
+        raise SettingError(
+            f"study '{study}' holds {others} segments that are not the demo's, and the demo starts its study anew; "
+            "give it a study of its own with --study"
+        )
     before = store.counts(study)
     if before.taken_in and not store.open_segments(study):
         store.reset(study)
         before = store.counts(study)
-    store.take_in(demo_segments(study))
+    store.take_in(reviews)
     if before.taken_in:
         done = before.taken_in - store.open_segments(study)
         console.print(

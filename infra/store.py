@@ -3,7 +3,7 @@
 Several processes may read and write at once. Every write may be repeated; see ``infra.recording``.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -236,7 +236,7 @@ class Store:
         with self._database.reading() as connection:
             return [(row[0], row[1]) for row in connection.execute(_of_study(query, assignments.c.study, study))]
 
-    def rows(self, study: str | None = None) -> Iterator[dict[str, Any]]:
+    def rows(self, study: str | None = None) -> Generator[dict[str, Any], None, None]:
         """Every segment with what became of it, in the order it was said, for an export; memory stays flat.
 
         What has not come yet is ``None``; ``proposals``, ``models`` and ``metadata`` are JSON values.

@@ -193,13 +193,13 @@ def test_a_dead_letter_is_listed_shown_whole_and_replayed_as_it_came(up):
 
 
 def test_a_second_stack_on_a_data_folder_is_refused_with_the_process_that_holds_it(up):
-    refused(up("up"), 2, "is in use by process", str(up.stack.process.pid), "QUALSTREAM_DATA_DIR")
+    assert_refused(up("up"), 2, "is in use by process", str(up.stack.process.pid), "QUALSTREAM_DATA_DIR")
 
 
 # What goes wrong
 
 
-def refused(done: subprocess.CompletedProcess[bytes], status: int, *words: str) -> None:
+def assert_refused(done: subprocess.CompletedProcess[bytes], status: int, *words: str) -> None:
     said = done.stderr.decode()
     assert "Traceback" not in said
     assert said.startswith("error: ")
@@ -223,13 +223,15 @@ def refused(done: subprocess.CompletedProcess[bytes], status: int, *words: str) 
     ],
 )
 def test_what_cannot_be_is_one_line_and_a_status(tmp_path, args, options, status, words):
-    refused(qualstream(tmp_path / "data", *args, **options), status, *words)
+    assert_refused(qualstream(tmp_path / "data", *args, **options), status, *words)
 
 
 def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    refused(qualstream(file / "below", "up"), 2, "QUALSTREAM_DATA_DIR", str(file), "set QUALSTREAM_DATA_DIR to another")
+    assert_refused(
+        qualstream(file / "below", "up"), 2, "QUALSTREAM_DATA_DIR", str(file), "set QUALSTREAM_DATA_DIR to another"
+    )
 
 
 def test_a_port_in_use_is_refused_and_leaves_nothing_running(tmp_path):
@@ -237,13 +239,13 @@ def test_a_port_in_use_is_refused_and_leaves_nothing_running(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        refused(qualstream(tmp_path / "data", "up", "--port", port), 2, f"port {port} is in use", "--port")
+        assert_refused(qualstream(tmp_path / "data", "up", "--port", port), 2, f"port {port} is in use", "--port")
 
 
 def test_a_csv_without_a_text_column_is_refused_with_its_line_and_columns(tmp_path):
     file = tmp_path / "stars.csv"
     file.write_text("stars,when\n1,monday\n")
-    refused(qualstream(tmp_path / "data", "code", str(file)), 1, "stars.csv, line 1", "'stars'", "--text-column")
+    assert_refused(qualstream(tmp_path / "data", "code", str(file)), 1, "stars.csv, line 1", "'stars'", "--text-column")
 
 
 def test_a_broker_that_is_away_is_said_and_not_a_traceback(tmp_path):
@@ -251,3 +253,14 @@ def test_a_broker_that_is_away_is_said_and_not_a_traceback(tmp_path):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr.decode()
     assert "the brokers at 127.0.0.1:9 do not answer" in done.stderr.decode().splitlines()[-1]
+
+
+def test_the_demo_does_not_start_a_study_anew_that_holds_segments_of_your_own(tmp_path):
+    mine = tmp_path / "mine.csv"
+    mine.write_text("text\nmy own interview\n")
+    assert qualstream(tmp_path / "data", "ingest", str(mine), "--study", "demo").returncode == 0
+    assert_refused(
+        qualstream(tmp_path / "data", "demo", "--study", "demo"), 2, "study 'demo' holds 1 segments", "--study"
+    )
+    again = json.loads(qualstream(tmp_path / "data", "ingest", str(mine), "--study", "demo", "--json").stdout)
+    assert again == {"read": 1, "new": 0, "rejected": 0}
