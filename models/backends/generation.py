@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from models.backends import masks
 from models.backends.adapters import Wardrobe
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class Generator:
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         out = self._model(
             input_ids=ids,
-            attention_mask=mask,
+            attention_mask=masks.padded(self._model.config, mask, ids.shape[1]),
             position_ids=positions,
             past_key_values=cache,
             use_cache=True,

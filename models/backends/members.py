@@ -77,11 +77,11 @@ class LoraCoder:
         """
         _ = self._versions, self._generators
 
-    def propose(self, segments: Sequence[Segment]) -> list[list[Proposal]]:
-        """Read each segment once per member.
+    def propose(self, segments: Sequence[Segment], among: Sequence[str] | None = None) -> list[list[Proposal]]:
+        """Read each segment once per member, or per member that ``among`` names.
 
         Returns:
-            One list a segment, in order; in it one proposal a member, in the order of ``members``.
+            One list a segment, in order; in it one proposal a member asked, in the order of ``members``.
 
         Raises:
             SettingError: See ``load``.
@@ -90,15 +90,16 @@ class LoraCoder:
             return []
         self.load()
         started = time.monotonic()
+        asked = [member for member in self._members if among is None or member.name in among]
         answers: dict[str, list[Answer]] = {}
         for base, generator in self._generators.items():
-            worn = [member for member in self._members if member.base == base]
+            worn = [member for member in asked if member.base == base]
             rows = [self._row(member, segment) for member in worn for segment in segments]
             given = generator.generate(rows, self._sampling)
             for at, member in enumerate(worn):
                 answers[member.name] = given[at * len(segments) : (at + 1) * len(segments)]
         share = (time.monotonic() - started) / len(segments)
-        return [[self._proposal(m, answers[m.name][n], share) for m in self._members] for n in range(len(segments))]
+        return [[self._proposal(m, answers[m.name][n], share) for m in asked] for n in range(len(segments))]
 
     @cached_property
     def _generators(self) -> dict[str, Generator]:

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from models.backends.adapters import wear
-from models.backends.answers import candidates
+from models.backends.answers import candidates, row_seed
 from models.backends.generation import Generator, Row, Sampling
 from models.backends.members import model_version
 from models.backends.weights import load_language_model
@@ -71,15 +71,55 @@ class LoraModerator:
             UncodableError: If no proposal of a segment can be used; the caller halves the batch to find it.
             SettingError: See ``load``.
         """
-        return moderate(batch, self._ask, self._embedder, moderator=self.version)
+        return self.settle(batch, _GREEDY, seed=0, version=self.version)
 
-    def _ask(self, batch: Sequence[Proposals]) -> list[Answer]:
+    def settle(self, batch: Sequence[Proposals], sampling: Sampling, *, seed: int, version: str) -> list[Decision]:
+        """Decide each segment, in order, with answers chosen in a certain way.
+
+        Args:
+            batch: The segments with their proposals.
+            sampling: How the answers' tokens are chosen.
+            seed: Draws depend on it and the segment only.
+            version: Who decides, as the decisions tell it.
+
+        Raises:
+            UncodableError, SettingError: See ``decide``.
+        """
+
+        def ask(asked: Sequence[Proposals]) -> list[Answer]:
+            rows = [self._row(one, seed) for one in asked]
+            return [Answer(given.text, given.log_probability) for given in self._generator.generate(rows, sampling)]
+
+        return moderate(batch, ask, self._embedder, moderator=version)
+
+    def _row(self, one: Proposals, seed: int) -> Row:
         adapter = None if self._adapter is None else str(self._adapter)
-        rows = [Row(adapter, self._prefix, moderator_suffix(one.segment.text, candidates(one))) for one in batch]
-        return [Answer(given.text, given.log_probability) for given in self._generator.generate(rows, _GREEDY)]
+        suffix = moderator_suffix(one.segment.text, candidates(one))
+        return Row(adapter, self._prefix, suffix, row_seed(one.segment, "moderator", seed))
 
     @cached_property
     def _generator(self) -> Generator:
         model, tokenizer = load_language_model(self._base, cache=self._cache, device=self._device, dtype=self._dtype)
         adapters = {} if self._adapter is None else {str(self._adapter): self._adapter}
         return Generator(model, tokenizer, wear(model, adapters))
+
+
+class DrawnModerator:
+    """A ``LoraModerator`` that draws its answers: with each seed another reading, all on the same weights."""
+
+    def __init__(self, model: LoraModerator, sampling: Sampling, seed: int) -> None:
+        """Take the model, how tokens are drawn, and the seed that makes this reading its own."""
+        self._model, self._sampling, self._seed = model, sampling, seed
+
+    @property
+    def version(self) -> str:
+        """The model's version and the seed."""
+        return f"{self._model.version}#{self._seed}"
+
+    def load(self) -> None:
+        """Load all weights now; see ``LoraModerator.load``."""
+        self._model.load()
+
+    def decide(self, batch: Sequence[Proposals]) -> list[Decision]:
+        """Decide each segment, in order; see ``LoraModerator.decide``."""
+        return self._model.settle(batch, self._sampling, seed=self._seed, version=self.version)

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from models.backends import masks
 from models.backends.generation import answer_ids, prompt_ids
 from models.prompts import Ending, coding_prefix, coding_suffix, moderator_prefix, moderator_suffix
 
 Role = Literal["member", "moderator"]
 Tokens = list[int]
 
-MAX_TOKENS = 128
+MAX_TOKENS = 192
 """Most tokens of a prompt in tuning; longer texts are cut by the rule that serving has, at a lower limit."""
 
 ROW_TOKENS = 384
@@ -136,6 +137,8 @@ def summed_loss(model: Any, head: Tokens, row: Sequence[Encoded], device: str) -
 
     inputs, judged, expected = pack(head, row, device)
     causal = model.get_base_model()
+    places = inputs["position_ids"]
+    inputs["attention_mask"] = masks.by_layer(causal.config, inputs["attention_mask"], places, places)
     hidden = causal.model(**inputs, use_cache=False).last_hidden_state[0]
-    logits = causal.lm_head(hidden[judged])  # the vocabulary is 49,152 wide: only where a code is written
+    logits = causal.lm_head(hidden[judged])  # the vocabulary is wide: only where a code is written
     return torch.nn.functional.cross_entropy(logits.float(), expected, reduction="sum"), len(expected)

@@ -139,20 +139,21 @@ class ServedCoder:
         """Names of the members, in the order in which they answer."""
         return tuple(member.name for member in self._members)
 
-    def propose(self, segments: Sequence[Segment]) -> list[list[Proposal]]:
-        """Read each segment once per member.
+    def propose(self, segments: Sequence[Segment], among: Sequence[str] | None = None) -> list[list[Proposal]]:
+        """Read each segment once per member, or per member that ``among`` names.
 
         Raises:
             UnavailableError: If the server does not answer now.
             SettingError: If it refuses, or is no such server.
         """
-        pairs = [(member, segment) for segment in segments for member in self._members]
+        asked = [member for member in self._members if among is None or member.name in among]
+        pairs = [(member, segment) for segment in segments for member in asked]
         answers = self._server.ask([self._request(member, segment) for member, segment in pairs])
         proposals = [
             proposal(member.name, f"{member.model}@served", answer.text, answer.log_probability, seconds)
             for (member, _), (answer, seconds) in zip(pairs, answers, strict=True)
         ]
-        count = len(self._members)
+        count = len(asked)
         return [proposals[n * count : (n + 1) * count] for n in range(len(segments))]
 
     def close(self) -> None:

