@@ -25,6 +25,7 @@ COLUMNS = (
     "language",
     "code",
     "code_id",
+    "theme",
     "new",
     "similarity",
     "confidence",

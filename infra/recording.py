@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from infra import tables
+from models.codebook import stand
 from schemas import (
     Annotation,
     AnnotationRequest,
@@ -32,6 +33,8 @@ Row = dict[str, Any]
 _Excluded = Any  # the row that was refused, as the dialect calls it
 _CODEBOOK_LOCK = 7_305_802
 _CHUNK = 500
+SKIPPED = "skipped"
+"""What stands as the fault of a member that a cascade did not ask."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,14 @@ def _decision_row(decision: Decision, now: datetime) -> Row:
         **_columns(decision, tables.decisions),
         "segment_id": decision.segment.id,
         "study": decision.segment.study,
-        "proposals": [proposal.model_dump(mode="json") for proposal in decision.proposals],
+        "proposals": [proposal.model_dump(mode="json") for proposal in decision.proposals] + skipped_rows(decision),
         "at": now,
     }
+
+
+def skipped_rows(decision: Decision) -> list[dict[str, Any]]:
+    """Members that a cascade did not ask, as they stand among the proposals: without a label, and saying so."""
+    return [{"member": name, "label": "", "log_probability": None, "fault": SKIPPED} for name in decision.skipped]
 
 
 def _assignment_row(assignment: Assignment, now: datetime) -> Row:
@@ -196,26 +204,20 @@ def _project_codes(connection: Connection, ids: set[UUID]) -> None:
 
 
 def code_row(history: Sequence[CodeEvent]) -> Row:
-    """What a code is now: its events added up in the order of their time, without those taken back.
+    """What a code is now; see ``models.codebook.stand``.
 
     Args:
         history: All events of one code, at least one, in any order.
     """
-    events = sorted(history, key=lambda event: (event.at, str(event.id)))
-    undone: set[UUID] = set()
-    for event in reversed(events):  # the newest first, so that an undo that was itself undone takes nothing back
-        if event.undoes is not None and event.id not in undone:
-            undone.add(event.undoes)
-    standing = [event for event in events if event.id not in undone]
-    first = next((event for event in events if event.kind == "created"), events[0])
-    lives = [event.kind for event in standing if event.kind not in {"renamed", "defined", "moved"}]
+    now = stand(history)
     return {
-        "id": first.code_id,
-        "study": first.study,
-        "label": events[-1].label,
-        "created_at": first.at,
-        "retired": bool(lives) and lives[-1] in {"merged", "split", "retired"},
-        "parent": next((event.parent_id for event in reversed(standing) if event.kind in {"moved", "created"}), None),
-        "definition": next((event.definition for event in reversed(standing) if event.definition is not None), None),
-        "origin": first.segment_id,
+        "id": now.id,
+        "study": now.study,
+        "level": now.level,
+        "label": now.label,
+        "created_at": now.created_at,
+        "retired": not now.live,
+        "parent": now.parent,
+        "definition": now.definition,
+        "origin": now.origin,
     }

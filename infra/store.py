@@ -198,7 +198,7 @@ class Store:
             count(coded, done.route == "accepted").label("accepted"),
             count(coded, done.route == "people").label("people"),
             count(dead_letters.c.study).label("dead_lettered"),
-            count(codes.c.study, codes.c.retired.is_(False)).label("codes"),
+            count(codes.c.study, codes.c.retired.is_(False), codes.c.level == "code").label("codes"),
             count(coded, done.new.is_(True)).label("new"),
             count(coded, done.new.is_(False)).label("reused"),
         )
@@ -236,6 +236,12 @@ class Store:
         with self._database.reading() as connection:
             return [(row[0], row[1]) for row in connection.execute(_of_study(query, assignments.c.study, study))]
 
+    def segments_by_code(self, study: str) -> dict[UUID, int]:
+        """How many segments have each code of a study."""
+        query = select(assignments.c.code_id, func.count()).where(assignments.c.study == study)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query.group_by(assignments.c.code_id))}
+
     def rows(self, study: str | None = None) -> Generator[dict[str, Any], None, None]:
         """Every segment with what became of it, in the order it was said, for an export; memory stays flat.
 
@@ -246,6 +252,7 @@ class Store:
             .join_from(segments, assignments, segments.c.id == assignments.c.segment_id, isouter=True)
             .join(decisions, segments.c.id == decisions.c.segment_id, isouter=True)
             .join(codes, assignments.c.code_id == codes.c.id, isouter=True)
+            .join(_THEMES, and_(codes.c.parent == _THEMES.c.id, _THEMES.c.retired.is_(False)), isouter=True)
             .order_by(segments.c.order_at, segments.c.seq)
         )
         for row in self._stream(_of_study(query, segments.c.study, study)):
@@ -309,6 +316,7 @@ class Store:
             yield from streaming.execute(query)
 
 
+_THEMES = codes.alias("themes")
 _EXPORTED = (
     segments.c.id,
     segments.c.study,
@@ -318,6 +326,7 @@ _EXPORTED = (
     segments.c.language,
     func.coalesce(codes.c.label, assignments.c.label).label("code"),
     assignments.c.code_id,
+    _THEMES.c.label.label("theme"),
     assignments.c.new,
     assignments.c.similarity,
     assignments.c.confidence,

@@ -130,6 +130,7 @@ codes = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     _study(),
+    Column("level", String(10), nullable=False, server_default="code"),  # or theme: a parent, never a segment's code
     Column("label", PlainText, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("retired", Boolean, nullable=False),

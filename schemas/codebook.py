@@ -8,15 +8,19 @@ from pydantic import AwareDatetime, Field
 from schemas.record import Label, Record, Study
 
 CodeEventKind = Literal["created", "renamed", "defined", "moved", "merged", "split", "retired", "restored"]
+Level = Literal["code", "theme"]
 
 
 class CodeEvent(Record):
-    """One change to one code; a message on ``codebook``."""
+    """One change to one code, or to a theme that codes stand under; a message on ``codebook``."""
 
     id: UUID
     code_id: UUID
     study: Study
     kind: CodeEventKind
+    level: Level = Field(
+        default="code", description="A theme is one for good from the event that says so; segments only get codes."
+    )
     label: Label = Field(description="The code's label after the event.")
     author: str = Field(min_length=1, max_length=120, description="Person, or model with its revision.")
     at: AwareDatetime

@@ -31,6 +31,7 @@ class Topic:
     cleanup: Cleanup
     keep_days: int = 14
     from_outside: str = ""  # who writes it where no role does
+    also: str = ""  # who writes it beside the roles
 
     @property
     def config(self) -> dict[str, str]:
@@ -57,7 +58,7 @@ FEEDBACK = Topic("feedback", Segment, "segment id", "delete")
 PROPOSALS = Topic("proposals", Proposals, "segment id", "delete")
 DECISIONS = Topic("decisions", Decision, "study", "delete")
 ASSIGNMENTS = Topic("assignments", Assignment, "segment id", "compact")
-CODEBOOK = Topic("codebook", CodeEvent, "code id", "never")
+CODEBOOK = Topic("codebook", CodeEvent, "code id", "never", also="themes")
 REQUESTS = Topic("annotation.requests", AnnotationRequest, "segment id", "compact")
 LABELS = Topic("annotation.labels", Annotation, "segment id + annotator", "never", from_outside="people")
 RELEASES = Topic("model.releases", ModelRelease, "model name", "compact", from_outside="trainer")
@@ -106,7 +107,8 @@ def describe() -> str:
         lines.append(f"{one.name:<10} {reads:<12} {writes:<32} {one.does}")
     lines += ["", f"{'topic':<20} {'record':<18} {'key':<23} {'written by':<16} cleanup"]
     for each in TOPICS:
-        writers = ", ".join(one.name for one in ROLES if each in one.writes) or each.from_outside
+        roles = [one.name for one in ROLES if each in one.writes]
+        writers = ", ".join([*roles, each.also] if each.also else roles) or each.from_outside
         writers = "every role" if each is DEAD_LETTERS else writers
         cleanup = f"delete after {each.keep_days} days" if each.cleanup == "delete" else each.cleanup
         lines.append(f"{each.name:<20} {each.record.__name__:<18} {each.key:<23} {writers:<16} {cleanup}")

@@ -53,6 +53,7 @@ def test_json_lines_hold_every_segment_with_what_became_of_it(store: Store, thre
         "language": "en",
         "code": "+slow",
         "code_id": str(assignment(three[0], "+slow").code_id),
+        "theme": None,
         "new": True,
         "similarity": -0.25,
         "confidence": 0.5,
