@@ -2,7 +2,7 @@
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -11,6 +11,7 @@ import numpy as np
 from models.errors import SettingError
 from models.polarity import opposite, tones_clash
 from models.ports import Clock, CodeIndex, Embedder, Embeddings, IndexedCode
+from models.thresholds import Threshold, adapted
 from schemas import Assignment, CodeEvent, Decision, Neighbour
 from schemas.ids import code_event_id, code_id, normalised_label
 
@@ -30,6 +31,10 @@ class RefinerSettings:
     """
 
     threshold: float = 0.7
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """Study to threshold, where people set one for it."""
+    adaptive: bool = False
+    """Whether a vague label needs more and a clear one less; see ``models.thresholds.adapted``."""
     by: By = "code"
     """What is compared: the codes, the texts they were created for, or the mean direction of both."""
     polarity_gate: bool = True
@@ -43,8 +48,17 @@ class RefinerSettings:
         """
         if not 0 <= self.threshold <= 1:
             raise SettingError(f"the refiner's threshold is {self.threshold}; a cosine from 0 to 1 is expected")
+        for study, threshold in self.thresholds.items():
+            if not 0 <= threshold <= 1:
+                raise SettingError(f"study {study!r} has threshold {threshold}; a cosine from 0 to 1 is expected")
         if self.by not in ("code", "text", "both"):
             raise SettingError(f"the refiner compares by {self.by!r}; 'code', 'text' or 'both' is expected")
+
+    def of(self, study: str) -> Threshold:
+        """The study's threshold before anything is learned."""
+        if study in self.thresholds:
+            return Threshold(self.thresholds[study], "set for this study")
+        return Threshold(self.threshold, "the default")
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,8 @@ class _Found:
     new: bool
     runner_up: _Near | None
     why: str
+    margin: float
+    """How much nearer the code is than the runner-up; of a new code, how far that is under the threshold."""
 
 
 class _View:
@@ -145,8 +161,17 @@ class Refiner:
         self._clock = clock
         self._settings = settings or RefinerSettings()
         self._versions = dict(versions or {})
+        self._learned: dict[str, Threshold] = {}
         self._origins = index.origins()
         self._given: OrderedDict[UUID, Assignment] = OrderedDict()
+
+    def learned(self, thresholds: Mapping[str, Threshold]) -> None:
+        """Take these studies' thresholds from now on, in place of those in the settings; see ``models.thresholds``."""
+        self._learned |= thresholds
+
+    def threshold(self, study: str) -> Threshold:
+        """The study's threshold, before it is adapted to a label."""
+        return self._learned.get(study) or self._settings.of(study)
 
     def remember(self, assignments: Iterable[Assignment]) -> None:
         """Know assignments that were made before, so that a message which is read again changes nothing.
@@ -192,7 +217,7 @@ class Refiner:
             return None
         code, second = _Near(before.code_id, before.label, before.similarity), before.runner_up
         runner_up = _Near(second.code_id, second.label, second.similarity) if second else None
-        return _Found(code, before.new, runner_up, before.why)
+        return _Found(code, before.new, runner_up, before.why, before.signals.get("margin", 0.0))
 
     def _embed(self, decisions: Sequence[Decision]) -> Embeddings:
         """What is compared, in one call of the embedder, shape ``(len(decisions), dim)``."""
@@ -205,39 +230,49 @@ class Refiner:
         sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
         return sums
 
+    def _needed(self, decision: Decision) -> Threshold:
+        """The cosine that this decision's label needs."""
+        base, segment = self.threshold(decision.segment.study), decision.segment
+        if not self._settings.adaptive:
+            return base
+        value = adapted(base.value, segment.text, decision.label)
+        return Threshold(value, f"{base} for this label" if value != base.value else base.origin)
+
     def _find(self, decision: Decision, vector: Embeddings, view: _View) -> _Found:
         study, label = decision.segment.study, decision.label
-        near = view.nearest(study, vector)
+        near, needed = view.nearest(study, vector), self._needed(decision)
         folded = normalised_label(label)
         taken = next((one for one in near if normalised_label(one.label) == folded), None)
         taken = taken or view.named(code_id(study, label), label)
         why = f"reused {taken.label!r}, the same label" if taken else ""
         if taken is None:
-            taken = next((one for one in near if self._reusable(label, one)), None)
-            why = f"reused {taken.label!r} at {taken.similarity:.2f}" if taken else ""
+            taken = next((one for one in near if self._reusable(label, one, needed)), None)
+            why = f"reused {taken.label!r} at {taken.similarity:.2f}, threshold {needed}" if taken else ""
         else:
             taken = taken._replace(similarity=1.0)
         runner_up = next((one for one in near if taken is None or one.id != taken.id), None)
+        second = runner_up.similarity if runner_up else 0.0
         if taken is None:
             taken = _Near(code_id(study, label), label, 1.0)
         elif view.origin(study, taken.id) == decision.segment.id:  # a replay creates again what it created
             taken = taken._replace(similarity=1.0)
         else:
-            return _Found(taken, False, runner_up, why)
-        return _Found(taken, True, runner_up, self._why_new(label, runner_up))
+            return _Found(taken, False, runner_up, why, round(taken.similarity - second, _DIGITS))
+        margin = round(needed.value - second, _DIGITS)
+        return _Found(taken, True, runner_up, self._why_new(label, runner_up, needed), margin)
 
-    def _reusable(self, label: str, near: _Near) -> bool:
-        return near.similarity >= self._settings.threshold and not self._refused(label, near)
+    def _reusable(self, label: str, near: _Near, needed: Threshold) -> bool:
+        return near.similarity >= needed.value and not self._refused(label, near)
 
     def _refused(self, label: str, near: _Near) -> bool:
         return self._settings.polarity_gate and opposite(label, near.label)
 
-    def _why_new(self, label: str, runner_up: _Near | None) -> str:
+    def _why_new(self, label: str, runner_up: _Near | None, needed: Threshold) -> str:
         if runner_up is None:
             return "new: the study has no other code"
         named = f"{runner_up.label!r} at {runner_up.similarity:.2f}"
-        if runner_up.similarity < self._settings.threshold:
-            return f"new: nearest {named} is under {self._settings.threshold:.2f}"
+        if runner_up.similarity < needed.value:
+            return f"new: nearest {named} is under {needed}"
         if self._refused(label, runner_up):
             return f"new: {named} says the opposite"
         return f"new: created by this segment before {named}"
@@ -279,12 +314,11 @@ class Refiner:
 
     def _signals(self, decision: Decision, found: _Found) -> dict[str, float]:
         """What a confidence can be made from; a study without a second code has a runner-up at 0."""
-        second = found.runner_up.similarity if found.runner_up else 0.0
         usable = sum(proposal.fault is None for proposal in decision.proposals)
         signals = {
             "agreement": decision.agreement,
             "similarity": found.code.similarity,
-            "margin": round((self._settings.threshold if found.new else found.code.similarity) - second, _DIGITS),
+            "margin": found.margin,
             "usable_share": usable / len(decision.proposals),
             "words": float(len(decision.segment.text.split())),
         }
@@ -340,11 +374,13 @@ class _Code:
 
 
 def _replay(events: Iterable[CodeEvent]) -> dict[UUID, _Code]:
-    """The codes that live after the events."""
+    """The codes that live after the events; themes are none: a segment never gets one."""
     codes: dict[UUID, _Code] = {}
     seen: set[UUID] = set()
-    for event in events:
-        if event.id in seen:
+    history = list(events)
+    themes = {event.code_id for event in history if event.level == "theme"}
+    for event in history:
+        if event.id in seen or event.code_id in themes:
             continue
         seen.add(event.id)
         code = codes.get(event.code_id)

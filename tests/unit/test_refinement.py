@@ -8,6 +8,7 @@ from models.errors import SettingError
 from models.fakes import HandClock, HashEmbedder, MemoryCodeIndex
 from models.ports import IndexedCode
 from models.refinement import Refiner, RefinerSettings, reconcile
+from models.thresholds import Threshold
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id, normalised_label
 from tests.unit.builders import decision, proposal
@@ -81,7 +82,8 @@ def test_the_second_segment_of_a_batch_sees_the_code_that_the_first_created():
     assert second.event is None
     assert second.assignment.code_id == first.assignment.code_id
     assert second.assignment.proposed == "slow app start"
-    assert second.assignment.why == f"reused 'slow app' at {second.assignment.similarity:.2f}"
+    near = f"{second.assignment.similarity:.2f}"
+    assert second.assignment.why == f"reused 'slow app' at {near}, threshold 0.70 (the default)"
 
 
 def test_one_call_of_the_embedder_serves_a_batch():
@@ -101,7 +103,48 @@ def test_what_is_under_the_threshold_is_new_and_names_its_runner_up():
     assert second.assignment.new
     assert second.assignment.runner_up.label == "slow app"
     assert second.assignment.why.startswith("new: nearest 'slow app' at ")
-    assert second.assignment.why.endswith("is under 0.99")
+    assert second.assignment.why.endswith("is under 0.99 (the default)")
+
+
+def test_a_study_has_its_own_threshold_and_what_was_learned_wins():
+    made = [
+        decision(label, str(n), study=study) for study in "ab" for n, label in enumerate(("slow app", "slow app start"))
+    ]
+    own = refiner(threshold=0.5, thresholds={"b": 0.99})
+    refined = [one.assignment for one in own.refine(made)]
+    assert [one.new for one in refined] == [True, False, True, True]
+    assert refined[1].why.endswith("threshold 0.50 (the default)")
+    assert refined[3].why.endswith("is under 0.99 (set for this study)")
+    taught = refiner(threshold=0.5, thresholds={"b": 0.99})
+    taught.learned({"b": Threshold(0.6, "learned from 14 judgements")})
+    again = taught.refine(made)[3].assignment
+    assert not again.new
+    assert again.why.endswith("threshold 0.60 (learned from 14 judgements)")
+
+
+def test_an_adaptive_refiner_asks_more_of_a_vague_label_and_says_so():
+    index = MemoryCodeIndex()
+    good, app = EMBEDDER.embed(["good", "app"])
+    index.put([IndexedCode(code_id("reviews", "app"), "reviews", "app", (0.72 * app + 0.1 * good).astype("float32"))])
+    cosine = index.nearest("reviews", EMBEDDER.embed(["good app"])[0], 1)[0].similarity
+    for adaptive in (False, True):
+        one = refiner(index, threshold=cosine - 0.01, adaptive=adaptive).refine([decision("good app", "1", text="ok")])
+        assert one[0].assignment.new == adaptive
+        index.remove([code_id("reviews", "good app")])
+    assert one[0].assignment.why.endswith(
+        f"is under {cosine + 0.04:.2f} ({cosine - 0.01:.2f} (the default) for this label)"
+    )
+
+
+def test_a_replay_after_something_was_learned_gives_the_same_signals():
+    made = [decision("slow app", "1"), decision("great music", "2")]
+    index = MemoryCodeIndex()
+    before = refiner(index)
+    first = before.refine(made)
+    restarted = refiner(index)
+    restarted.learned({"reviews": Threshold(0.9, "learned from 30 judgements")})
+    restarted.remember(one.assignment for one in first)
+    assert restarted.refine(made) == first
 
 
 def test_a_near_code_that_says_the_opposite_is_refused_and_the_next_one_taken():
@@ -219,7 +262,7 @@ def test_a_retired_code_comes_back_when_it_is_restored():
     assert reconcile(index, EMBEDDER, [*history, event("restored", "ads", ads)]) == (1, 0)
 
 
-@pytest.mark.parametrize("chosen", [{"threshold": 1.5}, {"by": "colour"}])
+@pytest.mark.parametrize("chosen", [{"threshold": 1.5}, {"by": "colour"}, {"thresholds": {"spring": -1}}])
 def test_settings_out_of_range_are_refused(chosen):
     with pytest.raises(SettingError, match="expected"):
         RefinerSettings(**chosen)
@@ -227,3 +270,15 @@ def test_settings_out_of_range_are_refused(chosen):
 
 def test_an_empty_batch_gives_nothing():
     assert refiner().refine([]) == []
+
+
+def test_a_theme_is_never_a_code_to_reuse_whatever_is_told_of_it_later():
+    theme = code_id("reviews", "theme:ads")
+    history = [
+        event("renamed", "adverts", theme),  # a later event need not say again that it is one
+        event("created", "ads", theme, level="theme"),
+        event("created", "ads", code_id("reviews", "ads")),
+    ]
+    index = MemoryCodeIndex()
+    assert reconcile(index, EMBEDDER, history) == (1, 0)
+    assert set(index.origins()) == {code_id("reviews", "ads")}
