@@ -1,5 +1,6 @@
 """The card of an adapter: what it was made from and how, how it did, and what ran where."""
 
+import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -7,26 +8,53 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from infra.pairs import Pair, Split, data_card
+from models.metrics import TokenEmbedder, bertscore, rouge
 from models.prompts import label_fault
 
+ROUGES = ("rouge_1", "rouge_2", "rouge_l")
+BERTSCORES = ("bertscore_p", "bertscore_r", "bertscore_f1")
 _LIBRARIES = ("torch", "transformers", "peft", "safetensors")
 
 
-def best_rouge_1(labels: Sequence[str], golds: Sequence[Sequence[str]]) -> float:
-    """Mean ROUGE-1 F1, stemmed, of each label against the best matching of its text's codes; 0 to 1.
+def code_metrics(
+    labels: Sequence[str], golds: Sequence[Sequence[str]], tokens: TokenEmbedder | None = None
+) -> dict[str, Any]:
+    """How near labels are to people's codes: each measure for itself against the best matching code of its text.
 
-    Source:
-        Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", 2004; computed by ``rouge-score``.
+    A label that may not be used counts as none: copied text would earn ROUGE for a code that nobody is shown.
+
+    Args:
+        labels: One a text.
+        golds: Each text's codes.
+        tokens: For BERTScore, which is left out without it.
+
+    Returns:
+        Means over the texts; of BERTScore also the standard deviations, as in the paper's appendix B.
     """
-    from rouge_score.rouge_scorer import RougeScorer
+    faults = [label_fault(label) for label in labels]
+    labels = [label if fault is None else "" for label, fault in zip(labels, faults, strict=True)]
+    pairs = list(zip(labels, golds, strict=True))
+    rouges = np.array([np.max([rouge(label, gold) for gold in codes], axis=0) for label, codes in pairs])
+    found: dict[str, Any] = dict(zip(ROUGES, _rounded(rouges.mean(axis=0)), strict=True))
+    if tokens is not None:
+        every = list(dict.fromkeys([*labels, *(gold for codes in golds for gold in codes)]))
+        of = dict(zip(every, tokens.embed_tokens(every), strict=True))
+        near = np.array([np.max([bertscore(of[label], of[gold]) for gold in codes], axis=0) for label, codes in pairs])
+        found |= zip(BERTSCORES, _rounded(near.mean(axis=0)), strict=True)
+        found |= zip((f"{name}_std" for name in BERTSCORES), _rounded(near.std(axis=0)), strict=True)
+        found["bertscore_model"] = tokens.version
+    words = [len(label.split()) for label in labels if label]
+    return found | {
+        "mean_words": round(sum(words) / max(1, len(words)), 2),
+        "unusable": sum(fault is not None for fault in faults),
+    }
 
-    scorer = RougeScorer(["rouge1"], use_stemmer=True)
-    best = [
-        max(scorer.score(gold, label)["rouge1"].fmeasure for gold in codes)
-        for label, codes in zip(labels, golds, strict=True)
-    ]
-    return float(sum(best) / len(best))
+
+def _rounded(values: Any) -> list[float]:
+    return [round(float(value), 4) for value in values]
 
 
 def make_card(
@@ -36,49 +64,70 @@ def make_card(
     pairs: Sequence[Pair],
     halves: Split,
     mix: Mapping[str, Any],
-    training: Mapping[str, Any],
-    labels: Sequence[str],
+    metrics: Mapping[str, Any],
+    training: Mapping[str, Any] | None = None,
+    licences: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Gather what a reader needs to trust, repeat or refuse an adapter.
+    """Gather what a reader needs to trust, repeat or refuse an adapter, or a row of a grid.
 
     Args:
         recipe: The recipe's fields.
         path: The pairs file.
-        pairs: All of its pairs.
+        pairs: Those of its pairs that were used.
         halves: What was trained on and what was kept apart.
         mix: Folds and repeats.
-        training: Progress, device and number format.
-        labels: What the adapter wrote for the pairs kept apart, in order.
+        metrics: What was measured on the texts kept apart.
+        training: Progress, device and number format; ``None`` where nothing was tuned.
+        licences: Of sources that are not known here.
     """
-    from models.backends.weights import weights_sha256
-
-    golds = [pair.codes for pair in halves.validation]
-    words = [len(label.split()) for label in labels]
+    data: dict[str, Any] = data_card(path, pairs)
+    for source in data["sources"]:
+        source["licence"] = (licences or {}).get(source["source"], source["licence"])
     return {
-        "base": {"name": recipe["base"], "sha256": weights_sha256(recipe["base"])},
+        "base": {"name": recipe["base"], "sha256": base_sha256(recipe["base"])},
         "recipe": dict(recipe),
-        "data": data_card(path, pairs),
+        "data": data,
         "split": {
             **mix,
             "training_texts": len({pair.text for pair in halves.training}),
             "validation_texts": len(halves.validation),
         },
-        "training": {
-            "curve": training["curve"],
-            "best_epoch": training["best_epoch"],
-            "updates": training["updates"],
-            "seconds": round(training["seconds"], 1),
-            "device": _device(training["device"]),
-            "dtype": training["dtype"],
-        },
-        "metrics": {
-            "validation_loss": round(training["best"], 4),
-            "rouge_1": round(best_rouge_1(labels, golds), 4),
-            "mean_words": round(sum(words) / len(words), 2),
-            "unusable": sum(label_fault(label) is not None for label in labels),
-        },
+        **({"training": _training(training)} if training else {}),
+        "metrics": {**({"validation_loss": round(training["best"], 4)} if training else {}), **metrics},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
     }
+
+
+def _training(training: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: training[key] for key in ("curve", "best_epoch", "updates", "dtype")}
+    return kept | {"seconds": round(training["seconds"], 1), "device": _device(training["device"])}
+
+
+def base_sha256(name: str) -> str | None:
+    """SHA-256 of a base's weights: of the package's file, or of the safetensors files of a folder or hub snapshot.
+
+    Returns:
+        Hex digits; several files are hashed one after the other in the order of their names. ``None`` if the weights
+        lie in no such file.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    from models.backends.weights import PACKAGED, weights_sha256
+
+    if name in PACKAGED:
+        return weights_sha256(name)
+    try:
+        folder = Path(name) if Path(name).is_dir() else Path(snapshot_download(name, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    digest = hashlib.sha256()
+    files = sorted(folder.glob("*.safetensors"))
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest() if files else None
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
@@ -110,9 +159,10 @@ def _page(name: str, card: Mapping[str, Any]) -> str:
         f"kept apart by text; repeats: {split['repeat'] or 'none'}.",
         f"- {recipe['epochs']} epochs, {recipe['batch']} texts an update, learning rate {recipe['learning_rate']}; "
         f"{training['seconds']} s on {training['device']} in {training['dtype']}.",
-        f"- On {split['validation_texts']} texts kept apart: loss {metrics['validation_loss']} a token, ROUGE-1 F1 "
-        f"{metrics['rouge_1']} (best matching code, stemmed), {metrics['mean_words']} words a code, "
-        f"{metrics['unusable']} unusable.",
+        f"- On {split['validation_texts']} texts kept apart: loss {metrics['validation_loss']} a token, ROUGE-1, 2 and "
+        f"L F1 {metrics['rouge_1']}, {metrics['rouge_2']} and {metrics['rouge_l']} (best matching code, stemmed), "
+        f"{metrics['mean_words']} words a code, {metrics['unusable']} unusable.",
+        *_bertscore_line(metrics),
         "",
         "| source | licence | codes written by | texts | pairs |",
         "|---|---|---|---|---|",
@@ -123,6 +173,16 @@ def _page(name: str, card: Mapping[str, Any]) -> str:
         *curve,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _bertscore_line(metrics: Mapping[str, Any]) -> list[str]:
+    if "bertscore_f1" not in metrics:
+        return []
+    figures = ", ".join(
+        f"{name.removeprefix('bertscore_').upper()} {metrics[name]} (standard deviation {metrics[f'{name}_std']})"
+        for name in BERTSCORES
+    )
+    return [f"- BERTScore by {metrics['bertscore_model']}: {figures}."]
 
 
 def _device(device: str) -> str:

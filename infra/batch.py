@@ -13,10 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from infra import wiring
 from infra.readers import Rejected, read_segments
+from infra.recording import skipped_rows
 from infra.settings import Settings
+from infra.teaching import read_human_coded
 from models.errors import InputError
 from models.pipeline import Coded, Outcome
-from schemas import Segment
+from schemas import Proposal, Segment
 
 _SHOWN = 20
 
@@ -61,8 +63,18 @@ def segments_of(settings: Settings, source: Path, tally: Tally, **columns: str |
         )
 
 
-def code_source(settings: Settings, source: Path, out: TextIO, console: Console, **columns: str | None) -> None:
+def code_source(
+    settings: Settings, source: Path, out: TextIO, console: Console, coded: Path | None = None, **columns: str | None
+) -> None:
     """Code a file's segments and write one JSON object a segment.
+
+    Args:
+        settings: Study and profile.
+        source: A file, or ``-``.
+        out: Where the lines go.
+        console: For progress and rejected rows.
+        coded: A file of texts that people coded already: codebook and precedents.
+        columns: As ``read_segments`` takes them.
 
     Raises:
         InputError: If the source cannot be read.
@@ -72,7 +84,8 @@ def code_source(settings: Settings, source: Path, out: TextIO, console: Console,
     segments: Iterable[Segment] = segments_of(settings, source, tally, **columns)
     if str(source) != "-":
         segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken
-    pipeline = wiring.pipeline(settings)
+    precedents = [one.coded for one in read_human_coded(coded, settings.study)] if coded else []
+    pipeline = wiring.pipeline(settings, coded=precedents)
     uncoded = 0
     with _progress(console, len(segments) if isinstance(segments, list) else None) as advance:
         for outcome in pipeline.run(segments):
@@ -100,16 +113,19 @@ def as_row(outcome: Outcome) -> dict[str, Any]:
         "similarity": round(assignment.similarity, 4),
         "confidence": None if assignment.confidence is None else round(assignment.confidence, 4),
         "route": assignment.route,
-        "proposals": [
-            {"member": p.member, "label": p.label, "log_probability": p.log_probability, "fault": p.fault}
-            for p in decision.proposals
-        ],
+        "proposals": [_proposal(proposal) for proposal in decision.proposals] + skipped_rows(decision),
         "verdict": decision.verdict,
         "proposed": assignment.proposed,
         "why": decision.why,
         "models": assignment.models,
         "metadata": segment.metadata,
     }
+
+
+def _proposal(proposal: Proposal) -> dict[str, Any]:
+    shown: dict[str, Any] = {"member": proposal.member, "label": proposal.label}
+    shown |= {"log_probability": proposal.log_probability, "fault": proposal.fault}
+    return shown if proposal.taken_from is None else shown | {"taken_from": str(proposal.taken_from)}
 
 
 def _open(settings: Settings, source: Path, columns: Mapping[str, str | None]) -> Iterator[Segment | Rejected]:

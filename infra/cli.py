@@ -15,8 +15,12 @@ from uuid import UUID
 import click
 from rich.console import Console
 
+from infra.evaluating import evaluate_command
 from infra.finetuning import finetune
 from infra.settings import Settings, ensure_data_dir, load_settings
+from infra.teaching import teach
+from infra.theming import themes
+from infra.thresholding import threshold
 from models.errors import InputError, QualstreamError, SettingError
 
 EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED = 1, 2, 130
@@ -24,6 +28,12 @@ _NOISY = ("aiokafka", "alembic", "faust", "mode", "httpx", "sentence_transformer
 _SAY_AGAIN_S = 10.0
 err = Console(stderr=True)
 _STUDY = click.option("--study", help="Study; default: QUALSTREAM_STUDY, else demo.")
+_CASCADE = click.option(
+    "--cascade",
+    type=click.Choice(["off", "on"]),
+    help="Whether a segment that the first members agree on, or nearly identical to an earlier one, skips the rest; "
+    "default: as the profile has it.",
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
 
 
@@ -103,17 +113,26 @@ def _store(settings: Settings) -> Iterator[Any]:
 @click.argument("source", type=click.Path(path_type=Path, allow_dash=True))
 @_STUDY
 @click.option("--profile", help="Profile: a name, or the path of a TOML file.")
+@_CASCADE
 @click.option("--format", "fmt", type=click.Choice(["csv", "tsv", "jsonl", "xlsx", "lines"]), help="Default: by name.")
 @click.option("--text-column", help="Column with the text; default: the usual names.")
 @click.option("--id-column", help="Column with the source's own id.")
 @click.option("--time-column", help="Column with the time it was said.")
-def code(source: Path, study: str | None, profile: str | None, **columns: str | None) -> None:
+@click.option("--coded", type=click.Path(path_type=Path), help="Texts that people coded, to lead: see `teach`.")
+def code(
+    source: Path,
+    study: str | None,
+    profile: str | None,
+    cascade: str | None,
+    coded: Path | None,
+    **columns: str | None,
+) -> None:
     """Code the segments of SOURCE (a file, or - for standard input) without Kafka; JSON lines out."""
     from infra.batch import code_source
 
-    settings = _settings(study=study, profile=profile)
+    settings = _settings(study=study, profile=profile, cascade=cascade)
     ensure_data_dir(settings)
-    code_source(settings, source, sys.stdout, err, **columns)
+    code_source(settings, source, sys.stdout, err, coded, **columns)
 
 
 @cli.command()
@@ -144,9 +163,10 @@ def ingest(source: Path, study: str | None, as_json: bool, **columns: str | None
 @click.option("--port", default=0, help="Port of the embedded broker; 0 is any free one.", show_default=True)
 @click.option("--profile", help="Profile: a name, or the path of a TOML file.")
 @_STUDY
-def up(role: str | None, port: int, profile: str | None, study: str | None) -> None:
+@_CASCADE
+def up(role: str | None, port: int, profile: str | None, study: str | None, cascade: str | None) -> None:
     """Run the stack: embedded broker and one process a role; or one role against a Kafka of your own."""
-    settings = _settings(profile=profile, study=study)
+    settings = _settings(profile=profile, study=study, cascade=cascade)
     ensure_data_dir(settings)
     if role is not None:
         from infra.roles import run_role
@@ -161,11 +181,12 @@ def up(role: str | None, port: int, profile: str | None, study: str | None) -> N
 @cli.command()
 @click.option("--profile", help="Profile: a name, or the path of a TOML file.")
 @_STUDY
-def demo(profile: str | None, study: str | None) -> None:
+@_CASCADE
+def demo(profile: str | None, study: str | None, cascade: str | None) -> None:
     """Code 200 real reviews, live, on this machine."""
     from infra.demo import run_demo
 
-    settings = _settings(profile=profile, study=study)
+    settings = _settings(profile=profile, study=study, cascade=cascade)
     if not run_demo(settings, Console()):
         sys.exit(EXIT_STOPPED)
     program = os.path.relpath(sys.argv[0])
@@ -321,6 +342,10 @@ def reset(study: str | None, everything: bool) -> None:
 
 
 cli.add_command(finetune)
+cli.add_command(teach)
+cli.add_command(themes)
+cli.add_command(threshold)
+cli.add_command(evaluate_command)
 
 if __name__ == "__main__":
     main()

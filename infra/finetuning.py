@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from infra.adapter_card import make_card, write_card
+from infra.adapter_card import code_metrics, make_card, write_card
 from infra.pairs import Pair, Split, data_id, read_pairs, split
 from infra.settings import load_settings
 from models.errors import SettingError
@@ -21,6 +21,7 @@ from models.errors import SettingError
 if TYPE_CHECKING:
     from models.backends.finetuning import Progress, Tuned
     from models.backends.packing import Recipe
+    from models.metrics import TokenEmbedder
     from models.prompts import Ending
 
 ADAPTER_FILE = "adapter_model.safetensors"
@@ -37,6 +38,7 @@ class Job:
     folds: int = 5
     fold: int = 0
     repeat: Mapping[str, int] = field(default_factory=dict)
+    licences: Mapping[str, str] = field(default_factory=dict)
     device: str = "auto"
 
     @property
@@ -44,9 +46,20 @@ class Job:
         """Where an unfinished run keeps what it needs to go on."""
         return self.out / _STATE
 
+    @property
+    def mix(self) -> dict[str, Any]:
+        """Which texts are kept apart, and how often each source is shown."""
+        return {"folds": self.folds, "validation_fold": self.fold, "repeat": dict(self.repeat)}
 
-def run(job: Job, cache: Path, console: Console) -> dict[str, Any]:
+
+def run(job: Job, cache: Path, console: Console, tokens: "TokenEmbedder | None" = None) -> dict[str, Any]:
     """Tune, write the adapter in bfloat16, measure it on the texts kept apart, write the card.
+
+    Args:
+        job: What to tune.
+        cache: Folder for converted base weights.
+        console: Shows the progress.
+        tokens: For BERTScore, which the card lacks without it.
 
     Returns:
         The card.
@@ -58,18 +71,13 @@ def run(job: Job, cache: Path, console: Console) -> dict[str, Any]:
     from models.backends.finetuning import tune
     from models.backends.packing import Example
 
-    pairs = read_pairs(job.pairs)
-    _check(job, pairs)
-    halves = split(pairs, job.folds, job.fold, job.repeat)
+    pairs, halves = prepare(job)
     training, validation = (
         [Example(pair.text, pair.codes, pair.proposals) for pair in half]
         for half in (halves.training, halves.validation)
     )
-    if not training or not validation:
-        raise SettingError(
-            f"{len(pairs)} texts leave {len(training)} to train on and {len(validation)} to check with; "
-            "give more pairs, another --fold, or fewer --folds"
-        )
+    if tokens is not None:
+        _ = tokens.version  # loads: what is not to be had is missed now and not after hours
     with _bar(console, job.recipe.epochs) as report:
         tuned = tune(
             job.recipe,
@@ -82,10 +90,31 @@ def run(job: Job, cache: Path, console: Console) -> dict[str, Any]:
             report=report,
         )
     save_adapter(tuned, job)
-    card = _card(job, pairs, halves, tuned, cache)
+    card = _card(job, pairs, halves, tuned, _measure(job, halves, tuned.device, cache, tokens))
     write_card(job.out, card)
     shutil.rmtree(job.state, ignore_errors=True)
     return card
+
+
+def prepare(job: Job) -> tuple[list[Pair], Split]:
+    """Read a job's pairs and keep some apart.
+
+    Returns:
+        The pairs that are used, and their two halves.
+
+    Raises:
+        InputError: If the pairs cannot be read.
+        SettingError: If the options do not fit the data, or ``out`` holds another adapter.
+    """
+    pairs = read_pairs(job.pairs)
+    _check(job, pairs)
+    halves = split(pairs, job.folds, job.fold, job.repeat)
+    if not halves.training or not halves.validation:
+        raise SettingError(
+            f"{len(pairs)} texts leave {len(halves.training)} to train on and {len(halves.validation)} to check with; "
+            "give more pairs, another --fold, or fewer --folds"
+        )
+    return [pair for pair in pairs if job.repeat.get(pair.source, 1)], halves
 
 
 def save_adapter(tuned: "Tuned", job: Job) -> None:
@@ -122,24 +151,24 @@ def _check(job: Job, pairs: Sequence[Pair]) -> None:
         raise SettingError(f"{job.out} already holds an adapter; remove it or choose another --out")
 
 
-def _card(job: Job, pairs: Sequence[Pair], halves: Split, tuned: "Tuned", cache: Path) -> dict[str, Any]:
+def _measure(job: Job, halves: Split, device: str, cache: Path, tokens: "TokenEmbedder | None") -> dict[str, Any]:
     from models.backends.trial import write_labels
 
-    labels = write_labels(
-        job.recipe,
-        {"new": job.out},
-        [(pair.text, pair.proposals) for pair in halves.validation],
-        cache=cache,
-        device=tuned.device,
-    )["new"]
+    items = [(pair.text, pair.proposals) for pair in halves.validation]
+    labels = write_labels(job.recipe, {"new": job.out}, items, cache=cache, device=device)["new"]
+    return code_metrics(labels, [pair.codes for pair in halves.validation], tokens)
+
+
+def _card(job: Job, pairs: Sequence[Pair], halves: Split, tuned: "Tuned", metrics: Mapping[str, Any]) -> dict[str, Any]:
     return make_card(
         recipe=asdict(job.recipe),
         path=job.pairs,
         pairs=pairs,
         halves=halves,
-        mix={"folds": job.folds, "validation_fold": job.fold, "repeat": dict(job.repeat)},
+        mix=job.mix,
+        metrics=metrics,
         training={**asdict(tuned.progress), "device": tuned.device, "dtype": tuned.dtype},
-        labels=labels,
+        licences=job.licences,
     )
 
 
@@ -169,6 +198,13 @@ def _bar(console: Console, epochs: int) -> Iterator[Any]:
         yield report
 
 
+def _licences(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    for value in values:
+        if not all(value.partition("=")[::2]):
+            raise click.BadParameter(f"'{value}' is not SOURCE=LICENCE, such as 'interviews=CC BY 4.0'")
+    return dict(value.split("=", 1) for value in values)
+
+
 def _repeats(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
     found = {}
     for value in values:
@@ -194,6 +230,7 @@ def _repeats(_context: click.Context, _option: click.Parameter, values: tuple[st
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts the texts fall into.")
 @click.option("--fold", type=click.IntRange(0), default=0, show_default=True, help="The part kept for validation.")
 @click.option("--repeat", multiple=True, callback=_repeats, help="SOURCE=TIMES it is shown an epoch; 0: never.")
+@click.option("--licence", "licences", multiple=True, callback=_licences, help="SOURCE=LICENCE, for the card.")
 @click.pass_context
 def finetune(context: click.Context, /, **options: Any) -> None:
     """Tune a LoRA adapter on pairs of text and code; run again after a kill, it goes on where it was."""
@@ -202,6 +239,7 @@ def finetune(context: click.Context, /, **options: Any) -> None:
     for needed in ("pairs", "out"):
         if options[needed] is None:
             raise click.UsageError(f"missing option --{needed}")
+    from models.backends.bertscore import TokenStates
     from models.backends.packing import Recipe
 
     recipe = Recipe(
@@ -214,8 +252,8 @@ def finetune(context: click.Context, /, **options: Any) -> None:
         learning_rate=options["lr"],
         seed=options["seed"],
     )
-    taken = {key: options[key] for key in ("pairs", "out", "folds", "fold", "repeat", "device")}
-    card = run(Job(recipe=recipe, **taken), load_settings().weights_dir, Console(stderr=True))
+    taken = {key: options[key] for key in ("pairs", "out", "folds", "fold", "repeat", "licences", "device")}
+    card = run(Job(recipe=recipe, **taken), load_settings().weights_dir, Console(stderr=True), TokenStates())
     click.echo(json.dumps({"out": str(options["out"]), **card["metrics"]}))
 
 
@@ -235,3 +273,47 @@ def proposals(pairs: Path, adapters: tuple[Path, ...], samples: int, out: Path) 
     cache = load_settings().weights_dir
     written = cross_fit(pairs, adapters, samples, out, cache=cache, embedder=SentenceEmbedder())
     click.echo(json.dumps({"out": str(out), "texts": written}))
+
+
+@finetune.command(name="grid")
+@click.option("--pairs", type=click.Path(path_type=Path, dir_okay=False), required=True, help="As for finetune.")
+@click.option("--bases", multiple=True, default=["SmolLM2-135M-Instruct"], show_default=True, help="May be repeated.")
+@click.option(
+    "--prompts", type=click.IntRange(1, 6), multiple=True, default=list(range(1, 7)), help="Repeated; default: all."
+)
+@click.option(
+    "--endings",
+    type=click.Choice(["dot", "newline"]),
+    multiple=True,
+    default=["dot", "newline"],
+    help="Default: both; a prompt that ends with a question mark has one form only.",
+)
+@click.option(
+    "--few-shot", "shots", type=click.IntRange(0, 5), multiple=True,
+    help="Adds rows that are not tuned, with so many examples in the prompt; 0: none. May be repeated.",
+)  # fmt: skip
+@click.option("--epochs", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Texts an update.")
+@click.option("--lr", type=click.FloatRange(0, min_open=True), default=6e-4, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts the texts fall into.")
+@click.option("--fold", type=click.IntRange(0), default=0, show_default=True, help="The part that cells are judged on.")
+@click.option("--repeat", multiple=True, callback=_repeats, help="SOURCE=TIMES it is shown an epoch; 0: never.")
+@click.option("--licence", "licences", multiple=True, callback=_licences, help="SOURCE=LICENCE, for the cards.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first so many texts by hash: a quick grid.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Cells that are tuned at once.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A folder a cell in it.")
+@click.option("--top", type=click.IntRange(1), help="Writes profile.toml with the best so many cells as members.")
+def run_the_grid(**options: Any) -> None:
+    """Tune and compare bases x prompts x endings; run again after a kill, it goes on where it was."""
+    from infra.grid import Grid, run_grid
+    from models.backends.bertscore import TokenStates
+
+    training = {"learning_rate": options.pop("lr"), **{key: options.pop(key) for key in ("epochs", "batch", "seed")}}
+    mix = {key: options.pop(key) for key in ("folds", "fold", "repeat", "licences", "device")}
+    console = Console(stderr=True)
+    grid = Grid(training=training, mix=mix, **options)
+    click.echo(run_grid(grid, load_settings().weights_dir, console, TokenStates()), nl=False)
+    if grid.top:
+        console.print(f"profile with {grid.top} members: qualstream code FILE --profile {grid.out / 'profile.toml'}")

@@ -15,9 +15,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -28,7 +29,7 @@ from models.errors import QualstreamError, SettingError
 from schemas import Annotation, CodeEvent, ModelRelease, Record
 from streams.cluster import Cluster, create_topics
 from streams.publish import KafkaPublisher, Outgoing
-from streams.topology import CODEBOOK, LABELS, RELEASES, ROLES
+from streams.topology import CODEBOOK, LABELS, RELEASES, ROLES, Topic
 
 log = logging.getLogger(__name__)
 
@@ -257,7 +258,8 @@ class LocalStack:
 
 def role_environment(settings: Settings, server: str) -> dict[str, str]:
     """What a role's process must know that its environment may not say."""
-    return {
+    chosen = {} if settings.cascade is None else {"QUALSTREAM_CASCADE": settings.cascade}
+    return chosen | {
         "QUALSTREAM_DATA_DIR": str(settings.data_dir.absolute()),
         "QUALSTREAM_PROFILE": settings.profile,
         "QUALSTREAM_STUDY": settings.study,
@@ -270,18 +272,27 @@ def role_environment(settings: Settings, server: str) -> dict[str, str]:
 async def prepare_fresh_broker(cluster: Cluster, store: Store) -> None:
     """Create the topics, publish the history that must never be lost, and open again what has no outcome."""
     await create_topics(cluster)
-    publisher = KafkaPublisher(cluster)
-    await publisher.start()
-    try:
-        for topic, record in ((CODEBOOK, CodeEvent), (LABELS, Annotation), (RELEASES, ModelRelease)):
-            batch = [Outgoing(topic.name, history_key(each), each.to_bytes()) for each in store.history(record)]
-            for start in range(0, len(batch), 1_000):
-                await publisher.send(batch[start : start + 1_000])
-    finally:
-        await publisher.stop()
+    for record in HISTORY:
+        await publish_history(store.history(record), cluster)
     opened = store.reopen()
     if opened:
         log.info("%d segments without an outcome are published again", opened)
+
+
+HISTORY: dict[type[Record], Topic] = {CodeEvent: CODEBOOK, Annotation: LABELS, ModelRelease: RELEASES}
+"""What must never be lost, and the topic it is published on."""
+
+
+async def publish_history(records: Iterable[Record], cluster: Cluster) -> None:
+    """Publish records of the history, each on its topic, a thousand at a time."""
+    publisher = KafkaPublisher(cluster)
+    await publisher.start()
+    try:
+        left = iter(records)
+        while some := list(islice(left, 1_000)):
+            await publisher.send([Outgoing(HISTORY[type(r)].name, history_key(r), r.to_bytes()) for r in some])
+    finally:
+        await publisher.stop()
 
 
 def history_key(record: Record) -> bytes:

@@ -19,14 +19,19 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from infra.examples import MOST
 from infra.settings import nearest
+from models.cascade import CascadeSettings
 from models.errors import SettingError
 from models.prompts import Ending
+from schemas.record import Study
 
 PACKAGED_PROFILES = Path(__file__).parent / "profiles"
 PACKAGED_ADAPTERS = Path(__file__).parent / "adapters"
+PACKAGED_DATA = Path(__file__).parent / "data"
 _PACKAGED = "packaged:"
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+_CASCADE = CascadeSettings()
 _LONGEST_SHOWN = 60  # characters of a wrong value that an error repeats
 
 
@@ -44,7 +49,15 @@ def _model_or_path(value: str, info: ValidationInfo) -> str:
     return str(_beside_the_file(value, info)) if value.startswith(("./", "../", "/", "~")) else value
 
 
+def _pairs_file(value: Any, info: ValidationInfo) -> Any:
+    """The same for pairs, those that come with Qualstream included."""
+    if isinstance(value, str) and value.startswith(_PACKAGED):
+        return PACKAGED_DATA / value.removeprefix(_PACKAGED)
+    return _beside_the_file(value, info)
+
+
 Adapter = Annotated[Path, BeforeValidator(_beside_the_file)]
+Pairs = Annotated[Path, BeforeValidator(_pairs_file)]
 Model = Annotated[str, Field(min_length=1), AfterValidator(_model_or_path)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -77,6 +90,8 @@ class MemberProfile(_Table):
     dtype: Dtype = "auto"
     url: Url | None = Field(default=None, description="Of an OpenAI-compatible server, up to and with /v1.")
     model: str | None = Field(default=None, description="The served model's (or LoRA module's) name.")
+    examples: int | None = Field(default=None, ge=1, le=MOST, description="Few-shot: how many stand in the prompt.")
+    examples_file: Pairs | None = Field(default=None, description="Pairs they are chosen from, see infra.examples.")
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
@@ -85,29 +100,60 @@ class MemberProfile(_Table):
         elif self.backend == "served":
             _need(self, f"member '{self.name}' with backend 'served'", "url", "model", refuse=("base", "adapter"))
         else:
-            _need(self, f"member '{self.name}' with backend 'fake'", refuse=("base", "adapter", "url", "model"))
+            unused = ("base", "adapter", "url", "model", "examples", "examples_file")
+            _need(self, f"member '{self.name}' with backend 'fake'", refuse=unused)
+        if self.examples is not None or self.examples_file is not None:
+            _need(self, f"few-shot member '{self.name}'", "examples", "examples_file", refuse=())
+            if self.adapter is not None:
+                raise ValueError(
+                    f"member '{self.name}' has both 'adapter' and 'examples'; an adapter is tuned without examples "
+                    "in the prompt: take one of them out"
+                )
         return self
 
 
-class ModeratorProfile(_Table):
-    """Who settles on one label."""
+class _ModeratorKeys(_Table):
+    """What a moderator is made from."""
 
-    strategy: Literal["consensus", "model", "served"] = "consensus"
     base: Model | None = None
     adapter: Adapter | None = None
     dtype: Dtype = "auto"
     url: Url | None = None
     model: str | None = None
 
+
+class PanelistProfile(_ModeratorKeys):
+    """One moderator of a panel, or several that draw from the same weights."""
+
+    strategy: Literal["consensus", "model", "served"]
+    samples: int | None = Field(default=None, ge=1, le=32, description="Moderators that draw, each with its seed.")
+    temperature: float | None = Field(default=None, gt=0, le=2, description="Of the samples.")
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        who = f"a [[moderator.panel]] with strategy '{self.strategy}'"
+        _need_models(self, self.strategy, who)
+        if self.strategy != "model":
+            _need(self, who, refuse=("samples", "temperature"))
+        elif self.samples is not None or self.temperature is not None:
+            _need(self, f"{who} that draws samples", "samples", "temperature")
+        return self
+
+
+class ModeratorProfile(_ModeratorKeys):
+    """Who settles on one label."""
+
+    strategy: Literal["consensus", "model", "served", "panel"] = "consensus"
+    panel: tuple[PanelistProfile, ...] = Field(default=(), description="Of strategy 'panel'; see ``models.panel``.")
+
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
         who = f"[moderator] with strategy '{self.strategy}'"
-        if self.strategy == "model":
-            _need(self, who, "base", refuse=("url", "model"))
-        elif self.strategy == "served":
-            _need(self, who, "url", "model", refuse=("base", "adapter"))
-        else:
-            _need(self, who, refuse=("base", "adapter", "url", "model"))
+        _need_models(self, self.strategy, who)
+        if self.strategy == "panel" and not self.panel:
+            raise ValueError(f"{who} has no moderators; add a [[moderator.panel]] table for each")
+        if self.strategy != "panel" and self.panel:
+            raise ValueError(f"{who} does not use [[moderator.panel]]; take it out, or set strategy to 'panel'")
         return self
 
 
@@ -123,12 +169,39 @@ class RefinerProfile(_Table):
     threshold: Fraction = Field(default=0.75, description="Cosine similarity from which a code is reused.")
     by: Literal["code", "text", "both"] = Field(default="code", description="What is compared with earlier codes.")
     polarity_gate: bool = Field(default=True, description="Whether opposites are kept apart.")
+    studies: dict[Study, Fraction] = Field(
+        default_factory=dict, description="Study to threshold, where it needs one of its own."
+    )
+    learn: bool = Field(
+        default=True, description="Whether people's merges, splits and corrections move a study's threshold."
+    )
+    adaptive: bool = Field(default=False, description="Whether a vague label needs a higher similarity, a clear less.")
 
 
 class RouterProfile(_Table):
     """Who sees a segment next."""
 
     threshold: Fraction = Field(default=0.5, description="Confidence below which a segment goes to people.")
+
+
+class CascadeProfile(_Table):
+    """When a segment is read by fewer members; see ``models.cascade``."""
+
+    on: bool = Field(default=False, description="The setting QUALSTREAM_CASCADE and --cascade win over it.")
+    first: int = Field(default=_CASCADE.first, ge=2, description="Members asked first, in the profile's order.")
+    agreement: float = Field(
+        default=_CASCADE.agreement,
+        ge=0.5,
+        le=1,
+        description="Cosine of the first members' labels from which the rest is skipped; at 1 only equal labels agree.",
+    )
+    near: float = Field(
+        default=_CASCADE.near,
+        ge=0.5,
+        le=1,
+        description="Cosine of two texts from which a reading is taken over; at 1 only between equal texts.",
+    )
+    memory: int = Field(default=_CASCADE.memory, ge=1, le=100_000, description="Texts that are remembered.")
 
 
 class Profile(_Table):
@@ -142,6 +215,7 @@ class Profile(_Table):
         default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Used where the setting is 'auto' too."
     )
     generation: Generation = Generation()
+    cascade: CascadeProfile = CascadeProfile()
     members: tuple[MemberProfile, ...]
     moderator: ModeratorProfile = Field(default_factory=ModeratorProfile)
     embedder: EmbedderProfile = EmbedderProfile()
@@ -168,8 +242,10 @@ class Profile(_Table):
 
 _TABLES: dict[str, type[_Table]] = {
     "generation": Generation,
+    "cascade": CascadeProfile,
     "members": MemberProfile,
     "moderator": ModeratorProfile,
+    "moderator.panel": PanelistProfile,
     "embedder": EmbedderProfile,
     "refiner": RefinerProfile,
     "router": RouterProfile,
@@ -207,10 +283,17 @@ def check_files(profile: Profile) -> None:
     Raises:
         SettingError: One line with the key, the profile's file, the missing path and the fix.
     """
-    tables: list[tuple[str, MemberProfile | ModeratorProfile]] = [
+    tables: list[tuple[str, MemberProfile | ModeratorProfile | PanelistProfile]] = [
         (f"member '{member.name}'", member) for member in profile.members
     ]
-    for owner, table in [*tables, ("[moderator]", profile.moderator)]:
+    for member in profile.members:
+        if member.examples_file is not None and not member.examples_file.is_file():
+            raise SettingError(
+                f"{profile.file}: examples_file of member '{member.name}' is '{member.examples_file}' but there is no "
+                "such file; give a JSONL file with `text` and `codes`, a list, a line"
+            )
+    panel = [(f"[[moderator.panel]] {n}", panelist) for n, panelist in enumerate(profile.moderator.panel, 1)]
+    for owner, table in [*tables, ("[moderator]", profile.moderator), *panel]:
         if table.base and Path(table.base).is_absolute() and not Path(table.base).is_dir():
             raise SettingError(
                 f"{profile.file}: base of {owner} is '{table.base}' but there is no such folder; "
@@ -272,7 +355,7 @@ def _explain(fault: ErrorDetails, data: dict[str, Any]) -> str:
         return message
     key = _key(loc, data)
     if fault["type"] == "extra_forbidden":
-        table = _TABLES.get(str(loc[0])) if len(loc) > 1 else Profile
+        table = _TABLES.get("moderator.panel" if _in_panel(loc) else str(loc[0])) if len(loc) > 1 else Profile
         known = list(table.model_fields) if table else []
         meant = nearest(str(loc[-1]), known)
         hint = f"the nearest is '{meant}'" if meant else f"known here are {', '.join(known)}"
@@ -290,12 +373,27 @@ def _key(loc: tuple[int | str, ...], data: dict[str, Any]) -> str:
         table = data["members"][loc[1]]
         name = table.get("name") if isinstance(table, dict) else None
         return f"'{loc[2]}' of member " + (f"'{name}'" if name else str(loc[1] + 1))
+    if _in_panel(loc):
+        return f"'{loc[3]}' of [[moderator.panel]] {int(loc[2]) + 1}"
     if len(loc) > 1 and loc[0] in _TABLES and isinstance(loc[1], str):
         return f"'{loc[1]}' in [{loc[0]}]"
     return f"'{loc[0]}'" if loc else "the file"
 
 
-def _need(table: _Table, who: str, *names: str, refuse: tuple[str, ...]) -> None:
+def _in_panel(loc: tuple[int | str, ...]) -> bool:
+    return len(loc) > 3 and loc[:2] == ("moderator", "panel")
+
+
+def _need_models(table: _ModeratorKeys, strategy: str, who: str) -> None:
+    if strategy == "model":
+        _need(table, who, "base", refuse=("url", "model"))
+    elif strategy == "served":
+        _need(table, who, "url", "model", refuse=("base", "adapter"))
+    else:
+        _need(table, who, refuse=("base", "adapter", "url", "model"))
+
+
+def _need(table: _Table, who: str, *names: str, refuse: tuple[str, ...] = ()) -> None:
     for name in names:
         if getattr(table, name) is None:
             raise ValueError(f"{who} needs the key '{name}'; add it")

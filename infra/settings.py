@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     qdrant_api_key: SecretStr | None = _setting(None, "the API key of the Qdrant server")
     served_api_key: SecretStr | None = _setting(None, "the API key of the OpenAI-compatible servers")
 
+    cascade: Literal["off", "on"] | None = _setting(None, "off or on; unset, as the profile has it")
     members: Annotated[tuple[str, ...], NoDecode] = _setting((), "names of the profile's members with commas between")
     quorum: int | None = _setting(None, "a whole number from 1: how many members must have answered", ge=1)
     proposal_deadline_s: float = _setting(30.0, "seconds above 0", gt=0, allow_inf_nan=False)
@@ -92,7 +93,7 @@ class Settings(BaseSettings):
     def _upper(cls, value: Any) -> Any:
         return value.strip().upper() if isinstance(value, str) else value
 
-    @field_validator("kafka_security", mode="before")
+    @field_validator("kafka_security", "cascade", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value

@@ -5,13 +5,16 @@ import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from infra.code_index import open_code_index
+from infra.examples import read_examples
 from infra.local import local_broker
-from infra.profiles import MemberProfile, Profile, check_files, load_profile
+from infra.profiles import MemberProfile, ModeratorProfile, PanelistProfile, Profile, check_files, load_profile
 from infra.settings import Settings
 from infra.store import Store, WorkerState, open_store
+from infra.thresholding import judged, refiner_settings
+from models.cascade import CascadeCoder, CascadeSettings
 from models.clock import SystemClock
 from models.confidence import Router
 from models.ensemble import Ensemble
@@ -19,10 +22,13 @@ from models.errors import SettingError
 from models.fakes import FakeCoder, HashEmbedder, MemoryCodeIndex
 from models.joining import JoinSettings, ProposalJoin
 from models.moderation import ConsensusModerator
+from models.panel import PanelModerator
 from models.pipeline import Pipeline
-from models.ports import CodeIndex, Coder, Embedder, Moderator
-from models.refinement import Refiner, RefinerSettings, reconcile
-from schemas import Assignment, CodeEvent
+from models.ports import CodeIndex, Coder, Embedder, Moderator, PartCoder
+from models.precedents import Coded, PrecedentModerator, Precedents, from_annotations, opened
+from models.refinement import Refiner, reconcile
+from models.thresholds import learned
+from schemas import Annotation, Assignment, CodeEvent
 from streams.agents import Batches, Progress
 from streams.cluster import Cluster, read_topic
 from streams.stages import (
@@ -35,8 +41,11 @@ from streams.stages import (
     Stage,
     readable,
 )
-from streams.topology import ASSIGNMENTS, CODEBOOK, Role
+from streams.topology import ASSIGNMENTS, CODEBOOK, LABELS, Role
 from streams.worker import Beat, WorkerSettings
+
+if TYPE_CHECKING:
+    from models.backends.moderator import LoraModerator
 
 M = TypeVar("M", Coder, Moderator)
 READ_AGAIN = 2_000  # assignments a partition that a refiner recalls at its start: more than it may be asked for again
@@ -96,7 +105,26 @@ def profile(settings: Settings) -> Profile:
     return found
 
 
-def coder(chosen: Profile, settings: Settings) -> Coder:
+def coder(chosen: Profile, settings: Settings, embeds: Embedder | None = None) -> Coder:
+    """The members that live in this process, behind a cascade where settings or profile want one.
+
+    Args:
+        chosen: The profile.
+        settings: Which of its members live here, and whether a cascade is on.
+        embeds: For the cascade; its own where none is given.
+
+    Raises:
+        SettingError: If the settings name a member that the profile does not have.
+    """
+    everybody = members(chosen, settings)
+    wanted = chosen.cascade
+    if not (wanted.on if settings.cascade is None else settings.cascade == "on"):
+        return everybody
+    rules = CascadeSettings(wanted.first, wanted.agreement, wanted.near, wanted.memory)
+    return CascadeCoder(everybody, embeds or embedder(chosen, settings), rules)
+
+
+def members(chosen: Profile, settings: Settings) -> PartCoder:
     """The members that live in this process, those on one base in one batch.
 
     Raises:
@@ -106,16 +134,16 @@ def coder(chosen: Profile, settings: Settings) -> Coder:
     for name in settings.members:
         if name not in names:
             raise SettingError(f"QUALSTREAM_MEMBERS names '{name}' but profile '{chosen.name}' has {', '.join(names)}")
-    members = [m for m in chosen.members if not settings.members or m.name in settings.members]
-    fakes = tuple(member.name for member in members if member.backend == "fake")
-    local = [member for member in members if member.backend == "transformers"]
-    served = [member for member in members if member.backend == "served"]
-    groups: list[Coder] = [FakeCoder(fakes)] if fakes else []
+    here = [m for m in chosen.members if not settings.members or m.name in settings.members]
+    fakes = tuple(member.name for member in here if member.backend == "fake")
+    local = [member for member in here if member.backend == "transformers"]
+    served = [member for member in here if member.backend == "served"]
+    groups: list[PartCoder] = [FakeCoder(fakes)] if fakes else []
     for key in dict.fromkeys((member.base, member.dtype) for member in local):
         groups.append(_lora_coder(chosen, settings, [m for m in local if (m.base, m.dtype) == key]))
     for url in dict.fromkeys(member.url for member in served):
         groups.append(_served_coder(chosen, settings, [m for m in served if m.url == url]))
-    return groups[0] if len(groups) == 1 else Ensemble(tuple(groups), tuple(member.name for member in members))
+    return groups[0] if len(groups) == 1 else Ensemble(tuple(groups), tuple(member.name for member in here))
 
 
 def embedder(chosen: Profile, settings: Settings) -> Embedder:
@@ -127,9 +155,18 @@ def embedder(chosen: Profile, settings: Settings) -> Embedder:
     return SentenceEmbedder(chosen.embedder.model, device=device(chosen, settings))
 
 
-def moderator(chosen: Profile, settings: Settings, embeds: Embedder) -> Moderator:
-    """Who settles on one label: the consensus, a taught model, or a served one."""
+def moderator(chosen: Profile, settings: Settings, embeds: Embedder, precedents: Precedents) -> Moderator:
+    """Who settles on one label: the consensus, a taught model, a served one, or a panel of these; precedents lead."""
     who = chosen.moderator
+    if who.strategy == "panel":
+        panel = [m for one in who.panel for m in _panelists(one, chosen, settings, embeds)]
+        return PrecedentModerator(PanelModerator(panel, embeds), embeds, precedents)
+    return PrecedentModerator(_moderator(who, chosen, settings, embeds), embeds, precedents)
+
+
+def _moderator(
+    who: ModeratorProfile | PanelistProfile, chosen: Profile, settings: Settings, embeds: Embedder
+) -> Moderator:
     if who.strategy == "consensus":
         return ConsensusModerator(embeds)
     if who.strategy == "served":
@@ -138,6 +175,23 @@ def moderator(chosen: Profile, settings: Settings, embeds: Embedder) -> Moderato
         return ServedModerator(
             url=str(who.url), model=str(who.model), embedder=embeds, api_key=_secret(settings), seed=chosen.seed
         )
+    return _lora_moderator(who, chosen, settings, embeds)
+
+
+def _panelists(who: PanelistProfile, chosen: Profile, settings: Settings, embeds: Embedder) -> list[Moderator]:
+    if who.samples is None or who.temperature is None:
+        return [_moderator(who, chosen, settings, embeds)]
+    from models.backends.generation import Sampling
+    from models.backends.moderator import DrawnModerator
+
+    model = _lora_moderator(who, chosen, settings, embeds)
+    sampling = Sampling(chosen.generation.max_new_tokens, who.temperature, chosen.generation.top_p)
+    return [DrawnModerator(model, sampling, chosen.seed + n) for n in range(who.samples)]
+
+
+def _lora_moderator(
+    who: ModeratorProfile | PanelistProfile, chosen: Profile, settings: Settings, embeds: Embedder
+) -> "LoraModerator":
     from models.backends.moderator import LoraModerator
 
     return LoraModerator(
@@ -152,9 +206,7 @@ def moderator(chosen: Profile, settings: Settings, embeds: Embedder) -> Moderato
 
 def refiner(chosen: Profile, index: CodeIndex, embeds: Embedder) -> Refiner:
     """Reuses or creates codes, as the profile says."""
-    wanted = chosen.refiner
-    settings = RefinerSettings(threshold=wanted.threshold, by=wanted.by, polarity_gate=wanted.polarity_gate)
-    return Refiner(index, embeds, SystemClock(), settings, versions={"profile": chosen.name})
+    return Refiner(index, embeds, SystemClock(), refiner_settings(chosen), versions={"profile": chosen.name})
 
 
 def code_index(settings: Settings, embeds: Embedder) -> CodeIndex:
@@ -172,14 +224,24 @@ def forget_codes(settings: Settings, study: str | None) -> None:
         index.close()
 
 
-def pipeline(settings: Settings, index: CodeIndex | None = None) -> Pipeline:
-    """The same steps without Kafka, over an index of its own that forgets everything unless one is given."""
+def pipeline(settings: Settings, index: CodeIndex | None = None, coded: Sequence[Coded] = ()) -> Pipeline:
+    """The same steps without Kafka, over an index of its own that forgets everything unless one is given.
+
+    Args:
+        settings: The profile and what it needs.
+        index: The codes to reuse.
+        coded: What people coded already, as codebook and precedents.
+    """
     chosen = profile(settings)
     embeds = embedder(chosen, settings)
+    index = index or MemoryCodeIndex()
+    precedents = Precedents(embeds)
+    precedents.learn(coded)
+    index.put(opened(coded, embeds))
     return Pipeline(
-        coder(chosen, settings),
-        moderator(chosen, settings, embeds),
-        refiner(chosen, index or MemoryCodeIndex(), embeds),
+        coder(chosen, settings, embeds),
+        moderator(chosen, settings, embeds, precedents),
+        refiner(chosen, index, embeds),
         Router(SystemClock(), chosen.router.threshold),
         chosen.text_limit,
     )
@@ -193,10 +255,19 @@ async def make_stage(role: Role, settings: Settings) -> Stage:
     if role.name == "router":
         return RouterStage(Router(SystemClock(), chosen.router.threshold), SystemClock())
     if role.name == "coders":
-        members = await asyncio.to_thread(_warm, coder(chosen, settings))
-        return CodersStage(members, chosen.text_limit, SystemClock())
+        everybody = await asyncio.to_thread(_warm, coder(chosen, settings))
+        return CodersStage(everybody, chosen.text_limit, SystemClock())
     if role.name == "moderator":
-        return await asyncio.to_thread(_moderator_stage, chosen, settings)
+        labels = [value async for _, _, _, value in read_topic(cluster(settings), LABELS.name)]
+        return await asyncio.to_thread(_moderator_stage, chosen, settings, readable(labels, Annotation))
+    return await _refiner_stage(chosen, settings)
+
+
+async def _refiner_stage(chosen: Profile, settings: Settings) -> Stage:
+    """The refiner with its index and thresholds as the topics have them now; later words of people wait for a restart.
+
+    Annotations count where their segment's assignment is among those that are recalled.
+    """
     history = [value async for _, _, _, value in read_topic(cluster(settings), CODEBOOK.name)]
     events = sorted(readable(history, CodeEvent), key=lambda event: (event.at, str(event.id)))
     embeds = embedder(chosen, settings)
@@ -206,11 +277,15 @@ async def make_stage(role: Role, settings: Settings) -> Stage:
     await asyncio.to_thread(reconcile, index, embeds, events, remove=alone)
     refines = refiner(chosen, index, embeds)
     tail = read_topic(cluster(settings), ASSIGNMENTS.name, last=READ_AGAIN)
-    refines.remember(readable([value async for _, _, _, value in tail], Assignment))
+    recalled = readable([value async for _, _, _, value in tail], Assignment)
+    refines.remember(recalled)
+    said = readable([value async for _, _, _, value in read_topic(cluster(settings), LABELS.name)], Annotation)
+    found = await asyncio.to_thread(judged, chosen, embeds, events, recalled, said)
+    refines.learned({study: learned(refines.threshold(study), evidence) for study, evidence in found.items()})
     return RefinerStage(refines, SystemClock())
 
 
-def _moderator_stage(chosen: Profile, settings: Settings) -> Stage:
+def _moderator_stage(chosen: Profile, settings: Settings, labels: Sequence[Annotation]) -> Stage:
     names = tuple(member.name for member in chosen.members)
     quorum = settings.quorum or len(names) // 2 + 1
     if quorum > len(names):
@@ -218,7 +293,10 @@ def _moderator_stage(chosen: Profile, settings: Settings) -> Stage:
     deadline = settings.proposal_deadline_s
     clock = SystemClock()
     join: ProposalJoin[Received] = ProposalJoin(JoinSettings(names, quorum, deadline, PATIENCE * deadline), clock)
-    return ModeratorStage(_warm(moderator(chosen, settings, embedder(chosen, settings))), join, clock)
+    embeds = embedder(chosen, settings)
+    precedents = Precedents(embeds)
+    precedents.learn(from_annotations(labels))
+    return ModeratorStage(_warm(moderator(chosen, settings, embeds, precedents)), join, clock, precedents)
 
 
 def _warm(model: M) -> M:
@@ -266,14 +344,15 @@ def device(chosen: Profile, settings: Settings) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _lora_coder(chosen: Profile, settings: Settings, members: Sequence[MemberProfile]) -> Coder:
+def _lora_coder(chosen: Profile, settings: Settings, members: Sequence[MemberProfile]) -> PartCoder:
     from models.backends.generation import Sampling
     from models.backends.members import LoraCoder, Member
 
     said = chosen.generation
     return LoraCoder(
         members=tuple(
-            Member(m.name, str(m.base), Path(m.adapter) if m.adapter else None, m.prompt, m.ending) for m in members
+            Member(m.name, str(m.base), Path(m.adapter) if m.adapter else None, m.prompt, m.ending, _examples(m))
+            for m in members
         ),
         sampling=Sampling(said.max_new_tokens, said.temperature, said.top_p),
         cache=settings.weights_dir,
@@ -283,19 +362,26 @@ def _lora_coder(chosen: Profile, settings: Settings, members: Sequence[MemberPro
     )
 
 
-def _served_coder(chosen: Profile, settings: Settings, members: Sequence[MemberProfile]) -> Coder:
+def _served_coder(chosen: Profile, settings: Settings, members: Sequence[MemberProfile]) -> PartCoder:
     from models.backends.served import ServedCoder, ServedMember
 
     said = chosen.generation
     return ServedCoder(
         url=str(members[0].url),
-        members=tuple(ServedMember(m.name, str(m.model), m.prompt, m.ending) for m in members),
+        members=tuple(ServedMember(m.name, str(m.model), m.prompt, m.ending, _examples(m)) for m in members),
         max_tokens=said.max_new_tokens,
         temperature=said.temperature,
         top_p=said.top_p,
         seed=chosen.seed,
         api_key=_secret(settings),
     )
+
+
+def _examples(member: MemberProfile) -> tuple[tuple[str, str], ...]:
+    """The texts and codes that stand in a member's prompt."""
+    if member.examples is None:
+        return ()
+    return read_examples(Path(str(member.examples_file)), member.examples)
 
 
 def _secret(settings: Settings) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.ports import Coder
+from models.ports import PartCoder
 from schemas import Proposal, Segment
 
 
@@ -11,12 +11,14 @@ from schemas import Proposal, Segment
 class Ensemble:
     """Several coders asked one after the other; their proposals come in the order of ``members``."""
 
-    coders: tuple[Coder, ...]
+    coders: tuple[PartCoder, ...]
     members: tuple[str, ...]
 
-    def propose(self, segments: Sequence[Segment]) -> list[list[Proposal]]:
-        """Read each segment with every coder."""
-        answers = [coder.propose(segments) for coder in self.coders]
+    def propose(self, segments: Sequence[Segment], among: Sequence[str] | None = None) -> list[list[Proposal]]:
+        """Read each segment with every coder, or with those that have a member that ``among`` names."""
+        wanted = self.members if among is None else among
+        asked = [(coder, [name for name in coder.members if name in wanted]) for coder in self.coders]
+        answers = [coder.propose(segments, names) for coder, names in asked if names]
         order = {name: n for n, name in enumerate(self.members)}
         return [
             sorted((p for answer in answers for p in answer[n]), key=lambda p: order[p.member])

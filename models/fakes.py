@@ -41,15 +41,16 @@ class FakeCoder:
     fail_on: str | None = None
     """A batch with a text that holds this marker fails whole, as a model out of memory does."""
 
-    def propose(self, segments: Sequence[Segment]) -> list[list[Proposal]]:
-        """Read each segment once per member.
+    def propose(self, segments: Sequence[Segment], among: Sequence[str] | None = None) -> list[list[Proposal]]:
+        """Read each segment once per member, or per member that ``among`` names.
 
         Raises:
             RuntimeError: If a text holds the marker ``fail_on``.
         """
         if self.fail_on is not None and any(self.fail_on in segment.text for segment in segments):
             raise RuntimeError(f"the batch holds {self.fail_on!r}, on which this fake was told to fail")
-        return [self._read(segment.text) for segment in segments]
+        wanted = self.members if among is None else among
+        return [[p for p in self._read(segment.text) if p.member in wanted] for segment in segments]
 
     def _read(self, text: str) -> list[Proposal]:
         words = self._label_words(text)

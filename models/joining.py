@@ -22,6 +22,12 @@ class _Open(Generic[T]):
     tickets: list[T] = field(default_factory=list)
     last: Proposals | None = None
     by_member: dict[str, Proposal] = field(default_factory=dict)
+    skipped: set[str] = field(default_factory=set)
+
+    @property
+    def heard(self) -> set[str]:
+        """Members that need not be waited for: they have answered, or are not asked about this segment."""
+        return self.by_member.keys() | self.skipped
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,10 @@ class Joined(Generic[T]):
 
 @dataclass(frozen=True)
 class JoinSettings:
-    """When a segment is ready: all members have answered, or a quorum and the deadline has passed."""
+    """When a segment is ready: all members have answered, or a quorum and the deadline has passed.
+
+    A member that a cascade skipped counts as one that answered.
+    """
 
     members: tuple[str, ...]
     quorum: int
@@ -65,7 +74,7 @@ class ProposalJoin(Generic[T]):
         """Take one group's message; returns the segment if that made it ready."""
         segment = proposals.segment.id
         waiting = self._open.get(segment)
-        names = {proposal.member for proposal in proposals.proposals}
+        names = {proposal.member for proposal in proposals.proposals} | set(proposals.skipped)
         complete = names >= set(self.settings.members)
         if waiting is None and not complete and segment in self._finished:
             return Joined([ticket], None)
@@ -74,8 +83,9 @@ class ProposalJoin(Generic[T]):
             waiting.tickets.append(ticket)
         waiting.last = proposals
         waiting.by_member |= {proposal.member: proposal for proposal in proposals.proposals}
+        waiting.skipped |= set(proposals.skipped)
         self._open[segment] = waiting
-        return self._finish(segment) if set(waiting.by_member) >= set(self.settings.members) else None
+        return self._finish(segment) if waiting.heard >= set(self.settings.members) else None
 
     def due(self) -> tuple[list[Joined[T]], list[Joined[T]]]:
         """Segments whose deadline has passed: with a quorum, and given up without one."""
@@ -83,7 +93,7 @@ class ProposalJoin(Generic[T]):
         ready, given_up = [], []
         for segment, waiting in list(self._open.items()):
             held_s = now - waiting.since
-            if len(waiting.by_member) >= self.settings.quorum and held_s >= self.settings.deadline_s:
+            if len(waiting.heard) >= self.settings.quorum and held_s >= self.settings.deadline_s:
                 ready.append(self._finish(segment))
             elif held_s >= self.settings.patience_s:
                 given_up.append(self._finish(segment))
@@ -97,7 +107,8 @@ class ProposalJoin(Generic[T]):
             segment = one.proposals.segment.id
             self._finished.pop(segment, None)
             by_member = {proposal.member: proposal for proposal in one.proposals.proposals}
-            self._open[segment] = _Open(one.since, list(one.tickets), one.proposals, by_member)
+            skipped = set(one.proposals.skipped)
+            self._open[segment] = _Open(one.since, list(one.tickets), one.proposals, by_member, skipped)
 
     def forget(self, revoked: Callable[[T], bool]) -> None:
         """Drop segments of which any message now belongs to another worker; it will read them again."""
@@ -110,12 +121,9 @@ class ProposalJoin(Generic[T]):
             self._finished.popitem(last=False)
         assert waiting.last is not None
         order = {name: n for n, name in enumerate(self.settings.members)}
-        merged = sorted(waiting.by_member.values(), key=lambda p: (order.get(p.member, len(order)), p.member))
-        proposals = waiting.last.model_copy(update={"proposals": merged})
-        return Joined(
-            waiting.tickets, proposals, tuple(_missing(self.settings.members, waiting.by_member)), waiting.since
-        )
-
-
-def _missing(members: Iterable[str], answered: dict[str, Proposal]) -> list[str]:
-    return [name for name in members if name not in answered]
+        ranked = sorted(waiting.heard, key=lambda name: (order.get(name, len(order)), name))
+        answered = [waiting.by_member[name] for name in ranked if name in waiting.by_member]
+        skipped = [name for name in ranked if name not in waiting.by_member]
+        proposals = waiting.last.model_copy(update={"proposals": answered, "skipped": skipped})
+        missing = tuple(name for name in self.settings.members if name not in waiting.heard)
+        return Joined(waiting.tickets, proposals, missing, waiting.since)

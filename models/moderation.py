@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from models.errors import UncodableError
 from models.ports import Embedder, Embeddings
 from models.prompts import clean_label, label_fault
@@ -64,11 +66,25 @@ def consensus(proposals: Sequence[Proposal], vectors: Embeddings) -> Consensus:
     if not order:
         raise UncodableError(no_usable_label(proposals))
     rows = vectors[order]
-    cosines: list[list[float]] = (rows @ rows.T).tolist()  # (usable, usable); so few that lists beat arrays
-    weights = _weights([proposals[n] for n in order])
-    gains = [round(sum(w * c for w, c in zip(weights, row, strict=True)), 6) for row in cosines]
-    best = gains.index(max(gains))  # the first of equals, and the order is the labels'
-    return Consensus(order[best], _agreement(cosines[best], len(proposals)))
+    best = central(rows, _weights([proposals[n] for n in order]))
+    return Consensus(order[best], mean_agreement((rows @ rows[best]).tolist(), len(proposals)))
+
+
+def ballot(proposals: Sequence[Proposal]) -> list[tuple[Proposal, float]]:
+    """The usable proposals with the weights of their votes, which add up to one; the order is the labels'."""
+    voting = sorted(usable(proposals), key=_rank)
+    return list(zip(voting, _weights(voting), strict=True))
+
+
+def central(rows: Embeddings, weights: Sequence[float]) -> int:
+    """The row that the others, counted by their weights, are nearest to; the first of equals.
+
+    Args:
+        rows: Shape ``(n, dim)``, of unit length.
+        weights: One a row.
+    """
+    gains = (rows @ rows.T @ np.asarray(weights, dtype=np.float32)).round(6)
+    return int(gains.argmax())
 
 
 def _rank(proposal: Proposal) -> tuple[str, str, str, float]:
@@ -85,7 +101,7 @@ def _weights(proposals: Sequence[Proposal]) -> list[float]:
     return [weight / total for weight in weights]
 
 
-def _agreement(cosines: Sequence[float], asked: int) -> float:
+def mean_agreement(cosines: Sequence[float], asked: int) -> float:
     """Mean cosine of the usable proposals, lowered by the share of members that gave nothing usable."""
     return min(1.0, max(0.0, sum(cosines) / asked))
 
@@ -220,7 +236,7 @@ class _Case:
         if self.fault is not None:
             return self._consensus(vectors, f"the moderator's answer was not usable ({self.fault}); ")
         cosines: list[float] = (vectors[:-1] @ vectors[-1]).tolist()  # (usable,)
-        agreement = _agreement(cosines, self.asked)
+        agreement = mean_agreement(cosines, self.asked)
         same = [p for p in self.usable if normalised_label(p.label) == normalised_label(written)]
         if same:
             return self._picked(same, agreement)
@@ -260,4 +276,5 @@ class _Case:
             agreement=agreement,
             log_probability=None if verdict == "consensus" else self.log_probability,  # of an answer not taken
             moderator=self.moderator,
+            skipped=self.whole.skipped,
         )

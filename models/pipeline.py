@@ -12,7 +12,7 @@ from models.moderation import no_usable_label, usable
 from models.ports import Coder, Moderator
 from models.refinement import Refiner
 from models.text import prepare
-from schemas import AnnotationRequest, Assignment, CodeEvent, Decision, Proposals, Segment
+from schemas import AnnotationRequest, Assignment, CodeEvent, Decision, Proposal, Proposals, Segment
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,8 +63,14 @@ def code_batch(coder: Coder, segments: Sequence[Segment], limit: int) -> list[Pr
         if isinstance(segment, Uncoded):
             done.append(segment)
         else:
-            done.append(labels if isinstance(labels, Uncoded) else Proposals(segment=segment, proposals=labels))
+            done.append(labels if isinstance(labels, Uncoded) else _proposals(segment, labels, coder.members))
     return done
+
+
+def _proposals(segment: Segment, given: Sequence[Proposal], members: Sequence[str]) -> Proposals:
+    answered = {proposal.member for proposal in given}
+    skipped = [name for name in members if name not in answered]
+    return Proposals(segment=segment, proposals=list(given), skipped=skipped)
 
 
 def moderate_batch(moderator: Moderator, batch: Sequence[Proposals]) -> list[Decision | Uncoded]:

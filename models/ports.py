@@ -27,8 +27,17 @@ class Coder(Protocol):
         """Read each segment once per member.
 
         Returns:
-            One list a segment, in order; in it one proposal a member, in the order of ``members``.
+            One list a segment, in order; in it one proposal a member, in the order of ``members``. A member that
+            gives none to a segment was not asked about it.
         """
+        ...
+
+
+class PartCoder(Coder, Protocol):
+    """A coder of which some members can be asked and others left out."""
+
+    def propose(self, segments: Sequence[Segment], among: Sequence[str] | None = None) -> list[list[Proposal]]:
+        """Read each segment once per member, or per member that ``among`` names."""
         ...
 
 

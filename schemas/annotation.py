@@ -31,6 +31,7 @@ class Annotation(Record):
     annotator: str = Field(min_length=1, max_length=120)
     code_ids: list[UUID]
     labels: list[Label]
+    text: str | None = Field(default=None, description="The segment's text, for those who learn from the decision.")
     memo: str = ""
     unsure: bool = False
     decided_at: AwareDatetime

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 from schemas.feedback import Segment
 from schemas.record import Label, Record, Share, Study
 
-Verdict = Literal["picked", "rewrote", "consensus"]
+Verdict = Literal["picked", "rewrote", "consensus", "precedent"]
 Route = Literal["accepted", "people"]
 
 
@@ -21,6 +21,9 @@ class Proposal(Record):
     fault: str | None = Field(default=None, description="Why the label may not be used, if it may not.")
     log_probability: float | None = Field(default=None, le=0, description="Mean per token, in nats.")
     latency_s: float = Field(ge=0, description="The segment's share of its batch's time, in seconds.")
+    taken_from: UUID | None = Field(
+        default=None, description="The nearly identical segment whose reading this is; unset where the text was read."
+    )
 
 
 class Proposals(Record):
@@ -28,6 +31,7 @@ class Proposals(Record):
 
     segment: Segment
     proposals: list[Proposal] = Field(min_length=1)
+    skipped: list[str] = Field(default_factory=list, description="Members that a cascade did not ask.")
 
 
 class Decision(Record):
@@ -42,6 +46,7 @@ class Decision(Record):
     agreement: Share = Field(description="Mean similarity of the usable proposals to the label, 0 to 1.")
     log_probability: float | None = Field(default=None, le=0, description="The moderator's, mean per token, in nats.")
     moderator: str = Field(description="The model or rule that decided, with its revision.")
+    skipped: list[str] = Field(default_factory=list, description="Members that a cascade did not ask.")
 
 
 class Neighbour(Record):

@@ -4,7 +4,7 @@ A stage knows no broker. It runs in a thread beside the event loop, one batch at
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
@@ -15,13 +15,15 @@ from models.errors import UnavailableError
 from models.joining import Joined, ProposalJoin
 from models.pipeline import Uncoded, code_batch, moderate_batch
 from models.ports import Clock, Coder, Moderator
+from models.precedents import Precedents, from_annotations
 from models.refinement import Refiner
-from schemas import Assignment, DeadLetter, Decision, Proposals, Record, Segment
+from schemas import Annotation, Assignment, DeadLetter, Decision, Proposals, Record, Segment
 from schemas.ids import dead_letter_id
 from streams.publish import Outgoing
-from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, DECISIONS, PROPOSALS, REQUESTS, ROLES, topic
+from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, DECISIONS, LABELS, PROPOSALS, REQUESTS, ROLES, topic
 
 R = TypeVar("R", bound=Record)
+Hear = Callable[[Sequence[bytes | None]], None]
 
 
 class Received(NamedTuple):
@@ -61,6 +63,13 @@ class Stage(Protocol):
         """These partitions now belong to another worker."""
         ...
 
+    def hears(self) -> Mapping[str, Hear]:
+        """Topics that every worker of the role listens to beside its batches, and what takes their messages in.
+
+        They are read from the beginning, outside the consumer group, while batches are worked on.
+        """
+        ...
+
 
 class _PlainStage(ABC):
     """A stage that finishes all of a batch at once and sets aside what it cannot read."""
@@ -84,6 +93,10 @@ class _PlainStage(ABC):
 
     def revoked(self, partitions: set[tuple[str, int]]) -> None:  # noqa: B027 - nothing is held, so nothing to do
         """Nothing is held."""
+
+    def hears(self) -> Mapping[str, Hear]:
+        """Nothing but its batches."""
+        return {}
 
     def read(self, batch: Sequence[Received], record: type[R], result: Result) -> list[tuple[Received, R]]:
         """Parse a batch; what cannot be parsed becomes a dead letter in ``result``."""
@@ -148,7 +161,16 @@ class ModeratorStage(_PlainStage):
     moderator: Moderator
     join: ProposalJoin[Received]
     clock: Clock
+    precedents: Precedents | None = None
     role: str = "moderator"
+
+    def hears(self) -> Mapping[str, Hear]:
+        """What people decide leads the moderator from the next batch on."""
+        return {} if self.precedents is None else {LABELS.name: self._learn}
+
+    def _learn(self, values: Sequence[bytes | None]) -> None:
+        assert self.precedents is not None
+        self.precedents.learn(from_annotations(readable(values, Annotation)))
 
     def step(self, batch: Sequence[Received]) -> Result:
         """Decide the segments that this batch made ready; hold the others."""

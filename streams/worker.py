@@ -16,10 +16,10 @@ from aiokafka.errors import KafkaError
 
 from models.errors import UnavailableError, WorkerFault
 from streams.agents import Batches, Progress, Runner, register
-from streams.cluster import Cluster, consumer_group, create_topics, group_lag, patiently
+from streams.cluster import Cluster, consumer_group, create_topics, group_lag, patiently, read_topic
 from streams.consumer import POLLS, App
 from streams.publish import KafkaPublisher, Outgoing
-from streams.stages import Stage
+from streams.stages import Hear, Stage
 from streams.topology import FEEDBACK, Role
 
 log = logging.getLogger(__name__)
@@ -125,6 +125,7 @@ async def run_stage(
             others = [
                 tasks.create_task(_beat(beat, progress)),
                 tasks.create_task(_watch(role, settings, progress, fail)),
+                *(tasks.create_task(_listen(settings.cluster, *heard)) for heard in stage.hears().items()),
             ]
             await _first_of(stop, failed)
             for other in others:
@@ -175,6 +176,16 @@ async def run_ingest(
     finally:
         beating.cancel()
         await publisher.stop()
+
+
+async def _listen(cluster: Cluster, name: str, hear: Hear) -> None:
+    """Hand every message of a topic over, in a thread, and those that come later as they come."""
+
+    async def attempt() -> None:
+        async for _, _, _, value in read_topic(cluster, name, follow=True):
+            await asyncio.to_thread(hear, [value])
+
+    await patiently(f"listening to {name}", attempt, KafkaError, OSError)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.fakes import FakeCoder, HashEmbedder
-from models.ports import Coder
+from models.ports import Coder, PartCoder
 from schemas import Proposal, Proposals, Segment
 from schemas.ids import segment_id
 
@@ -78,8 +78,8 @@ def lora(weights: Weights) -> Coder:
 
 
 @pytest.fixture(params=["fake", pytest.param("lora", marks=pytest.mark.slow)])
-def coder(request: pytest.FixtureRequest) -> Coder:
-    found: Coder = FakeCoder() if request.param == "fake" else request.getfixturevalue("lora")
+def coder(request: pytest.FixtureRequest) -> PartCoder:
+    found: PartCoder = FakeCoder() if request.param == "fake" else request.getfixturevalue("lora")
     return found
 
 
@@ -111,6 +111,15 @@ def test_the_same_segments_get_the_same_proposals(coder: Coder) -> None:
 def test_a_segment_is_read_alike_alone_and_among_others(coder: Coder) -> None:
     batch = [segment("The app is slow"), segment("I love how it explains my homework in so many different ways")]
     assert labels(coder.propose(batch)) == labels(coder.propose(batch[:1])) + labels(coder.propose(batch[1:]))
+
+
+def test_members_asked_alone_answer_as_among_all(coder: PartCoder) -> None:
+    batch = [segment("The app is slow"), segment("I love how it explains my homework")]
+    asked = coder.members[::2]
+    both = [[p.label for p in one if p.member in asked] for one in coder.propose(batch)]
+    alone = coder.propose(batch, among=asked)
+    assert [[p.member for p in one] for one in alone] == [list(asked)] * 2
+    assert labels(alone) == both
 
 
 def test_hostile_texts_never_raise_and_what_cannot_be_used_says_why(coder: Coder) -> None:

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from infra.adapter_card import code_metrics
 from infra.crossfit import candidates, cross_fit, target
 from infra.finetuning import ADAPTER_FILE, Job, finetune, run
 from infra.pairs import Pair, fold_of, read_pairs, split
@@ -19,11 +20,26 @@ CODES = {"slow": "slow app", "free": "free to use", "crash": "app crashes", "lov
 
 @pytest.fixture(scope="module")
 def tiny_model(tmp_path_factory):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return save_model(tmp_path_factory.mktemp("tiny"), LlamaConfig, LlamaForCausalLM)
+
+
+@pytest.fixture(scope="module")
+def tiny_windowed_model(tmp_path_factory):
+    """Its first layer sees 16 tokens, far less than a prompt."""
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    layers = ["sliding_attention", "full_attention"]
+    folder = tmp_path_factory.mktemp("windowed")
+    return save_model(folder, Gemma3TextConfig, Gemma3ForCausalLM, sliding_window=16, layer_types=layers, head_dim=16)
+
+
+def save_model(folder, config_class, model_class, **own):
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
-    folder = tmp_path_factory.mktemp("tiny")
     vocabulary = {"<pad>": 0, "<end>": 1}
     for char in sorted(pre_tokenizers.ByteLevel.alphabet()):
         vocabulary[char] = len(vocabulary)
@@ -32,7 +48,7 @@ def tiny_model(tmp_path_factory):
     inner.decoder = decoders.ByteLevel()
     PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<end>", pad_token="<pad>").save_pretrained(folder)
     torch.manual_seed(0)
-    config = LlamaConfig(
+    config = config_class(
         vocab_size=len(vocabulary),
         hidden_size=32,
         intermediate_size=64,
@@ -42,8 +58,9 @@ def tiny_model(tmp_path_factory):
         bos_token_id=None,
         eos_token_id=1,
         pad_token_id=0,
+        **own,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model_class(config).save_pretrained(folder)
     return str(folder)
 
 
@@ -70,18 +87,22 @@ def quiet():
     return Console(quiet=True)
 
 
-def test_packing_gives_the_loss_that_separate_rows_give(tiny_model, tmp_path):
+@pytest.mark.parametrize("kind", ["tiny_model", "tiny_windowed_model"])
+def test_packing_gives_the_loss_that_separate_rows_give(kind, request, tmp_path):
     import torch
 
     from models.backends.finetuning import wear_new_adapter
     from models.backends.packing import Encoded, Example, encode, summed_loss
     from models.backends.weights import load_language_model
 
-    wanted = recipe(tiny_model)
-    base, tokenizer = load_language_model(tiny_model, cache=tmp_path)
+    place = request.getfixturevalue(kind)
+    wanted = recipe(place)
+    base, tokenizer = load_language_model(place, cache=tmp_path)
     model = wear_new_adapter(base, wanted).eval()
     examples = [Example("slow today", ("slow", "bad app")), Example("a free one, and good", ("free",))]
     head, encoded = encode(tokenizer, wanted, examples)
+    looked_at = []
+    base.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: looked_at.append(len(inputs[0])))
     with torch.no_grad():
         packed, tokens = summed_loss(model, head, encoded, "cpu")
         alone = 0.0
@@ -94,7 +115,7 @@ def test_packing_gives_the_loss_that_separate_rows_give(tiny_model, tmp_path):
         last = summed_loss(model, head, encoded[1:], "cpu")[0]
     assert packed.item() == pytest.approx(alone, rel=1e-4)
     assert last.item() == pytest.approx(by_hand.item(), rel=1e-4)
-    assert tokens == sum(len(answer) for item in encoded for answer in item.answers)
+    assert tokens == looked_at[0] == sum(len(answer) for item in encoded for answer in item.answers)
 
 
 def test_a_job_writes_a_small_adapter_that_serving_reads_and_a_card_without_paths(tiny_model, pairs_file, tmp_path):
@@ -148,6 +169,59 @@ def test_an_unfinished_run_is_not_resumed_with_other_settings(tiny_model, pairs_
     tune(recipe(tiny_model), examples, examples, tmp_path / "out", cache=tmp_path)
     with pytest.raises(SettingError, match="other settings or data"):
         tune(recipe(tiny_model, seed=2), examples, examples, tmp_path / "out", cache=tmp_path)
+
+
+def test_tuning_stops_when_the_validation_loss_no_longer_falls_and_keeps_the_best_epoch(tiny_model, tmp_path):
+    from models.backends.finetuning import tune
+    from models.backends.packing import Example
+
+    training = [Example(f"text {n}", ("aaaa",)) for n in range(8)]
+    checks = [Example("text 9", ("zzzz",))]
+    wanted = recipe(tiny_model, epochs=30, patience=1)
+    progress = tune(wanted, training, checks, tmp_path / "out", cache=tmp_path).progress
+    losses = [epoch["validation"] for epoch in progress.curve]
+    assert len(losses) < 30
+    assert progress.best_epoch == losses.index(min(losses)) + 1 == len(losses) - 2
+    assert progress.curve[-1]["training"] < progress.curve[progress.best_epoch - 1]["training"]
+
+
+def test_a_card_says_what_the_base_weighs_who_wrote_the_data_and_how_near_people_the_codes_are(
+    tiny_model, pairs_file, tmp_path
+):
+    import hashlib
+
+    from models.backends.bertscore import TokenStates
+
+    job = Job(pairs_file, recipe(tiny_model, epochs=1), tmp_path / "a", folds=4, licences={"mine": "CC BY 4.0"})
+    card = run(job, tmp_path, quiet(), TokenStates())
+    weights = (Path(tiny_model) / "model.safetensors").read_bytes()
+    assert card["base"]["sha256"] == hashlib.sha256(weights).hexdigest()
+    assert card["data"]["sources"][0]["licence"] == "CC BY 4.0"
+    assert {"validation_loss", "rouge_1", "rouge_2", "rouge_l", "bertscore_f1", "bertscore_f1_std"} <= set(
+        card["metrics"]
+    )
+    assert "BERTScore by all-MiniLM-L6-v2@" in (tmp_path / "a" / "README.md").read_text()
+
+
+def test_a_card_lists_only_the_sources_that_were_used(tiny_model, pairs_file, tmp_path):
+    other = json.dumps({"text": "left out", "codes": ["a"], "source": "other"})
+    pairs_file.write_text(f"{pairs_file.read_text()}{other}\n")
+    job = Job(pairs_file, recipe(tiny_model, epochs=1), tmp_path / "a", folds=4, repeat={"other": 0})
+    card = run(job, tmp_path, quiet())
+    assert [source["source"] for source in card["data"]["sources"]] == ["mine"]
+
+
+def test_each_measure_takes_the_code_of_the_text_that_it_matches_best():
+    found = code_metrics(["slow app", "free stuff"], [("crash", "slow app"), ("free to use", "free")])
+    assert found["rouge_1"] == round((1 + 2 / 3) / 2, 4)
+    assert (found["rouge_2"], found["mean_words"], found["unusable"]) == (0.5, 2.0, 0)
+    assert "bertscore_f1" not in found
+
+
+@pytest.mark.parametrize("said", ["mine", "mine=", "=MIT"])
+def test_a_licence_without_its_source_is_refused(said):
+    ran = CliRunner().invoke(finetune, ["--licence", said])
+    assert "is not SOURCE=LICENCE" in ran.output
 
 
 def test_the_command_trains_and_prints_one_json_line(tiny_model, pairs_file, tmp_path):

@@ -19,6 +19,9 @@ threshold = 0.6
 """
 
 
+FEW = "[[members]]\nname = 'few'\nprompt = 1\nbase = 'b'\n"
+
+
 def write(folder: Path, text: str) -> Path:
     path = folder / "mine.toml"
     path.write_text(text, encoding="utf-8")
@@ -115,6 +118,14 @@ def test_a_slip_in_a_members_key_names_the_key_the_member_and_the_nearest(tmp_pa
         ),
         ("[[members]]\nname = 'b'\nprompt = 7\nbase = 'b'", "'prompt' of member 'b' is 7 but"),
         ("[[members]]\nname = 'b'\nprompt = 1\nbase = 'b'\nadapter = 3", "'adapter' of member 'b' is 3 but"),
+        (FEW + "examples = 6\nexamples_file = 'p'", "'examples' of member 'few' is 6 but: input should be less than"),
+        (FEW + "examples = 0\nexamples_file = 'p'", "'examples' of member 'few' is 0 but: input should be greater"),
+        (FEW + "examples = 3", "few-shot member 'few' needs the key 'examples_file'; add it"),
+        (FEW + "examples_file = 'p'", "few-shot member 'few' needs the key 'examples'; add it"),
+        (
+            FEW + "examples = 3\nexamples_file = 'p'\nadapter = 'a'",
+            "member 'few' has both 'adapter' and 'examples'; an adapter is tuned without examples",
+        ),
     ],
 )
 def test_a_wrong_profile_is_told_in_one_line_with_file_and_key(tmp_path, line, said):
@@ -157,6 +168,18 @@ def test_a_whole_adapter_is_accepted(tmp_path):
     (folder / "adapter_config.json").touch()
     (folder / "adapter_model.safetensors").touch()
     check_files(load_profile(write(tmp_path, GOOD)))
+
+
+def test_examples_are_taken_from_the_profiles_own_folder_or_those_that_come_with_qualstream(tmp_path):
+    text = 'name = "few"\n' + FEW + "examples = 3\nexamples_file = '{}'"
+    own = load_profile(write(tmp_path, text.format("my/pairs.jsonl")))
+    assert own.members[0].examples_file == tmp_path / "my" / "pairs.jsonl"
+    with pytest.raises(
+        SettingError, match=r"examples_file of member 'few' is .*pairs\.jsonl' but there is no such file"
+    ):
+        check_files(own)
+    packaged = load_profile(write(tmp_path, text.format("packaged:pairs.jsonl")))
+    check_files(packaged)
 
 
 def test_a_base_that_is_a_path_must_be_there(tmp_path):
