@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.pairs import fold_of, read_pairs
+from infra.pairs import fold_of
 
 FOLDER = Path(os.environ.get("QUALSTREAM_OPEN_SETS", "../shared/data"))
 NEVER_SHIPPED = ("opencodes_exam_proctoring", "opencodes_scrum_interviews")
@@ -69,17 +69,15 @@ def in_plain_case(code: str) -> str:
 
 
 def measuring_pairs(folder: Path = FOLDER) -> list[dict[str, object]]:
-    """What the measuring profile is tuned on: every open set's texts that are not kept apart, and what ships."""
+    """What the measuring profile is tuned on: every open set's texts that are not kept apart."""
     human = [row for row in read((*MEASURED, *TUNING_ONLY), folder) if not (row.set in MEASURED and row.apart)]
     human = [row for row in human if row.set != "opencodes_shuffle_music" or fold_of(row.text, 5) == 0]
-    pairs = [_pair(row.text, row.codes, row.set, "people") for row in human]
-    shipped = [pair for pair in read_pairs(PAIRS) if pair.source not in MEASURED]
-    pairs += [_pair(pair.text, pair.codes, pair.source, pair.written_by) for pair in shipped]
+    pairs = [_pair(row.text, row.codes, row.set) for row in human]
     return _merged(pairs, {row.text for row in read(MEASURED, folder) if row.apart})
 
 
-def _pair(text: str, codes: Iterable[str], source: str, author: str) -> dict[str, object]:
-    return {"text": text, "codes": [in_plain_case(code) for code in codes], "source": source, "written_by": author}
+def _pair(text: str, codes: Iterable[str], source: str) -> dict[str, object]:
+    return {"text": text, "codes": [in_plain_case(code) for code in codes], "source": source, "written_by": "people"}
 
 
 def _merged(pairs: Iterable[dict[str, object]], apart: set[str]) -> list[dict[str, object]]:

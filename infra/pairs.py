@@ -18,6 +18,7 @@ LICENCES = {
     "banking77_intents": "CC BY 4.0",
     "kaggle_bhavikjikadara": "MIT",
     "game_review_bombing": "MIT",
+    "written_for_qualstream": "MIT",
 }
 """Of the sources in ``infra/data/pairs.jsonl``; their credits are in NOTICE."""
 
