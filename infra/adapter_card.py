@@ -19,6 +19,10 @@ BERTSCORES = ("bertscore_p", "bertscore_r", "bertscore_f1")
 _LIBRARIES = ("torch", "transformers", "peft", "safetensors")
 
 
+TERMS = {"Gemma-3-270M": "Gemma Terms of Use, https://ai.google.dev/gemma/terms, as a Model Derivative of Gemma"}
+"""Bases whose terms extend to what is tuned on them."""
+
+
 def code_metrics(
     labels: Sequence[str], golds: Sequence[Sequence[str]], tokens: TokenEmbedder | None = None
 ) -> dict[str, Any]:
@@ -152,6 +156,7 @@ def _page(name: str, card: Mapping[str, Any]) -> str:
         "",
         f"LoRA adapter ({recipe['role']}) for {base['name']}, SHA-256 of the weights `{base['sha256']}`.",
         "",
+        f"- Licence: {TERMS.get(base['name'], 'that of the data and of whoever tuned it')}.",
         f"- Prompt: {what}; seed {recipe['seed']}.",
         f"- LoRA: rank {recipe['rank']}, alpha {recipe['alpha']}, dropout {recipe['dropout']}, no bias, on "
         f"{', '.join(recipe['targets'])}.",

@@ -125,6 +125,7 @@ def as_row(outcome: Outcome) -> dict[str, Any]:
 def _proposal(proposal: Proposal) -> dict[str, Any]:
     shown: dict[str, Any] = {"member": proposal.member, "label": proposal.label}
     shown |= {"log_probability": proposal.log_probability, "fault": proposal.fault}
+    shown |= {"drawn": proposal.drawn} if proposal.drawn else {}
     return shown if proposal.taken_from is None else shown | {"taken_from": str(proposal.taken_from)}
 
 

@@ -17,9 +17,9 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from infra.examples import MOST
+from infra.profile_faults import LONGEST_SHOWN, explain
 from infra.settings import nearest
 from models.cascade import CascadeSettings
 from models.errors import SettingError
@@ -32,7 +32,6 @@ PACKAGED_DATA = Path(__file__).parent / "data"
 _PACKAGED = "packaged:"
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 _CASCADE = CascadeSettings()
-_LONGEST_SHOWN = 60  # characters of a wrong value that an error repeats
 
 
 def _beside_the_file(value: Any, info: ValidationInfo) -> Any:
@@ -76,6 +75,9 @@ class Generation(_Table):
     max_new_tokens: int = Field(default=15, ge=1, le=256)
     temperature: float = Field(default=0.0, ge=0, le=2, description="0 is greedy.")
     top_p: float = Field(default=1.0, gt=0, le=1)
+    draws: int = Field(default=0, ge=0, le=32, description="Further answers of each member in this process; they vote.")
+    draw_temperature: float = Field(default=0.8, gt=0, le=2)
+    draw_top_p: float = Field(default=0.95, gt=0, le=1)
 
 
 class MemberProfile(_Table):
@@ -274,7 +276,7 @@ def load_profile(name_or_path: str | Path) -> Profile:
         return profile
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])  # a slip explains more
-    raise SettingError(f"{path}: {_explain(first, data)}{more}")
+    raise SettingError(f"{path}: {explain(first, data, Profile, _TABLES)}{more}")
 
 
 def check_files(profile: Profile) -> None:
@@ -324,7 +326,7 @@ def _find(name: str) -> Path:
     if name not in known:
         meant = nearest(name.casefold(), known)
         hint = f"did you mean '{meant}'?" if meant else "or give the path of a TOML file"
-        raise SettingError(f"there is no profile '{name[:_LONGEST_SHOWN]}'; known are {_names()}; {hint}")
+        raise SettingError(f"there is no profile '{name[:LONGEST_SHOWN]}'; known are {_names()}; {hint}")
     return PACKAGED_PROFILES / f"{name}.toml"
 
 
@@ -345,43 +347,6 @@ def _read(path: Path) -> dict[str, Any]:
         line = int(place[1]) if place and place[1] else text.count("\n") + 1
         what = str(error)[: place.start()] if place else str(error)
         raise SettingError(f"{path}, line {line}: not TOML: {what}") from None
-
-
-def _explain(fault: ErrorDetails, data: dict[str, Any]) -> str:
-    """One line for one of pydantic's faults: the key as the file has it, what was found, what was expected."""
-    loc = fault["loc"]
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "value_error":
-        return message
-    key = _key(loc, data)
-    if fault["type"] == "extra_forbidden":
-        table = _TABLES.get("moderator.panel" if _in_panel(loc) else str(loc[0])) if len(loc) > 1 else Profile
-        known = list(table.model_fields) if table else []
-        meant = nearest(str(loc[-1]), known)
-        hint = f"the nearest is '{meant}'" if meant else f"known here are {', '.join(known)}"
-        return f"unknown key {key}; {hint}"
-    if fault["type"] == "missing":
-        return f"{key} is missing; add it"
-    value = repr(fault["input"])
-    value = value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "…"
-    return f"{key} is {value} but: {message[0].lower()}{message[1:]}"
-
-
-def _key(loc: tuple[int | str, ...], data: dict[str, Any]) -> str:
-    """``'temperature' in [generation]``, ``'prompt' of member 'gist'``, ``'seed'``."""
-    if len(loc) > 2 and loc[0] == "members" and isinstance(loc[1], int):
-        table = data["members"][loc[1]]
-        name = table.get("name") if isinstance(table, dict) else None
-        return f"'{loc[2]}' of member " + (f"'{name}'" if name else str(loc[1] + 1))
-    if _in_panel(loc):
-        return f"'{loc[3]}' of [[moderator.panel]] {int(loc[2]) + 1}"
-    if len(loc) > 1 and loc[0] in _TABLES and isinstance(loc[1], str):
-        return f"'{loc[1]}' in [{loc[0]}]"
-    return f"'{loc[0]}'" if loc else "the file"
-
-
-def _in_panel(loc: tuple[int | str, ...]) -> bool:
-    return len(loc) > 3 and loc[:2] == ("moderator", "panel")
 
 
 def _need_models(table: _ModeratorKeys, strategy: str, who: str) -> None:

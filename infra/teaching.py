@@ -1,19 +1,20 @@
 """What people coded already: files of texts with their codes, taught to a study as codebook and precedents."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import click
-from rich.console import Console
 
 from infra.local import data_folder_lock, publish_history
 from infra.readers import Rejected, read_segments
 from infra.settings import Settings, ensure_data_dir, load_settings
-from models.clock import SystemClock
 from models.errors import InputError
 from models.precedents import Coded
 from models.prompts import label_fault
@@ -21,10 +22,14 @@ from schemas import Annotation, CodeEvent, Segment
 from schemas.ids import code_event_id, code_id, normalised_label
 
 if TYPE_CHECKING:
+    from infra.store import Store
     from schemas import Record
+    from streams.cluster import Cluster
 
 CODE_NAMES = ("codes", "code", "labels", "label", "themes", "theme")
-_SEPARATORS = ";|"
+LONGEST_CODE = 120  # characters of a label in any record
+_LONGEST_NAME = 120  # of an author or annotator
+_SEPARATORS = r"[;|\n]"
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,9 @@ class HumanCoded:
 def read_human_coded(
     source: Path, study: str, codes_column: str | None = None, **columns: str | None
 ) -> list[HumanCoded]:
-    """Read a file of texts with codes; several codes of a text stand in a list, or are parted by ``;`` or ``|``.
+    """Read a file of texts with codes.
+
+    Several codes of a text stand in a list, are parted by ``;`` or ``|``, or stand in rows with the same id.
 
     Args:
         source: Any file that segments are read from.
@@ -54,14 +61,17 @@ def read_human_coded(
     Raises:
         InputError: If the file cannot be read, a row cannot be taken, or there is no column of codes.
     """
-    found = []
+    found: dict[UUID, HumanCoded] = {}
     for number, row in enumerate(read_segments(source, study=study, **columns), 1):
         if isinstance(row, Rejected):
             raise InputError(f"{row.file}, line {row.line}: {row.reason}; correct the row or take it out")
-        found.append(HumanCoded(row, _codes(row, codes_column, f"{source}, segment {number}")))
-    if not any(one.codes for one in found):
+        codes = _codes(row, codes_column, f"{source}, segment {number}")
+        if codes:
+            before = found[row.id].codes if row.id in found else ()
+            found[row.id] = HumanCoded(row, _distinct([*before, *codes]))
+    if not found:
         raise InputError(f"{source} holds no coded text; expected a text and its codes in each row")
-    return [one for one in found if one.codes]
+    return list(found.values())
 
 
 def _codes(segment: Segment, column: str | None, place: str) -> tuple[str, ...]:
@@ -74,30 +84,43 @@ def _codes(segment: Segment, column: str | None, place: str) -> tuple[str, ...]:
             f"{place}: no column with codes; found {', '.join(segment.metadata) or 'only the text'}, expected "
             f"{expected}; name it with --codes-column"
         )
-    value = by_name[name]
-    codes = value if isinstance(value, list) else _parted(str(value or ""))
-    kept = dict.fromkeys(" ".join(str(code).split()) for code in codes if code is not None and str(code).strip())
-    for code in kept:
-        if len(code) > 200 or not any(c.isalnum() for c in code):
-            raise InputError(f"{place}: {code[:40]!r} is no code; at most 200 characters with a letter are expected")
-    return tuple(kept)
+    codes = by_name[name] if isinstance(by_name[name], list) else _parted(by_name[name])
+    return _distinct([_checked(code, place) for code in codes if code is not None and str(code).strip()])
 
 
-def _parted(text: str) -> list[str]:
-    for separator in _SEPARATORS:
-        text = text.replace(separator, "\n")
-    return text.split("\n")
+def _parted(value: Any) -> list[Any]:
+    return re.split(_SEPARATORS, value) if isinstance(value, str) else [value]
+
+
+def _checked(code: Any, place: str) -> str:
+    said = " ".join(str(code).split())
+    fit = isinstance(code, str | int | float) and any(c.isalnum() for c in said)
+    if not fit or len(said) > LONGEST_CODE:
+        raise InputError(
+            f"{place}: {said[:40]!r} is no code; at most {LONGEST_CODE} characters with a letter or digit are expected"
+        )
+    return said
+
+
+def _distinct(codes: Iterable[str]) -> tuple[str, ...]:
+    """Each code once, as it was first spelt."""
+    first: dict[str, str] = {}
+    for code in codes:
+        first.setdefault(normalised_label(code), code)
+    return tuple(first.values())
 
 
 def history(texts: Sequence[HumanCoded], coder: str, at: datetime) -> "Iterator[Record]":
     """The records that a file of coded texts comes to: codes created, and one annotation a text.
 
     Ids are derived, so that the same file taught twice changes nothing.
+
+    Args:
+        texts: Of one study.
+        coder: Who coded them.
+        at: When: the same each time that the same file is taught, later for a later version of it.
     """
-    created: dict[str, str] = {}
-    for one in texts:
-        for code in one.codes:
-            created.setdefault(normalised_label(code), code)
+    created = {normalised_label(code): code for code in _distinct(code for one in texts for code in one.codes)}
     study = texts[0].segment.study if texts else ""
     for label in created.values():
         identity = code_id(study, label)
@@ -120,30 +143,47 @@ def history(texts: Sequence[HumanCoded], coder: str, at: datetime) -> "Iterator[
             code_ids=[code_id(study, label) for label in labels],
             labels=labels,
             text=one.segment.text,
-            decided_at=one.segment.timestamp or at,
+            decided_at=at,  # not when it was said: what is decided later takes the place of what was before
         )
 
 
 def write(settings: Settings, records: "Sequence[Record]") -> str:
     """Publish history where there are brokers; else keep it in the store, whose history the next start publishes.
 
+    A local stack's broker forgets everything when it ends, so what it gets is in the store before.
+
     Returns:
         What was done, in words.
+
+    Raises:
+        SettingError: If a local stack is just starting or stopping.
     """
     from infra import wiring
     from infra.local import local_broker
 
     ensure_data_dir(settings)
-    if settings.kafka_url or local_broker(settings) is not None:
-        asyncio.run(publish_history(records, wiring.cluster(settings)))
-        return "published"
-    with data_folder_lock(settings):
-        store = wiring.store(settings)
-        try:
-            store.record(records)
-        finally:
-            store.close()
-    return "kept; the next `qualstream up` publishes it"
+    published = bool(settings.kafka_url) or local_broker(settings) is not None
+    if not settings.kafka_url:
+        with nullcontext() if published else data_folder_lock(settings):
+            _keep(wiring.store(settings), records)
+    if not published:
+        return "kept; the next `qualstream up` publishes it"
+    asyncio.run(_publish(records, wiring.cluster(settings)))
+    return "published"
+
+
+def _keep(store: "Store", records: "Sequence[Record]") -> None:
+    try:
+        store.record(records)
+    finally:
+        store.close()
+
+
+async def _publish(records: "Sequence[Record]", cluster: "Cluster") -> None:
+    from streams.cluster import create_topics
+
+    await create_topics(cluster)  # a broker would make a missing one with a single partition
+    await publish_history(records, cluster)
 
 
 @click.command()
@@ -157,10 +197,17 @@ def write(settings: Settings, records: "Sequence[Record]") -> str:
 def teach(source: Path, study: str | None, coder: str, codes_column: str | None, **columns: str | None) -> None:
     """Teach a study the texts that people coded already: their codes open its codebook and lead the moderator."""
     settings = load_settings(study=study)
+    name = " ".join(coder.split())
+    if not 0 < len(name) <= _LONGEST_NAME:
+        raise InputError(f"coder {name[:40]!r} is no name; 1 to {_LONGEST_NAME} characters are expected in --coder")
     texts = read_human_coded(source, settings.study, codes_column, **columns)
-    records = list(history(texts, coder, SystemClock().now()))
-    how = write(settings, records)
-    codes = {normalised_label(code) for one in texts for code in one.codes}
-    long = sum(label_fault(code) is not None for code in codes)
-    said = f"{len(texts)} texts with {len(codes)} codes of {coder} taught to study '{settings.study}', {how}"
-    Console(stderr=True).print(said + (f"; {long} codes are longer than members may write" if long else ""))
+    how = write(settings, list(history(texts, name, _last_changed(source))))
+    codes = _distinct(code for one in texts for code in one.codes)
+    unlike = sum(label_fault(code) is not None for code in codes)
+    said = f"{len(texts)} texts with {len(codes)} codes of {name} taught to study '{settings.study}', {how}"
+    click.echo(said + (f"; {unlike} of the codes are none that members may write" if unlike else ""), err=True)
+
+
+def _last_changed(file: Path) -> datetime:
+    """When a person last had a hand in a file: the same however often it is taught."""
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC)

@@ -354,7 +354,9 @@ def _lora_coder(chosen: Profile, settings: Settings, members: Sequence[MemberPro
             Member(m.name, str(m.base), Path(m.adapter) if m.adapter else None, m.prompt, m.ending, _examples(m))
             for m in members
         ),
-        sampling=Sampling(said.max_new_tokens, said.temperature, said.top_p),
+        sampling=Sampling(
+            said.max_new_tokens, said.temperature, said.top_p, said.draws, said.draw_temperature, said.draw_top_p
+        ),
         cache=settings.weights_dir,
         device=device(chosen, settings),
         dtype=members[0].dtype,

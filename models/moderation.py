@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +22,21 @@ REWRITE_LIMIT = 0.3
 
 
 @dataclass(frozen=True)
-class Consensus:
-    """The proposal that the others are nearest to."""
+class Vote:
+    """One label that a member gave to a segment, and its part of the member's vote."""
 
-    index: int
+    label: str
+    weight: float
+    proposal: Proposal
+    drawn: bool
+    """Whether it is a further answer that was sampled, not what the member said first."""
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """The label that the others are nearest to."""
+
+    vote: Vote  # the first that stands for it
     agreement: float  # 0 to 1
 
 
@@ -42,19 +53,19 @@ def usable(proposals: Sequence[Proposal]) -> list[Proposal]:
     return [proposal for proposal in proposals if proposal.fault is None]
 
 
-def consensus(proposals: Sequence[Proposal], vectors: Embeddings) -> Consensus:
-    """Choose the proposal with the least expected loss, the loss being one minus the cosine.
+def consensus(proposals: Sequence[Proposal], vectors: Mapping[str, Embeddings]) -> Consensus:
+    """Choose the label with the least expected loss, the loss being one minus the cosine.
 
-    Each usable proposal votes with a weight of ``0.5 + 0.5 * exp(log_probability)``, so that no member
-    counts more than twice another; one without a log-probability votes with the mean of the others. Ties go
-    by label, then by member, never by order.
+    All labels that the ballot holds vote and may be chosen. Ties go by label, then what was said before what was
+    drawn, then by member, never by order.
 
     Args:
         proposals: All proposals of a segment, usable or not.
-        vectors: Their labels' embeddings, shape ``(len(proposals), dim)``; rows of unusable ones are not read.
+        vectors: Embedding of each label of the ballot, shape ``(dim,)``.
 
     Returns:
-        Position in ``proposals``, and the mean cosine of the usable ones to it (at least 0), times their share.
+        The chosen label, and the mean cosine of the usable proposals to it (at least 0), times their share; labels
+        that were drawn have no part in that.
 
     Raises:
         UncodableError: If no proposal is usable; it names their faults.
@@ -62,18 +73,29 @@ def consensus(proposals: Sequence[Proposal], vectors: Embeddings) -> Consensus:
     Source:
         Kumar & Byrne, "Minimum Bayes-Risk Decoding for Statistical Machine Translation", NAACL 2004.
     """
-    order = sorted((n for n, p in enumerate(proposals) if p.fault is None), key=lambda n: _rank(proposals[n]))
-    if not order:
+    votes = ballot(proposals)
+    if not votes:
         raise UncodableError(no_usable_label(proposals))
-    rows = vectors[order]
-    best = central(rows, _weights([proposals[n] for n in order]))
-    return Consensus(order[best], mean_agreement((rows @ rows[best]).tolist(), len(proposals)))
+    rows = np.stack([vectors[vote.label] for vote in votes])
+    best = central(rows, [vote.weight for vote in votes])
+    said = rows[[n for n, vote in enumerate(votes) if not vote.drawn]]
+    return Consensus(votes[best], mean_agreement((said @ rows[best]).tolist(), len(proposals)))
 
 
-def ballot(proposals: Sequence[Proposal]) -> list[tuple[Proposal, float]]:
-    """The usable proposals with the weights of their votes, which add up to one; the order is the labels'."""
-    voting = sorted(usable(proposals), key=_rank)
-    return list(zip(voting, _weights(voting), strict=True))
+def ballot(proposals: Sequence[Proposal]) -> list[Vote]:
+    """The votes of a segment's usable proposals, which add up to one; the order is the labels'.
+
+    A member votes with a weight of ``0.5 + 0.5 * exp(log_probability)``, so that none counts more than twice another;
+    one without a log-probability votes with the mean of the others. It is shared equally among what the member said
+    and what it drew; a label that was drawn twice has two shares.
+    """
+    voting = sorted(usable(proposals), key=lambda p: (p.member, p.label, p.log_probability or 0.0))
+    votes = []
+    for proposal, weight in zip(voting, _weights(voting), strict=True):
+        share = weight / (1 + len(proposal.drawn))
+        votes.append(Vote(proposal.label, share, proposal, drawn=False))
+        votes += [Vote(label, share, proposal, drawn=True) for label in proposal.drawn]
+    return sorted(votes, key=_rank)
 
 
 def central(rows: Embeddings, weights: Sequence[float]) -> int:
@@ -87,8 +109,9 @@ def central(rows: Embeddings, weights: Sequence[float]) -> int:
     return int(gains.argmax())
 
 
-def _rank(proposal: Proposal) -> tuple[str, str, str, float]:
-    return normalised_label(proposal.label), proposal.label, proposal.member, proposal.log_probability or 0.0
+def _rank(vote: Vote) -> tuple[str, bool, str, str, float]:
+    likelihood = vote.proposal.log_probability or 0.0
+    return normalised_label(vote.label), vote.drawn, vote.label, vote.proposal.member, likelihood
 
 
 def _weights(proposals: Sequence[Proposal]) -> list[float]:
@@ -113,7 +136,10 @@ def no_usable_label(proposals: Sequence[Proposal]) -> str:
 
 
 def agreed(proposals: Sequence[Proposal]) -> bool:
-    """Whether more than half of the members wrote the same usable label: then there is nothing to moderate."""
+    """Whether more than half of the members said the same usable label: then there is nothing to moderate.
+
+    What they drew does not count.
+    """
     labels = Counter(normalised_label(proposal.label) for proposal in usable(proposals))
     return bool(labels) and max(labels.values()) * 2 > len(proposals)
 
@@ -135,9 +161,9 @@ def settle_batch(
 ) -> list[Decision]:
     """Turn what a moderator wrote into decisions; all labels are embedded in one call.
 
-    An answer that equals a proposal picks it; another valid label rewrites. The consensus of the proposals
-    decides where the answer is invalid, or a rewrite has a cosine below ``limit`` to every proposal, or there
-    is no answer.
+    An answer that equals what a member said or drew picks it; another valid label rewrites. The consensus of the
+    proposals decides where the answer is invalid, or a rewrite has a cosine below ``limit`` to every proposal, or
+    there is no answer.
 
     Args:
         answers: One a segment; ``None`` where the consensus decides by itself.
@@ -157,13 +183,9 @@ def settle_batch(
         _Case(one, answer, CONSENSUS if answer is None else moderator)
         for one, answer in zip(batch, answers, strict=True)
     ]
-    labels = [case.labels() for case in cases]
-    distinct = {label: n for n, label in enumerate(dict.fromkeys(label for some in labels for label in some))}
-    vectors = embedder.embed(list(distinct))
-    return [
-        case.decide(vectors[[distinct[label] for label in some]], limit)
-        for case, some in zip(cases, labels, strict=True)
-    ]
+    distinct = list(dict.fromkeys(label for case in cases for label in case.labels()))
+    vectors = dict(zip(distinct, embedder.embed(distinct), strict=True))
+    return [case.decide(vectors, limit) for case in cases]
 
 
 def moderate(
@@ -224,46 +246,54 @@ class _Case:
         self.moderator = moderator
 
     def labels(self) -> list[str]:
-        """What is to be embedded: the usable labels in order, then the moderator's, where it is valid."""
-        labels = [proposal.label for proposal in self.usable]
+        """What is to be embedded: all that may be chosen, then the moderator's, where it is valid."""
+        labels = [label for proposal in self.usable for label in (proposal.label, *proposal.drawn)]
         return [*labels, self.written] if self.written is not None and self.fault is None else labels
 
-    def decide(self, vectors: Embeddings, limit: float) -> Decision:
-        """Decide by the embeddings of ``labels()``, shape ``(len(labels()), dim)``."""
+    def decide(self, vectors: Mapping[str, Embeddings], limit: float) -> Decision:
+        """Decide by the embeddings of ``labels()``, each of shape ``(dim,)``."""
         written = self.written
         if written is None:
             return self._consensus(vectors)
         if self.fault is not None:
             return self._consensus(vectors, f"the moderator's answer was not usable ({self.fault}); ")
-        cosines: list[float] = (vectors[:-1] @ vectors[-1]).tolist()  # (usable,)
+        said = np.stack([vectors[proposal.label] for proposal in self.usable])  # (usable, dim)
+        cosines: list[float] = (said @ vectors[written]).tolist()
         agreement = mean_agreement(cosines, self.asked)
-        same = [p for p in self.usable if normalised_label(p.label) == normalised_label(written)]
+        same = [v for v in ballot(self.usable) if normalised_label(v.label) == normalised_label(written)]
         if same:
             return self._picked(same, agreement)
         best = cosines.index(max(cosines))
         nearest = f"{self.usable[best].label!r} at {cosines[best]:.2f}"
         if cosines[best] < limit:
             far = f"the moderator wrote {written!r}, too far from the nearest proposal, {nearest}; "
-            return self._consensus(vectors[:-1], far)
+            return self._consensus(vectors, far)
         why = f"the moderator wrote {written!r}; the nearest proposal is {nearest}"
         return self._decision(written, "rewrote", why, agreement, None)
 
-    def _picked(self, same: Sequence[Proposal], agreement: float) -> Decision:
-        chosen = max(same, key=lambda p: (-math.inf if p.log_probability is None else p.log_probability, p.member))
-        names = ", ".join(proposal.member for proposal in same)
-        why = f"the moderator picked {chosen.label!r}, proposed by {names}"
-        return self._decision(chosen.label, "picked", why, agreement, chosen.member)
+    def _picked(self, same: Sequence[Vote], agreement: float) -> Decision:
+        """Take what a member said before what one drew, and the likeliest of these."""
 
-    def _consensus(self, vectors: Embeddings, before: str = "") -> Decision:
+        def rank(vote: Vote) -> tuple[bool, float, str]:
+            likelihood = vote.proposal.log_probability
+            return not vote.drawn, -math.inf if likelihood is None else likelihood, vote.proposal.member
+
+        chosen = max(same, key=rank)
+        names = ", ".join(dict.fromkeys(vote.proposal.member for vote in same if vote.drawn == chosen.drawn))
+        how = "drawn" if chosen.drawn else "proposed"
+        why = f"the moderator picked {chosen.label!r}, {how} by {names}"
+        return self._decision(chosen.label, "picked", why, agreement, chosen.proposal.member)
+
+    def _consensus(self, vectors: Mapping[str, Embeddings], before: str = "") -> Decision:
         found = consensus(self.usable, vectors)
-        chosen = self.usable[found.index]
+        label, member = found.vote.label, found.vote.proposal.member
+        drawn = sum(len(proposal.drawn) for proposal in self.usable)
         why = (
-            f"{before}{chosen.label!r} is nearest to the {len(self.usable)} usable of {self.asked} proposals, "
+            f"{before}{label!r}{f', drawn by {member},' if found.vote.drawn else ''} is nearest to the "
+            f"{len(self.usable)} usable of {self.asked} proposals{f' and {drawn} drawn labels' if drawn else ''}, "
             f"mean cosine {found.agreement:.2f}"
         )
-        return self._decision(
-            chosen.label, "consensus", why, found.agreement * len(self.usable) / self.asked, chosen.member
-        )
+        return self._decision(label, "consensus", why, found.agreement * len(self.usable) / self.asked, member)
 
     def _decision(self, label: str, verdict: Verdict, why: str, agreement: float, picked: str | None) -> Decision:
         return Decision(

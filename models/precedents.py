@@ -8,10 +8,13 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
 
 import numpy as np
 
-from models.moderation import CONSENSUS, ballot, central, mean_agreement, usable
+from models.errors import UncodableError
+from models.moderation import CONSENSUS, ballot, central, mean_agreement, no_usable_label
 from models.ports import Embedder, Embeddings, IndexedCode, Moderator
 from schemas import Annotation, Decision, Proposals
 from schemas.ids import code_id, normalised_label
@@ -39,6 +42,13 @@ class Precedent:
     similarity: float  # cosine of the texts
 
 
+class _Held(NamedTuple):
+    """A coded text and its embedding, shape ``(dim,)``."""
+
+    coded: Coded
+    vector: Embeddings
+
+
 @dataclass(frozen=True)
 class PrecedentSettings:
     """How much precedents count.
@@ -60,30 +70,40 @@ class Precedents:
     def __init__(self, embedder: Embedder) -> None:
         """Start with none."""
         self._embedder = embedder
-        self._studies: defaultdict[str, dict[str, Coded]] = defaultdict(dict)
-        self._vectors: dict[tuple[str, str], Embeddings] = {}
+        self._studies: defaultdict[str, dict[str, _Held]] = defaultdict(dict)
         self._stacked: dict[str, tuple[list[Coded], Embeddings]] = {}
         self._lock = threading.Lock()
 
     def learn(self, coded: Iterable[Coded]) -> int:
         """Take coded texts in; those known already are passed over, those without codes are forgotten.
 
+        Args:
+            coded: In the order in which they were decided: of several under one key only the last counts.
+
         Returns:
             How many were new or had changed.
         """
-        fresh = [one for one in coded if self._studies[one.study].get(one.key) != one]
+        latest: dict[tuple[str, str], Coded] = {}
+        for one in coded:
+            latest.pop((one.study, one.key), None)  # so that the order is that of the last words
+            latest[one.study, one.key] = one
+        with self._lock:
+            fresh = [one for one in latest.values() if self._changes(one)]
         kept = [one for one in fresh if one.codes]
         vectors = self._embedder.embed([one.text for one in kept]) if kept else ()
         with self._lock:
             for one in fresh:
                 self._studies[one.study].pop(one.key, None)
             for one, vector in zip(kept, vectors, strict=True):
-                self._studies[one.study][one.key] = one
-                self._vectors[one.study, one.key] = vector
+                self._studies[one.study][one.key] = _Held(one, vector)
             for study in {one.study for one in fresh}:
                 self._shrink(study)
                 self._stacked.pop(study, None)
         return len(fresh)
+
+    def _changes(self, one: Coded) -> bool:
+        held = self._studies[one.study].get(one.key)
+        return held.coded != one if held else bool(one.codes)
 
     def knows(self, study: str) -> bool:
         """Whether the study has any."""
@@ -101,12 +121,11 @@ class Precedents:
             One list a row of ``vectors``.
         """
         with self._lock:
+            if not self.knows(study):
+                return [[] for _ in vectors]
             if study not in self._stacked:
-                known = list(self._studies[study].values())
-                self._stacked[study] = known, np.array([self._vectors[study, one.key] for one in known])
+                self._stacked[study] = self._stack(self._studies[study])
             known, rows = self._stacked[study]
-        if not known:
-            return [[] for _ in vectors]
         cosines = vectors @ rows.T  # (n, known)
         best = np.argsort(-cosines.round(6), axis=1, kind="stable")[:, :limit]
         return [
@@ -114,25 +133,42 @@ class Precedents:
             for row, places in zip(cosines, best.tolist(), strict=True)
         ]
 
+    @staticmethod
+    def _stack(texts: dict[str, _Held]) -> tuple[list[Coded], Embeddings]:
+        """A study's texts and their vectors as one matrix, which then holds the only copy of these."""
+        rows = np.stack([held.vector for held in texts.values()])
+        known = [held.coded for held in texts.values()]
+        texts.update({one.key: _Held(one, row) for one, row in zip(known, rows, strict=True)})
+        return known, rows
+
     def _shrink(self, study: str) -> None:
         texts = self._studies[study]
         while len(texts) > _MOST:
-            key = next(iter(texts))
-            del texts[key], self._vectors[study, key]
+            del texts[next(iter(texts))]
 
 
 def from_annotations(annotations: Iterable[Annotation]) -> list[Coded]:
-    """What people's decisions teach: each person's last word on a segment whose text came with it."""
+    """What people's decisions teach, in their order; one a decision.
+
+    A decision that is unsure, or came without its text, teaches nothing and takes back what that person said before.
+    """
     return [
-        Coded(one.study, f"{one.segment_id} {one.annotator}", one.text, () if one.unsure else tuple(one.labels))
+        Coded(
+            one.study,
+            f"{one.segment_id} {one.annotator}",
+            one.text or "",
+            () if one.unsure or not one.text else tuple(one.labels),
+        )
         for one in annotations
-        if one.text
     ]
 
 
 def opened(coded: Iterable[Coded], embedder: Embedder) -> list[IndexedCode]:
-    """The codes of coded texts, each once, as the code index holds them."""
-    labels = {code_id(one.study, code): (one.study, code) for one in reversed(list(coded)) for code in one.codes}
+    """The codes of coded texts, each once and as it was first spelt, as the code index holds them."""
+    labels: dict[UUID, tuple[str, str]] = {}
+    for one in coded:
+        for code in one.codes:
+            labels.setdefault(code_id(one.study, code), (one.study, code))
     if not labels:
         return []
     vectors = embedder.embed([label for _, label in labels.values()])
@@ -184,44 +220,55 @@ class PrecedentModerator:
             UncodableError: If no proposal of a segment can be used.
             UnavailableError: As the moderator does.
         """
-        led = [self._precedents.knows(one.segment.study) for one in batch]
-        others = [one for one, known in zip(batch, led, strict=True) if not known]
+        near = self._near(batch)
+        others = [one for one, some in zip(batch, near, strict=True) if not some]
         rest = iter(self._moderator.decide(others) if others else ())
-        decided = iter(self._elect([one for one, known in zip(batch, led, strict=True) if known]))
-        return [next(decided) if known else next(rest) for known in led]
+        led = [(one, some) for one, some in zip(batch, near, strict=True) if some]
+        elected = iter(self._elect([one for one, _ in led], [some for _, some in led]))
+        return [next(elected) if some else next(rest) for some in near]
 
-    def _elect(self, batch: Sequence[Proposals]) -> list[Decision]:
+    def _near(self, batch: Sequence[Proposals]) -> list[list[Precedent]]:
+        """Each segment's nearest precedents, none where its study has none (any more)."""
+        led = [n for n, one in enumerate(batch) if self._precedents.knows(one.segment.study)]
+        near: list[list[Precedent]] = [[] for _ in batch]
+        if led:
+            vectors = self._embedder.embed([batch[n].segment.text for n in led])
+            for at, n in enumerate(led):
+                study, limit = batch[n].segment.study, self._settings.neighbours
+                near[n] = self._precedents.nearest(study, vectors[at : at + 1], limit)[0]
+        return near
+
+    def _elect(self, batch: Sequence[Proposals], near: Sequence[Sequence[Precedent]]) -> list[Decision]:
         if not batch:
             return []
-        texts = self._embedder.embed([one.segment.text for one in batch])
-        near = [
-            self._precedents.nearest(one.segment.study, texts[n : n + 1], self._settings.neighbours)[0]
-            for n, one in enumerate(batch)
-        ]
-        labels = {p.label for one in batch for p in usable(one.proposals)}
+        labels = {vote.label for one in batch for vote in ballot(one.proposals)}
         distinct = sorted(labels | {code for some in near for one in some for code in one.codes})
         vectors = dict(zip(distinct, self._embedder.embed(distinct), strict=True))
         return [self._decide(one, some, vectors) for one, some in zip(batch, near, strict=True)]
 
     def _decide(self, one: Proposals, near: Sequence[Precedent], vectors: dict[str, Embeddings]) -> Decision:
         members = ballot(one.proposals)
-        votes = [(proposal.label, weight) for proposal, weight in members]
+        if not members:  # as everywhere: nothing vouches for a label
+            raise UncodableError(no_usable_label(one.proposals))
+        votes = [(vote.label, vote.weight) for vote in members]
         for precedent in near:
             share = self._settings.weight * max(0.0, precedent.similarity) ** self._settings.power
             votes += [(code, share / len(precedent.codes)) for code in precedent.codes]
         votes.sort()
         label = votes[central(np.stack([vectors[label] for label, _ in votes]), [weight for _, weight in votes])][0]
-        same = [p for p, _ in members if normalised_label(p.label) == normalised_label(label)]
-        cosines: list[float] = [float(vectors[proposal.label] @ vectors[label]) for proposal, _ in members]
+        same = [vote for vote in members if normalised_label(vote.label) == normalised_label(label)]
+        cosines = [float(vectors[vote.label] @ vectors[label]) for vote in members if not vote.drawn]
+        drawn = len(members) - len(cosines)
         sources = sum(normalised_label(label) in map(normalised_label, precedent.codes) for precedent in near)
         return Decision(
             segment=one.segment,
             proposals=one.proposals,
             label=label,
             verdict="consensus" if same else "precedent",
-            picked=same[0].member if same else None,
-            why=f"{label!r} is nearest to {len(members)} proposals and {len(near)} similar texts that people coded, "
-            f"{sources} of them with it, the nearest at {near[0].similarity:.2f}",
+            picked=same[0].proposal.member if same else None,
+            why=f"{label!r}{f', drawn by {same[0].proposal.member},' if same and same[0].drawn else ''} is nearest to "
+            f"{len(cosines)} proposals{f', {drawn} drawn labels' if drawn else ''} and {len(near)} similar texts that "
+            f"people coded, {sources} of them with it, the nearest at {near[0].similarity:.2f}",
             agreement=mean_agreement(cosines, len(one.proposals)),
             moderator=f"{CONSENSUS}+precedents",
             skipped=one.skipped,

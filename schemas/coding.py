@@ -21,6 +21,10 @@ class Proposal(Record):
     fault: str | None = Field(default=None, description="Why the label may not be used, if it may not.")
     log_probability: float | None = Field(default=None, le=0, description="Mean per token, in nats.")
     latency_s: float = Field(ge=0, description="The segment's share of its batch's time, in seconds.")
+    drawn: list[str] = Field(
+        default_factory=list,
+        description="Usable labels of further answers that were sampled, in their order; a repeated one votes again.",
+    )
     taken_from: UUID | None = Field(
         default=None, description="The nearly identical segment whose reading this is; unset where the text was read."
     )

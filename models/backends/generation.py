@@ -1,12 +1,13 @@
 """Batched decoding over one base model that wears several LoRA adapters at once, and how prompts become token ids.
 
 What is the same for every segment is computed once per adapter and kept; a batch then reads its suffixes and
-decodes them together. Knows nothing about codes: text in, text out.
+decodes them together. A prompt that is answered several times is read once, and what its answers begin with in
+common is written once. Knows nothing about codes: text in, text out.
 """
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from models.backends import masks
@@ -70,6 +71,14 @@ class Sampling:
     max_new_tokens: int = 15
     temperature: float = 0.7
     top_p: float = 0.7
+    draws: int = 0
+    """Further answers to each row, drawn with a temperature and top-p of their own."""
+    draw_temperature: float = 0.8
+    draw_top_p: float = 0.95
+
+    def drawing(self) -> "Sampling":
+        """How the tokens of the further answers are chosen."""
+        return replace(self, temperature=self.draw_temperature, top_p=self.draw_top_p)
 
 
 @dataclass(frozen=True)
@@ -78,22 +87,38 @@ class Answer:
 
     text: str
     log_probability: float
+    drawn: "tuple[Answer, ...]" = ()
+    """The further answers, in the order of their seeds."""
+
+
+@dataclass
+class _Writing:
+    """An answer on its way."""
+
+    settings: Sampling
+    seed: int
+    written: list[int] = field(default_factory=list)
+    log_probabilities: list[float] = field(default_factory=list)
+
+    def answer(self, tokenizer: Any, drawn: tuple[Answer, ...] = ()) -> Answer:
+        text = tokenizer.decode(self.written, skip_special_tokens=True)
+        likelihood = sum(self.log_probabilities) / max(1, len(self.log_probabilities))
+        return Answer(text, min(0.0, likelihood), drawn)
 
 
 @dataclass
 class _Prompt:
-    """A row on its way, as ids."""
+    """A row as ids, and the answers to it."""
 
     at: int  # its place in the call
     row: Row
     prefix: tuple[int, ...]
     suffix: list[int]
-    written: list[int] = field(default_factory=list)
-    log_probabilities: list[float] = field(default_factory=list)
+    writings: list[_Writing]  # the answer, then the drawn ones
 
     def answer(self, tokenizer: Any) -> Answer:
-        text = tokenizer.decode(self.written, skip_special_tokens=True)
-        return Answer(text, min(0.0, sum(self.log_probabilities) / max(1, len(self.log_probabilities))))
+        first, *others = self.writings
+        return first.answer(tokenizer, tuple(one.answer(tokenizer) for one in others))
 
 
 _KEPT_PREFIXES = 64
@@ -127,26 +152,31 @@ class Generator:
     def generate(self, rows: Sequence[Row], settings: Sampling) -> list[Answer]:
         """Answer every row, in order.
 
-        A row's draws come from its own seed, so its answer depends on its neighbours only through rounding.
+        What a row's answers draw comes from its own seed, so they depend on its neighbours only through rounding.
         """
         import torch
 
+        ways = [settings, *[settings.drawing()] * settings.draws]
         with self._lock, torch.inference_mode():
             prompts = []
             for at, row in enumerate(rows):
                 prefix, suffix = prompt_ids(self._tokenizer, row.prefix, row.suffix, self._max_tokens)
-                prompts.append(_Prompt(at, row, tuple(prefix), suffix))
+                writings = [_Writing(way, row.seed + n) for n, way in enumerate(ways)]
+                prompts.append(_Prompt(at, row, tuple(prefix), suffix, writings))
             for batch in self._batches(prompts, settings.max_new_tokens):
-                self._decode(batch, settings)
+                self._decode(batch, settings.max_new_tokens)
             return [prompt.answer(self._tokenizer) for prompt in prompts]
 
     def _batches(self, prompts: Sequence[_Prompt], room: int) -> Iterator[list[_Prompt]]:
-        """Cut into batches of like length, longest first; inside, the rows of one adapter stand together."""
+        """Cut into batches of like length, longest first; inside, the rows of one adapter stand together.
+
+        A prompt counts as often as it is answered: in the end each answer may need its own copy of the cache.
+        """
         batch: list[_Prompt] = []
         widest, padding = (0, 0), 0
         for prompt in sorted(prompts, key=lambda p: -len(p.suffix)):
             wider = (max(widest[0], len(prompt.prefix)), max(widest[1], len(prompt.suffix)))
-            full = (len(batch) + 1) * (sum(wider) + room) > self._batch_tokens
+            full = (len(batch) + 1) * len(prompt.writings) * (sum(wider) + room) > self._batch_tokens
             padding += wider[1] - len(prompt.suffix)
             if batch and (full or padding > _MOST_PADDING):
                 yield sorted(batch, key=lambda p: (p.row.adapter or "", p.at))
@@ -156,32 +186,42 @@ class Generator:
         if batch:
             yield sorted(batch, key=lambda p: (p.row.adapter or "", p.at))
 
-    def _decode(self, batch: list[_Prompt], settings: Sampling) -> None:
+    def _decode(self, batch: list[_Prompt], room: int) -> None:
+        """Write all answers to the prompts; those of a prompt share a row of the batch for as long as they are equal.
+
+        Args:
+            batch: The prompts; each is a row until its answers begin to differ.
+            room: Most tokens of an answer.
+        """
         import torch
 
         device = self._model.device
         cache, mask = self._read_prefixes(batch)
         ids, suffix_mask = _left_padded([p.suffix for p in batch], self._tokenizer.pad_token_id)
         ids, mask = ids.to(device), torch.cat([mask, suffix_mask], dim=1).to(device)
-        draws = torch.stack([_draws(p.row.seed, settings.max_new_tokens) for p in batch]).to(device)
-        for step in range(settings.max_new_tokens):
-            logits = self._forward(batch, ids, mask, cache)
-            tokens, log_probabilities = choose(logits, settings, draws[:, step])
-            for prompt, token, value in zip(batch, tokens.tolist(), log_probabilities.tolist(), strict=True):
-                prompt.written.append(token)
-                prompt.log_probabilities.append(value)
-            going = [n for n, prompt in enumerate(batch) if not self._ended(prompt)]
+        going = [(n, writing) for n, prompt in enumerate(batch) for writing in prompt.writings]  # each with its row
+        draws = {id(writing): _draws(writing.seed, room) for _, writing in going}
+        worn = [p.row.adapter for p in batch]
+        for step in range(room):
+            logits = self._forward(worn, ids, mask, cache)
+            _write(going, logits, torch.stack([draws[id(writing)][step] for _, writing in going]).to(device))
+            going = [(row, writing) for row, writing in going if not self._ended(writing)]
             if not going:
                 break
-            if len(going) < len(batch):  # a row that is done costs as much as one that is not
-                kept = torch.tensor(going, device=device)
+            nodes = list(dict.fromkeys((row, writing.written[-1]) for row, writing in going))
+            places = {node: n for n, node in enumerate(nodes)}
+            going = [(places[row, writing.written[-1]], writing) for row, writing in going]
+            rows = [row for row, _ in nodes]
+            if rows != list(range(len(worn))):  # a row that is done costs as much as one that is not
+                kept = torch.tensor(rows, device=device)
                 cache.batch_select_indices(kept)
-                batch, tokens, mask, draws = [batch[n] for n in going], tokens[kept], mask[kept], draws[kept]
-            ids, mask = tokens[:, None], torch.cat([mask, mask.new_ones(len(batch), 1)], dim=1)
+                worn, mask = [worn[row] for row in rows], mask[kept]
+            ids = torch.tensor([[token] for _, token in nodes], device=device)
+            mask = torch.cat([mask, mask.new_ones(len(nodes), 1)], dim=1)
 
-    def _forward(self, batch: Sequence[_Prompt], ids: Any, mask: Any, cache: Any) -> "torch.Tensor":
+    def _forward(self, worn: Sequence[str | None], ids: Any, mask: Any, cache: Any) -> "torch.Tensor":
         """Logits of the last position, shape (rows, vocabulary)."""
-        self._wardrobe.dress([p.row.adapter for p in batch])
+        self._wardrobe.dress(worn)
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         out = self._model(
             input_ids=ids,
@@ -194,12 +234,11 @@ class Generator:
         logits: torch.Tensor = out.logits[:, -1]
         return logits
 
-    def _ended(self, prompt: _Prompt) -> bool:
+    def _ended(self, writing: _Writing) -> bool:
         """At the end token, or at a line break after something was said."""
-        token = prompt.written[-1]
-        if token in self._ends:
+        if writing.written[-1] in self._ends:
             return True
-        pieces = [self._piece(t) for t in prompt.written]
+        pieces = [self._piece(t) for t in writing.written]
         return "\n" in pieces[-1] and ("".join(pieces[:-1]) + pieces[-1].split("\n")[0]).strip() != ""
 
     def _piece(self, token: int) -> str:
@@ -237,6 +276,24 @@ class Generator:
                 del self._prefixes[next(iter(self._prefixes))]
             self._prefixes[adapter, ids] = [(layer.keys[0], layer.values[0]) for layer in cache.layers]
         return self._prefixes[adapter, ids]
+
+
+def _write(going: Sequence[tuple[int, _Writing]], logits: "torch.Tensor", draws: "torch.Tensor") -> None:
+    """Put the next token to each answer.
+
+    Args:
+        going: The answers, each with its row in ``logits``.
+        logits: Shape (rows, vocabulary).
+        draws: One number in [0, 1) an answer.
+    """
+    for settings in dict.fromkeys(writing.settings for _, writing in going):
+        at = [n for n, (_, writing) in enumerate(going) if writing.settings == settings]
+        rows = [going[n][0] for n in at]
+        picked = logits if rows == list(range(len(logits))) else logits[rows]  # a copy costs
+        tokens, values = choose(picked, settings, draws[at])
+        for n, token, value in zip(at, tokens.tolist(), values.tolist(), strict=True):
+            going[n][1].written.append(token)
+            going[n][1].log_probabilities.append(value)
 
 
 def choose(logits: "torch.Tensor", settings: Sampling, draws: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor"]:

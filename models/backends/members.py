@@ -46,7 +46,7 @@ class LoraCoder:
 
         Args:
             members: In the order in which they answer.
-            sampling: How tokens are chosen.
+            sampling: How tokens are chosen, and how many further answers each member draws.
             cache: Folder for converted weights.
             device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
             dtype: ``float32``, ``bfloat16`` or ``float16``.
@@ -123,7 +123,9 @@ class LoraCoder:
         )
 
     def _proposal(self, member: Member, answer: Answer, latency_s: float) -> Proposal:
-        return proposal(member.name, self._versions[member.name], answer.text, answer.log_probability, latency_s)
+        drawn = [further.text for further in answer.drawn]
+        model = self._versions[member.name]
+        return proposal(member.name, model, answer.text, answer.log_probability, latency_s, drawn)
 
 
 def model_version(base: str, adapter: Path | None) -> str:

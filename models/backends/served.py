@@ -115,7 +115,7 @@ class ChatServer:
 
 
 class ServedCoder:
-    """Members behind one server."""
+    """Members behind one server. They draw no further answers: ``n`` of the API is optional, and not every server's."""
 
     def __init__(
         self,

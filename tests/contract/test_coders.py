@@ -8,6 +8,7 @@ import pytest
 
 from models.fakes import FakeCoder, HashEmbedder
 from models.ports import Coder, PartCoder
+from models.prompts import label_fault
 from schemas import Proposal, Proposals, Segment
 from schemas.ids import segment_id
 
@@ -53,7 +54,7 @@ class Weights:
             worn.save_pretrained(place)
             model = worn.unload()
 
-    def coder(self, *, temperature: float = 0.0, seed: int = 0) -> Any:
+    def coder(self, *, temperature: float = 0.0, seed: int = 0, draws: int = 0) -> Any:
         from models.backends.generation import Sampling
         from models.backends.members import LoraCoder, Member
 
@@ -62,7 +63,7 @@ class Weights:
             Member("plain", BASE, None, 3, "newline", examples=(("it hangs", "slow app"),)),
             Member("essence", BASE, self.adapters[1], 1),
         )
-        sampling = Sampling(max_new_tokens=8, temperature=temperature, top_p=0.9)
+        sampling = Sampling(max_new_tokens=8, temperature=temperature, top_p=0.9, draws=draws)
         return LoraCoder(members, sampling=sampling, cache=self.cache, seed=seed)
 
 
@@ -146,6 +147,17 @@ def test_draws_are_repeated_by_the_same_seed_and_changed_by_another(weights: Wei
     first, again, other = (labels(weights.coder(temperature=1.5, seed=s).propose(batch)) for s in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+@pytest.mark.slow
+def test_drawn_labels_stand_beside_what_members_say_without_them(weights: Weights, lora: Coder) -> None:
+    batch = [segment("The app is slow"), segment("I love how it explains my homework")]
+    read = weights.coder(draws=3).propose(batch)
+    assert labels(read) == labels(lora.propose(batch))
+    drawn = [label for one in read for proposal in one for label in proposal.drawn]
+    assert 0 < len(drawn) <= 3 * 2 * 3
+    assert len(set(drawn)) > 1
+    assert not [label for label in drawn if label_fault(label)]
 
 
 @pytest.mark.slow

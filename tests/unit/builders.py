@@ -8,9 +8,15 @@ def segment(text="the checkout is slow", key=None, study="reviews"):
     return Segment(id=segment_id(study, "test", key or text), study=study, text=text, source="test")
 
 
-def proposal(label, member="a", fault=None, log_probability=None):
+def proposal(label, member="a", fault=None, log_probability=None, drawn=()):
     return Proposal(
-        member=member, model=f"{member}@1", label=label, fault=fault, log_probability=log_probability, latency_s=0
+        member=member,
+        model=f"{member}@1",
+        label=label,
+        fault=fault,
+        log_probability=log_probability,
+        latency_s=0,
+        drawn=list(drawn),
     )
 
 

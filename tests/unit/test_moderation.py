@@ -4,12 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.backends.answers import candidates
 from models.errors import UncodableError
 from models.fakes import HashEmbedder
 from models.moderation import (
     CONSENSUS,
     Answer,
     ConsensusModerator,
+    agreed,
+    ballot,
     consensus,
     moderate,
     settle,
@@ -24,29 +27,39 @@ EMBEDDER = HashEmbedder()
 LABELS = st.sampled_from(["slow checkout", "checkout slow", "slow app", "ads", "too many ads", "great music", "Ads"])
 
 
+LIKELIHOODS = st.none() | st.floats(-5, 0)
+
+
 @st.composite
 def some_proposals(draw):
-    labels = draw(st.lists(st.tuples(LABELS, st.none() | st.floats(-5, 0), st.booleans()), min_size=1, max_size=6))
+    several = st.tuples(LABELS, LIKELIHOODS, st.booleans(), st.lists(LABELS, max_size=3))
+    labels = draw(st.lists(several, min_size=1, max_size=6))
     made = [
-        proposal(label, f"m{n}", None if good or n == 0 else "empty", likelihood)
-        for n, (label, likelihood, good) in enumerate(labels)
+        proposal(label, f"m{n}", None if good or n == 0 else "empty", likelihood, drawn)
+        for n, (label, likelihood, good, drawn) in enumerate(labels)
     ]
     return made, draw(st.permutations(made))
+
+
+def vectors(made):
+    """The embedding of each label that a member said or drew."""
+    labels = sorted({label for one in made for label in (one.label, *one.drawn)})
+    return dict(zip(labels, EMBEDDER.embed(labels), strict=True))
 
 
 @given(some_proposals())
 def test_the_consensus_does_not_depend_on_the_order_of_the_members(case):
     made, shuffled = case
-    first, second = (consensus(p, EMBEDDER.embed([one.label for one in p])) for p in case)
-    assert made[first.index] == shuffled[second.index]
+    first, second = (consensus(p, vectors(p)) for p in (made, shuffled))
+    assert first.vote == second.vote
     assert first.agreement == pytest.approx(second.agreement)
 
 
 @given(some_proposals())
 def test_agreement_is_a_share_and_never_above_the_share_of_usable_proposals(case):
     made, _ = case
-    found = consensus(made, EMBEDDER.embed([one.label for one in made]))
-    assert made[found.index].fault is None
+    found = consensus(made, vectors(made))
+    assert found.vote.proposal.fault is None
     assert 0 <= found.agreement <= len(usable(made)) / len(made) + 1e-6
 
 
@@ -59,7 +72,73 @@ def test_the_consensus_is_the_label_nearest_to_the_others():
 
 def test_of_two_that_disagree_the_likelier_wins():
     made = [proposal("ads", "a", None, -3.0), proposal("music", "b", None, -0.1)]
-    assert consensus(made, EMBEDDER.embed(["ads", "music"])).index == 1
+    assert consensus(made, vectors(made)).vote.label == "music"
+
+
+@given(some_proposals())
+def test_a_members_vote_is_the_same_however_many_labels_share_it(case):
+    made, _ = case
+    whole = {vote.proposal.member: vote.weight for vote in ballot([p.model_copy(update={"drawn": []}) for p in made])}
+    shared = ballot(made)
+    assert sum(vote.weight for vote in shared) == pytest.approx(1)
+    for one in usable(made):
+        shares = [vote.weight for vote in shared if vote.proposal.member == one.member]
+        assert shares == pytest.approx([whole[one.member] / (1 + len(one.drawn))] * (1 + len(one.drawn)))
+        assert [v.label for v in shared if v.proposal.member == one.member and not v.drawn] == [one.label]
+
+
+def test_what_most_drew_wins_over_what_each_said_and_names_who_drew_it():
+    made = [
+        proposal("great music", "a", drawn=["slow app", "slow app"]),
+        proposal("too many ads", "b", drawn=["slow app", "login"]),
+        proposal("checkout", "c", drawn=["slow app", "price"]),
+    ]
+    decided = ConsensusModerator(EMBEDDER).decide([Proposals(segment=segment(), proposals=made)])[0]
+    assert (decided.label, decided.verdict, decided.picked) == ("slow app", "consensus", "a")
+    assert "'slow app', drawn by a, is nearest to the 3 usable of 3 proposals and 6 drawn labels" in decided.why
+    said = [EMBEDDER.embed([one.label, "slow app"]) for one in made]
+    assert decided.agreement == pytest.approx(max(0, sum(float(one @ drawn) for one, drawn in said) / 3), abs=1e-6)
+
+
+def test_a_label_that_one_said_and_another_drew_is_picked_from_who_said_it():
+    made = [proposal("ads", "a", drawn=["slow app", "slow app"]), proposal("slow app", "b", drawn=["slow app"])]
+    decided = ConsensusModerator(EMBEDDER).decide([Proposals(segment=segment(), proposals=made)])[0]
+    assert (decided.label, decided.picked) == ("slow app", "b")
+    assert "drawn by" not in decided.why
+
+
+def test_what_an_unusable_proposal_drew_does_not_vote():
+    made = [proposal("ads", "a"), proposal("", "b", "empty", drawn=["slow app", "slow app"])]
+    assert [vote.label for vote in ballot(made)] == ["ads"]
+
+
+def test_draws_make_no_majority():
+    assert not agreed([proposal("ads", "a", drawn=["slow app"] * 3), proposal("slow app", "b")])
+    assert agreed([proposal("ads", "a", drawn=["slow app"] * 3), proposal("Ads", "b", drawn=["price"])])
+
+
+def test_an_answer_that_equals_what_was_drawn_picks_it():
+    made = Proposals(segment=segment(), proposals=[proposal("ads", "a"), proposal("price", "b", drawn=["slow app"])])
+    decided = settle("Slow app", made, EMBEDDER, log_probability=-0.2, moderator="m@1")
+    assert (decided.verdict, decided.label, decided.picked) == ("picked", "slow app", "b")
+    assert "drawn by b" in decided.why
+
+
+def test_a_moderator_is_shown_the_two_most_drawn_labels_beside_what_was_said():
+    made = [
+        proposal("ads", "a", drawn=["slow app", "price", "Ads", "login"]),
+        proposal("Ads", "b", drawn=["price", "slow app", "Slow app", "zoom"]),
+    ]
+    shown = candidates(Proposals(segment=segment(), proposals=made))
+    assert [normalised_label(label) for label in shown] == ["ads", "price", "slow app"]
+
+
+def test_a_moderator_is_shown_no_more_than_six_labels_because_of_draws():
+    many = [proposal(label, f"m{n}", drawn=["price", "zoom"]) for n, label in enumerate("abcde")]
+    for count, shown in ((3, 5), (5, 6)):
+        assert len(candidates(Proposals(segment=segment(), proposals=many[:count]))) == shown
+    said = [proposal(label, f"m{n}", drawn=["price"]) for n, label in enumerate("abcdefgh")]
+    assert candidates(Proposals(segment=segment(), proposals=said)) == list("abcdefgh")
 
 
 def test_members_that_say_the_same_agree_fully_and_an_unusable_one_lowers_that():
@@ -125,7 +204,7 @@ def test_a_segment_without_a_usable_proposal_is_uncodable_and_the_faults_are_nam
     with pytest.raises(UncodableError, match="a: empty; b: repeats the prompt"):
         settle("fine", made, EMBEDDER, log_probability=None, moderator="m@1")
     with pytest.raises(UncodableError):
-        consensus(made.proposals, EMBEDDER.embed(["", "x"]))
+        consensus(made.proposals, {})
 
 
 def test_an_empty_batch_gives_nothing():
