@@ -97,7 +97,7 @@ class Lab:
         profile = Profile.model_validate(
             self.tiny.model_dump(exclude={"moderator"}) | {"moderator": table}, context={"folder": Path()}
         )
-        return wiring.moderator(profile, self.settings, self.embeds, Precedents(self.embeds))
+        return wiring.moderator(profile, self.settings, self.embeds)
 
     def led(self, coded: Sequence[Coded]) -> Moderator:
         """The consensus, led by coded texts."""

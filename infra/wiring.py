@@ -155,13 +155,22 @@ def embedder(chosen: Profile, settings: Settings) -> Embedder:
     return SentenceEmbedder(chosen.embedder.model, device=device(chosen, settings))
 
 
-def moderator(chosen: Profile, settings: Settings, embeds: Embedder, precedents: Precedents) -> Moderator:
-    """Who settles on one label: the consensus, a taught model, a served one, or a panel of these; precedents lead."""
+def moderator(chosen: Profile, settings: Settings, embeds: Embedder, precedents: Precedents | None = None) -> Moderator:
+    """Who settles on one label: the consensus, a taught model, a served one, or a panel of these.
+
+    Args:
+        chosen: The profile.
+        settings: Device and cache.
+        embeds: For agreement and consensus.
+        precedents: What people coded, to lead the moderator where a study has any.
+    """
     who = chosen.moderator
     if who.strategy == "panel":
         panel = [m for one in who.panel for m in _panelists(one, chosen, settings, embeds)]
-        return PrecedentModerator(PanelModerator(panel, embeds), embeds, precedents)
-    return PrecedentModerator(_moderator(who, chosen, settings, embeds), embeds, precedents)
+        settles: Moderator = PanelModerator(panel, embeds)
+    else:
+        settles = _moderator(who, chosen, settings, embeds)
+    return settles if precedents is None else PrecedentModerator(settles, embeds, precedents)
 
 
 def _moderator(
@@ -264,7 +273,9 @@ async def make_stage(role: Role, settings: Settings) -> Stage:
 
 
 async def _refiner_stage(chosen: Profile, settings: Settings) -> Stage:
-    """The refiner with its index and thresholds as the topics have them now; later words of people wait for a restart.
+    """The refiner with its index and thresholds as the topics have them now.
+
+    The index follows the codebook from then on; the thresholds wait for a restart.
 
     Annotations count where their segment's assignment is among those that are recalled.
     """
@@ -282,7 +293,7 @@ async def _refiner_stage(chosen: Profile, settings: Settings) -> Stage:
     said = readable([value async for _, _, _, value in read_topic(cluster(settings), LABELS.name)], Annotation)
     found = await asyncio.to_thread(judged, chosen, embeds, events, recalled, said)
     refines.learned({study: learned(refines.threshold(study), evidence) for study, evidence in found.items()})
-    return RefinerStage(refines, SystemClock())
+    return RefinerStage(refines, SystemClock(), events)
 
 
 def _moderator_stage(chosen: Profile, settings: Settings, labels: Sequence[Annotation]) -> Stage:

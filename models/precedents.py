@@ -53,14 +53,16 @@ class _Held(NamedTuple):
 class PrecedentSettings:
     """How much precedents count.
 
-    Chosen by leaving one out on the texts of exam proctoring and scrum interviews that no result is measured on.
+    Chosen among 18 settings on human-coded texts that no result is measured on: leaving one out on 342 of exam
+    proctoring and scrum interviews (ROUGE-1 0.356, without precedents 0.270), and 46 texts for members that were tuned
+    on the other texts of the same sets (0.379, without 0.367).
     """
 
-    neighbours: int = 16
+    neighbours: int = 8
     """Nearest coded texts that are asked."""
     weight: float = 2.0
     """Of a precedent that equals the segment, as a multiple of all members together."""
-    power: float = 2.0
+    power: float = 3.0
     """How fast the weight falls with the cosine: ``weight * cosine ** power``."""
 
 

@@ -1,13 +1,16 @@
 """Reuse an earlier code, or create one, and say why."""
 
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 from uuid import UUID
 
 import numpy as np
 
+from models.chronicle import Chronicle, is_code
+from models.code_view import DIGITS, CodeView, Near
+from models.codebook import Standing
 from models.errors import SettingError
 from models.polarity import opposite, tones_clash
 from models.ports import Clock, CodeIndex, Embedder, Embeddings, IndexedCode
@@ -17,8 +20,6 @@ from schemas.ids import code_event_id, code_id, normalised_label
 
 By = Literal["code", "text", "both"]
 
-_NEIGHBOURS = 8  # enough to find one that says the same behind some that say the opposite
-_DIGITS = 6  # a cosine differs behind them with the size of the matrix that it was computed in
 _REMEMBERED = 50_000
 _PUT = 1_000  # codes embedded and stored at a time when an index is rebuilt
 
@@ -69,71 +70,16 @@ class Refined:
     event: CodeEvent | None
 
 
-class _Near(NamedTuple):
-    """A code and its cosine to a label."""
-
-    id: UUID
-    label: str
-    similarity: float
-
-
 @dataclass(frozen=True)
 class _Found:
     """What one label came to: the code, and the best one that was not taken."""
 
-    code: _Near
+    code: Near
     new: bool
-    runner_up: _Near | None
+    runner_up: Near | None
     why: str
     margin: float
     """How much nearer the code is than the runner-up; of a new code, how far that is under the threshold."""
-
-
-class _View:
-    """The index as a batch sees it: what it holds, and what the batch has created so far."""
-
-    def __init__(self, index: CodeIndex, origins: dict[UUID, UUID | None]) -> None:
-        self._index = index
-        self._origins = origins
-        self._studies: defaultdict[str, list[IndexedCode]] = defaultdict(list)
-        self._answers: dict[tuple[str, bytes, int], list[_Near]] = {}
-        self.created: dict[UUID, IndexedCode] = {}
-
-    def nearest(self, study: str, vector: Embeddings) -> Sequence[_Near]:
-        """The study's nearest codes, best first; of equals the lower id first."""
-        fresh = self._studies[study]
-        asked = (study, vector.tobytes(), len(fresh))
-        if asked not in self._answers:  # reviews repeat each other: most labels of a batch come more than once
-            self._answers[asked] = self._ask(study, vector, fresh)
-        return self._answers[asked]
-
-    def _ask(self, study: str, vector: Embeddings, fresh: Sequence[IndexedCode]) -> list[_Near]:
-        found = [(n.similarity, n.code_id, n.label) for n in self._index.nearest(study, vector, _NEIGHBOURS)]
-        if fresh:
-            cosines = np.stack([code.vector for code in fresh]) @ vector
-            best = np.argsort(-cosines, kind="stable")[:_NEIGHBOURS].tolist()
-            found += [(float(cosines[n]), fresh[n].id, fresh[n].label) for n in best]
-        near = [_Near(code, label, max(-1.0, min(1.0, round(cosine, _DIGITS)))) for cosine, code, label in found]
-        return sorted(near, key=lambda one: (-one.similarity, one.id))[:_NEIGHBOURS]
-
-    def named(self, code: UUID, label: str) -> _Near | None:
-        """The code of this id, however far its vector is; the label is the batch's own, where it created it."""
-        if code in self.created:
-            return _Near(code, self.created[code].label, 1.0)
-        return _Near(code, label, 1.0) if code in self._origins else None
-
-    def origin(self, study: str, code: UUID) -> UUID | None:
-        """The segment that created a code."""
-        if code in self.created:
-            return self.created[code].origin
-        if code not in self._origins:  # another refiner has owned the study in between
-            self._origins.update(self._index.origins(study))
-        return self._origins.get(code)
-
-    def create(self, code: IndexedCode) -> None:
-        """Let the rest of the batch see a code."""
-        self.created[code.id] = code
-        self._studies[code.study].append(code)
 
 
 class Refiner:
@@ -163,6 +109,8 @@ class Refiner:
         self._versions = dict(versions or {})
         self._learned: dict[str, Threshold] = {}
         self._origins = index.origins()
+        self._chronicle = Chronicle()
+        self._to_follow: dict[UUID, Standing] = {}
         self._given: OrderedDict[UUID, Assignment] = OrderedDict()
 
     def learned(self, thresholds: Mapping[str, Threshold]) -> None:
@@ -184,6 +132,31 @@ class Refiner:
         while len(self._given) > _REMEMBERED:
             self._given.popitem(last=False)
 
+    def recall(self, history: Iterable[CodeEvent]) -> None:
+        """Know a history that the index was made equal to; see ``reconcile``."""
+        self._chronicle.add(history)
+
+    def follow(self, events: Iterable[CodeEvent]) -> None:
+        """Let the index follow what others do to the codebook from now on; what is known already changes nothing.
+
+        Args:
+            events: In any order. Codes that other refiners created are in the index: their creators put them there.
+
+        Raises:
+            UnavailableError: If the index is away; the next call goes on with these events.
+        """
+        self._to_follow |= {code.id: code for code in self._chronicle.add(events)}
+        if not self._to_follow:
+            return
+        changed = self._to_follow.values()
+        live, gone = [one for one in changed if is_code(one)], [one.id for one in changed if not is_code(one)]
+        self._index.remove(gone)
+        _put(self._index, self._embedder, [c for c in live if c.last.kind != "created" or c.last.segment_id is None])
+        for code in gone:
+            self._origins.pop(code, None)
+        self._origins.update({one.id: one.origin for one in live})
+        self._to_follow.clear()
+
     def refine(self, decisions: Sequence[Decision]) -> list[Refined]:
         """Give each decision a code; the index holds the new ones before this returns.
 
@@ -196,7 +169,7 @@ class Refiner:
         """
         if not decisions:
             return []
-        view = _View(self._index, self._origins)
+        view = CodeView(self._index, self._origins)
         refined = []
         for decision, vector in zip(decisions, self._embed(decisions), strict=True):
             found = self._again(decision) or self._find(decision, vector, view)
@@ -207,6 +180,7 @@ class Refiner:
         if view.created:
             self._index.put(list(view.created.values()))
             self._origins.update({code.id: code.origin for code in view.created.values()})
+        self._chronicle.add(one.event for one in refined if one.event)
         self.remember(one.assignment for one in refined)
         return refined
 
@@ -215,8 +189,8 @@ class Refiner:
         before = self._given.get(decision.segment.id)
         if before is None or before.proposed != decision.label or before.code_id not in self._origins:
             return None
-        code, second = _Near(before.code_id, before.label, before.similarity), before.runner_up
-        runner_up = _Near(second.code_id, second.label, second.similarity) if second else None
+        code, second = Near(before.code_id, before.label, before.similarity), before.runner_up
+        runner_up = Near(second.code_id, second.label, second.similarity) if second else None
         return _Found(code, before.new, runner_up, before.why, before.signals.get("margin", 0.0))
 
     def _embed(self, decisions: Sequence[Decision]) -> Embeddings:
@@ -238,36 +212,49 @@ class Refiner:
         value = adapted(base.value, segment.text, decision.label)
         return Threshold(value, f"{base} for this label" if value != base.value else base.origin)
 
-    def _find(self, decision: Decision, vector: Embeddings, view: _View) -> _Found:
+    def _find(self, decision: Decision, vector: Embeddings, view: CodeView) -> _Found:
         study, label = decision.segment.study, decision.label
         near, needed = view.nearest(study, vector), self._needed(decision)
-        folded = normalised_label(label)
-        taken = next((one for one in near if normalised_label(one.label) == folded), None)
-        taken = taken or view.named(code_id(study, label), label)
-        why = f"reused {taken.label!r}, the same label" if taken else ""
+        taken, why = self._by_name(study, label, near, view)
         if taken is None:
             taken = next((one for one in near if self._reusable(label, one, needed)), None)
             why = f"reused {taken.label!r} at {taken.similarity:.2f}, threshold {needed}" if taken else ""
-        else:
-            taken = taken._replace(similarity=1.0)
         runner_up = next((one for one in near if taken is None or one.id != taken.id), None)
         second = runner_up.similarity if runner_up else 0.0
         if taken is None:
-            taken = _Near(code_id(study, label), label, 1.0)
+            taken = Near(code_id(study, label), label, 1.0)
         elif view.origin(study, taken.id) == decision.segment.id:  # a replay creates again what it created
             taken = taken._replace(similarity=1.0)
         else:
-            return _Found(taken, False, runner_up, why, round(taken.similarity - second, _DIGITS))
-        margin = round(needed.value - second, _DIGITS)
+            return _Found(taken, False, runner_up, why, round(taken.similarity - second, DIGITS))
+        margin = round(needed.value - second, DIGITS)
         return _Found(taken, True, runner_up, self._why_new(label, runner_up, needed), margin)
 
-    def _reusable(self, label: str, near: _Near, needed: Threshold) -> bool:
+    def _by_name(self, study: str, label: str, near: Sequence[Near], view: CodeView) -> tuple[Near | None, str]:
+        """The code of this very label, or what people made of it, however far its vector is; and why."""
+        folded = normalised_label(label)
+        same = next((one for one in near if normalised_label(one.label) == folded), None)
+        if same is not None:
+            return same._replace(similarity=1.0), f"reused {same.label!r}, the same label"
+        code = code_id(study, label)
+        same = view.named(code, self._chronicle.label(code) or label)
+        if same is not None:
+            how = "the same label" if normalised_label(same.label) == folded else f"as {label!r} is called now"
+            return same, f"reused {same.label!r}, {how}"
+        heirs = self._chronicle.heirs(code)
+        heir = next((one for one in near if one.id in heirs), None)
+        if len(heirs) == 1:  # people said that the two are the same
+            (only,) = heirs
+            heir = view.named(only, self._chronicle.label(only) or label)
+        return heir, f"reused {heir.label!r}, which {label!r} became" if heir else ""
+
+    def _reusable(self, label: str, near: Near, needed: Threshold) -> bool:
         return near.similarity >= needed.value and not self._refused(label, near)
 
-    def _refused(self, label: str, near: _Near) -> bool:
+    def _refused(self, label: str, near: Near) -> bool:
         return self._settings.polarity_gate and opposite(label, near.label)
 
-    def _why_new(self, label: str, runner_up: _Near | None, needed: Threshold) -> str:
+    def _why_new(self, label: str, runner_up: Near | None, needed: Threshold) -> str:
         if runner_up is None:
             return "new: the study has no other code"
         named = f"{runner_up.label!r} at {runner_up.similarity:.2f}"
@@ -329,7 +316,7 @@ class Refiner:
         return signals
 
 
-def _neighbour(near: _Near | None) -> Neighbour | None:
+def _neighbour(near: Near | None) -> Neighbour | None:
     return None if near is None else Neighbour(code_id=near.id, label=near.label, similarity=near.similarity)
 
 
@@ -349,16 +336,21 @@ def reconcile(
     Returns:
         How many codes were added and removed; those that only got a new label or origin are not counted.
     """
-    codes = _replay(events)
+    known = _replay(events)
+    codes = {code.id: code for code in known.values() if code.live}
     held = index.origins()
-    gone = [code for code in held if code not in codes] if remove else []
+    gone = [code for code in held if code not in codes and (remove or code in known)]
     stale = [c for c in codes.values() if c.id not in held or c.renamed or held[c.id] != c.origin]
     index.remove(gone)
-    for start in range(0, len(stale), _PUT):
-        some = stale[start : start + _PUT]
+    _put(index, embedder, stale)
+    return sum(code.id not in held for code in stale), len(gone)
+
+
+def _put(index: CodeIndex, embedder: Embedder, codes: Sequence["_Code | Standing"]) -> None:
+    for start in range(0, len(codes), _PUT):
+        some = codes[start : start + _PUT]
         vectors = embedder.embed([code.label for code in some])
         index.put([IndexedCode(c.id, c.study, c.label, v, c.origin) for c, v in zip(some, vectors, strict=True)])
-    return sum(code.id not in held for code in stale), len(gone)
 
 
 @dataclass
@@ -374,7 +366,7 @@ class _Code:
 
 
 def _replay(events: Iterable[CodeEvent]) -> dict[UUID, _Code]:
-    """The codes that live after the events; themes are none: a segment never gets one."""
+    """The codes after the events, ended ones too; themes are none: a segment never gets one."""
     codes: dict[UUID, _Code] = {}
     seen: set[UUID] = set()
     history = list(events)
@@ -392,4 +384,4 @@ def _replay(events: Iterable[CodeEvent]) -> dict[UUID, _Code]:
             code.live = event.code_id in event.into
         elif event.kind == "restored":
             code.live = True
-    return {code.id: code for code in codes.values() if code.live}
+    return codes

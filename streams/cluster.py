@@ -3,15 +3,15 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from streams.topology import TOPICS, Topic
 
@@ -123,6 +123,19 @@ async def _reader(cluster: Cluster, **options: Any) -> AsyncIterator[AIOKafkaCon
 async def read_topic(
     cluster: Cluster, name: str, *, follow: bool = False, last: int | None = None
 ) -> AsyncGenerator[tuple[int, int, bytes | None, bytes | None], None]:
+    """Read a topic, outside any consumer group, message by message; see ``read_batches``.
+
+    Yields:
+        Partition, offset, key, value.
+    """
+    async for batch in read_batches(cluster, name, follow=follow, last=last):
+        for message in batch:
+            yield message.partition, message.offset, message.key, message.value
+
+
+async def read_batches(
+    cluster: Cluster, name: str, *, follow: bool = False, last: int | None = None
+) -> AsyncGenerator[Sequence[ConsumerRecord], None]:
     """Read a topic, outside any consumer group.
 
     Args:
@@ -132,11 +145,16 @@ async def read_topic(
         last: Only the last messages of each partition, so many.
 
     Yields:
-        Partition, offset, key, value.
+        What one fetch brought from one partition, in order.
+
+    Raises:
+        UnknownTopicOrPartitionError: If a topic is to be followed that is not there.
     """
     async with _reader(cluster) as consumer:
         partitions = [TopicPartition(name, p) for p in sorted(await _partitions(consumer, name))]
         if not partitions:
+            if follow:
+                raise UnknownTopicOrPartitionError(name)
             return
         consumer.assign(partitions)
         starts = await consumer.beginning_offsets(partitions)
@@ -146,9 +164,9 @@ async def read_topic(
             consumer.seek(tp, starts[tp])
         open_ = {tp for tp in partitions if ends[tp] > starts[tp]}
         while open_ or follow:
-            for tp, messages in (await consumer.getmany(timeout_ms=500, max_records=1_000)).items():
-                for message in messages:
-                    yield tp.partition, message.offset, message.key, message.value
+            for messages in (await consumer.getmany(timeout_ms=500, max_records=1_000)).values():
+                if messages:
+                    yield messages
             if not follow:
                 open_ = {tp for tp in open_ if await consumer.position(tp) < ends[tp]}
 

@@ -4,9 +4,10 @@ A stage knows no broker. It runs in a thread beside the event loop, one batch at
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from models.pipeline import Uncoded, code_batch, moderate_batch
 from models.ports import Clock, Coder, Moderator
 from models.precedents import Precedents, from_annotations
 from models.refinement import Refiner
-from schemas import Annotation, Assignment, DeadLetter, Decision, Proposals, Record, Segment
+from schemas import Annotation, Assignment, CodeEvent, DeadLetter, Decision, Proposals, Record, Segment
 from schemas.ids import dead_letter_id
 from streams.publish import Outgoing
 from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, DECISIONS, LABELS, PROPOSALS, REQUESTS, ROLES, topic
@@ -234,10 +235,26 @@ class RefinerStage(_PlainStage):
 
     refiner: Refiner
     clock: Clock
+    history: InitVar[Iterable[CodeEvent] | None] = None
+    """The codebook's events that the index holds already; without them it follows nobody."""
     role: str = "refiner"
+    _heard: deque[CodeEvent] = field(default_factory=deque, init=False)
+
+    def __post_init__(self, history: Iterable[CodeEvent] | None) -> None:
+        """Know the history, so that what is heard of it again is no news."""
+        self._follows = history is not None
+        self.refiner.recall(history or ())
+
+    def hears(self) -> Mapping[str, Hear]:
+        """What people do to the codebook holds for the next batch."""
+        return {CODEBOOK.name: self._hear} if self._follows else {}
+
+    def _hear(self, values: Sequence[bytes | None]) -> None:
+        self._heard.extend(readable(values, CodeEvent))  # another thread works with the refiner
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
-        """Assign a code to each decision."""
+        """Assign a code to each decision, by the codebook as it was last heard of."""
+        self.refiner.follow([self._heard.popleft() for _ in range(len(self._heard))])
         readable = self.read(batch, Decision, result)
         for refined in self.refiner.refine([decision for _, decision in readable]):
             if refined.event is not None:

@@ -52,13 +52,15 @@ class Role:
     does: str
     batch: int
     wait_s: float
+    hears: tuple[Topic, ...] = ()
+    """What every worker of the role listens to beside its batches, outside the consumer group."""
 
 
 FEEDBACK = Topic("feedback", Segment, "segment id", "delete")
 PROPOSALS = Topic("proposals", Proposals, "segment id", "delete")
 DECISIONS = Topic("decisions", Decision, "study", "delete")
 ASSIGNMENTS = Topic("assignments", Assignment, "segment id", "compact")
-CODEBOOK = Topic("codebook", CodeEvent, "code id", "never", also="themes")
+CODEBOOK = Topic("codebook", CodeEvent, "code id", "never", also="themes, teach")
 REQUESTS = Topic("annotation.requests", AnnotationRequest, "segment id", "compact")
 LABELS = Topic("annotation.labels", Annotation, "segment id + annotator", "never", from_outside="people")
 RELEASES = Topic("model.releases", ModelRelease, "model name", "compact", from_outside="trainer")
@@ -81,8 +83,16 @@ TOPICS = (
 ROLES = (
     Role("ingest", (), (FEEDBACK,), "publishes what was taken in", 500, 0.2),
     Role("coders", (FEEDBACK,), (PROPOSALS, DEAD_LETTERS), "every member reads the segment", 16, 0.3),
-    Role("moderator", (PROPOSALS,), (DECISIONS, DEAD_LETTERS), "settles on one label", 16, 0.2),
-    Role("refiner", (DECISIONS,), (ASSIGNMENTS, CODEBOOK, DEAD_LETTERS), "reuses or creates a code", 256, 0.1),
+    Role("moderator", (PROPOSALS,), (DECISIONS, DEAD_LETTERS), "settles on one label", 16, 0.2, (LABELS,)),
+    Role(
+        "refiner",
+        (DECISIONS,),
+        (ASSIGNMENTS, CODEBOOK, DEAD_LETTERS),
+        "reuses or creates a code",
+        256,
+        0.1,
+        (CODEBOOK,),
+    ),
     Role("router", (ASSIGNMENTS,), (ASSIGNMENTS, REQUESTS, DEAD_LETTERS), "gives confidence and route", 256, 0.1),
     Role("recorder", TOPICS, (DEAD_LETTERS,), "fills the SQL read model", 500, 0.2),
 )
@@ -104,7 +114,8 @@ def describe() -> str:
     for one in ROLES:
         reads = "every topic" if one.reads == TOPICS else ", ".join(each.name for each in one.reads) or "-"
         writes = ", ".join(each.name for each in one.writes if each is not DEAD_LETTERS) or "-"
-        lines.append(f"{one.name:<10} {reads:<12} {writes:<32} {one.does}")
+        hears = "; hears " + ", ".join(each.name for each in one.hears) if one.hears else ""
+        lines.append(f"{one.name:<10} {reads:<12} {writes:<32} {one.does}{hears}")
     lines += ["", f"{'topic':<20} {'record':<18} {'key':<23} {'written by':<16} cleanup"]
     for each in TOPICS:
         roles = [one.name for one in ROLES if each in one.writes]

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 
 from models.errors import UnavailableError, WorkerFault
 from streams.agents import Batches, Progress, Runner, register
-from streams.cluster import Cluster, consumer_group, create_topics, group_lag, patiently, read_topic
+from streams.cluster import Cluster, consumer_group, create_topics, group_lag, patiently, read_batches
 from streams.consumer import POLLS, App
 from streams.publish import KafkaPublisher, Outgoing
 from streams.stages import Hear, Stage
@@ -182,8 +182,8 @@ async def _listen(cluster: Cluster, name: str, hear: Hear) -> None:
     """Hand every message of a topic over, in a thread, and those that come later as they come."""
 
     async def attempt() -> None:
-        async for _, _, _, value in read_topic(cluster, name, follow=True):
-            await asyncio.to_thread(hear, [value])
+        async for batch in read_batches(cluster, name, follow=True):
+            await asyncio.to_thread(hear, [message.value for message in batch])
 
     await patiently(f"listening to {name}", attempt, KafkaError, OSError)
 

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.batch import as_row
 from models.backends.answers import candidates
+from models.confidence import Router
 from models.errors import UncodableError
-from models.fakes import HashEmbedder
+from models.fakes import FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
 from models.moderation import (
     CONSENSUS,
     Answer,
@@ -19,7 +21,9 @@ from models.moderation import (
     settle_batch,
     usable,
 )
-from schemas import Proposals
+from models.pipeline import Pipeline
+from models.refinement import Refiner
+from schemas import Proposal, Proposals
 from schemas.ids import normalised_label
 from tests.unit.builders import proposal, proposals, segment
 
@@ -205,6 +209,23 @@ def test_a_segment_without_a_usable_proposal_is_uncodable_and_the_faults_are_nam
         settle("fine", made, EMBEDDER, log_probability=None, moderator="m@1")
     with pytest.raises(UncodableError):
         consensus(made.proposals, {})
+
+
+def test_what_was_drawn_is_told_in_the_line_that_stands_for_a_segment():
+    class Drawing(FakeCoder):
+        def propose(self, segments, among=None):
+            read = super().propose(segments, among)
+            return [[one.model_copy(update={"drawn": ["ads"]}), *others] for one, *others in read]
+
+    refiner = Refiner(MemoryCodeIndex(), EMBEDDER, HandClock())
+    steps = Pipeline(Drawing(), ConsensusModerator(EMBEDDER), refiner, Router(HandClock()), 200)
+    (outcome,) = steps.run([segment()])
+    assert [proposal.get("drawn") for proposal in as_row(outcome)["proposals"]] == [["ads"], None, None]
+
+
+def test_a_message_from_before_there_were_draws_is_read():
+    before = proposal("slow app").model_dump_json(exclude={"drawn"}).encode()
+    assert Proposal.from_bytes(before) == proposal("slow app")
 
 
 def test_an_empty_batch_gives_nothing():

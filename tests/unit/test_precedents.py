@@ -10,16 +10,19 @@ from hypothesis import strategies as st
 
 from models import precedents as module
 from models.errors import UncodableError
-from models.fakes import HashEmbedder
+from models.fakes import HandClock, HashEmbedder
+from models.joining import JoinSettings, ProposalJoin
 from models.moderation import ConsensusModerator
 from models.precedents import Coded, PrecedentModerator, Precedents, PrecedentSettings, from_annotations, opened
-from schemas import Annotation, Proposals
+from schemas import Annotation, Decision, Proposals
 from schemas.ids import code_id, normalised_label, segment_id
+from streams.stages import ModeratorStage, Received
+from streams.topology import LABELS, PROPOSALS
 from tests.unit.builders import proposal, proposals, segment
 
 EMBEDDER = HashEmbedder(dim=256)
 TEXT = "the checkout is slow"
-LABELS = ["slow checkout", "checkout slow", "ads", "Ads", "too many ads", "great music"]
+CODES = ["slow checkout", "checkout slow", "ads", "Ads", "too many ads", "great music"]
 
 
 def coded(text, *codes, key=None, study="reviews"):
@@ -253,10 +256,10 @@ def test_several_codes_of_a_text_share_its_vote():
 
 @st.composite
 def elections(draw):
-    labels = draw(st.lists(st.tuples(st.sampled_from(LABELS), st.none() | st.floats(-5, 0)), min_size=1, max_size=5))
+    labels = draw(st.lists(st.tuples(st.sampled_from(CODES), st.none() | st.floats(-5, 0)), min_size=1, max_size=5))
     made = [proposal(label, f"m{n}", None, likelihood) for n, (label, likelihood) in enumerate(labels)]
     text = st.sampled_from([TEXT, "checkout", "great music here"])
-    texts = draw(st.lists(st.tuples(text, st.sampled_from(LABELS)), min_size=1, max_size=6))
+    texts = draw(st.lists(st.tuples(text, st.sampled_from(CODES)), min_size=1, max_size=6))
     precedents = [coded(text, code, key=str(n)) for n, (text, code) in enumerate(texts)]
     return made, draw(st.permutations(made)), precedents, draw(st.permutations(precedents))
 
@@ -319,6 +322,25 @@ def test_a_word_that_is_unsure_or_came_without_text_takes_back_what_was_said(lat
     precedents.learn(from_annotations([later]))
     assert not precedents.knows("reviews")
     assert taught(*from_annotations([later])).learn(from_annotations([later])) == 0
+
+
+def test_what_people_decide_leads_the_moderators_stage_from_its_next_batch_on():
+    precedents, clock = Precedents(EMBEDDER), HandClock()
+    moderator = PrecedentModerator(ConsensusModerator(EMBEDDER), EMBEDDER, precedents)
+    stage = ModeratorStage(moderator, ProposalJoin(JoinSettings(("a",), 1, 30, 300), clock), clock, precedents)
+
+    def label(key):
+        one = Proposals(segment=segment(TEXT, key), proposals=[proposal("ads")])
+        (sent,) = stage.step([Received(PROPOSALS.name, 0, int(key), b"k", one.to_bytes())]).send
+        return Decision.from_bytes(sent.value).label
+
+    assert label("1") == "ads"
+    ((topic, hear),) = stage.hears().items()
+    hear([annotation("speed").to_bytes(), b"?", None])
+    assert (topic, label("2")) == (LABELS.name, "speed")
+    hear([annotation("speed", unsure=True).to_bytes()])
+    assert label("3") == "ads"
+    assert ModeratorStage(moderator, stage.join, clock).hears() == {}
 
 
 def test_codes_open_the_index_once_a_study_each_as_first_spelt():

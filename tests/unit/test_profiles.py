@@ -50,7 +50,7 @@ def test_the_packaged_profiles_are_the_known_ones():
 def test_tiny_has_three_members_and_a_moderator_with_packaged_adapters():
     tiny = load_profile("tiny")
     assert [member.name for member in tiny.members] == ["gist", "theme", "essence"]
-    assert {member.base for member in tiny.members} == {"SmolLM2-135M-Instruct"}
+    assert {member.base for member in tiny.members} == {"SmolLM2-135M-Instruct", "Gemma-3-270M"}
     assert [member.adapter for member in tiny.members] == [PACKAGED_ADAPTERS / m.name for m in tiny.members]
     assert tiny.moderator.adapter == PACKAGED_ADAPTERS / "moderator"
     assert tiny.generation.max_new_tokens == 15

@@ -89,14 +89,14 @@ def test_columns_are_guessed_by_their_usual_names_or_named(tmp_path):
     ],
 )
 def test_a_file_that_is_not_as_it_must_be_is_refused_with_its_place(tmp_path, content, options, found):
-    with pytest.raises(InputError, match="coded.csv") as refused:
+    with pytest.raises(InputError, match=r"coded\.csv") as refused:
         read(tmp_path, content, **options)
     assert found in str(refused.value)
 
 
 @pytest.mark.parametrize("code", [{"code": "a"}, ["a"], "x" * (LONGEST_CODE + 1)])
 def test_what_can_be_no_code_is_refused(tmp_path, code):
-    with pytest.raises(InputError, match="segment 1: .* is no code; at most 120 characters"):
+    with pytest.raises(InputError, match=r"segment 1: .* is no code; at most 120 characters"):
         read(tmp_path, jsonl({"text": "login is slow", "codes": [code]}), "coded.jsonl")
 
 

@@ -63,7 +63,8 @@ def test_the_print_shows_every_role_and_topic_with_its_record():
     printed = describe()
     lines = printed.splitlines()
     for one in ROLES:
-        assert any(line.startswith(one.name) and line.endswith(one.does) for line in lines)
+        assert any(line.startswith(one.name) and one.does in line for line in lines)
+        assert all(f"hears {heard.name}" in printed for heard in one.hears)
     for each in TOPICS:
         assert any(line.split()[:2] == [each.name, each.record.__name__] for line in lines)
     assert max(map(len, lines)) <= 120

@@ -1,0 +1,59 @@
+"""The codebook's history as it grows: what each code is by now, and what became of those that are no more."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from models.codebook import Standing, stand
+from schemas import CodeEvent
+
+
+class Chronicle:
+    """All events so far, and what they add up to."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._events: dict[UUID, dict[UUID, CodeEvent]] = {}
+        self._codes: dict[UUID, Standing] = {}
+
+    def add(self, events: Iterable[CodeEvent]) -> list[Standing]:
+        """Take events in, in any order; those known already are passed over.
+
+        Returns:
+            The codes and themes that came, went or changed their label, as they stand now.
+        """
+        touched: dict[UUID, None] = {}
+        for event in events:
+            known = self._events.setdefault(event.code_id, {})
+            if event.id not in known:
+                known[event.id] = event
+                touched[event.code_id] = None
+        changed = []
+        for code in touched:
+            before, now = self._codes.get(code), stand(self._events[code].values())
+            self._codes[code] = now
+            if before is None or (before.label, is_code(before)) != (now.label, is_code(now)):
+                changed.append(now)
+        return changed
+
+    def label(self, code: UUID) -> str | None:
+        """What a code is called now, if it is known."""
+        return self._codes[code].label if code in self._codes else None
+
+    def heirs(self, code: UUID) -> set[UUID]:
+        """The codes that one which has ended was merged or split into, over however many steps."""
+        found: set[UUID] = set()
+        seen, open_ = {code}, [code]
+        while open_:
+            now = self._codes.get(open_.pop())
+            for each in now.into if now else ():
+                if each in self._codes and is_code(self._codes[each]):
+                    found.add(each)
+                elif each not in seen:  # codes merged into each other have no heir
+                    seen.add(each)
+                    open_.append(each)
+        return found
+
+
+def is_code(one: Standing) -> bool:
+    """Whether segments can get it: it lives, and is no theme."""
+    return one.live and one.level == "code"
