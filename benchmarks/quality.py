@@ -209,7 +209,9 @@ def warm_start(lab: Lab) -> Section:
     for name in NEVER_SHIPPED:
         rows = read([name])
         taught, rest = taught + rows[:WARM], rest + rows[WARM:]
-    proposals = lab.together(lab.tiny.members, lab.tiny, rest)
+    read_all = read(NEVER_SHIPPED)
+    said = dict(zip([r.id for r in read_all], lab.together(lab.tiny.members, lab.tiny, read_all), strict=True))
+    proposals = [said[row.id] for row in rest]
     cold, warm = decide(ConsensusModerator(lab.embeds), proposals), decide(lab.led(coded(taught)), proposals)
     systems = {
         "cold": labels(cold),

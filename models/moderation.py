@@ -86,7 +86,7 @@ def consensus(proposals: Sequence[Proposal], vectors: Mapping[str, Embeddings]) 
 def ballot(proposals: Sequence[Proposal]) -> list[Vote]:
     """The votes of a segment's usable proposals, which add up to one; the order is the labels'.
 
-    A member votes with a weight of ``0.5 + 0.5 * exp(log_probability)``, so that none counts more than twice another;
+    A member votes with a weight of ``exp(log_probability)``, how likely it found its label;
     one without a log-probability votes with the mean of the others. It is shared equally among what the member said
     and what it drew; a label that was drawn twice has two shares.
     """
@@ -117,7 +117,7 @@ def _rank(vote: Vote) -> tuple[str, bool, str, str, float]:
 
 def _weights(proposals: Sequence[Proposal]) -> list[float]:
     """Votes that add up to one, one a proposal."""
-    known = [0.5 + 0.5 * math.exp(p.log_probability) for p in proposals if p.log_probability is not None]
+    known = [math.exp(p.log_probability) for p in proposals if p.log_probability is not None]
     votes = iter(known)
     mean = sum(known) / len(known) if known else 1.0
     weights = [mean if p.log_probability is None else next(votes) for p in proposals]
