@@ -1,7 +1,7 @@
 """No moderator may prefer a proposal for its place in the list: 200 real reviews, with what the real members proposed.
 
 The paper's prompt numbers the suggestions, and small models like the first. The proposals are recorded, see
-tests/data/record_proposals.py; the moderator is the one of the profile `tiny`.
+tests/data/record_proposals.py; the moderator is the taught one that ships.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from infra.profiles import load_profile
+from infra.profiles import PACKAGED_ADAPTERS, ModeratorProfile, load_profile
 from infra.settings import Settings
 from infra.wiring import moderator as wired
 from models.backends.answers import candidates
@@ -58,7 +58,8 @@ def reviews() -> list[Proposals]:
 def moderator(tmp_path_factory: pytest.TempPathFactory) -> Any:
     pytest.importorskip("peft")
     settings = Settings(data_dir=tmp_path_factory.mktemp("data"), device="cpu")
-    made = wired(load_profile("tiny"), settings, EMBEDDER)
+    taught = ModeratorProfile(strategy="model", base="SmolLM2-135M-Instruct", adapter=PACKAGED_ADAPTERS / "moderator")
+    made = wired(load_profile("tiny").model_copy(update={"moderator": taught}), settings, EMBEDDER)
     made._generator = Once(made._generator)
     return made
 

@@ -47,12 +47,12 @@ def test_the_packaged_profiles_are_the_known_ones():
     assert known_profiles() == ["paper", "served", "tiny"]
 
 
-def test_tiny_has_three_members_and_a_moderator_with_packaged_adapters():
+def test_tiny_has_three_members_on_two_bases_with_packaged_adapters_and_the_consensus():
     tiny = load_profile("tiny")
     assert [member.name for member in tiny.members] == ["gist", "theme", "essence"]
     assert {member.base for member in tiny.members} == {"SmolLM2-135M-Instruct", "Gemma-3-270M"}
     assert [member.adapter for member in tiny.members] == [PACKAGED_ADAPTERS / m.name for m in tiny.members]
-    assert tiny.moderator.adapter == PACKAGED_ADAPTERS / "moderator"
+    assert tiny.moderator.strategy == "consensus"
     assert tiny.generation.max_new_tokens == 15
     assert tiny.text_limit == 4000
 
