@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     qdrant_api_key: SecretStr | None = _setting(None, "the API key of the Qdrant server")
     served_api_key: SecretStr | None = _setting(None, "the API key of the OpenAI-compatible servers")
 
+    wordnet: Path | None = _setting(None, "the folder with WordNet's files: data.noun and so on")
     cascade: Literal["off", "on"] | None = _setting(None, "off or on; unset, as the profile has it")
     members: Annotated[tuple[str, ...], NoDecode] = _setting((), "names of the profile's members with commas between")
     quorum: int | None = _setting(None, "a whole number from 1: how many members must have answered", ge=1)
