@@ -50,7 +50,8 @@ def read(names: Sequence[str], folder: Path = FOLDER) -> list[Row]:
     Raises:
         FileNotFoundError: If a set is not there.
     """
-    return [_row(name, line) for name in names for line in (folder / name / "open.jsonl").open(encoding="utf-8")]
+    files = {name: (folder / name / "open.jsonl").read_text(encoding="utf-8") for name in names}
+    return [_row(name, line) for name, text in files.items() for line in text.split("\n") if line]
 
 
 def _row(name: str, line: str) -> Row:

@@ -1,6 +1,7 @@
 """Codes against people's codes on the open sets: `python -m benchmarks.quality [--write]`, or `make results`."""
 
 import hashlib
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -307,10 +308,9 @@ def shapes(lab: Lab, wanted: int) -> str:
 
 
 def _reviews() -> list[Row]:
-    import json
-
-    lines = (FOLDER / REVIEWS / "open.jsonl").open(encoding="utf-8")
-    return [Row(REVIEWS, row["id"], row["text"], ()) for row in map(json.loads, lines) if row["text"].strip()]
+    lines = (FOLDER / REVIEWS / "open.jsonl").read_text(encoding="utf-8").split("\n")
+    rows = [json.loads(line) for line in lines if line]
+    return [Row(REVIEWS, row["id"], row["text"], ()) for row in rows if row["text"].strip()]
 
 
 def _few_shot(member: MemberProfile, name: str, examples: int) -> MemberProfile:
