@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backends.weights import PACKAGED, packaged_path, weights_sha256
+from models.backends.weights import PACKAGED, packaged_path, quiet, weights_sha256
 from models.errors import SettingError
 from models.ports import Embeddings
 
@@ -83,6 +83,8 @@ class TokenStates:
     def _parts(self) -> tuple[Any, Any]:
         from transformers import AutoModel, AutoTokenizer
 
+        if self._name in PACKAGED:
+            quiet()
         source = str(packaged_path(self._name)) if self._name in PACKAGED else self._name
         try:
             model = AutoModel.from_pretrained(source).to(self._device).eval()

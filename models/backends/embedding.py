@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from models.backends.weights import PACKAGED, packaged_path, weights_sha256
+from models.backends.weights import PACKAGED, packaged_path, quiet, weights_sha256
 from models.errors import SettingError
 from models.ports import Embeddings
 
@@ -79,6 +79,8 @@ class SentenceEmbedder:
     def _model(self) -> Any:
         from sentence_transformers import SentenceTransformer
 
+        if self._name in PACKAGED:
+            quiet()
         source = str(packaged_path(self._name)) if self._name in PACKAGED else self._name
         try:
             return SentenceTransformer(source, device=self._device)

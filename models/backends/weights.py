@@ -65,6 +65,13 @@ def _in_package(name: str, package: str, pattern: str) -> Path:
     return found[0]
 
 
+def quiet() -> None:
+    """Spare the user the libraries' bars: what is in a package loads in a second. Downloads come with theirs."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
 def load_language_model(name: str, *, cache: Path, device: str = "cpu", dtype: str = "float32") -> tuple[Any, Any]:
     """Load a causal language model and its tokenizer.
 
@@ -86,6 +93,8 @@ def load_language_model(name: str, *, cache: Path, device: str = "cpu", dtype: s
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    if name in PACKAGED:
+        quiet()
     source = str(_converted(name, cache)) if name in PACKAGED else name
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
