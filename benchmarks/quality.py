@@ -21,7 +21,7 @@ from models.fakes import MemoryCodeIndex
 from models.moderation import ConsensusModerator
 from models.pipeline import moderate_batch
 from models.ports import Moderator
-from models.precedents import Coded, PrecedentModerator, Precedents, opened
+from models.precedents import CodedText, PrecedentModerator, Precedents, opened
 from models.refinement import By, Refiner, RefinerSettings
 from models.text import prepare
 from schemas import Decision, Proposal, Proposals, Segment
@@ -100,14 +100,14 @@ class Lab:
         )
         return wiring.moderator(profile, self.settings, self.embeds)
 
-    def led(self, coded: Sequence[Coded]) -> Moderator:
+    def led(self, coded: Sequence[CodedText]) -> Moderator:
         """The consensus, led by coded texts."""
         precedents = Precedents(self.embeds)
         precedents.learn(coded)
         return PrecedentModerator(ConsensusModerator(self.embeds), self.embeds, precedents)
 
     def refined(
-        self, decisions: Sequence[Decision | None], threshold: float, by: By = "code", coded: Sequence[Coded] = ()
+        self, decisions: Sequence[Decision | None], threshold: float, by: By = "code", coded: Sequence[CodedText] = ()
     ) -> Codes:
         """The codes after refinement, each study in its order."""
         index = MemoryCodeIndex()
@@ -131,9 +131,9 @@ def segment(row: Row) -> Segment:
     return prepare(whole, 4_000)
 
 
-def coded(rows: Sequence[Row]) -> list[Coded]:
+def coded(rows: Sequence[Row]) -> list[CodedText]:
     """Rows as precedents."""
-    return [Coded(row.set, row.id, row.text, row.codes) for row in rows]
+    return [CodedText(row.set, row.id, row.text, row.codes) for row in rows]
 
 
 def decide(moderator: Moderator, batch: Sequence[Proposals]) -> list[Decision | None]:

@@ -16,7 +16,7 @@ from infra.local import data_folder_lock, publish_history
 from infra.readers import Rejected, read_segments
 from infra.settings import Settings, ensure_data_dir, load_settings
 from models.errors import InputError
-from models.precedents import Coded
+from models.precedents import CodedText
 from models.prompts import label_fault
 from schemas import Annotation, CodeEvent, Segment
 from schemas.ids import code_event_id, code_id, normalised_label
@@ -40,9 +40,9 @@ class HumanCoded:
     codes: tuple[str, ...]
 
     @property
-    def coded(self) -> Coded:
+    def coded(self) -> CodedText:
         """As precedents are learnt."""
-        return Coded(self.segment.study, str(self.segment.id), self.segment.text, self.codes)
+        return CodedText(self.segment.study, str(self.segment.id), self.segment.text, self.codes)
 
 
 def read_human_coded(

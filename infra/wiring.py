@@ -25,7 +25,7 @@ from models.moderation import ConsensusModerator
 from models.panel import PanelModerator
 from models.pipeline import Pipeline
 from models.ports import CodeIndex, Coder, Embedder, Moderator, PartCoder
-from models.precedents import Coded, PrecedentModerator, Precedents, from_annotations, opened
+from models.precedents import CodedText, PrecedentModerator, Precedents, from_annotations, opened
 from models.refinement import Refiner, reconcile
 from models.thresholds import learned
 from schemas import Annotation, Assignment, CodeEvent
@@ -233,7 +233,7 @@ def forget_codes(settings: Settings, study: str | None) -> None:
         index.close()
 
 
-def pipeline(settings: Settings, index: CodeIndex | None = None, coded: Sequence[Coded] = ()) -> Pipeline:
+def pipeline(settings: Settings, index: CodeIndex | None = None, coded: Sequence[CodedText] = ()) -> Pipeline:
     """The same steps without Kafka, over an index of its own that forgets everything unless one is given.
 
     Args:

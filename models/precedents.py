@@ -23,7 +23,7 @@ _MOST = 50_000  # precedents of a study that are kept; the oldest go first
 
 
 @dataclass(frozen=True)
-class Coded:
+class CodedText:
     """A text with the codes that a person gave it."""
 
     study: str
@@ -45,7 +45,7 @@ class Precedent:
 class _Held(NamedTuple):
     """A coded text and its embedding, shape ``(dim,)``."""
 
-    coded: Coded
+    coded: CodedText
     vector: Embeddings
 
 
@@ -73,10 +73,10 @@ class Precedents:
         """Start with none."""
         self._embedder = embedder
         self._studies: defaultdict[str, dict[str, _Held]] = defaultdict(dict)
-        self._stacked: dict[str, tuple[list[Coded], Embeddings]] = {}
+        self._stacked: dict[str, tuple[list[CodedText], Embeddings]] = {}
         self._lock = threading.Lock()
 
-    def learn(self, coded: Iterable[Coded]) -> int:
+    def learn(self, coded: Iterable[CodedText]) -> int:
         """Take coded texts in; those known already are passed over, those without codes are forgotten.
 
         Args:
@@ -85,7 +85,7 @@ class Precedents:
         Returns:
             How many were new or had changed.
         """
-        latest: dict[tuple[str, str], Coded] = {}
+        latest: dict[tuple[str, str], CodedText] = {}
         for one in coded:
             latest.pop((one.study, one.key), None)  # so that the order is that of the last words
             latest[one.study, one.key] = one
@@ -103,7 +103,7 @@ class Precedents:
                 self._stacked.pop(study, None)
         return len(fresh)
 
-    def _changes(self, one: Coded) -> bool:
+    def _changes(self, one: CodedText) -> bool:
         held = self._studies[one.study].get(one.key)
         return held.coded != one if held else bool(one.codes)
 
@@ -136,7 +136,7 @@ class Precedents:
         ]
 
     @staticmethod
-    def _stack(texts: dict[str, _Held]) -> tuple[list[Coded], Embeddings]:
+    def _stack(texts: dict[str, _Held]) -> tuple[list[CodedText], Embeddings]:
         """A study's texts and their vectors as one matrix, which then holds the only copy of these."""
         rows = np.stack([held.vector for held in texts.values()])
         known = [held.coded for held in texts.values()]
@@ -149,13 +149,13 @@ class Precedents:
             del texts[next(iter(texts))]
 
 
-def from_annotations(annotations: Iterable[Annotation]) -> list[Coded]:
+def from_annotations(annotations: Iterable[Annotation]) -> list[CodedText]:
     """What people's decisions teach, in their order; one a decision.
 
     A decision that is unsure, or came without its text, teaches nothing and takes back what that person said before.
     """
     return [
-        Coded(
+        CodedText(
             one.study,
             f"{one.segment_id} {one.annotator}",
             one.text or "",
@@ -165,7 +165,7 @@ def from_annotations(annotations: Iterable[Annotation]) -> list[Coded]:
     ]
 
 
-def opened(coded: Iterable[Coded], embedder: Embedder) -> list[IndexedCode]:
+def opened(coded: Iterable[CodedText], embedder: Embedder) -> list[IndexedCode]:
     """The codes of coded texts, each once and as it was first spelt, as the code index holds them."""
     labels: dict[UUID, tuple[str, str]] = {}
     for one in coded:

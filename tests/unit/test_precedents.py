@@ -13,7 +13,7 @@ from models.errors import UncodableError
 from models.fakes import HandClock, HashEmbedder
 from models.joining import JoinSettings, ProposalJoin
 from models.moderation import ConsensusModerator
-from models.precedents import Coded, PrecedentModerator, Precedents, PrecedentSettings, from_annotations, opened
+from models.precedents import CodedText, PrecedentModerator, Precedents, PrecedentSettings, from_annotations, opened
 from schemas import Annotation, Decision, Proposals
 from schemas.ids import code_id, normalised_label, segment_id
 from streams.stages import ModeratorStage, Received
@@ -26,7 +26,7 @@ CODES = ["slow checkout", "checkout slow", "ads", "Ads", "too many ads", "great 
 
 
 def coded(text, *codes, key=None, study="reviews"):
-    return Coded(study, key or text, text, codes)
+    return CodedText(study, key or text, text, codes)
 
 
 def taught(*texts, embedder=EMBEDDER):
