@@ -29,6 +29,7 @@ from schemas.ids import segment_id
 
 BUILD = Path("build/results")
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
+DRAWS = 2  # further answers of each member, where their votes are measured
 WARM = 100  # human-coded texts that a new study starts with
 Codes = list[str | None]
 
@@ -191,6 +192,9 @@ def never_seen(lab: Lab) -> list[Section]:
     systems["ensemble, consensus"] = labels(consensus)
     systems["ensemble, moderator"] = labels(decide(lab.moderator("model"), proposals))
     systems["ensemble, panel of four"] = labels(decide(lab.moderator("panel"), proposals))
+    drawing = lab.tiny.model_copy(update={"generation": lab.tiny.generation.model_copy(update={"draws": DRAWS})})
+    drawn = lab.together(members, drawing, rows)
+    systems[f"ensemble, {DRAWS} draws a member"] = labels(decide(ConsensusModerator(lab.embeds), drawn))
     systems["ensemble, refined at 0.75"] = lab.refined(consensus, 0.75)
     sweep = {"not refined": labels(consensus)}
     for by in ("code", "text", "both"):
@@ -267,6 +271,7 @@ def pooled(lab: Lab) -> Section:
         f"and, for the measuring profile, training data ({how}). The shipped members are shown beside it.",
         lab.measure(rows, systems),
         "ensemble, refined at 0.75",
+        also=("ensemble, consensus",),
     )
 
 

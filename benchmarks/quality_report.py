@@ -21,6 +21,8 @@ class Section:
     what: str
     evaluation: Evaluation
     against: str
+    also: tuple[str, ...] = ()
+    """Further systems that are compared with all others."""
 
     def to_json(self) -> dict[str, object]:
         """Everything measured."""
@@ -29,20 +31,21 @@ class Section:
     def page(self) -> str:
         """The section in Markdown."""
         whole = self.evaluation.pooled
-        parts = [f"## {self.title}", self.what, _scores(whole), _shapes(whole), self._differences()]
+        parts = [f"## {self.title}", self.what, _scores(whole), _shapes(whole)]
+        parts += [self._differences(name) for name in (self.against, *self.also)]
         if len(self.evaluation.parts) > 1:
             parts.append(self._per_set())
         return "\n\n".join(parts)
 
-    def _differences(self) -> str:
-        lines = [f"`{self.against}` minus each other system, paired by text, 95% interval (bold: excludes zero):"]
+    def _differences(self, ours: str) -> str:
+        lines = [f"`{ours}` minus each other system, paired by text, 95% interval (bold: excludes zero):"]
         rows = []
         for name in self.evaluation.systems:
-            if name == self.against:
+            if name == ours:
                 continue
             cells = []
             for metric in self._there(COMPARED):
-                gap = paired(self.evaluation, self.against, name, metric)
+                gap = paired(self.evaluation, ours, name, metric)
                 text = f"{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
                 cells.append(f"**{text}**" if gap.excludes_zero else text)
             rows.append([name, *cells])
