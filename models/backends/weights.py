@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,8 +117,12 @@ def choose_dtype(wanted: str, device: str) -> str:
     return "bfloat16" if _gains_from_bfloat16(device) else "float32"
 
 
+@cache
 def _gains_from_bfloat16(device: str) -> bool:
-    """Whether matrix products in bfloat16 are clearly faster than in float32 here; on a CPU it is measured."""
+    """Whether matrix products in bfloat16 are clearly faster than in float32 here; on a CPU it is measured.
+
+    Once a process: beside other work two measurements may differ, and then so would two models of one run.
+    """
     import torch
 
     if device != "cpu":
