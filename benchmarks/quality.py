@@ -91,6 +91,12 @@ class Lab:
             Proposals(segment=segment(r), proposals=list(p)) for r, p in zip(rows, zip(*said, strict=True), strict=True)
         ]
 
+    @cached_property
+    def unseen(self) -> dict[str, Proposals]:
+        """What the shipped members propose for each text of the sets that they never saw, by the row's id."""
+        rows = read(NEVER_SHIPPED)
+        return {row.id: said for row, said in zip(rows, self.together(self.tiny.members, self.tiny, rows), strict=True)}
+
     def moderator(self, strategy: str) -> Moderator:
         """The taught moderator by itself, or a panel of the consensus and three of its draws."""
         taught = {"strategy": "model", "base": "SmolLM2-135M-Instruct", "adapter": "packaged:moderator"}
@@ -185,7 +191,7 @@ def never_seen(lab: Lab) -> list[Section]:
     """The shipped profile on the sets it never saw: members, moderation, refinement."""
     rows = read(NEVER_SHIPPED)
     members = lab.tiny.members
-    proposals = lab.together(members, lab.tiny, rows)
+    proposals = list(lab.unseen.values())
     consensus = decide(ConsensusModerator(lab.embeds), proposals)
     systems = baselines(lab, rows, rows)
     systems |= {f"member {m.name}": usable(lab.ask(m, lab.tiny, rows)) for m in members}
@@ -222,10 +228,7 @@ def warm_starts(lab: Lab) -> list[Section]:
 def _warm(lab: Lab, which: str, sets: Mapping[str, Sequence[Row]]) -> Section:
     taught = [row for rows in sets.values() for row in rows[:WARM]]
     rest = [row for rows in sets.values() for row in rows[WARM:]]
-    everything = read(NEVER_SHIPPED)
-    said = lab.together(lab.tiny.members, lab.tiny, everything)
-    of = dict(zip([row.id for row in everything], said, strict=True))
-    proposals = [of[row.id] for row in rest]
+    proposals = [lab.unseen[row.id] for row in rest]
     cold, warm = decide(ConsensusModerator(lab.embeds), proposals), decide(lab.led(coded(taught)), proposals)
     systems = {
         "warm, refined at 0.75": lab.refined(warm, 0.75, coded=coded(taught)),
@@ -278,13 +281,10 @@ def pooled(lab: Lab) -> Section:
 def second_coder(lab: Lab) -> Section:
     """How near two people are, on the texts that both coded."""
     rows = [row for row in read(NEVER_SHIPPED) if row.first and row.second]
-    proposals = lab.together(lab.tiny.members, lab.tiny, read(NEVER_SHIPPED))
-    whole = dict(
-        zip([r.id for r in read(NEVER_SHIPPED)], decide(ConsensusModerator(lab.embeds), proposals), strict=True)
-    )
+    decisions = decide(ConsensusModerator(lab.embeds), [lab.unseen[row.id] for row in rows])
     systems: dict[str, Codes] = {
         "second human coder": [row.second[0] for row in rows],
-        "ensemble, consensus": labels([whole[row.id] for row in rows]),
+        "ensemble, consensus": labels(decisions),
     }
     gold = [Row(row.set, row.id, row.text, row.first) for row in rows]
     return Section(

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -215,6 +215,26 @@ def _repeats(_context: click.Context, _option: click.Parameter, values: tuple[st
     return found
 
 
+_TUNING = (
+    click.option("--epochs", type=click.IntRange(1), default=2, show_default=True),
+    click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Texts an update."),
+    click.option("--lr", type=click.FloatRange(0, min_open=True), default=6e-4, show_default=True),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts the texts fall into."),
+    click.option("--fold", type=click.IntRange(0), default=0, show_default=True, help="The part kept for validation."),
+    click.option("--repeat", multiple=True, callback=_repeats, help="SOURCE=TIMES it is shown an epoch; 0: never."),
+    click.option("--licence", "licences", multiple=True, callback=_licences, help="SOURCE=LICENCE, for the card."),
+)
+
+
+def _tuning_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What one adapter and a grid of them are tuned by."""
+    for option in reversed(_TUNING):
+        command = option(command)
+    return command
+
+
 @click.group(invoke_without_command=True)
 @click.option("--pairs", type=click.Path(path_type=Path, dir_okay=False), help="JSONL: `text` and `codes`, a list.")
 @click.option("--base", default="SmolLM2-135M-Instruct", show_default=True, help="Packaged model, folder, or hub name.")
@@ -222,15 +242,7 @@ def _repeats(_context: click.Context, _option: click.Parameter, values: tuple[st
 @click.option("--ending", type=click.Choice(["dot", "newline"]), default="dot", show_default=True)
 @click.option("--role", type=click.Choice(["member", "moderator"]), default="member", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the adapter and its card.")
-@click.option("--epochs", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Texts an update.")
-@click.option("--lr", type=click.FloatRange(0, min_open=True), default=6e-4, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts the texts fall into.")
-@click.option("--fold", type=click.IntRange(0), default=0, show_default=True, help="The part kept for validation.")
-@click.option("--repeat", multiple=True, callback=_repeats, help="SOURCE=TIMES it is shown an epoch; 0: never.")
-@click.option("--licence", "licences", multiple=True, callback=_licences, help="SOURCE=LICENCE, for the card.")
+@_tuning_options
 @click.pass_context
 def finetune(context: click.Context, /, **options: Any) -> None:
     """Tune a LoRA adapter on pairs of text and code; run again after a kill, it goes on where it was."""
@@ -292,15 +304,7 @@ def proposals(pairs: Path, adapters: tuple[Path, ...], samples: int, out: Path) 
     "--few-shot", "shots", type=click.IntRange(0, 5), multiple=True,
     help="Adds rows that are not tuned, with so many examples in the prompt; 0: none. May be repeated.",
 )  # fmt: skip
-@click.option("--epochs", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Texts an update.")
-@click.option("--lr", type=click.FloatRange(0, min_open=True), default=6e-4, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts the texts fall into.")
-@click.option("--fold", type=click.IntRange(0), default=0, show_default=True, help="The part that cells are judged on.")
-@click.option("--repeat", multiple=True, callback=_repeats, help="SOURCE=TIMES it is shown an epoch; 0: never.")
-@click.option("--licence", "licences", multiple=True, callback=_licences, help="SOURCE=LICENCE, for the cards.")
+@_tuning_options
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many texts by hash: a quick grid.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Cells that are tuned at once.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A folder a cell in it.")

@@ -24,7 +24,7 @@ from models.joining import JoinSettings, ProposalJoin
 from models.moderation import ConsensusModerator
 from models.panel import PanelModerator
 from models.pipeline import Pipeline
-from models.ports import CodeIndex, Coder, Embedder, Moderator, PartCoder
+from models.ports import CodeIndex, Coder, Embedder, Moderator, PartCoder, load
 from models.precedents import CodedText, PrecedentModerator, Precedents, from_annotations, opened
 from models.refinement import Refiner, reconcile
 from models.thresholds import learned
@@ -312,9 +312,7 @@ def _moderator_stage(chosen: Profile, settings: Settings, labels: Sequence[Annot
 
 def _warm(model: M) -> M:
     """Load weights now, so that the first segment does not wait for them."""
-    load = getattr(model, "load", None)
-    if load is not None:
-        load()
+    load(model)
     return model
 
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from models.moderation import usable
 from models.polarity import opposite
-from models.ports import Embedder, Embeddings, PartCoder
+from models.ports import Embedder, Embeddings, PartCoder, load
 from schemas import Proposal, Segment
 from schemas.ids import normalised_label
 
@@ -79,9 +79,7 @@ class CascadeCoder:
     def load(self) -> None:
         """Load all weights now."""
         for part in (self._coder, self._embedder):
-            load = getattr(part, "load", None)
-            if load is not None:
-                load()
+            load(part)
 
     def propose(self, segments: Sequence[Segment]) -> list[Readings]:
         """Read each segment with as many members as it needs.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.ports import PartCoder
+from models.ports import PartCoder, load
 from schemas import Proposal, Segment
 
 
@@ -28,6 +28,4 @@ class Ensemble:
     def load(self) -> None:
         """Load the weights of those that have any."""
         for coder in self.coders:
-            load = getattr(coder, "load", None)
-            if load is not None:
-                load()
+            load(coder)

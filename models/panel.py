@@ -11,7 +11,7 @@ from models.batches import halving
 from models.errors import QualstreamError, SettingError, UnavailableError, UncodableError
 from models.metrics import COMPOSITE_PARTS, length_penalty, words_of
 from models.moderation import CONSENSUS, no_usable_label, usable
-from models.ports import Embedder, Embeddings, Moderator
+from models.ports import Embedder, Embeddings, Moderator, load
 from schemas import Decision, Proposals
 from schemas.ids import normalised_label
 
@@ -105,9 +105,7 @@ class PanelModerator:
             SettingError: If a moderator's are not to be had.
         """
         for moderator in self._moderators:
-            load = getattr(moderator, "load", None)
-            if load is not None:
-                load()
+            load(moderator)
 
     def decide(self, batch: Sequence[Proposals]) -> list[Decision]:
         """Decide each segment, in order.

@@ -41,6 +41,13 @@ class PartCoder(Coder, Protocol):
         ...
 
 
+def load(part: object) -> None:
+    """Load a part's weights now, if it has any: then it has a method of that name."""
+    method = getattr(part, "load", None)
+    if method is not None:
+        method()
+
+
 class Moderator(Protocol):
     """Settles on one label for each segment."""
 

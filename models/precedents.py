@@ -15,7 +15,7 @@ import numpy as np
 
 from models.errors import UncodableError
 from models.moderation import CONSENSUS, ballot, central, mean_agreement, no_usable_label
-from models.ports import Embedder, Embeddings, IndexedCode, Moderator
+from models.ports import Embedder, Embeddings, IndexedCode, Moderator, load
 from schemas import Annotation, Decision, Proposals
 from schemas.ids import code_id, normalised_label
 
@@ -211,9 +211,7 @@ class PrecedentModerator:
 
     def load(self) -> None:
         """Load the moderator's weights."""
-        load = getattr(self._moderator, "load", None)
-        if load is not None:
-            load()
+        load(self._moderator)
 
     def decide(self, batch: Sequence[Proposals]) -> list[Decision]:
         """Decide each segment, in order.

@@ -14,7 +14,7 @@ from models.refinement import Refiner, reconcile
 from schemas import Assignment, CodeEvent
 from schemas.ids import code_event_id, code_id
 from streams.stages import Received, RefinerStage
-from streams.topology import ASSIGNMENTS, CODEBOOK, DECISIONS
+from streams.topology import ASSIGNMENTS, CODEBOOK, DECISIONS, role
 from tests.unit.builders import decision
 
 EMBEDDER = HashEmbedder()
@@ -253,3 +253,8 @@ def test_the_order_in_which_events_are_heard_does_not_matter(case, random):
         assert one.heirs(code(label)) == other.heirs(code(label))
         assert one.label(code(label)) == other.label(code(label))
         assert one.heirs(code(label)) <= {each.id for each in codebook(made).values() if each.live}
+
+
+def test_the_stages_listen_to_what_the_topology_says():
+    refiner = RefinerStage(Refiner(MemoryCodeIndex(), EMBEDDER, CLOCK), CLOCK, ())
+    assert set(refiner.hears()) == {heard.name for heard in role("refiner").hears}

@@ -17,7 +17,7 @@ from models.precedents import CodedText, PrecedentModerator, Precedents, Precede
 from schemas import Annotation, Decision, Proposals
 from schemas.ids import code_id, normalised_label, segment_id
 from streams.stages import ModeratorStage, Received
-from streams.topology import LABELS, PROPOSALS
+from streams.topology import LABELS, PROPOSALS, role
 from tests.unit.builders import proposal, proposals, segment
 
 EMBEDDER = HashEmbedder(dim=256)
@@ -340,6 +340,7 @@ def test_what_people_decide_leads_the_moderators_stage_from_its_next_batch_on():
     assert (topic, label("2")) == (LABELS.name, "speed")
     hear([annotation("speed", unsure=True).to_bytes()])
     assert label("3") == "ads"
+    assert set(stage.hears()) == {heard.name for heard in role("moderator").hears}
     assert ModeratorStage(moderator, stage.join, clock).hears() == {}
 
 
