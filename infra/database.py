@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from models.errors import SettingError, UnavailableError
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest revision in ``infra/migrations``; a test compares the two."""
 
 _BUSY_MS = 30_000

@@ -26,10 +26,10 @@ from typing import IO
 from infra.settings import Settings
 from infra.store import Store
 from models.errors import QualstreamError, SettingError
-from schemas import Annotation, CodeEvent, ModelRelease, Record
+from schemas import Annotation, CodeEvent, ModelRelease, Record, StudyRules
 from streams.cluster import Cluster, create_topics
-from streams.publish import KafkaPublisher, Outgoing
-from streams.topology import CODEBOOK, LABELS, RELEASES, ROLES, Topic
+from streams.publish import KafkaPublisher, outgoing
+from streams.topology import ROLES
 
 log = logging.getLogger(__name__)
 
@@ -279,8 +279,8 @@ async def prepare_fresh_broker(cluster: Cluster, store: Store) -> None:
         log.info("%d segments without an outcome are published again", opened)
 
 
-HISTORY: dict[type[Record], Topic] = {CodeEvent: CODEBOOK, Annotation: LABELS, ModelRelease: RELEASES}
-"""What must never be lost, and the topic it is published on."""
+HISTORY: tuple[type[Record], ...] = (CodeEvent, Annotation, StudyRules, ModelRelease)
+"""What must never be lost: a fresh broker gets all of it."""
 
 
 async def publish_history(records: Iterable[Record], cluster: Cluster) -> None:
@@ -290,21 +290,9 @@ async def publish_history(records: Iterable[Record], cluster: Cluster) -> None:
     try:
         left = iter(records)
         while some := list(islice(left, 1_000)):
-            await publisher.send([Outgoing(HISTORY[type(r)].name, history_key(r), r.to_bytes()) for r in some])
+            await publisher.send([outgoing(record) for record in some])
     finally:
         await publisher.stop()
-
-
-def history_key(record: Record) -> bytes:
-    """The key of a record on its topic, as the topology's table says."""
-    match record:
-        case CodeEvent():
-            return str(record.code_id).encode()
-        case Annotation():
-            return f"{record.segment_id}:{record.annotator}".encode()
-        case ModelRelease():
-            return record.model.encode()
-    raise TypeError(f"{type(record).__name__} has no history topic")
 
 
 @contextmanager

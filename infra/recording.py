@@ -27,6 +27,7 @@ from schemas import (
     ModelRelease,
     Record,
     Segment,
+    StudyRules,
 )
 
 Row = dict[str, Any]
@@ -128,6 +129,7 @@ PROJECTIONS: Mapping[type[Record], Projection] = {
     AnnotationRequest: Projection(
         tables.requests, _plain(tables.requests), ("requested_at", "segment_id"), _newest("requested_at")
     ),
+    StudyRules: Projection(tables.study_rules, _plain(tables.study_rules), ("at", "study"), _newest("at")),
     Annotation: Projection(tables.annotations, _plain(tables.annotations), ("decided_at", "segment_id", "annotator")),
     ModelRelease: Projection(
         tables.releases, _plain(tables.releases), ("released_at", "model"), _newest("released_at")
@@ -219,5 +221,9 @@ def code_row(history: Sequence[CodeEvent]) -> Row:
         "retired": not now.live,
         "parent": now.parent,
         "definition": now.definition,
+        "inclusion": now.inclusion,
+        "exclusion": now.exclusion,
+        "examples": list(now.examples),
         "origin": now.origin,
+        "final": now.id if now.live else None,
     }

@@ -109,6 +109,11 @@ class Store:
         """Let go of all connections."""
         self._database.close()
 
+    @property
+    def database(self) -> Database:
+        """For what else is kept beside the read model: people's side of it, and their accounts."""
+        return self._database
+
     # Intake
 
     def take_in(self, taken: Iterable[Segment]) -> int:
@@ -305,6 +310,8 @@ class Store:
         """Forget one study, or everything; releases and workers belong to no study and go only with everything."""
         with self._database.writing() as connection:
             for table in metadata.sorted_tables:
+                if table.info.get("stays"):
+                    continue
                 if study is None:
                     connection.execute(delete(table))
                 elif "study" in table.c:

@@ -24,9 +24,12 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     Uuid,
+    false,
 )
 
 metadata = MetaData()
+_STAYS = {"stays": True}
+"""Marks tables that no reset of data empties: who may use the page is no data of a study."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -136,7 +139,11 @@ codes = Table(
     Column("retired", Boolean, nullable=False),
     Column("parent", Uuid),
     Column("definition", PlainText),
+    Column("inclusion", PlainText),
+    Column("exclusion", PlainText),
+    Column("examples", JSON, nullable=False, server_default="[]"),
     Column("origin", Uuid),
+    Column("final", Uuid),  # itself while it lives, else the one code that it was merged into; none where there is none
 )
 Index("ix_codes_study", codes.c.study)
 
@@ -165,10 +172,15 @@ requests = Table(
     Column("confidence", Float, nullable=False),
     Column("reason", String(40), nullable=False),
     Column("blind", Boolean, nullable=False),
+    Column("sample", Boolean, nullable=False, server_default=false()),
+    Column("coders", Integer, nullable=False, server_default="1"),
+    Column("priority", Float, nullable=False, server_default="0"),
     Column("requested_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
     _record(),
 )
 Index("ix_requests_study", requests.c.study, requests.c.requested_at)
+Index("ix_requests_next", requests.c.study, requests.c.priority, requests.c.segment_id)
 
 annotations = Table(
     "annotations",
@@ -177,11 +189,93 @@ annotations = Table(
     Column("annotator", String(120), primary_key=True),
     Column("decided_at", UtcDateTime, primary_key=True),  # a second thought is another row: the topic is a history
     _study(),
+    Column("kind", String(20), nullable=False, server_default="coding"),
+    Column("code_ids", JSON, nullable=False, server_default="[]"),
     Column("labels", JSON, nullable=False),
+    Column("memo", PlainText, nullable=False, server_default=""),
     Column("unsure", Boolean, nullable=False),
+    Column("withdrawn", Boolean, nullable=False, server_default=false()),
+    Column("accepted", Boolean),
+    Column("sample", Boolean, nullable=False, server_default=false()),
+    Column("seconds", Float),
     _record(),
 )
 Index("ix_annotations_study", annotations.c.study, annotations.c.decided_at)
+
+study_rules = Table(
+    "study_rules",
+    metadata,
+    Column("study", String(80), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    _record(),
+)
+
+marks = Table(  # what the page keeps about a segment on somebody's screen; nothing that a replay would need
+    "marks",
+    metadata,
+    Column("segment_id", Uuid, primary_key=True),
+    Column("annotator", String(120), primary_key=True),
+    _study(),
+    Column(
+        "kind", String(10), nullable=False
+    ),  # locked: on the person's screen; skipped: not to be shown to them again
+    Column("until", UtcDateTime, nullable=False),
+)
+Index("ix_marks_study", marks.c.study, marks.c.until)
+
+outbox = Table(  # what people decided and the broker has not confirmed yet
+    "outbox",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("topic", String(80), nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", String(120), nullable=False, unique=True),  # the annotator's name in records
+    Column("password", String(200)),  # Argon2id's encoded hash; none until the person has set one
+    Column("epoch", Integer, nullable=False, server_default="0"),  # sessions of an earlier one are void
+    Column("disabled", Boolean, nullable=False, server_default=false()),
+    Column("created_at", UtcDateTime, nullable=False),
+    info=_STAYS,
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("scope", String(80), primary_key=True),  # a study's name, or * for all; named apart from the data's studies
+    Column("role", String(20), nullable=False),  # viewer, annotator, lead or admin
+    info=_STAYS,
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", Uuid, nullable=False),
+    Column("kind", String(10), nullable=False),  # api, or setup: a link that sets a password once
+    Column("name", PlainText, nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),  # of the secret, which is kept nowhere
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("used_at", UtcDateTime),
+    info=_STAYS,
+)
+Index("ix_tokens_account", tokens.c.account_id)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("who", String(200), primary_key=True),  # an account's name, or an address
+    Column("failures", Integer, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    info=_STAYS,
+)
 
 releases = Table(
     "releases",

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from schemas import CodeEvent
 from schemas.codebook import Level
 
+T = TypeVar("T")
 _ENDS = ("merged", "split", "retired")
 _NOT_OF_LIFE = ("renamed", "defined", "moved")
 
@@ -26,6 +28,9 @@ class Standing:
     placed_by: str | None
     """Who last moved it, or took a move back; none where nobody did."""
     definition: str | None
+    inclusion: str | None
+    exclusion: str | None
+    examples: tuple[str, ...]
     origin: UUID | None
     into: tuple[UUID, ...]
     """What it became, where it was merged or split."""
@@ -59,11 +64,19 @@ def stand(history: Iterable[CodeEvent]) -> Standing:
         live=not ended,
         parent=homes[-1].parent_id,
         placed_by=placed[-1].author if placed else None,
-        definition=next((event.definition for event in reversed(standing) if event.definition is not None), None),
+        definition=_latest(event.definition for event in standing),
+        inclusion=_latest(event.inclusion for event in standing),
+        exclusion=_latest(event.exclusion for event in standing),
+        examples=tuple(_latest(event.examples for event in standing) or ()),
         origin=first.segment_id,
         into=tuple(lives[-1].into) if ended else (),
         last=events[-1],
     )
+
+
+def _latest(said: Iterable[T | None]) -> T | None:
+    """The last of what was said; not to say anything leaves what was said before."""
+    return next((one for one in reversed(list(said)) if one is not None), None)
 
 
 def _undone(events: Sequence[CodeEvent]) -> set[UUID]:

@@ -6,6 +6,7 @@ from schemas.coding import Assignment, Decision, Neighbour, Proposal, Proposals
 from schemas.feedback import Segment
 from schemas.operations import DeadLetter, DriftAlert, ModelRelease
 from schemas.record import Record
+from schemas.study import StudyRules
 
 __all__ = [
     "Annotation",
@@ -21,4 +22,5 @@ __all__ = [
     "Proposals",
     "Record",
     "Segment",
+    "StudyRules",
 ]

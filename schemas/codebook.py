@@ -27,6 +27,9 @@ class CodeEvent(Record):
     reason: str = ""
     segment_id: UUID | None = Field(default=None, description="The segment that led to it, if one did.")
     definition: str | None = None
+    inclusion: str | None = Field(default=None, description="When to use it.")
+    exclusion: str | None = Field(default=None, description="When not to use it, and what then.")
+    examples: list[str] | None = Field(default=None, description="Quotes that show it.")
     parent_id: UUID | None = Field(default=None, description="The theme it stands under.")
     into: list[UUID] = Field(default_factory=list, description="The codes it was merged or split into.")
     undoes: UUID | None = Field(default=None, description="The event that this one takes back.")

@@ -10,7 +10,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from models.errors import WorkerFault
+from schemas import Annotation, AnnotationRequest, CodeEvent, ModelRelease, Record, StudyRules
 from streams.cluster import Cluster, patiently
+from streams.topology import CODEBOOK, LABELS, RELEASES, REQUESTS, STUDIES
 
 log = logging.getLogger(__name__)
 LARGEST_MESSAGE = 5 * 1024 * 1024
@@ -27,6 +29,26 @@ class Outgoing(NamedTuple):
     topic: str
     key: bytes
     value: bytes
+
+
+def outgoing(record: Record) -> Outgoing:
+    """A record as a message of its topic, with the key that the topology's table says.
+
+    Raises:
+        TypeError: If it is of a kind that only roles write.
+    """
+    match record:
+        case CodeEvent():
+            return Outgoing(CODEBOOK.name, str(record.code_id).encode(), record.to_bytes())
+        case Annotation():
+            return Outgoing(LABELS.name, f"{record.segment_id}:{record.annotator}".encode(), record.to_bytes())
+        case AnnotationRequest():
+            return Outgoing(REQUESTS.name, str(record.segment_id).encode(), record.to_bytes())
+        case StudyRules():
+            return Outgoing(STUDIES.name, record.study.encode(), record.to_bytes())
+        case ModelRelease():
+            return Outgoing(RELEASES.name, record.model.encode(), record.to_bytes())
+    raise TypeError(f"a {type(record).__name__} is written by roles only")
 
 
 class Publisher(Protocol):

@@ -15,6 +15,7 @@ from schemas import (
     Proposals,
     Record,
     Segment,
+    StudyRules,
 )
 
 Cleanup = Literal["delete", "compact", "never"]
@@ -62,7 +63,8 @@ DECISIONS = Topic("decisions", Decision, "study", "delete")
 ASSIGNMENTS = Topic("assignments", Assignment, "segment id", "compact")
 CODEBOOK = Topic("codebook", CodeEvent, "code id", "never", also="themes, teach")
 REQUESTS = Topic("annotation.requests", AnnotationRequest, "segment id", "compact")
-LABELS = Topic("annotation.labels", Annotation, "segment id + annotator", "never", from_outside="people")
+LABELS = Topic("annotation.labels", Annotation, "segment id + annotator", "never", also="teach")
+STUDIES = Topic("studies", StudyRules, "study", "compact")
 RELEASES = Topic("model.releases", ModelRelease, "model name", "compact", from_outside="trainer")
 ALERTS = Topic("drift.alerts", DriftAlert, "study", "delete", from_outside="monitor")
 DEAD_LETTERS = Topic("dead-letters", DeadLetter, "original key", "delete", keep_days=365)
@@ -75,6 +77,7 @@ TOPICS = (
     CODEBOOK,
     REQUESTS,
     LABELS,
+    STUDIES,
     RELEASES,
     ALERTS,
     DEAD_LETTERS,
@@ -93,8 +96,17 @@ ROLES = (
         0.1,
         (CODEBOOK,),
     ),
-    Role("router", (ASSIGNMENTS,), (ASSIGNMENTS, REQUESTS, DEAD_LETTERS), "gives confidence and route", 256, 0.1),
+    Role(
+        "router",
+        (ASSIGNMENTS,),
+        (ASSIGNMENTS, REQUESTS, DEAD_LETTERS),
+        "gives confidence and route",
+        256,
+        0.1,
+        (LABELS, STUDIES),
+    ),
     Role("recorder", TOPICS, (DEAD_LETTERS,), "fills the SQL read model", 500, 0.2),
+    Role("web", (), (LABELS, CODEBOOK, REQUESTS, STUDIES), "the page: people code, and run the codebook", 500, 0.2),
 )
 
 

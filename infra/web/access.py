@@ -1,0 +1,34 @@
+"""Who is asking, and what they may: sessions, tokens, roles, CSRF, security headers."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+
+from infra.accounts import AccountRole, Visitor
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Who is asking; raises 401 (a page is sent to the sign-in) where nobody has signed in."""
+    found: Visitor | None = getattr(request.state, "visitor", None)
+    if found is None:
+        raise HTTPException(401, "sign in first")
+    return found
+
+
+def needs(role: AccountRole) -> Callable[..., Visitor]:
+    """A dependency: the visitor, if they have at least this role in the study of the path (else everywhere)."""
+
+    def check(request: Request, visitor: Annotated[Visitor, Depends(visitor_of)]) -> Visitor:
+        if not visitor.may(role, request.path_params.get("study")):
+            raise HTTPException(403, f"role '{role}' is needed here; ask who runs the study")
+        return visitor
+
+    check.role = role  # type: ignore[attr-defined]  # read by the test that asks every role for every route
+    return check
+
+
+Viewer = Annotated[Visitor, Depends(needs("viewer"))]
+Annotator = Annotated[Visitor, Depends(needs("annotator"))]
+Lead = Annotated[Visitor, Depends(needs("lead"))]
+Admin = Annotated[Visitor, Depends(needs("admin"))]

@@ -1,0 +1,5 @@
+"""The page's agreement."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""The page's codebook."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""The page's exchange."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

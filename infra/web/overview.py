@@ -1,0 +1,5 @@
+"""The page's overview."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""The page's people."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

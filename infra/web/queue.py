@@ -1,0 +1,5 @@
+"""The page's queue."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""The page's rules."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""The page's segments."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

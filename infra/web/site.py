@@ -1,0 +1,60 @@
+"""What every page needs: the stores, who is asking, and how a template is drawn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
+from fastapi.templating import Jinja2Templates
+
+from infra.accounts import Accounts
+from infra.outbox import Outbox
+from infra.settings import Settings
+from infra.store import Store
+from models.ports import Clock, Embedder
+from schemas import Record
+
+FOLDER = Path(__file__).parent
+TEMPLATES = Jinja2Templates(FOLDER / "templates")  # escapes everything: text from the stream is never HTML
+
+
+@dataclass(frozen=True)
+class Site:
+    """One running page, shared by all requests; its parts are safe to use from many threads."""
+
+    settings: Settings
+    store: Store
+    accounts: Accounts
+    outbox: Outbox
+    embedder: Embedder
+    clock: Clock
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Keep what a person decided, in the read model at once and on its topic soon."""
+        self.outbox.keep(records)
+
+
+def site_of(request: Request) -> Site:
+    """The site that a request came to."""
+    site: Site = request.app.state.site
+    return site
+
+
+Here = Annotated[Site, Depends(site_of)]
+
+
+def draw(request: Request, template: str, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
+    """Draw a template; ``visitor``, ``study`` and ``csrf`` are there in every one.
+
+    A request by HTMX (header ``HX-Request``) is answered with the template's part alone where it extends
+    ``layout`` (see base.html and part.html).
+    """
+    shared = {
+        "visitor": getattr(request.state, "visitor", None),
+        "study": request.path_params.get("study"),
+        "csrf": getattr(request.state, "csrf", ""),
+        "layout": "part.html" if request.headers.get("HX-Request") else "base.html",
+    }
+    return TEMPLATES.TemplateResponse(request, template, {**shared, **values}, status_code=status)

@@ -1,0 +1,34 @@
+"""How a study wants its segments routed and read by people."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from schemas.record import Record, Share, Study
+
+RoutingMode = Literal["threshold", "promise", "budget"]
+_Open = Annotated[float, Field(gt=0, lt=1)]
+
+
+class StudyRules(Record):
+    """A study's rules; a message on ``studies``. The last one counts.
+
+    ``threshold`` accepts from a fixed confidence on. ``promise`` accepts what keeps the share of wrong codes among the
+    accepted below ``wrong_share``, as people's labels show it. ``budget`` asks about the most informative
+    segments, as many a day as people have time for.
+    """
+
+    study: Study
+    mode: RoutingMode = "threshold"
+    threshold: Share = Field(default=0.5, description="Confidence from which a code is accepted, without a promise.")
+    wrong_share: _Open = Field(default=0.1, description="The largest share of wrong codes among the accepted ones.")
+    certainty: _Open = Field(default=0.95, description="How sure that promise is.")
+    audit_share: Share = Field(default=0.02, description="Share of segments drawn by chance and read blind.")
+    double_share: Share = Field(default=0.0, description="Share of the segments sent to people that two people code.")
+    blind: bool = Field(default=False, description="Whether all segments are coded before the system's code is shown.")
+    budget_segments: int | None = Field(default=None, ge=0, description="In ``budget``: most segments a day.")
+    budget_minutes: float | None = Field(default=None, ge=0, description="In ``budget``: most minutes of people a day.")
+    lock_minutes: float = Field(default=10.0, gt=0, description="How long a segment on a person's screen stays theirs.")
+    expire_days: float | None = Field(default=None, gt=0, description="After so many days nobody is asked any more.")
+    author: str = Field(min_length=1, max_length=120)
+    at: AwareDatetime
