@@ -106,7 +106,7 @@ ROLES = (
         (LABELS, STUDIES),
     ),
     Role("recorder", TOPICS, (DEAD_LETTERS,), "fills the SQL read model", 500, 0.2),
-    Role("web", (), (LABELS, CODEBOOK, REQUESTS, STUDIES), "the page: people code, and run the codebook", 500, 0.2),
+    Role("web", (), (LABELS, CODEBOOK, REQUESTS, STUDIES), "people code, run the codebook", 500, 0.2),
 )
 
 
