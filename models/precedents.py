@@ -31,6 +31,10 @@ class CodedText:
     """What tells it from others, such as the segment's id: a later one under the same key takes its place."""
     text: str
     codes: tuple[str, ...]
+    segment: UUID | None = None
+    """The segment it is of, where several people may code one."""
+    settles: bool = False
+    """Whether it stands in place of what others coded the same segment with."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +141,11 @@ class Precedents:
 
     @staticmethod
     def _stack(texts: dict[str, _Held]) -> tuple[list[CodedText], Embeddings]:
-        """A study's texts and their vectors as one matrix, which then holds the only copy of these."""
-        rows = np.stack([held.vector for held in texts.values()])
-        known = [held.coded for held in texts.values()]
+        """A study's texts that count, and their vectors as one matrix, which then holds the only copy of these."""
+        settled = {held.coded.segment for held in texts.values() if held.coded.settles}
+        counting = [one for one in texts.values() if one.coded.settles or one.coded.segment not in settled]
+        rows = np.stack([held.vector for held in counting])
+        known = [held.coded for held in counting]
         texts.update({one.key: _Held(one, row) for one, row in zip(known, rows, strict=True)})
         return known, rows
 
@@ -152,14 +158,17 @@ class Precedents:
 def from_annotations(annotations: Iterable[Annotation]) -> list[CodedText]:
     """What people's decisions teach, in their order; one a decision.
 
-    A decision that is unsure, or came without its text, teaches nothing and takes back what that person said before.
+    A decision that is withdrawn or unsure, or came without its text, teaches nothing and takes back what that person
+    said before. An adjudication stands in place of what others said.
     """
     return [
         CodedText(
             one.study,
             f"{one.segment_id} {one.annotator}",
             one.text or "",
-            () if one.unsure or not one.text else tuple(one.labels),
+            () if one.unsure or one.withdrawn or not one.text else tuple(one.labels),
+            one.segment_id,
+            one.kind == "adjudication",
         )
         for one in annotations
     ]
@@ -232,10 +241,12 @@ class PrecedentModerator:
         led = [n for n, one in enumerate(batch) if self._precedents.knows(one.segment.study)]
         near: list[list[Precedent]] = [[] for _ in batch]
         if led:
-            vectors = self._embedder.embed([batch[n].segment.text for n in led])
-            for at, n in enumerate(led):
-                study, limit = batch[n].segment.study, self._settings.neighbours
-                near[n] = self._precedents.nearest(study, vectors[at : at + 1], limit)[0]
+            vectors = dict(zip(led, self._embedder.embed([batch[n].segment.text for n in led]), strict=True))
+            for study in dict.fromkeys(batch[n].segment.study for n in led):
+                ours = [n for n in led if batch[n].segment.study == study]
+                found = self._precedents.nearest(study, np.stack([vectors[n] for n in ours]), self._settings.neighbours)
+                for n, some in zip(ours, found, strict=True):
+                    near[n] = some
         return near
 
     def _elect(self, batch: Sequence[Proposals], near: Sequence[Sequence[Precedent]]) -> list[Decision]:

@@ -166,7 +166,7 @@ def corrections(assignments: Iterable[Assignment], annotations: Iterable[Annotat
     """What annotations say about the refiner: codes it should not have reused, or should have.
 
     A reused code that a person replaced stands apart from the ones they chose; a new code that a person replaced by
-    its runner-up was none. The last word of each person on a segment counts, unless they were unsure.
+    its runner-up was none. The last word of each person on a segment counts, unless they were unsure or took it back.
     """
     given = {one.segment_id: one for one in assignments}
     last: dict[tuple[UUID, str], Annotation] = {}
@@ -175,7 +175,7 @@ def corrections(assignments: Iterable[Assignment], annotations: Iterable[Annotat
     found = []
     for said in last.values():
         was = given.get(said.segment_id)
-        if was is None or said.unsure or was.code_id in said.code_ids:
+        if was is None or said.unsure or said.withdrawn or was.code_id in said.code_ids:
             continue
         second = was.runner_up.code_id if was.runner_up else None
         chosen = [code for code in said.code_ids if not was.new or code == second]

@@ -315,13 +315,25 @@ def test_each_persons_last_word_on_a_segment_teaches_and_people_may_differ():
     assert sorted(known(taught(*from_annotations(said)))) == [(TEXT, ("patience",)), (TEXT, ("slow checkout", "ui"))]
 
 
-@pytest.mark.parametrize("later", [annotation("ads", unsure=True), annotation("ads", text=None), annotation()])
-def test_a_word_that_is_unsure_or_came_without_text_takes_back_what_was_said(later):
+@pytest.mark.parametrize(
+    "later",
+    [annotation("ads", unsure=True), annotation("ads", withdrawn=True), annotation("ads", text=None), annotation()],
+)
+def test_a_word_that_is_unsure_withdrawn_or_came_without_text_takes_back_what_was_said(later):
     assert known(taught(*from_annotations([annotation("speed"), later]))) == []
     precedents = taught(*from_annotations([annotation("speed")]))
     precedents.learn(from_annotations([later]))
     assert not precedents.knows("reviews")
     assert taught(*from_annotations([later])).learn(from_annotations([later])) == 0
+
+
+def test_an_adjudication_stands_in_place_of_what_coders_said_until_it_is_withdrawn():
+    said = [annotation("speed"), annotation("patience", annotator="ben")]
+    settled = annotation("slow checkout", annotator="lea", kind="adjudication")
+    precedents = taught(*from_annotations([said[0], settled, said[1]]))
+    assert known(precedents) == [(TEXT, ("slow checkout",))]
+    precedents.learn(from_annotations([settled.model_copy(update={"withdrawn": True})]))
+    assert sorted(known(precedents)) == [(TEXT, ("patience",)), (TEXT, ("speed",))]
 
 
 def test_what_people_decide_leads_the_moderators_stage_from_its_next_batch_on():
