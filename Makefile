@@ -4,13 +4,22 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench results measuring setup lock adapters format clean
+.PHONY: demo test browser screenshots check bench results results-routing measuring setup lock adapters format clean
 
 demo: setup
 	@$(BIN)/qualstream demo
 
-test: setup
+test: setup browser
 	@$(BIN)/python -m pytest -q
+
+# The page's tests drive Debian's Chromium; where it cannot be installed they skip and say so.
+browser:
+	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \
+		|| (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 || true
+
+# The pages as docs/images shows them. Their texts need fonts of many scripts: fonts-noto-core, fonts-noto-color-emoji.
+screenshots: setup browser
+	@$(BIN)/python -m tests.browser.screenshots
 
 check: setup
 	@$(BIN)/ruff check .
@@ -64,6 +73,10 @@ $(TUNED)/moderator/card.json: $(TUNED)/proposals.jsonl
 # Codes against people's codes on the open sets, which do not ship: ../shared/data, or where QUALSTREAM_OPEN_SETS says.
 results: setup
 	@$(BIN)/python -m benchmarks.quality --write
+
+# Whether confidence tells what a person would accept, from the proposals that `make results` left under build/results.
+results-routing: setup
+	@$(BIN)/python -m benchmarks.routing --write
 
 # The profile that is tuned on those sets' own texts, for measuring only; about half an hour each on two cores.
 MEASURED := build/measuring

@@ -15,6 +15,8 @@ from uuid import UUID
 import click
 from rich.console import Console
 
+from infra.account_commands import account
+from infra.agreeing import agreement_command
 from infra.evaluating import evaluate_command
 from infra.finetuning import finetune
 from infra.settings import Settings, ensure_data_dir, load_settings
@@ -241,17 +243,26 @@ def topology(check: Path | None) -> None:
 @_STUDY
 @click.option("--format", "fmt", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File; default: standard output.")
-def export(study: str | None, fmt: str, out: Path | None) -> None:
-    """Write a study's segments with their codes."""
+@click.option("--labels", is_flag=True, help="What people decided instead, with who and when: their last words.")
+@click.option("--history", is_flag=True, help="With --labels: everything they said, what they took back included.")
+def export(study: str | None, fmt: str, out: Path | None, labels: bool, history: bool) -> None:
+    """Write a study's segments with their codes, or the labels that people gave."""
     from infra.export import export as write
+    from infra.export import export_labels
 
+    if history and not labels:
+        raise InputError("--history goes with --labels; add it")
     settings = _settings(study=study)
     with _store(settings) as store, _output(out) as file:
-        count = write(store, settings.study, fmt, file)
+        if labels:
+            count = export_labels(store, settings.study, fmt, file, history=history)
+        else:
+            count = write(store, settings.study, fmt, file)
+    what = "labels" if labels else "segments"
     if not count:
-        click.echo(f"study '{settings.study}' has no segments in '{settings.data_dir}'", err=True)
+        click.echo(f"study '{settings.study}' has no {what} in '{settings.data_dir}'", err=True)
     else:
-        click.echo(f"{count} segments of study '{settings.study}'" + (f" in {out}" if out else ""), err=True)
+        click.echo(f"{count} {what} of study '{settings.study}'" + (f" in {out}" if out else ""), err=True)
 
 
 @contextmanager
@@ -341,11 +352,13 @@ def reset(study: str | None, everything: bool) -> None:
     click.echo("everything deleted" if everything else f"study '{settings.study}' deleted", err=True)
 
 
+cli.add_command(account)
 cli.add_command(finetune)
 cli.add_command(teach)
 cli.add_command(themes)
 cli.add_command(threshold)
 cli.add_command(evaluate_command)
+cli.add_command(agreement_command)
 
 if __name__ == "__main__":
     main()

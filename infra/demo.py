@@ -8,13 +8,15 @@ from importlib.resources import as_file, files
 from rich.console import Console
 
 from infra import wiring
+from infra.accounts import Accounts
 from infra.live import View, summary
-from infra.local import LocalStack, data_folder_lock, stop_on_signals
+from infra.local import LocalStack, data_folder_lock, free_port, stop_on_signals
 from infra.readers import Rejected, read_segments
 from infra.settings import Settings, ensure_data_dir
 from infra.store import Store
 from models.errors import SettingError
 from schemas import Segment
+from streams.topology import ROLES
 
 REVIEWS = "reviews.jsonl"
 _LOOK_S = 0.25
@@ -122,12 +124,15 @@ def run_stack(settings: Settings, port: int, console: Console) -> None:
     wiring.profile(settings)
     with data_folder_lock(settings), stop_on_signals() as stopped:
         store = wiring.store(settings)
-        stack = LocalStack(settings, store, port=port)
+        page = page_port(settings)
+        every = tuple(role.name for role in ROLES)
+        stack = LocalStack(settings, store, every, port, {"QUALSTREAM_WEB_PORT": str(page)})
         try:
             stack.start()
             console.print(
                 f"Running, with the broker at {stack.cluster.servers[0]}; logs in {stack.log_dir}; Ctrl-C stops."
             )
+            say_page(settings, store, page, console)
             console.print(f"From another terminal: qualstream ingest FILE --study {settings.study}; qualstream status")
             while not stopped:
                 stack.check()
@@ -136,3 +141,25 @@ def run_stack(settings: Settings, port: int, console: Console) -> None:
             stack.stop()
             store.close()
     console.print("Stopped. What is open goes on at the next start.")
+
+
+def page_port(settings: Settings) -> int:
+    """The port that the page is to have; another one where that is taken."""
+    try:
+        return free_port(settings.web_port)
+    except SettingError:
+        return free_port()
+
+
+def say_page(settings: Settings, store: Store, port: int, console: Console) -> None:
+    """Print the page's address and, while nobody can sign in as admin, the link that sets the first password."""
+    address = settings.page_address(port)
+    console.print(f"The page: {address}", soft_wrap=True, highlight=False)
+    link = Accounts(store.database).first_link(address)
+    if link is not None:
+        console.print(
+            f"Nobody is admin yet. Set the admin's password here (works once, for a day): {link}",
+            soft_wrap=True,
+            highlight=False,
+            markup=False,
+        )

@@ -1,21 +1,20 @@
-"""The coded segments as a file: CSV, JSON lines or Parquet, written row by row."""
+"""What a study came to, as files: its segments with their codes, and the labels that people gave."""
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 from uuid import UUID
 
+from sqlalchemy import func, select
+
+from infra.outcomes import Assigned, names_now, outcomes
 from infra.store import Store
-from models.errors import InputError
+from infra.tables import annotations, segments
+from infra.tabular import FORMATS, Row, Shape, encoded, write
+from schemas import Annotation
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+__all__ = ["COLUMNS", "FORMATS", "LABEL_COLUMNS", "export", "export_labels", "labels", "segments_coded", "streamed"]
 
-FORMATS = ("csv", "jsonl", "parquet")
 COLUMNS = (
     "id",
     "study",
@@ -35,20 +34,80 @@ COLUMNS = (
     "proposals",
     "models",
     "metadata",
+    "human_codes",
+    "annotators",
+    "final_codes",
+    "final_code_ids",
+    "decided_by",
 )
-_JSON_COLUMNS = ("proposals", "models", "metadata")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_ROW_GROUP = 5_000
+LABEL_COLUMNS = {
+    "study": "The study.",
+    "segment_id": "The segment's id.",
+    "text": "Its text.",
+    "source": "Where it came from.",
+    "timestamp": "When it was said, if known.",
+    "annotator": "Who decided.",
+    "kind": "coding, or adjudication: it settles what coders disagree on.",
+    "codes": "The codes that the person chose, as they were called then.",
+    "code_ids": "Their ids.",
+    "codes_now": "The same codes as they are called now; a merged one by what it became.",
+    "memo": "What the person noted.",
+    "unsure": "Whether they said that they were not sure.",
+    "withdrawn": "Whether they took back what they had said.",
+    "current": "Whether this is the person's last word on the segment, and stands.",
+    "shown": "The system's code at that time, if there was one.",
+    "accepted": "Whether the system's code is among those chosen.",
+    "confidence": "The system's confidence when it asked.",
+    "reason": "Why the person was asked, if they were.",
+    "blind": "Whether the system's code was hidden until the first choice.",
+    "sample": "Whether the segment was drawn by chance.",
+    "decided_at": "When they decided.",
+    "seconds": "How long they took.",
+}
+"""Each column of the labels, and what stands in it."""
 
-Row = dict[str, Any]
+_SEGMENTS = Shape(
+    COLUMNS,
+    {
+        "timestamp": "time",
+        "new": "truth",
+        "similarity": "number",
+        "confidence": "number",
+        "proposals": "json",
+        "models": "json",
+        "metadata": "json",
+        "human_codes": "list",
+        "annotators": "list",
+        "final_codes": "list",
+        "final_code_ids": "list",
+    },
+)
+_LABELS = Shape(
+    tuple(LABEL_COLUMNS),
+    {
+        "timestamp": "time",
+        "decided_at": "time",
+        "codes": "list",
+        "code_ids": "list",
+        "codes_now": "list",
+        "unsure": "truth",
+        "withdrawn": "truth",
+        "current": "truth",
+        "accepted": "truth",
+        "blind": "truth",
+        "sample": "truth",
+        "confidence": "number",
+        "seconds": "number",
+    },
+)
+_CHUNK = 500
 
 
 def export(store: Store, study: str | None, fmt: str, out: BinaryIO) -> int:
-    """Write every segment of a study, or of all, with what became of it.
+    """Write every segment of a study, or of all, with what became of it; see ``tabular.encoded`` for the formats.
 
-    ``proposals``, ``models`` and ``metadata`` are objects in JSON lines and JSON text in CSV and Parquet. Text in a
-    CSV cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return gets an apostrophe before it: a
-    spreadsheet would run it as a formula, and feedback is written by strangers. The other formats keep it as it is.
+    ``code`` is the system's; ``human_codes`` are all that people chose, ``annotators`` who they are. ``final_codes``
+    are an adjudication's, else people's where they agree, else the system's, and ``decided_by`` says whose.
 
     Args:
         store: Where the segments are.
@@ -62,71 +121,93 @@ def export(store: Store, study: str | None, fmt: str, out: BinaryIO) -> int:
     Raises:
         InputError: If the format is none of the three.
     """
-    writers = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
-    if fmt not in writers:
-        raise InputError(f"the export format is '{fmt}' but one of {', '.join(FORMATS)} was expected")
-    return writers[fmt](({name: row[name] for name in COLUMNS} for row in store.rows(study)), out)
+    return write(_SEGMENTS, segments_coded(store, study), fmt, out)
 
 
-def _csv(rows: Iterable[Row], out: BinaryIO) -> int:
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    count = 0
-    for row in rows:
-        count += 1
-        writer.writerow([_cell(value) for value in _flat(row).values()])
-    text.detach()  # flushes, and leaves the caller's stream open
-    return count
+def export_labels(store: Store, study: str | None, fmt: str, out: BinaryIO, *, history: bool = False) -> int:
+    """Write what people decided, with who and when: their last words, or with ``history`` everything they said.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        InputError: If the format is none of the three.
+    """
+    return write(_LABELS, labels(store, study, history=history), fmt, out)
 
 
-def _jsonl(rows: Iterable[Row], out: BinaryIO) -> int:
-    count = 0
-    for row in rows:
-        count += 1
-        out.write(json.dumps(row, ensure_ascii=False, default=_word).encode() + b"\n")
-    return count
+def streamed(store: Store, study: str, what: str, fmt: str, *, history: bool = False) -> Iterator[bytes]:
+    """The same files in pieces: ``segments`` or ``labels``.
+
+    Raises:
+        InputError: At once, if the format is none of the three.
+    """
+    if what == "labels":
+        return encoded(_LABELS, labels(store, study, history=history), fmt)
+    return encoded(_SEGMENTS, segments_coded(store, study), fmt)
 
 
-def _parquet(rows: Iterable[Row], out: BinaryIO) -> int:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def segments_coded(store: Store, study: str | None) -> Iterator[Row]:
+    """Every segment with what became of it, in the order it was said; memory stays flat."""
+    for chunk in _chunks(store.rows(study)):
+        given: dict[UUID, Assigned | None] = {
+            row["id"]: None if row["code_id"] is None else (row["code_id"], row["code"]) for row in chunk
+        }
+        with store.database.reading() as connection:
+            settled = outcomes(connection, given)
+        for row in chunk:
+            outcome = settled[row["id"]]
+            human = dict.fromkeys(code.label for said in outcome.people for code in said.codes)
+            yield {
+                **row,
+                "human_codes": list(human),
+                "annotators": [said.annotator for said in outcome.people],
+                "final_codes": [code.label for code in outcome.codes],
+                "final_code_ids": [str(code.id) for code in outcome.codes],
+                "decided_by": outcome.by,
+            }
 
-    schema, count = _schema(), 0
-    with pq.ParquetWriter(pa.PythonFile(out, mode="w"), schema) as writer:
-        for group in _groups(rows):
-            flat = [{**_flat(row), "timestamp": row["timestamp"]} for row in group]
-            writer.write_table(pa.Table.from_pylist(flat, schema=schema))
-            count += len(group)
-    return count
+
+def labels(store: Store, study: str | None, *, history: bool = False) -> Iterator[Row]:
+    """What people decided, in the order of its time; memory stays flat."""
+    place = func.row_number().over(
+        partition_by=(annotations.c.segment_id, annotations.c.annotator), order_by=annotations.c.decided_at.desc()
+    )
+    query = (
+        select(annotations.c.record, segments.c.text, segments.c.source, segments.c.timestamp, place.label("place"))
+        .join_from(annotations, segments, annotations.c.segment_id == segments.c.id, isouter=True)
+        .order_by(annotations.c.decided_at, annotations.c.segment_id, annotations.c.annotator)
+    )
+    if study is not None:
+        query = query.where(annotations.c.study == study)
+    with store.database.reading() as connection:
+        rows = connection.execution_options(stream_results=True, yield_per=_CHUNK).execute(query)
+        for chunk in _chunks(rows):
+            yield from _labels_of(store, chunk, history)
 
 
-def _schema() -> "pa.Schema":
-    import pyarrow as pa
+def _labels_of(store: Store, rows: Sequence[Any], history: bool) -> Iterator[Row]:
+    said = [(row, Annotation.from_bytes(row.record)) for row in rows]
+    with store.database.reading() as connection:
+        names = names_now(connection, {code for _, one in said for code in one.code_ids})
+    for row, one in said:
+        current = row.place == 1 and not one.withdrawn
+        if not (current or history):
+            continue
+        now = dict.fromkeys(names[code].label for code in one.code_ids if code in names)
+        plain = {name: getattr(one, name) for name in LABEL_COLUMNS if name in Annotation.model_fields}
+        yield plain | {
+            "text": row.text if one.text is None else one.text,
+            "source": row.source,
+            "timestamp": row.timestamp,
+            "codes": list(one.labels),
+            "code_ids": [str(code) for code in one.code_ids],
+            "codes_now": list(now) or list(one.labels),
+            "current": current,
+        }
 
-    kinds = {"new": pa.bool_(), "similarity": pa.float64(), "confidence": pa.float64()}
-    kinds["timestamp"] = pa.timestamp("us", tz="UTC")
-    return pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
 
-
-def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(rows)
-    while group := list(islice(rest, _ROW_GROUP)):
-        yield group
-
-
-def _flat(row: Row) -> Row:
-    """Ids, times and JSON values as text; numbers, truth values and ``None`` as they are."""
-    flat = {name: _word(value) if isinstance(value, UUID | datetime) else value for name, value in row.items()}
-    for name in _JSON_COLUMNS:
-        if flat[name] is not None:
-            flat[name] = json.dumps(flat[name], ensure_ascii=False)
-    return flat
-
-
-def _word(value: UUID | datetime) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk

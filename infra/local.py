@@ -40,6 +40,9 @@ _EXIT_SETTING = 2
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
+CODING = tuple(role.name for role in ROLES if role.name != "web")
+"""The roles that code what comes in; the page is one for people."""
+
 
 def broker_file(settings: Settings) -> Path:
     """Where a running local stack says how its broker is reached."""
@@ -150,7 +153,7 @@ class LocalStack:
 
     settings: Settings
     store: Store
-    roles: Sequence[str] = tuple(role.name for role in ROLES)
+    roles: Sequence[str] = CODING
     port: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     restarts: int = 0

@@ -29,7 +29,7 @@ def explain(
         return message
     key = _key(loc, data, tables)
     if fault["type"] == "extra_forbidden":
-        table = tables.get("moderator.panel" if _in_panel(loc) else str(loc[0])) if len(loc) > 1 else whole
+        table = tables.get(_table(loc)) if len(loc) > 1 else whole
         known = list(table.model_fields) if table else []
         meant = nearest(str(loc[-1]), known)
         hint = f"the nearest is '{meant}'" if meant else f"known here are {', '.join(known)}"
@@ -49,9 +49,20 @@ def _key(loc: tuple[int | str, ...], data: dict[str, Any], tables: Container[str
         return f"'{loc[2]}' of member " + (f"'{name}'" if name else str(loc[1] + 1))
     if _in_panel(loc):
         return f"'{loc[3]}' of [[moderator.panel]] {int(loc[2]) + 1}"
+    if _of_a_study(loc):
+        return f"'{loc[3]}' in [router.studies.{loc[2]}]"
     if len(loc) > 1 and loc[0] in tables and isinstance(loc[1], str):
         return f"'{loc[1]}' in [{loc[0]}]"
     return f"'{loc[0]}'" if loc else "the file"
+
+
+def _table(loc: tuple[int | str, ...]) -> str:
+    """The name of the kind of table that a key is in."""
+    return ".".join(map(str, loc[:2])) if _in_panel(loc) or _of_a_study(loc) else str(loc[0])
+
+
+def _of_a_study(loc: tuple[int | str, ...]) -> bool:
+    return len(loc) > 3 and loc[:2] == ("router", "studies")
 
 
 def _in_panel(loc: tuple[int | str, ...]) -> bool:

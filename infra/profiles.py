@@ -25,6 +25,7 @@ from models.cascade import CascadeSettings
 from models.errors import SettingError
 from models.prompts import Ending
 from schemas.record import Study
+from schemas.study import RoutingMode
 
 PACKAGED_PROFILES = Path(__file__).parent / "profiles"
 PACKAGED_ADAPTERS = Path(__file__).parent / "adapters"
@@ -61,6 +62,7 @@ Model = Annotated[str, Field(min_length=1), AfterValidator(_model_or_path)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Inside = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Table(BaseModel):
@@ -180,10 +182,28 @@ class RefinerProfile(_Table):
     adaptive: bool = Field(default=False, description="Whether a vague label needs a higher similarity, a clear less.")
 
 
-class RouterProfile(_Table):
-    """Who sees a segment next."""
+class RouterRules(_Table):
+    """A study's rules as a profile has them; see ``schemas.StudyRules``, which people set on the page."""
 
-    threshold: Fraction = Field(default=0.5, description="Confidence below which a segment goes to people.")
+    mode: RoutingMode = "threshold"
+    threshold: Fraction = Field(default=0.5, description="Of mode 'threshold': below it a segment goes to people.")
+    wrong_share: Inside = Field(default=0.1, description="Of mode 'promise': most wrong ones among the accepted.")
+    certainty: Inside = Field(default=0.95, description="How sure that is; of mode 'budget': what is sure enough.")
+    audit_share: Fraction = Field(default=0.02, description="Segments drawn by chance and read blind.")
+    double_share: Fraction = Field(default=0.0, description="Of those sent to people, how many two people code.")
+    blind: bool = Field(default=False, description="Whether people choose before they see the system's code.")
+    budget_segments: int | None = Field(default=None, ge=0, description="Of mode 'budget': most segments a day.")
+    budget_minutes: float | None = Field(default=None, ge=0, description="Of mode 'budget': most minutes a day.")
+    lock_minutes: float = Field(default=10.0, gt=0, description="How long a segment on a screen stays that person's.")
+    expire_days: float | None = Field(default=None, gt=0, description="After so many days nobody is asked any more.")
+
+
+class RouterProfile(RouterRules):
+    """Who sees a segment next, in studies that have set no rules themselves."""
+
+    studies: dict[Study, RouterRules] = Field(
+        default_factory=dict, description="Study to the rules that are its own; the others are those above."
+    )
 
 
 class CascadeProfile(_Table):
@@ -251,6 +271,7 @@ _TABLES: dict[str, type[_Table]] = {
     "embedder": EmbedderProfile,
     "refiner": RefinerProfile,
     "router": RouterProfile,
+    "router.studies": RouterRules,
 }
 
 

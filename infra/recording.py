@@ -15,6 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from infra import tables
+from infra.finals import keep_finals
+from infra.lacking import count_lacking
 from models.codebook import stand
 from schemas import (
     Annotation,
@@ -87,6 +89,10 @@ def _assignment_row(assignment: Assignment, now: datetime) -> Row:
     return row
 
 
+def _annotation_row(annotation: Annotation, now: datetime) -> Row:
+    return {**_columns(annotation, tables.annotations), "code_ids": [str(code) for code in annotation.code_ids]}
+
+
 def _dead_letter_row(letter: DeadLetter, now: datetime) -> Row:
     return {**_columns(letter, tables.dead_letters), "replayed_at": None}
 
@@ -130,7 +136,7 @@ PROJECTIONS: Mapping[type[Record], Projection] = {
         tables.requests, _plain(tables.requests), ("requested_at", "segment_id"), _newest("requested_at")
     ),
     StudyRules: Projection(tables.study_rules, _plain(tables.study_rules), ("at", "study"), _newest("at")),
-    Annotation: Projection(tables.annotations, _plain(tables.annotations), ("decided_at", "segment_id", "annotator")),
+    Annotation: Projection(tables.annotations, _annotation_row, ("decided_at", "segment_id", "annotator")),
     ModelRelease: Projection(
         tables.releases, _plain(tables.releases), ("released_at", "model"), _newest("released_at")
     ),
@@ -153,6 +159,10 @@ def write(connection: Connection, records: Iterable[Record], now: datetime) -> N
             _write_rows(connection, kind, [projection.row(record, now) for record in batches[kind]], now)
     if CodeEvent in batches:
         _project_codes(connection, {event.code_id for event in batches[CodeEvent]})
+        keep_finals(connection, {event.study for event in batches[CodeEvent]})
+    asked_or_said = {one.segment_id for kind in (AnnotationRequest, Annotation) for one in batches.get(kind, ())}
+    if asked_or_said:
+        count_lacking(connection, asked_or_said)
 
 
 def _write_rows(connection: Connection, kind: type[Record], rows: list[Row], now: datetime) -> None:
@@ -225,5 +235,6 @@ def code_row(history: Sequence[CodeEvent]) -> Row:
         "exclusion": now.exclusion,
         "examples": list(now.examples),
         "origin": now.origin,
+        "became": [str(each) for each in now.into],
         "final": now.id if now.live else None,
     }

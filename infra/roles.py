@@ -6,6 +6,7 @@ import signal
 from contextlib import suppress
 
 from infra import wiring
+from infra.heartbeat import beat
 from infra.settings import Settings
 from infra.store import Store
 from models.errors import SettingError, UnavailableError
@@ -54,16 +55,20 @@ async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
         return await asyncio.to_thread(wiring.store, settings)
 
     store = await patiently("database", connect, UnavailableError)
-    beat = wiring.beat(settings, wanted, store)
+    beats = beat(settings, wanted, store)
     try:
         if name == "ingest":
-            await run_ingest(store, how, settings.ingest_rate, beat, stop)
+            await run_ingest(store, how, settings.ingest_rate, beats, stop)
+        elif name == "web":
+            from infra.web.serving import serve  # no other role needs the page
+
+            await serve(settings, store, beats, stop)
         else:
 
             async def prepare() -> Stage:
                 return await patiently("stores", lambda: wiring.make_stage(wanted, settings), UnavailableError)
 
-            await run_stage(wanted, prepare, how, beat, stop)
+            await run_stage(wanted, prepare, how, beats, stop)
     finally:
         store.close()
     log.info("%s stopped", name)

@@ -76,10 +76,14 @@ class Settings(BaseSettings):
     ingest_rate: float | None = _setting(
         None, "segments a second above 0, or none for as fast as possible", gt=0, allow_inf_nan=False
     )
+    web_host: str = _setting("127.0.0.1", "the address that the page listens on", pattern=r"^[\w.:\-]+$")
+    web_port: int = _setting(8642, "a port from 0 (any free one) to 65535", ge=0, le=65_535)
+    web_hosts: Annotated[tuple[str, ...], NoDecode] = _setting((), "names that the page is asked for, commas between")
+    web_secret: SecretStr | None = _setting(None, "32 random characters or more, to sign sessions with", min_length=32)
 
-    @field_validator("members", mode="before")
+    @field_validator("members", "web_hosts", mode="before")
     @classmethod
-    def _split_members(cls, value: Any) -> Any:
+    def _split_names(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
@@ -205,6 +209,13 @@ class Settings(BaseSettings):
             return self.data_dir.absolute() / "codes"
         scheme, _, rest = self.qdrant_url.partition(":")
         return Path(re.sub(r"^//+", "/", rest)).expanduser().absolute() if scheme == "file" else None
+
+    def page_address(self, port: int) -> str:
+        """The page's address as people type it."""
+        host = self.web_hosts[0] if self.web_hosts else self.web_host
+        if host in ("0.0.0.0", "::"):  # noqa: S104 - compared only
+            host = "127.0.0.1"
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
     def weights_dir(self) -> Path:

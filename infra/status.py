@@ -34,7 +34,7 @@ def report(settings: Settings, store: Store, only: str | None, as_json: bool, co
     if not roles:
         raise SettingError(f"there is no role '{only}'; known are {', '.join(role.name for role in ROLES)}")
     workers = store.workers()
-    lags = asyncio.run(_lags(settings, roles))
+    lags = asyncio.run(lags_of(settings, roles))
     rows = [_row(role, worker, lags.get(role.name)) for role in roles for worker in _of(role, workers)]
     if as_json:
         for row in rows:
@@ -88,7 +88,7 @@ def _print(rows: Sequence[dict[str, Any]], console: Console) -> None:
             )
 
 
-async def _lags(settings: Settings, roles: Sequence[Role]) -> dict[str, int]:
+async def lags_of(settings: Settings, roles: Sequence[Role]) -> dict[str, int]:
     """Lag by role; empty where the brokers do not answer."""
     try:
         cluster = wiring.cluster(settings)

@@ -220,8 +220,10 @@ class Store:
         """The segments coded last, newest first."""
         done = assignments.c
         query = (
-            select(segments.c.text, done.label, done.new, done.similarity, done.confidence, done.route)
+            select(segments.c.text, _LABEL, done.new, done.similarity, done.confidence, done.route)
             .join_from(assignments, segments, done.segment_id == segments.c.id)
+            .join(_GIVEN, done.code_id == _GIVEN.c.id, isouter=True)
+            .join(codes, codes.c.id == _NOW, isouter=True)
             .order_by(done.assigned_at.desc(), done.segment_id)
             .limit(limit)
         )
@@ -229,12 +231,13 @@ class Store:
             return [Coded(*row) for row in connection.execute(_of_study(query, done.study, study))]
 
     def top_codes(self, study: str | None, limit: int) -> list[tuple[str, int]]:
-        """The most used codes by their present labels, with how many segments have each."""
+        """The most used codes by their present labels, with how many segments have each; merged ones count as one."""
         label = func.coalesce(codes.c.label, func.max(assignments.c.label))
         query = (
             select(label, func.count())
-            .join_from(assignments, codes, assignments.c.code_id == codes.c.id, isouter=True)
-            .group_by(assignments.c.code_id, codes.c.label)
+            .join_from(assignments, _GIVEN, assignments.c.code_id == _GIVEN.c.id, isouter=True)
+            .join(codes, codes.c.id == _NOW, isouter=True)
+            .group_by(_NOW, codes.c.label)
             .order_by(func.count().desc(), label)
             .limit(limit)
         )
@@ -242,10 +245,13 @@ class Store:
             return [(row[0], row[1]) for row in connection.execute(_of_study(query, assignments.c.study, study))]
 
     def segments_by_code(self, study: str) -> dict[UUID, int]:
-        """How many segments have each code of a study."""
-        query = select(assignments.c.code_id, func.count()).where(assignments.c.study == study)
+        """How many segments have each code of a study; those of a merged code count for what it became."""
+        joined = select(_NOW, func.count()).join_from(
+            assignments, _GIVEN, assignments.c.code_id == _GIVEN.c.id, isouter=True
+        )
         with self._database.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(query.group_by(assignments.c.code_id))}
+            found = connection.execute(joined.where(assignments.c.study == study).group_by(_NOW))
+            return {row[0]: row[1] for row in found}
 
     def rows(self, study: str | None = None) -> Generator[dict[str, Any], None, None]:
         """Every segment with what became of it, in the order it was said, for an export; memory stays flat.
@@ -256,8 +262,10 @@ class Store:
             select(*_EXPORTED)
             .join_from(segments, assignments, segments.c.id == assignments.c.segment_id, isouter=True)
             .join(decisions, segments.c.id == decisions.c.segment_id, isouter=True)
-            .join(codes, assignments.c.code_id == codes.c.id, isouter=True)
-            .join(_THEMES, and_(codes.c.parent == _THEMES.c.id, _THEMES.c.retired.is_(False)), isouter=True)
+            .join(_GIVEN, assignments.c.code_id == _GIVEN.c.id, isouter=True)
+            .join(codes, codes.c.id == _NOW, isouter=True)
+            .join(_PARENTS, codes.c.parent == _PARENTS.c.id, isouter=True)
+            .join(_THEMES, _PARENTS.c.final == _THEMES.c.id, isouter=True)
             .order_by(segments.c.order_at, segments.c.seq)
         )
         for row in self._stream(_of_study(query, segments.c.study, study)):
@@ -323,7 +331,10 @@ class Store:
             yield from streaming.execute(query)
 
 
-_THEMES = codes.alias("themes")
+_GIVEN, _PARENTS, _THEMES = codes.alias("given"), codes.alias("parents"), codes.alias("themes")
+_NOW = func.coalesce(_GIVEN.c.final, assignments.c.code_id)
+"""The code that a segment's code is by now: what it was merged into, or itself."""
+_LABEL = func.coalesce(codes.c.label, assignments.c.label)
 _EXPORTED = (
     segments.c.id,
     segments.c.study,
@@ -331,8 +342,8 @@ _EXPORTED = (
     segments.c.source,
     segments.c.timestamp,
     segments.c.language,
-    func.coalesce(codes.c.label, assignments.c.label).label("code"),
-    assignments.c.code_id,
+    _LABEL.label("code"),
+    _NOW.label("code_id"),
     _THEMES.c.label.label("theme"),
     assignments.c.new,
     assignments.c.similarity,

@@ -25,6 +25,7 @@ from sqlalchemy import (
     TypeDecorator,
     Uuid,
     false,
+    literal_column,
 )
 
 metadata = MetaData()
@@ -86,6 +87,7 @@ segments = Table(
     _record(),
 )
 Index("ix_segments_study", segments.c.study, segments.c.order_at, segments.c.seq)
+Index("ix_segments_source", segments.c.study, segments.c.source, segments.c.order_at, segments.c.seq)
 _OPEN = segments.c.published_at.is_(None)
 Index("ix_segments_unpublished", segments.c.order_at, segments.c.seq, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
@@ -127,6 +129,7 @@ assignments = Table(
 )
 Index("ix_assignments_newest", assignments.c.study, assignments.c.assigned_at)
 Index("ix_assignments_code", assignments.c.study, assignments.c.code_id)
+Index("ix_assignments_route", assignments.c.study, assignments.c.route)
 
 codes = Table(
     "codes",
@@ -143,6 +146,7 @@ codes = Table(
     Column("exclusion", PlainText),
     Column("examples", JSON, nullable=False, server_default="[]"),
     Column("origin", Uuid),
+    Column("became", JSON, nullable=False, server_default="[]"),  # the codes that it was merged or split into
     Column("final", Uuid),  # itself while it lives, else the one code that it was merged into; none where there is none
 )
 Index("ix_codes_study", codes.c.study)
@@ -177,10 +181,23 @@ requests = Table(
     Column("priority", Float, nullable=False, server_default="0"),
     Column("requested_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
+    Column("lacks", Integer, nullable=False, server_default="1"),  # how many people have not coded it yet
     _record(),
 )
 Index("ix_requests_study", requests.c.study, requests.c.requested_at)
-Index("ix_requests_next", requests.c.study, requests.c.priority, requests.c.segment_id)
+_LACKING = requests.c.lacks > literal_column("0")
+Index(
+    "ix_requests_next",
+    requests.c.study,
+    requests.c.priority.desc(),
+    requests.c.requested_at,
+    requests.c.segment_id,
+    requests.c.coders,
+    requests.c.lacks,
+    requests.c.expires_at,  # the last three so that what is open is counted in the index alone
+    sqlite_where=_LACKING,
+    postgresql_where=_LACKING,
+)
 
 annotations = Table(
     "annotations",
@@ -219,6 +236,7 @@ marks = Table(  # what the page keeps about a segment on somebody's screen; noth
     Column(
         "kind", String(10), nullable=False
     ),  # locked: on the person's screen; skipped: not to be shown to them again
+    Column("since", UtcDateTime, nullable=False),
     Column("until", UtcDateTime, nullable=False),
 )
 Index("ix_marks_study", marks.c.study, marks.c.until)

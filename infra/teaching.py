@@ -68,7 +68,7 @@ def read_human_coded(
         codes = _codes(row, codes_column, f"{source}, segment {number}")
         if codes:
             before = found[row.id].codes if row.id in found else ()
-            found[row.id] = HumanCoded(row, _distinct([*before, *codes]))
+            found[row.id] = HumanCoded(row, distinct([*before, *codes]))
     if not found:
         raise InputError(f"{source} holds no coded text; expected a text and its codes in each row")
     return list(found.values())
@@ -84,15 +84,17 @@ def _codes(segment: Segment, column: str | None, place: str) -> tuple[str, ...]:
             f"{place}: no column with codes; found {', '.join(segment.metadata) or 'only the text'}, expected "
             f"{expected}; name it with --codes-column"
         )
-    codes = by_name[name] if isinstance(by_name[name], list) else _parted(by_name[name])
-    return _distinct([_checked(code, place) for code in codes if code is not None and str(code).strip()])
+    codes = by_name[name] if isinstance(by_name[name], list) else parted(by_name[name])
+    return distinct([checked(code, place) for code in codes if code is not None and str(code).strip()])
 
 
-def _parted(value: Any) -> list[Any]:
+def parted(value: Any) -> list[Any]:
+    """Several codes that stand in one cell."""
     return re.split(_SEPARATORS, value) if isinstance(value, str) else [value]
 
 
-def _checked(code: Any, place: str) -> str:
+def checked(code: Any, place: str) -> str:
+    """A code as it is kept; raises ``InputError`` with the place for what is none."""
     said = " ".join(str(code).split())
     fit = isinstance(code, str | int | float) and any(c.isalnum() for c in said)
     if not fit or len(said) > LONGEST_CODE:
@@ -102,7 +104,7 @@ def _checked(code: Any, place: str) -> str:
     return said
 
 
-def _distinct(codes: Iterable[str]) -> tuple[str, ...]:
+def distinct(codes: Iterable[str]) -> tuple[str, ...]:
     """Each code once, as it was first spelt."""
     first: dict[str, str] = {}
     for code in codes:
@@ -120,7 +122,7 @@ def history(texts: Sequence[HumanCoded], coder: str, at: datetime) -> "Iterator[
         coder: Who coded them.
         at: When: the same each time that the same file is taught, later for a later version of it.
     """
-    created = {normalised_label(code): code for code in _distinct(code for one in texts for code in one.codes)}
+    created = {normalised_label(code): code for code in distinct(code for one in texts for code in one.codes)}
     study = texts[0].segment.study if texts else ""
     for label in created.values():
         identity = code_id(study, label)
@@ -202,7 +204,7 @@ def teach(source: Path, study: str | None, coder: str, codes_column: str | None,
         raise InputError(f"coder {name[:40]!r} is no name; 1 to {_LONGEST_NAME} characters are expected in --coder")
     texts = read_human_coded(source, settings.study, codes_column, **columns)
     how = write(settings, list(history(texts, name, _last_changed(source))))
-    codes = _distinct(code for one in texts for code in one.codes)
+    codes = distinct(code for one in texts for code in one.codes)
     unlike = sum(label_fault(code) is not None for code in codes)
     said = f"{len(texts)} texts with {len(codes)} codes of {name} taught to study '{settings.study}', {how}"
     click.echo(said + (f"; {unlike} of the codes are none that members may write" if unlike else ""), err=True)

@@ -1,8 +1,6 @@
 """Where real and fake are chosen, and nowhere else: settings and profile in, models and stages out."""
 
 import asyncio
-import os
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,12 +9,12 @@ from infra.code_index import open_code_index
 from infra.examples import read_examples
 from infra.local import local_broker
 from infra.profiles import MemberProfile, ModeratorProfile, PanelistProfile, Profile, check_files, load_profile
+from infra.routing import default_rules
 from infra.settings import Settings
-from infra.store import Store, WorkerState, open_store
+from infra.store import Store, open_store
 from infra.thresholding import judged, refiner_settings
 from models.cascade import CascadeCoder, CascadeSettings
 from models.clock import SystemClock
-from models.confidence import Router
 from models.ensemble import Ensemble
 from models.errors import SettingError
 from models.fakes import FakeCoder, HashEmbedder, MemoryCodeIndex
@@ -27,9 +25,10 @@ from models.pipeline import Pipeline
 from models.ports import CodeIndex, Coder, Embedder, Moderator, PartCoder, load
 from models.precedents import CodedText, PrecedentModerator, Precedents, from_annotations, opened
 from models.refinement import Refiner, reconcile
+from models.routing import Router
 from models.thresholds import learned
-from schemas import Annotation, Assignment, CodeEvent
-from streams.agents import Batches, Progress
+from schemas import Annotation, Assignment, CodeEvent, StudyRules
+from streams.agents import Batches
 from streams.cluster import Cluster, read_topic
 from streams.stages import (
     CodersStage,
@@ -41,8 +40,8 @@ from streams.stages import (
     Stage,
     readable,
 )
-from streams.topology import ASSIGNMENTS, CODEBOOK, LABELS, Role
-from streams.worker import Beat, WorkerSettings
+from streams.topology import ASSIGNMENTS, CODEBOOK, LABELS, STUDIES, Role
+from streams.worker import WorkerSettings
 
 if TYPE_CHECKING:
     from models.backends.moderator import LoraModerator
@@ -251,7 +250,7 @@ def pipeline(settings: Settings, index: CodeIndex | None = None, coded: Sequence
         coder(chosen, settings, embeds),
         moderator(chosen, settings, embeds, precedents),
         refiner(chosen, index, embeds),
-        Router(SystemClock(), chosen.router.threshold),
+        router(chosen),
         chosen.text_limit,
     )
 
@@ -262,7 +261,7 @@ async def make_stage(role: Role, settings: Settings) -> Stage:
         return RecorderStage(await asyncio.to_thread(lambda: store(settings).record), SystemClock())
     chosen = profile(settings)
     if role.name == "router":
-        return RouterStage(Router(SystemClock(), chosen.router.threshold), SystemClock())
+        return await _router_stage(chosen, settings)
     if role.name == "coders":
         everybody = await asyncio.to_thread(_warm, coder(chosen, settings))
         return CodersStage(everybody, chosen.text_limit, SystemClock())
@@ -296,6 +295,20 @@ async def _refiner_stage(chosen: Profile, settings: Settings) -> Stage:
     return RefinerStage(refines, SystemClock(), events)
 
 
+def router(chosen: Profile) -> Router:
+    """What accepts codes and asks people, by the profile's rules where a study has set none."""
+    return Router(lambda study: default_rules(chosen, study))
+
+
+async def _router_stage(chosen: Profile, settings: Settings) -> Stage:
+    """The router, taught what people have decided and which rules they have set so far."""
+    routes, brokers = router(chosen), cluster(settings)
+    routes.follow(readable([value async for _, _, _, value in read_topic(brokers, STUDIES.name)], StudyRules))
+    routes.learn(readable([value async for _, _, _, value in read_topic(brokers, LABELS.name)], Annotation))
+    await asyncio.to_thread(routes.settle)
+    return RouterStage(routes, SystemClock())
+
+
 def _moderator_stage(chosen: Profile, settings: Settings, labels: Sequence[Annotation]) -> Stage:
     names = tuple(member.name for member in chosen.members)
     quorum = settings.quorum or len(names) // 2 + 1
@@ -314,33 +327,6 @@ def _warm(model: M) -> M:
     """Load weights now, so that the first segment does not wait for them."""
     load(model)
     return model
-
-
-def beat(settings: Settings, role: Role, to: Store) -> Beat:
-    """What says how a worker goes, into the store."""
-    instance = "-".join([settings.instance, *settings.members])
-    before = [state for state in to.workers() if (state.role, state.instance) == (role.name, instance)]
-    errors, last_error = (before[0].errors, before[0].last_error) if before else (0, None)
-
-    def write(progress: Progress) -> None:
-        to.beat(
-            WorkerState(
-                role=role.name,
-                instance=instance,
-                pid=os.getpid(),
-                host=socket.gethostname(),
-                started_at=progress.started_at,
-                seen_at=SystemClock().now(),
-                read=progress.read,
-                written=progress.written,
-                dead_lettered=progress.dead_lettered,
-                errors=errors + progress.errors,  # those of the workers before it included: a crash is not forgotten
-                last_error=progress.last_error or last_error,
-                last_commit_at=progress.last_commit_at,
-            )
-        )
-
-    return write
 
 
 def device(chosen: Profile, settings: Settings) -> str:

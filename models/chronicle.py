@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from models.codebook import Standing, stand
+from models.codebook import Standing, heirs, stand
 from schemas import CodeEvent
 
 
@@ -41,17 +41,11 @@ class Chronicle:
 
     def heirs(self, code: UUID) -> set[UUID]:
         """The codes that one which has ended was merged or split into, over however many steps."""
-        found: set[UUID] = set()
-        seen, open_ = {code}, [code]
-        while open_:
-            now = self._codes.get(open_.pop())
-            for each in now.into if now else ():
-                if each in self._codes and is_code(self._codes[each]):
-                    found.add(each)
-                elif each not in seen:  # codes merged into each other have no heir
-                    seen.add(each)
-                    open_.append(each)
-        return found
+        return heirs(
+            code,
+            lambda each: self._codes[each].into if each in self._codes else (),
+            lambda each: each in self._codes and is_code(self._codes[each]),
+        )
 
 
 def is_code(one: Standing) -> bool:

@@ -99,17 +99,17 @@ class HashEmbedder:
         rows = np.zeros((len(texts), self.dim), dtype=np.float32)
         for n, text in enumerate(texts):
             folded = normalised_label(text)
-            for word in _WORD.findall(folded) or [folded]:
-                rows[n] += _direction(word, self.dim)
+            words = b"".join([_direction(word, self.dim) for word in _WORD.findall(folded) or [folded]])
+            np.frombuffer(words, dtype=np.float32).reshape(-1, self.dim).sum(axis=0, out=rows[n])
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
 
 
 @lru_cache(maxsize=65_536)
-def _direction(word: str, dim: int) -> Embeddings:
-    """A word's direction, shape ``(dim,)``. Odd whole numbers: never zero, and sums do not depend on word order."""
+def _direction(word: str, dim: int) -> bytes:
+    """A word's direction, ``dim`` floats of 32 bits. Odd whole numbers: never zero, and sums do not depend on word order."""
     digest = hashlib.shake_256(word.encode("utf-8", "surrogatepass")).digest(dim)
-    return np.frombuffer(digest, dtype=np.uint8).astype(np.float32) * 2 - 255
+    return (np.frombuffer(digest, dtype=np.uint8).astype(np.float32) * 2 - 255).tobytes()
 
 
 @dataclass

@@ -6,11 +6,11 @@ from itertools import islice
 from typing import TypeVar
 
 from models.batches import halving
-from models.confidence import Router
 from models.errors import UncodableError, WorkerFault
 from models.moderation import no_usable_label, usable
 from models.ports import Coder, Moderator
 from models.refinement import Refiner
+from models.routing import Router
 from models.text import prepare
 from schemas import AnnotationRequest, Assignment, CodeEvent, Decision, Proposal, Proposals, Segment
 

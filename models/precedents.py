@@ -16,6 +16,7 @@ import numpy as np
 from models.errors import UncodableError
 from models.moderation import CONSENSUS, ballot, central, mean_agreement, no_usable_label
 from models.ports import Embedder, Embeddings, IndexedCode, Moderator, load
+from models.signals import precedent_signals
 from schemas import Annotation, Decision, Proposals
 from schemas.ids import code_id, normalised_label
 
@@ -283,4 +284,9 @@ class PrecedentModerator:
             agreement=mean_agreement(cosines, len(one.proposals)),
             moderator=f"{CONSENSUS}+precedents",
             skipped=one.skipped,
+            signals=precedent_signals(
+                vectors[label],
+                [np.stack([vectors[code] for code in precedent.codes]) for precedent in near],
+                [precedent.similarity for precedent in near],
+            ),
         )

@@ -10,10 +10,11 @@ import numpy as np
 
 from models.chronicle import Chronicle, is_code
 from models.code_view import DIGITS, CodeView, Near
-from models.codebook import Standing
+from models.codebook import Standing, codebook
 from models.errors import SettingError
-from models.polarity import opposite, tones_clash
+from models.polarity import opposite
 from models.ports import Clock, CodeIndex, Embedder, Embeddings, IndexedCode
+from models.signals import embedded_for, signals_of
 from models.thresholds import Threshold, adapted
 from schemas import Assignment, CodeEvent, Decision, Neighbour
 from schemas.ids import code_event_id, code_id, normalised_label
@@ -169,14 +170,15 @@ class Refiner:
         """
         if not decisions:
             return []
-        view = CodeView(self._index, self._origins)
-        refined = []
+        view, found = CodeView(self._index, self._origins), []
         for decision, vector in zip(decisions, self._embed(decisions), strict=True):
-            found = self._again(decision) or self._find(decision, vector, view)
-            refined.append(self._record(decision, found))
-            segment, code = decision.segment, found.code
-            if found.new and view.named(code.id, code.label) is None:
+            one = self._again(decision) or self._find(decision, vector, view)
+            found.append(one)
+            segment, code = decision.segment, one.code
+            if one.new and view.named(code.id, code.label) is None:
                 view.create(IndexedCode(code.id, segment.study, code.label, vector, segment.id))
+        seen = self._signals(decisions, found)
+        refined = [self._record(*each) for each in zip(decisions, found, seen, strict=True)]
         if view.created:
             self._index.put(list(view.created.values()))
             self._origins.update({code.id: code.origin for code in view.created.values()})
@@ -264,7 +266,7 @@ class Refiner:
             return f"new: {named} says the opposite"
         return f"new: created by this segment before {named}"
 
-    def _record(self, decision: Decision, found: _Found) -> Refined:
+    def _record(self, decision: Decision, found: _Found, signals: dict[str, float]) -> Refined:
         segment, code, now = decision.segment, found.code, self._clock.now()
         assignment = Assignment(
             segment_id=segment.id,
@@ -277,7 +279,7 @@ class Refiner:
             runner_up=_neighbour(found.runner_up),
             why=found.why,
             verdict=decision.verdict,
-            signals=self._signals(decision, found),
+            signals=signals,
             models={p.member: p.model for p in decision.proposals}
             | {"moderator": decision.moderator, "embedder": self._embedder.version}
             | self._versions,
@@ -299,21 +301,13 @@ class Refiner:
         )
         return Refined(assignment, event)
 
-    def _signals(self, decision: Decision, found: _Found) -> dict[str, float]:
+    def _signals(self, decisions: Sequence[Decision], found: Sequence[_Found]) -> list[dict[str, float]]:
         """What a confidence can be made from; a study without a second code has a runner-up at 0."""
-        usable = sum(proposal.fault is None for proposal in decision.proposals)
-        signals = {
-            "agreement": decision.agreement,
-            "similarity": found.code.similarity,
-            "margin": found.margin,
-            "usable_share": usable / len(decision.proposals),
-            "words": float(len(decision.segment.text.split())),
-        }
-        if tones_clash(decision.segment.text, found.code.label):
-            signals["tone_clash"] = 1.0
-        if decision.log_probability is not None:
-            signals["moderator_log_probability"] = decision.log_probability
-        return signals
+        codes = [one.code.label for one in found]
+        texts = embedded_for(decisions, codes)
+        vectors = dict(zip(texts, self._embedder.embed(texts), strict=True))
+        reuse = [{"similarity": o.code.similarity, "margin": o.margin, "new": float(o.new)} for o in found]
+        return [signals_of(*each, vectors) for each in zip(decisions, codes, reuse, strict=True)]
 
 
 def _neighbour(near: Near | None) -> Neighbour | None:
@@ -330,58 +324,24 @@ def reconcile(
     Args:
         index: In any state.
         embedder: The refiner's.
-        events: The whole history, in order; an event that comes twice counts once, where it first stood.
+        events: The whole history, in any order; an event that comes twice counts once.
         remove: Whether to remove what the history does not know; not where another refiner may just be creating it.
 
     Returns:
         How many codes were added and removed; those that only got a new label or origin are not counted.
     """
-    known = _replay(events)
-    codes = {code.id: code for code in known.values() if code.live}
+    known = codebook(events)
+    codes = {code.id: code for code in known.values() if is_code(code)}
     held = index.origins()
     gone = [code for code in held if code not in codes and (remove or code in known)]
-    stale = [c for c in codes.values() if c.id not in held or c.renamed or held[c.id] != c.origin]
+    stale = [c for c in codes.values() if c.id not in held or c.relabelled or held[c.id] != c.origin]
     index.remove(gone)
     _put(index, embedder, stale)
     return sum(code.id not in held for code in stale), len(gone)
 
 
-def _put(index: CodeIndex, embedder: Embedder, codes: Sequence["_Code | Standing"]) -> None:
+def _put(index: CodeIndex, embedder: Embedder, codes: Sequence[Standing]) -> None:
     for start in range(0, len(codes), _PUT):
         some = codes[start : start + _PUT]
         vectors = embedder.embed([code.label for code in some])
         index.put([IndexedCode(c.id, c.study, c.label, v, c.origin) for c, v in zip(some, vectors, strict=True)])
-
-
-@dataclass
-class _Code:
-    """A code as its events add up so far."""
-
-    id: UUID
-    study: str
-    label: str
-    origin: UUID | None
-    live: bool = True
-    renamed: bool = False
-
-
-def _replay(events: Iterable[CodeEvent]) -> dict[UUID, _Code]:
-    """The codes after the events, ended ones too; themes are none: a segment never gets one."""
-    codes: dict[UUID, _Code] = {}
-    seen: set[UUID] = set()
-    history = list(events)
-    themes = {event.code_id for event in history if event.level == "theme"}
-    for event in history:
-        if event.id in seen or event.code_id in themes:
-            continue
-        seen.add(event.id)
-        code = codes.get(event.code_id)
-        if code is None or (event.kind == "created" and not code.live):
-            code = codes[event.code_id] = _Code(event.code_id, event.study, event.label, event.segment_id)
-        code.renamed |= code.label != event.label
-        code.label = event.label
-        if event.kind in ("merged", "split", "retired"):
-            code.live = event.code_id in event.into
-        elif event.kind == "restored":
-            code.live = True
-    return codes

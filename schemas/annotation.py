@@ -29,6 +29,8 @@ class AnnotationRequest(Record):
     signals: dict[str, float] = Field(default_factory=dict, description="What the confidence was made from.")
     requested_at: AwareDatetime
     expires_at: AwareDatetime | None = Field(default=None, description="From then on nobody is asked any more.")
+    author: str | None = Field(default=None, max_length=120, description="Who asked, where a person did.")
+    why: str = Field(default="", description="Why that person asked, in their words.")
 
 
 class Annotation(Record):

@@ -51,6 +51,9 @@ class Decision(Record):
     log_probability: float | None = Field(default=None, le=0, description="The moderator's, mean per token, in nats.")
     moderator: str = Field(description="The model or rule that decided, with its revision.")
     skipped: list[str] = Field(default_factory=list, description="Members that a cascade did not ask.")
+    signals: dict[str, float] = Field(
+        default_factory=dict, description="What only the moderator saw of how sure the label is, such as precedents."
+    )
 
 
 class Neighbour(Record):

@@ -11,17 +11,28 @@ from dataclasses import InitVar, dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from models.confidence import Router
 from models.errors import UnavailableError
 from models.joining import Joined, ProposalJoin
 from models.pipeline import Uncoded, code_batch, moderate_batch
 from models.ports import Clock, Coder, Moderator
 from models.precedents import Precedents, from_annotations
 from models.refinement import Refiner
-from schemas import Annotation, Assignment, CodeEvent, DeadLetter, Decision, Proposals, Record, Segment
+from models.routing import Router
+from schemas import Annotation, Assignment, CodeEvent, DeadLetter, Decision, Proposals, Record, Segment, StudyRules
 from schemas.ids import dead_letter_id
 from streams.publish import Outgoing
-from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, DECISIONS, LABELS, PROPOSALS, REQUESTS, ROLES, topic
+from streams.topology import (
+    ASSIGNMENTS,
+    CODEBOOK,
+    DEAD_LETTERS,
+    DECISIONS,
+    LABELS,
+    PROPOSALS,
+    REQUESTS,
+    ROLES,
+    STUDIES,
+    topic,
+)
 
 R = TypeVar("R", bound=Record)
 Hear = Callable[[Sequence[bytes | None]], None]
@@ -270,6 +281,13 @@ class RouterStage(_PlainStage):
     router: Router
     clock: Clock
     role: str = "router"
+
+    def hears(self) -> Mapping[str, Hear]:
+        """What people decide, and the rules that they set, hold from the next batch on."""
+        return {
+            LABELS.name: lambda values: self.router.learn(readable(values, Annotation)),
+            STUDIES.name: lambda values: self.router.follow(readable(values, StudyRules)),
+        }
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Route a batch; assignments that have a route are our own and are passed over."""

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
-from infra.code_index import COLLECTION, LocalCodeIndex, open_code_index
+from infra.code_index import COLLECTION, open_code_index
 from models.errors import SettingError, UnavailableError, WorkerFault
 from models.fakes import MemoryCodeIndex
 from models.ports import CodeIndex, Embeddings, IndexedCode
@@ -205,7 +205,7 @@ def test_a_damaged_folder_is_put_aside_with_a_message_and_begun_anew(
 
 
 def test_a_closed_index_says_so_instead_of_crashing(filled: Path) -> None:
-    index = LocalCodeIndex(filled, DIM)
+    index = open_code_index(str(filled), DIM)
     index.close()
     with pytest.raises(WorkerFault):
         index.origins()

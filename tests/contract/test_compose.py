@@ -100,8 +100,11 @@ def test_every_service_restarts_is_checked_and_keeps_its_data_in_a_named_volume(
         assert set(mounts) & set(composed["volumes"]), name
 
 
-def test_no_service_opens_a_port_to_the_outside(written):
-    assert [name for name, service in written["services"].items() if "ports" in service] == []
+def test_no_service_opens_a_port_to_the_outside_and_the_page_s_is_open_on_this_machine_alone(composed):
+    opened = {name: service["ports"] for name, service in composed["services"].items() if "ports" in service}
+    assert set(opened) == {"web"}
+    (port,) = opened["web"]
+    assert (port["host_ip"], port["target"]) == ("127.0.0.1", 8642) if isinstance(port, dict) else "127.0.0.1:" in port
 
 
 def test_images_are_pinned_by_a_version(written):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra import wiring
-from infra.local import LocalStack, broker_command, spawn
+from infra.local import CODING, LocalStack, broker_command, spawn
 from infra.settings import load_settings
 from infra.store import Store
 from schemas import Segment
@@ -70,7 +70,7 @@ def segments(count: int, study: str = STUDY) -> list[Segment]:
     ]
 
 
-ALL_ROLES = tuple(role.name for role in ROLES)
+ALL_ROLES = CODING
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def running(
 
 def environment(folder: Path, **options: str) -> dict[str, str]:
     """What a process of ours is started with: fake models, a data folder, other settings as options."""
-    mine = {"data_dir": str(folder), "profile": str(FAKES), "study": STUDY} | options
+    mine = {"data_dir": str(folder), "profile": str(FAKES), "study": STUDY, "web_port": "0"} | options
     others = {name: value for name, value in os.environ.items() if not name.startswith("QUALSTREAM_")}
     return others | {f"QUALSTREAM_{name.upper()}": value for name, value in mine.items()} | {"PYTHONUNBUFFERED": "1"}
 

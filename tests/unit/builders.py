@@ -1,6 +1,10 @@
 """Records for the unit tests of the decisions."""
 
-from schemas import Decision, Proposal, Proposals, Segment
+import random
+from datetime import timedelta
+
+from models.fakes import HandClock
+from schemas import Annotation, Decision, Proposal, Proposals, Segment, StudyRules
 from schemas.ids import segment_id
 
 
@@ -34,3 +38,31 @@ def decision(label, key, *, study="reviews", text=None, **other):
         "proposals": [proposal(label, member) for member in "abc"],
     }
     return Decision(segment=segment(text or f"text {key}", key, study), label=label, **(values | other))
+
+
+def rules(study="reviews", minute=0, **values):
+    return StudyRules(study=study, author="lea", at=HandClock().now() + timedelta(minutes=minute), **values)
+
+
+def judgement(number, *, study="reviews", minute=0, **values):
+    """What a person said about the code of segment ``number``."""
+    given = {"annotator": "ana", "accepted": True, "sample": True, "signals": {"agreement": 0.5}}
+    return Annotation(
+        segment_id=segment(key=f"judged {number}", study=study).id,
+        study=study,
+        code_ids=[],
+        labels=["ads"],
+        decided_at=HandClock().now() + timedelta(minutes=minute),
+        **(given | values),
+    )
+
+
+def judgements(count, *, seed=0, **values):
+    """People accept a code the more often the more the members agree on it."""
+    draw = random.Random(seed)
+    made = []
+    for number in range(count):
+        agreement = draw.random()
+        accepted = draw.random() < min(0.99, 0.1 + 1.4 * agreement)
+        made.append(judgement(number, signals={"agreement": agreement}, accepted=accepted, **values))
+    return made

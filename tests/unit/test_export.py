@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 import pyarrow.parquet as pq
 import pytest
 
-from infra import export as exporting
+from infra import tabular
 from infra.export import COLUMNS, export
 from infra.store import Store, open_store
 from models.errors import InputError
@@ -63,6 +63,11 @@ def test_json_lines_hold_every_segment_with_what_became_of_it(store: Store, thre
         "proposals": [json.loads(decision(three[0]).proposals[0].model_dump_json())],
         "models": {"refiner": "r@1"},
         "metadata": {"row": 1},
+        "human_codes": [],
+        "annotators": [],
+        "final_codes": ["+slow"],
+        "final_code_ids": [str(assignment(three[0], "+slow").code_id)],
+        "decided_by": "model",
     }
     assert {name for name, value in second.items() if value is None} == set(COLUMNS) - {
         "id",
@@ -70,6 +75,10 @@ def test_json_lines_hold_every_segment_with_what_became_of_it(store: Store, thre
         "text",
         "source",
         "metadata",
+        "human_codes",
+        "annotators",
+        "final_codes",
+        "final_code_ids",
     }
 
 
@@ -96,7 +105,7 @@ def test_every_start_of_a_formula_is_made_harmless(store: Store, start: str) -> 
 def test_parquet_keeps_types_and_is_written_in_row_groups(
     store: Store, three: list[Segment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "_ROW_GROUP", 1)
+    monkeypatch.setattr(tabular, "ROW_GROUP", 1)
     file = pq.ParquetFile(exported(store, "parquet"))
     assert file.num_row_groups == 2
     first, second = file.read().to_pylist()

@@ -129,6 +129,14 @@ def test_a_merge_that_is_taken_back_holds_no_more():
     assert follower.code("slow app")[0].code_id == code("slow app")
 
 
+def test_a_refiner_that_starts_after_a_merge_was_taken_back_knows_it():
+    made = [event("created", "slow app", 0), event("created", "great music", 0)]
+    merge = event("merged", "slow app", 1, into=["great music"])
+    late = Follower(*made, merge, event("restored", "slow app", 2, undoes=merge.id))
+    assert late.index.origins().keys() == {code("slow app"), code("great music")}
+    assert late.code("slow app")[0].code_id == code("slow app")
+
+
 def test_codes_merged_into_each_other_have_no_heir_and_one_is_created_again():
     follower = Follower(event("created", "slow app", 0), event("created", "great music", 0))
     follower.hear(
@@ -213,10 +221,14 @@ def test_on_a_shared_index_what_people_ended_is_removed_and_what_is_not_known_st
 
 @st.composite
 def changes(draw):
-    kinds = st.sampled_from(["created", "renamed", "merged", "retired", "restored"])
+    kinds = st.sampled_from(["created", "renamed", "merged", "retired", "restored", "undo"])
     steps = draw(st.lists(st.tuples(kinds, st.sampled_from(LABELS), st.sampled_from(LABELS)), max_size=12))
     made = [event("created", label, n) for n, label in enumerate(LABELS[: draw(st.integers(0, 4))])]
     for minute, (kind, label, other) in enumerate(steps, 10):
+        mine = [one for one in made if one.code_id == code(label)]
+        if kind == "undo":
+            made += [event("restored", label, minute, undoes=one.id) for one in mine[-1:]]
+            continue
         into = [other] if kind == "merged" else ()
         made.append(event(kind, f"{other} anew" if kind == "renamed" else label, minute, of=label, into=into))
     return made, draw(st.integers(0, len(made)))

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from infra.batch import as_row
 from models.backends.answers import candidates
-from models.confidence import Router
 from models.errors import UncodableError
 from models.fakes import FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
 from models.moderation import (
@@ -23,6 +22,7 @@ from models.moderation import (
 )
 from models.pipeline import Pipeline
 from models.refinement import Refiner
+from models.routing import Router
 from schemas import Proposal, Proposals
 from schemas.ids import normalised_label
 from tests.unit.builders import proposal, proposals, segment
@@ -218,7 +218,7 @@ def test_what_was_drawn_is_told_in_the_line_that_stands_for_a_segment():
             return [[one.model_copy(update={"drawn": ["ads"]}), *others] for one, *others in read]
 
     refiner = Refiner(MemoryCodeIndex(), EMBEDDER, HandClock())
-    steps = Pipeline(Drawing(), ConsensusModerator(EMBEDDER), refiner, Router(HandClock()), 200)
+    steps = Pipeline(Drawing(), ConsensusModerator(EMBEDDER), refiner, Router(), 200)
     (outcome,) = steps.run([segment()])
     assert [proposal.get("drawn") for proposal in as_row(outcome)["proposals"]] == [["ads"], None, None]
 

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.confidence import Router
 from models.errors import UnavailableError, UncodableError, WorkerFault
 from models.fakes import FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
 from models.moderation import ConsensusModerator
 from models.pipeline import Coded, Pipeline, Uncoded, code_batch, moderate_batch
 from models.refinement import Refiner
+from models.routing import Router
 from models.text import prepare
 from schemas import Proposals
 from tests.unit.builders import proposals, segment
@@ -19,7 +19,7 @@ EMBEDDER = HashEmbedder()
 
 def pipeline(coder, limit=200, batch=4):
     refiner = Refiner(MemoryCodeIndex(), EMBEDDER, HandClock())
-    return Pipeline(coder, ConsensusModerator(EMBEDDER), refiner, Router(HandClock()), limit, batch)
+    return Pipeline(coder, ConsensusModerator(EMBEDDER), refiner, Router(), limit, batch)
 
 
 @given(st.lists(st.text(max_size=40), max_size=12), st.integers(1, 5))

@@ -105,7 +105,9 @@ def test_a_slip_in_a_members_key_names_the_key_the_member_and_the_nearest(tmp_pa
     [
         ("[generation]\ntemprature = 1", "unknown key 'temprature' in [generation]; the nearest is 'temperature'"),
         ("[route]\nthreshold = 1", "unknown key 'route'; the nearest is 'router'"),
-        ("[router]\nzzz = 1", "unknown key 'zzz' in [router]; known here are threshold"),
+        ("[router]\nzzz = 1", "unknown key 'zzz' in [router]; known here are mode, threshold"),
+        ("[router.studies.r]\nblnd = true", "unknown key 'blnd' in [router.studies.r]; the nearest is 'blind'"),
+        ("[router.studies.r]\nblind = 3", "'blind' in [router.studies.r] is 3 but: input should be a valid boolean"),
         ("[router]\nthreshold = 2", "'threshold' in [router] is 2 but: input should be less than or equal to 1"),
         ("[moderator]\nstrategy = 'boss'", "'strategy' in [moderator] is 'boss' but: input should be 'consensus'"),
         ("[moderator]\nstrategy = 'model'", "[moderator] with strategy 'model' needs the key 'base'; add it"),

@@ -86,7 +86,7 @@ def test_the_second_segment_of_a_batch_sees_the_code_that_the_first_created():
     assert second.assignment.why == f"reused 'slow app' at {near}, threshold 0.70 (the default)"
 
 
-def test_one_call_of_the_embedder_serves_a_batch():
+def test_two_calls_of_the_embedder_serve_a_batch_the_labels_and_what_its_signals_need():
     calls = []
 
     class Counting(HashEmbedder):
@@ -95,7 +95,7 @@ def test_one_call_of_the_embedder_serves_a_batch():
             return super().embed(texts)
 
     refiner(embedder=Counting()).refine(decisions([("ads", "one"), ("music", "one"), ("ads", "two")]))
-    assert calls == [3]
+    assert calls == [3, 5]  # the second: three texts, two labels
 
 
 def test_what_is_under_the_threshold_is_new_and_names_its_runner_up():
@@ -189,14 +189,9 @@ def test_signals_and_models_say_what_had_a_say():
         "embedder": "word-hash-32@1",
         "refiner": "r@1",
     }
-    assert one.assignment.signals == {
-        "agreement": 0.8,
-        "moderator_log_probability": -0.5,
-        "similarity": 1,
-        "margin": 0.7,
-        "usable_share": 0.5,
-        "words": 3,
-    }
+    told = {"agreement": 0.8, "moderator_log_probability": -0.5, "similarity": 1, "margin": 0.7, "new": 1}
+    signals = one.assignment.signals
+    assert signals | told | {"usable_share": 0.5, "words": 3, "tone_clash": 0} == signals
 
 
 def test_what_was_assigned_stays_although_a_nearer_code_has_come_since():

@@ -2,16 +2,27 @@
 
 import pytest
 
-from models.confidence import Router
 from models.errors import UnavailableError, WorkerFault
 from models.fakes import FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
 from models.joining import JoinSettings, ProposalJoin
 from models.moderation import ConsensusModerator
 from models.refinement import Refiner
+from models.routing import Router
 from schemas import Annotation, Assignment, CodeEvent, DeadLetter, Decision, Proposals
 from streams.stages import CodersStage, ModeratorStage, Received, RecorderStage, RefinerStage, RouterStage, readable
-from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, DECISIONS, FEEDBACK, LABELS, PROPOSALS, REQUESTS
-from tests.unit.builders import decision, proposal, segment
+from streams.topology import (
+    ASSIGNMENTS,
+    CODEBOOK,
+    DEAD_LETTERS,
+    DECISIONS,
+    FEEDBACK,
+    LABELS,
+    PROPOSALS,
+    REQUESTS,
+    STUDIES,
+    role,
+)
+from tests.unit.builders import decision, judgements, proposal, rules, segment
 
 CLOCK = HandClock()
 EMBEDDER = HashEmbedder()
@@ -240,7 +251,7 @@ def assignments(*labels):
 
 
 def test_an_assignment_is_routed_and_the_doubtful_one_is_asked_about():
-    stage = RouterStage(Router(CLOCK, threshold=1.0), CLOCK)
+    stage = RouterStage(Router(lambda study: rules(study, threshold=1.0)), CLOCK)
     result = stage.step([received(a, n, ASSIGNMENTS) for n, a in enumerate(assignments("slow login", "late reply"))])
     routed = sent(result, ASSIGNMENTS, Assignment)
     assert len(routed) == 2
@@ -250,11 +261,26 @@ def test_an_assignment_is_routed_and_the_doubtful_one_is_asked_about():
 
 
 def test_the_router_passes_over_what_it_wrote_itself():
-    stage = RouterStage(Router(CLOCK), CLOCK)
+    stage = RouterStage(Router(), CLOCK)
     (routed,) = sent(stage.step([received(assignments("slow login")[0], 0, ASSIGNMENTS)]), ASSIGNMENTS, Assignment)
     own = [received(routed, 1, ASSIGNMENTS)]
     assert stage.step(own).send == []
     assert stage.step(own).done == own
+
+
+def test_the_router_hears_labels_and_rules_and_both_hold_for_the_next_batch():
+    stage = RouterStage(Router(lambda study: rules(study, mode="promise", audit_share=0)), CLOCK)
+    assert set(stage.hears()) == {heard.name for heard in role("router").hears}
+    sure = [received(assignments("slow login")[0].model_copy(update={"signals": {"agreement": 0.95}}), 0, ASSIGNMENTS)]
+
+    def route():
+        return sent(stage.step(sure), ASSIGNMENTS, Assignment)[0].route
+
+    assert route() == "people"
+    stage.hears()[LABELS.name]([b"?", None, *(one.to_bytes() for one in judgements(600))])
+    assert route() == "accepted"
+    stage.hears()[STUDIES.name]([rules(minute=1, threshold=1.0).to_bytes()])
+    assert route() == "people"
 
 
 # recorder

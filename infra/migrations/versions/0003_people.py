@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from infra.tables import UtcDateTime
+from models.codebook import codebook, final
+from schemas import CodeEvent
 
 revision = "0003"
 down_revision = "0002"
@@ -16,6 +18,7 @@ _ADDED: dict[str, list[sa.Column[Any]]] = {
         sa.Column("inclusion", sa.Text()),
         sa.Column("exclusion", sa.Text()),
         sa.Column("examples", sa.JSON(), nullable=False, server_default="[]"),
+        sa.Column("became", sa.JSON(), nullable=False, server_default="[]"),
         sa.Column("final", sa.Uuid()),
     ],
     "requests": [
@@ -23,6 +26,7 @@ _ADDED: dict[str, list[sa.Column[Any]]] = {
         sa.Column("coders", sa.Integer(), nullable=False, server_default="1"),
         sa.Column("priority", sa.Float(), nullable=False, server_default="0"),
         sa.Column("expires_at", UtcDateTime()),
+        sa.Column("lacks", sa.Integer(), nullable=False, server_default="1"),
     ],
     "annotations": [
         sa.Column("kind", sa.String(length=20), nullable=False, server_default="coding"),
@@ -42,10 +46,37 @@ def upgrade() -> None:
     for table, columns in _ADDED.items():
         for column in columns:
             op.add_column(table, column)
-    op.create_index("ix_requests_next", "requests", ["study", "priority", "segment_id"])
+    lacking = sa.text("lacks > 0")
+    op.create_index(
+        "ix_requests_next",
+        "requests",
+        ["study", sa.text("priority DESC"), "requested_at", "segment_id", "coders", "lacks", "expires_at"],
+        sqlite_where=lacking,
+        postgresql_where=lacking,
+    )
+    op.create_index("ix_assignments_route", "assignments", ["study", "route"])
+    op.create_index("ix_segments_source", "segments", ["study", "source", "order_at", "seq"])
     op.execute("UPDATE codes SET final = id WHERE NOT retired")
+    _finals()
+    op.execute("UPDATE requests SET lacks = 0 WHERE segment_id IN (SELECT segment_id FROM annotations)")
     _people()
     _desk()
+
+
+def _finals() -> None:
+    """What codes that had ended before became."""
+    connection, columns = op.get_bind(), [sa.column("became", sa.JSON()), sa.column("final", sa.Uuid())]
+    codes = sa.table("codes", sa.column("id", sa.Uuid()), sa.column("retired", sa.Boolean()), *columns)
+    events = sa.table("code_events", sa.column("code_id", sa.Uuid()), sa.column("record", sa.LargeBinary()))
+    every = connection.execute(sa.select(codes.c.id, codes.c.retired))
+    lives = {row.id: not row.retired for row in every}
+    joined = sa.select(events.c.record).join_from(events, codes, events.c.code_id == codes.c.id)
+    told = [CodeEvent.from_bytes(raw) for raw in connection.execute(joined.where(codes.c.retired)).scalars()]
+    into = {code: one.into for code, one in codebook(told).items()}
+    for code in into:
+        now = final(code, lambda each: into.get(each, ()), lambda each: lives.get(each, False))
+        values = {"became": [str(each) for each in into[code]], "final": now}
+        connection.execute(sa.update(codes).where(codes.c.id == code).values(values))
 
 
 def _people() -> None:
@@ -104,6 +135,7 @@ def _desk() -> None:
         sa.Column("annotator", sa.String(length=120), nullable=False),
         sa.Column("study", sa.String(length=80), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
         sa.Column("until", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("segment_id", "annotator"),
     )
@@ -123,6 +155,8 @@ def downgrade() -> None:
     for table in _TABLES:
         op.drop_table(table)
     op.drop_index("ix_requests_next", "requests")
+    op.drop_index("ix_assignments_route", "assignments")
+    op.drop_index("ix_segments_source", "segments")
     for table, columns in _ADDED.items():
         for column in columns:
             op.drop_column(table, column.name)

@@ -1,0 +1,128 @@
+"""A study's rules, and what its labels say by them: what the page shows beside the form."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from infra.codings import current_annotations
+from infra.database import Database
+from infra.profiles import Profile
+from infra.tables import assignments, study_rules
+from models.calibration import Bin, expected_calibration_error, reliability
+from models.risk import error_rate
+from models.trust import Judged, Labels, Trust, trust
+from schemas import Annotation, StudyRules
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many of some labels were wrong, and the share with its 95% interval."""
+
+    wrong: int
+    total: int
+
+    @property
+    def share(self) -> float | None:
+        """None where there are no labels."""
+        return self.wrong / self.total if self.total else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Clopper and Pearson's, 95%."""
+        _, low, high = error_rate(self.wrong, self.total)
+        return low, high
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a study's labels say."""
+
+    rules: StudyRules
+    labels: int
+    """Segments whose code people judged, each once."""
+    sample: int
+    """Of these, the ones drawn by chance."""
+    trust: Trust
+    audit: Rate
+    """Codes accepted without a person and then read by one, blind."""
+    overridden: Rate
+    """All judged codes, of which doubtful ones are the most: people's work, not the system's error."""
+    bins: Sequence[Bin]
+    """Confidence and what people said, on labels that the confidence was not fitted on."""
+    calibration_error: float
+    accepted: int
+    """Segments accepted without a person."""
+    to_people: int
+
+    @property
+    def accepted_share(self) -> float | None:
+        """None where nothing has been routed."""
+        routed = self.accepted + self.to_people
+        return self.accepted / routed if routed else None
+
+
+def default_rules(profile: Profile, study: str) -> StudyRules:
+    """The profile's rules for a study: its own, and for the rest those of all studies. Older than any that are set."""
+    wanted = profile.router
+    own = wanted.studies.get(study)
+    values: dict[str, Any] = wanted.model_dump(exclude={"studies"}) | (
+        own.model_dump(exclude_unset=True) if own else {}
+    )
+    return StudyRules(study=study, author=f"profile {profile.name}", at=datetime.fromtimestamp(0, UTC), **values)
+
+
+def rules_of(database: Database, profile: Profile, study: str) -> StudyRules:
+    """A study's rules as people set them, else as the profile has them.
+
+    Raises:
+        UnavailableError: If the database does not answer.
+    """
+    query = select(study_rules.c.record).where(study_rules.c.study == study)
+    with database.reading() as connection:
+        found = connection.execute(query).scalar_one_or_none()
+    return default_rules(profile, study) if found is None else StudyRules.from_bytes(found)
+
+
+def standing(database: Database, study: str, rules: StudyRules) -> Standing:
+    """Weigh a study's labels as the router does, from the read model.
+
+    Raises:
+        UnavailableError: If the database does not answer.
+    """
+    current = current_annotations(study)
+    by_route = (
+        select(assignments.c.route, func.count().label("segments"))
+        .where(assignments.c.study == study)
+        .group_by(assignments.c.route)
+    )
+    with database.reading() as connection:
+        said = [Annotation.from_bytes(raw) for raw in connection.scalars(select(current.c.record))]
+        routed: dict[str | None, int] = {row.route: row.segments for row in connection.execute(by_route)}
+    labels = Labels(said).judged()
+    audited = {one.segment_id for one in said if one.reason == "audit"}
+    known = trust(labels, rules, promising=True)
+    bins = _reliability(labels, known)
+    return Standing(
+        rules=rules,
+        labels=len(labels),
+        sample=sum(one.sample for one in labels),
+        trust=known,
+        audit=_wrong([one for one in labels if one.segment in audited]),
+        overridden=_wrong(labels),
+        bins=bins,
+        calibration_error=expected_calibration_error(bins),
+        accepted=routed.get("accepted", 0),
+        to_people=routed.get("people", 0),
+    )
+
+
+def _wrong(labels: Sequence[Judged]) -> Rate:
+    return Rate(sum(not one.accepted for one in labels), len(labels))
+
+
+def _reliability(labels: Sequence[Judged], known: Trust) -> list[Bin]:
+    tests = [one for one in labels if one.held_out]
+    return reliability([known.confidence(one.signals) for one in tests], [one.accepted for one in tests])

@@ -1,0 +1,181 @@
+"""Rows as a file: CSV, JSON lines or Parquet, written as they come."""
+
+import csv
+import io
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO
+from uuid import UUID
+
+from models.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMATS = ("csv", "jsonl", "parquet")
+MEDIA_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+}
+ROW_GROUP = 5_000
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # apostrophes before it too, so that one is taken off where one was put
+_PARTS = re.compile(r"[;|\n]")
+_TOGETHER = 200  # rows a chunk
+_BLOCK = 1 << 16
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A file's columns, and those that are not plain text."""
+
+    columns: tuple[str, ...]
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """``number``, ``truth``, ``time``, ``json`` (an object) or ``list`` (of texts)."""
+
+
+def write(shape: Shape, rows: Iterable[Row], fmt: str, out: BinaryIO) -> int:
+    """Write rows; the stream need not be seekable and stays open.
+
+    Returns:
+        How many.
+
+    Raises:
+        InputError: If the format is none of the three.
+    """
+    counted = _Counted(rows)
+    if fmt == "parquet":
+        _parquet(shape, counted, out)
+    else:
+        for chunk in encoded(shape, counted, fmt):
+            out.write(chunk)
+    return counted.count
+
+
+def encoded(shape: Shape, rows: Iterable[Row], fmt: str) -> Iterator[bytes]:
+    """The file in pieces, read from the rows as they are asked for (Parquet: when all have been read).
+
+    Objects are JSON text in CSV and Parquet. A list is one cell in CSV, its parts between ``; ``, or a JSON array
+    where a part holds ``;``, ``|`` or a line's end. Text in a CSV cell that begins with ``=``, ``+``, ``-``, ``@``,
+    a tab or a carriage return gets an apostrophe before it: a spreadsheet would run it as a formula.
+
+    Raises:
+        InputError: At once, if the format is none of the three.
+    """
+    if fmt not in FORMATS:
+        raise InputError(f"the export format is '{fmt}' but one of {', '.join(FORMATS)} was expected")
+    return {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet_blocks}[fmt](shape, rows)
+
+
+def unguarded(cell: str) -> str:
+    """What stood in a CSV cell before it was guarded against spreadsheets."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def parts(cell: str) -> list[Any] | None:
+    """A CSV cell's list where it is written as JSON, else ``None``."""
+    if not cell.lstrip().startswith("["):
+        return None
+    try:
+        found = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
+
+
+class _Counted:
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows, self.count = rows, 0
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            self.count += 1
+            yield row
+
+
+def _csv(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(shape.columns)
+    for group in _groups(rows, _TOGETHER):
+        writer.writerows([_cell(_flat(shape, name, row[name])) for name in shape.columns] for row in group)
+        yield text.getvalue().encode("utf-8", "replace")
+        text.seek(0)
+        text.truncate()
+    yield text.getvalue().encode()
+
+
+def _jsonl(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
+    for group in _groups(rows, _TOGETHER):
+        kept = ({name: row[name] for name in shape.columns} for row in group)
+        lines = (json.dumps(row, ensure_ascii=False, default=_word) for row in kept)
+        yield "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
+
+
+def _parquet(shape: Shape, rows: Iterable[Row], out: BinaryIO) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _schema(shape)
+    with pq.ParquetWriter(pa.PythonFile(out, mode="w"), schema) as writer:
+        for group in _groups(rows, ROW_GROUP):
+            typed = [{name: _typed(shape, name, row[name]) for name in shape.columns} for row in group]
+            writer.write_table(pa.Table.from_pylist(typed, schema=schema))
+
+
+def _parquet_blocks(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
+    with tempfile.TemporaryFile() as file:
+        _parquet(shape, rows, file)
+        file.seek(0)
+        while block := file.read(_BLOCK):
+            yield block
+
+
+def _schema(shape: Shape) -> "pa.Schema":
+    import pyarrow as pa
+
+    kinds = {
+        "number": pa.float64(),
+        "truth": pa.bool_(),
+        "time": pa.timestamp("us", tz="UTC"),
+        "list": pa.list_(pa.string()),
+    }
+    return pa.schema([(name, kinds.get(shape.kinds.get(name, ""), pa.string())) for name in shape.columns])
+
+
+def _groups(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    rest = iter(rows)
+    while group := list(islice(rest, size)):
+        yield group
+
+
+def _typed(shape: Shape, name: str, value: Any) -> Any:
+    """For Parquet: times and lists as they are."""
+    return value if shape.kinds.get(name) in ("time", "list") else _flat(shape, name, value)
+
+
+def _flat(shape: Shape, name: str, value: Any) -> Any:
+    """Ids, times, lists and objects as text; numbers, truth values and ``None`` as they are."""
+    if isinstance(value, UUID | datetime):
+        return _word(value)
+    if value is not None and shape.kinds.get(name) == "json":
+        return json.dumps(value, ensure_ascii=False)
+    if value is not None and shape.kinds.get(name) == "list":
+        plain = all(part == part.strip() and part and not _PARTS.search(part) for part in value)
+        return "; ".join(value) if plain and parts("; ".join(value)) is None else json.dumps(value, ensure_ascii=False)
+    return value
+
+
+def _word(value: UUID | datetime) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value

@@ -1,0 +1,113 @@
+"""What goes wrong, as a page for people and as JSON for programs."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from infra.attempts import TooManyAttempts
+from infra.web.site import draw
+from models.errors import InputError, QualstreamError, SettingError, UnavailableError
+
+_TITLES = {
+    400: "This cannot be answered",
+    401: "Please sign in",
+    403: "This is not yours to do",
+    404: "There is nothing here",
+    405: "This cannot be done here",
+    409: "Somebody was quicker",
+    413: "That is too large",
+    422: "Something is missing or wrong",
+    429: "Too many attempts",
+    500: "Something went wrong",
+    503: "Away for the moment",
+}
+_UNEXPECTED = "Nothing was lost, and it stands in the page's log. Try again; if it stays, tell whoever runs the page."
+_AWAY = (
+    "The database does not answer now. Nothing was saved just then; it will be tried again, so come back in a moment."
+)
+
+
+def handle_faults(app: FastAPI) -> None:
+    """Have every error that a page raises answered here."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        return await answer_fault(request, error)
+
+    for kind in (StarletteHTTPException, RequestValidationError, QualstreamError):
+        app.add_exception_handler(kind, handle)
+
+
+async def answer_fault(request: Request, error: Exception) -> Response:
+    """The answer to a request that failed."""
+    status, said, headers = _told(error)
+    if wants_json(request):
+        return JSONResponse({"detail": said}, status, headers)
+    if status == 401:
+        return sign_in_first(request, said)
+    values = {"status": status, "title": _TITLES.get(status, HTTPStatus(status).phrase), "said": said}
+    page = await run_in_threadpool(draw, request, "error.html", values, status=status)
+    page.headers.update(headers)
+    return page
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a program asks."""
+    accepted = request.headers.get("accept", "")
+    return "authorization" in request.headers or ("json" in accepted and "html" not in accepted)
+
+
+def sign_in_first(request: Request, said: str) -> Response:
+    """Lead to the sign-in, and from there back to the page that was open."""
+    query = request.scope["query_string"].decode("latin-1")
+    path = quote(request.scope["path"], safe="/") + (f"?{query}" if query else "")
+    if request.headers.get("HX-Request"):
+        shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+        where = f"/signin?next={quote(shown.path + (f'?{shown.query}' if shown.query else ''), safe='/')}"
+        return Response(said, 401, {"HX-Redirect": where}, "text/plain")
+    if request.method not in ("GET", "HEAD"):
+        path = urlsplit(request.headers.get("referer", "")).path or "/"
+    return RedirectResponse(f"/signin?next={quote(path, safe='/')}", 303)
+
+
+def local_path(wanted: str) -> str:
+    r"""A path of this page to go on to; ``/`` where somebody wrote an address elsewhere (``//host``, ``/\host``)."""
+    parts = urlsplit(wanted)
+    plain = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable()
+    return wanted if plain and not parts.scheme and not parts.netloc else "/"
+
+
+def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
+    """Status, sentence and headers of an error's answer."""
+    match error:
+        case StarletteHTTPException():
+            told = error.status_code, str(error.detail), dict(error.headers or {})
+        case RequestValidationError():
+            told = 422, "; ".join(_field(one) for one in error.errors()[:5]), {}
+        case TooManyAttempts():
+            told = 429, _sentence(error), {"Retry-After": str(error.wait_s)}
+        case InputError():
+            told = 422, _sentence(error), {}
+        case UnavailableError():
+            told = 503, _AWAY, {"Retry-After": "5"}
+        case SettingError():
+            told = 500, "The page is not set up as it must be; its log says what to change.", {}
+        case _:
+            told = 500, _UNEXPECTED, {}
+    return told
+
+
+def _field(fault: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in fault["loc"][1:]) or "the request"
+    return f"{place}: {str(fault['msg']).removeprefix('Value error, ')}"
+
+
+def _sentence(error: Exception) -> str:
+    said = str(error)
+    return said[:1].upper() + said[1:]

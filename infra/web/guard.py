@@ -1,0 +1,264 @@
+"""What every request passes: host, size, session, origin; and what every answer carries."""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from functools import partial
+from time import monotonic
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from fastapi import HTTPException, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from infra.accounts import Visitor
+from infra.settings import Settings
+from infra.web.faults import answer_fault
+from infra.web.sessions import COOKIE, LONGEST, Session, Sessions
+from infra.web.site import Site
+from models.errors import UnavailableError
+
+log = logging.getLogger(__name__)
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+OPEN = re.compile(r"/signin|/setup/[^/]+")
+"""What may be sent without having signed in."""
+_LISTEN_S = 10.0  # how long a stream goes on after its session has ended
+SMALL, LARGE = 2_000_000, 50_000_000
+_LARGE = re.compile(r"/s/[^/]+/import")
+_STUDY = re.compile(r"/s/([^/]*)(/.*)?", re.DOTALL)
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.\-]+))(?::\d{1,5})?")
+_STUDY_NAME = re.compile(r"[\w.\- ]{1,80}")
+_AT_HOME = ("127.0.0.1", "localhost", "::1")
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Guard:
+    """The outermost layer: nothing reaches a page that may not, and no answer leaves without its headers."""
+
+    def __init__(self, app: ASGIApp, site: Site, sessions: Sessions) -> None:
+        """Stand before an application."""
+        self._app = app
+        self._site = site
+        self._sessions = sessions
+        self._hosts = allowed_hosts(site.settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        answer = _Answer(send, "no-cache" if request.scope["path"].startswith("/static/") else "no-store")
+        try:
+            await self._pass(request, _limited(request, receive), answer)
+        except _SessionOver:
+            log.info("a stream ended with its session")
+        except Exception as error:
+            if answer.started:
+                raise
+            if not isinstance(error, HTTPException | UnavailableError):
+                log.exception("%s %s", request.method, request.scope["path"])
+            await (await answer_fault(request, error))(scope, receive, answer)
+
+    async def _pass(self, request: Request, receive: Receive, answer: "_Answer") -> None:
+        self._check_address(request)
+        state, scope = request.state, request.scope
+        state.visitor, state.session, state.csrf = None, None, ""
+        if not request.scope["path"].startswith("/static/"):
+            if "authorization" in request.headers:
+                state.visitor = await self._by_token(request)
+            else:
+                await self._by_cookie(request, answer)
+            self._check_sender(request)
+        if state.visitor is not None:
+            answer.still = partial(self._still, request)
+        await self._app(scope, receive, answer)
+
+    def _check_address(self, request: Request) -> None:
+        """Answer only under the names that are ours (another site's name may be made to lead here)."""
+        name = host_of(request.headers.get("host", ""))
+        if name not in self._hosts:
+            raise HTTPException(
+                400, f"this page is not served as '{name[:80]}'; its names are set by QUALSTREAM_WEB_HOSTS"
+            )
+        study = _STUDY.fullmatch(request.scope["path"])
+        if study and not _STUDY_NAME.fullmatch(unquote(study[1])):
+            raise HTTPException(404, "there is no such study")
+
+    async def _by_token(self, request: Request) -> Visitor:
+        visitor = None
+        if request.headers["authorization"].casefold().startswith("bearer "):
+            visitor = await run_in_threadpool(self._site.accounts.by_token, _secret(request))
+        if visitor is None:
+            raise HTTPException(401, "this token is not known, or expired", {"WWW-Authenticate": "Bearer"})
+        return visitor
+
+    async def _by_cookie(self, request: Request, answer: "_Answer") -> None:
+        state, sessions = request.state, self._sessions
+        session = sessions.read(request.cookies.get(COOKIE))
+        if session is not None and session.account is not None:
+            state.visitor = await self._of_session(session)
+            if state.visitor is None:
+                session = None
+        if session is None and request.method in SAFE and OPEN.fullmatch(request.scope["path"]):
+            session = sessions.begin()
+            set_cookie(answer.cookies, sessions.write(session), request)
+        elif session is not None and sessions.renew(session):
+            set_cookie(answer.cookies, sessions.write(session), request)
+        if session is not None:
+            state.session, state.csrf = session, sessions.csrf(session)
+
+    async def _of_session(self, session: Session) -> Visitor | None:
+        assert session.account is not None
+        visitor = await run_in_threadpool(self._site.accounts.find, session.account)
+        return visitor if visitor is not None and visitor.epoch == session.epoch else None
+
+    async def _still(self, request: Request) -> bool:
+        """Whether a visitor may still listen to a stream that was opened some time ago."""
+        if request.state.visitor.by_token:
+            return (await run_in_threadpool(self._site.accounts.by_token, _secret(request))) is not None
+        return (await self._of_session(request.state.session)) is not None
+
+    def _check_sender(self, request: Request) -> None:
+        """Whatever changes something comes from a page of ours, or from a program with a token."""
+        visitor = request.state.visitor
+        if request.method in SAFE or (visitor is not None and visitor.by_token):
+            return
+        origin = request.headers.get("origin")
+        foreign = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+        if foreign or (origin is not None and urlsplit(origin).netloc != request.headers.get("host")):
+            raise HTTPException(403, "this was sent from another site's page; open the page here and send it again")
+        if visitor is None and not OPEN.fullmatch(request.scope["path"]):
+            raise HTTPException(401, "sign in first")
+
+
+def _secret(request: Request) -> str:
+    return request.headers["authorization"].partition(" ")[2].strip()
+
+
+class _SessionOver(Exception):
+    """Ends a stream whose listener may not listen any more."""
+
+
+class _Answer:
+    """Sends an answer with the headers that every one carries; a stream of events ends when its session does."""
+
+    def __init__(self, send: Send, cache: str) -> None:
+        self._send = send
+        self._cache = cache
+        self.cookies = MutableHeaders()
+        self.started = False
+        self.still: Callable[[], Awaitable[bool]] | None = None
+        self._checked: float | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers[name] = value
+            headers.setdefault("Cache-Control", self._cache)
+            given = headers.getlist("set-cookie")
+            for cookie in self.cookies.getlist("set-cookie"):
+                if not any(one.startswith(f"{COOKIE}=") for one in given):  # a page's own, as at sign-in, wins
+                    headers.append("set-cookie", cookie)
+            if headers.get("content-type", "").startswith("text/event-stream"):
+                self._checked = monotonic()
+        elif self._checked is not None and monotonic() - self._checked > _LISTEN_S:
+            await self._check()
+        await self._send(message)
+
+    async def _check(self) -> None:
+        self._checked = monotonic()
+        if self.still is not None and not await self.still():
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            raise _SessionOver
+
+
+def _limited(request: Request, receive: Receive) -> Receive:
+    """Read no more of a body than is allowed."""
+    most = LARGE if _LARGE.fullmatch(request.scope["path"]) else SMALL
+    too_large = HTTPException(413, f"this is too large; at most {most // 1_000_000} MB are taken")
+    taken = 0
+
+    async def limited() -> Message:
+        nonlocal taken
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > most:
+            raise too_large
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > most:
+            raise too_large
+        return message
+
+    return limited
+
+
+def set_cookie(
+    headers: MutableHeaders, value: str, request: Request, *, age_s: float = LONGEST.total_seconds()
+) -> None:
+    """Set the session's cookie; for https alone where the browser came by https, through a proxy perhaps."""
+    secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https:")
+    parts = [f"{COOKIE}={value}", "Path=/", f"Max-Age={int(LONGEST.total_seconds())}", "HttpOnly", "SameSite=lax"]
+    headers.append("set-cookie", "; ".join(parts + ["Secure"] * secure))
+
+
+def begin_session(request: Request, visitor: Visitor, answer: Response) -> Response:
+    """Have an answer begin a session for somebody who proved who they are."""
+    sessions: Sessions = request.app.state.sessions
+    set_cookie(answer.headers, sessions.write(sessions.begin(visitor)), request)
+    return answer
+
+
+def end_session(request: Request, answer: Response) -> Response:
+    """Have an answer end the session, and the browser forget what it kept."""
+    answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
+    answer.headers["Clear-Site-Data"] = '"cache"'
+    return answer
+
+
+def host_of(value: str) -> str:
+    """The name in a Host header, without port; empty where it is none."""
+    found = _HOST.fullmatch(value)
+    return (found[1] or found[2]).casefold() if found else ""
+
+
+def allowed_hosts(settings: Settings) -> frozenset[str]:
+    """The names under which the page may be asked for."""
+    listens = () if settings.web_host in ("0.0.0.0", "::") else (settings.web_host,)  # noqa: S104 - compared only
+    return frozenset(name.casefold() for name in (*_AT_HOME, *listens, *settings.web_hosts))
+
+
+async def check_csrf(request: Request) -> None:
+    """A dependency of the whole application: what changes something carries the session's token.
+
+    Raises:
+        HTTPException: 403 where it does not; nothing was changed then.
+    """
+    visitor: Visitor | None = request.state.visitor
+    if request.method in SAFE or (visitor is not None and visitor.by_token):
+        return
+    given: Any = request.headers.get("x-csrf-token")
+    if given is None:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
+        if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+            given = (await request.form()).get("csrf")
+    sessions: Sessions = request.app.state.sessions
+    session: Session | None = request.state.session
+    if session is None or not isinstance(given, str) or not sessions.is_csrf(session, given):
+        raise HTTPException(403, "this form is too old; open the page again and send it once more")

@@ -1,0 +1,120 @@
+// What every page shares: notices, confirmations, the help about keys, times in the reader's own zone, HTMX's manners.
+
+const SHOWN_MS = 6000;
+
+export const typing = (target) => target.closest?.("input, textarea, select, [contenteditable]") !== null;
+
+export function notify(text, kind = "") {
+  const notice = document.createElement("div");
+  notice.className = `notice ${kind}`.trim();
+  const words = document.createElement("span");
+  words.textContent = text;
+  const close = document.createElement("button");
+  close.type = "button";
+  close.className = "button quiet";
+  close.textContent = "Close";
+  close.addEventListener("click", () => notice.remove());
+  notice.append(words, close);
+  document.getElementById("notices").append(notice);
+  if (kind !== "bad") setTimeout(() => notice.remove(), SHOWN_MS);
+}
+
+// --- times ---
+
+const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+function localTimes(root) {
+  for (const element of root.querySelectorAll("time[datetime]:not([data-utc])")) {
+    const moment = new Date(element.dateTime);
+    if (Number.isNaN(moment.getTime())) continue;
+    element.dataset.utc = element.textContent;
+    element.title = moment.toISOString().replace("T", " ").slice(0, 19) + " UTC";
+    element.textContent = zoned.format(moment);
+  }
+}
+
+// --- confirmations: data-confirm on a form, on its button, or on anything with an hx- attribute ---
+
+function confirmed(question) {
+  const dialog = document.getElementById("confirm");
+  dialog.querySelector("#confirm-text").textContent = question;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true }));
+}
+
+const agreed = new WeakSet();
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  const question = event.submitter?.dataset.confirm ?? form.dataset.confirm;
+  if (!question || agreed.delete(form)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  const button = event.submitter;
+  if (!(await confirmed(question))) return;
+  agreed.add(form);
+  form.requestSubmit(button);
+}, true);
+
+document.addEventListener("htmx:confirm", async (event) => {
+  const question = event.detail.elt.dataset?.confirm;
+  if (!question || event.detail.elt.matches("form") || event.detail.elt.form) return;
+  event.preventDefault();
+  if (await confirmed(question)) event.detail.issueRequest(true);
+});
+
+// --- HTMX ---
+
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.verb !== "get") event.detail.parameters.csrf ??= document.querySelector('meta[name="csrf"]').content;
+});
+
+document.addEventListener("htmx:responseError", (event) => {
+  const answer = event.detail.xhr;
+  if (answer.status === 401) return location.reload();  // the session is over: the sign-in leads back here
+  notify(reason(answer) || `That did not work (status ${answer.status}).`, "bad");
+});
+
+document.addEventListener("htmx:sendError", () => notify("The server cannot be reached; nothing was saved. Try again in a moment.", "bad"));
+
+function reason(answer) {
+  const type = answer.getResponseHeader("Content-Type") ?? "";
+  if (type.includes("json")) {
+    try { return String(JSON.parse(answer.responseText).detail ?? ""); } catch { return ""; }
+  }
+  const page = new DOMParser().parseFromString(answer.responseText, "text/html");
+  const said = [".notice.bad", ".notice", ".empty p", "p"].map((where) => page.querySelector(where)).find(Boolean);
+  return (said?.textContent ?? "").trim().slice(0, 300);
+}
+
+// A handler says something in passing by the header HX-Trigger: {"notice": {"text": "...", "kind": "good"}}.
+document.addEventListener("notice", (event) => notify(event.detail.text ?? String(event.detail.value), event.detail.kind));
+document.addEventListener("htmx:afterSwap", (event) => localTimes(event.detail.target ?? document));
+document.addEventListener("htmx:oobAfterSwap", (event) => localTimes(event.detail.target ?? document));
+document.addEventListener("htmx:sseMessage", () => localTimes(document));
+
+// --- keys ---
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (document.querySelector("dialog[open]")) return;
+  if (event.key === "?") open("keys-help", event);
+  if (event.key === "/") {
+    const search = document.querySelector("[data-search], main input[type=search]");
+    if (search) { event.preventDefault(); search.focus(); }
+  }
+});
+
+function open(id, event) {
+  event.preventDefault();
+  document.getElementById(id)?.showModal();
+}
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-opens]");
+  if (opener) open(opener.dataset.opens, event);
+});
+
+localTimes(document);
+document.querySelector(".site-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

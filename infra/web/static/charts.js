@@ -1,0 +1,53 @@
+// Lines over time with uPlot (a plain script: window.uPlot), drawn from data-chart='{"x": [s], "series": [{label, values}]}'.
+
+const COLOURS = ["#2f7fb8", "#d9822b", "#3a9c5f", "#b64a76", "#7d62c3", "#a08620", "#2a9d9d", "#c0473c"];
+const DASHES = [[], [6, 4], [2, 3], [8, 3, 2, 3]];
+const HEIGHT = 260;
+
+const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function axis() {
+  return { stroke: ink("--muted"), grid: { stroke: ink("--line"), width: 1 }, ticks: { stroke: ink("--line"), width: 1 } };
+}
+
+function draw(element) {
+  const { x, series } = JSON.parse(element.dataset.chart);
+  const options = {
+    width: Math.max(element.clientWidth, 200),
+    height: HEIGHT,
+    scales: { y: { range: (_chart, _low, high) => [0, Math.max(high, 1)] } },
+    axes: [axis(), axis()],
+    series: [
+      {},
+      ...series.map((one, n) => ({
+        label: one.label,
+        stroke: COLOURS[n % COLOURS.length],
+        dash: DASHES[Math.floor(n / 2) % DASHES.length],
+        width: 2,
+        points: { show: false },
+      })),
+    ],
+  };
+  element.replaceChildren();
+  const chart = new window.uPlot(options, [x, ...series.map((one) => one.values)], element);
+  const watch = new ResizeObserver(() => {
+    if (!element.isConnected) {
+      watch.disconnect();
+      chart.destroy();
+    } else if (element.clientWidth > 0) {
+      chart.setSize({ width: element.clientWidth, height: HEIGHT });
+    }
+  });
+  watch.observe(element);
+}
+
+export function drawCharts(root = document) {
+  for (const element of root.querySelectorAll("[data-chart]:empty")) draw(element);
+}
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const element of document.querySelectorAll("[data-chart]")) {
+    element.replaceChildren();
+    draw(element);
+  }
+});

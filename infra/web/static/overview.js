@@ -1,0 +1,87 @@
+// Live counts and the newest segments. The server sends at most one event a second, and each says everything, so
+// that a page draws a bounded table at most once a second however much comes in.
+
+import { drawCharts } from "./charts.js";
+
+const table = document.getElementById("newest");
+const state = document.getElementById("live-state");
+const pause = document.getElementById("pause");
+const shown = Number(table.dataset.shown);
+const number = new Intl.NumberFormat();
+let waiting = null;  // the newest event that is not drawn yet
+let paused = false;
+
+function cell(...inside) {
+  const td = document.createElement("td");
+  td.append(...inside);
+  return td;
+}
+
+function tag(text, kind = "") {
+  const span = document.createElement("span");
+  span.className = `tag ${kind}`.trim();
+  span.textContent = text;
+  return span;
+}
+
+function row(one) {
+  const link = document.createElement("a");
+  link.href = table.dataset.segments + encodeURIComponent(one.id);
+  link.textContent = one.text || "(empty)";
+  const confidence = cell(one.confidence === null ? "–" : `${Math.round(one.confidence * 100)} %`);
+  confidence.className = "num";
+  const route = one.route === "people" ? tag("to people", "warn") : one.route ? tag(one.route) : "–";
+  const tr = document.createElement("tr");
+  tr.append(cell(link), one.new ? cell(tag(one.code), " ", tag("new", "good")) : cell(tag(one.code)), confidence, cell(route));
+  return tr;
+}
+
+function draw() {
+  const event = waiting;
+  waiting = null;
+  if (event === null) return;
+  for (const [name, count] of Object.entries(event.counts)) {
+    const place = document.querySelector(`[data-count="${CSS.escape(name)}"]`);
+    if (place) place.textContent = number.format(count);
+  }
+  const busy = table.tBodies[0].contains(document.activeElement);  // never take a link away from under the keyboard
+  if (!paused && !busy && event.newest.length) table.tBodies[0].replaceChildren(...event.newest.slice(0, shown).map(row));
+}
+
+function say(text) {
+  if (state.textContent !== text) state.textContent = text;
+}
+
+function listen() {
+  const source = new EventSource(table.dataset.events);  // comes back by itself when the line is cut
+  source.addEventListener("open", () => say("Live."));
+  source.addEventListener("error", () => {
+    say("The line to the server is cut; trying again.");
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);  // it was refused, not cut
+  });
+  source.addEventListener("live", (event) => {
+    const first = waiting === null;
+    waiting = JSON.parse(event.data);
+    if (first) requestAnimationFrame(draw);
+  });
+  addEventListener("pagehide", () => source.close(), { once: true });
+  addEventListener("pageshow", (event) => event.persisted && listen(), { once: true });  // back from the history
+}
+
+pause.hidden = false;
+pause.addEventListener("click", () => {
+  paused = !paused;
+  pause.setAttribute("aria-pressed", String(paused));
+});
+
+const codes = document.getElementById("codes-over-time");
+setInterval(() => {
+  const open = codes.querySelector("details[open]") || codes.contains(document.activeElement);  // somebody reads it
+  const by = codes.querySelector("[data-by]")?.dataset.by;
+  if (!open && !document.hidden && by) window.htmx.ajax("GET", `${codes.dataset.codes}?by=${by}`, { target: codes });
+}, 60_000);
+
+document.addEventListener("htmx:afterSwap", (event) => drawCharts(event.detail.target));
+addEventListener("DOMContentLoaded", () => drawCharts(), { once: true });
+if (document.readyState === "complete") drawCharts();
+listen();

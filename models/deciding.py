@@ -1,0 +1,263 @@
+"""What a person chooses on the page, made into records: an annotation, and the codes that they made."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import NoReturn
+from uuid import UUID
+
+from models.errors import InputError
+from schemas import Annotation, AnnotationRequest, Assignment, CodeEvent, Decision, Record, Segment
+from schemas.ids import code_event_id, code_id, normalised_label
+
+LONGEST_LABEL = 120  # characters of a label in any record
+LONGEST_MEMO = 4_000  # characters
+_MOST_CODES = 20  # of one segment
+
+
+@dataclass(frozen=True)
+class KnownCode:
+    """A code or theme as the page needs it."""
+
+    id: UUID
+    label: str
+    definition: str | None = None
+    final: UUID | None = None
+    """Itself while it lives, else the code that it was merged into; none where there is none."""
+    theme: str | None = None
+    """The label of the theme that it stands under."""
+    is_theme: bool = False
+
+
+class Codes:
+    """A study's codebook, to look codes up in."""
+
+    def __init__(self, every: Iterable[KnownCode]) -> None:
+        """Take every code and theme, those that were merged or retired too."""
+        self._by_id = {code.id: code for code in every}
+
+    @cached_property
+    def live(self) -> tuple[KnownCode, ...]:
+        """The codes that a segment can be given, by label."""
+        found = [code for code in self._by_id.values() if code.final == code.id and not code.is_theme]
+        return tuple(sorted(found, key=lambda code: (normalised_label(code.label), str(code.id))))
+
+    @cached_property
+    def _by_label(self) -> dict[str, KnownCode]:
+        return {normalised_label(code.label): code for code in self.live}
+
+    def get(self, code: UUID) -> KnownCode | None:
+        """A code by its id, living or not."""
+        return self._by_id.get(code)
+
+    def final(self, code: UUID) -> KnownCode | None:
+        """What a code has become: itself while it lives, else the one that it was merged into, if any."""
+        seen: set[UUID] = set()
+        found = self._by_id.get(code)
+        while found is not None and found.final != found.id:
+            if found.final is None or found.id in seen:
+                return None
+            seen.add(found.id)
+            found = self._by_id.get(found.final)
+        return found
+
+    def named(self, study: str, label: str) -> KnownCode | None:
+        """The code of this label in any spelling, or of this name before it was renamed or merged.
+
+        Raises:
+            InputError: If the label is a theme's, or a code's that was retired or split.
+        """
+        found = self._by_label.get(normalised_label(label))
+        if found is not None:
+            return found
+        before = self._by_id.get(code_id(study, label))
+        if before is None:
+            return None
+        if before.is_theme:
+            raise InputError(f"{label!r} is a theme found where a code is expected; choose a code that stands under it")
+        return self.final(before.id) or _gone(before.label)
+
+
+def _gone(label: str) -> NoReturn:
+    raise InputError(f"the code {label!r} is retired, a living one is expected; choose another or restore it first")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One segment on one person's screen, with everything that is known about it."""
+
+    segment: Segment
+    request: AnnotationRequest
+    assignment: Assignment | None
+    """The system's code; none where it is not recorded yet."""
+    decision: Decision | None
+    """The members' proposals and the moderator's verdict."""
+    said: Annotation | None
+    """This person's last word on it, a withdrawn one too."""
+    before: Segment | None
+    """The one before it in the same source, and after it the next."""
+    after: Segment | None
+    blind: bool
+    """Whether the system's code is hidden until a first choice."""
+    since: datetime | None
+    """When it came on this person's screen; none where it is not."""
+    held: bool
+    """Whether it is theirs alone now."""
+    lacks: int
+    """How many people it still lacks."""
+
+    @property
+    def code(self) -> UUID:
+        """The system's code, as it was assigned."""
+        return self.assignment.code_id if self.assignment else self.request.code_id
+
+    @property
+    def label(self) -> str:
+        """That code's label, as it was assigned."""
+        return self.assignment.label if self.assignment else self.request.label
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person entered."""
+
+    cause: str
+    """The id of the form that it came from: sent twice, it makes the same codes."""
+    accept: bool = False
+    codes: Sequence[UUID] = ()
+    labels: Sequence[str] = ()
+    """In their own words: codes that exist in any spelling, or new ones."""
+    unsure: bool = False
+    memo: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The records that a choice comes to."""
+
+    annotation: Annotation
+    created: tuple[CodeEvent, ...]
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """All of them, codes first."""
+        return (*self.created, self.annotation)
+
+
+def decide(task: Task, choice: Choice, codes: Codes, annotator: str, now: datetime) -> Decided:
+    """Make records of a person's choice; codes that were merged in the meantime become what they were merged into.
+
+    Args:
+        task: What they were shown.
+        choice: What they entered.
+        codes: The study's codebook now.
+        annotator: Their name.
+        now: The time of the decision; a moment later where their last word is not before it.
+
+    Raises:
+        InputError: If nothing was chosen, a label is no code, or a code is no more.
+    """
+    study = task.segment.study
+    taken = {code.id: code for code in _chosen(task, choice, codes)}
+    fresh: dict[UUID, str] = {}
+    for said in choice.labels:
+        label = clean_code(said)
+        known = codes.named(study, label)
+        if known is not None:
+            taken[known.id] = known
+        elif (identity := code_id(study, label)) not in taken:
+            fresh.setdefault(identity, label)
+            taken[identity] = KnownCode(identity, fresh[identity], final=identity)
+    if not taken and not choice.unsure:
+        raise InputError("no code is chosen; choose one, write a new one, or say that you are unsure")
+    if len(taken) > _MOST_CODES:
+        raise InputError(f"{len(taken)} codes are chosen, at most {_MOST_CODES} expected; take some away")
+    at = _after(task.said, now)
+    created = tuple(_created(task, identity, label, annotator, choice, at) for identity, label in fresh.items())
+    return Decided(_annotation(task, choice, taken, codes, annotator, at), created)
+
+
+def undo(said: Annotation, now: datetime) -> Annotation:
+    """Take a decision back: the segment is as if this person had said nothing."""
+    return said.model_copy(update={"withdrawn": True, "decided_at": _after(said, now), "seconds": None})
+
+
+def clean_code(said: str) -> str:
+    """A label as a person wrote it, white space and invisible characters put in order.
+
+    Raises:
+        InputError: If it is no code: longer than 120 characters, or without a letter or digit.
+    """
+    label = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+    if len(label) > LONGEST_LABEL or not any(c.isalnum() for c in label):
+        raise InputError(
+            f"{label[:40]!r} is no code; at most {LONGEST_LABEL} characters with a letter or digit are expected"
+        )
+    return label
+
+
+def _chosen(task: Task, choice: Choice, codes: Codes) -> list[KnownCode]:
+    chosen = []
+    for code in choice.codes:
+        found = codes.final(code)
+        if found is None:
+            known = codes.get(code)
+            _gone(known.label if known else str(code))
+        elif found.is_theme:
+            raise InputError(f"{found.label!r} is a theme; choose a code that stands under it")
+        else:
+            chosen.append(found)
+    if choice.accept:
+        unrecorded = None if codes.get(task.code) else KnownCode(task.code, task.label, final=task.code)
+        chosen.insert(0, codes.final(task.code) or unrecorded or _gone(task.label))
+    return chosen
+
+
+def _annotation(
+    task: Task, choice: Choice, taken: dict[UUID, KnownCode], codes: Codes, annotator: str, at: datetime
+) -> Annotation:
+    memo = choice.memo.strip()
+    if len(memo) > LONGEST_MEMO:
+        raise InputError(f"the memo has {len(memo)} characters, at most {LONGEST_MEMO} expected; shorten it")
+    final = codes.final(task.code)
+    shown = task.code if final is None else final.id
+    return Annotation(
+        segment_id=task.segment.id,
+        study=task.segment.study,
+        annotator=annotator,
+        code_ids=list(taken),
+        labels=[code.label for code in taken.values()],
+        text=task.segment.text,
+        memo=memo,
+        unsure=choice.unsure,
+        shown=task.label,
+        accepted=shown in taken if taken else None,  # unsure and nothing chosen says nothing about the code
+        confidence=task.request.confidence,
+        signals=task.request.signals,
+        reason=task.request.reason,
+        blind=task.blind,
+        sample=task.request.sample,
+        decided_at=at,
+        seconds=choice.seconds,
+    )
+
+
+def _created(task: Task, code: UUID, label: str, annotator: str, choice: Choice, at: datetime) -> CodeEvent:
+    return CodeEvent(
+        id=code_event_id(code, "created", choice.cause),
+        code_id=code,
+        study=task.segment.study,
+        kind="created",
+        label=label,
+        author=annotator,
+        at=at,
+        reason="a new code for a segment",
+        segment_id=task.segment.id,
+    )
+
+
+def _after(said: Annotation | None, now: datetime) -> datetime:
+    """A second thought comes after the first, whatever the clocks say: by its time it is another row."""
+    return now if said is None else max(now, said.decided_at + timedelta(microseconds=1))

@@ -1,0 +1,162 @@
+"""How far a study's codes can be trusted, as people's labels tell it: a confidence, and from which one on it holds."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from importlib import import_module
+from uuid import UUID
+
+from models.calibration import LEAST, Calibration, Labelled, fit
+from models.risk import Promise, promise
+from schemas import Annotation, StudyRules
+
+_AGREEMENT, _MARGIN, _LIKELIHOOD = 0.5, 0.3, 0.2  # weights; they add up to one
+_CLASH = 0.6  # what is left where the segment praises and its code blames, or the other way round
+_FALLBACK = 0.7  # what is left of the confidence where the moderator's answer could not be taken
+_HALVES = 2  # a promise is tested on labels that its calibration has not seen
+
+
+def prior(signals: Mapping[str, float]) -> float:
+    """Weigh the signals of an assignment, as long as nobody's labels say what they are worth.
+
+    Formula:
+        ``0.5 * agreement + 0.3 * clip(0.5 + margin, 0, 1) + 0.2 * exp(moderator_log_probability)``, divided by
+        the weights that were used (the last term only counts where the moderator gave a log-probability), and
+        times 0.7 where the moderator's answer was invalid and the consensus stood in, times 0.6 where the tones of
+        segment and code clash. It never falls when one of the first three signals rises.
+
+    Args:
+        signals: ``agreement`` (0 to 1), ``margin`` (a difference of cosines), ``fell_back`` and ``tone_clash`` (0 or
+            1; all 0 where they are missing), and ``moderator_log_probability`` (mean per token, in nats) where there
+            is one. Others are not looked at.
+
+    Returns:
+        0 to 1; a score to sort and route by, not a probability.
+    """
+    agreement = min(1.0, max(0.0, signals.get("agreement", 0.0)))
+    margin = min(1.0, max(0.0, 0.5 + signals.get("margin", 0.0)))
+    total, weights = _AGREEMENT * agreement + _MARGIN * margin, _AGREEMENT + _MARGIN
+    log_probability = signals.get("moderator_log_probability")
+    if log_probability is not None:
+        total += _LIKELIHOOD * math.exp(min(0.0, log_probability))
+        weights += _LIKELIHOOD
+    left = (_FALLBACK if signals.get("fell_back") else 1.0) * (_CLASH if signals.get("tone_clash") else 1.0)
+    return min(1.0, total / weights * left)
+
+
+def drawn(segment: UUID, purpose: str) -> float:
+    """A number from 0 to below 1 that is a segment's own: the same in every run, another one for every purpose."""
+    digest = blake2b(segment.bytes, digest_size=8, person=purpose.encode("ascii")).digest()
+    return (int.from_bytes(digest) >> 11) / 2**53
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A segment whose code people judged."""
+
+    segment: UUID
+    signals: Mapping[str, float]
+    accepted: bool
+    sample: bool
+    """Whether it was drawn by chance."""
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it belongs to a promise, and no calibration is fitted on it: half of those drawn by chance."""
+        return self.sample and drawn(self.segment, "half") < 1 / _HALVES
+
+
+@dataclass(frozen=True)
+class _Word:
+    """What a person said last about a segment's code; ``accepted`` is None where they said nothing of it."""
+
+    at: datetime
+    settles: bool
+    accepted: bool | None
+    sample: bool
+    signals: Mapping[str, float]
+
+
+class Labels:
+    """What people said about a study's codes; of each person the last word on a segment."""
+
+    def __init__(self, annotations: Iterable[Annotation] = ()) -> None:
+        """Start with some."""
+        self._words: dict[UUID, dict[str, _Word]] = {}
+        for one in annotations:
+            self.add(one)
+
+    def add(self, said: Annotation) -> bool:
+        """Take a decision in, whatever the order they come in; returns whether it was news."""
+        words = self._words.setdefault(said.segment_id, {})
+        before = words.get(said.annotator)
+        accepted = None if said.withdrawn else said.accepted
+        word = _Word(said.decided_at, said.kind == "adjudication", accepted, said.sample, said.signals)
+        if before is not None and (before.at > word.at or before == word):
+            return False
+        words[said.annotator] = word
+        return True
+
+    def judged(self) -> list[Judged]:
+        """One judgement a segment: that of those who settle it, else of the majority; a tie is no acceptance.
+
+        Segments whose signals nobody passed on are left out: nothing can be learnt from them.
+        """
+        found = []
+        for segment, words in self._words.items():
+            said = sorted((word for word in words.values() if word.accepted is not None), key=lambda word: word.at)
+            settling = [word for word in said if word.settles] or said
+            signals = next((word.signals for word in reversed(said) if word.signals), None)
+            if signals is not None:
+                accepting = sum(word.accepted is True for word in settling)
+                sample = any(word.sample for word in said)
+                found.append(Judged(segment, signals, 2 * accepting > len(settling), sample))
+        return found
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What a study's labels say, as far as they were looked at."""
+
+    calibration: Calibration | None = None
+    promise: Promise | None = None
+
+    def confidence(self, signals: Mapping[str, float]) -> float:
+        """The probability that a person accepts the code; before there are enough labels, the score above."""
+        return prior(signals) if self.calibration is None else self.calibration.probability(signals)
+
+    @property
+    def labels_needed(self) -> int:
+        """How many more labels, drawn by chance, the promise probably needs: half of them will not be for it."""
+        return 0 if self.promise is None else _HALVES * self.promise.labels_needed
+
+
+def load() -> None:
+    """Import what weighs labels, three seconds, before a batch waits for it."""
+    for name in ("scipy.stats", "sklearn.isotonic", "sklearn.linear_model", "mapie.risk_control"):
+        import_module(name)
+
+
+def trust(judged: Sequence[Judged], rules: StudyRules, *, promising: bool) -> Trust:
+    """Fit a calibration, and with it find what can be promised on labels that it has not seen.
+
+    Args:
+        judged: A study's, one a segment.
+        rules: What is to be promised.
+        promising: Whether a promise is wanted at all.
+    """
+    fitting = [Labelled(one.signals, one.accepted, str(one.segment)) for one in judged if not one.held_out]
+    fitted = fit(fitting) if len(fitting) >= LEAST else None  # whoever has no labels need not load what fits them
+    learnt = Trust(fitted)
+    if not promising:
+        return learnt
+    tests = [one for one in judged if one.held_out]
+    made = promise(
+        [learnt.confidence(one.signals) for one in tests],
+        [one.accepted for one in tests],
+        wrong_share=rules.wrong_share,
+        certainty=rules.certainty,
+    )
+    return Trust(fitted, made)

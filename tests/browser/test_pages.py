@@ -1,0 +1,132 @@
+"""How the pages look and bear load: names, contrast, width, keyboard, and a stream of 200 segments a second."""
+
+import random
+import threading
+import time
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from schemas import Assignment, Record, Segment
+from schemas.ids import code_id, segment_id
+from tests.browser.conftest import House, NewContext, Watch
+from tests.browser.looks import faults, tab_stops
+
+PAGES = ("", "queue", "codebook", "codebook/new", "codebook/history", "segments", "agreement", "rules", "export")
+VIEWS = (("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360))
+SHOWN = "shown"  # a study of which something is on every page
+
+
+def coded(n: int, study: str) -> list[Record]:
+    """A segment with its code, as the stream would bring it."""
+    segment = Segment(
+        id=segment_id(study, "load", str(n)), study=study, text=f"opinion number {n} about a screen", source="load"
+    )
+    label = f"opinion {n % 12}"
+    given = Assignment(
+        segment_id=segment.id,
+        study=study,
+        code_id=code_id(study, label),
+        label=label,
+        proposed=label,
+        new=False,
+        similarity=0.9,
+        why="near enough",
+        verdict="consensus",
+        confidence=0.9,
+        route="accepted",
+        assigned_at=datetime.now(UTC),
+    )
+    return [segment, given]
+
+
+@pytest.mark.parametrize(("scheme", "width"), VIEWS)
+def test_pages_have_names_contrast_and_width(house: House, new_context: NewContext, scheme: str, width: int) -> None:
+    page = new_context(color_scheme=scheme, viewport={"width": width, "height": 800}).new_page()
+    found = {}
+    page.goto(f"{house.address}/signin")
+    found["signin"] = faults(page)
+    house.sign_in(page, "lea")
+    for study in ("reviews", "nothing yet"):
+        for path in PAGES:
+            page.goto(f"{house.address}/s/{study}/{path}")
+            found[f"{study}/{path}"] = faults(page)
+    for path in ("/", "/account"):
+        page.goto(house.address + path)
+        found[path] = faults(page)
+    assert {path: what for path, what in found.items() if what} == {}
+
+
+def test_the_tab_key_reaches_what_a_page_is_for(house: House, page: Page) -> None:
+    house.sign_in(page, "lea")
+    for path, wanted in (
+        ("codebook", "New code"),
+        ("segments", "Search"),
+        ("export", "Export labels"),
+        ("codebook/new", "Create the code"),
+    ):
+        page.goto(f"{house.address}/s/reviews/{path}")
+        stops = tab_stops(page)
+        assert stops[0] == "Skip to the content"
+        assert wanted in stops, f"{path}: {stops}"
+
+
+def test_keys_are_explained_and_the_dialog_closes(house: House, page: Page) -> None:
+    house.sign_in(page, "ana")
+    page.goto(f"{house.address}/s/reviews/queue")
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keys")
+    expect(dialog).to_contain_text("decide and go on")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def test_a_viewer_sees_no_queue_and_is_told_why(house: House, page: Page, watch: Watch) -> None:
+    watch.expect("403")
+    house.sign_in(page, "vic")
+    page.goto(f"{house.address}/s/reviews/")
+    expect(page.get_by_role("navigation", name="Study reviews").get_by_role("link", name="Queue")).to_have_count(0)
+    page.goto(f"{house.address}/s/reviews/queue")
+    expect(page.get_by_role("main")).to_contain_text("role 'annotator' is needed here")
+
+
+def test_the_overview_keeps_up_with_two_hundred_segments_a_second(house: House, page: Page) -> None:
+    seconds, rate, step = 10, 200, 0.2
+    house.store.record([record for n in range(100) for record in coded(n, "live")])
+    house.sign_in(page, "lea")
+    page.goto(f"{house.address}/s/live/")
+    expect(page.get_by_text("Live.")).to_be_visible()
+    page.evaluate(
+        "() => { let last = performance.now(); window.longest = 0; const beat = (now) => {"
+        "window.longest = Math.max(window.longest, now - last); last = now; requestAnimationFrame(beat); };"
+        "requestAnimationFrame(beat); }"
+    )
+
+    def feed() -> None:
+        began, n, each = time.monotonic(), 100, int(rate * step)
+        while n < 100 + seconds * rate:
+            house.store.record([record for k in range(n, n + each) for record in coded(k, "live")])
+            n += each
+            threading.Event().wait(max(0.0, began + (n - 100) / rate - time.monotonic()))
+
+    feeding = threading.Thread(target=feed)
+    began = time.monotonic()
+    feeding.start()
+    clicks = []
+    while feeding.is_alive():  # the page answers a click all the while
+        asked = time.monotonic()
+        page.get_by_role("button", name="Pause").click()
+        clicks.append(time.monotonic() - asked)
+        page.wait_for_timeout(500 + random.Random(len(clicks)).randrange(200))
+    took = time.monotonic() - began
+    if page.get_by_role("button", name="Pause").get_attribute("aria-pressed") == "true":
+        page.get_by_role("button", name="Pause").click()
+    expect(page.locator("[data-count=coded]")).to_have_text("2,100", timeout=15_000)
+    elements = page.evaluate("document.querySelectorAll('*').length")
+    longest = page.evaluate("window.longest")
+    print(
+        f"{seconds * rate} segments in {took:.1f} s: longest gap between frames {longest:.0f} ms, slowest click "
+        f"{max(clicks) * 1000:.0f} ms, {elements} elements"
+    )
+    assert elements < 1500

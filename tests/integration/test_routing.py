@@ -1,0 +1,40 @@
+"""What people decide and which rules they set move a running router, and the next one from its first segment on."""
+
+from datetime import UTC, datetime, timedelta
+
+from schemas import Annotation, StudyRules
+from streams.publish import outgoing
+from tests.integration.stack import STUDY, publish, running, until
+from tests.integration.test_teaching import Coding
+from tests.unit.builders import judgements
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TEXT = "the login is slow"
+
+
+def rules(minute: int, **values: object) -> StudyRules:
+    given = {"study": STUDY, "author": "lea", "at": START + timedelta(minutes=minute), "audit_share": 0}
+    return StudyRules.model_validate(given | values)
+
+
+def test_labels_and_rules_move_the_router_while_it_runs_and_the_next_one_from_its_start(tmp_path):
+    with running(tmp_path / "data") as (stack, store):
+        coding = Coding(stack, store)
+
+        def said(*records: StudyRules | Annotation) -> None:
+            publish(stack.cluster, [outgoing(one) for one in records])
+
+        def until_routed(route: str) -> None:
+            until(lambda: coding.rows(TEXT)[0]["route"] == route, stack)
+
+        until_routed("accepted")  # by the profile's threshold
+        said(rules(1, mode="promise"))
+        until_routed("people")  # there are no labels to promise anything by
+        said(*judgements(600, study=STUDY))
+        until_routed("accepted")
+        said(rules(2, threshold=1.0))
+        until_routed("people")
+        assert [row["route"] for row in coding.rows(TEXT, f"{TEXT} again")] == ["people", "people"]
+    with running(tmp_path / "data", store) as (stack, _):
+        assert Coding(stack, store).rows(TEXT)[0]["route"] == "people"
+    store.close()

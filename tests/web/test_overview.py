@@ -1,0 +1,213 @@
+"""The overview: what it counts, its stream of events, and that a server stops with streams open."""
+
+import asyncio
+import json
+import re
+import socket
+import threading
+import time
+from contextlib import aclosing, contextmanager, suppress
+from html import unescape
+
+import httpx
+import pytest
+import uvicorn
+
+from infra.overview import live, over_time
+from infra.store import WorkerState
+from infra.web.guard import COOKIE
+from infra.web.overview import stop_streams
+from infra.web.pulse import Pulse, Pulses
+from models.errors import UnavailableError
+from schemas import CodeEvent
+from schemas.ids import code_event_id, code_id
+from tests.web.site import HOSTILE, STUDY, app_of, coded, fill, make_site, nobody, visit
+
+PAGE = f"/s/{STUDY}/"
+
+
+@pytest.fixture
+def site(tmp_path):
+    made = make_site(tmp_path)
+    yield made
+    made.store.close()
+
+
+def test_an_empty_study_says_how_to_begin(site):
+    assert "Nothing has come in yet" in visit(site, "viewer").get(PAGE).text
+
+
+def test_counts_are_those_of_the_study(site):
+    fill(site, 21, people=5)
+    fill(site, 3, study="shop")
+    counts = live(site.store.database, STUDY, site.clock.now())
+    assert (counts.taken_in, counts.coded, counts.accepted, counts.people) == (21, 21, 16, 5)
+    assert (counts.open_requests, counts.human_coded, counts.codes, counts.waiting) == (5, 0, 7, 0)
+    page = visit(site, "viewer").get(PAGE)
+    shown = dict(re.findall(r'data-count="(\w+)">(\d+)<', page.text))
+    assert (shown["taken_in"], shown["open_requests"], shown["codes"]) == ("21", "5", "7")
+
+
+def test_codes_over_time_are_drawn_and_told_in_a_table_merged_ones_as_what_they_became(site):
+    fill(site, 28)
+    gone, kept = code_id(STUDY, "app crashes"), code_id(STUDY, "login fails")
+    merged = CodeEvent(
+        id=code_event_id(gone, "merged", "t"),
+        code_id=gone,
+        study=STUDY,
+        kind="merged",
+        label="app crashes",
+        author="lea",
+        at=site.clock.now(),
+        into=[kept],
+    )
+    site.store.record([merged])
+    found = over_time(site.store.database, STUDY, "hour")
+    assert (found.codes[0].label, sum(found.counts[0]), sum(map(sum, found.counts))) == ("login fails", 8, 28)
+    page = visit(site, "viewer").get(f"{PAGE}?by=hour")
+    chart = json.loads(unescape(re.search(r'data-chart="([^"]+)"', page.text)[1]))
+    assert chart["series"][0]["label"] == "login fails"
+    assert len(chart["x"]) == len(chart["series"][0]["values"]) == 48
+    assert '<th scope="col" class="num">login fails</th>' in page.text
+
+
+def test_workers_their_errors_and_waiting_decisions_are_shown(site):
+    now = site.clock.now()
+    site.store.beat(
+        WorkerState("refiner", "r-1", 7, "here", now, now, read=12, errors=2, last_error="<b>no Qdrant</b>")
+    )
+    page = visit(site, "viewer").get(f"{PAGE}overview/system", headers={"HX-Request": "true"})
+    assert "&lt;b&gt;no Qdrant&lt;/b&gt;" in page.text
+    assert "running" in page.text
+    assert "<html" not in page.text
+
+
+def test_hostile_text_stays_text(site):
+    (plain,) = fill(site, 1)
+    for n, text in enumerate(HOSTILE):
+        one = plain.model_copy(update={"id": code_id(STUDY, str(n)), "text": text})
+        site.store.record(coded(one, text[:120], at=site.clock.now()))
+    inside = visit(site, "viewer").get(PAGE).text.split('<main id="main"', 1)[1].split("</main>")[0]
+    assert not re.search(r"<(script|img|iframe|svg|style|base|meta|body|math)\b", inside, re.IGNORECASE)
+
+
+# The pulse
+
+
+async def test_one_look_serves_everybody_and_nobody_is_told_the_same_twice():
+    looks = []
+
+    def look():
+        looks.append(1)
+        return f"{min(len(looks), 3)}"
+
+    pulses = Pulses()
+
+    async def three():
+        async with aclosing(pulses.watch("app", look)) as events:
+            return [event async for event in _first(events, 4)]
+
+    seen = await asyncio.gather(*(three() for _ in range(20)))
+    assert all(one[0].startswith("retry:") for one in seen)
+    assert all(one[1:] == [f"event: live\ndata: {n}\n\n" for n in (1, 2, 3)] for one in seen)
+    assert len(looks) == 3
+
+
+async def _first(events, n):
+    async for event in events:
+        yield event
+        n -= 1
+        if not n:
+            return
+
+
+async def test_looking_ends_with_the_last_watcher_and_a_store_that_is_away_ends_nothing():
+    looks = []
+
+    def look():
+        looks.append(1)
+        if len(looks) == 1:
+            raise UnavailableError("away")
+        return "back"
+
+    pulse = Pulse(look, every_s=0.01)
+    async with aclosing(pulse.watch()) as events:
+        assert [event async for event in _first(events, 2)][1] == "event: live\ndata: back\n\n"
+    assert pulse.watchers == 0
+    seen = len(looks)
+    await asyncio.sleep(0.05)
+    assert len(looks) == seen
+
+
+async def test_a_stream_ends_after_its_time_and_when_stopped():
+    pulse = Pulse(lambda: "x", every_s=0.01)
+    assert len([event async for event in pulse.watch(longest_s=0)]) == 1
+    pulses = Pulses()
+    task = asyncio.create_task(_all(pulses.watch("app", lambda: "x")))
+    await asyncio.sleep(0.1)
+    pulses.stop()
+    assert await asyncio.wait_for(task, 1)
+    assert await _all(pulses.watch("app", lambda: "x")) == []
+
+
+async def _all(events):
+    return [event async for event in events]
+
+
+# Over a real server
+
+
+@contextmanager
+def served(site):
+    app = app_of(site)
+    config = uvicorn.Config(app, port=0, log_level="error", lifespan="on", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 10
+        while not server.started and time.monotonic() < deadline:
+            thread.join(0.02)
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}", server, thread
+        server.should_exit = True
+        thread.join(10)
+
+
+def _event(lines):
+    """The next event of a stream, as name and data."""
+    name = None
+    for line in lines:
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            return name, json.loads(line.removeprefix("data: "))
+    return None
+
+
+def test_new_segments_come_as_events_and_an_open_stream_does_not_hold_the_server(site):
+    fill(site, 30, people=3)
+    cookie = visit(site, "viewer").cookies[COOKIE]
+    with served(site) as (url, server, thread):
+        with httpx.stream("GET", f"{url}{PAGE}overview/events", cookies={COOKIE: cookie}, timeout=20) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            lines = answer.iter_lines()
+            name, first = _event(lines)
+            assert (name, first["counts"]["taken_in"], len(first["newest"])) == ("live", 30, 20)
+            fill(site, 31, people=3)
+            assert _event(lines)[1]["counts"]["taken_in"] == 31
+            began = time.monotonic()
+            stop_streams(app_of(site))
+            server.should_exit = True
+            with suppress(httpx.RemoteProtocolError):
+                assert [line for line in lines if line.startswith("event")] == []
+        thread.join(10)
+        assert not thread.is_alive()
+        assert time.monotonic() - began < 3
+
+
+def test_the_stream_is_for_viewers_of_the_study(site):
+    fill(site, 1)
+    assert nobody(site).get(f"{PAGE}overview/events", follow_redirects=False).status_code == 303
+    other = visit(site, "viewer", study="shop", name="ben")
+    assert other.get(f"{PAGE}overview/events").status_code == 403

@@ -1,0 +1,187 @@
+"""The page of a study's rules: who may change them, what is refused, and what labels say."""
+
+import json
+from html import unescape
+
+import pytest
+from sqlalchemy import func, select
+
+from infra.profiles import load_profile
+from infra.routing import default_rules, rules_of, standing
+from infra.tables import outbox
+from models.fakes import HandClock
+from schemas import StudyRules
+from tests.unit.builders import judgement, judgements
+from tests.web.site import FAKES, STUDY, fill, make_site, visit
+
+PAGE = f"/s/{STUDY}/rules"
+FORM = {
+    "mode": "promise",
+    "threshold": "50",
+    "wrong_share": "5",
+    "certainty": "90",
+    "audit_share": "2.5",
+    "double_share": "10",
+    "blind": "true",
+    "lock_minutes": "15",
+    "expire_days": "30",
+}
+
+
+@pytest.fixture
+def site(tmp_path):
+    made = make_site(tmp_path, clock=HandClock())
+    yield made
+    made.store.close()
+
+
+def rules(site):
+    return rules_of(site.store.database, load_profile(FAKES), STUDY)
+
+
+def waiting(site):
+    with site.store.database.reading() as connection:
+        return connection.execute(select(func.count()).select_from(outbox)).scalar_one()
+
+
+def read(client):
+    answer = client.get(PAGE)
+    assert answer.status_code == 200
+    return " ".join(unescape(answer.text).split())
+
+
+# changing
+
+
+def test_who_leads_a_study_changes_its_rules_and_the_router_will_hear_of_it(site):
+    answer = visit(site, "lead", name="lea").post(PAGE, data=FORM, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{PAGE}?saved=true")
+    found = rules(site)
+    assert (found.mode, found.wrong_share, found.certainty, found.audit_share) == ("promise", 0.05, 0.9, 0.025)
+    assert (found.double_share, found.blind, found.lock_minutes, found.expire_days) == (0.1, True, 15, 30)
+    assert (found.author, found.at) == ("lea", site.clock.now())
+    assert waiting(site) == 1
+
+
+def test_what_a_form_leaves_empty_is_kept_or_has_no_limit(site):
+    client = visit(site, "lead")
+    client.post(PAGE, data=FORM)
+    client.post(PAGE, data={"mode": "budget", "budget_segments": "40"})
+    found = rules(site)
+    assert (found.mode, found.budget_segments, found.budget_minutes) == ("budget", 40, None)
+    assert (found.wrong_share, found.lock_minutes) == (0.05, 15)
+    assert (found.blind, found.expire_days) == (False, None)
+
+
+@pytest.mark.parametrize("role", ["viewer", "annotator"])
+def test_who_does_not_lead_reads_the_rules_and_may_not_change_them(site, role):
+    client = visit(site, role)
+    text = read(client)
+    assert '<fieldset class="stack" disabled>' in text
+    assert "Only who leads the study may change them." in text
+    assert 'type="submit">Save' not in text
+    assert client.post(PAGE, data=FORM).status_code == 403
+    assert waiting(site) == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "fault"),
+    [
+        ("wrong_share", "100", "Largest share of wrong codes is 100; less than that is expected."),
+        ("wrong_share", "0", "Largest share of wrong codes is 0; more than that is expected."),
+        ("certainty", "many", "Certainty is 'many'; a number from 0 to 100 is expected."),
+        ("audit_share", "-1", "Drawn by chance is '-1'; a number from 0 to 100 is expected."),
+        ("threshold", "nan", "Confidence is 'nan'; a number from 0 to 100 is expected."),
+        ("expire_days", "1e12", "Days until nobody is asked is '1e12'; a number from 0 to 3,650 is expected."),
+        ("lock_minutes", "inf", "Minutes on a screen is 'inf'; a number from 0 to 1,440 is expected."),
+        ("mode", "guess", "mode"),
+        ("mode", "budget", "A budget has no limit yet; give segments or minutes a day."),
+    ],
+)
+def test_rules_that_cannot_be_are_refused_and_the_form_keeps_what_was_typed(site, field, value, fault):
+    answer = visit(site, "lead").post(PAGE, data=FORM | {field: value})
+    assert answer.status_code == 422
+    text = unescape(answer.text)
+    assert fault in text
+    assert 'role="alert"' in text
+    assert 'value="10"' in text  # what was typed elsewhere
+    assert waiting(site) == 0
+
+
+def test_a_form_without_the_sessions_token_changes_nothing(site):
+    answer = visit(site, "lead").post(PAGE, data=FORM | {"csrf": "another"})
+    assert answer.status_code == 403
+    assert waiting(site) == 0
+
+
+def test_saved_rules_are_shown_with_who_set_them(site):
+    client = visit(site, "lead", name="lea")
+    assert "nobody has set rules for this study yet" in read(client)
+    page = unescape(client.post(PAGE, data=FORM).text)
+    assert "Saved." in page
+    assert "Set by lea" in page
+    assert 'name="wrong_share" type="number" min="0" max="100" step="any" inputmode="decimal" value="5"' in page
+
+
+# standing
+
+
+def test_a_study_without_anything_says_what_is_needed(site):
+    text = read(visit(site, "viewer"))
+    assert '<span class="big num">58</span> more labels needed' in text
+    assert "No accepted code has been audited yet." in text
+    assert "Nothing has been routed yet." in text
+    assert "data-reliability" not in text
+
+
+def test_labels_keep_the_promise_and_the_page_shows_its_figures(site):
+    fill(site, 10, people=4)
+    site.store.record(judgements(600))
+    text = read(visit(site, "viewer"))
+    assert '<span class="tag good">kept</span>' in text
+    assert "600 segments judged by people, 600 of them drawn by chance" in text
+    assert "6 accepted, 4 sent to people" in text
+    chart = json.loads(text.split('data-reliability="', 1)[1].split('" aria-hidden', 1)[0])
+    assert len(chart["x"]) == len(chart["y"]) > 4
+    assert text.count('<tr><th scope="row">') == len(chart["x"])
+
+
+def test_codes_that_are_wrong_too_often_are_said_to_be_out_of_reach(site):
+    site.store.record([judgement(n, accepted=n % 2 == 0) for n in range(300)])
+    assert '<span class="tag bad">out of reach</span>' in read(visit(site, "viewer"))
+
+
+def test_the_audits_error_counts_accepted_codes_alone_and_comes_with_its_interval(site):
+    audits = [judgement(n, accepted=n % 10 != 0, reason="audit") for n in range(50)]
+    doubtful = [judgement(n, accepted=False, sample=False, reason="low confidence") for n in range(50, 80)]
+    site.store.record(audits + doubtful)
+    found = standing(site.store.database, STUDY, rules(site))
+    assert (found.audit.wrong, found.audit.total) == (5, 50)
+    assert found.audit.interval == pytest.approx((0.0333, 0.2181), abs=1e-4)
+    assert (found.overridden.wrong, found.overridden.total) == (35, 80)
+    assert "5 of 50; 95% interval 3.3 % to 21.8 %" in read(visit(site, "viewer"))
+
+
+def test_what_a_person_took_back_is_not_counted(site):
+    said = judgement(1, reason="audit", accepted=False)
+    later = site.clock.now().replace(hour=1)
+    site.store.record([said, said.model_copy(update={"withdrawn": True, "decided_at": later})])
+    assert standing(site.store.database, STUDY, rules(site)).labels == 0
+
+
+# the profile's rules
+
+
+def test_a_study_has_the_profiles_rules_until_it_sets_its_own(site, tmp_path):
+    file = tmp_path / "mine.toml"
+    router = '[router]\nmode = "promise"\nwrong_share = 0.2\n[router.studies.reviews]\naudit_share = 0.5\n'
+    file.write_text(FAKES.read_text() + router)
+    profile = load_profile(file)
+    own, other = default_rules(profile, STUDY), default_rules(profile, "other")
+    assert (own.mode, own.wrong_share, own.audit_share) == ("promise", 0.2, 0.5)
+    assert (other.mode, other.wrong_share, other.audit_share) == ("promise", 0.2, 0.02)
+    assert rules_of(site.store.database, profile, STUDY) == own
+    set_ = StudyRules(study=STUDY, author="lea", at=site.clock.now())
+    assert set_.at > own.at
+    site.store.record([set_])
+    assert rules_of(site.store.database, profile, STUDY) == set_
