@@ -85,8 +85,8 @@ def as_page(report: Report, table: str, line: dict[str, Any]) -> str:
     where = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Python {line['python']}"
     verdicts = "\n".join(f"- {verdict}" for verdict in report.verdicts)
     return (
-        f"# {report.title}\n\n`python -m benchmarks.{report.name.replace('-', '_')}` at commit {line['commit']}, {line['date'][:10]}, "
-        f"on {where}.\n\n{table}\n\n{verdicts}\n\n## How it was measured\n\n{report.how}\n"
+        f"# {report.title}\n\n`python -m benchmarks.{report.name.replace('-', '_')}` at commit {line['commit']}, "
+        f"{line['date'][:10]}, on {where}.\n\n{table}\n\n{verdicts}\n\n## How it was measured\n\n{report.how}\n"
     )
 
 

@@ -107,7 +107,7 @@ class HashEmbedder:
 
 @lru_cache(maxsize=65_536)
 def _direction(word: str, dim: int) -> bytes:
-    """A word's direction, ``dim`` floats of 32 bits. Odd whole numbers: never zero, and sums do not depend on word order."""
+    """A word's direction, floats of 32 bits. Odd whole numbers: never zero, and sums do not depend on word order."""
     digest = hashlib.shake_256(word.encode("utf-8", "surrogatepass")).digest(dim)
     return (np.frombuffer(digest, dtype=np.uint8).astype(np.float32) * 2 - 255).tobytes()
 

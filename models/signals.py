@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.moderation import CONSENSUS, Vote, ballot
+from models.moderation import CONSENSUS, ballot
 from models.polarity import tones_clash
 from models.ports import Embeddings
 from schemas import Decision
@@ -19,6 +19,7 @@ from schemas import Decision
 ALIKE = 0.75
 """Cosine from which two labels say the same; the default of ``models.themes`` and the shipped refiner."""
 
+_UNANIMOUS = {"entropy": 0.0, "clusters": 1.0, "vote_share": 1.0, "farthest_vote": 1.0}
 _DIGITS = 4  # a cosine differs behind them with the batch that a text was embedded in
 _WORD = re.compile(r"[^\W\d_]+")
 _STEM = 5  # letters by which words are compared: "cheating" and "cheat" are not told apart
@@ -54,13 +55,12 @@ def signals_of(
     Returns:
         Name to number; a name is left out where it is not known, such as ``moderator_log_probability``.
     """
-    votes = ballot(decision.proposals)
     usable = sum(proposal.fault is None for proposal in decision.proposals)
     signals = {
         "agreement": decision.agreement,
         "usable_share": usable / len(decision.proposals),
         **reuse,
-        **_of_votes(votes, code, decision.segment.text, vectors),
+        **_of_votes(decision, code, vectors),
         **_of_likelihoods(decision),
         **_of_words(decision.segment.text, code),
         "tone_clash": float(tones_clash(decision.segment.text, code)),
@@ -75,24 +75,27 @@ def signals_of(
     return signals | decision.signals
 
 
-def _of_votes(votes: Sequence[Vote], code: str, text: str, vectors: Mapping[str, Embeddings]) -> dict[str, float]:
+def _of_votes(decision: Decision, code: str, vectors: Mapping[str, Embeddings]) -> dict[str, float]:
     """How the votes stand to each other, to the code and to the text."""
+    text = decision.segment.text
+    labels = {label for p in decision.proposals if p.fault is None for label in (p.label, *p.drawn)}
+    if labels <= {code}:  # all said the same, or nothing
+        near = _rounded(float(vectors[code] @ vectors[text]))
+        return {"text_similarity": near} | (_UNANIMOUS | {"votes_text_similarity": near} if labels else {})
     weights: dict[str, float] = {}
-    for vote in votes:
+    for vote in ballot(decision.proposals):
         weights[vote.label] = weights.get(vote.label, 0.0) + vote.weight
     rows = np.stack([vectors[name] for name in (code, text, *weights)])
     to_code, to_text, *cosines = (rows @ rows.T).tolist()
-    text_similarity = {"text_similarity": _rounded(to_code[1])}
-    if not weights:
-        return text_similarity
-    each, (_, _, *to_code), (_, _, *to_text) = list(weights.values()), to_code, to_text
-    shares = [sum(each[n] for n in group) for group in clusters([row[2:] for row in cosines])]
-    return text_similarity | {
-        "entropy": _rounded(entropy(shares)),
-        "clusters": float(len(shares)),
-        "vote_share": _rounded(sum(w for w, near in zip(each, to_code, strict=True) if near >= ALIKE)),
-        "farthest_vote": _rounded(min(to_code)),
-        "votes_text_similarity": _rounded(sum(w * near for w, near in zip(each, to_text, strict=True))),
+    shares = list(weights.values())
+    grouped = [sum(shares[n] for n in group) for group in clusters([row[2:] for row in cosines])]
+    return {
+        "text_similarity": _rounded(to_code[1]),
+        "entropy": _rounded(entropy(grouped)),
+        "clusters": float(len(grouped)),
+        "vote_share": _rounded(sum(w for w, near in zip(shares, to_code[2:], strict=True) if near >= ALIKE)),
+        "farthest_vote": _rounded(min(to_code[2:])),
+        "votes_text_similarity": _rounded(sum(w * near for w, near in zip(shares, to_text[2:], strict=True))),
     }
 
 

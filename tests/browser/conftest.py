@@ -16,6 +16,7 @@ from infra.local import LocalStack, free_port
 from infra.settings import load_settings
 from infra.store import Store
 from schemas import StudyRules
+from tests.browser import sample
 from tests.browser.chromium import ARGUMENTS, chromium_path
 from tests.integration.stack import ALL_ROLES, FAKES, STUDY, running, until
 
@@ -27,6 +28,8 @@ STUDIES: dict[str, dict[str, Any]] = {
     "curated": {"threshold": 0.0, "audit_share": 0.0},
     "pairs": {"mode": "promise", "double_share": 1.0},  # without labels there is no promise: everything goes to people
     "live": {"threshold": 0.0, "audit_share": 0.0},
+    "nothing yet": {},
+    sample.STUDY: {},
 }
 
 NewContext = Callable[..., BrowserContext]
@@ -72,6 +75,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         accounts.set_password(account, PASSWORD)
         for study in STUDIES:
             accounts.grant(account, study, role)
+    texts = sample.segments()
+    store.record([*texts, *sample.records(texts)])
+    store.mark_published([one.id for one in texts])
     early = datetime(2026, 1, 1, tzinfo=UTC)
     store.record([StudyRules(study=study, author="lea", at=early, **rules) for study, rules in STUDIES.items()])
     with running(folder, store, (*ALL_ROLES, "web"), web_port=address.rpartition(":")[2]) as (stack, _):
@@ -150,6 +156,7 @@ def new_context(chromium: Browser, watch: Watch) -> Iterator[NewContext]:
     def make(**options: object) -> BrowserContext:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"} | options)
         context.set_default_timeout(10_000)
+        context.set_default_navigation_timeout(30_000)  # on a busy machine the first page with statistics takes long
         watch.over(context)
         made.append(context)
         return context

@@ -10,12 +10,12 @@ from playwright.sync_api import Page, expect
 
 from schemas import Assignment, Record, Segment
 from schemas.ids import code_id, segment_id
+from tests.browser import sample
 from tests.browser.conftest import House, NewContext, Watch
 from tests.browser.looks import faults, tab_stops
 
 PAGES = ("", "queue", "codebook", "codebook/new", "codebook/history", "segments", "agreement", "rules", "export")
 VIEWS = (("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360))
-SHOWN = "shown"  # a study of which something is on every page
 
 
 def coded(n: int, study: str) -> list[Record]:
@@ -48,7 +48,7 @@ def test_pages_have_names_contrast_and_width(house: House, new_context: NewConte
     page.goto(f"{house.address}/signin")
     found["signin"] = faults(page)
     house.sign_in(page, "lea")
-    for study in ("reviews", "nothing yet"):
+    for study in (sample.STUDY, "nothing yet"):
         for path in PAGES:
             page.goto(f"{house.address}/s/{study}/{path}")
             found[f"{study}/{path}"] = faults(page)
@@ -66,7 +66,7 @@ def test_the_tab_key_reaches_what_a_page_is_for(house: House, page: Page) -> Non
         ("export", "Export labels"),
         ("codebook/new", "Create the code"),
     ):
-        page.goto(f"{house.address}/s/reviews/{path}")
+        page.goto(f"{house.address}/s/app%20reviews/{path}")
         stops = tab_stops(page)
         assert stops[0] == "Skip to the content"
         assert wanted in stops, f"{path}: {stops}"
@@ -74,7 +74,7 @@ def test_the_tab_key_reaches_what_a_page_is_for(house: House, page: Page) -> Non
 
 def test_keys_are_explained_and_the_dialog_closes(house: House, page: Page) -> None:
     house.sign_in(page, "ana")
-    page.goto(f"{house.address}/s/reviews/queue")
+    page.goto(f"{house.address}/s/app%20reviews/queue")
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keys")
     expect(dialog).to_contain_text("decide and go on")
@@ -85,9 +85,9 @@ def test_keys_are_explained_and_the_dialog_closes(house: House, page: Page) -> N
 def test_a_viewer_sees_no_queue_and_is_told_why(house: House, page: Page, watch: Watch) -> None:
     watch.expect("403")
     house.sign_in(page, "vic")
-    page.goto(f"{house.address}/s/reviews/")
-    expect(page.get_by_role("navigation", name="Study reviews").get_by_role("link", name="Queue")).to_have_count(0)
-    page.goto(f"{house.address}/s/reviews/queue")
+    page.goto(f"{house.address}/s/app%20reviews/")
+    expect(page.get_by_role("navigation", name="Study app reviews").get_by_role("link", name="Queue")).to_have_count(0)
+    page.goto(f"{house.address}/s/app%20reviews/queue")
     expect(page.get_by_role("main")).to_contain_text("role 'annotator' is needed here")
 
 

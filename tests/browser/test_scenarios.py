@@ -175,7 +175,7 @@ def code_blind(page: Page, queue: str, answers: dict[str, str]) -> None:
     page.goto(queue)
     for _ in answers:
         expect(page.get_by_text("read blind")).to_be_visible()
-        expect(page.get_by_text("The system's code")).to_have_count(0)
+        expect(page.get_by_role("group", name="The system's code")).to_have_count(0)
         text = page.locator("#segment").inner_text()
         page.keyboard.press("n")
         page.keyboard.type(answers[text])
