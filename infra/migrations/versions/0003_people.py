@@ -65,8 +65,10 @@ def upgrade() -> None:
 
 def _finals() -> None:
     """What codes that had ended before became."""
-    connection, columns = op.get_bind(), [sa.column("became", sa.JSON()), sa.column("final", sa.Uuid())]
-    codes = sa.table("codes", sa.column("id", sa.Uuid()), sa.column("retired", sa.Boolean()), *columns)
+    connection = op.get_bind()
+    columns: list[sa.ColumnClause[Any]] = [sa.column("id", sa.Uuid()), sa.column("retired", sa.Boolean())]
+    columns += [sa.column("became", sa.JSON()), sa.column("final", sa.Uuid())]
+    codes = sa.table("codes", *columns)
     events = sa.table("code_events", sa.column("code_id", sa.Uuid()), sa.column("record", sa.LargeBinary()))
     every = connection.execute(sa.select(codes.c.id, codes.c.retired))
     lives = {row.id: not row.retired for row in every}
