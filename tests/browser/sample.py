@@ -22,7 +22,8 @@ from schemas.ids import code_event_id, code_id
 
 STUDY = "app reviews"
 PEOPLE = ("Ana Lindqvist", "Ben Okafor")
-START = datetime(2026, 11, 16, 8, 0, tzinfo=UTC)
+START = datetime(2026, 11, 9, 8, 0, tzinfo=UTC)
+_BETWEEN = timedelta(minutes=88)  # two weeks in all
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,9 @@ def kind_of(segment: Segment) -> Kind:
 
 
 def segments() -> list[Segment]:
-    """The reviews that ship with the project."""
-    return demo_segments(STUDY)
+    """The reviews that ship with the project, as if they came in over two weeks."""
+    read = demo_segments(STUDY)
+    return [one.model_copy(update={"timestamp": START + n * _BETWEEN}) for n, one in enumerate(read)]
 
 
 def records(some: Sequence[Segment]) -> Iterator[Record]:
@@ -140,7 +142,7 @@ def records(some: Sequence[Segment]) -> Iterator[Record]:
     yield from _codebook(some)
     draw = random.Random(4)
     for n, segment in enumerate(some):
-        yield from _coded(segment, START + timedelta(minutes=7 * n), draw)
+        yield from _coded(segment, START + n * _BETWEEN + timedelta(seconds=3), draw)
 
 
 def _event(label: str, kind: str, at: datetime, **values: object) -> CodeEvent:
@@ -216,7 +218,7 @@ def _assignment(segment: Segment, kind: Kind, given: Kind, confidence: float, at
         runner_up=Neighbour(code_id=code_id(STUDY, other.label), label=other.label, similarity=0.55),
         why=f"It is near enough to the earlier code '{given.label}'.",
         verdict="picked",
-        signals={"agreement": round(0.4 + confidence / 2, 2), "similarity": round(0.6 + 0.4 * confidence, 3)},
+        signals=_signals(confidence),
         models={"moderator": "moderator@1", "embedder": "MiniLM-L6-v2", "router": "threshold@1"},
         confidence=confidence,
         route="people" if confidence < 0.7 else "accepted",
@@ -224,10 +226,15 @@ def _assignment(segment: Segment, kind: Kind, given: Kind, confidence: float, at
     )
 
 
+def _signals(confidence: float) -> dict[str, float]:
+    return {"agreement": round(0.4 + confidence / 2, 2), "similarity": round(0.6 + 0.4 * confidence, 3)}
+
+
 def _asked(
     segment: Segment, kind: Kind, given: Kind, confidence: float, at: datetime, draw: random.Random
 ) -> Iterator[Record]:
-    double = draw.random() < 0.5
+    double, by_chance = draw.random() < 0.5, draw.random() < 0.5
+    signals = _signals(confidence)
     request = AnnotationRequest(
         segment_id=segment.id,
         study=STUDY,
@@ -237,10 +244,12 @@ def _asked(
         reason="double coding" if double else "low confidence",
         coders=2 if double else 1,
         priority=round(1 - confidence, 2),
+        signals=signals,
+        sample=by_chance,
         requested_at=at,
     )
     yield request
-    if draw.random() < 0.3:
+    if draw.random() < 0.3 or at > START + timedelta(days=10):
         return  # nobody has come to it yet
     for n, person in enumerate(PEOPLE[: 2 if double else 1]):
         chosen = kind if draw.random() < 0.85 else draw.choice(ALL_KINDS)
@@ -257,7 +266,10 @@ def _asked(
             shown=given.label,
             accepted=chosen is given,
             confidence=confidence,
+            signals=signals,
             reason=request.reason,
+            blind=by_chance,
+            sample=by_chance,
             decided_at=at + timedelta(hours=20 + n, minutes=draw.randrange(600)),
             seconds=round(draw.uniform(3, 20), 1),
         )

@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -16,10 +17,12 @@ from infra.accounts import EVERYWHERE, Accounts
 from infra.local import free_port
 from infra.outbox import Outbox
 from infra.settings import load_settings
+from infra.store import Store, WorkerState
 from infra.web.app import make_app
 from infra.web.site import Site
 from models.clock import SystemClock
 from models.fakes import HashEmbedder
+from streams.topology import ROLES
 from tests.browser import sample
 from tests.browser.chromium import ARGUMENTS, chromium_path
 
@@ -39,6 +42,7 @@ def served(folder: Path) -> Iterator[str]:
     texts = sample.segments()
     store.take_in(texts)
     store.record(list(sample.records(texts)))
+    _beat(store)
     accounts = Accounts(store.database)
     for name, role in zip((*sample.PEOPLE, "Chiara Rossi"), ("admin", "annotator", "viewer"), strict=True):
         account = accounts.create(name)
@@ -57,6 +61,13 @@ def served(folder: Path) -> Iterator[str]:
         store.close()
 
 
+def _beat(store: Store) -> None:
+    """Say that every role is at work."""
+    now = datetime.now(UTC)
+    for n, role in enumerate(ROLES):
+        store.beat(WorkerState(role.name, "desk", 4000 + n, "desk", now - timedelta(days=14), now, 200, 200))
+
+
 def _pages(home: str, page: Page) -> Iterator[str]:
     """Go from page to page; yields the name of each as it stands."""
     yield from _visit(page, home + "/", "studies")
@@ -70,9 +81,15 @@ def _pages(home: str, page: Page) -> Iterator[str]:
     page.get_by_role("main").get_by_role("table").get_by_role("link").first.click()
     page.wait_for_load_state("networkidle")
     yield "segment"
-    for name in ("agreement", "rules", "export", "import"):
+    yield from _visit(page, f"{home}{BASE}/agreement", "agreement")
+    page.get_by_role("table", name="Segments that people coded differently").get_by_role("link").first.click()
+    page.wait_for_load_state("networkidle")
+    yield "disagreement"
+    for name in ("rules", "export"):
         yield from _visit(page, f"{home}{BASE}/{name}", name)
     yield from _visit(page, home + "/people", "people")
+    yield from _visit(page, home + "/account", "account")
+    yield from _visit(page, home + "/nowhere", "error")
 
 
 def _visit(page: Page, address: str, name: str) -> Iterator[str]:
