@@ -70,7 +70,7 @@ $(TUNED)/proposals.jsonl: $(TUNED)/gist/card.json $(TUNED)/theme/card.json $(TUN
 $(TUNED)/moderator/card.json: $(TUNED)/proposals.jsonl
 	@$(TUNE) $< --role moderator --seed 4 --folds 10 --out $(@D)
 
-# Codes against people's codes on the open sets, which do not ship: ../shared/data, or where QUALSTREAM_OPEN_SETS says.
+# Codes against people's codes on the open sets, which do not ship: ../shared/data, or where OPEN_SETS says.
 results: setup
 	@$(BIN)/python -m benchmarks.quality --write
 

@@ -1,6 +1,6 @@
 """The human-coded open sets that quality is measured on: read, split by text, and written as pairs to tune on.
 
-They may not ship, so they are looked for in a folder beside the repository (``QUALSTREAM_OPEN_SETS`` names another).
+They may not ship, so they are looked for in a folder beside the repository (``OPEN_SETS`` names another).
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from infra.pairs import fold_of
 
-FOLDER = Path(os.environ.get("QUALSTREAM_OPEN_SETS", "../shared/data"))
+FOLDER = Path(os.environ.get("OPEN_SETS", "../shared/data"))
 NEVER_SHIPPED = ("opencodes_exam_proctoring", "opencodes_scrum_interviews")
 """Never in what the shipped adapters learnt from."""
 MEASURED = (*NEVER_SHIPPED, "opencodes_games_as_art", "opencodes_pdp_interviews")

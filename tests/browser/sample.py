@@ -181,7 +181,7 @@ def _coded(segment: Segment, at: datetime, draw: random.Random) -> Iterator[Reco
     labels = [kind.label, kind.label if agree else kind.others[0], kind.others[1]]
     yield _decision(segment, labels, draw)
     confidence = round(draw.uniform(0.72, 0.97) if agree else draw.uniform(0.28, 0.78), 2)
-    given = kind if draw.random() < 0.9 else draw.choice(ALL_KINDS)
+    given = kind if draw.random() < 0.94 else draw.choice(ALL_KINDS)
     yield _assignment(segment, kind, given, confidence, at)
     if confidence < 0.7:
         yield from _asked(segment, kind, given, confidence, at, draw)
@@ -252,7 +252,7 @@ def _asked(
     if draw.random() < 0.3 or at > START + timedelta(days=10):
         return  # nobody has come to it yet
     for n, person in enumerate(PEOPLE[: 2 if double else 1]):
-        chosen = kind if draw.random() < 0.85 else draw.choice(ALL_KINDS)
+        chosen = kind if draw.random() < 0.92 else draw.choice(ALL_KINDS)
         memo = "several things at once; took the main one" if draw.random() < 0.1 else ""
         yield Annotation(
             segment_id=segment.id,

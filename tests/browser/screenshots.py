@@ -41,6 +41,7 @@ def served(folder: Path) -> Iterator[str]:
     store = wiring.store(settings)
     texts = sample.segments()
     store.take_in(texts)
+    store.mark_published([one.id for one in texts])
     store.record(list(sample.records(texts)))
     _beat(store)
     accounts = Accounts(store.database)

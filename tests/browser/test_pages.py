@@ -13,17 +13,16 @@ from schemas.ids import code_id, segment_id
 from tests.browser import sample
 from tests.browser.conftest import House, NewContext, Watch
 from tests.browser.looks import faults, tab_stops
+from tests.web.site import HOSTILE
 
 PAGES = ("", "queue", "codebook", "codebook/new", "codebook/history", "segments", "agreement", "rules", "export")
 VIEWS = (("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360))
 
 
-def coded(n: int, study: str) -> list[Record]:
+def coded(n: int, study: str, text: str = "", label: str = "") -> list[Record]:
     """A segment with its code, as the stream would bring it."""
-    segment = Segment(
-        id=segment_id(study, "load", str(n)), study=study, text=f"opinion number {n} about a screen", source="load"
-    )
-    label = f"opinion {n % 12}"
+    text, label = text or f"opinion number {n} about a screen", label or f"opinion {n % 12}"
+    segment = Segment(id=segment_id(study, "load", str(n)), study=study, text=text, source="load")
     given = Assignment(
         segment_id=segment.id,
         study=study,
@@ -89,6 +88,40 @@ def test_a_viewer_sees_no_queue_and_is_told_why(house: House, page: Page, watch:
     expect(page.get_by_role("navigation", name="Study app reviews").get_by_role("link", name="Queue")).to_have_count(0)
     page.goto(f"{house.address}/s/app%20reviews/queue")
     expect(page.get_by_role("main")).to_contain_text("role 'annotator' is needed here")
+
+
+def test_text_that_would_run_stays_text(house: House, page: Page) -> None:
+    for n, text in enumerate(HOSTILE):
+        house.store.record(coded(n, "hostile", text, text[:80]))
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    house.sign_in(page, "lea")
+    for path in ("", "segments", "codebook", f"segments/{segment_id('hostile', 'load', '0')}"):
+        page.goto(f"{house.address}/s/hostile/{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        page.wait_for_timeout(300)  # handlers of errors and loads would have run by then
+    expect(page.get_by_role("main")).to_contain_text("<script>alert(1)</script>")
+    assert asked == []
+
+
+def test_what_cannot_be_undone_is_asked_for_first(house: House, page: Page) -> None:
+    house.sign_in(page, "vic")
+    page.goto(f"{house.address}/account")
+    page.get_by_role("button", name="Sign out everywhere").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Sign out of every browser")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("heading", name="Your account")).to_be_visible()
+    page.get_by_role("button", name="Sign out everywhere").click()
+    dialog.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_times_are_shown_in_the_readers_own_zone(house: House, new_context: NewContext) -> None:
+    page = new_context(timezone_id="Asia/Tokyo").new_page()
+    house.sign_in(page, "lea")
+    page.goto(f"{house.address}/s/app%20reviews/rules")
+    expect(page.get_by_text("Set by Ana")).to_contain_text("9 Nov 2026, 17:00")  # 08:00 UTC
 
 
 def test_the_overview_keeps_up_with_two_hundred_segments_a_second(house: House, page: Page) -> None:

@@ -12,7 +12,7 @@ RUN = 8  # words in a row that two texts do not share by chance
 
 needs_sets = pytest.mark.skipif(
     not all((FOLDER / name / "open.jsonl").exists() for name in MEASURED),
-    reason="the open sets may not ship; QUALSTREAM_OPEN_SETS names their folder",
+    reason="the open sets may not ship; OPEN_SETS names their folder",
 )
 
 
