@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.report import Report, options, publish
 from infra import wiring
 from infra.local import LocalStack
-from infra.outbox import Outbox
+from infra.people.outbox import Outbox
 from infra.settings import load_settings
 from models.errors import QualstreamError
 from models.trust import drawn

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 from benchmarks.report import Report, options, publish
 from infra import wiring
-from infra.accounts import Accounts
-from infra.outbox import Outbox
+from infra.accounts.accounts import Accounts
+from infra.people.outbox import Outbox
 from infra.settings import load_settings
 from infra.web.app import make_app
 from infra.web.sessions import COOKIE

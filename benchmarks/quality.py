@@ -267,7 +267,11 @@ def pooled(lab: Lab) -> Section:
     systems |= {f"ensemble, refined at {at}": lab.refined(alone, at) for at in (0.7, 0.75, 0.8)}
     systems["ensemble and precedents"] = labels(led)
     systems["ensemble and precedents, refined at 0.75"] = lab.refined(led, 0.75, coded=coded(known))
-    how = f"its {len(profile.members)} members, in-domain" if lab.measuring else "`make measuring` not run: the shipped members instead"
+    how = (
+        f"its {len(profile.members)} members, in-domain"
+        if lab.measuring
+        else "`make measuring` not run: the shipped members instead"
+    )
     return Section(
         "Tuned on the open sets: four sets pooled",
         f"{len(rows)} texts kept apart of four sets; the {len(known)} others are the baselines' and the precedents' "

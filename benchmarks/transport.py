@@ -19,9 +19,9 @@ from benchmarks.report import Report, options, publish, verdict
 from benchmarks.worker import BASELINE_TOPIC
 from infra import wiring
 from infra.local import LocalStack, role_environment, spawn
+from infra.readmodel.store import Store
+from infra.readmodel.tables import segments as segment_rows
 from infra.settings import load_settings
-from infra.store import Store
-from infra.tables import segments as segment_rows
 from models.errors import QualstreamError
 from schemas import Segment
 from schemas.ids import segment_id

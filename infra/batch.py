@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from infra import wiring
 from infra.readers import Rejected, read_segments
-from infra.recording import skipped_rows
+from infra.readmodel.recording import skipped_rows
 from infra.settings import Settings
 from infra.teaching import read_human_coded
 from models.errors import InputError

@@ -15,14 +15,14 @@ from uuid import UUID
 import click
 from rich.console import Console
 
-from infra.account_commands import account
-from infra.agreeing import agreement_command
+from infra.accounts.commands import account
 from infra.evaluating import evaluate_command
-from infra.finetuning import finetune
+from infra.people.agreeing import agreement_command
 from infra.settings import Settings, ensure_data_dir, load_settings
 from infra.teaching import teach
 from infra.theming import themes
 from infra.thresholding import threshold
+from infra.tuning.finetuning import finetune
 from models.errors import InputError, QualstreamError, SettingError
 
 EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED = 1, 2, 130

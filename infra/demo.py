@@ -8,12 +8,12 @@ from importlib.resources import as_file, files
 from rich.console import Console
 
 from infra import wiring
-from infra.accounts import Accounts
+from infra.accounts.accounts import Accounts
 from infra.live import View, summary
 from infra.local import LocalStack, data_folder_lock, free_port, stop_on_signals
 from infra.readers import Rejected, read_segments
+from infra.readmodel.store import Store
 from infra.settings import Settings, ensure_data_dir
-from infra.store import Store
 from models.errors import SettingError
 from schemas import Segment
 from streams.topology import ROLES

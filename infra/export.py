@@ -7,9 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from infra.outcomes import Assigned, names_now, outcomes
-from infra.store import Store
-from infra.tables import annotations, segments
+from infra.readmodel.outcomes import Assigned, names_now, outcomes
+from infra.readmodel.store import Store
+from infra.readmodel.tables import annotations, segments
 from infra.tabular import FORMATS, Row, Shape, encoded, write
 from schemas import Annotation
 

@@ -3,8 +3,8 @@
 import os
 import socket
 
+from infra.readmodel.store import Store, WorkerState
 from infra.settings import Settings
-from infra.store import Store, WorkerState
 from models.clock import SystemClock
 from streams.agents import Progress
 from streams.topology import Role

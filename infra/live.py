@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from infra.store import Coded, Counts, Store
+from infra.readmodel.store import Coded, Counts, Store
 
 _RATE_WINDOW_S = 20.0
 _ROUTES: dict[str | None, tuple[str, str]] = {

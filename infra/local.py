@@ -23,8 +23,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from infra.readmodel.store import Store
 from infra.settings import Settings
-from infra.store import Store
 from models.errors import QualstreamError, SettingError
 from schemas import Annotation, CodeEvent, ModelRelease, Record, StudyRules
 from streams.cluster import Cluster, create_topics

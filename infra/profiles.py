@@ -18,9 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from infra.examples import MOST
 from infra.profile_faults import LONGEST_SHOWN, explain
 from infra.settings import nearest
+from infra.tuning.examples import MOST
 from models.cascade import CascadeSettings
 from models.errors import SettingError
 from models.prompts import Ending
@@ -95,7 +95,9 @@ class MemberProfile(_Table):
     url: Url | None = Field(default=None, description="Of an OpenAI-compatible server, up to and with /v1.")
     model: str | None = Field(default=None, description="The served model's (or LoRA module's) name.")
     examples: int | None = Field(default=None, ge=1, le=MOST, description="Few-shot: how many stand in the prompt.")
-    examples_file: Pairs | None = Field(default=None, description="Pairs they are chosen from, see infra.examples.")
+    examples_file: Pairs | None = Field(
+        default=None, description="Pairs they are chosen from, see infra.tuning.examples."
+    )
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from infra import wiring
 from infra.heartbeat import beat
+from infra.readmodel.store import Store
 from infra.settings import Settings
-from infra.store import Store
 from models.errors import SettingError, UnavailableError
 from streams.cluster import patiently
 from streams.stages import Stage

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from infra.codings import current_annotations
-from infra.database import Database
+from infra.people.codings import current_annotations
 from infra.profiles import Profile
-from infra.tables import assignments, study_rules
+from infra.readmodel.database import Database
+from infra.readmodel.tables import assignments, study_rules
 from models.calibration import Bin, expected_calibration_error, reliability
 from models.risk import error_rate
 from models.trust import Judged, Labels, Trust, trust

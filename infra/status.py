@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from infra import wiring
+from infra.readmodel.store import Store, WorkerState
 from infra.settings import Settings, nearest
-from infra.store import Store, WorkerState
 from models.errors import InputError, SettingError, UnavailableError
 from schemas import DeadLetter
 from streams.cluster import Cluster, consumer_group, group_lag, read_topic

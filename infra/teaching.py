@@ -22,7 +22,7 @@ from schemas import Annotation, CodeEvent, Segment
 from schemas.ids import code_event_id, code_id, normalised_label
 
 if TYPE_CHECKING:
-    from infra.store import Store
+    from infra.readmodel.store import Store
     from schemas import Record
     from streams.cluster import Cluster
 

@@ -26,7 +26,7 @@ from schemas import CodeEvent
 from schemas.ids import code_id
 
 if TYPE_CHECKING:
-    from infra.store import Store
+    from infra.readmodel.store import Store
     from streams.cluster import Cluster
 
 _EXPECTED = "a JSON object with study and code is expected, as `qualstream code` writes it"

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from infra.code_index import open_code_index
-from infra.examples import read_examples
+from infra.index.code_index import open_code_index
 from infra.local import local_broker
 from infra.profiles import MemberProfile, ModeratorProfile, PanelistProfile, Profile, check_files, load_profile
+from infra.readmodel.store import Store, open_store
 from infra.routing import default_rules
 from infra.settings import Settings
-from infra.store import Store, open_store
 from infra.thresholding import judged, refiner_settings
+from infra.tuning.examples import read_examples
 from models.cascade import CascadeCoder, CascadeSettings
 from models.clock import SystemClock
 from models.ensemble import Ensemble

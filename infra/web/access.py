@@ -1,11 +1,15 @@
 """Who is asking, and what they may: sessions, tokens, roles, CSRF, security headers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, HTTPException, Request
 
-from infra.accounts import AccountRole, Visitor
+from infra.accounts.accounts import AccountRole, Visitor
+from infra.readmodel.blind import unread
+from infra.routing import rules_of
+from infra.web.site import Site, profile_of
 
 
 def visitor_of(request: Request) -> Visitor:
@@ -32,3 +36,11 @@ Viewer = Annotated[Visitor, Depends(needs("viewer"))]
 Annotator = Annotated[Visitor, Depends(needs("annotator"))]
 Lead = Annotated[Visitor, Depends(needs("lead"))]
 Admin = Annotated[Visitor, Depends(needs("admin"))]
+
+
+def unread_by(site: Site, visitor: Visitor, study: str, segments: Collection[UUID]) -> frozenset[UUID]:
+    """Segments whose code this visitor may not see yet: somebody is to read them blind, perhaps they themselves."""
+    if visitor.may("lead", study):
+        return frozenset()
+    rules = rules_of(site.store.database, profile_of(site), study)
+    return unread(site.store.database, study, segments, every=rules.blind)

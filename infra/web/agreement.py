@@ -8,12 +8,11 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
 
-from infra.agreeing import CONVENTION, MEANINGS, StudyAgreement, study_agreement, to_csv
-from infra.disputed import Case, disagreements, read_case
-from infra.profiles import load_profile
+from infra.people.agreeing import CONVENTION, MEANINGS, StudyAgreement, study_agreement, to_csv
+from infra.people.disputed import Case, disagreements, read_case
 from infra.routing import rules_of
 from infra.web.access import Lead, Viewer
-from infra.web.site import Here, Site, draw
+from infra.web.site import Here, Site, draw, profile_of
 from models.adjudicating import Ruling, adjudicate, withdraw
 from models.errors import InputError
 
@@ -40,7 +39,7 @@ def page(request: Request, site: Here, _viewer: Viewer, study: str, models: bool
     open_, count = disagreements(database, study, MOST)
     values = {
         "agreement": study_agreement(database, study, with_models=models),
-        "goal": rules_of(database, load_profile(site.settings.profile), study).double_share,
+        "goal": rules_of(database, profile_of(site), study).double_share,
         "open": open_,
         "count": count,
         "convention": CONVENTION,

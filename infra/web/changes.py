@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, field_validator
 
-from infra.curating import Listed
+from infra.people.curating import Listed
 from models.codebook import Standing, in_order, taken_back
 from models.curation import Curation, Notes
 from models.errors import InputError

@@ -10,12 +10,12 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from infra.accounts import Visitor
-from infra.curating import Listed, listed, moved, with_code
-from infra.desk import Desk
+from infra.accounts.accounts import Visitor
 from infra.moments import read_time
-from infra.search import Found
-from infra.web.access import Lead, Viewer
+from infra.people.curating import Listed, listed, moved, with_code
+from infra.people.desk import Desk
+from infra.readmodel.search import Found
+from infra.web.access import Lead, Viewer, unread_by, visitor_of
 from infra.web.changes import Action, CodeForm, NewForm, done_already, made, narrowed, overtaken, parts_of, told
 from infra.web.site import Here, Site, draw
 from models.codebook import Standing, codebook, final
@@ -244,6 +244,9 @@ def _code_page(
     standing = book.get(code) or _missing(study, code)
     every = {one.id: one for one in listed(site.store.database, study)}
     mine = [one for one in told(events) if one.event.code_id == code]
+    found = with_code(site.store.database, study, code, SHOWN) if standing.level == "code" else []
+    origin = [standing.origin] if standing.origin else []
+    hidden = unread_by(site, visitor_of(request), study, [*origin, *(one.id for one in found)])
     shown = {
         "code": standing,
         "names": {id_: one.label for id_, one in book.items()},
@@ -252,7 +255,8 @@ def _code_page(
         "themes": [one for one in every.values() if one.live and one.level == "theme"],
         "below": [one for one in every.values() if one.live and one.theme == code and one.level == "code"],
         "became": final(code, lambda each: book[each].into if each in book else (), lambda each: _lives(each, book)),
-        "found": with_code(site.store.database, study, code, SHOWN) if standing.level == "code" else [],
+        "found": [one for one in found if one.id not in hidden],
+        "hidden": hidden,
         "lines": list(reversed(mine)),
         "cause": uuid4(),
     }

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Depends, File, Form, HTTPException, Request, Uplo
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from infra.export import FORMATS, LABEL_COLUMNS, streamed
-from infra.importing import Importing, Plan, plan
-from infra.label_sheet import Columns, read_labels
+from infra.people.importing import Importing, Plan, plan
+from infra.people.label_sheet import Columns, read_labels
 from infra.tabular import MEDIA_TYPES
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw

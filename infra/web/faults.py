@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from infra.attempts import TooManyAttempts
+from infra.accounts.attempts import TooManyAttempts
 from infra.web.site import draw
 from models.errors import InputError, QualstreamError, SettingError, UnavailableError
 

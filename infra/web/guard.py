@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from infra.accounts import Visitor
+from infra.accounts.accounts import Visitor
 from infra.settings import Settings
 from infra.web.faults import answer_fault
 from infra.web.sessions import COOKIE, LONGEST, Session, Sessions

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from infra.nearby import Nearby
+from infra.people.nearby import Nearby
 from models.deciding import Codes, KnownCode, Task, clean_code
 from models.errors import InputError
 from schemas.ids import normalised_label

@@ -5,18 +5,20 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 
-from infra.overview import STEPS, OverTime, Step, live, newest, over_time
+from infra.readmodel.blind import unread
+from infra.readmodel.overview import STEPS, OverTime, Step, live, newest, over_time
+from infra.readmodel.store import WorkerState
+from infra.routing import rules_of
 from infra.status import SEEN_LATELY_S, lags_of
-from infra.store import WorkerState
 from infra.web.access import Viewer
 from infra.web.pulse import Pulses
-from infra.web.site import Here, Site, draw
+from infra.web.site import Here, Site, draw, profile_of
 from streams.topology import ROLES
 
 SHOWN = 20
@@ -133,7 +135,10 @@ def _lags(app: FastAPI) -> Lags:
 def _now(site: Site, study: str) -> dict[str, Any]:
     database = site.store.database
     counts = asdict(live(database, study, site.clock.now()))
-    return {"counts": counts, "newest": newest(database, study, SHOWN)}
+    shown = newest(database, study, SHOWN)
+    every = rules_of(database, profile_of(site), study).blind
+    hidden = unread(database, study, [one.id for one in shown], every=every)  # one poll serves everybody
+    return {"counts": counts, "newest": [replace(one, code=None) if one.id in hidden else one for one in shown]}
 
 
 def _series(site: Site, study: str, by: Step) -> dict[str, Any]:

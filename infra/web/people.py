@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from infra.accounts import EVERYWHERE, ROLES, Account, AccountRole, Visitor
-from infra.attempts import TooManyAttempts
-from infra.studies import studies
+from infra.accounts.accounts import EVERYWHERE, ROLES, Account, AccountRole, Visitor
+from infra.accounts.attempts import TooManyAttempts
+from infra.readmodel.studies import studies
 from infra.web.access import Admin, visitor_of
 from infra.web.faults import local_path
 from infra.web.guard import begin_session, end_session

@@ -1,6 +1,5 @@
 """The page's queue: one segment after another, decided with two key presses."""
 
-from functools import cache
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -9,13 +8,12 @@ from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel
 
-from infra.desk import Desk
-from infra.nearby import Nearby
-from infra.profiles import Profile, load_profile
+from infra.people.desk import Desk
+from infra.people.nearby import Nearby
 from infra.routing import rules_of
 from infra.web.access import Annotator
 from infra.web.offers import Offer, offers, proposed, system
-from infra.web.site import Here, Site, draw
+from infra.web.site import Here, Site, draw, profile_of
 from models.deciding import Choice, Codes, Task, decide, undo
 from models.errors import InputError
 from schemas import StudyRules
@@ -161,12 +159,7 @@ def near(request: Request, here: Here, who: Annotator, study: str, segment: UUID
 
 
 def _rules(here: Site, study: str) -> StudyRules:
-    return rules_of(here.store.database, _profile(here.settings.profile), study)
-
-
-@cache  # read from its file once: a process keeps the settings that it started with
-def _profile(name: str) -> Profile:
-    return load_profile(name)
+    return rules_of(here.store.database, profile_of(here), study)
 
 
 def _task(here: Site, study: str, segment: UUID, annotator: str, rules: StudyRules) -> Task:

@@ -10,10 +10,9 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 
-from infra.profiles import load_profile
 from infra.routing import rules_of, standing
 from infra.web.access import Lead, Viewer
-from infra.web.site import Here, Site, draw
+from infra.web.site import Here, Site, draw, profile_of
 from models.calibration import Bin
 from models.errors import InputError
 from schemas import StudyRules
@@ -121,7 +120,7 @@ def _filled(rules: StudyRules) -> Entered:
 
 
 def _rules(site: Site, study: str) -> StudyRules:
-    return rules_of(site.store.database, load_profile(site.settings.profile), study)
+    return rules_of(site.store.database, profile_of(site), study)
 
 
 def _draw(

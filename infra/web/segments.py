@@ -12,11 +12,11 @@ from uuid import UUID
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
+from infra.index.segment_index import Filled, SegmentIndex, place_of
 from infra.moments import read_time
-from infra.search import COUNTED, Filters, Found, Mark, among, choices, count, find
-from infra.segment_index import Filled, SegmentIndex, place_of
-from infra.trace import trace
-from infra.web.access import Viewer
+from infra.readmodel.search import COUNTED, Filters, Found, Mark, among, choices, count, find
+from infra.readmodel.trace import trace
+from infra.web.access import Viewer, unread_by
 from infra.web.site import Here, Site, draw
 from models.errors import QualstreamError
 
@@ -113,7 +113,10 @@ def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> 
         values = _by_meaning(request, site, study, asked, filters)
     else:
         values = _by_words(site, study, asked, filters, base)
-    values |= {"asked": asked, "filters": filters, "wrong": wrong, "base": base, "counted": COUNTED}
+    hidden = unread_by(site, visitor, study, [one.id for one in values["found"]])
+    if filters.by_system:  # nor may a search for a code tell which segments have it
+        values["found"] = [one for one in values["found"] if one.id not in hidden]
+    values |= {"hidden": hidden, "asked": asked, "filters": filters, "wrong": wrong, "base": base, "counted": COUNTED}
     if asked.after and "HX-Request" in request.headers:
         return draw(request, "segments_rows.html", values)
     return draw(request, "segments.html", {**values, "choices": choices(site.store.database, study)})
@@ -145,7 +148,9 @@ def show_segment(request: Request, study: str, segment: UUID, site: Here, visito
     told = trace(site.store.database, study, segment)
     if told is None:
         raise HTTPException(404, f"study '{study}' has no segment {segment}; look for it among its segments")
-    return draw(request, "segment.html", {"trace": told, "similar": _similar(request, site, study, told.segment.text)})
+    similar = _similar(request, site, study, told.segment.text)
+    hidden = unread_by(site, visitor, study, [segment, *(one.id for one in similar)])
+    return draw(request, "segment.html", {"trace": told, "similar": similar, "hidden": hidden})
 
 
 def _similar(request: Request, site: Site, study: str, text: str, most: int = 6) -> list[Found]:

@@ -11,14 +11,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from infra import wiring
-from infra.accounts import Accounts
+from infra.accounts.accounts import Accounts
 from infra.local import local_broker
-from infra.outbox import Outbox
+from infra.people.outbox import Outbox
+from infra.readmodel.store import Store
 from infra.settings import Settings
-from infra.store import Store
 from infra.web.app import make_app
 from infra.web.overview import stop_streams
 from infra.web.site import Site
+from models import trust
 from models.clock import SystemClock
 from models.errors import QualstreamError, SettingError, UnavailableError, WorkerFault
 from models.ports import Embedder, Embeddings, load
@@ -84,6 +85,7 @@ def open_site(settings: Settings, store: Store) -> Site:
     """The page's parts over a store."""
     clock = SystemClock()
     embeds = LazyEmbedder(lambda: wiring.embedder(wiring.profile(settings), settings))
+    Thread(target=trust.load, name="statistics", daemon=True).start()  # the rules page would wait for seconds
     return Site(settings, store, Accounts(store.database, clock), Outbox(store.database), embeds, clock)
 
 

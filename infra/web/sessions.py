@@ -10,7 +10,7 @@ from uuid import UUID
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from infra.accounts import Visitor
+from infra.accounts.accounts import Visitor
 from infra.settings import Settings, ensure_data_dir
 from models.errors import SettingError
 from models.ports import Clock

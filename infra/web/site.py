@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +10,11 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 
-from infra.accounts import Accounts
-from infra.outbox import Outbox
+from infra.accounts.accounts import Accounts
+from infra.people.outbox import Outbox
+from infra.profiles import Profile, load_profile
+from infra.readmodel.store import Store
 from infra.settings import Settings
-from infra.store import Store
 from models.ports import Clock, Embedder
 from schemas import Record
 
@@ -43,6 +45,16 @@ def site_of(request: Request) -> Site:
 
 
 Here = Annotated[Site, Depends(site_of)]
+
+
+def profile_of(site: Site) -> Profile:
+    """The site's profile."""
+    return _profile(site.settings.profile)
+
+
+@cache  # read from its file once: a process keeps the settings that it started with
+def _profile(name: str) -> Profile:
+    return load_profile(name)
 
 
 def draw(request: Request, template: str, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:

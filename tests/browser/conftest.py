@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from infra import wiring
-from infra.accounts import AccountRole, Accounts
+from infra.accounts.accounts import AccountRole, Accounts
 from infra.local import LocalStack, free_port
+from infra.readmodel.store import Store
 from infra.settings import load_settings
-from infra.store import Store
 from schemas import StudyRules
 from tests.browser import sample
 from tests.browser.chromium import ARGUMENTS, chromium_path

@@ -13,11 +13,11 @@ import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from infra import wiring
-from infra.accounts import EVERYWHERE, Accounts
+from infra.accounts.accounts import EVERYWHERE, Accounts
 from infra.local import free_port
-from infra.outbox import Outbox
+from infra.people.outbox import Outbox
+from infra.readmodel.store import Store, WorkerState
 from infra.settings import load_settings
-from infra.store import Store, WorkerState
 from infra.web.app import make_app
 from infra.web.site import Site
 from models.clock import SystemClock

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from infra import wiring
 from infra.local import CODING, LocalStack, broker_command, spawn
+from infra.readmodel.store import Store
 from infra.settings import load_settings
-from infra.store import Store
 from schemas import Segment
 from schemas.ids import segment_id
 from streams.cluster import Cluster, consumer_group, create_topics, group_lag, read_topic

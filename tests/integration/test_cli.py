@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra import wiring
+from infra.readmodel.store import Store
 from infra.settings import load_settings
-from infra.store import Store
 from streams.cluster import Cluster
 from streams.publish import Outgoing
 from streams.topology import FEEDBACK, ROLES, describe

@@ -4,7 +4,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from infra.local import CODING, LocalStack
-from infra.store import Store
+from infra.readmodel.store import Store
 from models.codebook import codebook
 from schemas import Assignment, Segment
 from schemas.ids import code_id, segment_id

@@ -13,9 +13,9 @@ import pytest
 
 from infra import wiring
 from infra.local import broker_file, free_port, local_broker
-from infra.outbox import Outbox
+from infra.people.outbox import Outbox
+from infra.readmodel.store import Store
 from infra.settings import load_settings
-from infra.store import Store
 from schemas import Annotation, CodeEvent
 from schemas.ids import code_event_id, code_id, segment_id
 from streams.cluster import Cluster

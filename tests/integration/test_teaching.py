@@ -8,8 +8,8 @@ from typing import Any
 
 from infra import wiring
 from infra.local import LocalStack
+from infra.readmodel.store import Store
 from infra.settings import load_settings
-from infra.store import Store
 from schemas import Annotation, CodeEvent, Segment
 from schemas.ids import code_event_id, code_id, segment_id
 from streams.cluster import Cluster

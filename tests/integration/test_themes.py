@@ -12,8 +12,8 @@ import pytest
 
 from infra import wiring
 from infra.export import export
+from infra.readmodel.store import Store
 from infra.settings import load_settings
-from infra.store import Store
 from models.codebook import codebook
 from schemas import Assignment, CodeEvent
 from schemas.ids import code_event_id, code_id

@@ -7,11 +7,11 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select
 
-from infra.accounts import Accounts
-from infra.attempts import TooManyAttempts
-from infra.database import open_database
-from infra.tables import accounts as table
-from infra.tables import tokens
+from infra.accounts.accounts import Accounts
+from infra.accounts.attempts import TooManyAttempts
+from infra.readmodel.database import open_database
+from infra.readmodel.tables import accounts as table
+from infra.readmodel.tables import tokens
 from models.errors import InputError
 from models.fakes import HandClock
 

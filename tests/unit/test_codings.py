@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from infra.agreeing import readings, study_agreement
-from infra.codings import SYSTEM, codings, current_annotations
-from infra.disputed import disagreements
-from infra.store import open_store
+from infra.people.agreeing import readings, study_agreement
+from infra.people.codings import SYSTEM, codings, current_annotations
+from infra.people.disputed import disagreements
+from infra.readmodel.store import open_store
 from schemas import Annotation, Assignment, CodeEvent, Decision, Proposal
 from schemas.ids import code_event_id, code_id
 from tests.unit.builders import segment

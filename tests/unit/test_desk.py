@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from infra.desk import Budget, Desk
-from infra.store import open_store
+from infra.people.desk import Budget, Desk
+from infra.readmodel.store import open_store
 from models.deciding import Choice, Codes, decide, undo
 from models.fakes import HandClock
 from schemas import AnnotationRequest, Assignment, Segment, StudyRules

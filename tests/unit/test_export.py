@@ -13,7 +13,7 @@ import pytest
 
 from infra import tabular
 from infra.export import COLUMNS, export
-from infra.store import Store, open_store
+from infra.readmodel.store import Store, open_store
 from models.errors import InputError
 from schemas import Segment
 from tests.unit.test_store import AT, assignment, decision, segment

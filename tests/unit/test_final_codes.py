@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from infra.store import Store, open_store
-from infra.tables import codes
+from infra.readmodel.store import Store, open_store
+from infra.readmodel.tables import codes
 from models.chronicle import Chronicle
 from models.themes import theme_id
 from schemas import Assignment, CodeEvent, Segment
@@ -195,7 +195,7 @@ def _as_of_0002(url: str) -> None:
     from alembic import command
     from alembic.config import Config
 
-    from infra.database import open_database
+    from infra.readmodel.database import open_database
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parents[2] / "infra" / "migrations"))

@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from infra.adapter_card import code_metrics
-from infra.crossfit import candidates, cross_fit, target
-from infra.finetuning import ADAPTER_FILE, Job, finetune, run
-from infra.pairs import Pair, fold_of, read_pairs, split
+from infra.tuning.adapter_card import code_metrics
+from infra.tuning.crossfit import candidates, cross_fit, target
+from infra.tuning.finetuning import ADAPTER_FILE, Job, finetune, run
+from infra.tuning.pairs import Pair, fold_of, read_pairs, split
 from models.errors import InputError, SettingError
 from models.fakes import HashEmbedder
 
@@ -150,7 +150,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny_model, pairs_file, tmp_pa
         if progress.updates == 5:
             raise KeyboardInterrupt
 
-    from infra.pairs import data_id
+    from infra.tuning.pairs import data_id
 
     with pytest.raises(KeyboardInterrupt):
         finetuning.tune(

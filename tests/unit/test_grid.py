@@ -9,13 +9,13 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from infra import wiring
-from infra.examples import choose_examples, read_examples
-from infra.finetuning import ADAPTER_FILE, Job, finetune
-from infra.grid import Grid, command, run_grid
-from infra.grid_table import Cell, Result, choose, profile_text, ranked, table
-from infra.pairs import Pair
 from infra.profiles import check_files, load_profile
 from infra.settings import load_settings
+from infra.tuning.examples import choose_examples, read_examples
+from infra.tuning.finetuning import ADAPTER_FILE, Job, finetune
+from infra.tuning.grid import Grid, command, run_grid
+from infra.tuning.grid_table import Cell, Result, choose, profile_text, ranked, table
+from infra.tuning.pairs import Pair
 from models.errors import SettingError
 from models.fakes import HashEmbedder
 from tests.unit.builders import segment

@@ -4,10 +4,10 @@ from uuid import UUID
 
 import pytest
 
-from infra.outcomes import outcomes
-from infra.search import Filters, among, choices, count, find
-from infra.store import open_store
-from infra.trace import trace
+from infra.readmodel.outcomes import outcomes
+from infra.readmodel.search import Filters, among, choices, count, find
+from infra.readmodel.store import open_store
+from infra.readmodel.trace import trace
 from models.settling import Said, settle
 from schemas import Annotation, AnnotationRequest, CodeEvent
 from schemas.ids import code_event_id, code_id

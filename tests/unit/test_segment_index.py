@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import pytest
 
-from infra.segment_index import Place, SegmentIndex
-from infra.store import open_store
+from infra.index.segment_index import Place, SegmentIndex
+from infra.readmodel.store import open_store
 from models.clock import SystemClock
 from models.errors import SettingError
 from models.fakes import HashEmbedder

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra import database
-from infra.recording import code_row
-from infra.store import Counts, Store, WorkerState, open_store
-from infra.tables import metadata
+from infra.readmodel import database
+from infra.readmodel.recording import code_row
+from infra.readmodel.store import Counts, Store, WorkerState, open_store
+from infra.readmodel.tables import metadata
 from models.errors import SettingError, UnavailableError
 from schemas import (
     Annotation,

@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from infra.profiles import load_profile
+from infra.readmodel.store import open_store
 from infra.settings import load_settings
-from infra.store import open_store
 from infra.thresholding import judged, refiner_settings, threshold
 from models.fakes import HandClock, HashEmbedder
 from models.thresholds import Correction, Judgement, Threshold, adapted, corrections, judgements, learn, learned

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from benchmarks.open_sets import FOLDER, MEASURED, NEVER_SHIPPED, PAIRS, read
-from infra.pairs import LICENCES, read_pairs
+from infra.tuning.pairs import LICENCES, read_pairs
 from models.prompts import label_fault
 
 RUN = 8  # words in a row that two texts do not share by chance

@@ -8,10 +8,10 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from infra.accounts import EVERYWHERE, AccountRole, Accounts
-from infra.outbox import Outbox
+from infra.accounts.accounts import EVERYWHERE, AccountRole, Accounts
+from infra.people.outbox import Outbox
+from infra.readmodel.store import open_store
 from infra.settings import load_settings
-from infra.store import open_store
 from infra.web.app import make_app
 from infra.web.guard import COOKIE
 from infra.web.site import Site

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI, HTTPException
 from fastapi.routing import APIRoute
 
-from infra.accounts import ROLES
+from infra.accounts.accounts import ROLES
 from infra.web.faults import local_path
 from infra.web.guard import COOKIE, allowed_hosts, host_of
 from infra.web.sessions import signing_key

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from infra.outcomes import outcomes
-from infra.tables import requests
+from infra.readmodel.outcomes import outcomes
+from infra.readmodel.tables import requests
 from models.codebook import codebook
 from models.themes import theme_id
 from schemas import Annotation, AnnotationRequest, CodeEvent

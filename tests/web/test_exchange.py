@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.export import LABEL_COLUMNS
-from infra.importing import Importing, plan
-from infra.label_sheet import Columns, read_labels
+from infra.people.importing import Importing, plan
+from infra.people.label_sheet import Columns, read_labels
 from models.errors import InputError
 from schemas import Annotation, CodeEvent
 from schemas.ids import code_id

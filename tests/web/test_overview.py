@@ -13,8 +13,8 @@ import httpx
 import pytest
 import uvicorn
 
-from infra.overview import live, over_time
-from infra.store import WorkerState
+from infra.readmodel.overview import live, over_time
+from infra.readmodel.store import WorkerState
 from infra.web.guard import COOKIE
 from infra.web.overview import stop_streams
 from infra.web.pulse import Pulse, Pulses

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import func, select
 
 from infra.profiles import load_profile
+from infra.readmodel.tables import outbox
 from infra.routing import default_rules, rules_of, standing
-from infra.tables import outbox
 from models.fakes import HandClock
 from schemas import StudyRules
 from tests.unit.builders import judgement, judgements

@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from infra.web.segments import index_of
-from schemas import Annotation
+from schemas import Annotation, AnnotationRequest
 from schemas.ids import code_id
-from tests.web.site import HOSTILE, STUDY, app_of, coded, fill, make_site, visit
+from tests.web.site import HOSTILE, LABELS, STUDY, app_of, coded, fill, make_site, visit
 
 HX = {"HX-Request": "true"}
 LIST = f"/s/{STUDY}/segments"
@@ -138,3 +138,31 @@ def test_hostile_text_stays_text(site):
         assert not re.search(r'href="\s*javascript:', inside, re.IGNORECASE)
     assert pages[1].text.count(HOSTILE[0]) == 0
     assert HOSTILE[0] in unescape(pages[1].text)
+
+
+def test_what_is_to_be_read_blind_shows_its_code_to_leads_only_until_it_has_been_read(site):
+    segment = fill(site, 4, people=1)[0]  # its label is in its text, so look for the system's words about it
+    site.store.record([asked(site, segment).model_copy(update={"blind": True, "requested_at": site.clock.now()})])
+    ana, lea = visit(site, "annotator"), visit(site, "lead", name="lea")
+    story = f"{LIST}/{segment.id}"
+    assert "read blind" in ana.get(LIST).text
+    assert "the nearest code is near enough" not in ana.get(story).text
+    assert "the nearest code is near enough" in lea.get(story).text
+    assert str(segment.id) not in ana.get(LIST, params={"high": "0.5"}).text
+    assert str(segment.id) in lea.get(LIST, params={"high": "0.5"}).text
+    assert str(segment.id) not in ana.get(f"/s/{STUDY}/codebook/codes/{code_id(STUDY, LABELS[0])}").text
+    ana.post(f"/s/{STUDY}/queue/decide", data={"segment": segment.id, "cause": uuid4(), "accept": "true"})
+    assert "the nearest code is near enough" in ana.get(story).text
+
+
+def test_the_overview_keeps_the_code_of_what_is_read_blind_to_itself(site):
+    segment = fill(site, 1, people=1)[0]
+    overview = f"/s/{STUDY}/"
+    assert "read blind" not in visit(site, "viewer").get(overview).text
+    site.store.record([asked(site, segment).model_copy(update={"blind": True, "requested_at": site.clock.now()})])
+    assert "read blind" in visit(site, "viewer").get(overview).text
+
+
+def asked(site, segment):
+    (found,) = [one for one in site.store.history(AnnotationRequest) if one.segment_id == segment.id]
+    return found

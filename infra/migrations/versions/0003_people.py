@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from infra.tables import UtcDateTime
+from infra.readmodel.tables import UtcDateTime
 from models.codebook import codebook, final
 from schemas import CodeEvent
 

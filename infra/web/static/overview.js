@@ -32,7 +32,8 @@ function row(one) {
   confidence.className = "num";
   const route = one.route === "people" ? tag("to people", "warn") : one.route ? tag(one.route) : "–";
   const tr = document.createElement("tr");
-  tr.append(cell(link), one.new ? cell(tag(one.code), " ", tag("new", "good")) : cell(tag(one.code)), confidence, cell(route));
+  if (one.code === null) tr.append(cell(link), cell(tag("read blind")), cell(), cell());
+  else tr.append(cell(link), one.new ? cell(tag(one.code), " ", tag("new", "good")) : cell(tag(one.code)), confidence, cell(route));
   return tr;
 }
 

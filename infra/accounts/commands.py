@@ -1,0 +1,65 @@
+"""Accounts from the command line: for the first ones, and for whoever locked themselves out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from infra import wiring
+from infra.accounts.accounts import EVERYWHERE, ROLES, AccountRole, Accounts
+from infra.settings import Settings, ensure_data_dir, load_settings
+
+
+@click.group()
+def account() -> None:
+    """Who may use the page, and in which role."""
+
+
+@account.command()
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), required=True, help="What they may do.")
+@click.option("--study", help="Only in this study; default: in every one.")
+def add(name: str, role: AccountRole, study: str | None) -> None:
+    """Make the account NAME, or give it one more role; prints a link that sets its password once."""
+    settings = load_settings()
+    with _accounts(settings) as accounts:
+        known = {each.name: each.id for each in accounts.all()}
+        made = known.get(name) or accounts.create(name)
+        accounts.grant(made, study or EVERYWHERE, role)
+        click.echo(f"{name} is {role} in {f'study {study!r}' if study else 'every study'}", err=True)
+        if name not in known:
+            _print_link(settings, accounts, name)
+
+
+@account.command()
+@click.argument("name")
+def link(name: str) -> None:
+    """Print a link that sets the password of NAME once; the one that NAME has now holds until then."""
+    settings = load_settings()
+    with _accounts(settings) as accounts:
+        _print_link(settings, accounts, name)
+
+
+@account.command("list")
+def list_accounts() -> None:
+    """List accounts with their roles."""
+    with _accounts(load_settings()) as accounts:
+        for each in accounts.all():
+            roles = ", ".join(f"{role} in {scope}" for scope, role in each.roles.items()) or "no role"
+            state = "  disabled" if each.disabled else "" if each.has_password else "  no password yet"
+            click.echo(f"{each.name:<24} {roles}{state}")
+
+
+@contextmanager
+def _accounts(settings: Settings) -> Iterator[Accounts]:
+    ensure_data_dir(settings)
+    store = wiring.store(settings)
+    try:
+        yield Accounts(store.database)
+    finally:
+        store.close()
+
+
+def _print_link(settings: Settings, accounts: Accounts, name: str) -> None:
+    secret = accounts.keys.link(accounts.named(name).id)
+    click.echo(f"{settings.page_address(settings.web_port)}/setup/{secret}")

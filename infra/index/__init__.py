@@ -1,0 +1,1 @@
+"""Nearest codes and segments, in Qdrant."""

@@ -1,0 +1,1 @@
+"""People's side: what they are asked, what they decide, how far they agree."""

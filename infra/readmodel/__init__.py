@@ -1,0 +1,1 @@
+"""What users see and what must not be lost, in SQL."""

@@ -1,0 +1,1 @@
+"""Teaching members and the moderator: LoRA, grids, cards."""
