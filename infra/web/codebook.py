@@ -256,7 +256,7 @@ def _code_page(
         "below": [one for one in every.values() if one.live and one.theme == code and one.level == "code"],
         "became": final(code, lambda each: book[each].into if each in book else (), lambda each: _lives(each, book)),
         "found": [one for one in found if one.id not in hidden],
-        "hidden": hidden,
+        "unread": hidden,
         "lines": list(reversed(mine)),
         "cause": uuid4(),
     }

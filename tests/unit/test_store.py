@@ -452,7 +452,7 @@ def test_the_migrations_make_exactly_the_tables_of_this_version(url: str) -> Non
     with opened.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     opened.close()
-    scripts = ScriptDirectory(str(Path(database.__file__).parent / "migrations"))
+    scripts = ScriptDirectory(str(Path(database.__file__).parents[1] / "migrations"))
     assert scripts.get_current_head() == database.REVISION
 
 
