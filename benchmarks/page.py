@@ -42,7 +42,7 @@ HOW = """\
   decision writes a new code, which has the codebook read again. The time is what a client in the same
   process waits; there is no network in it. Below it the CPU time that it took, which other work disturbs less.
 - **Search.** One request of the type-ahead over the same codebook.
-- **The machine** had other work to do at the same time (the load is in the line below), so these are upper bounds.
+- **The machine** was otherwise idle, as far as its load (in the JSON line) tells.
 """
 
 
@@ -173,6 +173,8 @@ def as_report(times: dict[str, list[float]], given: Any) -> Report:
         p50, p95, most = statistics.median(some), cuts[18], max(some)
         rows.append([name, str(len(some)), f"{p50:.1f}", f"{p95:.1f}", f"{most:.1f}"])
         figures[name] = {"count": len(some), "p50_ms": round(p50, 1), "p95_ms": round(p95, 1), "max_ms": round(most, 1)}
+        if name.endswith("CPU"):
+            continue  # what a person waits for is the clock's
         met = "met" if p95 < TARGET_MS else "MISSED"
         verdicts.append(f"{name}, 95th percentile: {p95:.0f} ms; target under {TARGET_MS} ms: {met}")
     sizes = {"segments": given.segments, "codes": given.codes, "done": given.done, "open": given.open}

@@ -25,6 +25,7 @@ _REMEMBERED = 512  # texts whose embeddings are kept
 
 _Version = tuple[int, datetime | None]
 _THEMES = codes.alias("themes")
+_READ = (codes.c.id, codes.c.label, codes.c.definition, codes.c.final, codes.c.level)
 
 
 class Near(NamedTuple):
@@ -112,7 +113,7 @@ class Nearby:
             if shelf is not None and shelf.version == (count, last):
                 return shelf
             query = (
-                select(codes, _THEMES.c.label.label("theme"))
+                select(*_READ, _THEMES.c.label.label("theme"))
                 .join_from(codes, _THEMES, codes.c.parent == _THEMES.c.id, isouter=True)
                 .where(codes.c.study == study)
             )
