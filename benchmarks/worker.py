@@ -9,7 +9,7 @@ import logging
 import resource
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic, process_time
 from typing import Any
@@ -20,7 +20,7 @@ from infra import wiring
 from infra.settings import Settings, load_settings
 from models.errors import WorkerFault
 from streams.agents import Progress
-from streams.stages import Received, Result, Stage
+from streams.stages import Hear, Received, Result, Stage
 from streams.topology import FEEDBACK, role
 from streams.worker import run_stage
 
@@ -47,6 +47,9 @@ class Timed:
 
     def revoked(self, partitions: set[tuple[str, int]]) -> None:
         self._stage.revoked(partitions)
+
+    def hears(self) -> Mapping[str, Hear]:
+        return self._stage.hears()
 
 
 async def drain(name: str, settings: Settings, expected: int) -> dict[str, Any]:
