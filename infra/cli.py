@@ -193,6 +193,7 @@ def demo(profile: str | None, study: str | None, cascade: str | None) -> None:
         sys.exit(EXIT_STOPPED)
     program = os.path.relpath(sys.argv[0])
     click.echo(f"\nThe coded reviews: {program} export --study {settings.study} --format csv --out reviews.csv")
+    click.echo(f"Read, correct and curate them in a browser: {program} up")
 
 
 @cli.command()

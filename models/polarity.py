@@ -59,6 +59,7 @@ _WHOLE = _words(  # they only look like a prefix and a word
 _PREFIXES = ("un", "dis", "in", "im", "ir", "il", "non", "mis", "de")
 
 
+@lru_cache(maxsize=16_384)  # a label meets the same near codes again and again
 def opposite(a: str, b: str) -> bool:
     """Say whether two codes must not be merged because one says the opposite of the other.
 

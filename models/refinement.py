@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -178,7 +179,8 @@ class Refiner:
             if one.new and view.named(code.id, code.label) is None:
                 view.create(IndexedCode(code.id, segment.study, code.label, vector, segment.id))
         seen = self._signals(decisions, found)
-        refined = [self._record(*each) for each in zip(decisions, found, seen, strict=True)]
+        now = self._clock.now()
+        refined = [self._record(*each, now) for each in zip(decisions, found, seen, strict=True)]
         if view.created:
             self._index.put(list(view.created.values()))
             self._origins.update({code.id: code.origin for code in view.created.values()})
@@ -266,8 +268,8 @@ class Refiner:
             return f"new: {named} says the opposite"
         return f"new: created by this segment before {named}"
 
-    def _record(self, decision: Decision, found: _Found, signals: dict[str, float]) -> Refined:
-        segment, code, now = decision.segment, found.code, self._clock.now()
+    def _record(self, decision: Decision, found: _Found, signals: dict[str, float], now: datetime) -> Refined:
+        segment, code = decision.segment, found.code
         assignment = Assignment(
             segment_id=segment.id,
             study=segment.study,

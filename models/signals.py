@@ -132,7 +132,8 @@ def _of_likelihoods(decision: Decision) -> dict[str, float]:
     }
 
 
-def _of_words(text: str, code: str) -> dict[str, float]:
+@lru_cache(maxsize=4_096)  # reviews repeat each other
+def _of_words(text: str, code: str) -> Mapping[str, float]:
     """Lengths, and the share of the code's words that stand in the text, whole and by their first letters."""
     words, ours = text.split(), _WORD.findall(code.casefold())
     there = set(_WORD.findall(text.casefold()))

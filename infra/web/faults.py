@@ -29,9 +29,8 @@ _TITLES = {
     503: "Away for the moment",
 }
 _UNEXPECTED = "Nothing was lost, and it stands in the page's log. Try again; if it stays, tell whoever runs the page."
-_AWAY = (
-    "The database does not answer now. Nothing was saved just then; it will be tried again, so come back in a moment."
-)
+_AWAY = "The database does not answer now. What you sent just then was not saved: send it again in a moment."
+_NO_SUCH_PAGE = "No page has this address; go on from the studies."
 
 
 def handle_faults(app: FastAPI) -> None:
@@ -87,7 +86,8 @@ def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
     """Status, sentence and headers of an error's answer."""
     match error:
         case StarletteHTTPException():
-            told = error.status_code, str(error.detail), dict(error.headers or {})
+            plain = error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase
+            told = error.status_code, _NO_SUCH_PAGE if plain else str(error.detail), dict(error.headers or {})
         case RequestValidationError():
             told = 422, "; ".join(_field(one) for one in error.errors()[:5]), {}
         case TooManyAttempts():
