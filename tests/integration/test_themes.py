@@ -2,13 +2,15 @@
 
 import io
 import json
-import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
 
 from infra import wiring
 from infra.export import export
@@ -192,10 +194,12 @@ def test_a_study_without_codes_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_a_read_model_from_before_there_were_themes_is_brought_up_to_date_with_its_codes(folder: Path) -> None:
     (file,) = folder.glob("*.db")
-    with sqlite3.connect(file) as raw:
-        raw.execute("ALTER TABLE codes DROP COLUMN level")
-        raw.execute("UPDATE alembic_version SET version_num = '0001'")
-    raw.close()
+    config, engine = Config(), create_engine(f"sqlite:///{file}")
+    config.set_main_option("script_location", str(Path(wiring.__file__).parent / "migrations"))
+    with engine.begin() as config.attributes["connection"]:
+        command.downgrade(config, "0001")
+    engine.dispose()
     store = opened(folder)
     assert store.counts(STUDY).codes == len(LABELS)
+    assert len(store.segments_by_code(STUDY)) == len(LABELS)
     store.close()
