@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from models.deciding import LONGEST_MEMO, Codes, Decided, KnownCode, clean_code
+from models.deciding import Codes, Decided, KnownCode, clean_memo, created_for
 from models.errors import InputError
-from schemas import Annotation, AnnotationRequest, Assignment, CodeEvent, Record, Segment
-from schemas.ids import code_event_id, code_id
+from schemas import Annotation, AnnotationRequest, Assignment, Record, Segment
 
 
 @dataclass(frozen=True)
@@ -49,18 +48,12 @@ def adjudicate(docket: Docket, ruling: Ruling, codes: Codes, lead: str, now: dat
         InputError: If nothing was chosen, codes were chosen although none is to fit, or a code is no more.
     """
     study, at = docket.segment.study, docket.after(now)
-    taken = {code.id: code for code in (_living(codes, code) for code in ruling.codes)}
-    created: tuple[CodeEvent, ...] = ()
-    if ruling.label.strip():
-        label = clean_code(ruling.label)
-        known = codes.named(study, label)
-        if known is None:
-            known = KnownCode(code_id(study, label), label)
-            created = (_created(docket.segment, known, lead, ruling.cause, at),)
-        taken[known.id] = known
+    written = [ruling.label] if ruling.label.strip() else []
+    taken, fresh = codes.resolve(study, [codes.living(code) for code in ruling.codes], written)
     if bool(taken) == ruling.none_fits:
         found = "codes are chosen, and that none fits" if taken else "no code is chosen"
         raise InputError(f"{found}; choose codes, write one, or say that none fits")
+    created = created_for(docket.segment, fresh, lead, at, ruling.cause, "a new code where coders disagreed")
     return Decided(_annotation(docket, ruling, taken, codes, lead, at), created)
 
 
@@ -80,20 +73,10 @@ def withdraw(docket: Docket, now: datetime) -> list[Record]:
     return [taken_back, again]
 
 
-def _living(codes: Codes, code: UUID) -> KnownCode:
-    found = codes.final(code)
-    if found is None or found.is_theme:
-        known = codes.get(code)
-        raise InputError(f"{known.label if known else str(code)!r} is no living code; choose another, or restore it")
-    return found
-
-
 def _annotation(
     docket: Docket, ruling: Ruling, taken: dict[UUID, KnownCode], codes: Codes, lead: str, at: datetime
 ) -> Annotation:
-    memo, was, asked = ruling.memo.strip(), docket.assignment, docket.request
-    if len(memo) > LONGEST_MEMO:
-        raise InputError(f"the memo has {len(memo)} characters, at most {LONGEST_MEMO} expected; shorten it")
+    was, asked = docket.assignment, docket.request
     now = codes.final(was.code_id) if was else None
     return Annotation(
         segment_id=docket.segment.id,
@@ -103,7 +86,7 @@ def _annotation(
         code_ids=list(taken),
         labels=[code.label for code in taken.values()],
         text=docket.segment.text,
-        memo=memo,
+        memo=clean_memo(ruling.memo),
         shown=was.label if was else None,
         accepted=(now.id if now else was.code_id) in taken if was else None,
         confidence=asked.confidence if asked else was.confidence if was else None,
@@ -111,18 +94,4 @@ def _annotation(
         reason=asked.reason if asked else None,
         sample=asked.sample if asked else False,
         decided_at=at,
-    )
-
-
-def _created(segment: Segment, code: KnownCode, lead: str, cause: str, at: datetime) -> CodeEvent:
-    return CodeEvent(
-        id=code_event_id(code.id, "created", cause),
-        code_id=code.id,
-        study=segment.study,
-        kind="created",
-        label=code.label,
-        author=lead,
-        at=at,
-        reason="a new code where coders disagreed",
-        segment_id=segment.id,
     )

@@ -1,6 +1,6 @@
 """What a person chooses on the page, made into records: an annotation, and the codes that they made."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -77,6 +77,47 @@ class Codes:
         if before.is_theme:
             raise InputError(f"{label!r} is a theme found where a code is expected; choose a code that stands under it")
         return self.final(before.id) or _gone(before.label)
+
+    def living(self, code: UUID) -> KnownCode:
+        """What a code has become, to be given to a segment.
+
+        Raises:
+            InputError: If it is no more, or a theme.
+        """
+        found = self.final(code)
+        if found is None:
+            known = self.get(code)
+            _gone(known.label if known else str(code))
+        if found.is_theme:
+            raise InputError(f"{found.label!r} is a theme; choose a code that stands under it")
+        return found
+
+    def resolve(
+        self, study: str, chosen: Iterable[KnownCode], labels: Iterable[str]
+    ) -> tuple[dict[UUID, KnownCode], dict[UUID, str]]:
+        """Add what is named in words to the codes that were chosen.
+
+        Args:
+            study: Whose codebook it is.
+            chosen: Living codes.
+            labels: As a person wrote them: codes that exist in any spelling, or new ones.
+
+        Returns:
+            Every code once, by its id, and the labels of those that are new.
+
+        Raises:
+            InputError: If a label is no code.
+        """
+        taken, fresh = {code.id: code for code in chosen}, dict[UUID, str]()
+        for said in labels:
+            label = clean_code(said)
+            known = self.named(study, label)
+            if known is not None:
+                taken[known.id] = known
+            elif (identity := code_id(study, label)) not in taken:
+                fresh[identity] = label
+                taken[identity] = KnownCode(identity, label, final=identity)
+        return taken, fresh
 
 
 def _gone(label: str) -> NoReturn:
@@ -160,22 +201,17 @@ def decide(task: Task, choice: Choice, codes: Codes, annotator: str, now: dateti
         InputError: If nothing was chosen, a label is no code, or a code is no more.
     """
     study = task.segment.study
-    taken = {code.id: code for code in _chosen(task, choice, codes)}
-    fresh: dict[UUID, str] = {}
-    for said in choice.labels:
-        label = clean_code(said)
-        known = codes.named(study, label)
-        if known is not None:
-            taken[known.id] = known
-        elif (identity := code_id(study, label)) not in taken:
-            fresh.setdefault(identity, label)
-            taken[identity] = KnownCode(identity, fresh[identity], final=identity)
+    chosen = [codes.living(code) for code in choice.codes]
+    if choice.accept:
+        unrecorded = None if codes.get(task.code) else KnownCode(task.code, task.label, final=task.code)
+        chosen.insert(0, codes.final(task.code) or unrecorded or _gone(task.label))
+    taken, fresh = codes.resolve(study, chosen, choice.labels)
     if not taken and not choice.unsure:
         raise InputError("no code is chosen; choose one, write a new one, or say that you are unsure")
     if len(taken) > _MOST_CODES:
         raise InputError(f"{len(taken)} codes are chosen, at most {_MOST_CODES} expected; take some away")
     at = _after(task.said, now)
-    created = tuple(_created(task, identity, label, annotator, choice, at) for identity, label in fresh.items())
+    created = created_for(task.segment, fresh, annotator, at, choice.cause, "a new code for a segment")
     return Decided(_annotation(task, choice, taken, codes, annotator, at), created)
 
 
@@ -198,29 +234,41 @@ def clean_code(said: str) -> str:
     return label
 
 
-def _chosen(task: Task, choice: Choice, codes: Codes) -> list[KnownCode]:
-    chosen = []
-    for code in choice.codes:
-        found = codes.final(code)
-        if found is None:
-            known = codes.get(code)
-            _gone(known.label if known else str(code))
-        elif found.is_theme:
-            raise InputError(f"{found.label!r} is a theme; choose a code that stands under it")
-        else:
-            chosen.append(found)
-    if choice.accept:
-        unrecorded = None if codes.get(task.code) else KnownCode(task.code, task.label, final=task.code)
-        chosen.insert(0, codes.final(task.code) or unrecorded or _gone(task.label))
-    return chosen
+def clean_memo(said: str) -> str:
+    """A memo without white space around it.
+
+    Raises:
+        InputError: If it is longer than 4,000 characters.
+    """
+    memo = said.strip()
+    if len(memo) > LONGEST_MEMO:
+        raise InputError(f"the memo has {len(memo)} characters, at most {LONGEST_MEMO} expected; shorten it")
+    return memo
+
+
+def created_for(
+    segment: Segment, fresh: Mapping[UUID, str], author: str, at: datetime, cause: str, reason: str
+) -> tuple[CodeEvent, ...]:
+    """The codes that a person made for a segment; the same cause makes the same events."""
+    return tuple(
+        CodeEvent(
+            id=code_event_id(code, "created", cause),
+            code_id=code,
+            study=segment.study,
+            kind="created",
+            label=label,
+            author=author,
+            at=at,
+            reason=reason,
+            segment_id=segment.id,
+        )
+        for code, label in fresh.items()
+    )
 
 
 def _annotation(
     task: Task, choice: Choice, taken: dict[UUID, KnownCode], codes: Codes, annotator: str, at: datetime
 ) -> Annotation:
-    memo = choice.memo.strip()
-    if len(memo) > LONGEST_MEMO:
-        raise InputError(f"the memo has {len(memo)} characters, at most {LONGEST_MEMO} expected; shorten it")
     final = codes.final(task.code)
     shown = task.code if final is None else final.id
     return Annotation(
@@ -230,7 +278,7 @@ def _annotation(
         code_ids=list(taken),
         labels=[code.label for code in taken.values()],
         text=task.segment.text,
-        memo=memo,
+        memo=clean_memo(choice.memo),
         unsure=choice.unsure,
         shown=task.label,
         accepted=shown in taken if taken else None,  # unsure and nothing chosen says nothing about the code
@@ -241,20 +289,6 @@ def _annotation(
         sample=task.request.sample,
         decided_at=at,
         seconds=choice.seconds,
-    )
-
-
-def _created(task: Task, code: UUID, label: str, annotator: str, choice: Choice, at: datetime) -> CodeEvent:
-    return CodeEvent(
-        id=code_event_id(code, "created", choice.cause),
-        code_id=code,
-        study=task.segment.study,
-        kind="created",
-        label=label,
-        author=annotator,
-        at=at,
-        reason="a new code for a segment",
-        segment_id=task.segment.id,
     )
 
 

@@ -265,7 +265,7 @@ def test_a_written_code_that_exists_in_another_spelling_is_that_code(site, some)
         ({}, "No code is chosen"),
         ({"label": "app crashes", "none_fits": "true"}, "that none fits"),
         ({"label": "?!"}, "is no code"),
-        ({"code": str(uuid4())}, "no living code"),
+        ({"code": str(uuid4())}, "a living one is expected"),
         ({"none_fits": "true", "memo": "x" * 4001}, "4001 characters"),
     ],
 )
