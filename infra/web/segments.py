@@ -5,18 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, FastAPI, Form, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from infra.index.segment_index import Filled, SegmentIndex, place_of
 from infra.moments import read_time
+from infra.people.desk import Desk
 from infra.readmodel.search import COUNTED, Filters, Found, Mark, among, choices, count, find
 from infra.readmodel.trace import trace
-from infra.web.access import Viewer, unread_by
+from infra.web.access import Lead, Viewer, unread_by
 from infra.web.site import Here, Site, draw
 from models.errors import QualstreamError
 
@@ -151,6 +152,19 @@ def show_segment(request: Request, study: str, segment: UUID, site: Here, visito
     similar = _similar(request, site, study, told.segment.text)
     hidden = unread_by(site, visitor, study, [segment, *(one.id for one in similar)])
     return draw(request, "segment.html", {"trace": told, "similar": similar, "hidden": hidden})
+
+
+@router.post("/s/{study}/segments/{segment}/again")
+def ask_again(
+    study: str, segment: UUID, site: Here, visitor: Lead, reason: Annotated[str, Form(max_length=500)] = ""
+) -> RedirectResponse:
+    """Put a segment first in the queue, whoever has coded it before."""
+    why = " ".join(reason.split()) or "somebody wants it read again"
+    asked = Desk(site.store.database, site.clock).requeue(study, [segment], why, visitor.name)
+    if not asked:
+        raise HTTPException(409, "the segment has no code yet; people can be asked as soon as it has one")
+    site.write(asked)
+    return RedirectResponse(f"/s/{quote(study)}/segments/{segment}#people", status_code=303)
 
 
 def _similar(request: Request, site: Site, study: str, text: str, most: int = 6) -> list[Found]:

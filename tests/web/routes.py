@@ -43,6 +43,7 @@ NEEDED = {
     "POST /s/{study}/codebook/codes/{code}/{action}": "lead",
     "GET /s/{study}/segments": "viewer",
     "GET /s/{study}/segments/{segment}": "viewer",
+    "POST /s/{study}/segments/{segment}/again": "lead",
     "GET /s/{study}/agreement": "viewer",
     "GET /s/{study}/agreement/figures.json": "viewer",
     "GET /s/{study}/agreement/figures.csv": "viewer",

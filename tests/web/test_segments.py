@@ -163,6 +163,19 @@ def test_the_overview_keeps_the_code_of_what_is_read_blind_to_itself(site):
     assert "read blind" in visit(site, "viewer").get(overview).text
 
 
+def test_a_lead_asks_people_again_and_the_segment_comes_first(site):
+    segments = fill(site, 6, people=2)
+    done = segments[5]  # accepted without anybody having read it
+    lea, ana = visit(site, "lead", name="lea"), visit(site, "annotator")
+    answer = lea.post(f"{LIST}/{done.id}/again", data={"reason": "is it sarcasm?"}, follow_redirects=False)
+    assert answer.status_code == 303
+    request = asked(site, done)
+    assert (request.reason, request.author, request.why) == ("asked again", "lea", "is it sarcasm?")
+    assert f'value="{done.id}"' in ana.get(f"/s/{STUDY}/queue").text
+    assert "Ask people again" not in ana.get(f"{LIST}/{segments[4].id}").text
+    assert lea.post(f"{LIST}/{uuid4()}/again").status_code == 409
+
+
 def asked(site, segment):
     (found,) = [one for one in site.store.history(AnnotationRequest) if one.segment_id == segment.id]
     return found
