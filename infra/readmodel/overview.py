@@ -134,11 +134,14 @@ def over_time(database: Database, study: str, by: Step, most: int = 8) -> OverTi
     """The most used codes over the last steps that have segments; merged codes count for what they became."""
     length, steps = STEPS[by]
     with database.reading() as connection:
-        last = connection.execute(select(func.max(segments.c.order_at)).where(segments.c.study == study)).scalar_one()
-        if last is None:
+        said_at = segments.c.order_at
+        first = connection.execute(select(func.min(said_at)).where(segments.c.study == study)).scalar_one()
+        last = connection.execute(select(func.max(said_at)).where(segments.c.study == study)).scalar_one()
+        if first is None or last is None:
             return OverTime((), (), ())
-        begins = _floor(last, by) - length * (steps - 1)
-        moments = [begins + length * n for n in range(steps)]
+        ends = _floor(last, by)
+        begins = max(ends - length * (steps - 1), _floor(first, by))
+        moments = [begins + length * n for n in range((ends - begins) // length + 1)]
         start = _start(by, database.dialect)
         query = (
             select(start.label("start"), assignments.c.code_id, func.max(assignments.c.label).label("label"), _N)

@@ -10,13 +10,26 @@ function axis() {
   return { stroke: ink("--muted"), grid: { stroke: ink("--line"), width: 1 }, ticks: { stroke: ink("--line"), width: 1 } };
 }
 
+// Dates and times as the reader's language has them.
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
+function times() {
+  const write = (at, step) => (step < 86_400 ? hour : day).format(at * 1000);
+  return { ...axis(), values: (_chart, marks, _axis, _space, step) => marks.map((at) => write(at, step)) };
+}
+
+function counts() {
+  return { ...axis(), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000, 100_000] };
+}
+
 function draw(element) {
   const { x, series } = JSON.parse(element.dataset.chart);
   const options = {
     width: Math.max(element.clientWidth, 200),
     height: HEIGHT,
     scales: { y: { range: (_chart, _low, high) => [0, Math.max(high, 1)] } },
-    axes: [axis(), axis()],
+    axes: [times(), counts()],
     series: [
       {},
       ...series.map((one, n) => ({
