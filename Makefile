@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser screenshots check bench results results-routing measuring setup lock adapters format clean
+.PHONY: demo test browser screenshots check bench results results-routing measuring setup lock adapters format clean grid
 
 demo: setup
 	@$(BIN)/qualstream demo
@@ -94,6 +94,12 @@ $(MEASURED)/second/card.json: | $(MEASURED)/pairs.jsonl
 
 $(MEASURED)/third/card.json: | $(MEASURED)/pairs.jsonl
 	@$(TUNE) $(MEASURED)/pairs.jsonl --base Gemma-3-270M --prompt 5 --seed 13 --fold 2 $(IN_DOMAIN) --out $(@D)
+
+# The paper's appendix B on pairs that ship, small enough for an hour on two cores; a run that was broken off goes on.
+GRID := --bases SmolLM2-135M-Instruct --bases Gemma-3-270M --epochs 1 --limit 300 --folds 5 --seed 5 --top 3
+grid: setup
+	@$(BIN)/qualstream finetune grid --pairs infra/data/pairs.jsonl $(GRID) --out build/grid
+	@(echo "# Bases, prompts and endings"; echo; echo '`make grid`: 300 texts, one epoch.'; echo; cat build/grid/grid.md) > docs/results/grid.md
 
 lock:
 	@(head -1 requirements.lock; $(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools | sed "s,+cpu$$,,") > requirements.new
