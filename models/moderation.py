@@ -49,6 +49,11 @@ class Answer:
     log_probability: float | None = None  # mean per token, in nats
 
 
+def fell_back(verdict: Verdict, moderator: str) -> bool:
+    """Whether the consensus stood in for a model whose answer could not be taken; led by precedents it did not."""
+    return verdict == "consensus" and not moderator.startswith(CONSENSUS)
+
+
 def usable(proposals: Sequence[Proposal]) -> list[Proposal]:
     """The proposals whose labels may be used as codes."""
     return [proposal for proposal in proposals if proposal.fault is None]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from models.moderation import CONSENSUS
+from models.moderation import CONSENSUS, fell_back
 from models.trust import Labels, Trust, drawn, load, trust
 from schemas import Annotation, AnnotationRequest, Assignment, StudyRules
 from schemas.annotation import RequestReason
@@ -112,8 +112,8 @@ class Router:
 
 
 def _route(assignment: Assignment, rules: StudyRules, known: Trust) -> Routed:
-    fell_back = assignment.verdict == "consensus" and assignment.models.get("moderator", CONSENSUS) != CONSENSUS
-    signals = {**assignment.signals, "fell_back": float(fell_back)}
+    moderator = assignment.models.get("moderator", CONSENSUS)
+    signals = {**assignment.signals, "fell_back": float(fell_back(assignment.verdict, moderator))}
     sure = known.confidence(signals)
     least = _least(rules, known)
     route: Route = "people" if least is None or sure < least else "accepted"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.moderation import CONSENSUS, ballot
+from models.moderation import ballot, fell_back
 from models.polarity import tones_clash
 from models.ports import Embeddings
 from schemas import Decision
@@ -65,7 +65,7 @@ def signals_of(
         **_of_words(decision.segment.text, code),
         "tone_clash": float(tones_clash(decision.segment.text, code)),
         "not_english": float(not_english(decision.segment.text, decision.segment.language)),
-        "fell_back": float(decision.verdict == "consensus" and not decision.moderator.startswith(CONSENSUS)),
+        "fell_back": float(fell_back(decision.verdict, decision.moderator)),
         "verdict_consensus": float(decision.verdict == "consensus"),
         "verdict_rewrote": float(decision.verdict == "rewrote"),
         "verdict_precedent": float(decision.verdict == "precedent"),

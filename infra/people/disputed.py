@@ -8,10 +8,11 @@ from sqlalchemy import Connection, select
 
 from infra.people.agreeing import readings
 from infra.people.codings import Coding, codings, current_annotations
+from infra.people.nearby import read_codes
 from infra.readmodel.database import Database
 from infra.readmodel.tables import annotations, assignments, codes, requests, segments
 from models.adjudicating import Docket
-from models.deciding import Codes, KnownCode
+from models.deciding import Codes
 from models.reliability import Dispute, disputes
 from schemas import Annotation, AnnotationRequest, Assignment, Segment
 from schemas.annotation import AnnotationKind
@@ -88,7 +89,7 @@ def read_case(database: Database, study: str, segment: UUID, lead: str) -> Case 
             return None
         given = dict.fromkeys(code for one in (*people, *rulings, *models) for code in one.code_ids)
         at_hand = tuple(_definitions(connection, list(given)))
-        return Case(docket, people, models, rulings, at_hand, _codes(connection, study))
+        return Case(docket, people, models, rulings, at_hand, read_codes(connection, study))
 
 
 def _texts(database: Database, some: Sequence[Dispute]) -> dict[UUID, str]:
@@ -133,8 +134,3 @@ def _definitions(connection: Connection, wanted: Sequence[UUID]) -> list[Definit
         Definition(row.id, row.label, row.definition, row.inclusion, row.exclusion, row.final == row.id)
         for row in (rows[code] for code in wanted if code in rows)
     ]
-
-
-def _codes(connection: Connection, study: str) -> Codes:
-    rows = connection.execute(select(codes).where(codes.c.study == study))
-    return Codes(KnownCode(r.id, r.label, r.definition, r.final, is_theme=r.level == "theme") for r in rows)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from infra.readmodel.database import Database
 from infra.readmodel.tables import code_events, codes
@@ -26,6 +26,19 @@ _REMEMBERED = 512  # texts whose embeddings are kept
 _Version = tuple[int, datetime | None]
 _THEMES = codes.alias("themes")
 _READ = (codes.c.id, codes.c.label, codes.c.definition, codes.c.final, codes.c.level)
+
+
+def read_codes(connection: Connection, study: str) -> Codes:
+    """A study's codebook as it is now, with only what is looked up in it."""
+    query = (
+        select(*_READ, _THEMES.c.label.label("theme"))
+        .join_from(codes, _THEMES, codes.c.parent == _THEMES.c.id, isouter=True)
+        .where(codes.c.study == study)
+    )
+    return Codes(
+        KnownCode(row.id, row.label, row.definition, row.final, row.theme, row.level == "theme")
+        for row in connection.execute(query)
+    )
 
 
 class Near(NamedTuple):
@@ -112,15 +125,7 @@ class Nearby:
             shelf = self._shelves.get(study)
             if shelf is not None and shelf.version == (count, last):
                 return shelf
-            query = (
-                select(*_READ, _THEMES.c.label.label("theme"))
-                .join_from(codes, _THEMES, codes.c.parent == _THEMES.c.id, isouter=True)
-                .where(codes.c.study == study)
-            )
-            read = Codes(
-                KnownCode(row.id, row.label, row.definition, row.final, row.theme, row.level == "theme")
-                for row in connection.execute(query)
-            )
+            read = read_codes(connection, study)
         shelf = self._shelves[study] = _Shelf((count, last), read)
         return shelf
 

@@ -209,9 +209,7 @@ def _limited(request: Request, receive: Receive) -> Receive:
     return limited
 
 
-def set_cookie(
-    headers: MutableHeaders, value: str, request: Request, *, age_s: float = LONGEST.total_seconds()
-) -> None:
+def set_cookie(headers: MutableHeaders, value: str, request: Request) -> None:
     """Set the session's cookie; for https alone where the browser came by https, through a proxy perhaps."""
     secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https:")
     parts = [f"{COOKIE}={value}", "Path=/", f"Max-Age={int(LONGEST.total_seconds())}", "HttpOnly", "SameSite=lax"]

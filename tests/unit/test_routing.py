@@ -71,6 +71,8 @@ def test_only_a_consensus_that_stands_in_for_a_moderator_counts_as_a_fallback():
     )
     assert fallback.assignment.confidence < by_rule.assignment.confidence == picked.assignment.confidence
     assert fallback.assignment.signals == signals | {"fell_back": 1.0}
+    (led,) = router().route([assignment(signals, moderator="consensus+precedents")])
+    assert led.assignment.confidence == by_rule.assignment.confidence
 
 
 def test_the_same_assignment_makes_the_same_request_again_whatever_the_time():
