@@ -1,12 +1,12 @@
 """What a study came to, as files: its segments with their codes, and the labels that people gave."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 from uuid import UUID
 
 from sqlalchemy import func, select
 
+from infra.readmodel.database import CHUNK, chunks
 from infra.readmodel.outcomes import Assigned, names_now, outcomes
 from infra.readmodel.store import Store
 from infra.readmodel.tables import annotations, segments
@@ -100,7 +100,6 @@ _LABELS = Shape(
         "seconds": "number",
     },
 )
-_CHUNK = 500
 
 
 def export(store: Store, study: str | None, fmt: str, out: BinaryIO) -> int:
@@ -149,7 +148,7 @@ def streamed(store: Store, study: str, what: str, fmt: str, *, history: bool = F
 
 def segments_coded(store: Store, study: str | None) -> Iterator[Row]:
     """Every segment with what became of it, in the order it was said; memory stays flat."""
-    for chunk in _chunks(store.rows(study)):
+    for chunk in chunks(store.rows(study)):
         given: dict[UUID, Assigned | None] = {
             row["id"]: None if row["code_id"] is None else (row["code_id"], row["code"]) for row in chunk
         }
@@ -181,8 +180,8 @@ def labels(store: Store, study: str | None, *, history: bool = False) -> Iterato
     if study is not None:
         query = query.where(annotations.c.study == study)
     with store.database.reading() as connection:
-        rows = connection.execution_options(stream_results=True, yield_per=_CHUNK).execute(query)
-        for chunk in _chunks(rows):
+        rows = connection.execution_options(stream_results=True, yield_per=CHUNK).execute(query)
+        for chunk in chunks(rows):
             yield from _labels_of(store, chunk, history)
 
 
@@ -205,9 +204,3 @@ def _labels_of(store: Store, rows: Sequence[Any], history: bool) -> Iterator[Row
             "codes_now": list(now) or list(one.labels),
             "current": current,
         }
-
-
-def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
-    rest = iter(rows)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, case, func, select
 
-from infra.readmodel.database import Database
+from infra.readmodel.database import Database, chunks
 from infra.readmodel.search import Filters, Found, find
 from infra.readmodel.tables import assignments, codes, segments
 from models.curation import Act
@@ -17,7 +17,6 @@ from schemas.codebook import Level
 
 WINDOW = timedelta(days=7)
 """A trend is the last so many days up to the newest segment against as many before."""
-_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -89,10 +88,9 @@ def with_code(database: Database, study: str, code: UUID, limit: int) -> list[Fo
 
 def moved(database: Database, wanted: Collection[tuple[Found, NamedCode]], of: UUID, act: Act) -> list[Annotation]:
     """The annotations that put each segment's new code in the place of one that is split."""
-    made, every = [], list(wanted)
+    made = []
     with database.reading() as connection:
-        for start in range(0, len(every), _CHUNK):
-            some = every[start : start + _CHUNK]
+        for some in chunks(wanted):
             records = _records(connection, [one.id for one, _ in some])
             for one, to in some:
                 segment, assignment = records[one.id]

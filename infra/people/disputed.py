@@ -9,15 +9,13 @@ from sqlalchemy import Connection, select
 from infra.people.agreeing import readings
 from infra.people.codings import Coding, codings, current_annotations
 from infra.people.nearby import read_codes
-from infra.readmodel.database import Database
+from infra.readmodel.database import Database, chunks
 from infra.readmodel.tables import annotations, assignments, codes, requests, segments
 from models.adjudicating import Docket
 from models.deciding import Codes
 from models.reliability import Dispute, disputes
 from schemas import Annotation, AnnotationRequest, Assignment, Segment
 from schemas.annotation import AnnotationKind
-
-_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,7 @@ def read_case(database: Database, study: str, segment: UUID, lead: str) -> Case 
 def _texts(database: Database, some: Sequence[Dispute]) -> dict[UUID, str]:
     found: dict[UUID, str] = {}
     with database.reading() as connection:
-        for start in range(0, len(some), _CHUNK):
-            wanted = [one.unit for one in some[start : start + _CHUNK]]
+        for wanted in chunks(one.unit for one in some):
             query = select(segments.c.id, segments.c.text).where(segments.c.id.in_(wanted))
             found |= {row.id: row.text for row in connection.execute(query)}
     return found

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from infra.people.label_sheet import Labelled, Sheet
-from infra.readmodel.database import Database
+from infra.readmodel.database import CHUNK, Database, chunks
 from infra.readmodel.outcomes import names_now
 from infra.readmodel.tables import annotations, assignments, codes, segments
 from infra.rows import Rejected
@@ -23,7 +23,6 @@ from schemas.annotation import AnnotationKind
 from schemas.ids import code_event_id, code_id, normalised_label, segment_id
 
 _AHEAD = timedelta(days=1)
-_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ def _places(rows: Sequence[Labelled]) -> Iterator[tuple[Labelled, int]]:
 
 def _known(connection: Connection, study: str, ids: Iterable[UUID]) -> dict[UUID, _Known]:
     done, found = assignments.c, {}
-    for chunk in _chunks(list(ids)):
+    for chunk in chunks(list(ids)):
         query = (
             select(segments.c.study, segments.c.id, segments.c.text, done.code_id, done.label)
             .add_columns(done.confidence, done.signals)
@@ -186,7 +185,7 @@ def _with_text(connection: Connection, study: str, texts: set[str]) -> dict[str,
     if texts:
         query = select(segments.c.id, segments.c.text).where(segments.c.study == study)
         query = query.order_by(segments.c.order_at, segments.c.seq)
-        for row in connection.execution_options(yield_per=_CHUNK).execute(query):
+        for row in connection.execution_options(yield_per=CHUNK).execute(query):
             if row.text in texts:
                 found.setdefault(row.text, []).append(row.id)
     return found
@@ -289,7 +288,7 @@ def _said(connection: Connection, ids: Iterable[UUID]) -> dict[tuple[UUID, str],
     """What each person said about these segments, the latest last."""
     said: dict[tuple[UUID, str], list[tuple[datetime, set[str], bool]]] = {}
     columns = annotations.c
-    for chunk in _chunks(list(ids)):
+    for chunk in chunks(list(ids)):
         query = select(columns.segment_id, columns.annotator, columns.decided_at, columns.code_ids, columns.withdrawn)
         for row in connection.execute(query.where(columns.segment_id.in_(chunk)).order_by(columns.decided_at)):
             one = (row.decided_at, set(row.code_ids), row.withdrawn)
@@ -319,8 +318,3 @@ def _created(label: str, file: str, who: Importing) -> CodeEvent:
         at=who.at,
         reason=f"imported from {file}"[:500],
     )
-
-
-def _chunks(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
-    for start in range(0, len(ids), _CHUNK):
-        yield ids[start : start + _CHUNK]

@@ -1,9 +1,10 @@
 """Opening the read model's database: engine, transactions, migrations, and its errors in our own words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import (
@@ -21,6 +22,10 @@ from models.errors import SettingError, UnavailableError
 REVISION = "0003"
 """The newest revision in ``infra/migrations``; a test compares the two."""
 
+CHUNK = 500
+"""Rows or ids that are handled at once."""
+
+T = TypeVar("T")
 _BUSY_MS = 30_000
 _MIGRATION_LOCK = 7_305_801  # any number that nothing else locks in this database
 _NOT_A_DATABASE = ("file is not a database", "malformed", "encrypted")
@@ -32,6 +37,13 @@ _MUST_BE_MENDED = (
     "does not exist",
     "pg_hba.conf",
 )
+
+
+def chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    """Items a few hundred at a time: so many a statement takes on every database, and memory stays flat."""
+    rest = iter(items)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
 
 
 class Database:

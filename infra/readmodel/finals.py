@@ -1,17 +1,14 @@
 """What codes that have ended are by now: kept with each code, so that a merge moves its segments at once."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import partial
-from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from infra.readmodel.database import chunks
 from infra.readmodel.tables import codes
 from models.codebook import final
-
-T = TypeVar("T")
-_CHUNK = 500
 
 
 def keep_finals(connection: Connection, studies: Collection[str]) -> None:
@@ -40,12 +37,7 @@ def _is_of(levels: Mapping[UUID, str], level: str, code: UUID) -> bool:
 def _living(connection: Connection, wanted: Collection[UUID]) -> dict[UUID, str]:
     """Code or theme, of those that live."""
     found: dict[UUID, str] = {}
-    for chunk in _chunks(list(wanted)):
+    for chunk in chunks(wanted):
         query = select(codes.c.id, codes.c.level).where(codes.c.id.in_(chunk), codes.c.retired.is_(False))
         found |= {row.id: row.level for row in connection.execute(query)}
     return found
-
-
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), _CHUNK):
-        yield items[start : start + _CHUNK]

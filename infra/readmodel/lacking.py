@@ -10,17 +10,15 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Subquery, case, delete, exists, func, or_, select, update
 
 from infra.people.codings import current_annotations
+from infra.readmodel.database import chunks
 from infra.readmodel.tables import annotations, marks, requests
 
-_CHUNK = 500
 _ALL = 99  # an adjudication stands for every coder
 
 
 def count_lacking(connection: Connection, segments: Collection[UUID]) -> None:
     """Bring the requests of these segments up to what people have said, inside the connection's transaction."""
-    ordered = sorted(segments)
-    for start in range(0, len(ordered), _CHUNK):
-        chunk = ordered[start : start + _CHUNK]
+    for chunk in chunks(sorted(segments)):
         wanted = requests.c.segment_id.in_(chunk)
         # Two decisions at once: the second counts when the first is in (on SQLite it has waited for that already).
         connection.execute(

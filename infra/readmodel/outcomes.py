@@ -1,6 +1,6 @@
 """What segments are coded in the end, and who says so: the read model's rows settled by ``models.settling``."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -8,11 +8,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, select
 
 from infra.people.codings import current_annotations
+from infra.readmodel.database import chunks
 from infra.readmodel.tables import annotations, codes
 from models.settling import Said, SettledBy, settle
 from schemas.ids import code_id
-
-_CHUNK = 500
 
 Assigned = tuple[UUID, str]
 """A code as the system gave it: its id, and its label then."""
@@ -62,7 +61,7 @@ def outcomes(connection: Connection, assigned: Mapping[UUID, Assigned | None]) -
 def names_now(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Named]:
     """What codes stand for now: a merged one for what it became; ids that no code has are left out."""
     ended, found = codes.alias("ended"), {}
-    for chunk in _chunks(list(ids)):
+    for chunk in chunks(ids):
         query = (
             select(ended.c.id, ended.c.label.label("own"), codes.c.id.label("final"), codes.c.label)
             .join_from(ended, codes, ended.c.final == codes.c.id, isouter=True)
@@ -75,7 +74,7 @@ def names_now(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Named]:
 
 def _said(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, list[Row[Any]]]:
     said: dict[UUID, list[Row[Any]]] = {}
-    for chunk in _chunks(list(ids)):
+    for chunk in chunks(ids):
         current = current_annotations(None, annotations.c.segment_id.in_(chunk))
         for row in connection.execute(select(current).order_by(current.c.decided_at, current.c.annotator)):
             said.setdefault(row.segment_id, []).append(row)
@@ -103,8 +102,3 @@ def _chosen(row: Row[Any]) -> list[tuple[UUID, str]]:
     """Codes as they were chosen, with their labels then; labels alone where they were made elsewhere."""
     ids = [UUID(str(each)) for each in row.code_ids] or [code_id(row.study, label) for label in row.labels]
     return [(code, row.labels[n] if n < len(row.labels) else str(code)) for n, code in enumerate(ids)]
-
-
-def _chunks(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
-    for start in range(0, len(ids), _CHUNK):
-        yield ids[start : start + _CHUNK]

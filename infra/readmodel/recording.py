@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from infra.readmodel import tables
+from infra.readmodel.database import chunks
 from infra.readmodel.finals import keep_finals
 from infra.readmodel.lacking import count_lacking
 from models.codebook import stand
@@ -35,7 +36,6 @@ from schemas import (
 Row = dict[str, Any]
 _Excluded = Any  # the row that was refused, as the dialect calls it
 _CODEBOOK_LOCK = 7_305_802
-_CHUNK = 500
 SKIPPED = "skipped"
 """What stands as the fault of a member that a cascade did not ask."""
 
@@ -203,8 +203,8 @@ def _project_codes(connection: Connection, ids: set[UUID]) -> None:
     """Make each code anew from all of its events, which may have come in any order."""
     events: dict[UUID, list[CodeEvent]] = {}
     source, ordered = tables.code_events, sorted(ids)
-    for start in range(0, len(ordered), _CHUNK):
-        wanted = source.c.code_id.in_(ordered[start : start + _CHUNK])
+    for chunk in chunks(ordered):
+        wanted = source.c.code_id.in_(chunk)
         for raw in connection.execute(select(source.c.record).where(wanted)).scalars():
             event = CodeEvent.from_bytes(raw)
             events.setdefault(event.code_id, []).append(event)

@@ -6,13 +6,12 @@ Several processes may read and write at once. Every write may be repeated; see `
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Column, ColumnElement, Select, and_, delete, exists, func, or_, select, update
 
-from infra.readmodel.database import Database, open_database
+from infra.readmodel.database import CHUNK, Database, chunks, open_database
 from infra.readmodel.recording import PROJECTIONS, insert, segment_row, write
 from infra.readmodel.tables import assignments, codes, dead_letters, decisions, metadata, segments, workers
 from schemas import CodeEvent, DeadLetter, Record, Segment
@@ -20,7 +19,6 @@ from schemas import CodeEvent, DeadLetter, Record, Segment
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
-_CHUNK = 500
 
 
 class Unpublished(NamedTuple):
@@ -127,7 +125,7 @@ class Store:
         new = 0
         statement = insert(segments, self._database.dialect).on_conflict_do_nothing(index_elements=["id"])
         counted = statement.execution_options(preserve_rowcount=True)
-        for chunk in _chunks(taken):
+        for chunk in chunks(taken):
             now = _now()
             rows = [segment_row(segment, now) for segment in chunk]
             with self._database.writing() as connection:
@@ -147,7 +145,7 @@ class Store:
 
     def mark_published(self, ids: Iterable[UUID]) -> None:
         """Note that the broker has confirmed these segments."""
-        for chunk in _chunks(ids):
+        for chunk in chunks(ids):
             wanted = and_(segments.c.id.in_(chunk), segments.c.published_at.is_(None))
             with self._database.writing() as connection:
                 connection.execute(update(segments).where(wanted).values(published_at=_now()))
@@ -327,7 +325,7 @@ class Store:
 
     def _stream(self, query: Select[*tuple[Any, ...]]) -> Iterator[Any]:
         with self._database.reading() as connection:
-            streaming = connection.execution_options(stream_results=True, yield_per=_CHUNK)
+            streaming = connection.execution_options(stream_results=True, yield_per=CHUNK)
             yield from streaming.execute(query)
 
 
@@ -366,12 +364,6 @@ def _has_outcome() -> ColumnElement[bool]:
 def _of_study(query: Query, column: ColumnElement[Any] | None, study: str | None) -> Query:
     """Narrow to a study; a table whose rows belong to none is left whole."""
     return query if study is None or column is None else query.where(column == study)
-
-
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk
 
 
 def _now() -> datetime:
