@@ -40,8 +40,9 @@ _EXIT_SETTING = 2
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
-CODING = tuple(role.name for role in ROLES if role.name != "web")
-"""The roles that code what comes in; the page is one for people."""
+_FOR_PEOPLE = ("trainer", "web")
+CODING = tuple(role.name for role in ROLES if role.name not in _FOR_PEOPLE)
+"""The roles that code what comes in; the others are there for what people do."""
 
 
 def broker_file(settings: Settings) -> Path:

@@ -118,6 +118,24 @@ class CodeIndex(Protocol):
         ...
 
 
+class Classifier(Protocol):
+    """A study's own classifier, taught by people's labels: every code by itself, so a text may have several or none."""
+
+    @property
+    def version(self) -> str:
+        """The release's version."""
+        ...
+
+    @property
+    def codes(self) -> tuple[UUID, ...]:
+        """The codes that it knows, in the order of its columns."""
+        ...
+
+    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """How likely each text has each code, shape ``(len(texts), len(codes))``, each number by itself from 0 to 1."""
+        ...
+
+
 class Clock(Protocol):
     """The time, so that tests can turn it by hand."""
 

@@ -2,7 +2,7 @@
 
 from schemas.annotation import Annotation, AnnotationRequest
 from schemas.codebook import CodeEvent
-from schemas.coding import Assignment, Decision, Neighbour, Proposal, Proposals
+from schemas.coding import Assignment, Classified, Decision, Guess, Neighbour, Proposal, Proposals
 from schemas.feedback import Segment
 from schemas.operations import DeadLetter, DriftAlert, ModelRelease
 from schemas.record import Record
@@ -12,10 +12,12 @@ __all__ = [
     "Annotation",
     "AnnotationRequest",
     "Assignment",
+    "Classified",
     "CodeEvent",
     "DeadLetter",
     "Decision",
     "DriftAlert",
+    "Guess",
     "ModelRelease",
     "Neighbour",
     "Proposal",

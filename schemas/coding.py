@@ -30,12 +30,31 @@ class Proposal(Record):
     )
 
 
+class Guess(Record):
+    """One code that a study's classifier gives a segment."""
+
+    code_id: UUID
+    label: Label
+    probability: Share
+
+
+class Classified(Record):
+    """What a study's classifier, taught by people's labels, makes of a segment."""
+
+    model: str = Field(min_length=1, description="The release that it was, as ``model.releases`` names it.")
+    guesses: list[Guess] = Field(min_length=1, max_length=5, description="The likeliest codes, best first.")
+    sure: bool = Field(
+        default=False, description="Whether codes of such a probability were right often enough on held-out labels."
+    )
+
+
 class Proposals(Record):
     """What one group of members proposes for one segment; a message on ``proposals``."""
 
     segment: Segment
     proposals: list[Proposal] = Field(min_length=1)
     skipped: list[str] = Field(default_factory=list, description="Members that a cascade did not ask.")
+    classified: Classified | None = Field(default=None, description="The classifier's, once the study has one.")
 
 
 class Decision(Record):
@@ -54,6 +73,7 @@ class Decision(Record):
     signals: dict[str, float] = Field(
         default_factory=dict, description="What only the moderator saw of how sure the label is, such as precedents."
     )
+    classified: Classified | None = Field(default=None, description="The classifier's, once the study has one.")
 
 
 class Neighbour(Record):

@@ -9,14 +9,23 @@ from schemas.record import Record, Study
 
 
 class ModelRelease(Record):
-    """A model that may now serve; a message on ``model.releases``."""
+    """A model that serves from now on, or one that was refused; a message on ``model.releases``.
 
-    model: str = Field(min_length=1)
+    The newest one of a model with the outcome ``released`` serves. Going back is releasing an earlier version again.
+    """
+
+    model: str = Field(min_length=1, description="Such as ``classifier/demo``: what it is, and the study's.")
     version: str = Field(min_length=1)
+    study: Study | None = Field(default=None, description="The study that it serves; none: all of them.")
+    outcome: Literal["released", "refused"] = "released"
     uri: str = Field(description="Where its weights are.")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    metrics: dict[str, float] = Field(default_factory=dict)
-    replaces: str | None = None
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of its manifest, which names every file's own.")
+    metrics: dict[str, float] = Field(default_factory=dict, description="On labels that it was not taught.")
+    per_code: dict[str, float] = Field(default_factory=dict, description="F1 on those labels, by the code's label.")
+    labels: int = Field(default=0, ge=0, description="Segments that it was taught.")
+    replaces: str | None = Field(default=None, description="The version that served until then.")
+    author: str = Field(default="trainer", min_length=1, max_length=120)
+    why: str = Field(default="", description="One sentence a person can read.")
     released_at: AwareDatetime
 
 

@@ -7,6 +7,15 @@ from pydantic import AwareDatetime, Field
 from schemas.record import Record, Share, Study
 
 RoutingMode = Literal["threshold", "promise", "budget"]
+QueryStrategy = Literal[
+    "category-inconsistency",
+    "prediction-entropy",
+    "least-confidence",
+    "breaking-ties",
+    "embedding-kmeans",
+    "core-set",
+    "random",
+]
 _Open = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -30,5 +39,9 @@ class StudyRules(Record):
     budget_minutes: float | None = Field(default=None, ge=0, description="In ``budget``: most minutes of people a day.")
     lock_minutes: float = Field(default=10.0, gt=0, description="How long a segment on a person's screen stays theirs.")
     expire_days: float | None = Field(default=None, gt=0, description="After so many days nobody is asked any more.")
+    strategy: QueryStrategy = Field(
+        default="category-inconsistency", description="How the classifier chooses what it wants to be taught next."
+    )
+    ask_segments: int = Field(default=0, ge=0, le=1000, description="How many it asks about after each training.")
     author: str = Field(min_length=1, max_length=120)
     at: AwareDatetime

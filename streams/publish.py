@@ -47,7 +47,7 @@ def outgoing(record: Record) -> Outgoing:
         case StudyRules():
             return Outgoing(STUDIES.name, record.study.encode(), record.to_bytes())
         case ModelRelease():
-            return Outgoing(RELEASES.name, record.model.encode(), record.to_bytes())
+            return Outgoing(RELEASES.name, f"{record.model}:{record.outcome}".encode(), record.to_bytes())
     raise TypeError(f"a {type(record).__name__} is written by roles only")
 
 

@@ -1,6 +1,9 @@
 """The whole of the system in one place: topics, and the roles that read and write them. Data, no behaviour."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from textwrap import wrap
 from typing import Literal
 
 from schemas import (
@@ -65,7 +68,7 @@ CODEBOOK = Topic("codebook", CodeEvent, "code id", "never", also="themes, teach"
 REQUESTS = Topic("annotation.requests", AnnotationRequest, "segment id", "compact")
 LABELS = Topic("annotation.labels", Annotation, "segment id + annotator", "never", also="teach")
 STUDIES = Topic("studies", StudyRules, "study", "compact")
-RELEASES = Topic("model.releases", ModelRelease, "model name", "compact", from_outside="trainer")
+RELEASES = Topic("model.releases", ModelRelease, "model name + outcome", "compact", also="learn rollback")
 ALERTS = Topic("drift.alerts", DriftAlert, "study", "delete", from_outside="monitor")
 DEAD_LETTERS = Topic("dead-letters", DeadLetter, "original key", "delete", keep_days=365)
 
@@ -85,7 +88,7 @@ TOPICS = (
 
 ROLES = (
     Role("ingest", (), (FEEDBACK,), "publishes what was taken in", 500, 0.2),
-    Role("coders", (FEEDBACK,), (PROPOSALS, DEAD_LETTERS), "every member reads the segment", 16, 0.3),
+    Role("coders", (FEEDBACK,), (PROPOSALS, DEAD_LETTERS), "every member reads the segment", 16, 0.3, (RELEASES,)),
     Role("moderator", (PROPOSALS,), (DECISIONS, DEAD_LETTERS), "settles on one label", 16, 0.2, (LABELS,)),
     Role(
         "refiner",
@@ -103,10 +106,19 @@ ROLES = (
         "gives confidence and route",
         256,
         0.1,
-        (LABELS, STUDIES),
+        (LABELS, STUDIES, RELEASES),
+    ),
+    Role(
+        "trainer",
+        (LABELS,),
+        (RELEASES, REQUESTS, DEAD_LETTERS),
+        "learns from people's labels",
+        256,
+        0.2,
+        (CODEBOOK, STUDIES, RELEASES, ALERTS),
     ),
     Role("recorder", TOPICS, (DEAD_LETTERS,), "fills the SQL read model", 500, 0.2),
-    Role("web", (), (LABELS, CODEBOOK, REQUESTS, STUDIES), "people code, run the codebook", 500, 0.2),
+    Role("web", (), (LABELS, CODEBOOK, REQUESTS, STUDIES, RELEASES), "people code, run the codebook", 500, 0.2),
 )
 
 
@@ -122,17 +134,30 @@ def role(name: str) -> Role:
 
 def describe() -> str:
     """The table that ``qualstream topology`` prints and the README shows."""
-    lines = [f"{'role':<10} {'reads':<12} {'writes':<32} does"]
+    lines = _row(_ROLE_WIDTHS, "role", "reads", "writes", "does")
     for one in ROLES:
         reads = "every topic" if one.reads == TOPICS else ", ".join(each.name for each in one.reads) or "-"
         writes = ", ".join(each.name for each in one.writes if each is not DEAD_LETTERS) or "-"
         hears = "; hears " + ", ".join(each.name for each in one.hears) if one.hears else ""
-        lines.append(f"{one.name:<10} {reads:<12} {writes:<32} {one.does}{hears}")
-    lines += ["", f"{'topic':<20} {'record':<18} {'key':<23} {'written by':<16} cleanup"]
+        lines += _row(_ROLE_WIDTHS, one.name, reads, writes, one.does + hears)
+    lines += ["", *_row(_TOPIC_WIDTHS, "topic", "record", "key", "written by", "cleanup")]
     for each in TOPICS:
         roles = [one.name for one in ROLES if each in one.writes]
         writers = ", ".join([*roles, each.also] if each.also else roles) or each.from_outside
         writers = "every role" if each is DEAD_LETTERS else writers
         cleanup = f"delete after {each.keep_days} days" if each.cleanup == "delete" else each.cleanup
-        lines.append(f"{each.name:<20} {each.record.__name__:<18} {each.key:<23} {writers:<16} {cleanup}")
+        lines += _row(_TOPIC_WIDTHS, each.name, each.record.__name__, each.key, writers, cleanup)
     return "\n".join(lines)
+
+
+_ROLE_WIDTHS = (10, 18, 38, 50)
+_TOPIC_WIDTHS = (20, 18, 23, 28, 22)
+
+
+def _row(widths: Sequence[int], *cells: str) -> list[str]:
+    """A row's lines: a cell that is wider than its column goes on below."""
+    wrapped = [wrap(cell, width, break_long_words=False) for cell, width in zip(cells, widths, strict=True)]
+    return [
+        " ".join(f"{part:<{width}}" for part, width in zip(parts, widths, strict=True)).rstrip()
+        for parts in zip_longest(*wrapped, fillvalue="")
+    ]

@@ -137,9 +137,7 @@ PROJECTIONS: Mapping[type[Record], Projection] = {
     ),
     StudyRules: Projection(tables.study_rules, _plain(tables.study_rules), ("at", "study"), _newest("at")),
     Annotation: Projection(tables.annotations, _annotation_row, ("decided_at", "segment_id", "annotator")),
-    ModelRelease: Projection(
-        tables.releases, _plain(tables.releases), ("released_at", "model"), _newest("released_at")
-    ),
+    ModelRelease: Projection(tables.releases, _plain(tables.releases), ("released_at", "model")),
     DriftAlert: Projection(tables.alerts, _plain(tables.alerts), ("detected_at", "id"), _newest("detected_at")),
     DeadLetter: Projection(tables.dead_letters, _dead_letter_row, ("at", "id"), _failed_again),
 }

@@ -300,11 +300,14 @@ releases = Table(
     metadata,
     Column("model", String, primary_key=True),
     Column("version", String, primary_key=True),
+    Column("released_at", UtcDateTime, primary_key=True),  # a version that serves again is another row
+    Column("study", String(80)),
+    Column("outcome", String(10), nullable=False),
     Column("uri", String, nullable=False),
     Column("sha256", String(64), nullable=False),
-    Column("released_at", UtcDateTime, nullable=False),
     _record(),
 )
+Index("ix_releases_study", releases.c.study, releases.c.released_at)
 
 alerts = Table(
     "alerts",

@@ -8,7 +8,7 @@ from models.joining import JoinSettings, ProposalJoin
 from models.moderation import ConsensusModerator
 from models.refinement import Refiner
 from models.routing import Router
-from schemas import Annotation, Assignment, CodeEvent, DeadLetter, Decision, Proposals
+from schemas import Assignment, CodeEvent, DeadLetter, Decision, Proposals, StudyRules
 from streams.stages import CodersStage, ModeratorStage, Received, RecorderStage, RefinerStage, RouterStage, readable
 from streams.topology import (
     ASSIGNMENTS,
@@ -297,10 +297,10 @@ def test_the_recorder_stores_what_it_can_read_of_every_topic():
 
 def test_the_recorder_sets_aside_only_what_nobody_else_reads():
     stage = RecorderStage(lambda records: None, CLOCK)
-    result = stage.step([received(b"?"), received(b"?", 0, DEAD_LETTERS), received(b"?", 0, LABELS)])
+    result = stage.step([received(b"?"), received(b"?", 0, DEAD_LETTERS), received(b"?", 0, STUDIES)])
     (letter,) = letters(result)
-    assert (letter.topic, letter.role) == (LABELS.name, "recorder")
-    assert letter.reason.startswith(f"not a {Annotation.__name__}")
+    assert (letter.topic, letter.role) == (STUDIES.name, "recorder")
+    assert letter.reason.startswith(f"not a {StudyRules.__name__}")
 
 
 def test_reading_a_history_passes_over_what_was_set_aside():
