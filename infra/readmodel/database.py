@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from models.errors import SettingError, UnavailableError
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest revision in ``infra/migrations``; a test compares the two."""
 
 CHUNK = 500

@@ -323,6 +323,52 @@ alerts = Table(
 )
 Index("ix_alerts_study", alerts.c.study, alerts.c.detected_at)
 
+drift_states = Table(  # how far a study was watched; nothing that a scan of its rows would not give again
+    "drift_states",
+    metadata,
+    Column("study", String(80), primary_key=True),
+    Column("since", UtcDateTime),  # segments from then on are still to be watched
+    Column("state", JSON, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+alert_marks = Table(  # what people did about alerts; each the last word on it
+    "alert_marks",
+    metadata,
+    Column("alert_id", Uuid, primary_key=True),
+    _study(),
+    Column("kind", String(12), nullable=False),  # acknowledged, or snoozed
+    Column("author", String(120), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime),
+    Column("note", PlainText, nullable=False, server_default=""),
+)
+Index("ix_alert_marks_study", alert_marks.c.study)
+
+alert_deliveries = Table(  # which hook was told of which alert
+    "alert_deliveries",
+    metadata,
+    Column("alert_id", Uuid, primary_key=True),
+    Column("hook", String(20), primary_key=True),  # webhook, or e-mail
+    _study(),
+    Column("attempts", Integer, nullable=False),
+    Column("delivered_at", UtcDateTime),
+    Column("last_error", PlainText),
+)
+
+recodings = Table(  # a stretch of a study coded again beside what stands
+    "recodings",
+    metadata,
+    Column("replay", String(80), primary_key=True),
+    Column("segment_id", Uuid, primary_key=True),
+    _study(),
+    Column("profile", String(120), nullable=False),
+    Column("label", PlainText),  # none where it could not be coded
+    Column("proposed", PlainText),
+    Column("at", UtcDateTime, nullable=False),
+)
+Index("ix_recodings_study", recodings.c.study, recodings.c.replay)
+
 dead_letters = Table(
     "dead_letters",
     metadata,
