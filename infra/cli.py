@@ -18,6 +18,7 @@ from rich.console import Console
 from infra.accounts.commands import account
 from infra.evaluating import evaluate_command
 from infra.people.agreeing import agreement_command
+from infra.replaying import replay as replay_command
 from infra.settings import Settings, ensure_data_dir, load_settings
 from infra.teaching import teach
 from infra.theming import themes
@@ -360,6 +361,7 @@ cli.add_command(themes)
 cli.add_command(threshold)
 cli.add_command(evaluate_command)
 cli.add_command(agreement_command)
+cli.add_command(replay_command)
 
 if __name__ == "__main__":
     main()
