@@ -80,8 +80,17 @@ class Settings(BaseSettings):
     web_port: int = _setting(8642, "a port from 0 (any free one) to 65535", ge=0, le=65_535)
     web_hosts: Annotated[tuple[str, ...], NoDecode] = _setting((), "names that the page is asked for, commas between")
     web_secret: SecretStr | None = _setting(None, "32 random characters or more, to sign sessions with", min_length=32)
+    monitor_every_s: float = _setting(5.0, "seconds above 0", gt=0, le=86_400)
+    webhook_url: str | None = _setting(None, "an http:// or https:// address to tell of alerts", pattern=r"^https?://.+")
+    webhook_secret: SecretStr | None = _setting(None, "16 random characters or more, to sign with", min_length=16)
+    smtp_url: str | None = _setting(
+        None, "smtp://host:port, or smtps://user@host", pattern=r"^smtps?://([^/@:]+@)?[\w.\-]+(:\d+)?$"
+    )
+    smtp_password: SecretStr | None = _setting(None, "the user's password at the mail server")
+    mail_from: str = _setting("qualstream@localhost", "an e-mail address", pattern=r"^[^\s@]+@[^\s@]+$")
+    mail_to: Annotated[tuple[str, ...], NoDecode] = _setting((), "e-mail addresses with commas between")
 
-    @field_validator("members", "web_hosts", mode="before")
+    @field_validator("members", "web_hosts", "mail_to", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -163,6 +172,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"{variable(name)} is '{path}' but there is no such file; a PEM file is expected")
         if self.kafka_key_file and not self.kafka_cert_file:
             raise ValueError(f"{variable('kafka_key_file')} is set but {variable('kafka_cert_file')} is not; set both")
+        return self
+
+    @model_validator(mode="after")
+    def _hooks_are_whole(self) -> Self:
+        for one, other in (("webhook_url", "webhook_secret"), ("smtp_url", "mail_to"), ("smtp_password", "smtp_url")):
+            if getattr(self, one) and not getattr(self, other):
+                raise ValueError(f"{variable(one)} is set but {variable(other)} is not; set both")
         return self
 
     @model_validator(mode="after")

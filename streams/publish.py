@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from models.errors import WorkerFault
-from schemas import Annotation, AnnotationRequest, CodeEvent, ModelRelease, Record, StudyRules
+from schemas import Annotation, AnnotationRequest, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
 from streams.cluster import Cluster, patiently
-from streams.topology import CODEBOOK, LABELS, RELEASES, REQUESTS, STUDIES
+from streams.topology import ALERTS, CODEBOOK, LABELS, RELEASES, REQUESTS, STUDIES
 
 log = logging.getLogger(__name__)
 LARGEST_MESSAGE = 5 * 1024 * 1024
@@ -23,12 +23,16 @@ def _partition(key: bytes, every: Sequence[int], available: Sequence[int]) -> in
     return every[zlib.crc32(key) % len(every)]
 
 
+Header = tuple[str, bytes]
+
+
 class Outgoing(NamedTuple):
     """A message to be written."""
 
     topic: str
     key: bytes
     value: bytes
+    headers: tuple[Header, ...] = ()
 
 
 def outgoing(record: Record) -> Outgoing:
@@ -46,6 +50,8 @@ def outgoing(record: Record) -> Outgoing:
             return Outgoing(REQUESTS.name, str(record.segment_id).encode(), record.to_bytes())
         case StudyRules():
             return Outgoing(STUDIES.name, record.study.encode(), record.to_bytes())
+        case DriftAlert():
+            return Outgoing(ALERTS.name, record.study.encode(), record.to_bytes())
         case ModelRelease():
             return Outgoing(RELEASES.name, f"{record.model}:{record.outcome}".encode(), record.to_bytes())
     raise TypeError(f"a {type(record).__name__} is written by roles only")
@@ -119,6 +125,6 @@ class KafkaPublisher:
         if self._producer is None:
             raise WorkerFault("the publisher has not been started")
         try:
-            return [await self._producer.send(m.topic, m.value, key=m.key) for m in messages]
+            return [await self._producer.send(m.topic, m.value, key=m.key, headers=m.headers) for m in messages]
         except MessageSizeTooLargeError as error:
             raise WorkerFault(f"a message is larger than {LARGEST_MESSAGE} bytes: {error}") from error

@@ -1,4 +1,4 @@
-"""What people decide on the page: kept in SQL at once, delivered to the broker soon, lost never.
+"""What people decide on the page, and what the monitor sees: kept in SQL at once, delivered soon, lost never.
 
 A decision and the message about it are written in one transaction, so a person never waits for a broker, and a page
 that dies between the two leaves nothing undone: the next one sends what is left. Sent twice, it says the same.
@@ -6,11 +6,11 @@ that dies between the two leaves nothing undone: the next one sends what is left
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from infra.readmodel.database import Database
 from infra.readmodel.recording import write
@@ -40,8 +40,12 @@ class Outbox:
         self._kept = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def keep(self, records: Sequence[Record]) -> None:
+    def keep(self, records: Sequence[Record], also: Callable[[Connection], None] | None = None) -> None:
         """Write records into the read model, and messages about them, all or nothing. Any thread may call it.
+
+        Args:
+            records: At least one, or nothing is done.
+            also: What else is written in the same transaction.
 
         Raises:
             UnavailableError: If the database does not answer; nothing is kept then.
@@ -52,6 +56,8 @@ class Outbox:
         with self._database.writing() as connection:
             write(connection, records, datetime.now(UTC))
             connection.execute(insert(outbox), rows)
+            if also is not None:
+                also(connection)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._kept.set)
 

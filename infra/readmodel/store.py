@@ -158,7 +158,7 @@ class Store:
         Returns:
             How many were published before and are not any more.
         """
-        lost = and_(segments.c.published_at.is_not(None), ~_has_outcome())
+        lost = and_(segments.c.published_at.is_not(None), ~has_outcome())
         with self._database.writing() as connection:
             return connection.execute(update(segments).where(lost).values(published_at=None)).rowcount
 
@@ -210,7 +210,7 @@ class Store:
 
     def open_segments(self, study: str | None = None) -> int:
         """How many segments have no outcome yet."""
-        query = _of_study(select(func.count()).select_from(segments).where(~_has_outcome()), segments.c.study, study)
+        query = _of_study(select(func.count()).select_from(segments).where(~has_outcome()), segments.c.study, study)
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one()
 
@@ -355,7 +355,8 @@ _EXPORTED = (
 )
 
 
-def _has_outcome() -> ColumnElement[bool]:
+def has_outcome() -> ColumnElement[bool]:
+    """Whether a row of ``segments`` has been coded and routed, or set aside."""
     routed = and_(assignments.c.segment_id == segments.c.id, assignments.c.route.is_not(None))
     dead = and_(dead_letters.c.segment_id == segments.c.id, dead_letters.c.replayed_at.is_(None))
     return or_(exists().where(routed), exists().where(dead))

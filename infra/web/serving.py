@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Event, Thread
 
 import uvicorn
@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from infra import wiring
 from infra.accounts.accounts import Accounts
+from infra.delivering import deliver
 from infra.local import local_broker
 from infra.people.outbox import Outbox
 from infra.readmodel.store import Store
@@ -21,11 +22,9 @@ from infra.web.overview import stop_streams
 from infra.web.site import Site
 from models import trust
 from models.clock import SystemClock
-from models.errors import QualstreamError, SettingError, UnavailableError, WorkerFault
+from models.errors import SettingError, UnavailableError, WorkerFault
 from models.ports import Embedder, Embeddings, load
 from streams.agents import Progress
-from streams.cluster import Cluster, create_topics
-from streams.publish import KafkaPublisher, Outgoing
 from streams.worker import BEAT_S, Beat
 
 log = logging.getLogger(__name__)
@@ -105,7 +104,7 @@ async def serve(settings: Settings, store: Store, beat: Beat, stop: asyncio.Even
     await asyncio.to_thread(_say_address, settings, site, listening.getsockname()[1])
     tasks = {
         asyncio.create_task(server.serve(sockets=[listening]), name="the page"),
-        asyncio.create_task(_deliver(cluster, site.outbox, progress), name="the delivery"),
+        asyncio.create_task(deliver(cluster, site.outbox, progress), name="the delivery"),
         asyncio.create_task(_beat(beat, progress), name="the heartbeat"),
     }
     stopping = asyncio.create_task(stop.wait())
@@ -187,31 +186,6 @@ def _say_address(settings: Settings, site: Site, port: int) -> None:
         link = site.accounts.first_link(address)
         if link is not None:
             log.warning("nobody is admin yet; set the admin's password here (works once, for a day): %s", link)
-
-
-class _Counting:
-    """Delivers, and counts what was delivered."""
-
-    def __init__(self, publisher: KafkaPublisher, progress: Progress) -> None:
-        self._publisher = publisher
-        self._progress = progress
-
-    async def send(self, messages: Sequence[Outgoing]) -> None:
-        await self._publisher.send(messages)
-        self._progress.written += len(messages)
-        self._progress.acknowledged(len(messages), 0)
-
-
-async def _deliver(cluster: Cluster, outbox: Outbox, progress: Progress) -> None:
-    """Bring people's decisions to the broker; waits while it is away."""
-    await create_topics(cluster)
-    publisher = KafkaPublisher(cluster)
-    await publisher.start()
-    try:
-        await outbox.deliver(_Counting(publisher, progress))
-    finally:
-        with suppress(QualstreamError):
-            await publisher.stop()
 
 
 async def _beat(beat: Beat, progress: Progress) -> None:
