@@ -2,28 +2,35 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from time import time_ns
 
 from infra.people.outbox import Outbox
 from models.errors import QualstreamError
 from streams.agents import Progress
 from streams.cluster import Cluster, create_topics
 from streams.publish import KafkaPublisher, Outgoing
+from streams.trail import Passing, Trail
 
 
 class _Counting:
     """Delivers, and counts what was delivered."""
 
-    def __init__(self, publisher: KafkaPublisher, progress: Progress) -> None:
+    def __init__(self, publisher: KafkaPublisher, progress: Progress, trail: Trail | None) -> None:
         self._publisher = publisher
         self._progress = progress
+        self._trail = trail
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
-        await self._publisher.send(messages)
+        began_ns = time_ns()
+        passing = self._trail.begin(messages) if self._trail else Passing(messages)
+        await self._publisher.send(passing.send)
+        if self._trail:
+            self._trail.tell(passing, began_ns, len(messages))
         self._progress.written += len(messages)
         self._progress.acknowledged(len(messages), 0)
 
 
-async def deliver(cluster: Cluster, outbox: Outbox, progress: Progress) -> None:
+async def deliver(cluster: Cluster, outbox: Outbox, progress: Progress, trail: Trail | None = None) -> None:
     """Bring what is in the outbox to the broker until cancelled; waits while it is away.
 
     Two processes that do so at once send the same messages twice, which says the same.
@@ -32,7 +39,7 @@ async def deliver(cluster: Cluster, outbox: Outbox, progress: Progress) -> None:
     publisher = KafkaPublisher(cluster)
     await publisher.start()
     try:
-        await outbox.deliver(_Counting(publisher, progress))
+        await outbox.deliver(_Counting(publisher, progress, trail))
     finally:
         with suppress(QualstreamError):
             await publisher.stop()

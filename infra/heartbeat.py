@@ -11,9 +11,14 @@ from streams.topology import Role
 from streams.worker import Beat
 
 
+def instance_of(settings: Settings) -> str:
+    """Which of a role's workers this process is."""
+    return "-".join([settings.instance, *settings.members])
+
+
 def beat(settings: Settings, role: Role, to: Store) -> Beat:
     """What says how a worker goes, into the store."""
-    instance = "-".join([settings.instance, *settings.members])
+    instance = instance_of(settings)
     before = [state for state in to.workers() if (state.role, state.instance) == (role.name, instance)]
     errors, last_error = (before[0].errors, before[0].last_error) if before else (0, None)
 

@@ -262,7 +262,9 @@ class LocalStack:
 
 def role_environment(settings: Settings, server: str) -> dict[str, str]:
     """What a role's process must know that its environment may not say."""
-    chosen = {} if settings.cascade is None else {"QUALSTREAM_CASCADE": settings.cascade}
+    chosen: dict[str, str] = {} if settings.cascade is None else {"QUALSTREAM_CASCADE": settings.cascade}
+    if settings.metrics_port is not None:
+        chosen["QUALSTREAM_METRICS_PORT"] = "0"  # each its own; `qualstream status` tells them
     return chosen | {
         "QUALSTREAM_DATA_DIR": str(settings.data_dir.absolute()),
         "QUALSTREAM_PROFILE": settings.profile,

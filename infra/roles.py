@@ -4,16 +4,19 @@ import asyncio
 import logging
 import signal
 from contextlib import suppress
+from dataclasses import replace
 
 from infra import wiring
 from infra.heartbeat import beat
 from infra.readmodel.store import Store
 from infra.settings import Settings
+from infra.telemetry import logs
+from infra.telemetry.watching import watched
 from models.errors import SettingError, UnavailableError
 from streams.cluster import patiently
 from streams.stages import Stage
-from streams.topology import ROLES, role
-from streams.worker import run_ingest, run_stage
+from streams.topology import ROLES, Role, role
+from streams.worker import Beat, WorkerSettings, run_ingest, run_stage
 
 log = logging.getLogger(__name__)
 GRACE_S = 5.0
@@ -28,6 +31,7 @@ def run_role(name: str, settings: Settings) -> None:
     """
     if name not in {each.name for each in ROLES}:
         raise SettingError(f"there is no role '{name}'; known are {', '.join(each.name for each in ROLES)}")
+    logs.speak_as(name)
     asyncio.run(_until_stopped(name, settings))
 
 
@@ -55,20 +59,27 @@ async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
         return await asyncio.to_thread(wiring.store, settings)
 
     store = await patiently("database", connect, UnavailableError)
-    beats = beat(settings, wanted, store)
     try:
-        if name == "ingest":
-            await run_ingest(store, how, settings.ingest_rate, beats, stop)
-        elif name == "web":
-            from infra.web.serving import serve  # no other role needs the page
-
-            await serve(settings, store, beats, stop)
-        else:
-
-            async def prepare() -> Stage:
-                return await patiently("stores", lambda: wiring.make_stage(wanted, settings), UnavailableError)
-
-            await run_stage(wanted, prepare, how, beats, stop)
+        with watched(settings, wanted, store) as watch:
+            beats, how = watch.beats(beat(settings, wanted, store)), replace(how, trail=watch.trail)
+            await _work(wanted, settings, store, how, beats, stop)
     finally:
         store.close()
     log.info("%s stopped", name)
+
+
+async def _work(
+    wanted: Role, settings: Settings, store: Store, how: WorkerSettings, beats: Beat, stop: asyncio.Event
+) -> None:
+    if wanted.name == "ingest":
+        await run_ingest(store, how, settings.ingest_rate, beats, stop)
+    elif wanted.name == "web":
+        from infra.web.serving import serve  # no other role needs the page
+
+        await serve(settings, store, beats, stop, how.trail)
+    else:
+
+        async def prepare() -> Stage:
+            return await patiently("stores", lambda: wiring.make_stage(wanted, settings), UnavailableError)
+
+        await run_stage(wanted, prepare, how, beats, stop)

@@ -81,7 +81,9 @@ class Settings(BaseSettings):
     web_hosts: Annotated[tuple[str, ...], NoDecode] = _setting((), "names that the page is asked for, commas between")
     web_secret: SecretStr | None = _setting(None, "32 random characters or more, to sign sessions with", min_length=32)
     monitor_every_s: float = _setting(5.0, "seconds above 0", gt=0, le=86_400)
-    webhook_url: str | None = _setting(None, "an http:// or https:// address to tell of alerts", pattern=r"^https?://.+")
+    webhook_url: str | None = _setting(
+        None, "an http:// or https:// address to tell of alerts", pattern=r"^https?://.+"
+    )
     webhook_secret: SecretStr | None = _setting(None, "16 random characters or more, to sign with", min_length=16)
     smtp_url: str | None = _setting(
         None, "smtp://host:port, or smtps://user@host", pattern=r"^smtps?://([^/@:]+@)?[\w.\-]+(:\d+)?$"
@@ -90,6 +92,19 @@ class Settings(BaseSettings):
     mail_from: str = _setting("qualstream@localhost", "an e-mail address", pattern=r"^[^\s@]+@[^\s@]+$")
     mail_to: Annotated[tuple[str, ...], NoDecode] = _setting((), "e-mail addresses with commas between")
 
+    log_format: Literal["text", "json"] = _setting("text", "text for people, or json for programs")
+    metrics_port: int | None = _setting(
+        None, "a port from 0 (any free one) to 65535, or none for no metrics", ge=0, le=65_535
+    )
+    metrics_host: str = _setting("127.0.0.1", "the address that the metrics are served on", pattern=r"^[\w.:\-]+$")
+    otlp_url: str | None = _setting(
+        None, "http://host:4318, where spans are sent to", pattern=r"^https?://[^\s/@]+(/\S*)?$"
+    )
+    trace_share: float = _setting(1.0, "the share of segments that are traced, 0 to 1", ge=0, le=1)
+    mlflow_url: str | None = _setting(
+        None, "http://host:5000, https://host or file:folder", pattern=r"^(https?://[^\s/]+\S*|file:.+)$"
+    )
+
     @field_validator("members", "web_hosts", "mail_to", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
@@ -97,9 +112,9 @@ class Settings(BaseSettings):
             return value
         return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
 
-    @field_validator("ingest_rate", mode="before")
+    @field_validator("ingest_rate", "metrics_port", mode="before")
     @classmethod
-    def _none_is_no_limit(cls, value: Any) -> Any:
+    def _none_is_none(cls, value: Any) -> Any:
         return None if isinstance(value, str) and value.strip().casefold() == "none" else value
 
     @field_validator("log_level", "kafka_sasl_mechanism", mode="before")
@@ -107,7 +122,7 @@ class Settings(BaseSettings):
     def _upper(cls, value: Any) -> Any:
         return value.strip().upper() if isinstance(value, str) else value
 
-    @field_validator("kafka_security", "cascade", mode="before")
+    @field_validator("kafka_security", "cascade", "log_format", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
@@ -232,6 +247,14 @@ class Settings(BaseSettings):
         if host in ("0.0.0.0", "::"):  # noqa: S104 - compared only
             host = "127.0.0.1"
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @property
+    def tracking_url(self) -> str:
+        """Where trainings are recorded: MLflow's server, or ``file:`` and an absolute folder."""
+        if self.mlflow_url is None or self.mlflow_url.startswith("file:"):
+            folder = (self.mlflow_url or "").removeprefix("file:")
+            return f"file:{Path(folder).expanduser().absolute() if folder else self.data_dir.absolute() / 'mlruns'}"
+        return self.mlflow_url
 
     @property
     def weights_dir(self) -> Path:

@@ -14,6 +14,7 @@ from rich.table import Table
 from infra import wiring
 from infra.readmodel.store import Store, WorkerState
 from infra.settings import Settings, nearest
+from infra.telemetry.watching import addresses
 from models.errors import InputError, SettingError, UnavailableError
 from schemas import DeadLetter
 from streams.cluster import Cluster, consumer_group, group_lag, read_topic
@@ -36,6 +37,9 @@ def report(settings: Settings, store: Store, only: str | None, as_json: bool, co
     workers = store.workers()
     lags = asyncio.run(lags_of(settings, roles))
     rows = [_row(role, worker, lags.get(role.name)) for role in roles for worker in _of(role, workers)]
+    served = addresses(settings)
+    for row in rows:
+        row["metrics"] = served.get((row["role"], row["instance"]))
     if as_json:
         for row in rows:
             console.print_json(json.dumps(row), indent=None)
@@ -86,6 +90,8 @@ def _print(rows: Sequence[dict[str, Any]], console: Console) -> None:
             console.print(
                 f"{row['role']}: last error: {row['last_error']}", markup=False, highlight=False, soft_wrap=True
             )
+        if row["metrics"]:
+            console.print(f"{row['role']}: metrics at {row['metrics']}", markup=False, highlight=False, soft_wrap=True)
 
 
 async def lags_of(settings: Settings, roles: Sequence[Role]) -> dict[str, int]:

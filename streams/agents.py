@@ -5,21 +5,25 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from time import monotonic
+from time import monotonic, time, time_ns
 from typing import Any
 
 import faust
 from faust.types import TP
 
 from models.errors import UnavailableError
+from schemas import DeadLetter
 from streams.acknowledge import OrderedAcks
 from streams.cluster import patiently
-from streams.publish import Publisher
+from streams.metering import AGES_S, SECONDS, SIZES, Tally
+from streams.publish import Outgoing, Publisher
 from streams.stages import Received, Result, Stage
 from streams.topology import DEAD_LETTERS, Topic
+from streams.trail import Passing, Trail
 
 log = logging.getLogger(__name__)
 TICK_S = 0.5
+_MOST_TOLD = 5  # dead letters of one batch that the log names
 
 
 @dataclass
@@ -36,6 +40,23 @@ class Progress:
     in_flight: int = 0
     last_commit_at: datetime | None = None
     last_progress: float = field(default_factory=monotonic)
+    lags: dict[str, int] = field(default_factory=dict)  # by topic, where they were looked for
+    sizes: Tally = field(default_factory=lambda: Tally(SIZES))  # messages a batch
+    step_s: Tally = field(default_factory=lambda: Tally(SECONDS))
+    delivery_s: Tally = field(default_factory=lambda: Tally(SECONDS))
+    ages_s: Tally = field(default_factory=lambda: Tally(AGES_S))  # of a segment when what was written of it is there
+
+    def stepped(self, size: int, step_s: float, delivery_s: float) -> None:
+        """Count a batch: its messages, and the seconds that its step and its delivery took."""
+        self.sizes.add(size)
+        self.step_s.add(step_s)
+        self.delivery_s.add(delivery_s)
+
+    def aged(self, passing: Passing) -> None:
+        """Count how long ago the segments were published that something was written about."""
+        now_ms = time() * 1000
+        for taken_ms in passing.taken_ms:
+            self.ages_s.add(max(0.0, now_ms - taken_ms) / 1000)
 
     def delivered(self, result: Result) -> None:
         """Count a batch whose messages were confirmed."""
@@ -68,24 +89,33 @@ class Batches:
 class Runner:
     """Drives one stage. Used by one agent, so one batch is under way at a time."""
 
-    def __init__(self, stage: Stage, publisher: Publisher, progress: Progress) -> None:
-        """Start with nothing in flight."""
+    def __init__(self, stage: Stage, publisher: Publisher, progress: Progress, trail: Trail | None = None) -> None:
+        """Start with nothing in flight.
+
+        Args:
+            stage: What it drives.
+            publisher: Delivers.
+            progress: Where it is counted.
+            trail: Follows the segments, where anybody wants to know of them.
+        """
         self._stage = stage
         self._publisher = publisher
         self._progress = progress
+        self._trail = trail
         self._acks: OrderedAcks[Any] = OrderedAcks()
         self._busy = asyncio.Lock()
         self._revoked: set[tuple[str, int]] = set()
 
     async def batch(self, stream: Any, events: Sequence[Any]) -> None:
         """Take a batch of Faust events through the stage."""
-        messages = []
+        messages, now = [], time_ns()
         for event in events:
             m = event.message
-            messages.append(Received(m.topic, m.partition, m.offset, m.key, m.value))
+            headers, sent_ms = m.headers or (), int((m.timestamp or 0) * 1000)
+            messages.append(Received(m.topic, m.partition, m.offset, m.key, m.value, headers, sent_ms, now))
             self._acks.read((m.topic, m.partition), m.offset, event)
         self._progress.read += len(messages)
-        await self._run(stream, lambda: self._stage.step(messages))
+        await self._run(stream, lambda: self._stage.step(messages), len(messages))
 
     async def tick(self, stream: Any) -> None:
         """Let the stage finish what has fallen due."""
@@ -96,14 +126,23 @@ class Runner:
         self._acks.forget(partitions)
         self._revoked |= partitions
 
-    async def _run(self, stream: Any, work: Callable[[], Result]) -> None:
+    async def _run(self, stream: Any, work: Callable[[], Result], size: int = 0) -> None:
         async with self._busy:
             if self._revoked:
                 revoked, self._revoked = self._revoked, set()
                 self._stage.revoked(revoked)
+            began_ns, began = time_ns(), monotonic()
             result = await patiently("waiting", lambda: self._attempt(work), UnavailableError)
-            await self._publisher.send(result.send)
+            stepped = monotonic()
+            passing = self._trail.pass_on(result.done, result.send) if self._trail else Passing(result.send)
+            await self._publisher.send(passing.send)
             self._progress.delivered(result)
+            if size:
+                self._progress.stepped(size, stepped - began, monotonic() - stepped)
+            if self._trail:
+                self._progress.aged(passing)
+                self._trail.tell(passing, began_ns, size)
+            _say_set_aside(result.send)
             ready = [e for m in result.done for e in self._acks.finish((m.topic, m.partition), m.offset)]
             for event in ready:
                 await stream.ack(event)
@@ -115,6 +154,18 @@ class Runner:
         except UnavailableError as error:
             self._progress.failed(error)
             raise
+
+
+def _say_set_aside(sent: Sequence[Outgoing]) -> None:
+    """A line in the log a dead letter, without what it holds: its reason may quote a text."""
+    letters = [message for message in sent if message.topic == DEAD_LETTERS.name]
+    for message in letters[:_MOST_TOLD]:
+        letter = DeadLetter.from_bytes(message.value)
+        about = {"segment": str(letter.segment_id)} if letter.segment_id else {}
+        place = f"{letter.topic}, partition {letter.partition}, offset {letter.offset}"
+        log.warning("set aside what stood on %s: dead letter %s", place, letter.id, extra=about)
+    if len(letters) > _MOST_TOLD:
+        log.warning("set aside %d more of the same batch", len(letters) - _MOST_TOLD)
 
 
 def register(

@@ -125,6 +125,6 @@ class KafkaPublisher:
         if self._producer is None:
             raise WorkerFault("the publisher has not been started")
         try:
-            return [await self._producer.send(m.topic, m.value, key=m.key, headers=m.headers) for m in messages]
+            return [await self._producer.send(m.topic, m.value, key=m.key, headers=[*m.headers]) for m in messages]
         except MessageSizeTooLargeError as error:
             raise WorkerFault(f"a message is larger than {LARGEST_MESSAGE} bytes: {error}") from error

@@ -4,10 +4,10 @@ import asyncio
 import gc
 import logging
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -21,9 +21,11 @@ from streams.consumer import POLLS, App
 from streams.publish import KafkaPublisher, Outgoing
 from streams.stages import Hear, Stage
 from streams.topology import FEEDBACK, Role
+from streams.trail import Passing, Trail
 
 log = logging.getLogger(__name__)
 BEAT_S = 1.0
+_LAG_S = 15.0  # how often somebody who follows the worker hears of its lag
 Beat = Callable[[Progress], None]
 
 
@@ -35,6 +37,7 @@ class WorkerSettings:
     batches: Batches
     members: tuple[str, ...] = ()  # coders only: which members live here, where not all do
     watchdog_s: float = 300.0
+    trail: Trail | None = None  # where somebody follows the worker
 
 
 class Intake(Protocol):
@@ -118,7 +121,7 @@ async def run_stage(
 
     _calm_collector()
     app = make_app(role, settings)
-    register(app, role.reads, Runner(stage, publisher, progress), settings.batches, fail)
+    register(app, role.reads, Runner(stage, publisher, progress, settings.trail), settings.batches, fail)
     try:
         await patiently("brokers", app.start, KafkaError, OSError)
         async with asyncio.TaskGroup() as tasks:
@@ -166,8 +169,12 @@ async def run_ingest(
             rows = await patiently("store", partial(asyncio.to_thread, intake.unpublished, size), UnavailableError)
             if rows:
                 ids = [identity for identity, _, _ in rows]
-                await publisher.send([Outgoing(FEEDBACK.name, str(i).encode(), record) for i, _, record in rows])
+                now, messages = time_ns(), [Outgoing(FEEDBACK.name, str(i).encode(), record) for i, _, record in rows]
+                passing = settings.trail.begin(messages) if settings.trail else Passing(messages)
+                await publisher.send(passing.send)
                 await patiently("store", partial(asyncio.to_thread, intake.mark_published, ids), UnavailableError)
+                if settings.trail:
+                    settings.trail.tell(passing, now, len(rows))
                 progress.read += len(rows)
                 progress.written += len(rows)
                 progress.acknowledged(len(rows), 0)
@@ -220,15 +227,24 @@ async def _watch(role: Role, settings: WorkerSettings, progress: Progress, fail:
     """End a worker that has lag and has not acknowledged anything for the watchdog's time."""
     group = consumer_group(role.name, settings.members)
     idle_at = monotonic()
+    pause = settings.watchdog_s / 10 if settings.trail is None else min(settings.watchdog_s / 10, _LAG_S)
     while True:
-        await asyncio.sleep(settings.watchdog_s / 10)
+        await asyncio.sleep(pause)
         try:
-            lag = sum((await group_lag(settings.cluster, group, role.reads)).values())
+            progress.lags = _by_topic(await group_lag(settings.cluster, group, role.reads))
         except (KafkaError, OSError):
-            lag = 0  # the brokers are away: that is not the worker's fault
+            progress.lags = {}  # the brokers are away: that is not the worker's fault
+        lag = sum(progress.lags.values())
         if not lag:
             idle_at = monotonic()
         stuck_s = monotonic() - max(idle_at, progress.last_progress)
         if stuck_s > settings.watchdog_s:
             fail(WorkerFault(f"no message acknowledged for {stuck_s:.0f} s with a lag of {lag}"))
             return
+
+
+def _by_topic(lags: Mapping[tuple[str, int], int]) -> dict[str, int]:
+    topics: dict[str, int] = {}
+    for (name, _), lag in lags.items():
+        topics[name] = topics.get(name, 0) + lag
+    return topics

@@ -52,7 +52,8 @@ class Outbox:
         """
         if not records:
             return
-        rows = [outgoing(record)._asdict() for record in records]
+        messages = [outgoing(record) for record in records]
+        rows = [{"topic": message.topic, "key": message.key, "value": message.value} for message in messages]
         with self._database.writing() as connection:
             write(connection, records, datetime.now(UTC))
             connection.execute(insert(outbox), rows)

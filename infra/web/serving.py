@@ -25,6 +25,7 @@ from models.clock import SystemClock
 from models.errors import SettingError, UnavailableError, WorkerFault
 from models.ports import Embedder, Embeddings, load
 from streams.agents import Progress
+from streams.trail import Trail
 from streams.worker import BEAT_S, Beat
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def open_site(settings: Settings, store: Store) -> Site:
     return Site(settings, store, Accounts(store.database, clock), Outbox(store.database), embeds, clock)
 
 
-async def serve(settings: Settings, store: Store, beat: Beat, stop: asyncio.Event) -> None:
+async def serve(settings: Settings, store: Store, beat: Beat, stop: asyncio.Event, trail: Trail | None = None) -> None:
     """Serve the page, and deliver what people decide, until ``stop`` is set.
 
     Raises:
@@ -104,7 +105,7 @@ async def serve(settings: Settings, store: Store, beat: Beat, stop: asyncio.Even
     await asyncio.to_thread(_say_address, settings, site, listening.getsockname()[1])
     tasks = {
         asyncio.create_task(server.serve(sockets=[listening]), name="the page"),
-        asyncio.create_task(deliver(cluster, site.outbox, progress), name="the delivery"),
+        asyncio.create_task(deliver(cluster, site.outbox, progress, trail), name="the delivery"),
         asyncio.create_task(_beat(beat, progress), name="the heartbeat"),
     }
     stopping = asyncio.create_task(stop.wait())

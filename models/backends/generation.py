@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from models import spending
 from models.backends import masks
 from models.backends.adapters import Wardrobe
 
@@ -165,6 +166,7 @@ class Generator:
                 prompts.append(_Prompt(at, row, tuple(prefix), suffix, writings))
             for batch in self._batches(prompts, settings.max_new_tokens):
                 self._decode(batch, settings.max_new_tokens)
+            spending.spend(sum(len(writing.written) for prompt in prompts for writing in prompt.writings))
             return [prompt.answer(self._tokenizer) for prompt in prompts]
 
     def _batches(self, prompts: Sequence[_Prompt], room: int) -> Iterator[list[_Prompt]]:

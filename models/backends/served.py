@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from models import spending
 from models.backends.answers import candidates, coding_start, proposal, row_seed
 from models.errors import SettingError, UnavailableError, UncodableError
 from models.moderation import Answer, moderate
@@ -111,7 +112,9 @@ class ChatServer:
                 f"{who} refused the request with {response.status_code}: {_excerpt(response.text)}; "
                 "check the profile's url and model and QUALSTREAM_SERVED_API_KEY"
             )
-        return _read(response, who), time.monotonic() - started
+        answer = _read(response, who)
+        spending.spend(_written(response))
+        return answer, time.monotonic() - started
 
 
 class ServedCoder:
@@ -229,6 +232,14 @@ def _read(response: httpx.Response, who: str) -> Answer:
             "the profile's url must lead to an OpenAI-compatible server, up to and with /v1"
         ) from error
     return Answer(text, _mean_log_probability(choice))
+
+
+def _written(response: httpx.Response) -> int:
+    """Tokens that the server says it wrote; 0 where it does not say."""
+    try:
+        return max(0, int(response.json()["usage"]["completion_tokens"]))
+    except (LookupError, TypeError, ValueError):
+        return 0
 
 
 def _mean_log_probability(choice: dict[str, Any]) -> float | None:

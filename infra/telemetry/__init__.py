@@ -1,0 +1,1 @@
+"""How a running system is watched: metrics, traces, logs. Nothing here knows what a segment says."""
