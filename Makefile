@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser screenshots check bench results results-routing measuring setup lock adapters format clean grid
+.PHONY: demo test browser screenshots check bench results results-routing results-learning measuring setup lock adapters format clean grid
 
 demo: setup
 	@$(BIN)/qualstream demo
@@ -77,6 +77,10 @@ results: setup
 # Whether confidence tells what a person would accept, from the proposals that `make results` left under build/results.
 results-routing: setup
 	@$(BIN)/python -m benchmarks.routing --write
+
+# The notice's grid of active learning; hours on two cores, and a run that was broken off goes on.
+results-learning: setup
+	@$(BIN)/python -m benchmarks.learning --write
 
 # The profile that is tuned on those sets' own texts, for measuring only; about half an hour each on two cores.
 MEASURED := build/measuring

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import logging
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -16,19 +14,20 @@ import click
 from rich.console import Console
 
 from infra.accounts.commands import account
+from infra.drifting.commands import drift
 from infra.evaluating import evaluate_command
+from infra.learning.commands import learn
 from infra.people.agreeing import agreement_command
 from infra.replaying import replay as replay_command
 from infra.settings import Settings, ensure_data_dir, load_settings
 from infra.teaching import teach
+from infra.telemetry import logs
 from infra.theming import themes
 from infra.thresholding import threshold
 from infra.tuning.finetuning import finetune
 from models.errors import InputError, QualstreamError, SettingError
 
 EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED = 1, 2, 130
-_NOISY = ("aiokafka", "alembic", "faust", "mode", "httpx", "sentence_transformers", "transformers")
-_SAY_AGAIN_S = 10.0
 err = Console(stderr=True)
 _STUDY = click.option("--study", help="Study; default: QUALSTREAM_STUDY, else demo.")
 _CASCADE = click.option(
@@ -68,36 +67,15 @@ def main() -> None:
 def _say_error(error: Exception) -> None:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
+    if logs.last_words(error):
+        return
     click.echo("error: " + " ".join(str(error).split()), err=True)
 
 
 def _settings(**overrides: Any) -> Settings:
     settings = load_settings(**overrides)
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    for noisy in _NOISY:
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_Sparing())
+    logs.configure(settings.log_level, settings.log_format, settings.instance)
     return settings
-
-
-class _Sparing(logging.Filter):
-    """Lets a library say the same thing once in a while: a client whose broker is away repeats itself without end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._said: dict[tuple[str, str], float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.partition(".")[0] not in _NOISY:
-            return True
-        what = (record.name, str(record.msg))
-        if record.created - self._said.get(what, -math.inf) < _SAY_AGAIN_S:
-            return False
-        self._said[what] = record.created
-        return True
 
 
 @contextmanager
@@ -356,11 +334,13 @@ def reset(study: str | None, everything: bool) -> None:
 
 cli.add_command(account)
 cli.add_command(finetune)
+cli.add_command(learn)
 cli.add_command(teach)
 cli.add_command(themes)
 cli.add_command(threshold)
 cli.add_command(evaluate_command)
 cli.add_command(agreement_command)
+cli.add_command(drift)
 cli.add_command(replay_command)
 
 if __name__ == "__main__":

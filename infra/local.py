@@ -40,7 +40,7 @@ _EXIT_SETTING = 2
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
-_FOR_PEOPLE = ("trainer", "web")
+_FOR_PEOPLE = ("trainer", "monitor", "web")
 CODING = tuple(role.name for role in ROLES if role.name not in _FOR_PEOPLE)
 """The roles that code what comes in; the others are there for what people do."""
 

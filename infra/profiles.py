@@ -228,6 +228,17 @@ class CascadeProfile(_Table):
     memory: int = Field(default=_CASCADE.memory, ge=1, le=100_000, description="Texts that are remembered.")
 
 
+class TrainerProfile(_Table):
+    """How studies' classifiers learn from people's labels; see ``infra.learning``."""
+
+    body: Model | None = Field(default=None, description="The sentence model that is taught; unset, the embedder's.")
+    least_examples: int = Field(default=4, ge=1, description="How often a code must be among what is taught.")
+    every_labels: int = Field(default=25, ge=1, description="New labels after which the body is tuned.")
+    every_minutes: float = Field(default=60.0, gt=0, description="Time after which it is, if any label is new.")
+    held_out: float = Field(default=0.25, gt=0, lt=1, description="Share of labels that are only tested on.")
+    tune: bool = Field(default=True, description="Whether the body is tuned at all; else heads alone are fitted.")
+
+
 class Profile(_Table):
     """One way to run the ensemble."""
 
@@ -245,6 +256,7 @@ class Profile(_Table):
     embedder: EmbedderProfile = EmbedderProfile()
     refiner: RefinerProfile = RefinerProfile()
     router: RouterProfile = RouterProfile()
+    trainer: TrainerProfile = TrainerProfile()
 
     _file: Path = PrivateAttr(default=Path())
 
@@ -274,6 +286,7 @@ _TABLES: dict[str, type[_Table]] = {
     "refiner": RefinerProfile,
     "router": RouterProfile,
     "router.studies": RouterRules,
+    "trainer": TrainerProfile,
 }
 
 

@@ -77,6 +77,10 @@ async def _work(
         from infra.web.serving import serve  # no other role needs the page
 
         await serve(settings, store, beats, stop, how.trail)
+    elif wanted.name == "monitor":
+        from infra.drifting.watching import run_monitor
+
+        await run_monitor(settings, store, how, beats, stop)
     else:
 
         async def prepare() -> Stage:

@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from infra.index.code_index import open_code_index
+from infra.learning.loading import Opening, has_classifiers, reading_taught
+from infra.learning.vectors import KeptEmbedder
+from infra.learning.workshop import Workshop, sentence_workshop
 from infra.local import local_broker
 from infra.profiles import MemberProfile, ModeratorProfile, PanelistProfile, Profile, check_files, load_profile
 from infra.readmodel.store import Store, open_store
@@ -26,8 +30,9 @@ from models.ports import CodeIndex, Coder, Embedder, Moderator, PartCoder, load
 from models.precedents import CodedText, PrecedentModerator, Precedents, from_annotations, opened
 from models.refinement import Refiner, reconcile
 from models.routing import Router
+from models.serving import Classifiers, Serving
 from models.thresholds import learned
-from schemas import Annotation, Assignment, CodeEvent, StudyRules
+from schemas import Annotation, Assignment, CodeEvent, ModelRelease, StudyRules
 from streams.agents import Batches
 from streams.cluster import Cluster, read_topic
 from streams.stages import (
@@ -40,7 +45,7 @@ from streams.stages import (
     Stage,
     readable,
 )
-from streams.topology import ASSIGNMENTS, CODEBOOK, LABELS, STUDIES, Role
+from streams.topology import ASSIGNMENTS, CODEBOOK, LABELS, RELEASES, STUDIES, Role
 from streams.worker import WorkerSettings
 
 if TYPE_CHECKING:
@@ -116,11 +121,42 @@ def coder(chosen: Profile, settings: Settings, embeds: Embedder | None = None) -
         SettingError: If the settings name a member that the profile does not have.
     """
     everybody = members(chosen, settings)
-    wanted = chosen.cascade
-    if not (wanted.on if settings.cascade is None else settings.cascade == "on"):
+    if not cascades(chosen, settings):
         return everybody
+    wanted = chosen.cascade
     rules = CascadeSettings(wanted.first, wanted.agreement, wanted.near, wanted.memory)
     return CascadeCoder(everybody, embeds or embedder(chosen, settings), rules)
+
+
+def cascades(chosen: Profile, settings: Settings) -> bool:
+    """Whether a segment is shown to as few members as it needs."""
+    return chosen.cascade.on if settings.cascade is None else settings.cascade == "on"
+
+
+def classifiers(chosen: Profile, settings: Settings, embeds: Embedder) -> Classifiers:
+    """What studies' classifiers make of segments; ``embeds`` is the body of those that have none of their own."""
+    shop = workshop(chosen, settings, embeds)
+    return Classifiers(Serving(Opening(settings.data_dir, shop)), first=cascades(chosen, settings))
+
+
+def workshop(chosen: Profile, settings: Settings, embeds: Embedder, keep: Path | None = None) -> Workshop:
+    """Where classifiers are opened and, for the trainer, made.
+
+    Args:
+        chosen: The profile.
+        settings: Device.
+        embeds: The profile's sentence model, which is the classifiers' body too unless the profile has another.
+        keep: A folder in which embeddings are kept; given, bodies are tuned too, if the profile wants that.
+    """
+    name = chosen.trainer.body or chosen.embedder.model
+    body = embeds
+    if name != chosen.embedder.model:
+        from models.backends.embedding import SentenceEmbedder
+
+        body = SentenceEmbedder(name, device=device(chosen, settings))
+    tunes = keep is not None and chosen.trainer.tune and name != FAKE
+    base = KeptEmbedder(body, keep) if keep is not None else body
+    return sentence_workshop(base, name, device(chosen, settings), tunes=tunes)
 
 
 def members(chosen: Profile, settings: Settings) -> PartCoder:
@@ -235,6 +271,8 @@ def forget_codes(settings: Settings, study: str | None) -> None:
 def pipeline(settings: Settings, index: CodeIndex | None = None, coded: Sequence[CodedText] = ()) -> Pipeline:
     """The same steps without Kafka, over an index of its own that forgets everything unless one is given.
 
+    The study's classifier takes part where the data folder has one.
+
     Args:
         settings: The profile and what it needs.
         index: The codes to reuse.
@@ -246,12 +284,17 @@ def pipeline(settings: Settings, index: CodeIndex | None = None, coded: Sequence
     precedents = Precedents(embeds)
     precedents.learn(coded)
     index.put(opened(coded, embeds))
+    classifies = classifiers(chosen, settings, embeds)
+    if has_classifiers(settings.data_dir, settings.study):
+        with closing(store(settings)) as read:
+            classifies.serving.hear(read.history(ModelRelease, settings.study))
     return Pipeline(
         coder(chosen, settings, embeds),
         moderator(chosen, settings, embeds, precedents),
         refiner(chosen, index, embeds),
-        router(chosen),
+        router(chosen, settings),
         chosen.text_limit,
+        classifiers=classifies,
     )
 
 
@@ -263,12 +306,29 @@ async def make_stage(role: Role, settings: Settings) -> Stage:
     if role.name == "router":
         return await _router_stage(chosen, settings)
     if role.name == "coders":
-        everybody = await asyncio.to_thread(_warm, coder(chosen, settings))
-        return CodersStage(everybody, chosen.text_limit, SystemClock())
+        return await _coders_stage(chosen, settings)
+    if role.name == "trainer":
+        from infra.learning.running import trainer_stage
+
+        return await trainer_stage(chosen, settings)
     if role.name == "moderator":
         labels = [value async for _, _, _, value in read_topic(cluster(settings), LABELS.name)]
         return await asyncio.to_thread(_moderator_stage, chosen, settings, readable(labels, Annotation))
     return await _refiner_stage(chosen, settings)
+
+
+async def _coders_stage(chosen: Profile, settings: Settings) -> Stage:
+    """The members that live here, and the classifiers that serve by now.
+
+    Every group of members asks the classifiers, where they live apart: so each may spare its members, and a group that
+    is away takes no guess with it.
+    """
+    embeds = embedder(chosen, settings)
+    everybody = await asyncio.to_thread(_warm, coder(chosen, settings, embeds))
+    classifies = classifiers(chosen, settings, embeds)
+    said = [value async for _, _, _, value in read_topic(cluster(settings), RELEASES.name)]
+    await asyncio.to_thread(classifies.serving.hear, readable(said, ModelRelease))
+    return CodersStage(everybody, chosen.text_limit, SystemClock(), classifies)
 
 
 async def _refiner_stage(chosen: Profile, settings: Settings) -> Stage:
@@ -295,16 +355,18 @@ async def _refiner_stage(chosen: Profile, settings: Settings) -> Stage:
     return RefinerStage(refines, SystemClock(), events)
 
 
-def router(chosen: Profile) -> Router:
+def router(chosen: Profile, settings: Settings) -> Router:
     """What accepts codes and asks people, by the profile's rules where a study has set none."""
-    return Router(lambda study: default_rules(chosen, study))
+    return Router(lambda study: default_rules(chosen, study), Serving(reading_taught(settings.data_dir)))
 
 
 async def _router_stage(chosen: Profile, settings: Settings) -> Stage:
-    """The router, taught what people have decided and which rules they have set so far."""
-    routes, brokers = router(chosen), cluster(settings)
+    """The router, taught what people have decided, which rules they have set and which classifiers serve so far."""
+    routes, brokers = router(chosen, settings), cluster(settings)
     routes.follow(readable([value async for _, _, _, value in read_topic(brokers, STUDIES.name)], StudyRules))
     routes.learn(readable([value async for _, _, _, value in read_topic(brokers, LABELS.name)], Annotation))
+    released = readable([value async for _, _, _, value in read_topic(brokers, RELEASES.name)], ModelRelease)
+    await asyncio.to_thread(routes.hear, released)
     await asyncio.to_thread(routes.settle)
     return RouterStage(routes, SystemClock())
 

@@ -4,6 +4,9 @@ One that is nearly identical to a segment read before takes its reading over; on
 is not shown to the rest. What was taken over names the segment it came from, and the members that were left out
 have no proposal.
 
+Before all of this, a segment whose study's classifier is sure of it is read by no member at all: see
+``models.serving.Classifiers``.
+
 What is taken over stays within a study, and within the memory of one process: the latest texts that were read, the
 longest unused forgotten first. The same segments in the same order come out alike, and a segment that comes again
 keeps what it was given. (Where the memory is full, the batches' borders decide which text is forgotten first.)

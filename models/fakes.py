@@ -13,6 +13,7 @@ from functools import lru_cache
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.ports import Embeddings, IndexedCode
 from models.prompts import label_fault
@@ -76,6 +77,35 @@ class FakeCoder:
         words = _WORD.findall(folded) or _symbol_name(folded)
         content = [word for word in words if word not in _STOP_WORDS]
         return [word[:_LONGEST_WORD] for word in (content or words)[:3]]
+
+
+@dataclass(frozen=True)
+class FakeClassifier:
+    """A classifier by keywords: a text has a code where the code's keyword stands in it."""
+
+    keywords: Mapping[UUID, str]
+    """Code to keyword, in the order of the columns."""
+    version: str = "20260101T000000Z-fake"
+    certainty: float = 0.95
+    """Probability of a code whose keyword is there; of the others it is what is left."""
+    fail_on: str | None = None
+    """A batch with a text that holds this marker fails whole."""
+
+    @property
+    def codes(self) -> tuple[UUID, ...]:
+        """The codes that it knows."""
+        return tuple(self.keywords)
+
+    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """How likely each text has each code, shape ``(len(texts), len(codes))``.
+
+        Raises:
+            RuntimeError: If a text holds the marker ``fail_on``.
+        """
+        if self.fail_on is not None and any(self.fail_on in text for text in texts):
+            raise RuntimeError(f"the batch holds {self.fail_on!r}, on which this fake was told to fail")
+        there = np.array([[word in text for word in self.keywords.values()] for text in texts], dtype=np.bool_)
+        return np.where(there.reshape(len(texts), len(self.codes)), self.certainty, 1 - self.certainty)
 
 
 def _symbol_name(text: str) -> list[str]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from models.guesses import CLASSIFIER
 from models.ports import Clock
 from schemas import Proposal, Proposals
+from schemas.coding import Classified
 
 _REMEMBERED = 50_000
 T = TypeVar("T")
@@ -23,11 +25,26 @@ class _Open(Generic[T]):
     last: Proposals | None = None
     by_member: dict[str, Proposal] = field(default_factory=dict)
     skipped: set[str] = field(default_factory=set)
+    classified: Classified | None = None
 
     @property
     def heard(self) -> set[str]:
         """Members that need not be waited for: they have answered, or are not asked about this segment."""
-        return self.by_member.keys() | self.skipped
+        return (self.by_member.keys() - {CLASSIFIER}) | self.skipped
+
+    @property
+    def answers(self) -> dict[str, Proposal]:
+        """What members said; the classifier's own guess, as it stands in a message without members, if none did."""
+        members = {name: said for name, said in self.by_member.items() if name != CLASSIFIER}
+        return members or self.by_member
+
+    def hear(self, proposals: Proposals) -> None:
+        """Take one group's message in. All groups classify; of two releases the later one counts."""
+        self.by_member |= {proposal.member: proposal for proposal in proposals.proposals}
+        self.skipped |= set(proposals.skipped)
+        made, before = proposals.classified, self.classified
+        if made is not None and (before is None or made.model >= before.model):
+            self.classified = made
 
 
 @dataclass(frozen=True)
@@ -44,7 +61,7 @@ class Joined(Generic[T]):
 class JoinSettings:
     """When a segment is ready: all members have answered, or a quorum and the deadline has passed.
 
-    A member that a cascade skipped counts as one that answered.
+    A member that a cascade skipped counts as one that answered; a classifier is no member.
     """
 
     members: tuple[str, ...]
@@ -82,8 +99,7 @@ class ProposalJoin(Generic[T]):
         if ticket not in waiting.tickets:  # a step that is taken again after an outage brings the same message
             waiting.tickets.append(ticket)
         waiting.last = proposals
-        waiting.by_member |= {proposal.member: proposal for proposal in proposals.proposals}
-        waiting.skipped |= set(proposals.skipped)
+        waiting.hear(proposals)
         self._open[segment] = waiting
         return self._finish(segment) if waiting.heard >= set(self.settings.members) else None
 
@@ -106,9 +122,8 @@ class ProposalJoin(Generic[T]):
                 continue
             segment = one.proposals.segment.id
             self._finished.pop(segment, None)
-            by_member = {proposal.member: proposal for proposal in one.proposals.proposals}
-            skipped = set(one.proposals.skipped)
-            self._open[segment] = _Open(one.since, list(one.tickets), one.proposals, by_member, skipped)
+            self._open[segment] = _Open(one.since, list(one.tickets), one.proposals)
+            self._open[segment].hear(one.proposals)
 
     def forget(self, revoked: Callable[[T], bool]) -> None:
         """Drop segments of which any message now belongs to another worker; it will read them again."""
@@ -121,9 +136,13 @@ class ProposalJoin(Generic[T]):
             self._finished.popitem(last=False)
         assert waiting.last is not None
         order = {name: n for n, name in enumerate(self.settings.members)}
-        ranked = sorted(waiting.heard, key=lambda name: (order.get(name, len(order)), name))
-        answered = [waiting.by_member[name] for name in ranked if name in waiting.by_member]
-        skipped = [name for name in ranked if name not in waiting.by_member]
-        proposals = waiting.last.model_copy(update={"proposals": answered, "skipped": skipped})
+        answers = waiting.answers
+        ranked = sorted(waiting.heard | answers.keys(), key=lambda name: (order.get(name, len(order)), name))
+        together = {
+            "proposals": [answers[name] for name in ranked if name in answers],
+            "skipped": [name for name in ranked if name not in answers],
+            "classified": waiting.classified,
+        }
+        proposals = waiting.last.model_copy(update=together)
         missing = tuple(name for name in self.settings.members if name not in waiting.heard)
         return Joined(waiting.tickets, proposals, missing, waiting.since)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.errors import UncodableError
+from models.guesses import CLASSIFIER, GUESS_WEIGHT, guess_of, is_sure, with_guess
 from models.ports import Embedder, Embeddings
 from models.prompts import clean_label, label_fault
 from schemas import Decision, Proposal, Proposals
@@ -59,7 +60,21 @@ def usable(proposals: Sequence[Proposal]) -> list[Proposal]:
     return [proposal for proposal in proposals if proposal.fault is None]
 
 
-def consensus(proposals: Sequence[Proposal], vectors: Mapping[str, Embeddings]) -> Consensus:
+def guess_votes(one: Proposals) -> list[Vote]:
+    """The vote of the classifier's guess beside the members' ballot, one or none.
+
+    It counts ``GUESS_WEIGHT`` times its probability, where all members together count one. Nobody votes twice: where
+    the classifier was asked alone, its guess is the ballot.
+    """
+    guess = guess_of(one)
+    if one.classified is None or guess is None or any(said.member == CLASSIFIER for said in one.proposals):
+        return []
+    return [Vote(guess.label, GUESS_WEIGHT * one.classified.guesses[0].probability, guess, drawn=False)]
+
+
+def consensus(
+    proposals: Sequence[Proposal], vectors: Mapping[str, Embeddings], further: Sequence[Vote] = ()
+) -> Consensus:
     """Choose the label with the least expected loss, the loss being one minus the cosine.
 
     All labels that the ballot holds vote and may be chosen. Ties go by label, then what was said before what was
@@ -68,10 +83,11 @@ def consensus(proposals: Sequence[Proposal], vectors: Mapping[str, Embeddings]) 
     Args:
         proposals: All proposals of a segment, usable or not.
         vectors: Embedding of each label of the ballot, shape ``(dim,)``.
+        further: Votes beside the ballot, such as ``guess_votes``.
 
     Returns:
         The chosen label, and the mean cosine of the usable proposals to it (at least 0), times their share; labels
-        that were drawn have no part in that.
+        that were drawn, and further votes, have no part in that.
 
     Raises:
         UncodableError: If no proposal is usable; it names their faults.
@@ -79,13 +95,13 @@ def consensus(proposals: Sequence[Proposal], vectors: Mapping[str, Embeddings]) 
     Source:
         Kumar & Byrne, "Minimum Bayes-Risk Decoding for Statistical Machine Translation", NAACL 2004.
     """
-    votes = ballot(proposals)
-    if not votes:
+    if not usable(proposals):
         raise UncodableError(no_usable_label(proposals))
+    votes = sorted([*ballot(proposals), *further], key=_rank)
     rows = np.stack([vectors[vote.label] for vote in votes])
     best = central(rows, [vote.weight for vote in votes])
-    said = rows[[n for n, vote in enumerate(votes) if not vote.drawn]]
-    return Consensus(votes[best], mean_agreement((said @ rows[best]).tolist(), len(proposals)))
+    cosines = [float(vectors[proposal.label] @ rows[best]) for proposal in usable(proposals)]
+    return Consensus(votes[best], mean_agreement(cosines, len(proposals)))
 
 
 def ballot(proposals: Sequence[Proposal]) -> list[Vote]:
@@ -201,7 +217,7 @@ def moderate(
     *,
     moderator: str,
 ) -> list[Decision]:
-    """Settle a batch with a moderator that is asked only where no majority of the members agrees.
+    """Settle a batch with a moderator that is asked only where no majority agrees and no classifier is sure.
 
     Args:
         batch: The segments with their proposals.
@@ -212,11 +228,38 @@ def moderate(
     Raises:
         UncodableError: See ``settle_batch``.
     """
-    agree = [agreed(one.proposals) for one in batch]
-    asked = [one for one, settled in zip(batch, agree, strict=True) if not settled]
+    agree = [is_sure(one) or agreed(one.proposals) for one in batch]
+    asked = [with_guess(one) for one, settled in zip(batch, agree, strict=True) if not settled]
     given = iter(ask(asked) if asked else ())
     answers = [None if settled else next(given) for settled in agree]
     return settle_batch(answers, batch, embedder, moderator=moderator)
+
+
+def sure_decision(one: Proposals, vectors: Mapping[str, Embeddings]) -> Decision:
+    """The classifier's own decision, where it is sure.
+
+    Its guess is what an election comes to nearly always, so it is taken without one: then no model need be asked, and
+    it does not matter whether a cascade asked the members.
+
+    Args:
+        one: A segment whose classifier is sure.
+        vectors: Embedding of each usable proposal's label and of the guess, shape ``(dim,)``.
+    """
+    assert one.classified is not None
+    best = one.classified.guesses[0]
+    cosines = [float(vectors[proposal.label] @ vectors[best.label]) for proposal in usable(one.proposals)]
+    return Decision(
+        segment=one.segment,
+        proposals=one.proposals,
+        label=best.label,
+        verdict="picked",
+        picked=CLASSIFIER,
+        why=f"the study's classifier is sure of {best.label!r}, {best.probability:.2f}",
+        agreement=mean_agreement(cosines, len(one.proposals)),
+        moderator=f"{CLASSIFIER} {one.classified.model}"[:120],
+        skipped=one.skipped,
+        classified=one.classified,
+    )
 
 
 class ConsensusModerator:
@@ -245,6 +288,7 @@ class _Case:
         if not self.usable:
             raise UncodableError(no_usable_label(proposals.proposals))
         self.whole = proposals
+        self.further = guess_votes(proposals)
         self.asked = len(proposals.proposals)
         self.written = None if answer is None else clean_label(answer.text)
         self.fault = None if self.written is None else label_fault(self.written)
@@ -254,10 +298,13 @@ class _Case:
     def labels(self) -> list[str]:
         """What is to be embedded: all that may be chosen, then the moderator's, where it is valid."""
         labels = [label for proposal in self.usable for label in (proposal.label, *proposal.drawn)]
+        labels += [vote.label for vote in self.further]
         return [*labels, self.written] if self.written is not None and self.fault is None else labels
 
     def decide(self, vectors: Mapping[str, Embeddings], limit: float) -> Decision:
         """Decide by the embeddings of ``labels()``, each of shape ``(dim,)``."""
+        if is_sure(self.whole):
+            return sure_decision(self.whole, vectors)
         written = self.written
         if written is None:
             return self._consensus(vectors)
@@ -266,7 +313,8 @@ class _Case:
         said = np.stack([vectors[proposal.label] for proposal in self.usable])  # (usable, dim)
         cosines: list[float] = (said @ vectors[written]).tolist()
         agreement = mean_agreement(cosines, self.asked)
-        same = [v for v in ballot(self.usable) if normalised_label(v.label) == normalised_label(written)]
+        votes = [*ballot(self.usable), *self.further]
+        same = [v for v in votes if normalised_label(v.label) == normalised_label(written)]
         if same:
             return self._picked(same, agreement)
         best = cosines.index(max(cosines))
@@ -291,12 +339,13 @@ class _Case:
         return self._decision(chosen.label, "picked", why, agreement, chosen.proposal.member)
 
     def _consensus(self, vectors: Mapping[str, Embeddings], before: str = "") -> Decision:
-        found = consensus(self.usable, vectors)
+        found = consensus(self.usable, vectors, self.further)
         label, member = found.vote.label, found.vote.proposal.member
         drawn = sum(len(proposal.drawn) for proposal in self.usable)
         why = (
             f"{before}{label!r}{f', drawn by {member},' if found.vote.drawn else ''} is nearest to the "
-            f"{len(self.usable)} usable of {self.asked} proposals{f' and {drawn} drawn labels' if drawn else ''}, "
+            f"{len(self.usable)} usable of {self.asked} proposals{f' and {drawn} drawn labels' if drawn else ''}"
+            f"{', and the classifier' if self.further else ''}, "
             f"mean cosine {found.agreement:.2f}"
         )
         return self._decision(label, "consensus", why, found.agreement * len(self.usable) / self.asked, member)
@@ -313,4 +362,5 @@ class _Case:
             log_probability=None if verdict == "consensus" else self.log_probability,  # of an answer not taken
             moderator=self.moderator,
             skipped=self.whole.skipped,
+            classified=self.whole.classified,
         )

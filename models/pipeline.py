@@ -7,12 +7,15 @@ from typing import TypeVar
 
 from models.batches import halving
 from models.errors import UncodableError, WorkerFault
+from models.guesses import said_by
 from models.moderation import no_usable_label, usable
 from models.ports import Coder, Moderator
 from models.refinement import Refiner
 from models.routing import Router
+from models.serving import Classifiers
 from models.text import prepare
 from schemas import AnnotationRequest, Assignment, CodeEvent, Decision, Proposal, Proposals, Segment
+from schemas.coding import Classified
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,13 +44,16 @@ class Coded:
 Outcome = Coded | Uncoded
 
 
-def code_batch(coder: Coder, segments: Sequence[Segment], limit: int) -> list[Proposals | Uncoded]:
+def code_batch(
+    coder: Coder, segments: Sequence[Segment], limit: int, classifiers: Classifiers | None = None
+) -> list[Proposals | Uncoded]:
     """Let the members read a batch.
 
     Args:
         coder: The members.
         segments: As their sources had them.
         limit: Characters of a text at most; longer ones are cut.
+        classifiers: What people's labels have taught, asked before the members; of a cascade they are the first step.
 
     Returns:
         One a segment, in order. A segment that the members fail on is alone in its failure.
@@ -57,20 +63,29 @@ def code_batch(coder: Coder, segments: Sequence[Segment], limit: int) -> list[Pr
         WorkerFault: If 8 or more segments reached the members and all of them failed there.
     """
     prepared = [_prepared(segment, limit) for segment in segments]
-    read = _through(coder.propose, prepared, lambda segment: segment)
-    done: list[Proposals | Uncoded] = []
-    for segment, labels in zip(prepared, read, strict=True):
-        if isinstance(segment, Uncoded):
-            done.append(segment)
-        else:
-            done.append(labels if isinstance(labels, Uncoded) else _proposals(segment, labels, coder.members))
-    return done
+    return _through(lambda batch: _read(coder, batch, classifiers), prepared, lambda segment: segment)
 
 
-def _proposals(segment: Segment, given: Sequence[Proposal], members: Sequence[str]) -> Proposals:
+def _read(coder: Coder, batch: Sequence[Segment], classifiers: Classifiers | None) -> list[Proposals]:
+    made = classifiers.classify(batch) if classifiers else [None] * len(batch)
+    spared = [bool(classifiers and classifiers.first and one and one.sure) for one in made]
+    asked = [segment for segment, without in zip(batch, spared, strict=True) if not without]
+    labels = coder.propose(asked) if asked else []
+    if len(labels) != len(asked):
+        raise WorkerFault(f"the members read {len(labels)} of {len(asked)} segments; a list for each was expected")
+    said = iter(labels)
+    return [
+        _proposals(segment, [said_by(one)] if one and without else next(said), coder.members, one)
+        for segment, one, without in zip(batch, made, spared, strict=True)
+    ]
+
+
+def _proposals(
+    segment: Segment, given: Sequence[Proposal], members: Sequence[str], classified: Classified | None
+) -> Proposals:
     answered = {proposal.member for proposal in given}
     skipped = [name for name in members if name not in answered]
-    return Proposals(segment=segment, proposals=list(given), skipped=skipped)
+    return Proposals(segment=segment, proposals=list(given), skipped=skipped, classified=classified)
 
 
 def moderate_batch(moderator: Moderator, batch: Sequence[Proposals]) -> list[Decision | Uncoded]:
@@ -98,6 +113,8 @@ class Pipeline:
     """Characters of a text at most."""
     batch: int = 32
     """Segments that go through the steps together."""
+    classifiers: Classifiers | None = None
+    """What people's labels have taught."""
 
     def run(self, segments: Iterable[Segment]) -> Iterator[Outcome]:
         """Code the segments, taken and coded batch by batch as outcomes are asked for.
@@ -113,7 +130,7 @@ class Pipeline:
             yield from self._code(batch)
 
     def _code(self, segments: Sequence[Segment]) -> Iterator[Outcome]:
-        proposed = code_batch(self.coder, segments, self.text_limit)
+        proposed = code_batch(self.coder, segments, self.text_limit, self.classifiers)
         settled = moderate_batch(self.moderator, [one for one in proposed if isinstance(one, Proposals)])
         refined = self.refiner.refine([one for one in settled if isinstance(one, Decision)])
         routed = self.router.route([one.assignment for one in refined])

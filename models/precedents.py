@@ -14,7 +14,18 @@ from uuid import UUID
 import numpy as np
 
 from models.errors import UncodableError
-from models.moderation import CONSENSUS, ballot, central, mean_agreement, no_usable_label
+from models.guesses import guess_of, is_sure
+from models.moderation import (
+    CONSENSUS,
+    Vote,
+    ballot,
+    central,
+    guess_votes,
+    mean_agreement,
+    no_usable_label,
+    sure_decision,
+    usable,
+)
 from models.ports import Embedder, Embeddings, IndexedCode, Moderator, load
 from models.signals import precedent_signals
 from schemas import Annotation, Decision, Proposals
@@ -69,6 +80,15 @@ class PrecedentSettings:
     """Of a precedent that equals the segment, as a multiple of all members together."""
     power: float = 3.0
     """How fast the weight falls with the cosine: ``weight * cosine ** power``."""
+    same: float = 0.95
+    """Cosine from which two texts are the same: what a classifier says of what people coded does not count."""
+    backing: int = 3
+    """Nearest coded texts of which one must have the code that a sure classifier names, for that to decide.
+
+    A classifier knows only codes with several examples, and is at times sure of one of them where another is right. On
+    240 texts of ten of BANKING77's intents, 100 of them labelled (6 draws), the others got the human code 0.935 of the
+    time by election, 0.948 where a sure classifier decided, 0.956 where it did so only when backed.
+    """
 
 
 class Precedents:
@@ -193,7 +213,8 @@ def opened(coded: Iterable[CodedText], embedder: Embedder) -> list[IndexedCode]:
 class PrecedentModerator:
     """A moderator before whom precedents stand: where a study has any, their codes are elected with the proposals.
 
-    Segments of a study without precedents go to the moderator as they are.
+    Segments of a study without precedents go to the moderator as they are. The guess of the study's classifier stands
+    for election too; where it is sure, and precedents back it, it decides.
     """
 
     def __init__(
@@ -253,22 +274,43 @@ class PrecedentModerator:
     def _elect(self, batch: Sequence[Proposals], near: Sequence[Sequence[Precedent]]) -> list[Decision]:
         if not batch:
             return []
-        labels = {vote.label for one in batch for vote in ballot(one.proposals)}
+        labels = {vote.label for one in batch for vote in (*ballot(one.proposals), *guess_votes(one))}
         distinct = sorted(labels | {code for some in near for one in some for code in one.codes})
         vectors = dict(zip(distinct, self._embedder.embed(distinct), strict=True))
         return [self._decide(one, some, vectors) for one, some in zip(batch, near, strict=True)]
 
     def _decide(self, one: Proposals, near: Sequence[Precedent], vectors: dict[str, Embeddings]) -> Decision:
-        members = ballot(one.proposals)
-        if not members:  # as everywhere: nothing vouches for a label
+        if not usable(one.proposals):  # as everywhere: nothing vouches for a label
             raise UncodableError(no_usable_label(one.proposals))
-        votes = [(vote.label, vote.weight) for vote in members]
+        told = near[0].similarity >= self._settings.same  # the classifier has learnt it from the same people
+        if not told and is_sure(one) and self._backed(one, near):
+            decided = sure_decision(one, vectors)
+        else:
+            decided = self._elected(one, near, [] if told else guess_votes(one), vectors)
+        signals = precedent_signals(
+            vectors[decided.label],
+            [np.stack([vectors[code] for code in precedent.codes]) for precedent in near],
+            [precedent.similarity for precedent in near],
+        )
+        return decided.model_copy(update={"signals": signals})
+
+    def _backed(self, one: Proposals, near: Sequence[Precedent]) -> bool:
+        guess = guess_of(one)
+        codes = {normalised_label(code) for precedent in near[: self._settings.backing] for code in precedent.codes}
+        return guess is not None and normalised_label(guess.label) in codes
+
+    def _elected(
+        self, one: Proposals, near: Sequence[Precedent], guess: Sequence[Vote], vectors: dict[str, Embeddings]
+    ) -> Decision:
+        members = ballot(one.proposals)
+        votes = [(vote.label, vote.weight) for vote in (*members, *guess)]
         for precedent in near:
             share = self._settings.weight * max(0.0, precedent.similarity) ** self._settings.power
             votes += [(code, share / len(precedent.codes)) for code in precedent.codes]
         votes.sort()
         label = votes[central(np.stack([vectors[label] for label, _ in votes]), [weight for _, weight in votes])][0]
-        same = [vote for vote in members if normalised_label(vote.label) == normalised_label(label)]
+        said = [vote for vote in members if normalised_label(vote.label) == normalised_label(label)]
+        same = said or [vote for vote in guess if normalised_label(vote.label) == normalised_label(label)]
         cosines = [float(vectors[vote.label] @ vectors[label]) for vote in members if not vote.drawn]
         drawn = len(members) - len(cosines)
         sources = sum(normalised_label(label) in map(normalised_label, precedent.codes) for precedent in near)
@@ -276,17 +318,14 @@ class PrecedentModerator:
             segment=one.segment,
             proposals=one.proposals,
             label=label,
-            verdict="consensus" if same else "precedent",
+            verdict="consensus" if said else "precedent" if sources else "picked",
             picked=same[0].proposal.member if same else None,
             why=f"{label!r}{f', drawn by {same[0].proposal.member},' if same and same[0].drawn else ''} is nearest to "
-            f"{len(cosines)} proposals{f', {drawn} drawn labels' if drawn else ''} and {len(near)} similar texts that "
+            f"{len(cosines)} proposals{f', {drawn} drawn labels' if drawn else ''}"
+            f"{', the classifier' if guess else ''} and {len(near)} similar texts that "
             f"people coded, {sources} of them with it, the nearest at {near[0].similarity:.2f}",
             agreement=mean_agreement(cosines, len(one.proposals)),
             moderator=f"{CONSENSUS}+precedents",
             skipped=one.skipped,
-            signals=precedent_signals(
-                vectors[label],
-                [np.stack([vectors[code] for code in precedent.codes]) for precedent in near],
-                [precedent.similarity for precedent in near],
-            ),
+            classified=one.classified,
         )

@@ -13,9 +13,10 @@ from models.chronicle import Chronicle, is_code
 from models.code_view import DIGITS, CodeView, Near
 from models.codebook import Standing, codebook
 from models.errors import SettingError
+from models.guesses import CLASSIFIER
 from models.polarity import opposite
 from models.ports import Clock, CodeIndex, Embedder, Embeddings, IndexedCode
-from models.signals import embedded_for, signals_of
+from models.signals import classifier_signals, embedded_for, signals_of
 from models.thresholds import Threshold, adapted
 from schemas import Assignment, CodeEvent, Decision, Neighbour
 from schemas.ids import code_event_id, code_id, normalised_label
@@ -219,7 +220,9 @@ class Refiner:
     def _find(self, decision: Decision, vector: Embeddings, view: CodeView) -> _Found:
         study, label = decision.segment.study, decision.label
         near, needed = view.nearest(study, vector), self._needed(decision)
-        taken, why = self._by_name(study, label, near, view)
+        taken, why = self._by_guess(decision, view)
+        if taken is None:
+            taken, why = self._by_name(study, label, near, view)
         if taken is None:
             taken = next((one for one in near if self._reusable(label, one, needed)), None)
             why = f"reused {taken.label!r} at {taken.similarity:.2f}, threshold {needed}" if taken else ""
@@ -233,6 +236,20 @@ class Refiner:
             return _Found(taken, False, runner_up, why, round(taken.similarity - second, DIGITS))
         margin = round(needed.value - second, DIGITS)
         return _Found(taken, True, runner_up, self._why_new(label, runner_up, needed), margin)
+
+    def _by_guess(self, decision: Decision, view: CodeView) -> tuple[Near | None, str]:
+        """The code that a classifier named, by its id: the classifier may not have heard of its newest label."""
+        if decision.picked != CLASSIFIER or decision.classified is None:
+            return None, ""
+        guess = decision.classified.guesses[0]
+        code = self._now(guess.code_id)
+        taken = view.named(code, self._chronicle.label(code) or guess.label)
+        return taken, f"reused {taken.label!r}, which the classifier named" if taken else ""
+
+    def _now(self, code: UUID) -> UUID:
+        """The one code that a code was merged into, else itself."""
+        heirs = self._chronicle.heirs(code)
+        return next(iter(heirs)) if len(heirs) == 1 else code
 
     def _by_name(self, study: str, label: str, near: Sequence[Near], view: CodeView) -> tuple[Near | None, str]:
         """The code of this very label, or what people made of it, however far its vector is; and why."""
@@ -283,6 +300,7 @@ class Refiner:
             verdict=decision.verdict,
             signals=signals,
             models={p.member: p.model for p in decision.proposals}
+            | ({CLASSIFIER: decision.classified.model} if decision.classified else {})
             | {"moderator": decision.moderator, "embedder": self._embedder.version}
             | self._versions,
             assigned_at=now,
@@ -309,7 +327,18 @@ class Refiner:
         texts = embedded_for(decisions, codes)
         vectors = dict(zip(texts, self._embedder.embed(texts), strict=True))
         reuse = [{"similarity": o.code.similarity, "margin": o.margin, "new": float(o.new)} for o in found]
-        return [signals_of(*each, vectors) for each in zip(decisions, codes, reuse, strict=True)]
+        seen = [signals_of(*each, vectors) for each in zip(decisions, codes, reuse, strict=True)]
+        return [signals | self._guessed(d, one) for signals, d, one in zip(seen, decisions, found, strict=True)]
+
+    def _guessed(self, decision: Decision, found: _Found) -> dict[str, float]:
+        """What the study's classifier says of the code, its guesses taken for what their codes are by now."""
+        if decision.classified is None:
+            return {}
+        guesses: dict[UUID, float] = {}
+        for guess in decision.classified.guesses:
+            code = self._now(guess.code_id)
+            guesses[code] = max(guess.probability, guesses.get(code, 0.0))
+        return classifier_signals(guesses, found.code.id, sure=decision.classified.sure, known=not found.new)
 
 
 def _neighbour(near: Near | None) -> Neighbour | None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from models.moderation import CONSENSUS, fell_back
+from models.serving import Serving, Taught
 from models.trust import Labels, Trust, drawn, load, trust
-from schemas import Annotation, AnnotationRequest, Assignment, StudyRules
+from schemas import Annotation, AnnotationRequest, Assignment, ModelRelease, StudyRules
 from schemas.annotation import RequestReason
 from schemas.coding import Route
 
@@ -34,6 +35,8 @@ class _Study:
 
     rules: StudyRules
     labels: Labels = field(default_factory=Labels)
+    taught: Taught | None = None
+    """What the classifier that serves says of the labelled segments."""
     trust: Trust | None = None
     counted: int = 0
     """Labels that the trust was made from."""
@@ -51,9 +54,16 @@ class Router:
     Safe to teach from one thread while another one routes.
     """
 
-    def __init__(self, rules: Callable[[str], StudyRules] = plain_rules) -> None:
-        """Know nobody's labels yet; ``rules`` are those of a study that has set none itself."""
-        self._rules = rules
+    def __init__(
+        self, rules: Callable[[str], StudyRules] = plain_rules, classifiers: Serving[Taught] | None = None
+    ) -> None:
+        """Know nobody's labels yet.
+
+        Args:
+            rules: Those of a study that has set none itself.
+            classifiers: What the classifiers that serve say of labelled segments.
+        """
+        self._rules, self._classifiers = rules, classifiers
         self._studies: dict[str, _Study] = {}
         self._lock = threading.Lock()
 
@@ -78,6 +88,16 @@ class Router:
                 if one.at >= study.rules.at and one != study.rules:
                     study.rules, study.trust = one, None
 
+    def hear(self, releases: Iterable[ModelRelease]) -> None:
+        """Hear which classifiers serve; what their probabilities are worth is weighed for the next batch."""
+        if self._classifiers is None:
+            return
+        for name in self._classifiers.hear(releases):
+            taught = self._classifiers.of(name)
+            with self._lock:
+                study = self._of(name)
+                study.taught, study.trust = taught, None
+
     def settle(self) -> None:
         """Weigh all labels heard so far, so that the first batch does not wait for it."""
         with self._lock:
@@ -92,10 +112,11 @@ class Router:
             rules = known.rules
             if known.trust is not None and not known.stale:
                 return rules, known.trust
-            judged, news = known.labels.judged(), known.news
+            taught, news = known.taught, known.news
+            judged = known.labels.judged(taught)
         made = trust(judged, rules, promising=rules.mode == "promise")
         with self._lock:
-            if known.rules is rules:  # else it is made again for the next batch
+            if known.rules is rules and known.taught is taught:  # else it is made again for the next batch
                 known.trust, known.counted = made, len(judged)
                 known.news -= news
         return rules, made
@@ -103,12 +124,20 @@ class Router:
     def route(self, assignments: Sequence[Assignment]) -> list[Routed]:
         """Give each assignment its confidence and route, in order."""
         of = {study: self.trusts(study) for study in dict.fromkeys(one.study for one in assignments)}
-        return [_route(one, *of[one.study]) for one in assignments]
+        with self._lock:
+            taught = {study: self._of(study).taught for study in of}
+        return [_route(_as_known(one, taught[one.study]), *of[one.study]) for one in assignments]
 
     def _of(self, study: str) -> _Study:
         if study not in self._studies:
             self._studies[study] = _Study(self._rules(study))
         return self._studies[study]
+
+
+def _as_known(assignment: Assignment, taught: Taught | None) -> Assignment:
+    if taught is None:
+        return assignment
+    return assignment.model_copy(update={"signals": taught.of_known(assignment.signals, assignment.code_id)})
 
 
 def _route(assignment: Assignment, rules: StudyRules, known: Trust) -> Routed:

@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
+from models.guesses import CLASSIFIER
 from models.moderation import ballot, fell_back
 from models.polarity import tones_clash
 from models.ports import Embeddings
@@ -30,6 +32,8 @@ _COMMON = (
     "this to was we were what when with would you your"
 )
 _ENGLISH = frozenset(_COMMON.split())
+CLASSIFIER_SIGNALS = ("classifier", "classifier_margin", "classifier_agrees", "classifier_sure")
+"""What ``classifier_signals`` gives; another release gives other numbers."""
 
 
 def embedded_for(decisions: Iterable[Decision], codes: Iterable[str]) -> list[str]:
@@ -53,15 +57,16 @@ def signals_of(
         vectors: Of all of ``embedded_for``, unit length.
 
     Returns:
-        Name to number; a name is left out where it is not known, such as ``moderator_log_probability``.
+        Name to number; a name is left out where it is not known, such as ``moderator_log_probability``, or what only
+        members can say where a cascade asked none of them.
     """
-    usable = sum(proposal.fault is None for proposal in decision.proposals)
+    said = [proposal for proposal in decision.proposals if proposal.member != CLASSIFIER]
+    members = decision.model_copy(update={"proposals": said})
     signals = {
-        "agreement": decision.agreement,
-        "usable_share": usable / len(decision.proposals),
         **reuse,
-        **_of_votes(decision, code, vectors),
-        **_of_likelihoods(decision),
+        **(_of_members(members) if said else {}),
+        **_of_votes(members, code, vectors),
+        **_of_likelihoods(members),
         **_of_words(decision.segment.text, code),
         "tone_clash": float(tones_clash(decision.segment.text, code)),
         "not_english": float(not_english(decision.segment.text, decision.segment.language)),
@@ -73,6 +78,38 @@ def signals_of(
     if decision.log_probability is not None:
         signals["moderator_log_probability"] = decision.log_probability
     return signals | decision.signals
+
+
+def classifier_signals(
+    guesses: Mapping[UUID, float], code: UUID, *, sure: bool, known: bool = True
+) -> dict[str, float]:
+    """What a study's classifier says of the code that a segment got.
+
+    Args:
+        guesses: The likeliest codes, as they are called now, and how likely each is, at least one.
+        code: The segment's.
+        sure: Whether the likeliest is sure.
+        known: Whether the classifier knows the code at all; of one that it does not know it says nothing.
+
+    Returns:
+        ``classifier``: the code's probability, 0 where it is not among the likeliest; ``classifier_margin``: that less
+        the best other code's; ``classifier_agrees`` and ``classifier_sure`` (0 or 1): whether the code is the
+        likeliest, and surely so.
+    """
+    mine = guesses.get(code, 0.0)
+    other = max((value for each, value in guesses.items() if each != code), default=0.0)
+    agrees = code in guesses and mine >= other
+    found = {"classifier": _rounded(mine)} if known else {}
+    return found | {
+        "classifier_margin": _rounded(mine - other),
+        "classifier_agrees": float(agrees),
+        "classifier_sure": float(agrees and sure),
+    }
+
+
+def _of_members(decision: Decision) -> dict[str, float]:
+    usable = sum(proposal.fault is None for proposal in decision.proposals)
+    return {"agreement": decision.agreement, "usable_share": usable / len(decision.proposals)}
 
 
 def _of_votes(decision: Decision, code: str, vectors: Mapping[str, Embeddings]) -> dict[str, float]:

@@ -10,7 +10,9 @@ from uuid import UUID
 
 from models.calibration import LEAST, Calibration, Labelled, fit
 from models.risk import Promise, promise
+from models.serving import Taught
 from schemas import Annotation, StudyRules
+from schemas.ids import code_id
 
 _AGREEMENT, _MARGIN, _LIKELIHOOD = 0.5, 0.3, 0.2  # weights; they add up to one
 _CLASH = 0.6  # what is left where the segment praises and its code blames, or the other way round
@@ -25,17 +27,21 @@ def prior(signals: Mapping[str, float]) -> float:
         ``0.5 * agreement + 0.3 * clip(0.5 + margin, 0, 1) + 0.2 * exp(moderator_log_probability)``, divided by
         the weights that were used (the last term only counts where the moderator gave a log-probability), and
         times 0.7 where the moderator's answer was invalid and the consensus stood in, times 0.6 where the tones of
-        segment and code clash. It never falls when one of the first three signals rises.
+        segment and code clash. Where the study's classifier is sure of the code, its probability stands for the
+        agreement if it is higher: that is a share of right codes that was seen, while members that differ may all
+        mean the same. A classifier that is not sure, or names another code, lowers nothing: nobody has said yet what
+        that is worth. So the score never falls when one of the first three signals or the classifier's rises.
 
     Args:
-        signals: ``agreement`` (0 to 1), ``margin`` (a difference of cosines), ``fell_back`` and ``tone_clash`` (0 or
-            1; all 0 where they are missing), and ``moderator_log_probability`` (mean per token, in nats) where there
-            is one. Others are not looked at.
+        signals: ``agreement`` and ``classifier`` (0 to 1), ``margin`` (a difference of cosines), ``fell_back``,
+            ``tone_clash`` and ``classifier_sure`` (0 or 1; all 0 where they are missing), and
+            ``moderator_log_probability`` (mean per token, in nats) where there is one. Others are not looked at.
 
     Returns:
         0 to 1; a score to sort and route by, not a probability.
     """
-    agreement = min(1.0, max(0.0, signals.get("agreement", 0.0)))
+    sure = signals.get("classifier", 0.0) if signals.get("classifier_sure") else 0.0
+    agreement = min(1.0, max(0.0, signals.get("agreement", 0.0), sure))
     margin = min(1.0, max(0.0, 0.5 + signals.get("margin", 0.0)))
     total, weights = _AGREEMENT * agreement + _MARGIN * margin, _AGREEMENT + _MARGIN
     log_probability = signals.get("moderator_log_probability")
@@ -77,6 +83,10 @@ class _Word:
     accepted: bool | None
     sample: bool
     signals: Mapping[str, float]
+    code: UUID | None
+    """The code that was judged, as far as the decision tells it."""
+    shown: str | None
+    """Its label then."""
 
 
 class Labels:
@@ -93,27 +103,41 @@ class Labels:
         words = self._words.setdefault(said.segment_id, {})
         before = words.get(said.annotator)
         accepted = None if said.withdrawn else said.accepted
-        word = _Word(said.decided_at, said.kind == "adjudication", accepted, said.sample, said.signals)
+        settles = said.kind == "adjudication"
+        word = _Word(said.decided_at, settles, accepted, said.sample, said.signals, _judged_code(said), said.shown)
         if before is not None and (before.at > word.at or before == word):
             return False
         words[said.annotator] = word
         return True
 
-    def judged(self) -> list[Judged]:
+    def judged(self, taught: Taught | None = None) -> list[Judged]:
         """One judgement a segment: that of those who settle it, else of the majority; a tie is no acceptance.
 
         Segments whose signals nobody passed on are left out: nothing can be learnt from them.
+
+        Args:
+            taught: What the classifier that serves now would have said of segments that it was not taught: it takes
+                the place of what an earlier one, or none, had said.
         """
         found = []
         for segment, words in self._words.items():
             said = sorted((word for word in words.values() if word.accepted is not None), key=lambda word: word.at)
             settling = [word for word in said if word.settles] or said
-            signals = next((word.signals for word in reversed(said) if word.signals), None)
-            if signals is not None:
+            last = next((word for word in reversed(said) if word.signals), None)
+            if last is not None:
+                signals = last.signals if taught is None else taught.said(segment, last.signals, last.code, last.shown)
                 accepting = sum(word.accepted is True for word in settling)
                 sample = any(word.sample for word in said)
                 found.append(Judged(segment, signals, 2 * accepting > len(settling), sample))
         return found
+
+
+def _judged_code(said: Annotation) -> UUID | None:
+    """The id of the code that was shown: as the person chose it, else by its label."""
+    if said.shown is None:
+        return None
+    chosen = dict(zip(said.labels, said.code_ids, strict=False))
+    return chosen.get(said.shown) or code_id(said.study, said.shown)
 
 
 @dataclass(frozen=True)

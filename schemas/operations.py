@@ -38,11 +38,22 @@ class DriftAlert(Record):
     cause: Literal["input", "model", "codebook", "people", "volume"]
     at: AwareDatetime = Field(description="Estimated change point, in the segments' own time.")
     detected_at: AwareDatetime
-    p: float = Field(ge=0, le=1)
-    effect: float
-    codes: list[str] = Field(default_factory=list)
-    sources: list[str] = Field(default_factory=list)
-    examples: list[UUID] = Field(default_factory=list)
+    p: float = Field(ge=0, le=1, description="After paying for every look at the stream and everything looked at.")
+    effect: float = Field(description="Newer against older: a difference of shares or means, or a distance.")
+    codes: list[str] = Field(default_factory=list, description="Those that contribute most, the most first.")
+    sources: list[str] = Field(default_factory=list, description="Those that contribute most, the most first.")
+    examples: list[UUID] = Field(default_factory=list, description="Segments after the change that show it.")
+    earliest: AwareDatetime | None = Field(default=None, description="Lower end of the change point's 95% interval.")
+    latest: AwareDatetime | None = Field(default=None, description="Upper end of the change point's 95% interval.")
+    before: int = Field(default=0, ge=0, description="Segments of the reference.")
+    after: int = Field(default=0, ge=0, description="Segments since the change point.")
+    says: str = Field(default="", description="One sentence a person can read.")
+    causes: dict[str, float] = Field(
+        default_factory=dict, description="How much of the evidence each possible cause has, adding up to 1."
+    )
+    changes: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="Share or mean before and after, by code, source or signal."
+    )
 
 
 class DeadLetter(Record):

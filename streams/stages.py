@@ -18,9 +18,21 @@ from models.ports import Clock, Coder, Moderator
 from models.precedents import Precedents, from_annotations
 from models.refinement import Refiner
 from models.routing import Router
-from schemas import Annotation, Assignment, CodeEvent, DeadLetter, Decision, Proposals, Record, Segment, StudyRules
+from models.serving import Classifiers
+from schemas import (
+    Annotation,
+    Assignment,
+    CodeEvent,
+    DeadLetter,
+    Decision,
+    ModelRelease,
+    Proposals,
+    Record,
+    Segment,
+    StudyRules,
+)
 from schemas.ids import dead_letter_id
-from streams.publish import Outgoing
+from streams.publish import Header, Outgoing
 from streams.topology import (
     ASSIGNMENTS,
     CODEBOOK,
@@ -28,6 +40,7 @@ from streams.topology import (
     DECISIONS,
     LABELS,
     PROPOSALS,
+    RELEASES,
     REQUESTS,
     ROLES,
     STUDIES,
@@ -46,6 +59,11 @@ class Received(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
+    headers: tuple[Header, ...] = ()
+    sent_ms: int = 0
+    """When it was published, in milliseconds of Unix time; 0 where that is unknown."""
+    read_ns: int = 0
+    """When it was read, in nanoseconds of Unix time."""
 
 
 @dataclass
@@ -83,7 +101,7 @@ class Stage(Protocol):
         ...
 
 
-class _PlainStage(ABC):
+class PlainStage(ABC):
     """A stage that finishes all of a batch at once and sets aside what it cannot read."""
 
     role: str
@@ -147,18 +165,29 @@ def _segment_in(message: Received) -> UUID | None:
 
 
 @dataclass
-class CodersStage(_PlainStage):
+class CodersStage(PlainStage):
     """Every member of this process reads each segment."""
 
     coder: Coder
     text_limit: int
     clock: Clock
+    classifiers: Classifiers | None = None
     role: str = "coders"
+
+    def hears(self) -> Mapping[str, Hear]:
+        """A classifier that is released reads from the next batch on; it is loaded while this one is worked on."""
+        if self.classifiers is None:
+            return {}
+        return {RELEASES.name: self._hear}
+
+    def _hear(self, values: Sequence[bytes | None]) -> None:
+        assert self.classifiers is not None
+        self.classifiers.serving.hear(readable(values, ModelRelease))
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Propose labels for a batch of segments."""
         readable = self.read(batch, Segment, result)
-        outcomes = code_batch(self.coder, [segment for _, segment in readable], self.text_limit)
+        outcomes = code_batch(self.coder, [one for _, one in readable], self.text_limit, self.classifiers)
         for (message, segment), outcome in zip(readable, outcomes, strict=True):
             if isinstance(outcome, Uncoded):
                 result.send.append(self.dead(message, outcome.reason, segment))
@@ -167,7 +196,7 @@ class CodersStage(_PlainStage):
 
 
 @dataclass
-class ModeratorStage(_PlainStage):
+class ModeratorStage(PlainStage):
     """Hold each segment until all members, or a quorum by the deadline, have read it; then settle on one label."""
 
     moderator: Moderator
@@ -241,7 +270,7 @@ class ModeratorStage(_PlainStage):
 
 
 @dataclass
-class RefinerStage(_PlainStage):
+class RefinerStage(PlainStage):
     """Reuse an earlier code of the study, or create one. The code's event goes out before what refers to it."""
 
     refiner: Refiner
@@ -275,7 +304,7 @@ class RefinerStage(_PlainStage):
 
 
 @dataclass
-class RouterStage(_PlainStage):
+class RouterStage(PlainStage):
     """Give each assignment its confidence and route, and ask people about the doubtful ones."""
 
     router: Router
@@ -287,6 +316,7 @@ class RouterStage(_PlainStage):
         return {
             LABELS.name: lambda values: self.router.learn(readable(values, Annotation)),
             STUDIES.name: lambda values: self.router.follow(readable(values, StudyRules)),
+            RELEASES.name: lambda values: self.router.hear(readable(values, ModelRelease)),
         }
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
@@ -303,7 +333,7 @@ _READ_BY_OTHERS = {each.name for one in ROLES if one.name != "recorder" for each
 
 
 @dataclass
-class RecorderStage(_PlainStage):
+class RecorderStage(PlainStage):
     """Write everything that passes into the read model."""
 
     record: Callable[[Sequence[Record]], None]

@@ -69,7 +69,7 @@ REQUESTS = Topic("annotation.requests", AnnotationRequest, "segment id", "compac
 LABELS = Topic("annotation.labels", Annotation, "segment id + annotator", "never", also="teach")
 STUDIES = Topic("studies", StudyRules, "study", "compact")
 RELEASES = Topic("model.releases", ModelRelease, "model name + outcome", "compact", also="learn rollback")
-ALERTS = Topic("drift.alerts", DriftAlert, "study", "delete", from_outside="monitor")
+ALERTS = Topic("drift.alerts", DriftAlert, "study", "delete", keep_days=365)
 DEAD_LETTERS = Topic("dead-letters", DeadLetter, "original key", "delete", keep_days=365)
 
 TOPICS = (
@@ -118,6 +118,7 @@ ROLES = (
         (CODEBOOK, STUDIES, RELEASES, ALERTS),
     ),
     Role("recorder", TOPICS, (DEAD_LETTERS,), "fills the SQL read model", 500, 0.2),
+    Role("monitor", (), (ALERTS,), "watches what was coded for drift", 500, 0.2),
     Role("web", (), (LABELS, CODEBOOK, REQUESTS, STUDIES, RELEASES), "people code, run the codebook", 500, 0.2),
 )
 

@@ -17,12 +17,15 @@ from models.calibration import Bin
 from models.errors import InputError
 from schemas import StudyRules
 from schemas.record import describe
+from schemas.study import QueryStrategy
 
 router = APIRouter()
 
 _PERCENT = ("threshold", "wrong_share", "certainty", "audit_share", "double_share")
 _OPTIONAL = {"budget_segments": 1_000_000, "budget_minutes": 1_440 * 100, "expire_days": 3_650}
-_MOST = {name: 100 for name in _PERCENT} | {"lock_minutes": 1_440} | _OPTIONAL
+_MOST = {name: 100 for name in _PERCENT} | {"lock_minutes": 1_440, "ask_segments": 1_000} | _OPTIONAL
+_NEEDED = ("lock_minutes", "ask_segments")
+_WHOLE = ("budget_segments", "ask_segments")
 _NAMES = {
     "threshold": "Confidence",
     "wrong_share": "Largest share of wrong codes",
@@ -33,7 +36,22 @@ _NAMES = {
     "budget_minutes": "Minutes a day",
     "lock_minutes": "Minutes on a screen",
     "expire_days": "Days until nobody is asked",
+    "ask_segments": "Segments after each training",
 }
+STRATEGIES: dict[QueryStrategy, tuple[str, str]] = {
+    "category-inconsistency": (
+        "Category inconsistency",
+        "those whose mix of codes is unlike any that people gave, and hard to rank. Best where a segment may have "
+        "several codes.",
+    ),
+    "prediction-entropy": ("Prediction entropy", "those about whose codes it is most in doubt, all together."),
+    "least-confidence": ("Least confidence", "those whose likeliest code is not likely."),
+    "breaking-ties": ("Breaking ties", "those with two codes that are almost as likely as each other."),
+    "embedding-kmeans": ("Embedding k-means", "those unlike each other, one from every corner of what came in."),
+    "core-set": ("Core-set", "those farthest from everything that has labels."),
+    "random": ("Random", "drawn by chance, to compare with."),
+}
+"""What the classifier asks about: the strategy's name, and the segments it chooses in plain words."""
 
 
 class Entered(BaseModel):
@@ -50,6 +68,8 @@ class Entered(BaseModel):
     budget_minutes: str = ""
     lock_minutes: str = ""
     expire_days: str = ""
+    strategy: str = ""
+    ask_segments: str = ""
 
 
 @router.get("/s/{study}/rules")
@@ -84,9 +104,11 @@ def read_rules(form: Entered, before: StudyRules, study: str, author: str) -> St
             values[name] = round(number / 100, 9) if name in _PERCENT else number
         elif name in _OPTIONAL:
             values[name] = None
-    if values["budget_segments"] is not None:
-        values["budget_segments"] = math.floor(values["budget_segments"])
+    for name in _WHOLE:
+        if values[name] is not None:
+            values[name] = math.floor(values[name])
     values |= {"mode": form.mode, "blind": form.blind, "study": study, "author": author}
+    values["strategy"] = form.strategy or before.strategy
     if form.mode == "budget" and values["budget_segments"] is None and values["budget_minutes"] is None:
         raise InputError("A budget has no limit yet; give segments or minutes a day.")
     try:
@@ -115,8 +137,8 @@ def _number(name: str, text: str, most: float) -> float | None:
 def _filled(rules: StudyRules) -> Entered:
     given = rules.model_dump()
     shares = {name: f"{given[name] * 100:g}" for name in _PERCENT}
-    others = {name: "" if given[name] is None else f"{given[name]:g}" for name in (*_OPTIONAL, "lock_minutes")}
-    return Entered(mode=rules.mode, blind=rules.blind, **shares, **others)
+    others = {name: "" if given[name] is None else f"{given[name]:g}" for name in (*_OPTIONAL, *_NEEDED)}
+    return Entered(mode=rules.mode, blind=rules.blind, strategy=rules.strategy, **shares, **others)
 
 
 def _rules(site: Site, study: str) -> StudyRules:
@@ -131,6 +153,7 @@ def _draw(
         "rules": rules,
         "form": form,
         "names": _NAMES,
+        "strategies": STRATEGIES,
         "standing": found,
         "chart": _chart(found.bins),
         "error": error,

@@ -19,6 +19,7 @@ from infra.readmodel.search import COUNTED, Filters, Found, Mark, among, choices
 from infra.readmodel.trace import trace
 from infra.web.access import Lead, Viewer, unread_by
 from infra.web.site import Here, Site, draw
+from infra.web.why import classifier_now, guessed
 from models.errors import QualstreamError
 
 PAGE = 50
@@ -151,7 +152,8 @@ def show_segment(request: Request, study: str, segment: UUID, site: Here, visito
         raise HTTPException(404, f"study '{study}' has no segment {segment}; look for it among its segments")
     similar = _similar(request, site, study, told.segment.text)
     hidden = unread_by(site, visitor, study, [segment, *(one.id for one in similar)])
-    return draw(request, "segment.html", {"trace": told, "similar": similar, "hidden": hidden})
+    values = {"guessed": guessed(site, told.decision), "classifier": classifier_now(request, study)}
+    return draw(request, "segment.html", {"trace": told, "similar": similar, "hidden": hidden, **values})
 
 
 @router.post("/s/{study}/segments/{segment}/again")

@@ -41,6 +41,15 @@ class SentenceEmbedder:
         """Length of a vector."""
         return int(self._model.get_embedding_dimension())
 
+    @property
+    def model(self) -> Any:
+        """The ``SentenceTransformer`` itself, for those who must look inside; loaded on first use.
+
+        Raises:
+            SettingError: If the model is not to be had.
+        """
+        return self._model
+
     def load(self) -> None:
         """Load the weights now.
 

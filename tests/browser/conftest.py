@@ -16,7 +16,7 @@ from infra.local import LocalStack, free_port
 from infra.readmodel.store import Store
 from infra.settings import load_settings
 from schemas import StudyRules
-from tests.browser import sample
+from tests.browser import sample, sample_classifier
 from tests.browser.chromium import ARGUMENTS, chromium_path
 from tests.integration.stack import ALL_ROLES, FAKES, STUDY, running, until
 
@@ -77,7 +77,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         for study in STUDIES:
             accounts.grant(account, study, role)
     texts = sample.segments()
-    store.record([*texts, *sample.records(texts)])
+    told = list(sample.records(texts))
+    store.record([*texts, *told, *sample_classifier.records(told), sample_classifier.serving(folder, texts)])
     store.mark_published([one.id for one in texts])
     early = datetime(2026, 1, 1, tzinfo=UTC)
     store.record([StudyRules(study=study, author="lea", at=early, **rules) for study, rules in STUDIES.items()])

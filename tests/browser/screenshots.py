@@ -20,10 +20,11 @@ from infra.readmodel.store import Store, WorkerState
 from infra.settings import load_settings
 from infra.web.app import make_app
 from infra.web.site import Site
+from models.backends.embedding import SentenceEmbedder
 from models.clock import SystemClock
 from models.fakes import HashEmbedder
 from streams.topology import ROLES
-from tests.browser import sample
+from tests.browser import sample, sample_classifier
 from tests.browser.chromium import ARGUMENTS, chromium_path
 
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
@@ -42,7 +43,9 @@ def served(folder: Path) -> Iterator[str]:
     texts = sample.segments()
     store.take_in(texts)
     store.mark_published([one.id for one in texts])
-    store.record(list(sample.records(texts)))
+    told = list(sample.records(texts))
+    store.record([*told, *sample_classifier.records(told)])
+    store.record([sample_classifier.serving(folder, texts, SentenceEmbedder())])
     _beat(store)
     accounts = Accounts(store.database)
     for name, role in zip((*sample.PEOPLE, "Chiara Rossi"), ("admin", "annotator", "viewer"), strict=True):
@@ -63,8 +66,8 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def _beat(store: Store) -> None:
-    """Say that every role is at work."""
-    now = datetime.now(UTC)
+    """Say that every role is at work, for as long as the drawing takes."""
+    now = datetime.now(UTC) + timedelta(hours=1)
     for n, role in enumerate(ROLES):
         store.beat(WorkerState(role.name, "desk", 4000 + n, "desk", now - timedelta(days=14), now, 200, 200))
 
@@ -82,11 +85,15 @@ def _pages(home: str, page: Page) -> Iterator[str]:
     page.get_by_role("main").get_by_role("table").get_by_role("link").first.click()
     page.wait_for_load_state("networkidle")
     yield "segment"
+    page.get_by_role("link", name="Why?").first.click()
+    page.get_by_role("heading", name="Why “").wait_for()
+    page.get_by_role("heading", name="What the classifier made of it").evaluate("heading => heading.scrollIntoView()")
+    yield "why"
     yield from _visit(page, f"{home}{BASE}/agreement", "agreement")
     page.get_by_role("table", name="Segments that people coded differently").get_by_role("link").first.click()
     page.wait_for_load_state("networkidle")
     yield "disagreement"
-    for name in ("rules", "export"):
+    for name in ("classifier", "rules", "export"):
         yield from _visit(page, f"{home}{BASE}/{name}", name)
     yield from _visit(page, home + "/people", "people")
     yield from _visit(page, home + "/account", "account")

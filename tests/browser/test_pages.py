@@ -15,7 +15,18 @@ from tests.browser.conftest import House, NewContext, Watch
 from tests.browser.looks import faults, tab_stops
 from tests.web.site import HOSTILE
 
-PAGES = ("", "queue", "codebook", "codebook/new", "codebook/history", "segments", "agreement", "rules", "export")
+PAGES = (
+    "",
+    "queue",
+    "codebook",
+    "codebook/new",
+    "codebook/history",
+    "segments",
+    "agreement",
+    "classifier",
+    "rules",
+    "export",
+)
 VIEWS = (("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360))
 
 

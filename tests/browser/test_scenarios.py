@@ -16,6 +16,7 @@ from sqlalchemy import Table, func, select
 from infra.readmodel.tables import annotations, assignments, requests
 from schemas import Segment
 from schemas.ids import segment_id
+from tests.browser import sample
 from tests.browser.conftest import PASSWORD, House, NewContext
 from tests.integration.stack import STUDY
 
@@ -165,6 +166,29 @@ def code_blind(page: Page, queue: str, answers: dict[str, str]) -> None:
         page.keyboard.press("Enter")
         expect(page.get_by_text("Your code is kept")).to_have_count(0)
     expect(page.get_by_role("heading", name="Nothing is waiting for you")).to_be_visible()
+
+
+def test_a_lead_looks_at_the_classifier_asks_why_and_goes_back(house: House, page: Page) -> None:
+    house.sign_in(page, "lea")
+    page.goto(address(house, sample.STUDY, "segments?q=images"))
+    page.get_by_role("main").get_by_role("table").get_by_role("link").first.click()
+    page.get_by_role("link", name="Why?").first.click()
+    expect(page.get_by_role("heading", name="Why “")).to_be_visible(timeout=60_000)  # the classifier is loaded first
+    expect(page.get_by_role("main")).to_contain_text("Of everything that the words add or take away")
+    page.get_by_text("The same as a table").click()
+    expect(page.get_by_role("table", name="Words and what they add")).to_be_visible()
+    page.get_by_role("link", name="Classifier").click()
+    history = page.get_by_role("table", name="Every release and refusal")
+    serves = history.get_by_role("row").filter(has_text="serves")
+    expect(serves).to_contain_text("85")
+    expect(page.locator("[data-curve] canvas")).to_be_visible()
+    for labels in ("66", "85"):  # back, and forward again
+        history.get_by_role("row").filter(has_text=labels).get_by_role("button", name="Go back to it").click()
+        page.get_by_role("dialog").get_by_role("button", name="Go on").click()
+        expect(page.get_by_text("The coders take it over")).to_be_visible()
+        expect(serves).to_have_count(1)
+        expect(serves).to_contain_text(labels)
+        expect(serves).to_contain_text("lea: back to it from")
 
 
 def address(house: House, study: str, path: str) -> str:

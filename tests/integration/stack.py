@@ -75,10 +75,14 @@ ALL_ROLES = CODING
 
 @contextmanager
 def running(
-    folder: Path, store: Store | None = None, roles: Sequence[str] = ALL_ROLES, **options: str
+    folder: Path,
+    store: Store | None = None,
+    roles: Sequence[str] = ALL_ROLES,
+    profile: Path = FAKES,
+    **options: str,
 ) -> Iterator[tuple[LocalStack, Store]]:
-    """Start a stack with fake models on a folder; everything is stopped at the end."""
-    settings = load_settings(data_dir=folder, profile=str(FAKES), study=STUDY, session_timeout_s=6.0)
+    """Start a stack with fake models, or another profile's, on a folder; everything is stopped at the end."""
+    settings = load_settings(data_dir=folder, profile=str(profile), study=STUDY, session_timeout_s=6.0)
     folder.mkdir(exist_ok=True)
     store = store or wiring.store(settings)
     stack = LocalStack(settings, store, roles, options={f"QUALSTREAM_{k.upper()}": v for k, v in options.items()})
@@ -148,14 +152,19 @@ def worker(role: str, folder: Path, **options: str) -> Iterator[Started]:
         yield it
 
 
-def until(condition: Callable[[], bool], stack: LocalStack | None = None, seconds: float = 90) -> None:
-    """Look after the stack until a condition holds; fails the test after a time."""
+def until(
+    condition: Callable[[], bool], stack: LocalStack | None = None, seconds: float = 90, every: float = 0.05
+) -> None:
+    """Look after the stack until a condition holds; fails the test after a time.
+
+    ``every`` so many seconds it looks again: what costs a look at whole topics should be looked at seldom.
+    """
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come about in time"
         if stack is not None:
             stack.check()
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def kill(pid: int) -> None:

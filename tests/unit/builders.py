@@ -4,8 +4,8 @@ import random
 from datetime import timedelta
 
 from models.fakes import HandClock
-from schemas import Annotation, Decision, Proposal, Proposals, Segment, StudyRules
-from schemas.ids import segment_id
+from schemas import Annotation, Classified, Decision, Guess, ModelRelease, Proposal, Proposals, Segment, StudyRules
+from schemas.ids import code_id, segment_id
 
 
 def segment(text="the checkout is slow", key=None, study="reviews"):
@@ -44,14 +44,34 @@ def rules(study="reviews", minute=0, **values):
     return StudyRules(study=study, author="lea", at=HandClock().now() + timedelta(minutes=minute), **values)
 
 
+def release(version, minute=0, *, study="reviews", model=None, **values):
+    """A classifier's release, a minute after another."""
+    given = {"uri": f"data:classifiers/{study}/{version}", "sha256": "0" * 64} | values
+    return ModelRelease(
+        model=model or f"classifier/{study}",
+        version=version,
+        study=study,
+        released_at=HandClock().now() + timedelta(minutes=minute),
+        **given,
+    )
+
+
+def classified(*labels, sure=False, probability=0.9, study="reviews", model="20260101T000000Z-fake"):
+    """What a classifier makes of a segment: the first label is likely, the others less and less."""
+    guesses = [
+        Guess(code_id=code_id(study, label), label=label, probability=probability / (n + 1))
+        for n, label in enumerate(labels)
+    ]
+    return Classified(model=model, guesses=guesses, sure=sure)
+
+
 def judgement(number, *, study="reviews", minute=0, **values):
     """What a person said about the code of segment ``number``."""
     given = {"annotator": "ana", "accepted": True, "sample": True, "signals": {"agreement": 0.5}}
+    given |= {"code_ids": [], "labels": ["ads"]}
     return Annotation(
         segment_id=segment(key=f"judged {number}", study=study).id,
         study=study,
-        code_ids=[],
-        labels=["ads"],
         decided_at=HandClock().now() + timedelta(minutes=minute),
         **(given | values),
     )

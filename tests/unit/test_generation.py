@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from models import spending
 from models.backends.adapters import adapter_revision, wear
 from models.backends.generation import Generator, Row, Sampling, answer_ids, choose, prompt_ids
 from models.errors import SettingError
@@ -254,6 +255,12 @@ def test_the_vocabulary_is_looked_at_for_the_last_token_of_a_row_alone(tiny: Tin
     tiny.model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
     tiny.generator.generate(tiny.rows(), GREEDY)
     assert set(seen) == {1}
+
+
+def test_tokens_that_were_written_are_counted(tiny: Tiny) -> None:
+    before = spending.tokens()
+    tiny.generator.generate(tiny.rows(), replace(GREEDY, max_new_tokens=1))
+    assert spending.tokens() - before == len(tiny.rows())
 
 
 def test_no_row_gives_no_answer(tiny: Tiny) -> None:

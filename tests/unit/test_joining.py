@@ -5,7 +5,7 @@ import pytest
 from models.fakes import HandClock
 from models.joining import JoinSettings, ProposalJoin
 from schemas import Proposals
-from tests.unit.builders import proposal, segment
+from tests.unit.builders import classified, proposal, segment
 
 WAIT = JoinSettings(("a", "b", "c"), quorum=2, deadline_s=30, patience_s=300)
 
@@ -131,3 +131,52 @@ def test_taking_back_a_late_answer_opens_nothing(join):
     join.add("t1", say("a", "b", "c"))
     join.take_back([join.add("t2", say("c"))])
     assert len(join) == 0
+
+
+# A classifier beside the members
+
+
+def sure(*members, said=("slow checkout",), model="20260101T000000Z-fake", text="the checkout is slow"):
+    """What a group sends that spared its members."""
+    made = classified(*said, sure=True, model=model)
+    alone = proposal(said[0], "classifier")
+    return Proposals(segment=segment(text), proposals=[alone], skipped=list(members), classified=made)
+
+
+def test_what_the_classifier_says_comes_through(join):
+    join.add("t1", say("a"))
+    made = classified("slow checkout")
+    joined = join.add("t2", say("b", "c").model_copy(update={"classified": made}))
+    assert joined.proposals.classified == made
+    join.take_back([joined])
+    assert join.add("t2", say("b", "c")).proposals.classified == made
+
+
+def test_of_two_releases_the_later_one_counts_whichever_group_is_heard_first(join):
+    old, new = (sure("a", model=f"2026010{day}T000000Z-x") for day in (1, 2))
+    for n, (first, second) in enumerate([(old, new), (new, old)]):
+        text = f"text {n}"
+        join.add("t1", first.model_copy(update={"segment": segment(text)}))
+        other = second.model_copy(update={"segment": segment(text), "skipped": ["b", "c"]})
+        assert join.add("t2", other).proposals.classified.model == "20260102T000000Z-x"
+
+
+def test_groups_that_spare_all_members_are_complete_with_the_classifier_alone(join):
+    assert join.add("t1", sure("a")) is None
+    joined = join.add("t2", sure("b", "c"))
+    assert [p.member for p in joined.proposals.proposals] == ["classifier"]
+    assert joined.proposals.skipped == ["a", "b", "c"]
+
+
+def test_where_any_member_answered_the_classifier_s_guess_is_not_among_the_proposals(join):
+    join.add("t1", sure("a"))
+    joined = join.add("t2", say("b", "c"))
+    assert [p.member for p in joined.proposals.proposals] == ["b", "c"]
+    assert joined.proposals.skipped == ["a"]
+    assert joined.proposals.classified.sure
+
+
+def test_a_classifier_is_no_member_of_the_quorum(join, clock):
+    join.add("t1", sure("a"))
+    clock.advance(30)
+    assert join.due() == ([], [])

@@ -8,6 +8,7 @@ from infra.batch import as_row
 from models.backends.answers import candidates
 from models.errors import UncodableError
 from models.fakes import FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
+from models.guesses import GUESS_WEIGHT, LIKELY, with_guess
 from models.moderation import (
     CONSENSUS,
     Answer,
@@ -25,7 +26,7 @@ from models.refinement import Refiner
 from models.routing import Router
 from schemas import Proposal, Proposals
 from schemas.ids import normalised_label
-from tests.unit.builders import proposal, proposals, segment
+from tests.unit.builders import classified, proposal, proposals, segment
 
 EMBEDDER = HashEmbedder()
 LABELS = st.sampled_from(["slow checkout", "checkout slow", "slow app", "ads", "too many ads", "great music", "Ads"])
@@ -245,3 +246,74 @@ def test_a_moderator_is_asked_only_where_no_majority_agrees():
     assert asked == [differ]
     assert (first.verdict, first.moderator, normalised_label(first.label)) == ("consensus", CONSENSUS, "fast replies")
     assert (second.verdict, second.moderator, second.label) == ("picked", "arbiter@1", "quick answers")
+
+
+# the classifier's guess
+
+
+def guessed(made, label="slow login", **how):
+    return made.model_copy(update={"classified": classified(label, "ads", **how)})
+
+
+def test_a_likely_guess_is_elected_where_the_members_differ_and_the_decision_says_so():
+    made = proposals("fast replies", "great music", "dark mode")
+    (decided,) = ConsensusModerator(EMBEDDER).decide([guessed(made)])
+    assert (decided.label, decided.verdict, decided.picked) == ("slow login", "consensus", "classifier")
+    assert [proposal.member for proposal in decided.proposals] == ["a", "b", "c"]
+    assert "and the classifier" in decided.why
+    assert decided.classified.guesses[0].label == "slow login"
+    assert decided.agreement == pytest.approx(
+        max(
+            0,
+            sum(float(EMBEDDER.embed(["slow login"])[0] @ v) for v in EMBEDDER.embed([p.label for p in made.proposals]))
+            / 3,
+        ),
+        abs=1e-5,
+    )
+
+
+def test_an_unlikely_guess_is_no_candidate():
+    made = proposals("fast replies", "great music", "dark mode")
+    moderator = ConsensusModerator(EMBEDDER)
+    (with_it,) = moderator.decide([guessed(made, probability=LIKELY - 0.01)])
+    (without,) = moderator.decide([made])
+    assert with_it.model_copy(update={"classified": None}) == without
+
+
+@given(st.floats(LIKELY, 1), st.booleans())
+def test_members_who_all_say_the_same_outvote_a_guess_only_while_it_weighs_less(probability, sure):
+    made = guessed(proposals("fast replies", "fast replies", "fast replies"), probability=probability, sure=sure)
+    (decided,) = ConsensusModerator(EMBEDDER).decide([made])
+    wins = sure or GUESS_WEIGHT * probability > 1.001
+    if abs(GUESS_WEIGHT * probability - 1) > 0.001:
+        assert (decided.label == "slow login") == wins
+
+
+def test_a_sure_classifier_decides_and_no_model_is_asked():
+    made = guessed(proposals("fast replies", "great music", "dark mode"), sure=True)
+    (decided,) = moderate([made], lambda batch: pytest.fail("asked"), EMBEDDER, moderator="arbiter@1")
+    assert (decided.label, decided.verdict, decided.picked) == ("slow login", "picked", "classifier")
+    assert decided.moderator == "classifier 20260101T000000Z-fake"
+    assert "is sure of 'slow login', 0.90" in decided.why
+
+
+def test_a_model_is_shown_the_guess_among_the_candidates_and_may_pick_it():
+    made = guessed(proposals("fast replies", "great music", "dark mode"), probability=0.6)
+    shown = []
+
+    def ask(batch):
+        shown.extend(candidates(one) for one in batch)
+        return [Answer("Slow login", -0.2) for _ in batch]
+
+    (decided,) = moderate([made], ask, EMBEDDER, moderator="arbiter@1")
+    assert shown == [["dark mode", "fast replies", "great music", "slow login"]]
+    assert (decided.verdict, decided.picked, decided.moderator) == ("picked", "classifier", "arbiter@1")
+
+
+def test_a_classifier_that_was_asked_alone_does_not_vote_twice():
+    alone = proposal("slow login", "classifier")
+    made = guessed(Proposals(segment=segment(), proposals=[alone], skipped=["a", "b"]), sure=True)
+    assert with_guess(made) == made
+    (decided,) = ConsensusModerator(EMBEDDER).decide([made])
+    assert (decided.label, decided.proposals, decided.skipped) == ("slow login", [alone], ["a", "b"])
+    assert decided.agreement == pytest.approx(1)

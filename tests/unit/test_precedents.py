@@ -18,7 +18,7 @@ from schemas import Annotation, Decision, Proposals
 from schemas.ids import code_id, normalised_label, segment_id
 from streams.stages import ModeratorStage, Received
 from streams.topology import LABELS, PROPOSALS, role
-from tests.unit.builders import proposal, proposals, segment
+from tests.unit.builders import classified, proposal, proposals, segment
 
 EMBEDDER = HashEmbedder(dim=256)
 TEXT = "the checkout is slow"
@@ -363,3 +363,51 @@ def test_codes_open_the_index_once_a_study_each_as_first_spelt():
     assert all(one.id == code_id(one.study, one.label) and one.origin is None for one in found)
     np.testing.assert_array_equal(found[0].vector, EMBEDDER.embed([found[0].label])[0])
     assert opened([], EMBEDDER) == opened([coded("a")], EMBEDDER) == []
+
+
+# Beside a classifier
+
+
+def with_classifier(label, *labels, text=TEXT, **how):
+    return proposals(*labels, text=text).model_copy(update={"classified": classified(label, **how)})
+
+
+def test_a_classifier_s_guess_is_elected_beside_precedents_and_members():
+    moderator = led(coded("the sound is bad", "great music"))
+    (decided,) = moderator.decide([with_classifier("ads", "dark mode", "fast replies", "blue logo")])
+    assert (decided.label, decided.verdict, decided.picked) == ("ads", "picked", "classifier")
+    assert "the classifier" in decided.why
+    assert decided.signals.keys() == decided_by_precedents(moderator).signals.keys()
+
+
+def decided_by_precedents(moderator):
+    return moderator.decide([proposals("dark mode")])[0]
+
+
+def test_a_guess_that_similar_texts_have_too_is_a_precedent_that_the_classifier_named():
+    moderator = led(coded("checkout takes long", "slow checkout"))
+    (decided,) = moderator.decide([with_classifier("slow checkout", "dark mode", "fast replies")])
+    assert (decided.label, decided.verdict, decided.picked) == ("slow checkout", "precedent", "classifier")
+
+
+def test_a_sure_classifier_that_precedents_back_decides_but_of_a_text_that_people_coded():
+    moderator = led(coded(TEXT, "slow checkout"), coded("noise everywhere", "ads"))
+    same, other = moderator.decide(
+        [
+            with_classifier("ads", "ads", sure=True),
+            with_classifier("ads", "dark mode", text="too much noise", sure=True),
+        ]
+    )
+    assert same.label == "slow checkout"
+    assert (other.label, other.picked, other.verdict) == ("ads", "classifier", "picked")
+    assert other.moderator == "classifier 20260101T000000Z-fake"
+    assert other.signals["precedent_similarity"] < 0.95
+
+
+def test_a_sure_classifier_that_no_precedent_backs_is_elected_or_not_as_any_other():
+    moderator = led(coded("too much noise here", "slow checkout"), coded("too much noise now", "slow checkout"))
+    (decided,) = moderator.decide(
+        [with_classifier("ads", "slow checkout", "slow checkout", text="too much noise", sure=True)]
+    )
+    assert (decided.label, decided.verdict) == ("slow checkout", "consensus")
+    assert decided.moderator == "consensus+precedents"

@@ -189,3 +189,20 @@ def test_a_base_that_is_a_path_must_be_there(tmp_path):
     assert profile.members[0].base == str(tmp_path / "weights")
     with pytest.raises(SettingError, match=r"base of member 'gist' is .* no such folder"):
         check_files(profile)
+
+
+def test_a_profile_without_a_trainer_has_the_defaults_and_one_with_it_its_own(tmp_path):
+    assert load_profile(write(tmp_path, GOOD)).trainer.model_dump() == {
+        "body": None,
+        "least_examples": 4,
+        "every_labels": 25,
+        "every_minutes": 60.0,
+        "held_out": 0.25,
+        "tune": True,
+    }
+    own = load_profile(write(tmp_path, GOOD + "[trainer]\nbody = './mine'\ntune = false\n")).trainer
+    assert (own.body, own.tune) == (str(tmp_path / "mine"), False)
+
+
+def test_a_slip_in_the_trainers_table_is_named(tmp_path):
+    assert "every_label" in refusal(tmp_path, GOOD + "[trainer]\nevery_label = 5\n")

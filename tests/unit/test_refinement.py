@@ -1,5 +1,7 @@
 """Codes are reused where they say the same, created where they do not, and a replay changes nothing."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from models.refinement import Refiner, RefinerSettings, reconcile
 from models.thresholds import Threshold
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id, normalised_label
-from tests.unit.builders import decision, proposal
+from tests.unit.builders import classified, decision, proposal
 
 EMBEDDER = HashEmbedder()
 LABELS = ["slow app", "app slow", "slow app start", "Slow App", "ads", "no ads", "too many ads", "great music", "music"]
@@ -277,3 +279,64 @@ def test_a_theme_is_never_a_code_to_reuse_whatever_is_told_of_it_later():
     index = MemoryCodeIndex()
     assert reconcile(index, EMBEDDER, history) == (1, 0)
     assert set(index.origins()) == {code_id("reviews", "ads")}
+
+
+# What a classifier named
+
+
+def named(label, key="new", said=None, **how):
+    made = classified(label, "ads", **how)
+    return decision(said or label, key, picked="classifier" if said is None else "a", classified=made)
+
+
+def happened(label, kind, at, *, to=None, into=()):
+    code = code_id("reviews", label)
+    return CodeEvent(
+        id=code_event_id(code, kind, f"{at}"),
+        code_id=code,
+        study="reviews",
+        kind=kind,
+        label=to or label,
+        author="ana",
+        at=HandClock().now() + timedelta(minutes=at),
+        into=list(into),
+    )
+
+
+def test_the_code_that_a_classifier_named_is_found_by_its_id_under_whatever_name_it_has_now():
+    refines = refiner()
+    refines.follow([happened("slow app", "created", 1), happened("slow app", "renamed", 2, to="waiting")])
+    refines.follow([happened("slow app", "renamed", 3, to="patience lost")])
+    made = named("slow app").model_copy(update={"label": "waiting"})
+    (one,) = refines.refine([made])
+    assert (one.assignment.code_id, one.assignment.label) == (code_id("reviews", "slow app"), "patience lost")
+    assert "which the classifier named" in one.assignment.why
+
+
+def test_a_guess_whose_code_was_merged_is_taken_for_what_it_became():
+    refines = refiner()
+    refines.follow([happened(label, "created", 1) for label in ("slow app", "speed")])
+    refines.follow([happened("slow app", "merged", 2, into=[code_id("reviews", "speed")])])
+    (one,) = refines.refine([named("slow app", sure=True)])
+    assert (one.assignment.label, one.event) == ("speed", None)
+    assert one.assignment.signals["classifier"] == 0.9
+    assert (one.assignment.signals["classifier_agrees"], one.assignment.signals["classifier_sure"]) == (1, 1)
+
+
+def test_the_classifier_s_release_and_its_signals_stand_in_the_assignment():
+    refines = refiner()
+    refines.follow([happened(label, "created", 1) for label in ("slow app", "ads", "great music")])
+    agreed, other, new = (
+        one.assignment
+        for one in refines.refine(
+            [named("slow app", "1"), named("slow app", "2", "great music"), named("slow app", "3", "dark mode")]
+        )
+    )
+    assert agreed.models["classifier"] == "20260101T000000Z-fake"
+    assert (agreed.signals["classifier"], agreed.signals["classifier_margin"]) == (0.9, 0.45)
+    assert (other.signals["classifier"], other.signals["classifier_margin"]) == (0.0, -0.9)
+    assert new.new
+    assert "classifier" not in new.signals
+    (without,) = refines.refine([decision("ads", "4")])
+    assert not {name for name in without.assignment.signals if name.startswith("classifier")}
+    assert "classifier" not in without.assignment.models

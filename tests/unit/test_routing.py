@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from models.fakes import HandClock
 from models.routing import Router
+from models.serving import Serving, Taught
 from models.trust import drawn, prior
 from schemas import Assignment
 from schemas.ids import code_id
-from tests.unit.builders import judgement, judgements, rules, segment
+from tests.unit.builders import judgement, judgements, release, rules, segment
 
 NOW = HandClock().now()
 SURE, DOUBTFUL = {"agreement": 0.95}, {"agreement": 0.1}
@@ -245,3 +246,44 @@ def test_a_router_is_taught_by_one_thread_while_another_routes():
     assert not failed
     of.settle()
     assert of.trusts("reviews")[1].promise.labels == pytest.approx(150, abs=30)
+
+
+# a classifier's releases
+
+
+def test_a_release_s_word_on_labelled_segments_is_weighed_for_the_next_batch():
+    ads, slow = code_id("reviews", "ads"), code_id("reviews", "slow app")
+    said = [
+        judgement(n, shown="ads", labels=["ads"] if n % 2 else ["slow app"], accepted=bool(n % 2), sample=False)
+        for n in range(100)
+    ]
+    rows = {one.segment_id: {ads: 0.9 if one.accepted else 0.1, slow: 0.3} for one in said}
+    of = Router(rules, Serving(lambda one: Taught({ads: "ads", slow: "slow app"}, rows)))
+    of.learn(said)
+    likely = assignment({"agreement": 0.5, "classifier": 0.9, "classifier_margin": 0.6, "classifier_agrees": 1.0})
+    unlikely = assignment({"agreement": 0.5, "classifier": 0.1, "classifier_margin": -0.2, "classifier_agrees": 0.0})
+    before = [one.assignment.confidence for one in of.route([likely, unlikely])]
+    assert before == [pytest.approx(0.5, abs=0.01)] * 2  # what the labels' own signals say: nothing
+    of.hear([release("v1", outcome="refused"), release("v0", model="other/reviews")])
+    assert [one.assignment.confidence for one in of.route([likely, unlikely])] == before
+    of.hear([release("v1")])
+    sure, doubtful = (one.assignment.confidence for one in of.route([likely, unlikely]))
+    assert sure > 0.75
+    assert doubtful < 0.25
+
+
+def test_a_probability_of_nothing_is_no_signal_where_the_release_does_not_know_the_code():
+    slow = code_id("reviews", "slow app")
+    of = Router(rules, Serving(lambda one: Taught({slow: "slow app"}, {})))
+    signals = {"agreement": 0.5, "classifier": 0.0, "classifier_margin": -0.4}
+    (before,) = of.route([assignment(signals)])
+    of.hear([release("v1")])
+    (after,) = of.route([assignment(signals)])
+    assert "classifier" in before.assignment.signals
+    assert "classifier" not in after.assignment.signals
+
+
+def test_a_router_without_classifiers_passes_releases_over():
+    of = router()
+    of.hear([release("v1")])
+    assert routes(of, assignment()) == ["accepted"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from models import spending
 from models.backends.served import ChatRequest, ChatServer, ServedCoder, ServedMember, ServedModerator
 from models.errors import SettingError, UnavailableError, UncodableError
 from models.fakes import HashEmbedder
@@ -270,3 +271,12 @@ def test_the_moderator_is_not_asked_where_no_proposal_can_be_used(server: Server
     with pytest.raises(UncodableError, match="no usable label"):
         moderator.decide([proposals("slow app"), proposals("", fault="empty")])
     assert server.bodies == []
+
+
+@pytest.mark.parametrize(("usage", "counted"), [({"completion_tokens": 4}, 4), ({}, 0), (None, 0), ("many", 0)])
+def test_tokens_that_the_server_says_it_wrote_are_counted(server: Server, usage: object, counted: int) -> None:
+    _, raw = completion("slow app")
+    server.reply = lambda body: (200, json.dumps(json.loads(raw) | {"usage": usage}).encode())
+    before = spending.tokens()
+    ServedCoder(url=server.url, members=MEMBERS).propose([segment("it takes ages")])
+    assert spending.tokens() - before == counted * len(MEMBERS)

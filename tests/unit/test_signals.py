@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from models.fakes import HashEmbedder
 from models.moderation import ConsensusModerator
 from models.precedents import CodedText, PrecedentModerator, Precedents
-from models.signals import clusters, embedded_for, entropy, not_english, precedent_signals, signals_of
+from models.signals import (
+    classifier_signals,
+    clusters,
+    embedded_for,
+    entropy,
+    not_english,
+    precedent_signals,
+    signals_of,
+)
+from schemas.ids import code_id
 from tests.unit.builders import decision, proposal, proposals
 
 EMBEDDER = HashEmbedder()
@@ -127,3 +136,31 @@ def test_a_moderator_with_precedents_tells_what_they_say():
     (led,) = moderator.decide([proposals("slow checkout")])
     assert cold.signals == {}
     assert led.signals["precedent_similarity"] == led.signals["precedent_share"] == 1
+
+
+SLOW, ADS, MUSIC = (code_id("reviews", label) for label in ("slow app", "ads", "music"))
+
+
+@pytest.mark.parametrize(
+    ("code", "sure", "expected"),
+    [
+        (SLOW, True, (0.7, 0.5, 1, 1)),
+        (SLOW, False, (0.7, 0.5, 1, 0)),
+        (ADS, True, (0.2, -0.5, 0, 0)),
+        (MUSIC, True, (0, -0.7, 0, 0)),
+    ],
+)
+def test_a_classifier_s_signals_are_about_the_code_that_was_given(code, sure, expected):
+    found = classifier_signals({SLOW: 0.7, ADS: 0.2}, code, sure=sure)
+    assert tuple(found.values()) == expected
+    assert list(found) == ["classifier", "classifier_margin", "classifier_agrees", "classifier_sure"]
+
+
+def test_a_classifier_says_nothing_of_a_code_that_it_does_not_know():
+    assert "classifier" not in classifier_signals({SLOW: 0.7}, MUSIC, sure=False, known=False)
+
+
+def test_where_only_the_classifier_was_asked_the_signals_of_members_are_left_out():
+    found = of(decision("ads", "1", proposals=[proposal("ads", "classifier")], agreement=1.0))
+    assert not {"agreement", "usable_share", "entropy", "vote_share", "log_probability"} & found.keys()
+    assert "text_similarity" in found

@@ -3,12 +3,14 @@
 import pytest
 
 from models.errors import UnavailableError, WorkerFault
-from models.fakes import FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
+from models.fakes import FakeClassifier, FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
 from models.joining import JoinSettings, ProposalJoin
 from models.moderation import ConsensusModerator
 from models.refinement import Refiner
 from models.routing import Router
+from models.serving import Classifiers, Serving, StudyClassifier, Taught
 from schemas import Assignment, CodeEvent, DeadLetter, Decision, Proposals, StudyRules
+from schemas.ids import code_id
 from streams.stages import CodersStage, ModeratorStage, Received, RecorderStage, RefinerStage, RouterStage, readable
 from streams.topology import (
     ASSIGNMENTS,
@@ -18,11 +20,12 @@ from streams.topology import (
     FEEDBACK,
     LABELS,
     PROPOSALS,
+    RELEASES,
     REQUESTS,
     STUDIES,
     role,
 )
-from tests.unit.builders import decision, judgements, proposal, rules, segment
+from tests.unit.builders import decision, judgements, proposal, release, rules, segment
 
 CLOCK = HandClock()
 EMBEDDER = HashEmbedder()
@@ -96,6 +99,38 @@ def test_a_dead_letter_names_the_segment_where_message_or_key_tells_it():
 def test_a_broken_model_stops_the_stage_and_nothing_is_set_aside():
     with pytest.raises(WorkerFault, match="every one of 8 segments failed in the model: RuntimeError"):
         coders(fail_on="text").step([received(segment(f"text {n}"), n) for n in range(8)])
+
+
+def classifying():
+    """A stage whose classifiers are named by their versions: each knows one label, by the word that it is."""
+
+    def load(one):
+        word = one.version
+        return StudyClassifier(FakeClassifier({code_id("reviews", word): word}, word), [word])
+
+    return CodersStage(FakeCoder(), 100, CLOCK, Classifiers(Serving(load)))
+
+
+def test_coders_hear_releases_and_the_next_batch_is_read_by_the_new_classifier_and_nothing_twice():
+    stage = classifying()
+    assert set(stage.hears()) == {heard.name for heard in role("coders").hears}
+    hear = stage.hears()[RELEASES.name]
+
+    def read(text, offset):
+        (said,) = sent(stage.step([received(segment(text), offset)]), PROPOSALS, Proposals)
+        return said.classified and said.classified.model
+
+    assert read("one", 0) is None
+    hear([b"?", None, release("slow", 1).to_bytes()])
+    assert read("two", 1) == "slow"
+    hear([release("ads", 2).to_bytes(), release("refused", 3, outcome="refused").to_bytes()])
+    assert read("three", 2) == "ads"
+    hear([release("slow", 4).to_bytes()])  # somebody went back
+    assert read("four", 3) == "slow"
+
+
+def test_coders_without_classifiers_hear_nothing():
+    assert coders().hears() == {}
 
 
 # moderator
@@ -268,8 +303,10 @@ def test_the_router_passes_over_what_it_wrote_itself():
     assert stage.step(own).done == own
 
 
-def test_the_router_hears_labels_and_rules_and_both_hold_for_the_next_batch():
-    stage = RouterStage(Router(lambda study: rules(study, mode="promise", audit_share=0)), CLOCK)
+def test_the_router_hears_labels_rules_and_releases_and_all_hold_for_the_next_batch():
+    told = []
+    serving = Serving(lambda one: told.append(one.version) or Taught({}, {}))
+    stage = RouterStage(Router(lambda study: rules(study, mode="promise", audit_share=0), serving), CLOCK)
     assert set(stage.hears()) == {heard.name for heard in role("router").hears}
     sure = [received(assignments("slow login")[0].model_copy(update={"signals": {"agreement": 0.95}}), 0, ASSIGNMENTS)]
 
@@ -279,6 +316,8 @@ def test_the_router_hears_labels_and_rules_and_both_hold_for_the_next_batch():
     assert route() == "people"
     stage.hears()[LABELS.name]([b"?", None, *(one.to_bytes() for one in judgements(600))])
     assert route() == "accepted"
+    stage.hears()[RELEASES.name]([b"?", release("v1").to_bytes()])
+    assert (route(), told) == ("accepted", ["v1"])
     stage.hears()[STUDIES.name]([rules(minute=1, threshold=1.0).to_bytes()])
     assert route() == "people"
 

@@ -7,12 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.fakes import HandClock
+from models.serving import Taught
 from models.trust import Labels, Trust, drawn, prior, trust
+from schemas.ids import code_id
 from tests.unit.builders import judgement, judgements, rules, segment
 
 SIGNALS = st.fixed_dictionaries(
     {"agreement": st.floats(0, 1), "margin": st.floats(-2, 2)},
-    optional={"moderator_log_probability": st.floats(-20, 0)},
+    optional={
+        "moderator_log_probability": st.floats(-20, 0),
+        "classifier": st.floats(0, 1),
+        "classifier_sure": st.sampled_from([0.0, 1.0]),
+    },
 )
 
 
@@ -148,3 +154,26 @@ def test_no_promise_is_made_where_none_is_wanted():
 def test_clocks_do_not_matter_to_what_is_learnt():
     later = [one.model_copy(update={"decided_at": HandClock().now() + timedelta(days=3)}) for one in judgements(100)]
     assert Labels(later).judged() == Labels(judgements(100)).judged()
+
+
+# a classifier
+
+
+def test_a_sure_classifier_stands_for_the_members_agreement_and_one_that_is_not_changes_nothing():
+    members = {"agreement": 0.4, "margin": 0.3}
+    assert prior(members | {"classifier": 0.95, "classifier_sure": 1.0}) == prior(members | {"agreement": 0.95})
+    assert prior(members | {"classifier": 0.95}) == prior(members | {"classifier": 0.0}) == prior(members)
+    assert prior({"margin": 0.3, "classifier": 0.95, "classifier_sure": 1.0}) == prior(members | {"agreement": 0.95})
+
+
+def test_labels_are_weighed_with_what_the_release_that_serves_says_of_them():
+    slow, ads = (code_id("reviews", label) for label in ("slow app", "ads"))
+    accepted = judgement(0, shown="ads", labels=["slow app", "ads"], code_ids=[slow, ads])
+    refused = judgement(1, shown="ads", labels=["slow app"], code_ids=[slow], accepted=False)
+    unshown = judgement(2)
+    rows = {one.segment_id: {slow: 0.3, ads: 0.6} for one in (accepted, refused, unshown)}
+    labels = Labels([accepted, refused, unshown])
+    found = [dict(one.signals) for one in labels.judged(Taught({slow: "slow app", ads: "ads"}, rows))]
+    said = {"classifier": 0.6, "classifier_margin": 0.3, "classifier_agrees": 1.0, "classifier_sure": 0.0}
+    assert found == [{"agreement": 0.5} | said, {"agreement": 0.5} | said, {"agreement": 0.5}]
+    assert [dict(one.signals) for one in labels.judged()] == [{"agreement": 0.5}] * 3

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from infra.web.site import Site
-from schemas import Annotation, CodeEvent, DeadLetter, Segment, StudyRules
+from schemas import Annotation, CodeEvent, DeadLetter, ModelRelease, Segment, StudyRules
+from schemas.coding import Classified, Guess
 from schemas.ids import code_event_id, code_id, segment_id
 from tests.web.site import STUDY, coded
 
@@ -50,6 +51,8 @@ def _machines(k, text, start):
                     for n, one in enumerate(record.proposals)
                 ]
                 more = {"why": text, "moderator": text, "proposals": proposals, "skipped": [text]}
+                guess = Guess(code_id=code_of(k), label=label, probability=0.7)
+                more |= {"classified": Classified(model=text, guesses=[guess], sure=True)}
                 yield record.model_copy(update=renamed | more)
             case "Assignment":
                 more = {"proposed": label, "why": text, "models": {text: text}, "signals": {text: 0.5}}
@@ -104,6 +107,21 @@ def _people(k, text, start):
         at=at,
         reason=text,
         parent_id=theme,
+    )
+    yield ModelRelease(
+        model=f"classifier/{STUDY}",
+        version=text,
+        study=STUDY,
+        outcome="refused" if k % 5 == 4 else "released",
+        uri=f"data:classifiers/poison/{k}",
+        sha256=f"{k:064x}",
+        metrics={"macro_f1": 0.5, "held_out": 20.0},
+        per_code={text: 0.5},
+        labels=20 + k,
+        replaces=text,
+        author=text[:120],
+        why=text,
+        released_at=at,
     )
     yield DeadLetter(
         id=uuid5(SPACE, str(k)),

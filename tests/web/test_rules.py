@@ -2,6 +2,7 @@
 
 import json
 from html import unescape
+from typing import get_args
 
 import pytest
 from sqlalchemy import func, select
@@ -9,8 +10,10 @@ from sqlalchemy import func, select
 from infra.profiles import load_profile
 from infra.readmodel.tables import outbox
 from infra.routing import default_rules, rules_of, standing
+from infra.web.rules import STRATEGIES
 from models.fakes import HandClock
 from schemas import StudyRules
+from schemas.study import QueryStrategy
 from tests.unit.builders import judgement, judgements
 from tests.web.site import FAKES, STUDY, fill, make_site, visit
 
@@ -95,6 +98,8 @@ def test_who_does_not_lead_reads_the_rules_and_may_not_change_them(site, role):
         ("expire_days", "1e12", "Days until nobody is asked is '1e12'; a number from 0 to 3,650 is expected."),
         ("lock_minutes", "inf", "Minutes on a screen is 'inf'; a number from 0 to 1,440 is expected."),
         ("mode", "guess", "mode"),
+        ("strategy", "oracle", "strategy"),
+        ("ask_segments", "1001", "Segments after each training is '1001'; a number from 0 to 1,000 is expected."),
         ("mode", "budget", "A budget has no limit yet; give segments or minutes a day."),
     ],
 )
@@ -106,6 +111,22 @@ def test_rules_that_cannot_be_are_refused_and_the_form_keeps_what_was_typed(site
     assert 'role="alert"' in text
     assert 'value="10"' in text  # what was typed elsewhere
     assert waiting(site) == 0
+
+
+def test_a_lead_says_what_the_classifier_asks_about(site):
+    client = visit(site, "lead")
+    text = read(client)
+    assert 'value="category-inconsistency" checked' in text
+    assert "those with two codes that are almost as likely as each other." in text
+    client.post(PAGE, data=FORM | {"strategy": "breaking-ties", "ask_segments": "12.7"})
+    assert (rules(site).strategy, rules(site).ask_segments) == ("breaking-ties", 12)
+    assert 'value="breaking-ties" checked' in read(client)
+    client.post(PAGE, data=FORM)
+    assert (rules(site).strategy, rules(site).ask_segments) == ("breaking-ties", 12)
+
+
+def test_every_strategy_has_its_words():
+    assert set(STRATEGIES) == set(get_args(QueryStrategy))
 
 
 def test_a_form_without_the_sessions_token_changes_nothing(site):

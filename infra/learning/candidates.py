@@ -1,0 +1,155 @@
+"""A classifier that was just taught: how it does on segments that it was not taught, beside what serves."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.learning.workshop import Taught, Workshop, guesses
+from models.labelled import Labelled, LabelledSet, Matrix, Today
+from models.ports import Embedder
+from models.promotion import HALF, Gate, Verdict, commonest, judge, out_of_fold, sure_from, thresholds
+
+_HEAD_FOLDS, _TUNED_FOLDS = 5, 3
+"""Out of fold a head costs milliseconds, a tuned body as much as the tuning itself."""
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What classifiers make of labelled segments that they were not taught."""
+
+    rows: tuple[Labelled, ...]
+    probabilities: NDArray[np.float64]
+    """Shape ``(rows, codes)``."""
+
+    def by_segment(self, codes: Sequence[UUID]) -> dict[UUID, dict[UUID, float]]:
+        """Segment to code to probability."""
+        values = self.probabilities.tolist()
+        return {row.segment: dict(zip(codes, line, strict=True)) for row, line in zip(self.rows, values, strict=True)}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A classifier that may come to serve."""
+
+    data: LabelledSet
+    tier: Literal["head", "tuned"]
+    classifier: Taught
+    thresholds: tuple[float, ...]
+    unseen: Unseen | None
+    """None where it was not worth its time: what is not better needs none."""
+    seconds: float
+    """What teaching took."""
+
+    def name(self, code: UUID) -> str:
+        """A code's label."""
+        return self.data.names.get(code, str(code))
+
+    @property
+    def sure_from(self) -> float | None:
+        """The probability from which its best guess is sure; none where that cannot be told."""
+        if self.unseen is None:
+            return None
+        return sure_from(self.data.matrix(self.unseen.rows), self.unseen.probabilities)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What serves, as far as a comparison needs it."""
+
+    classifier: Taught
+    thresholds: tuple[float, ...]
+    version: str
+
+
+def teach_head(workshop: Workshop, body: Embedder, data: LabelledSet) -> Candidate:
+    """Fit a head on a body as it is, and thresholds out of fold."""
+    began = time.perf_counter()
+    texts, targets, codes = _taught(data)
+    classifier = workshop.fit(body, texts, targets, codes)
+    seconds = time.perf_counter() - began
+    folds = _folds(data, _HEAD_FOLDS)
+    probabilities = np.zeros(targets.shape, dtype=np.float64)
+    for fold in np.unique(folds):
+        here = folds == fold
+        part = workshop.fit(body, _some(texts, ~here), targets[~here], codes)
+        probabilities[here] = part.probabilities(_some(texts, here))
+    unseen = _with_held_out(data, classifier, probabilities)
+    return Candidate(data, "head", classifier, thresholds(targets, probabilities), unseen, seconds)
+
+
+def teach_tuned(workshop: Workshop, data: LabelledSet) -> Candidate:
+    """Tune the body and fit a head on it."""
+    assert workshop.tune is not None
+    began = time.perf_counter()
+    texts, targets, codes = _taught(data)
+    classifier = workshop.fit(workshop.tune(texts, targets), texts, targets, codes)
+    seconds = time.perf_counter() - began
+    return Candidate(data, "tuned", classifier, (HALF,) * len(codes), None, seconds)
+
+
+def with_unseen(workshop: Workshop, candidate: Candidate) -> Candidate:
+    """The same with what is known out of fold: for a tuned body that takes twice as long as the tuning."""
+    if candidate.unseen is not None or workshop.tune is None:
+        return candidate
+    data = candidate.data
+    texts, targets, codes = _taught(data)
+    folds = _folds(data, _TUNED_FOLDS)
+    probabilities = np.zeros(targets.shape, dtype=np.float64)
+    for fold in np.unique(folds):
+        here = folds == fold
+        rest = _some(texts, ~here)
+        part = workshop.fit(workshop.tune(rest, targets[~here]), rest, targets[~here], codes)
+        probabilities[here] = part.probabilities(_some(texts, here))
+    return replace(candidate, unseen=_with_held_out(data, candidate.classifier, probabilities))
+
+
+def compare(candidate: Candidate, rival: Rival | None, today: Today, gate: Gate) -> Verdict:
+    """Put a candidate through the gate, against what serves, or against who knows the commonest code alone."""
+    data = candidate.data
+    texts = [row.text for row in data.held_out]
+    theirs = [] if rival is None else [today.code(code) for code in rival.classifier.codes]
+    codes = tuple(dict.fromkeys([*data.codes, *(code for code in theirs if code is not None)]))
+    truth = data.matrix(data.held_out, codes)
+    said = guesses(candidate.classifier, texts, candidate.thresholds)
+    mine = _columns(said, candidate.classifier.codes, codes)
+    if rival is None:
+        old, name = commonest(data.matrix(data.taught, codes), len(texts)), "always saying the commonest code"
+    else:
+        old = _columns(guesses(rival.classifier, texts, rival.thresholds), theirs, codes)
+        name = f"version {rival.version}"
+    return judge(truth, mine, old, codes, gate, share=data.held_out_share, rival=name)
+
+
+def _taught(data: LabelledSet) -> tuple[list[str], Matrix, list[tuple[UUID, str]]]:
+    codes = [(code, data.names.get(code, str(code))) for code in data.codes]
+    return [row.text for row in data.taught], data.matrix(data.taught), codes
+
+
+def _folds(data: LabelledSet, folds: int) -> NDArray[np.intp]:
+    return out_of_fold([row.segment for row in data.taught], min(folds, len(data.taught)))
+
+
+def _some(texts: Sequence[str], which: NDArray[np.bool_]) -> list[str]:
+    return [texts[n] for n in np.flatnonzero(which).tolist()]
+
+
+def _with_held_out(data: LabelledSet, classifier: Taught, probabilities: NDArray[np.float64]) -> Unseen:
+    """What is known out of fold, and what the classifier itself makes of what it was never taught."""
+    held = classifier.probabilities([row.text for row in data.held_out]) if data.held_out else None
+    both = probabilities if held is None else np.vstack([probabilities, held])
+    return Unseen((*data.taught, *data.held_out), both)
+
+
+def _columns(said: Matrix, has: Sequence[UUID | None], wanted: Sequence[UUID]) -> Matrix:
+    """Guesses in other columns; of codes that were merged into one, any counts."""
+    at: Mapping[UUID, int] = {code: n for n, code in enumerate(wanted)}
+    found = np.zeros((len(said), len(wanted)), dtype=np.bool_)
+    for n, code in enumerate(has):
+        if code is not None and code in at:
+            found[:, at[code]] |= said[:, n]
+    return found

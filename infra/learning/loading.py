@@ -1,0 +1,77 @@
+"""From a release to what serves: verified on disk, then opened; nothing of a file is used before."""
+
+from collections.abc import Callable
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from infra.learning.checkpoints import Checkpoint, Checkpoints, slug
+from infra.learning.workshop import Workshop
+from models.errors import SettingError
+from models.ports import Embedder
+from models.serving import CLASSIFIERS, StudyClassifier, Taught
+from schemas import ModelRelease
+
+_WARM = "warm"
+
+
+class Opening:
+    """Opens released classifiers. Those with the same body share it, for as long as one of them serves."""
+
+    def __init__(self, data_dir: Path, workshop: Workshop) -> None:
+        """Take the data folder and what opens classifiers; nothing is loaded before a release is."""
+        self._checkpoints, self._workshop = Checkpoints(data_dir), workshop
+        self._bodies: WeakValueDictionary[str, Embedder] = WeakValueDictionary()
+
+    def __call__(self, release: ModelRelease) -> StudyClassifier:
+        """Open a release, ready to classify: its first batch waits for nothing.
+
+        Raises:
+            SettingError: If it is not there, not whole, not what was released, not this study's, or holds a file that
+                could hold code.
+        """
+        from models.backends.classifier import TextClassifier
+
+        checkpoint = verified(self._checkpoints, release)
+        manifest = checkpoint.manifest
+        body = self._bodies.get(manifest.body)
+        if body is None:
+            made = self._workshop.open(checkpoint)
+        else:
+            made = TextClassifier.load(checkpoint.folder, body, version=checkpoint.version)
+        self._bodies[manifest.body] = made.body
+        if made.codes != tuple(code.id for code in manifest.codes):
+            raise SettingError(f"the head in '{checkpoint.folder}' has other codes than its manifest; train again")
+        made.probabilities([_WARM])
+        return StudyClassifier(made, [code.label for code in manifest.codes], manifest.sure_from)
+
+
+def reading_taught(data_dir: Path) -> Callable[[ModelRelease], Taught]:
+    """What reads a release's words on labelled segments; models are not loaded for it."""
+    checkpoints = Checkpoints(data_dir)
+
+    def read(release: ModelRelease) -> Taught:
+        checkpoint = verified(checkpoints, release)
+        labels = {code.id: code.label for code in checkpoint.manifest.codes}
+        return Taught(labels, checkpoint.out_of_fold(), checkpoint.manifest.sure_from)
+
+    return read
+
+
+def verified(checkpoints: Checkpoints, release: ModelRelease) -> Checkpoint:
+    """Find and verify what a release names.
+
+    Raises:
+        SettingError: See ``Checkpoints.load``; and if it is another study's.
+    """
+    checkpoint = checkpoints.load(release)
+    if checkpoint.manifest.study != release.study or release.model != CLASSIFIERS + checkpoint.manifest.study:
+        raise SettingError(
+            f"the classifier in '{checkpoint.folder}' is that of study '{checkpoint.manifest.study}' but was released "
+            f"as '{release.model}' for study '{release.study}'; release another version"
+        )
+    return checkpoint
+
+
+def has_classifiers(data_dir: Path, study: str) -> bool:
+    """Whether any classifier of a study lies in a data folder."""
+    return (Checkpoints(data_dir).root / slug(study)).is_dir()

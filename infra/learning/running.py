@@ -1,0 +1,71 @@
+"""The trainer's role: what it reads before its first batch, and what it is made of."""
+
+import asyncio
+import os
+from functools import partial
+
+from infra import wiring
+from infra.learning.asking import read_pool
+from infra.learning.background import InThread
+from infra.learning.checkpoints import Checkpoints
+from infra.learning.logbook import Logbook
+from infra.learning.tracking import MlflowTracking
+from infra.learning.trainer import Made, Trainer, TrainerSettings
+from infra.profiles import Profile
+from infra.settings import Settings
+from models.clock import SystemClock
+from models.ports import load
+from models.retraining import Schedule
+from schemas import Annotation, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
+from streams.cluster import read_topic
+from streams.stages import readable
+from streams.topology import ALERTS, CODEBOOK, LABELS, RELEASES, STUDIES
+from streams.training import TrainerStage
+
+EMBEDDINGS = "embeddings"
+_READS: dict[str, type[Record]] = {
+    CODEBOOK.name: CodeEvent,
+    STUDIES.name: StudyRules,
+    RELEASES.name: ModelRelease,
+    ALERTS.name: DriftAlert,
+    LABELS.name: Annotation,
+}
+
+
+async def trainer_stage(chosen: Profile, settings: Settings) -> TrainerStage:
+    """The trainer with all that people have said so far, and what serves.
+
+    Raises:
+        SettingError: If the data folder cannot be written.
+        UnavailableError: If another trainer works on it: this one is a spare, and waits.
+    """
+    checkpoints = Checkpoints(settings.data_dir)
+    lock = checkpoints.hold()  # till this process ends
+    try:
+        brokers = wiring.cluster(settings)
+        said = {name: [value async for _, _, _, value in read_topic(brokers, name)] for name in _READS}
+        trainer = await asyncio.to_thread(_trainer, chosen, settings, checkpoints)
+    except BaseException:
+        os.close(lock)  # whoever tries again takes it anew
+        raise
+    for name, kind in _READS.items():
+        trainer.hear(readable(said[name], kind))
+    return TrainerStage(trainer, SystemClock())
+
+
+def _trainer(chosen: Profile, settings: Settings, checkpoints: Checkpoints) -> Trainer:
+    wanted = chosen.trainer
+    embeds = wiring.embedder(chosen, settings)
+    workshop = wiring.workshop(chosen, settings, embeds, settings.data_dir / EMBEDDINGS)
+    load(workshop.base)
+    schedule = Schedule(wanted.every_labels, wanted.every_minutes)
+    how = TrainerSettings(wanted.least_examples, wanted.held_out, schedule)
+    return Trainer(
+        workshop,
+        checkpoints,
+        InThread[Made](),
+        SystemClock(),
+        how,
+        pool=partial(read_pool, wiring.store(settings).database),
+        track=Logbook(lambda: MlflowTracking(settings.tracking_url), how),
+    )

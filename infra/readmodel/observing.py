@@ -1,0 +1,185 @@
+"""A study as the drift monitor looks at it: every segment with its code, and what was changed on purpose."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, null, or_, select
+
+from infra.drifting.directions import named_models, with_vectors
+from infra.people.codings import current_annotations
+from infra.readmodel.database import CHUNK, Database, chunks
+from infra.readmodel.tables import annotations, assignments, code_events, codes, dead_letters, decisions, segments
+from infra.readmodel.tables import releases as release_rows
+from models.drift.observed import Change, Observed
+from models.ports import Embedder
+from schemas import CodeEvent
+
+_CURATED = ("merged", "split", "retired", "restored")
+"""What people do to a codebook; that the refiner opens new codes is no change on purpose."""
+_given, _parents, _themes = codes.alias("given"), codes.alias("parents"), codes.alias("themes")
+
+
+def count_observed(database: Database, study: str, since: datetime | None = None) -> int:
+    """How many segments :func:`observed` gives."""
+    query = _joined(select(func.count()), study).where(*_watched(study, since, None))
+    with database.reading() as connection:
+        return connection.execute(query).scalar_one()
+
+
+def observed(
+    database: Database,
+    study: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    *,
+    embedder: Embedder | None = None,
+    share: float = 1.0,
+) -> Iterator[Observed]:
+    """Every coded segment and every dead letter of a study by the segments' own time; memory stays flat.
+
+    A code goes by its present name, but one that was merged since is still itself: what the codebook moved is seen.
+
+    Args:
+        database: The read model.
+        study: The study.
+        since: Only segments said from then on.
+        until: Only segments said before.
+        embedder: For the directions of their texts; without one they have none.
+        share: Of the segments whose texts are embedded, drawn by their ids.
+    """
+    query = _query(study, since, until, texts=embedder is not None)
+    with database.reading() as connection:
+        streaming = connection.execution_options(stream_results=True, yield_per=CHUNK)
+        rows = streaming.execute(query.order_by(segments.c.order_at, segments.c.seq))
+        if embedder is None:
+            yield from map(_observed, rows)
+        else:
+            yield from with_vectors(((_observed(row), row.text) for row in rows), embedder, share)
+
+
+def changes(
+    database: Database, study: str, since: datetime | None = None, until: datetime | None = None
+) -> list[Change]:
+    """What was changed on purpose, in the segments' own time: releases, the codebook, people who began to code."""
+    with database.reading() as connection:
+        found = [*_released(connection, study), *_curated(connection, study), *_began(connection, study)]
+        placed = [Change(_first_coded(connection, study, one.at), one.kind, one.what) for one in found]
+    kept = [one for one in placed if (since is None or one.at >= since) and (until is None or one.at < until)]
+    return sorted(kept, key=lambda one: (one.at, one.kind, one.what))
+
+
+def texts_of(database: Database, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The texts of some segments; those that are not there are left out."""
+    found: dict[UUID, str] = {}
+    with database.reading() as connection:
+        for chunk in chunks(ids):
+            query = select(segments.c.id, segments.c.text).where(segments.c.id.in_(chunk))
+            found.update((row.id, row.text) for row in connection.execute(query))
+    return found
+
+
+def _query(study: str, since: datetime | None, until: datetime | None, *, texts: bool) -> Select[*tuple[Any, ...]]:
+    said = current_annotations(study, annotations.c.sample, annotations.c.accepted.is_not(None))
+    share = func.avg(case((said.c.accepted, 1.0), else_=0.0))
+    audited = select(said.c.segment_id, share.label("accepted")).group_by(said.c.segment_id).subquery("audited")
+    query = select(
+        segments.c.id,
+        segments.c.order_at,
+        segments.c.source,
+        (segments.c.text if texts else null()).label("text"),
+        func.coalesce(_given.c.label, assignments.c.label).label("code"),
+        _themes.c.label.label("theme"),
+        assignments.c.new,
+        assignments.c.confidence,
+        assignments.c.similarity,
+        assignments.c.models,
+        assignments.c.segment_id.label("assigned"),
+        decisions.c.agreement,
+        decisions.c.verdict,
+        audited.c.accepted,
+    )
+    joined = _joined(query, study).join(audited, audited.c.segment_id == segments.c.id, isouter=True)
+    return joined.where(*_watched(study, since, until))
+
+
+def _joined(query: Select[*tuple[Any, ...]], study: str) -> Select[*tuple[Any, ...]]:
+    letters = select(dead_letters.c.segment_id).where(
+        dead_letters.c.study == study, dead_letters.c.replayed_at.is_(None)
+    )
+    dead = letters.distinct().subquery("dead")
+    return (
+        query.select_from(segments)
+        .join(assignments, segments.c.id == assignments.c.segment_id, isouter=True)
+        .join(decisions, segments.c.id == decisions.c.segment_id, isouter=True)
+        .join(_given, assignments.c.code_id == _given.c.id, isouter=True)
+        .join(_parents, _given.c.parent == _parents.c.id, isouter=True)
+        .join(_themes, _parents.c.final == _themes.c.id, isouter=True)
+        .join(dead, dead.c.segment_id == segments.c.id, isouter=True)
+        .where(or_(assignments.c.segment_id.is_not(None), dead.c.segment_id.is_not(None)))
+    )
+
+
+def _watched(study: str, since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    at = segments.c.order_at
+    narrowed = ([at >= since] if since is not None else []) + ([at < until] if until is not None else [])
+    return [segments.c.study == study, *narrowed]
+
+
+def _observed(row: Row[Any]) -> Observed:
+    if row.assigned is None:
+        return Observed(row.order_at, row.id, row.source, "", dead=True)
+    return Observed(
+        at=row.order_at,
+        segment=row.id,
+        source=row.source,
+        code=row.code,
+        theme=row.theme,
+        new=row.new,
+        confidence=row.confidence,
+        agreement=row.agreement,
+        rewrote=None if row.verdict is None else row.verdict == "rewrote",
+        similarity=None if row.new else row.similarity,
+        accepted=None if row.accepted is None else row.accepted > 0.5,
+        models=named_models(row.models),
+    )
+
+
+def _released(connection: Connection, study: str) -> Iterator[Change]:
+    serves = or_(release_rows.c.study == study, release_rows.c.study.is_(None))
+    query = select(release_rows.c.released_at, release_rows.c.model, release_rows.c.version)
+    for row in connection.execute(query.where(serves, release_rows.c.outcome == "released")):
+        yield Change(row.released_at, "model", f"release {row.version} of {row.model}")
+
+
+def _curated(connection: Connection, study: str) -> Iterator[Change]:
+    query = select(code_events.c.record).where(code_events.c.study == study, code_events.c.kind.in_(_CURATED))
+    events = [CodeEvent.from_bytes(raw) for raw in connection.execute(query).scalars()]
+    wanted = sorted({id_ for event in events for id_ in event.into})
+    labels: dict[UUID, str] = {}
+    for chunk in chunks(wanted):
+        rows = connection.execute(select(codes.c.id, codes.c.label).where(codes.c.id.in_(chunk)))
+        labels.update((row.id, row.label) for row in rows)
+    for event in events:
+        into = ", ".join(f"'{labels[id_]}'" for id_ in event.into if id_ in labels)
+        yield Change(event.at, "codebook", f"{event.kind} '{event.label}'" + (f" into {into}" if into else ""))
+
+
+def _began(connection: Connection, study: str) -> Iterator[Change]:
+    first = func.min(annotations.c.decided_at).label("first")
+    query = select(annotations.c.annotator, first).where(annotations.c.study == study)
+    for row in connection.execute(query.group_by(annotations.c.annotator)):
+        yield Change(row.first, "people", f"{row.annotator} began to code")
+
+
+def _first_coded(connection: Connection, study: str, at: datetime) -> datetime:
+    """When the first segment that was coded from then on was said: the change's place in the segments' own time."""
+    query = (
+        select(segments.c.order_at)
+        .join_from(assignments, segments, assignments.c.segment_id == segments.c.id)
+        .where(assignments.c.study == study, assignments.c.assigned_at >= at)
+        .order_by(assignments.c.assigned_at)
+        .limit(1)
+    )
+    return connection.execute(query).scalar_one_or_none() or at

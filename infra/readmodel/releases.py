@@ -1,0 +1,69 @@
+"""A model's releases as the read model has them, and what its labels were when each was taught."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from infra.readmodel.database import Database
+from infra.readmodel.store import Store
+from infra.readmodel.tables import releases
+from models.codebook import codebook
+from models.labelled import LabelledSet, Words
+from schemas import Annotation, ModelRelease
+
+MOST = 2_000
+"""Releases that are looked at: the newest."""
+
+
+def history(database: Database, model: str, limit: int = MOST) -> list[ModelRelease]:
+    """Everything that was released or refused under a model's name, the newest first.
+
+    Raises:
+        UnavailableError: If the database does not answer.
+    """
+    query = select(releases.c.record).where(releases.c.model == model)
+    newest = query.order_by(releases.c.released_at.desc(), releases.c.version.desc()).limit(limit)
+    with database.reading() as connection:
+        return [ModelRelease.from_bytes(raw) for raw in connection.scalars(newest)]
+
+
+def count(database: Database, model: str) -> int:
+    """How many releases and refusals there are of a model."""
+    query = select(func.count()).select_from(releases).where(releases.c.model == model)
+    with database.reading() as connection:
+        return connection.execute(query).scalar_one()
+
+
+def labels_of(store: Store, study: str) -> LabelledSet:
+    """A study's labels as its trainer counts them now.
+
+    Raises:
+        UnavailableError: If the database does not answer.
+    """
+    words = Words()
+    for said in store.history(Annotation, study):
+        words.add(said)
+    return words.labelled(codebook(store.code_events(study)))
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody whose labels taught a classifier."""
+
+    name: str
+    segments: int
+
+
+def people_of(labels: LabelledSet, until: datetime | None = None) -> Sequence[Person]:
+    """Whose labels are taught, who labelled most first.
+
+    Args:
+        labels: As they count now.
+        until: Only those given by then; ``None``: all.
+    """
+    rows = [row for row in labels.taught if until is None or row.at <= until]
+    counts = Counter(coder for row in rows for coder in row.coders)
+    return [Person(name, n) for name, n in sorted(counts.items(), key=lambda each: (-each[1], each[0]))]

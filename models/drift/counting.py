@@ -1,0 +1,261 @@
+"""Counts of a stream, by stratum and cell, that remember what they were some blocks ago. Memory stays flat."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = NDArray[np.float64]
+
+FINE, COARSE, OLDEST = 128, 4, 1024  # blocks kept one by one; then every fourth; then none
+RECENT = 2_048
+_CELLS, _STRATA = 192, 192
+_TIDY = 16
+_ROW = 10
+"""Segments in a row in which a cell is not expected more often than chance makes it."""
+_SHARES = (0.0224, 0.0614, 0.1138, 0.1772, 0.2507, 0.3343, 0.4295, 0.5398, 0.6762)
+"""Shares up to which a cell comes 2, 3, 4 ... 10 times or more among ten with a probability below one in fifty."""
+_KNOWN, _DRAWN, _NEWEST = 100, 10, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What had been counted when a block ended."""
+
+    block: int
+    at: float
+    """Time of the block's last segment, seconds since 1970."""
+    counts: Counts
+    """Shape ``(strata, 1 + cells)``; column 0 counts all of a stratum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One segment, as far as a change point needs it."""
+
+    at: float
+    segment: UUID
+    stratum: int
+    cell: int
+    """0 where it is in none."""
+
+
+class Table:
+    """Cumulative counts with marks at block ends.
+
+    A stratum is what is held fixed (a source, so that a source that grows is not taken for a change in what is said);
+    a cell is what may change its share in it. Cells beyond the 192 most frequent ones are counted in column 0 only.
+    Cells that are steps of a scale are counted upwards: a value counts for its own step and for all above it.
+
+    A cell that comes more often among ten segments of its stratum in a row than chance would make it (one in fifty
+    times) and once more is not counted further: repeats and short bursts are one event, however long they are.
+    """
+
+    def __init__(self, steps: tuple[str, ...] = (), *, repeats: bool = False) -> None:
+        """Make an empty table.
+
+        Args:
+            steps: Names of the cells, where they are steps of a scale.
+            repeats: Whether repeats count each for themselves.
+        """
+        self.steps = steps
+        self.repeats = repeats
+        self.strata: dict[str, int] = {}
+        self.cells: dict[str, int] = {}
+        self.groups: list[str] = []
+        """By stratum: what it belongs to, such as the source of a source's night."""
+        self.now: Counts = np.zeros((4, 8))
+        self.marks: list[Mark] = [Mark(0, 0.0, self.now.copy())]
+        self.recent: deque[Seen] = deque(maxlen=RECENT)
+        self.kept: int | None = None
+        """A block whose mark, as well as the first one, is not given up: the end of a fixed reference."""
+        self._rows: list[int] = []
+        self._columns: list[int] = []
+        self._runs: list[deque[int]] = []
+        self._caps: list[list[int]] = []
+        for step in steps:
+            self._cell(step)
+
+    def add(self, at: float, segment: UUID, key: tuple[str, str], cell: str | None) -> None:
+        """Count one segment.
+
+        Args:
+            at: Its time, seconds since 1970.
+            segment: Its id.
+            key: Its group, and what divides the group further (or nothing); both together are its stratum.
+            cell: Its cell; none where it counts for its stratum alone.
+        """
+        name = key[0] + "\x1f" + key[1]
+        stratum = self.strata.get(name)
+        if stratum is None:
+            stratum = self._stratum(name, key[0])
+        column = 0
+        if cell is not None:
+            found = self.cells.get(cell)
+            column = self._cell(cell) if found is None else found
+        self.recent.append(Seen(at, segment, stratum, column))
+        if self.repeats or not self._crowded(stratum, column):
+            self._rows.append(stratum)
+            self._columns.append(column)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Cells by their column."""
+        return {column: cell for cell, column in self.cells.items()}
+
+    @property
+    def base(self) -> Mark:
+        """Where the reference begins."""
+        return self.marks[0]
+
+    @property
+    def total(self) -> float:
+        """Segments counted since the reference began, up to the last mark."""
+        return float(self.now[:, 0].sum() - self.base.counts[:, 0].sum())
+
+    def close(self, block: int, at: float) -> None:
+        """End a block: add up what came in it, and mark."""
+        self._flush()
+        self.marks.append(Mark(block, at, self.now.copy()))
+        self._caps = self._worked_out()
+        if block % _TIDY == 0:
+            fine, last = block - FINE, block - OLDEST
+            self.marks = [
+                mark
+                for n, mark in enumerate(self.marks)
+                if mark.block >= fine
+                or (mark.block >= last and (n == 0 or mark.block % COARSE == 0))
+                or (self.kept is not None and (n == 0 or mark.block == self.kept))
+            ]
+
+    def rebase(self, at: float) -> None:
+        """Begin the reference anew behind a change, at the first mark that is not before ``at``."""
+        later = [n for n, mark in enumerate(self.marks) if mark.at >= at]
+        self.marks = self.marks[later[0] if later else -1 :]
+
+    def _crowded(self, stratum: int, column: int) -> bool:
+        """Whether a cell has come as often among the last ten segments as it may."""
+        run, most = self._runs[stratum], _ROW
+        if stratum < len(self._caps) and column < len(self._caps[stratum]):
+            most = self._caps[stratum][column]
+        crowded = column > 0 and run.count(column) >= most
+        run.append(column)
+        return crowded
+
+    def _worked_out(self) -> list[list[int]]:
+        """How often each cell may come among ten segments of each stratum.
+
+        By its share there in the reference, or in the last four blocks if that is more: what goes on is no burst.
+        """
+        if self.repeats or self.total < _KNOWN:
+            return []
+        whole = self._own(self.now - self.base.counts)
+        known = whole.sum(axis=0)
+        share = _DRAWN * known / known[0]
+        newest = self._own(self.now - self.marks[-min(len(self.marks), _NEWEST + 1)].counts)
+        long, short = ((part + share) / (part[:, :1] + _DRAWN) for part in (whole, newest))
+        caps: list[list[int]] = (np.searchsorted(_SHARES, np.maximum(long, short)) + 2).tolist()
+        return caps
+
+    def _own(self, counts: Counts) -> Counts:
+        """Counts of the cells without those of the steps below."""
+        if not self.steps:
+            return counts
+        return np.concatenate([counts[:, :2], np.diff(counts[:, 1:], axis=1)], axis=1)
+
+    def _flush(self) -> None:
+        if self._rows:
+            rows, columns = np.array(self._rows), np.array(self._columns)
+            np.add.at(self.now, (rows, np.zeros_like(rows)), 1.0)
+            for lift in range(max(1, len(self.steps))):
+                up = (columns > 0) & (columns + lift <= (len(self.steps) or len(self.cells) + _CELLS))
+                np.add.at(self.now, (rows[up], columns[up] + lift), 1.0)
+            self._rows, self._columns = [], []
+
+    def _stratum(self, name: str, group: str) -> int:
+        if len(self.strata) >= _STRATA:
+            name, group = "\x1f", ""  # one stratum for all further ones
+        if name not in self.strata:
+            self.strata[name] = len(self.strata)
+            self.groups.append(group)
+            self._runs.append(deque(maxlen=_ROW))
+            if len(self.strata) > len(self.now):
+                self._grow((len(self.now), 0))
+        return self.strata[name]
+
+    def _cell(self, name: str) -> int:
+        if len(self.cells) >= _CELLS:
+            self._forget()
+        taken = set(self.cells.values())
+        column = next(n for n in range(1, _CELLS + 1) if n not in taken)
+        self.cells[name] = column
+        if column >= self.now.shape[1]:
+            self._grow((0, self.now.shape[1]))
+        return column
+
+    def _grow(self, by: tuple[int, int]) -> None:
+        """Room for more strata or cells, in the counts and in all marks."""
+        wider = ((0, by[0]), (0, by[1]))
+        self.now = np.pad(self.now, wider)
+        self.marks = [Mark(mark.block, mark.at, np.pad(mark.counts, wider)) for mark in self.marks]
+
+    def _forget(self) -> None:
+        """Give up the rarer half of the cells; their segments stay counted for their strata."""
+        self._flush()
+        since = (self.now - self.base.counts).sum(axis=0)
+        order = sorted(self.cells.values(), key=lambda column: (since[column], column))
+        gone = set(order[: len(order) // 2])
+        columns = sorted(gone)
+        self.now[:, columns] = 0
+        for mark in self.marks:
+            mark.counts[:, columns] = 0
+        self.cells = {cell: column for cell, column in self.cells.items() if column not in gone}
+        kept = [Seen(s.at, s.segment, s.stratum, 0) if s.cell in gone else s for s in self.recent]
+        self.recent = deque(kept, maxlen=RECENT)
+
+    def state(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        return {
+            "steps": list(self.steps),
+            "repeats": self.repeats,
+            "strata": self.strata,
+            "cells": self.cells,
+            "groups": self.groups,
+            "shape": list(self.now.shape),
+            "now": _sparse(self.now),
+            "marks": [[mark.block, mark.at, _sparse(mark.counts)] for mark in self.marks],
+            "recent": [[s.at, s.segment.hex, s.stratum, s.cell] for s in self.recent],
+            "kept": self.kept,
+            "open": [self._rows, self._columns],
+            "runs": [list(run) for run in self._runs],
+            "caps": self._caps,
+        }
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> Self:
+        """Go on from :meth:`state`."""
+        table, shape = cls(tuple(state["steps"]), repeats=state["repeats"]), tuple(state["shape"])
+        table.strata, table.cells, table.groups = dict(state["strata"]), dict(state["cells"]), list(state["groups"])
+        table.now = _dense(state["now"], shape)
+        table.marks = [Mark(block, at, _dense(counts, shape)) for block, at, counts in state["marks"]]
+        table.recent.extend(Seen(at, UUID(segment), stratum, cell) for at, segment, stratum, cell in state["recent"])
+        table._runs = [deque(run, maxlen=_ROW) for run in state["runs"]]
+        table._caps = [list(row) for row in state["caps"]]
+        table.kept = state["kept"]
+        table._rows, table._columns = list(state["open"][0]), list(state["open"][1])
+        return table
+
+
+def _sparse(counts: Counts) -> list[list[int]]:
+    flat = counts.ravel()
+    where = np.flatnonzero(flat)
+    return [where.tolist(), flat[where].astype(np.int64).tolist()]
+
+
+def _dense(found: list[list[int]], shape: tuple[int, ...]) -> Counts:
+    counts = np.zeros(int(np.prod(shape)))
+    counts[found[0]] = found[1]
+    return counts.reshape(shape)

@@ -1,0 +1,186 @@
+"""Watches one study's coded segments and says what changed, since when, how sure, and why."""
+
+import heapq
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+from uuid import UUID
+
+from models.drift.alerting import Alerting
+from models.drift.observed import Change, Observed
+from models.drift.scanning import Finding
+from models.drift.settings import DriftSettings
+from models.drift.signals import SIGNALS, TEXTS
+from models.drift.texts import TextWatch
+from models.drift.watching import Watch
+from schemas import DriftAlert
+
+_BLOCKS = 16  # in a window
+_SELDOM = ((16_384, 8), (4_096, 4), (1_024, 2))  # from that many blocks on, only every so many are looked at
+_CHANGES = 200
+
+
+class Monitor:
+    """Watches one study. Its alerts depend on the segments and on the settings, not on when they were read."""
+
+    def __init__(self, study: str, settings: DriftSettings | None = None) -> None:
+        self.study = study
+        self.settings = settings or DriftSettings()
+        self.late = 0
+        """Segments that came later than the settings wait, and were left out."""
+        self.changes: list[Change] = []
+        self.watches = [Watch(signal, self.settings) for signal in SIGNALS]
+        self.texts = TextWatch(self.settings, TEXTS.budget)
+        self._waiting: list[tuple[float, int, int, Observed]] = []
+        self._came = 0
+        self._newest = float("-inf")
+        self._taken = float("-inf")
+        self._last: UUID | None = None
+        self._models = ""
+        self._block = 0
+        self._in_block = 0
+        self._slot: int | None = None
+
+    def update(self, observed: Observed) -> list[DriftAlert]:
+        """Take one segment; the alerts that it brought about, mostly none."""
+        at, wait = observed.at.timestamp(), self.settings.lateness.total_seconds()
+        if at < self._newest - wait or at < self._taken:
+            self.late += 1
+            return []
+        self._newest = max(self._newest, at)
+        if not wait:
+            return self._take(observed, at)
+        heapq.heappush(self._waiting, (at, observed.segment.int, self._came, observed))
+        self._came += 1
+        return self._release(self._newest - wait)
+
+    def extend(self, observed: Iterable[Observed]) -> list[DriftAlert]:
+        """Take many, one after the other."""
+        return [alert for one in observed for alert in self.update(one)]
+
+    def note(self, change: Change) -> None:
+        """Hear of something that was changed on purpose, at best before the segments that it moved."""
+        self.changes = [*self.changes, change][-_CHANGES:]
+
+    def finish(self) -> list[DriftAlert]:
+        """Take what was still waited for, at the end of a file."""
+        alerts = self._release(float("inf"))
+        return [*alerts, *self._close()] if self._in_block else alerts
+
+    def _release(self, upto: float) -> list[DriftAlert]:
+        """Take what nothing earlier can come before any more, in the order of its time."""
+        alerts: list[DriftAlert] = []
+        while self._waiting and self._waiting[0][0] <= upto:
+            at, _, _, observed = heapq.heappop(self._waiting)
+            alerts += self._take(observed, at)
+        return alerts
+
+    def _take(self, observed: Observed, at: float) -> list[DriftAlert]:
+        if observed.segment == self._last:
+            return []  # the same message once more
+        alerts: list[DriftAlert] = []
+        if isinstance(self.settings.window, timedelta):
+            slot = int(at // (self.settings.window.total_seconds() / _BLOCKS))
+            if self._in_block and slot != self._slot:
+                alerts = self._close()
+            self._slot = slot
+        self._taken, self._last = at, observed.segment
+        if observed.models != self._models:
+            if self._models:
+                self.note(Change(observed.at, "model", f"{self._models} gave way to {observed.models}"))
+            self._models = observed.models
+        season = self._season(observed.at)
+        for watch in self.watches:
+            watch.take(observed, at, season)
+        self.texts.take(observed, at)
+        self._in_block += 1
+        if isinstance(self.settings.window, int) and self._in_block >= self.settings.window // _BLOCKS:
+            alerts += self._close()
+        return alerts
+
+    def _season(self, at: datetime) -> str:
+        if self.settings.reference == "seasonal-hour":
+            return f"{at.astimezone(UTC).hour:02d} h"
+        if self.settings.reference == "seasonal-weekday":
+            return f"{at.astimezone(UTC):%A}"
+        return ""
+
+    def _close(self) -> list[DriftAlert]:
+        """End a block, and say what moved by then."""
+        self._block, self._in_block = self._block + 1, 0
+        every = next((every for since, every in _SELDOM if self._block > since), 1)
+        found: dict[str, tuple[float, Watch, Finding]] = {}
+        for watch in self.watches:
+            finding = watch.look(self._block, self._taken, spend=self._block % every == 0)
+            if finding is None:
+                continue
+            family = watch.signal.family
+            if family not in found or finding.p < found[family][0]:
+                found[family] = (finding.p, watch, finding)
+        made = [self._alert(watch, finding) for _, watch, finding in found.values()]
+        for _, moved, latest in made:
+            for watch in self.watches:
+                if watch.signal.family == moved:
+                    watch.rebase(latest)
+        return [*(alert for alert, _, _ in made), *self._texts({family for _, family, _ in made})]
+
+    def _texts(self, moved: set[str]) -> list[DriftAlert]:
+        """What the texts themselves say, where the codes have not said it already."""
+        if TEXTS.family in moved:
+            self.texts.rebase()
+            return []
+        found = self.texts.look(self._block)
+        if found is None:
+            return []
+        detected = self._taken + self.settings.lateness.total_seconds()
+        alert = Alerting(self.study, self.settings.false_alarms).of_texts(found, self.changes, detected)
+        self.texts.rebase()
+        return [alert]
+
+    def _alert(self, watch: Watch, finding: Finding) -> tuple[DriftAlert, str, float]:
+        detected = self._taken + self.settings.lateness.total_seconds()
+        alerting = Alerting(self.study, self.settings.false_alarms)
+        alert, located = alerting.alert(watch, finding, self.watches, self.texts, self.changes, detected)
+        return alert, watch.signal.family, located.latest
+
+    def state(self) -> dict[str, Any]:
+        """All that a restart needs, ready for JSON."""
+        return {
+            "format": 1,
+            "study": self.study,
+            "settings": self.settings.to_json(),
+            "late": self.late,
+            "changes": [[change.at.isoformat(), change.kind, change.what] for change in self.changes],
+            "watches": {watch.signal.name: watch.state() for watch in self.watches},
+            "texts": self.texts.state(),
+            "waiting": [observed.to_json() for *_, observed in sorted(self._waiting, key=lambda one: one[:3])],
+            "came": self._came,
+            "newest": None if self._newest == float("-inf") else self._newest,
+            "taken": None if self._taken == float("-inf") else self._taken,
+            "last": None if self._last is None else self._last.hex,
+            "models": self._models,
+            "block": [self._block, self._in_block, self._slot],
+        }
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> Self:
+        """Go on from :meth:`state`: the same alerts as if there had been no restart."""
+        settings = DriftSettings.from_json(state["settings"])
+        monitor = cls(state["study"], settings)
+        monitor.late = state["late"]
+        monitor.changes = [Change(datetime.fromisoformat(at), kind, what) for at, kind, what in state["changes"]]
+        monitor.watches = [
+            type(watch).restore(watch.signal, settings, state["watches"][watch.signal.name])
+            for watch in monitor.watches
+        ]
+        monitor.texts = TextWatch.restore(settings, TEXTS.budget, state["texts"])
+        for n, found in enumerate(state["waiting"]):
+            observed = Observed.from_json(found)
+            heapq.heappush(monitor._waiting, (observed.at.timestamp(), observed.segment.int, n, observed))
+        monitor._came = state["came"]
+        monitor._newest = float("-inf") if state["newest"] is None else state["newest"]
+        monitor._taken = float("-inf") if state["taken"] is None else state["taken"]
+        monitor._last = None if state["last"] is None else UUID(state["last"])
+        monitor._models = state["models"]
+        monitor._block, monitor._in_block, monitor._slot = state["block"]
+        return monitor

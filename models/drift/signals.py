@@ -1,0 +1,78 @@
+"""What is watched, and what it would mean if it moved."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from models.drift.observed import Observed
+
+Cause = Literal["input", "model", "codebook", "people", "volume"]
+Field = Callable[[Observed], float | None]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One thing that is watched."""
+
+    name: str
+    cause: Cause
+    """What is behind it, as long as nothing else speaks against that."""
+    within: Literal["source", "code", ""]
+    """What is held fixed: it has to move within sources, within codes, or at all."""
+    budget: float
+    """Share of all false alarms that it may raise; these add up to 1."""
+    family: Literal["said", "coded", "people", "volume"]
+    """Signals of a family move together: one change is one alert."""
+    cell: Callable[[Observed], str | None] | None = None
+    """The cell that a segment is in, for what is counted."""
+    value: Field | None = None
+    """A number from 0 to 1, for what is measured."""
+    asked: Callable[[Observed], bool] = lambda _: True
+    """Whether a segment counts at all."""
+    earned: float = 1_000.0
+    """By how much the p-values may be divided: looks and windows overlap, and the tests are cautious. By simulation."""
+    repeats: bool = False
+    """Whether repeats count each for themselves."""
+    rare: bool = False
+    """Whether few segments have it, so that its reference is shorter."""
+
+
+SIGNALS = (
+    Signal("codes", "input", "source", 0.35, "said", cell=lambda o: o.code, asked=lambda o: not o.dead),
+    Signal("themes", "input", "source", 0.05, "said", cell=lambda o: o.theme, asked=lambda o: o.theme is not None),
+    Signal(
+        "new codes",
+        "codebook",
+        "source",
+        0.05,
+        "said",
+        cell=lambda o: "new" if o.new else None,
+        asked=lambda o: not o.dead,
+    ),
+    Signal("sources", "volume", "", 0.2, "volume", cell=lambda o: o.source, earned=1.0, repeats=True),
+    Signal("confidence", "model", "code", 0.05, "coded", value=lambda o: o.confidence),
+    Signal("agreement", "model", "code", 0.05, "coded", value=lambda o: o.agreement),
+    Signal("similarity", "model", "code", 0.05, "coded", value=lambda o: o.similarity),
+    Signal(
+        "rewrites",
+        "model",
+        "code",
+        0.05,
+        "coded",
+        cell=lambda o: "rewritten" if o.rewrote else None,
+        asked=lambda o: o.rewrote is not None,
+    ),
+    Signal("dead letters", "model", "source", 0.05, "coded", cell=lambda o: "dead" if o.dead else None),
+    Signal(
+        "overrides",
+        "people",
+        "code",
+        0.05,
+        "people",
+        cell=lambda o: None if o.accepted else "overridden",
+        asked=lambda o: o.accepted is not None,
+        rare=True,
+    ),
+)
+TEXTS = Signal("texts", "input", "source", 0.05, "said")
+"""The texts' embeddings; watched by models.drift.texts."""

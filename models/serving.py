@@ -1,0 +1,199 @@
+"""Which release of a study's classifier serves, and what it makes of segments.
+
+Releases are heard in one thread while another one works on batches: a new one is loaded where no batch waits for it,
+and its first batch is the next one. One that cannot be loaded changes nothing.
+"""
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
+from typing import Generic, TypeVar
+from uuid import UUID
+
+import numpy as np
+
+from models.ports import Classifier
+from models.signals import CLASSIFIER_SIGNALS, classifier_signals
+from schemas import ModelRelease, Segment
+from schemas.coding import Classified, Guess
+from schemas.ids import normalised_label
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CLASSIFIERS = "classifier/"
+"""What the names of classifiers begin with, before their study's."""
+GUESSES = 5
+"""Codes that are told of a segment, at most."""
+_DIGITS = 4
+
+
+class Serving(Generic[T]):
+    """What serves each study, made of the newest release that can be loaded.
+
+    Safe to ask in one thread while another one hears.
+    """
+
+    def __init__(self, load: Callable[[ModelRelease], T]) -> None:
+        """Serve nobody yet.
+
+        Args:
+            load: Makes of a release what is wanted of it; whatever it raises, the release is passed over.
+        """
+        self._load = load
+        self._heard: defaultdict[str, dict[tuple[str, str], ModelRelease]] = defaultdict(dict)
+        self._serving: dict[str, tuple[ModelRelease, T]] = {}
+        self._lock = threading.Lock()
+
+    def of(self, study: str) -> T | None:
+        """What serves a study now; a batch asks once, so that one release reads all of it."""
+        with self._lock:
+            found = self._serving.get(study)
+        return None if found is None else found[1]
+
+    def hear(self, releases: Iterable[ModelRelease]) -> list[str]:
+        """Take releases in, in any order; those heard before change nothing.
+
+        Returns:
+            The studies that another release serves now.
+        """
+        news: dict[str, None] = {}
+        for one in releases:
+            if one.study is None or one.outcome != "released" or not one.model.startswith(CLASSIFIERS):
+                continue
+            key = (one.version, one.released_at.isoformat())
+            if key not in self._heard[one.study]:
+                self._heard[one.study][key] = one
+                news[one.study] = None
+        return [study for study in news if self._follow(study)]
+
+    def _follow(self, study: str) -> bool:
+        newest = sorted(self._heard[study].values(), key=lambda one: (one.released_at, one.version), reverse=True)
+        before = self._serving.get(study)
+        for release in takewhile(lambda one: before is None or one.released_at > before[0].released_at, newest):
+            same = before is not None and (before[0].version, before[0].sha256) == (release.version, release.sha256)
+            made = before[1] if before is not None and same else self._made(release)
+            if made is not None:
+                with self._lock:
+                    self._serving[study] = (release, made)
+                if not same:
+                    log.info("classifier %s serves study %r from the next batch on", release.version, study)
+                return not same
+        return False
+
+    def _made(self, release: ModelRelease) -> T | None:
+        try:
+            return self._load(release)
+        except Exception as error:  # whatever a file holds, the stream goes on with what it has
+            log.error(
+                "classifier %s of study %r cannot be loaded, so what served goes on serving: %s",
+                release.version,
+                release.study,
+                error,
+            )
+            return None
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a release says of the segments that people labelled, each by a model that was not taught it."""
+
+    labels: Mapping[UUID, str]
+    """The codes that it knows."""
+    probabilities: Mapping[UUID, Mapping[UUID, float]]
+    """Segment to code to probability."""
+    sure_from: float | None = None
+    """The best guess's probability from which it is sure; None where it never is."""
+
+    @cached_property
+    def _by_label(self) -> dict[str, UUID]:
+        return {normalised_label(label): code for code, label in self.labels.items()}
+
+    def said(
+        self, segment: UUID, signals: Mapping[str, float], code: UUID | None, label: str | None
+    ) -> Mapping[str, float]:
+        """A labelled segment's signals with this release's in the place of an earlier one's.
+
+        Args:
+            segment: Any; one that the release says nothing of keeps its signals.
+            signals: As they were when the segment was routed.
+            code: What it was coded with.
+            label: That code's label, which finds it where ids do not.
+        """
+        row = self.probabilities.get(segment)
+        if not row or code is None:
+            return signals
+        if code not in self.labels:
+            code = self._by_label.get(normalised_label(label or ""), code)
+        guesses = {each: row[each] for each in sorted(row, key=lambda one: (-row[one], one))[:GUESSES]}
+        sure = self.sure_from is not None and max(guesses.values()) >= self.sure_from
+        others = {name: value for name, value in signals.items() if name not in CLASSIFIER_SIGNALS}
+        return others | classifier_signals(guesses, code, sure=sure, known=code in self.labels)
+
+    def of_known(self, signals: Mapping[str, float], code: UUID) -> dict[str, float]:
+        """A routed segment's signals without a probability of 0 that only says that the code is not known here."""
+        silent = code not in self.labels and not signals.get("classifier")
+        return {name: value for name, value in signals.items() if not (silent and name == "classifier")}
+
+
+@dataclass(frozen=True)
+class StudyClassifier:
+    """A classifier as the stream asks it."""
+
+    classifier: Classifier
+    labels: Sequence[str]
+    """One a code, in the order of the classifier's codes."""
+    sure_from: float | None = None
+    """The best guess's probability from which it is sure; None where it never is."""
+
+    def classify(self, texts: Sequence[str]) -> list[Classified]:
+        """The likeliest codes of each text, in order."""
+        table = self.classifier.probabilities(texts)
+        return [self._classified(row) for row in table]
+
+    def _classified(self, row: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Classified:
+        codes = self.classifier.codes
+        best = np.argsort(-row, kind="stable")[:GUESSES].tolist()
+        guesses = [
+            Guess(code_id=codes[n], label=self.labels[n], probability=round(min(1.0, max(0.0, float(row[n]))), _DIGITS))
+            for n in best
+        ]
+        sure = self.sure_from is not None and guesses[0].probability >= self.sure_from
+        return Classified(model=self.classifier.version, guesses=guesses, sure=sure)
+
+
+class Classifiers:
+    """The classifiers of all studies, as coders use them."""
+
+    def __init__(self, serving: Serving[StudyClassifier], *, first: bool = False) -> None:
+        """Use what serves.
+
+        Args:
+            serving: May hear of releases while this classifies.
+            first: Whether the members are spared where a classifier is sure: the cascade's first step.
+        """
+        self.serving, self.first = serving, first
+
+    def classify(self, segments: Sequence[Segment]) -> list[Classified | None]:
+        """What each segment's study's classifier makes of it, in order; None where there is none.
+
+        It adds to what the members say, so nothing is lost where it fails: that is logged and the members decide.
+        """
+        found: list[Classified | None] = [None] * len(segments)
+        for study in dict.fromkeys(segment.study for segment in segments):
+            serves = self.serving.of(study)
+            if serves is None:
+                continue
+            ours = [n for n, segment in enumerate(segments) if segment.study == study]
+            try:
+                made = serves.classify([segments[n].text for n in ours])
+            except Exception:
+                log.exception("the classifier of study %r failed on %d segments", study, len(ours))
+                continue
+            for n, one in zip(ours, made, strict=True):
+                found[n] = one
+        return found

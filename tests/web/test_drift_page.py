@@ -1,0 +1,99 @@
+"""The drift page: what was raised, the charts, and what people do about an alert."""
+
+from datetime import timedelta
+from uuid import uuid5
+
+import pytest
+
+from infra.readmodel.alerts import count_open, raised
+from models.fakes import HandClock
+from schemas import DriftAlert
+from schemas.ids import code_id
+from tests.web.site import HOSTILE, STUDY, fill, make_site, visit
+
+PAGE = f"/s/{STUDY}/drift"
+NOW = HandClock().now()
+
+
+def alert(number=0, **more):
+    given = {
+        "id": uuid5(code_id(STUDY, "alert"), str(number)),
+        "study": STUDY,
+        "kind": "code share",
+        "cause": "input",
+        "at": NOW - timedelta(hours=2),
+        "detected_at": NOW - timedelta(hours=1, minutes=number),
+        "p": 0.001,
+        "effect": 0.1,
+        "codes": ["slow checkout"],
+        "says": "'slow checkout' rose from 5% to 12%",
+        "changes": {"slow checkout": (0.05, 0.12)},
+        "causes": {"input": 0.9, "volume": 0.1},
+    }
+    return DriftAlert.model_validate(given | more)
+
+
+@pytest.fixture
+def site(tmp_path):
+    made = make_site(tmp_path, clock=HandClock())
+    yield made
+    made.store.close()
+
+
+def test_an_empty_study_says_what_will_be_here(site):
+    assert "Nothing to watch yet" in visit(site, "viewer").get(PAGE).text
+
+
+def test_an_alert_says_what_changed_since_when_and_why(site):
+    segments = fill(site, 60)
+    site.store.record([alert(examples=[segments[0].id])])
+    page = visit(site, "viewer").get(PAGE).text
+    for said in ("&#39;slow checkout&#39; rose from 5% to 12%", "what people say changed", "p 0.001", "0.120"):
+        assert said in page
+    assert f"/s/{STUDY}/segments/{segments[0].id}" in page
+    assert page.count("<svg") > 2
+    assert "style=" not in page
+    assert "Acknowledge" not in page
+
+
+def test_leads_acknowledge_snooze_and_open_again(site):
+    fill(site, 30)
+    site.store.record([alert()])
+    lead, database = visit(site, "lead", name="lea"), site.store.database
+
+    def do(what, note=""):
+        answer = lead.post(f"{PAGE}/{alert().id}", data={"does": what, "note": note})
+        assert answer.status_code == 200
+        return answer.text
+
+    assert count_open(database, STUDY, NOW) == 1
+    assert "it was a holiday" in do("acknowledge", "it was a   holiday")
+    assert count_open(database, STUDY, NOW) == 0
+    do("reopen")
+    assert count_open(database, STUDY, NOW) == 1
+    do("snooze-7")
+    assert (count_open(database, STUDY, NOW), count_open(database, STUDY, NOW + timedelta(days=8))) == (0, 1)
+    (one,) = raised(database, STUDY)
+    assert (one.mark.kind, one.mark.author) == ("snoozed", "lea")
+
+
+def test_what_cannot_be_done_is_refused(site):
+    site.store.record([alert()])
+    lead = visit(site, "lead")
+    assert lead.post(f"{PAGE}/{alert().id}", data={"does": "explode"}).status_code == 422
+    assert lead.post(f"{PAGE}/{alert(7).id}", data={"does": "acknowledge"}).status_code == 404
+    assert visit(site, "annotator", name="ben").post(f"{PAGE}/{alert().id}", data={"does": "reopen"}).status_code == 403
+
+
+def test_the_texts_are_drawn_without_their_codes(site):
+    fill(site, 60)
+    part = visit(site, "viewer").get(f"{PAGE}/texts").text
+    assert part.count('class="before"') + part.count('class="after"') == 60
+    assert "slow checkout" not in part
+
+
+def test_hostile_names_stay_text(site):
+    fill(site, 30)
+    site.store.record([alert(n, says=text, codes=[text], sources=[text]) for n, text in enumerate(HOSTILE)])
+    page = visit(site, "viewer").get(PAGE).text
+    assert not [text for text in HOSTILE if "<" in text and text in page]
