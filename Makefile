@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser screenshots check bench results results-routing results-learning measuring setup lock adapters format clean grid
+.PHONY: demo test browser screenshots check bench results results-routing results-retraining results-learning measuring setup lock adapters format clean grid
 
 demo: setup
 	@$(BIN)/qualstream demo
@@ -77,6 +77,10 @@ results: setup
 # Whether confidence tells what a person would accept, from the proposals that `make results` left under build/results.
 results-routing: setup
 	@$(BIN)/python -m benchmarks.routing --write
+
+# Retraining beside SetFit's defaults, which take about an hour a seed on one core; a run that was broken off goes on.
+results-retraining: setup
+	@$(BIN)/python -m benchmarks.retraining --write
 
 # The notice's grid of active learning; hours on two cores, and a run that was broken off goes on.
 results-learning: setup

@@ -4,12 +4,13 @@ Every finished run is a line under ``build/learning``; what is there is not run 
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.learning_page import publish, questions
+from benchmarks.learning_page import LEAST_SEEDS, publish, questions
 from benchmarks.open_sets import FOLDER
 from benchmarks.report import options
 from infra.learning.learners import FROZEN, OWN_HEAD, TRANSFORMER, Reading, learner
@@ -24,6 +25,7 @@ LARGER = BUILD / "bodies" / "all-mpnet-base-v2"
 SMALL = "all-MiniLM-L6-v2"
 GAMES, NHS, GERMAN = "game_review_bombing", "nhs_patient_feedback", "aisic_interviews"
 INCONSISTENCY, ENTROPY, RANDOM = "category-inconsistency", "prediction-entropy", "random"
+UNMENDED = "category-inconsistency-unmended"
 SEEDS = tuple(range(10))
 END_TO_END = {"epochs": 8, "batch": 8}
 """SetFit's 16 epochs of batches of two would take four times as long."""
@@ -73,7 +75,7 @@ _UNTUNED = f"{FROZEN}{SMALL}"
 CELLS = {
     cells.name: cells
     for cells in (
-        Cells("head", (*_BOTH, SETS[GERMAN]), ((_UNTUNED, "logistic"),), (INCONSISTENCY, ENTROPY, RANDOM)),
+        Cells("head", (*_BOTH, SETS[GERMAN]), ((_UNTUNED, "logistic"),), (INCONSISTENCY, UNMENDED, ENTROPY, RANDOM)),
         Cells("coders", _CODERS, ((_UNTUNED, "logistic"),), (INCONSISTENCY,)),
         Cells("tuned-nhs", (SETS[NHS],), ((SMALL, "logistic"),), (INCONSISTENCY, ENTROPY)),
         Cells("head-differentiable", (*_BOTH, SETS[GERMAN]), ((_UNTUNED, "differentiable-frozen"),),
@@ -84,7 +86,7 @@ CELLS = {
         Cells("tuned-differentiable", (SETS[NHS],), ((SMALL, "differentiable-frozen"), (SMALL, "differentiable")),
               (INCONSISTENCY,), SEEDS[:5]),
         Cells("tuned-german", (SETS[GERMAN],), ((SMALL, "logistic"),), (INCONSISTENCY, ENTROPY), SEEDS[:5]),
-        Cells("tuned-random", (SETS[NHS],), ((SMALL, "logistic"),), (RANDOM,)),
+        Cells("tuned-others", (SETS[NHS],), ((SMALL, "logistic"),), (UNMENDED, RANDOM)),
         Cells("other-strategies", (*_BOTH, SETS[GERMAN]), ((_UNTUNED, "logistic"),),
               ("least-confidence", "breaking-ties", "embedding-kmeans", "core-set")),
     )
@@ -141,7 +143,9 @@ def run(names: Sequence[str]) -> None:
 
 def report() -> None:
     """Write the page from the runs that are there."""
-    runs = [done for file in sorted(BUILD.glob("*.jsonl")) for done in read_runs(file)]
+    every = [done for file in sorted(BUILD.glob("*.jsonl")) for done in read_runs(file)]
+    seeds = Counter((done.data, done.coders, done.setup) for done in every)
+    runs = [done for done in every if seeds[done.data, done.coders, done.setup] >= LEAST_SEEDS]
     found = sorted(collect(runs), key=lambda each: [*SETS].index(each.data))
     course = SETS[NHS].course
     tuned = [done.configuration["tuning"] for done in runs if done.configuration.get("tuned")]

@@ -164,7 +164,7 @@ def _key(arm: str) -> str:
 
 
 def measure(arms: Sequence[str], name: str, seed: int, labels: int = LABELS) -> None:
-    """Train the arms of one seed one after the other, each in a process of its own; who is first turns with the seed."""
+    """Train the arms of one seed one after the other, each in a process of its own; who is first changes."""
     for arm in arms[::-1] if seed % 2 == 0 else arms:
         subprocess.run(
             [sys.executable, "-m", "benchmarks.retraining", "--one", arm, name, str(seed), str(labels)], check=True

@@ -61,11 +61,14 @@ class SentenceLearner:
     @property
     def configuration(self) -> dict[str, Any]:
         """What it is made with."""
+        from models.backends.heads import STRENGTH
+
         found: dict[str, Any] = {"body": self._name, "tuned": not self._frozen, "max_tokens": self._reading.max_tokens}
         if not self._frozen:
             found["tuning"] = asdict(self._tuning(0)) | {"seed": None}
-        if self._head != "logistic":
-            found["head"] = asdict(self._training(0)) | {"seed": None}
+        found["head"] = (
+            {"strength": STRENGTH} if self._head == "logistic" else asdict(self._training(0)) | {"seed": None}
+        )
         return found
 
     def train(self, texts: Sequence[str], targets: Bools, seed: int) -> Learnt:

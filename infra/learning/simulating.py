@@ -10,9 +10,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from infra.learning.simulation_data import Bools, CodedTexts, Course, Draw, Rows, draw
-from models.querying import DIVERSITY, Floats, choose
+from models.querying import DIVERSITY, Floats, Strategy, choose
 from models.stopping import advise
-from schemas.study import QueryStrategy
 
 THRESHOLD = 0.5
 
@@ -44,7 +43,7 @@ class Setup:
 
     model: str
     head: str
-    strategy: QueryStrategy
+    strategy: Strategy
 
     @property
     def name(self) -> str:
@@ -167,7 +166,7 @@ def _step(
     drawn: Draw,
     labelled: Rows,
     learner: Learner,
-    how: tuple[QueryStrategy, Course, int, int],
+    how: tuple[Strategy, Course, int, int],
 ) -> tuple[Step, Rows, Bools]:
     """Train, choose what to ask next, and test."""
     strategy, course, number, seed = how
@@ -191,7 +190,7 @@ def _choose(
     learnt: Learnt,
     data: CodedTexts,
     rows: tuple[Rows, Rows],
-    strategy: QueryStrategy,
+    strategy: Strategy,
     n: int,
     rng: np.random.Generator,
 ) -> Rows:

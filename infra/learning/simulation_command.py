@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 from rich.console import Console
@@ -19,9 +19,8 @@ from infra.learning.simulation_results import HEADER, Found, as_json, collect, e
 from infra.learning.tracking import MlflowTracking, NoTracking, Tracking
 from infra.settings import ensure_data_dir, load_settings
 from models.errors import InputError
-from schemas.study import QueryStrategy
+from models.querying import STRATEGIES
 
-_STRATEGIES: tuple[str, ...] = get_args(QueryStrategy)
 _WIDTH = 200  # what is piped is not folded
 _COUNT = click.IntRange(1)
 
@@ -44,7 +43,7 @@ _COUNT = click.IntRange(1)
     "--strategy",
     "strategies",
     multiple=True,
-    type=click.Choice(_STRATEGIES),
+    type=click.Choice(STRATEGIES),
     default=("category-inconsistency", "prediction-entropy"),
     show_default=True,
 )

@@ -14,7 +14,6 @@ from markupsafe import Markup
 from sqlalchemy import func, select
 
 from infra.drifting.charts import distance, scatter, stacked
-from infra.drifting.directions import with_vectors
 from infra.drifting.html_report import CAUSES, interval, shown_p, shown_time
 from infra.drifting.picture import Emerging, Picture, main_change
 from infra.readmodel.alerts import Mark, MarkKind, Raised, mark, raised, reopen
@@ -167,7 +166,7 @@ def _counted(database: Database, study: str, _version: Version) -> Picture:
     """The newest segments, counted; what was counted for the same ones is not counted again."""
     since = _since(database, study, NEWEST)
     picture = Picture(count_observed(database, study, since))
-    for one, _ in observed(database, study, since):
+    for one in observed(database, study, since):
         picture.add(one)
     return picture
 
@@ -177,8 +176,8 @@ def _embedded(database: Database, study: str, embedder: Embedder) -> Picture:
     since = _since(database, study, NEWEST)
     count = count_observed(database, study, since)
     picture = Picture(count)
-    rows = observed(database, study, since, texts=True)
-    for one in with_vectors(rows, embedder, min(1.0, _EMBEDDED / max(count, 1))):
+    share = min(1.0, _EMBEDDED / max(count, 1))
+    for one in observed(database, study, since, embedder=embedder, share=share):
         picture.add(one)
     return picture
 

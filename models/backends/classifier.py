@@ -102,8 +102,8 @@ class TextClassifier:
             body = SentenceEmbedder(named, device)
         if body.dim != tensors["weights"].shape[1]:
             raise SettingError(
-                f"the head in {folder} has {tensors['weights'].shape[1]} columns and {body.version} embeds in {body.dim}; "
-                f"it was made for {facts['body']}: use that body, or train the classifier again"
+                f"the head in {folder} has {tensors['weights'].shape[1]} columns and {body.version} embeds in "
+                f"{body.dim}; it was made for {facts['body']}: use that body, or train the classifier again"
             )
         head = _KINDS[facts["kind"]](tensors["weights"], tensors["bias"])
         codes = [UUID(code["id"]) for code in facts["codes"]]

@@ -179,7 +179,7 @@ class _Tuning:
 
         batch = sorted(batch, key=lambda i: self._lengths[i])
         kind = self._model.device.type
-        with torch.autocast(kind, torch.bfloat16, enabled=_multiplies_bfloat16(kind)):
+        with torch.autocast(kind, torch.bfloat16, enabled=multiplies_bfloat16(kind)):
             rows = torch.cat([self._embed(chunk) for chunk in _chunks(batch, self._lengths)])
         loss = pair_loss(rows.float(), self._targets[batch], self._settings.temperature)
         if loss is None:
@@ -222,11 +222,11 @@ def _freeze(model: Any, layers: int) -> None:
             parameter.requires_grad = False
 
 
-def _multiplies_bfloat16(kind: str) -> bool:
-    """Whether the device has instructions for matrix products in bfloat16; by what it is, so it is the same each time."""
+def multiplies_bfloat16(kind: str) -> bool:
+    """Whether the device has instructions for products in bfloat16; not measured, so that each run says the same."""
     import torch
 
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    found: dict[str, Any] = torch.cpu.get_capabilities()
+    found = torch.cpu.get_capabilities()
     return kind == "cpu" and bool(found.get("avx512_bf16") or found.get("amx_bf16"))

@@ -193,7 +193,7 @@ def _tests(counts: Counts) -> Counts:
     """Number of tests that each group's share of false alarms is divided by: half is for all groups together."""
     each = (counts >= _SEEN).sum(axis=1)
     if len(each) == 1:
-        return np.maximum(each, 1).astype(np.float64)
+        return np.asarray(np.maximum(each, 1), dtype=np.float64)
     tests = np.full(len(each), 2.0 * max(int(each[1:].sum()), 1))
     tests[0] = 2.0 * max(int(each[0]), 1)
     return tests

@@ -12,6 +12,7 @@ from schemas import (
     Assignment,
     CodeEvent,
     Decision,
+    DriftAlert,
     Neighbour,
     Proposal,
     Record,
@@ -143,6 +144,34 @@ def records(some: Sequence[Segment]) -> Iterator[Record]:
     draw = random.Random(4)
     for n, segment in enumerate(some):
         yield from _coded(segment, START + n * _BETWEEN + timedelta(seconds=3), draw)
+    yield from _alerts(some)
+
+
+def _alerts(some: Sequence[Segment]) -> Iterator[DriftAlert]:
+    """What a monitor might have said of such a stream: one that somebody should look at."""
+    label, changed = "price and limits", len(some) // 2
+    shown = [one.id for one in some[changed:] if kind_of(one).label == label]
+    at = START + changed * _BETWEEN
+    yield DriftAlert(
+        id=code_event_id(code_id(STUDY, label), "alert", str(at)),
+        study=STUDY,
+        kind="code share",
+        cause="input",
+        at=at,
+        earliest=at - timedelta(hours=9),
+        latest=at + timedelta(hours=14),
+        detected_at=at + timedelta(days=2),
+        p=0.004,
+        effect=0.08,
+        codes=[label],
+        sources=[some[0].source],
+        examples=shown[:5],
+        before=changed,
+        after=33,
+        says=f"'{label}' rose from 6.0% to 14.0%",
+        causes={"input": 0.93, "volume": 0.07},
+        changes={label: (0.06, 0.14)},
+    )
 
 
 def _event(label: str, kind: str, at: datetime, **values: object) -> CodeEvent:

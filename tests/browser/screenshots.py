@@ -93,7 +93,7 @@ def _pages(home: str, page: Page) -> Iterator[str]:
     page.get_by_role("table", name="Segments that people coded differently").get_by_role("link").first.click()
     page.wait_for_load_state("networkidle")
     yield "disagreement"
-    for name in ("classifier", "rules", "export"):
+    for name in ("classifier", "drift", "rules", "export"):
         yield from _visit(page, f"{home}{BASE}/{name}", name)
     yield from _visit(page, home + "/people", "people")
     yield from _visit(page, home + "/account", "account")

@@ -24,6 +24,7 @@ PAGES = (
     "segments",
     "agreement",
     "classifier",
+    "drift",
     "rules",
     "export",
 )

@@ -191,6 +191,22 @@ def test_a_lead_looks_at_the_classifier_asks_why_and_goes_back(house: House, pag
         expect(serves).to_contain_text("lea: back to it from")
 
 
+def test_a_lead_sees_what_changed_and_sees_to_it(house: House, page: Page) -> None:
+    house.sign_in(page, "lea")
+    page.goto(address(house, sample.STUDY, "drift"))
+    alert = page.get_by_role("article").filter(has_text="price and limits")
+    expect(alert).to_contain_text("what people say changed")
+    expect(page.get_by_role("img", name="Shares of the codes over time")).to_be_visible()
+    expect(page.get_by_role("img", name="Texts in two dimensions, before and after")).to_be_visible(timeout=30_000)
+    alert.get_by_label("Note").fill("the new prices")
+    alert.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_text("No change waits for anybody")).to_be_visible()
+    expect(alert).to_contain_text("Acknowledged by lea")
+    expect(alert).to_contain_text("the new prices")
+    alert.get_by_role("button", name="Open again").click()
+    expect(alert.get_by_role("button", name="Acknowledge")).to_be_visible()
+
+
 def address(house: House, study: str, path: str) -> str:
     """Where a page of a study is."""
     return f"{house.address}/s/{quote(study)}/{path}"

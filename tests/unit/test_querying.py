@@ -1,13 +1,8 @@
-from typing import get_args
-
 import numpy as np
 import pytest
 
 from models.errors import SettingError
-from models.querying import DIVERSITY, choose
-from schemas.study import QueryStrategy
-
-STRATEGIES = get_args(QueryStrategy)
+from models.querying import DIVERSITY, STRATEGIES, choose
 
 
 def pool(seed=0, texts=60, codes=4, labelled=15):
@@ -74,6 +69,17 @@ def test_category_inconsistency_asks_about_codes_that_the_labelled_texts_do_not_
     embeddings, known = np.zeros((25, 2)), (np.zeros((9, 2)), np.array([[True, False, False]] * 9))
     chosen = choose("category-inconsistency", probabilities, embeddings, known, 5, np.random.default_rng(0))
     assert sum(row >= 20 for row in chosen.tolist()) >= 4
+
+
+def test_of_texts_with_the_same_codes_category_inconsistency_asks_about_the_least_certain():
+    certainty = np.random.default_rng(0).permutation(np.linspace(0.55, 0.95, 40))
+    probabilities = np.stack([certainty, 1 - certainty], axis=1)
+    embeddings, known = np.zeros((40, 2)), (np.zeros((6, 2)), np.array([[False, True]] * 6))
+    given = probabilities, embeddings, known, 10
+    chosen = choose("category-inconsistency", *given, np.random.default_rng(0))
+    assert sorted(chosen.tolist()) == sorted(certainty.argsort()[:10].tolist())
+    unmended = choose("category-inconsistency-unmended", *given, np.random.default_rng(0))
+    assert sorted(unmended.tolist()) != sorted(chosen.tolist())
 
 
 def test_a_core_set_goes_where_no_label_is():
