@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser screenshots check bench results results-routing results-retraining results-learning measuring setup lock adapters format clean grid
+.PHONY: demo test browser screenshots check bench results results-routing results-drift results-retraining results-learning measuring setup lock adapters format clean grid
 
 demo: setup
 	@$(BIN)/qualstream demo
@@ -85,6 +85,16 @@ results-retraining: setup
 # The notice's grid of active learning; hours on two cores, and a run that was broken off goes on.
 results-learning: setup
 	@$(BIN)/python -m benchmarks.learning --write
+
+# Whether changes are found soon and false alarms are rare. Evidently, which that is compared with, brings a web server
+# and plotting along: it gets an environment of its own, and where that cannot be made the page says so.
+EVIDENTLY := build/evidently/bin/evidently
+results-drift: setup $(EVIDENTLY)
+	@$(BIN)/python -m benchmarks.drift --write
+
+$(EVIDENTLY): | setup
+	-@$(PYTHON) -m venv build/evidently && build/evidently/bin/pip install --quiet --disable-pip-version-check \
+		evidently==0.7.21 "pandas<3"
 
 # The profile that is tuned on those sets' own texts, for measuring only; about half an hour each on two cores.
 MEASURED := build/measuring

@@ -31,9 +31,10 @@ _HOW = """\
   minute; the change comes after {change:,} to {later:,}. The confidence, agreement and acceptance of the planted
   streams are drawn (beta distributions; a tenth of the segments is read by people), for the tweets have none.
 - **Arms.** *ADWIN alone* is one of river's ADWINs for each of the {codes} codes, for each source, and for confidence,
-  agreement and acceptance; an alarm of any of them counts. *Evidently* is its drift preset on the newest {w} segments
-  against the {r:,} before them, every {s} segments, over code, source, acceptance (chi-square or z-test), confidence
-  and agreement (Kolmogorov-Smirnov); the smallest p-value of a report counts. Both had their threshold set on the very
+  agreement and acceptance; an alarm of any of them counts. *Evidently* is its drift preset (without
+  its pictures) on the newest {w} segments against the {r:,} before them, every {s} segments, over code, source,
+  acceptance (chi-square or z-test), confidence and agreement (Kolmogorov-Smirnov); the smallest p-value of a report
+  counts. Both had their threshold set on the very
   {streams} unchanged streams on which the table counts their false alarms, to the loosest at which at most
   {allowed:.0%} raise an alarm. The monitor's setting was left at its default.
 - **Delay** is from the change to the first alarm after it, in segments; a stream without such an alarm counts with all

@@ -136,8 +136,11 @@ def publish(
         facts: What ``HOW`` names.
     """
     where = circumstances()
+    for old in (RESULTS / NAME).glob("figure_*.png"):
+        old.unlink()
+    drawn = [path.stem for path in write_plots(found, RESULTS / NAME, "cpu")]
+    facts = {**facts, "figures": "\n\n".join(f"![{TITLES[n]}]({NAME}/{n}.png)" for n in TITLES if n in drawn)}
     page = _page(found, coders, human, asked, facts, where)
-    write_plots(found, RESULTS / NAME, "cpu")
     (RESULTS / f"{NAME}.md").write_text(page, encoding="utf-8")
     content = {
         "benchmark": NAME,
@@ -174,7 +177,7 @@ def _page(
         *(_set(each) for each in found),
         _coders(coders, human),
         "## Figures",
-        *(f"![{title}]({NAME}/{name}.png)" for name, title in TITLES.items()),
+        facts["figures"],
         f"All of them, with tables, in one file: [{NAME}/index.html]({NAME}/index.html).",
         "## How it was measured",
         HOW.format(**facts),

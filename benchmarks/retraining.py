@@ -36,6 +36,8 @@ SETS = ("nhs_patient_feedback", "game_review_bombing")
 CODES, POOL, LABELS, TESTED, SEEDS = 6, 210, 145, 500, 10
 SIZES = (45, 70, 100, 145, 210, 300, 450, 670, 1_000)
 COST_SEEDS = 3
+MOST_WORDS = 15
+"""Words of a text at most: with longer ones SetFit's defaults take up to half an hour of CPU a seed, and ten are wanted."""
 HALF = 1
 """Texts of this half of each set are measured on; the settings were chosen on the other half."""
 STORE = ROOT / "build" / "retraining"
@@ -61,11 +63,11 @@ class Trained:
 
 
 def read(name: str, folder: Path = FOLDER) -> tuple[list[str], Targets]:
-    """The measured half of a set: its texts, and which has which of the set's commonest codes."""
+    """The measured half of a set: its shorter texts, and which has which of the set's commonest codes."""
     lines = (folder / name / "open.jsonl").read_text(encoding="utf-8").split("\n")
     rows = [json.loads(line) for line in lines if line]
     codes = [code for code, _ in Counter(code for row in rows for code in row["labels"]).most_common(CODES)]
-    rows = [row for row in rows if fold_of(row["text"], 2) == HALF]
+    rows = [row for row in rows if fold_of(row["text"], 2) == HALF and len(row["text"].split()) <= MOST_WORDS]
     return [row["text"] for row in rows], np.array([[code in row["labels"] for code in codes] for row in rows])
 
 
@@ -127,7 +129,7 @@ def _timed() -> Iterator[list[float]]:
 
 def settings_of(arm: str) -> dict[str, Any]:
     """What an arm's lines must have in common to be one measurement."""
-    common = {"body": weights_sha256(BODY), "pool": POOL, "tested": TESTED, "half": HALF, "codes": CODES}
+    common = {"body": weights_sha256(BODY), "pool": POOL, "tested": TESTED, "half": HALF, "codes": CODES, "words": MOST_WORDS}
     if arm == "setfit":
         return common | {"setfit": version("setfit")}
     if arm == "ours":

@@ -17,6 +17,7 @@ HALF = 0.5
 _GRID = np.round(np.arange(0.1, 0.901, 0.05), 2)
 _LEAST_POSITIVE = 4  # examples of a code from which its own threshold is fitted
 _LEAST_GUESSES = 20  # guesses from which it can be told how often they are right
+_CERTAINTY = 0.8  # that they are right so often
 
 
 @dataclass(frozen=True)
@@ -168,13 +169,25 @@ def thresholds(truth: Matrix, probabilities: Floats) -> tuple[float, ...]:
     return tuple(by_distance[at] if some else HALF for at, some in zip(best.tolist(), enough.tolist(), strict=True))
 
 
-def sure_from(truth: Matrix, probabilities: Floats, *, right: float = 0.9, least: int = _LEAST_GUESSES) -> float | None:
-    """The lowest probability from which the likeliest code was right often enough.
+def sure_from(
+    truth: Matrix,
+    probabilities: Floats,
+    *,
+    right: float = 0.9,
+    certainty: float = _CERTAINTY,
+    least: int = _LEAST_GUESSES,
+) -> float | None:
+    """The lowest probability from which the likeliest code is right often enough, as far as labels can tell.
+
+    Of the guesses at or above it so many were right that a share below ``right`` would come to that less often than
+    ``1 - certainty`` (Clopper and Pearson's lower bound). The lowest of many probabilities at which a share as it was
+    counted is high enough would be one at which chance was kind.
 
     Args:
         truth: Which segment has which code, shape ``(n, k)``.
         probabilities: By classifiers that were not taught the segment, of the same shape.
         right: How often it must be.
+        certainty: How sure that is, at each probability by itself.
         least: Guesses of that probability or more that there must be to tell.
 
     Returns:
@@ -182,14 +195,17 @@ def sure_from(truth: Matrix, probabilities: Floats, *, right: float = 0.9, least
     """
     if not truth.size:
         return None
+    from scipy.stats import beta
+
     best = probabilities.argmax(axis=1)
     guesses = probabilities[np.arange(len(best)), best]
     hits = truth[np.arange(len(best)), best]
     order = np.argsort(-guesses, kind="stable")
     guesses, counts = guesses[order], np.arange(1, len(order) + 1)
-    shares = np.cumsum(hits[order]) / counts
+    rights = np.cumsum(hits[order])
+    bounds = np.where(rights > 0, beta.ppf(1 - certainty, np.maximum(rights, 1), counts - rights + 1), 0.0)
     last_of_equals = np.append(guesses[1:] < guesses[:-1], True)  # equal guesses are sure together or not at all
-    good = np.flatnonzero((shares >= right) & (counts >= least) & last_of_equals)
+    good = np.flatnonzero((bounds >= right) & (counts >= least) & last_of_equals)
     return float(guesses[good[-1]]) if len(good) else None
 
 

@@ -10,6 +10,7 @@ COLOURS = ("#2f7fb8", "#d9822b", "#3a9c5f", "#b64a76", "#7d62c3", "#a08620", "#2
 _WIDTH, _HEIGHT = 960, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 22, 34
 _TICKS = 6
+_NOTHING = 1e-9  # of a share: what is left of rounding
 
 
 class _Frame:
@@ -80,7 +81,7 @@ def stacked(
     frame = _Frame(bins[0].start, bins[-1].end, 1.0)
     edges = [one.start for one in bins] + [bins[-1].end]
     below, areas = [0.0] * len(bins), []
-    labels = [*names, OTHERS] if shares[-1].any() else list(names)
+    labels = [*names, OTHERS] if shares[-1].max() > _NOTHING else list(names)
     for row, name in enumerate(labels):
         above = [low + float(share) for low, share in zip(below, shares[row], strict=True)]
         path = _outline(frame, edges, above) + _outline(frame, edges, below, back=True)

@@ -31,6 +31,7 @@ _COLOURS = (
     "#22302a",
 )
 _CODE_LENGTH = 26
+_SHORTEST = 1e-4  # seconds: there is no place for 0 on a logarithmic axis
 TITLES = {
     "figure_1": "Figure 1: differentiable heads, macro-F1 over labels",
     "figure_2": "Figure 2: logistic heads, macro-F1 over labels",
@@ -134,7 +135,8 @@ def _times(found: Sequence[Found], colours: Mapping[Setup, str], clock: str) -> 
     figure, axes = _side_by_side(found, len(colours))
     for ax, each in zip(axes, found, strict=True):
         for setup in each.by_setup:
-            ax.plot(each.sizes, each.seconds(setup, "train", clock), color=colours[setup], marker="o", markersize=3)
+            seconds = np.maximum(each.seconds(setup, "train", clock), _SHORTEST)
+            ax.plot(each.sizes, seconds, color=colours[setup], marker="o", markersize=3)
         ax.set_yscale("log")
         _dress(ax, each, "seconds of training" + (", processor" if clock == "cpu" else ""))
     return _with_legend(figure, list(colours), colours)

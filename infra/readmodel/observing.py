@@ -25,7 +25,7 @@ def count_observed(database: Database, study: str, since: datetime | None = None
     """How many segments :func:`observed` gives."""
     query = _joined(select(func.count()), study).where(*_watched(study, since, None))
     with database.reading() as connection:
-        return connection.execute(query).scalar_one()
+        return int(connection.execute(query).scalar_one())
 
 
 def observed(
