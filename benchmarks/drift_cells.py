@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.drift_arms import EVIDENTLY, adwin, evidently, monitored, watch
+from benchmarks.drift_arms import adwin, evidently, evidently_version, monitored, watch
 from benchmarks.drift_streams import AIRLINE, CONTROL, PLANTS, UNCHANGED, Plant, planted, shuffled
 
 CELLS = Path("build/drift/cells.jsonl")
@@ -74,7 +74,7 @@ def jobs(arms: Sequence[str]) -> dict[str, Callable[[], list[Cell]]]:
         found |= {shuffle_key(s, n): partial(_shuffled, s, n) for n in range(SHUFFLES) for s in (AIRLINE, CONTROL)}
     if "adwin" in arms:
         found |= {key("adwin", plant, n): partial(_adwin, plant, n) for plant, n in streams()}
-    if "evidently" in arms and EVIDENTLY.exists():
+    if "evidently" in arms and evidently_version():
         every = list(streams())
         for start in range(0, len(every), _AT_ONCE):
             part = every[start : start + _AT_ONCE]

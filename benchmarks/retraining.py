@@ -37,7 +37,7 @@ CODES, POOL, LABELS, TESTED, SEEDS = 6, 210, 145, 500, 10
 SIZES = (45, 70, 100, 145, 210, 300, 450, 670, 1_000)
 COST_SEEDS = 3
 MOST_WORDS = 15
-"""Words of a text at most: with longer ones SetFit's defaults take up to half an hour of CPU a seed, and ten are wanted."""
+"""Words of a text at most: with longer ones SetFit's defaults take up to half an hour of CPU a seed; ten are wanted."""
 HALF = 1
 """Texts of this half of each set are measured on; the settings were chosen on the other half."""
 STORE = ROOT / "build" / "retraining"
@@ -129,7 +129,8 @@ def _timed() -> Iterator[list[float]]:
 
 def settings_of(arm: str) -> dict[str, Any]:
     """What an arm's lines must have in common to be one measurement."""
-    common = {"body": weights_sha256(BODY), "pool": POOL, "tested": TESTED, "half": HALF, "codes": CODES, "words": MOST_WORDS}
+    common = {"body": weights_sha256(BODY), "pool": POOL, "tested": TESTED, "half": HALF, "codes": CODES}
+    common |= {"words": MOST_WORDS}
     if arm == "setfit":
         return common | {"setfit": version("setfit")}
     if arm == "ours":
