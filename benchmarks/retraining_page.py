@@ -17,8 +17,8 @@ TITLES = {"untuned": "logistic head alone", "ours": "all pairs of a step, logist
 HOW = """\
 - **Texts.** {sets}: texts of at most 15 words (71% of these comments; with the longest ones SetFit's defaults took
   about 35 minutes of CPU a seed), the six commonest codes, so a text may have several or none. Each seed draws 145
-  labels out of a pool of 210 and tests on 500 other texts of the same half of the open set; the settings of the tuning were
-  chosen on the other half, with fewer seeds, and SetFit's are its own.
+  labels out of a pool of 210 and tests on 500 other texts of the same half of the open set; the settings of the tuning
+  were chosen on the other half, with fewer seeds, and SetFit's are its own.
 - **The same for all arms**: body all-MiniLM-L6-v2, whole texts (the body's limit of 256 tokens), texts, seeds, one
   thread; each training in a process of its own, one after the other, in turns first. Time is what training and head
   take, without loading the body.

@@ -17,7 +17,8 @@ from infra.drifting.reading import Wanted, read_timed
 from infra.drifting.scanning import UNCODED, How, observed, scan
 from models.drift.settings import DriftSettings
 from models.errors import InputError
-from models.fakes import HashEmbedder
+from models.fakes import FakeCoder, HashEmbedder
+from tests.unit.test_pipeline import pipeline
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SETTINGS = DriftSettings(window=320, lateness=timedelta())
@@ -168,6 +169,17 @@ def test_a_file_without_codes_is_watched_by_its_texts_and_says_so(tmp_path):
     assert scanned.embedded > 100
     done = run(tmp_path / "in.jsonl", "--no-embed")
     assert "by texts and sources alone: no column of codes" in done.stderr
+
+
+def test_rows_are_coded_on_the_way_where_a_coder_is_given(tmp_path):
+    lines = [{key: row[key] for key in ("text", "timestamp")} for row in rows(40)]
+    lines[7]["text"] = "BOOM"
+    found, _ = read(jsonl(tmp_path / "in.jsonl", lines))
+    seen = [one for one, _ in observed(found, How("s", SETTINGS), pipeline(FakeCoder(fail_on="BOOM"), batch=8).run)]
+    assert [one.at for one in seen] == [row.moment for row in found]
+    assert [one.dead for one in seen] == [n == 7 for n in range(40)]
+    assert {one.models for one in seen if not one.dead} != {""}
+    assert all(one.code and one.agreement is not None for one in seen if not one.dead)
 
 
 def test_a_window_may_be_a_number_or_a_time_and_nothing_else(tmp_path):
