@@ -23,7 +23,8 @@ HOW = """\
   thread; each training in a process of its own, one after the other, in turns first. Time is what training and head
   take, without loading the body.
 - **SetFit** {setfit}: `Trainer` with default arguments and `multi_target_strategy="one-vs-rest"`; only reports, logs
-  and checkpoints are off, which makes it faster. It computes in float32.
+  and checkpoints are off, which makes it faster. By itself it computes in float32; here it computes as ours does,
+  which makes it faster still.
 - **Ours**: `models.backends.sentence_tuning.tune` with its defaults and `LogisticHead`; bfloat16 where the processor
   has instructions for it, as this one {bfloat16}.
 - **CPU seconds** are the process's own. The cores were shared with other work while this ran: the clock says what a
@@ -187,8 +188,15 @@ def _shown(points: Interval) -> str:
     )
 
 
-def publish_retraining(runs: Sequence[Run], cost: Sequence[Run], *, write: bool) -> None:
-    """Print the page; write it with its figures and diagrams where asked."""
+def publish_retraining(runs: Sequence[Run], alone: Sequence[Run], cost: Sequence[Run], *, write: bool) -> None:
+    """Print the page; write it with its figures and diagrams where asked.
+
+    Args:
+        runs: Of the arms that are compared.
+        alone: Of SetFit in float32.
+        cost: Ours by labels.
+        write: Whether to write it.
+    """
     from importlib.metadata import version
 
     from models.backends.sentence_tuning import multiplies_bfloat16
@@ -203,14 +211,20 @@ def publish_retraining(runs: Sequence[Run], cost: Sequence[Run], *, write: bool)
     sets = ", ".join(f"`{one.set}`" for one in compared)
     bfloat16 = "has" if multiplies_bfloat16("cpu") else "has not"
     parts = [head + HOW.format(sets=sets, setfit=version("setfit"), bfloat16=bfloat16)]
-    parts += [one.page() for one in compared] + ([_cost(cost)] if cost else []) + [NOT_SHOWN]
+    parts += [one.page() for one in compared] + [_alone(run) for run in alone]
+    parts += ([_cost(cost)] if cost else []) + [NOT_SHOWN]
     page = "\n\n".join(part.rstrip("\n") for part in parts)
     print(page)
     if write:
         (RESULTS / f"{NAME}.md").write_text(page + "\n", encoding="utf-8")
-        line = {"benchmark": NAME, "compared": [one.to_json() for one in compared], "cost": [asdict(r) for r in cost]}
+        line = {"benchmark": NAME, "compared": [one.to_json() for one in compared]}
+        line |= {"alone": [asdict(run) for run in alone], "cost": [asdict(run) for run in cost]}
         (RESULTS / f"{NAME}.json").write_text(json.dumps(line | where, indent=1) + "\n", encoding="utf-8")
         plot_cost(cost)
+
+
+def _alone(run: Run) -> str:
+    return f"SetFit in float32, `{run.set}`, seed {run.seed}: {run.told}."
 
 
 def _cost(cost: Sequence[Run]) -> str:
