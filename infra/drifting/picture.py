@@ -90,7 +90,10 @@ class Picture:
         self.segments = 0
 
     def add(self, one: Observed) -> None:
-        """Count a segment."""
+        """Count a segment; of a person's word that came later, only the word."""
+        if one.judged and self.bins:
+            self._measure(one)
+            return
         if not self.bins or self.bins[-1].segments >= self._size:
             self.bins.append(Bin(one.at, one.at))
         now = self.bins[-1]
@@ -100,13 +103,17 @@ class Picture:
         now.sources[one.source] += 1
         if not one.dead:
             now.codes[self._counted(one.code)] += 1
-        for name in SIGNALS:
+        self._measure(one)
+        if one.vector is not None:
+            self._keep(one)
+
+    def _measure(self, one: Observed) -> None:
+        now = self.bins[-1]
+        for name in ("accepted",) if one.judged else SIGNALS:
             value = getattr(one, name)
             if value is not None:
                 count, total = now.signals.get(name, (0, 0.0))
                 now.signals[name] = (count + 1, total + value)
-        if one.vector is not None:
-            self._keep(one)
 
     def _counted(self, code: str) -> str:
         if code not in self._known and len(self._known) >= _MOST_CODES:

@@ -1,5 +1,6 @@
 """A study's past watched anew: the same monitor over what the read model holds."""
 
+import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from datetime import datetime, timedelta
 from infra.drifting.picture import Picture
 from infra.drifting.scanning import EMBEDDED, Scanned, watch
 from infra.readmodel.database import Database
-from infra.readmodel.observing import changes, count_observed, observed
+from infra.readmodel.observing import changes, count_observed, judgements, observed
 from models.drift.monitor import Monitor
 from models.drift.observed import Change, Observed
 from models.drift.settings import DriftSettings
@@ -36,7 +37,9 @@ def report_study(
     watched = observed(database, study, since, embedder=model, share=share)
     monitor = Monitor(study, replace(settings, lateness=timedelta()))
     picture = Picture(count)
-    alerts = watch(_noting(watched, changes(database, study, since), monitor), monitor, picture)
+    words = (word for _, word in judgements(database, study) if since is None or word.at >= since)
+    merged = heapq.merge(watched, words, key=lambda one: one.at)
+    alerts = watch(_noting(merged, changes(database, study, since), monitor), monitor, picture)
     return Scanned(study, count, picture.embedded, alerts, picture)
 
 

@@ -6,6 +6,7 @@ was started. Where it is, its alerts and the messages about them are written in 
 """
 
 import asyncio
+import heapq
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,13 +20,14 @@ from infra.delivering import deliver
 from infra.drifting.hooks import hooks, tell
 from infra.people.outbox import Outbox
 from infra.readmodel.database import Database
-from infra.readmodel.observing import changes, observed
+from infra.readmodel.observing import changes, judgements, observed
 from infra.readmodel.recording import insert
 from infra.readmodel.store import Store, has_outcome
 from infra.readmodel.tables import drift_states, segments
 from infra.settings import Settings
 from models.clock import SystemClock
-from models.drift.monitor import Monitor
+from models.drift.monitor import FORMAT, Monitor
+from models.drift.observed import Observed
 from models.drift.settings import DriftSettings
 from models.errors import UnavailableError, WorkerFault
 from models.ports import Clock, Embedder
@@ -35,6 +37,7 @@ from streams.worker import BEAT_S, Beat, WorkerSettings
 log = logging.getLogger(__name__)
 _AT_ONCE = 5_000  # segments between two writes
 _EMBEDDED = 0.5  # of the texts: two hundred of a window tell as much as all
+_HEARD = "heard"  # beside the monitor's state: up to when people's words were heard
 _MOMENT = timedelta(microseconds=1)
 
 
@@ -88,15 +91,16 @@ class Watch:
         return raised
 
     def _watch(self, study: str, stretch: Stretch) -> int:
-        monitor = self._monitor(study)
+        monitor, heard = self._monitor(study)
         for change in changes(self._database, study, stretch.since, stretch.until):
             monitor.note(change)
-        alerts = []
-        for one in observed(
+        heard, words = self._words(study, stretch, heard)
+        segments_ = observed(
             self._database, study, stretch.since, stretch.until, embedder=self._embedder, share=_EMBEDDED
-        ):
-            alerts += monitor.update(one)
-        keep = self._keeping(study, stretch.until, monitor.state())
+        )
+        alerts = monitor.extend(heapq.merge(segments_, words, key=lambda one: one.at))
+        heard_at = None if heard is None else heard.isoformat()
+        keep = self._keeping(study, stretch.until, {**monitor.state(), _HEARD: heard_at})
         if alerts:
             self._outbox.keep(alerts, keep)
         else:
@@ -106,10 +110,24 @@ class Watch:
             log.warning("drift in study %s: %s since %s (%s)", study, alert.kind, alert.at.isoformat(), alert.cause)
         return len(alerts)
 
-    def _monitor(self, study: str) -> Monitor:
+    def _words(self, study: str, stretch: Stretch, heard: datetime | None) -> tuple[datetime | None, list[Observed]]:
+        """What people said of codes by the end of a stretch and was not heard yet, and when the last of it was said."""
+        words: list[Observed] = []
+        for said, word in judgements(self._database, study, heard):
+            if word.at >= stretch.until:
+                break
+            words.append(replace(word, at=max(word.at, stretch.since)))
+            heard = said
+        return heard, words
+
+    def _monitor(self, study: str) -> tuple[Monitor, datetime | None]:
+        """The monitor as it was left, and up to when people's words were heard."""
         with self._database.reading() as connection:
             state = connection.execute(select(drift_states.c.state).where(drift_states.c.study == study)).scalar()
-        return Monitor.restore(state) if state else Monitor(study, self._settings)
+        if not state or state["format"] != FORMAT:
+            return Monitor(study, self._settings), None
+        heard = state.get(_HEARD)
+        return Monitor.restore(state), None if heard is None else datetime.fromisoformat(heard)
 
     def _next(self, study: str) -> Stretch | None:
         """What is to be looked at next: coded, in order, and old enough that nothing earlier is likely to come."""

@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, null, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, null, or_, select
 
 from infra.drifting.directions import named_models, with_vectors
-from infra.people.codings import current_annotations
 from infra.readmodel.database import CHUNK, Database, chunks
 from infra.readmodel.tables import annotations, assignments, code_events, codes, dead_letters, decisions, segments
 from infra.readmodel.tables import releases as release_rows
@@ -40,6 +39,7 @@ def observed(
     """Every coded segment and every dead letter of a study by the segments' own time; memory stays flat.
 
     A code goes by its present name, but one that was merged since is still itself: what the codebook moved is seen.
+    What people say of the codes comes later, see :func:`judgements`.
 
     Args:
         database: The read model.
@@ -57,6 +57,32 @@ def observed(
             yield from map(_observed, rows)
         else:
             yield from with_vectors(((_observed(row), row.text) for row in rows), embedder, share)
+
+
+def judgements(
+    database: Database, study: str, since_decided: datetime | None = None, until_decided: datetime | None = None
+) -> Iterator[tuple[datetime, Observed]]:
+    """The first word of a person on each audited code, as it was given, with the time when it was.
+
+    It stands in the segments' own time where the stream was by then: at the first segment that was coded afterwards,
+    and not before an earlier word. One after which nothing was coded yet is left for later, with all that follow it.
+
+    Args:
+        database: The read model.
+        study: The study.
+        since_decided: Only words given after that.
+        until_decided: Only words given before.
+    """
+    with database.reading() as connection:
+        place: datetime | None = None
+        for row in connection.execute(_judged(study, since_decided, until_decided)):
+            if row.place is None:
+                return
+            place = row.place if place is None else max(place, row.place)
+            yield (
+                row.decided_at,
+                Observed(place, row.segment_id, row.source, row.code, accepted=row.accepted, judged=True),
+            )
 
 
 def changes(
@@ -81,9 +107,6 @@ def texts_of(database: Database, ids: Sequence[UUID]) -> dict[UUID, str]:
 
 
 def _query(study: str, since: datetime | None, until: datetime | None, *, texts: bool) -> Select[*tuple[Any, ...]]:
-    said = current_annotations(study, annotations.c.sample, annotations.c.accepted.is_not(None))
-    share = func.avg(case((said.c.accepted, 1.0), else_=0.0))
-    audited = select(said.c.segment_id, share.label("accepted")).group_by(said.c.segment_id).subquery("audited")
     query = select(
         segments.c.id,
         segments.c.order_at,
@@ -98,10 +121,43 @@ def _query(study: str, since: datetime | None, until: datetime | None, *, texts:
         assignments.c.segment_id.label("assigned"),
         decisions.c.agreement,
         decisions.c.verdict,
-        audited.c.accepted,
     )
-    joined = _joined(query, study).join(audited, audited.c.segment_id == segments.c.id, isouter=True)
-    return joined.where(*_watched(study, since, until))
+    return _joined(query, study).where(*_watched(study, since, until))
+
+
+def _judged(study: str, since: datetime | None, until: datetime | None) -> Select[*tuple[Any, ...]]:
+    word = func.row_number().over(
+        partition_by=annotations.c.segment_id, order_by=(annotations.c.decided_at, annotations.c.annotator)
+    )
+    given = select(
+        annotations.c.segment_id, annotations.c.decided_at, annotations.c.accepted, word.label("word")
+    ).where(
+        annotations.c.study == study,
+        annotations.c.sample,
+        annotations.c.accepted.is_not(None),
+        annotations.c.withdrawn.is_(False),
+    )
+    said = given.subquery("said")
+    later, there = assignments.alias("later"), segments.alias("there")
+    place = (
+        select(there.c.order_at)
+        .join_from(later, there, later.c.segment_id == there.c.id)
+        .where(later.c.study == study, later.c.assigned_at >= said.c.decided_at)
+        .order_by(later.c.assigned_at, there.c.order_at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    code = func.coalesce(_given.c.label, assignments.c.label).label("code")
+    query = select(
+        said.c.segment_id, said.c.decided_at, said.c.accepted, segments.c.source, code, place.label("place")
+    ).join_from(said, segments, said.c.segment_id == segments.c.id)
+    query = query.join(assignments, assignments.c.segment_id == segments.c.id)
+    query = query.join(_given, assignments.c.code_id == _given.c.id, isouter=True).where(said.c.word == 1)
+    if since is not None:
+        query = query.where(said.c.decided_at > since)
+    if until is not None:
+        query = query.where(said.c.decided_at < until)
+    return query.order_by(said.c.decided_at, said.c.segment_id)
 
 
 def _joined(query: Select[*tuple[Any, ...]], study: str) -> Select[*tuple[Any, ...]]:
@@ -141,7 +197,6 @@ def _observed(row: Row[Any]) -> Observed:
         agreement=row.agreement,
         rewrote=None if row.verdict is None else row.verdict == "rewrote",
         similarity=None if row.new else row.similarity,
-        accepted=None if row.accepted is None else row.accepted > 0.5,
         models=named_models(row.models),
     )
 

@@ -11,7 +11,7 @@ from models.drift.attribution import cause_of, codes_and_sources, kind_of, near_
 from models.drift.changepoint import Located, locate
 from models.drift.evidence import to_score
 from models.drift.observed import Change
-from models.drift.scanning import Finding
+from models.drift.scanning import Finding, Moved
 from models.drift.signals import Cause, Signal
 from models.drift.texts import TextsMoved, TextWatch
 from models.drift.watching import Watch
@@ -38,8 +38,8 @@ class Alerting:
         texts: TextWatch,
         changes: Sequence[Change],
         detected: float,
-    ) -> tuple[DriftAlert, Located]:
-        """Say what a finding is about, since when, and what is behind it."""
+    ) -> tuple[DriftAlert, Located, tuple[Moved, ...]]:
+        """Say what a finding is about, since when, and what is behind it; and all cells that moved with it."""
         signal, table = watch.signal, watch.table
         located = locate(table, finding)
         again = watch.scan(_PROBABLE).run(table, watch.dispersion, since=located.at)
@@ -73,7 +73,7 @@ class Alerting:
             causes=_parts(evidence),
             changes=_changes(finding, signal),
         )
-        return alert, located
+        return alert, located, finding.moved
 
     def of_texts(self, found: TextsMoved, changes: Sequence[Change], detected: float) -> DriftAlert:
         """Say that the texts of a window are others than those of the reference."""

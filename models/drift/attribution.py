@@ -85,7 +85,7 @@ def strata(table: Table, finding: Finding, most: int = 3) -> list[str]:
     """The groups that contribute most to a finding's surest cell."""
     first = finding.moved[0]
     column = table.cells[first.cell]
-    old, new = finding.mark.counts - table.base.counts, table.now - finding.mark.counts
+    old, new = finding.mark.counts - table.since(column).counts, table.now - finding.mark.counts
     surplus: dict[str, float] = {}
     for stratum, group in enumerate(table.groups):
         due = new[stratum, 0] * old[stratum, column] / old[stratum, 0] if old[stratum, 0] else new[stratum, column]

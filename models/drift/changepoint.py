@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.drift.counting import Counts, Seen, Table
+from models.drift.counting import Seen, Table
+from models.drift.marks import Counts, Mark
 from models.drift.scanning import Finding, Moved
 
 _LEVEL = 0.95
@@ -54,18 +55,19 @@ def locate(table: Table, finding: Finding) -> Located:
     alike = [m for m in finding.moved if m.rose == first.rose and m.group == first.group]
     columns = sorted({table.cells[m.cell] for m in ([first] if table.steps else alike)})
     inside = np.array([first.group in {None, name} for name in table.groups])
-    steps = _steps(table, columns, inside)
-    odds = _odds(finding.mark.counts - table.base.counts, columns)[: len(inside)]
+    base = max((table.since(column) for column in columns), key=lambda mark: mark.block)
+    steps = _steps(table, base, columns, inside)
+    odds = _odds(finding.mark.counts - base.counts, columns)[: len(inside)]
     lift = _lift([first] if table.steps else alike)
     paths = np.stack([_path(steps, odds, lift * strength) / min(finding.factor, _MOST) for strength in _STRENGTHS])
     return _read(table, steps, np.logaddexp.reduce(paths, axis=0), columns)
 
 
-def _steps(table: Table, columns: list[int], inside: NDArray[np.bool_]) -> _Steps:
+def _steps(table: Table, base: Mark, columns: list[int], inside: NDArray[np.bool_]) -> _Steps:
     """Blocks up to the first remembered segment, then segments one by one."""
-    recent = [seen for seen in table.recent if seen.at >= table.base.at]
-    start = recent[0].at if recent and len(recent) == table.recent.maxlen else table.base.at
-    marks = [mark for mark in table.marks if mark.at <= start]
+    recent = [seen for seen in table.recent if seen.at >= base.at]
+    start = recent[0].at if recent and len(recent) == table.recent.maxlen else base.at
+    marks = [base, *(mark for mark in table.marks if base.block < mark.block and mark.at <= start)]
     strata = len(inside)
     counts = np.stack([mark.counts[:strata] for mark in marks])
     passed = np.diff(counts, axis=0)

@@ -1,35 +1,38 @@
 """Counts of a stream, by stratum and cell, that remember what they were some blocks ago. Memory stays flat."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 
-Counts = NDArray[np.float64]
+from models.drift.marks import (
+    CLOCK,
+    HOURS,
+    Clock,
+    Counts,
+    Mark,
+    clocks_heard,
+    clocks_told,
+    dense,
+    marks_heard,
+    marks_told,
+    sparse,
+)
 
 FINE, COARSE, OLDEST = 128, 4, 1024  # blocks kept one by one; then every fourth; then none
 RECENT = 2_048
 _CELLS, _STRATA = 192, 192
 _TIDY = 16
+_HOUR, _DAY, _MONDAY = 3_600, 86_400, 3  # 1970 began on a Thursday
+_OWN = 0.5
 _ROW = 10
 """Segments in a row in which a cell is not expected more often than chance makes it."""
 _SHARES = (0.0224, 0.0614, 0.1138, 0.1772, 0.2507, 0.3343, 0.4295, 0.5398, 0.6762)
 """Shares up to which a cell comes 2, 3, 4 ... 10 times or more among ten with a probability below one in fifty."""
 _KNOWN, _DRAWN, _NEWEST = 100, 10, 4
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What had been counted when a block ended."""
-
-    block: int
-    at: float
-    """Time of the block's last segment, seconds since 1970."""
-    counts: Counts
-    """Shape ``(strata, 1 + cells)``; column 0 counts all of a stratum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ class Table:
     a cell is what may change its share in it. Cells beyond the 192 most frequent ones are counted in column 0 only.
     Cells that are steps of a scale are counted upwards: a value counts for its own step and for all above it.
 
+    The reference of a cell begins where the table's does, or later where the cell itself changed: that one code moved
+    is no reason to forget what the others were.
+
     A cell that comes more often among ten segments of its stratum in a row than chance would make it (one in fifty
     times) and once more is not counted further: repeats and short bursts are one event, however long they are.
     """
@@ -68,12 +74,23 @@ class Table:
         self.groups: list[str] = []
         """By stratum: what it belongs to, such as the source of a source's night."""
         self.now: Counts = np.zeros((4, 8))
-        self.marks: list[Mark] = [Mark(0, 0.0, self.now.copy())]
+        self.present: Counts = np.zeros((4, CLOCK))
+        self.hours: Counts = np.zeros((CLOCK, 8))
+        self.clocks: list[Clock] = [Clock(0, self.present.copy(), self.hours.copy())]
+        """The oldest first."""
+        self.began: dict[int, Clock] = {0: self.clocks[0]}
+        """By column, since when its hours are known: where it changed last; 0 stands for all others."""
+        self.begins: set[int] = set()
+        """Columns whose hours are known from the next clock on."""
+        self.marks: list[Mark] = [Mark(0, 0.0, self.now.copy(), self.present.copy())]
+        self.own: dict[int, Mark] = {}
+        """By column, where the reference of a cell begins that changed since the table's did."""
         self.recent: deque[Seen] = deque(maxlen=RECENT)
         self.kept: int | None = None
         """A block whose mark, as well as the first one, is not given up: the end of a fixed reference."""
         self._rows: list[int] = []
         self._columns: list[int] = []
+        self._times: list[float] = []
         self._runs: list[deque[int]] = []
         self._caps: list[list[int]] = []
         for step in steps:
@@ -100,6 +117,7 @@ class Table:
         if self.repeats or not self._crowded(stratum, column):
             self._rows.append(stratum)
             self._columns.append(column)
+            self._times.append(at)
 
     @property
     def names(self) -> dict[int, str]:
@@ -119,9 +137,13 @@ class Table:
     def close(self, block: int, at: float) -> None:
         """End a block: add up what came in it, and mark."""
         self._flush()
-        self.marks.append(Mark(block, at, self.now.copy()))
+        self.marks.append(Mark(block, at, self.now.copy(), self.present.copy()))
         self._caps = self._worked_out()
         if block % _TIDY == 0:
+            clock = Clock(block, self.present.copy(), self.hours.copy())
+            self.began.update(dict.fromkeys(self.begins, clock))
+            self.begins = set()
+            self.clocks = [*(c for c in self.clocks if c.block >= block - OLDEST), clock]
             fine, last = block - FINE, block - OLDEST
             self.marks = [
                 mark
@@ -130,11 +152,53 @@ class Table:
                 or (mark.block >= last and (n == 0 or mark.block % COARSE == 0))
                 or (self.kept is not None and (n == 0 or mark.block == self.kept))
             ]
+            self.own = {column: mark for column, mark in self.own.items() if mark.block > self.base.block}
 
-    def rebase(self, at: float) -> None:
-        """Begin the reference anew behind a change, at the first mark that is not before ``at``."""
+    def rebase(self, at: float, cells: Iterable[str] | None = None) -> None:
+        """Begin the reference anew behind a change, at the first mark that is not before ``at``.
+
+        Args:
+            at: Seconds since 1970.
+            cells: Only of these; of all where none are given, and where these are most of what came since.
+        """
         later = [n for n, mark in enumerate(self.marks) if mark.at >= at]
-        self.marks = self.marks[later[0] if later else -1 :]
+        start = later[0] if later else len(self.marks) - 1
+        mark = self.marks[start]
+        columns = [] if cells is None or self.steps else [self.cells[cell] for cell in cells if cell in self.cells]
+        came = (self.now - mark.counts).sum(axis=0)
+        if columns and came[columns].sum() <= _OWN * max(came[0], 1.0):
+            self.own.update(dict.fromkeys(columns, mark))
+            self.begins |= set(columns)
+            return
+        self.marks, self.own = self.marks[start:], {}
+        self.clocks, self.began, self.begins = [], {}, {0}
+
+    def since(self, column: int) -> Mark:
+        """Where the reference of a cell begins."""
+        return self.own.get(column, self.base)
+
+    def starts(self) -> tuple[Counts, Counts]:
+        """What had been counted where the reference of each cell begins: as :meth:`sizes`, and the cells themselves."""
+        size, hits = self.sizes(self.base.counts), self.base.counts[:, 1:].copy()
+        for column, mark in self.own.items():
+            size[:, column - 1], hits[:, column - 1] = mark.counts[:, 0], mark.counts[:, column]
+        return size, hits
+
+    def sizes(self, counts: Counts) -> Counts:
+        """Segments that a cell is a share of: all of its stratum, but for a steady cell without those that changed.
+
+        Args:
+            counts: Shape ``(..., strata, 1 + cells)``.
+
+        Returns:
+            Shape ``(..., strata, cells)``, or ``(..., strata, 1)`` where no cell changed.
+        """
+        if not self.own:
+            return counts[..., :1].copy()
+        changed = list(self.own)
+        size = np.repeat(counts[..., :1] - counts[..., changed].sum(axis=-1, keepdims=True), counts.shape[-1] - 1, -1)
+        size[..., [column - 1 for column in changed]] = counts[..., :1]
+        return np.asarray(size)
 
     def _crowded(self, stratum: int, column: int) -> bool:
         """Whether a cell has come as often among the last ten segments as it may."""
@@ -170,10 +234,19 @@ class Table:
         if self._rows:
             rows, columns = np.array(self._rows), np.array(self._columns)
             np.add.at(self.now, (rows, np.zeros_like(rows)), 1.0)
+            times = np.array(self._times)
+            clock = (
+                (times // _HOUR % 24).astype(int),
+                HOURS.stop + ((times // _DAY + _MONDAY) % 7).astype(int),
+            )
+            for at in clock:
+                np.add.at(self.present, (rows, at), 1.0)
             for lift in range(max(1, len(self.steps))):
                 up = (columns > 0) & (columns + lift <= (len(self.steps) or len(self.cells) + _CELLS))
                 np.add.at(self.now, (rows[up], columns[up] + lift), 1.0)
-            self._rows, self._columns = [], []
+                for at in clock:
+                    np.add.at(self.hours, (at[up], columns[up] + lift), 1.0)
+            self._rows, self._columns, self._times = [], [], []
 
     def _stratum(self, name: str, group: str) -> int:
         if len(self.strata) >= _STRATA:
@@ -198,9 +271,22 @@ class Table:
 
     def _grow(self, by: tuple[int, int]) -> None:
         """Room for more strata or cells, in the counts and in all marks."""
-        wider = ((0, by[0]), (0, by[1]))
-        self.now = np.pad(self.now, wider)
-        self.marks = [Mark(mark.block, mark.at, np.pad(mark.counts, wider)) for mark in self.marks]
+        rows, columns = (0, by[0]), (0, by[1])
+        self.now = np.pad(self.now, (rows, columns))
+        self.present = np.pad(self.present, (rows, (0, 0)))
+        self.hours = np.pad(self.hours, ((0, 0), columns))
+
+        def wider(mark: Mark) -> Mark:
+            present = np.pad(mark.present, (rows, (0, 0)))
+            return Mark(mark.block, mark.at, np.pad(mark.counts, (rows, columns)), present)
+
+        def longer(clock: Clock) -> Clock:
+            present = np.pad(clock.present, (rows, (0, 0)))
+            return Clock(clock.block, present, np.pad(clock.hours, ((0, 0), columns)))
+
+        self.marks, self.clocks = [wider(mark) for mark in self.marks], [longer(clock) for clock in self.clocks]
+        self.own = {column: wider(mark) for column, mark in self.own.items()}
+        self.began = {column: longer(clock) for column, clock in self.began.items()}
 
     def _forget(self) -> None:
         """Give up the rarer half of the cells; their segments stay counted for their strata."""
@@ -210,8 +296,13 @@ class Table:
         gone = set(order[: len(order) // 2])
         columns = sorted(gone)
         self.now[:, columns] = 0
-        for mark in self.marks:
+        self.own = {column: mark for column, mark in self.own.items() if column not in gone}
+        self.began = {column: clock for column, clock in self.began.items() if column not in gone}
+        self.begins -= gone
+        for mark in (*self.marks, *self.own.values()):
             mark.counts[:, columns] = 0
+        for hours in (self.hours, *(clock.hours for clock in (*self.clocks, *self.began.values()))):
+            hours[:, columns] = 0
         self.cells = {cell: column for cell, column in self.cells.items() if column not in gone}
         kept = [Seen(s.at, s.segment, s.stratum, 0) if s.cell in gone else s for s in self.recent]
         self.recent = deque(kept, maxlen=RECENT)
@@ -225,11 +316,17 @@ class Table:
             "cells": self.cells,
             "groups": self.groups,
             "shape": list(self.now.shape),
-            "now": _sparse(self.now),
-            "marks": [[mark.block, mark.at, _sparse(mark.counts)] for mark in self.marks],
+            "now": sparse(self.now),
+            "marks": marks_told(self.marks),
+            "own": [[column, *marks_told([mark])] for column, mark in self.own.items()],
+            "present": sparse(self.present),
+            "hours": sparse(self.hours),
+            "clocks": clocks_told(self.clocks),
+            "began": [[column, *clocks_told([clock])] for column, clock in self.began.items()],
+            "begins": sorted(self.begins),
             "recent": [[s.at, s.segment.hex, s.stratum, s.cell] for s in self.recent],
             "kept": self.kept,
-            "open": [self._rows, self._columns],
+            "open": [self._rows, self._columns, self._times],
             "runs": [list(run) for run in self._runs],
             "caps": self._caps,
         }
@@ -239,23 +336,17 @@ class Table:
         """Go on from :meth:`state`."""
         table, shape = cls(tuple(state["steps"]), repeats=state["repeats"]), tuple(state["shape"])
         table.strata, table.cells, table.groups = dict(state["strata"]), dict(state["cells"]), list(state["groups"])
-        table.now = _dense(state["now"], shape)
-        table.marks = [Mark(block, at, _dense(counts, shape)) for block, at, counts in state["marks"]]
+        table.now = dense(state["now"], shape)
+        table.marks = marks_heard(state["marks"], shape)
+        table.own = {column: marks_heard([mark], shape)[0] for column, mark in state["own"]}
+        table.present = dense(state["present"], (shape[0], CLOCK))
+        table.hours = dense(state["hours"], (CLOCK, shape[1]))
+        table.clocks = clocks_heard(state["clocks"], shape)
+        table.began = {column: clocks_heard([clock], shape)[0] for column, clock in state["began"]}
+        table.begins = set(state["begins"])
         table.recent.extend(Seen(at, UUID(segment), stratum, cell) for at, segment, stratum, cell in state["recent"])
         table._runs = [deque(run, maxlen=_ROW) for run in state["runs"]]
         table._caps = [list(row) for row in state["caps"]]
         table.kept = state["kept"]
-        table._rows, table._columns = list(state["open"][0]), list(state["open"][1])
+        table._rows, table._columns, table._times = (list(part) for part in state["open"])
         return table
-
-
-def _sparse(counts: Counts) -> list[list[int]]:
-    flat = counts.ravel()
-    where = np.flatnonzero(flat)
-    return [where.tolist(), flat[where].astype(np.int64).tolist()]
-
-
-def _dense(found: list[list[int]], shape: tuple[int, ...]) -> Counts:
-    counts = np.zeros(int(np.prod(shape)))
-    counts[found[0]] = found[1]
-    return counts.reshape(shape)

@@ -4,7 +4,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from models.drift.counting import Counts, Table
+from models.drift.counting import Table
+from models.drift.marks import Counts
 
 LAG = 16  # blocks that are not learned from yet: they may be those that changed
 _SCALES = 4  # 1, 2, 4, 8 blocks: half a window; what lasts longer than that is a change
@@ -123,8 +124,12 @@ def expect(window: Counts, whole: Counts) -> tuple[Counts, Counts, Counts]:
     Source:
         Mantel & Haenszel, "Statistical Aspects of the Analysis of Data from Retrospective Studies", JNCI 22 (1959).
     """
-    n, of = whole[..., :1], whole[..., 1:]
-    share = window[..., :1] / np.maximum(n, 1)
-    mean = share * of
-    variance = mean * (1 - share) * (n - of) / np.maximum(n - 1, 1)
-    return window[..., 1:], mean, variance
+    return window[..., 1:], *drawn(window[..., :1], whole[..., :1], whole[..., 1:])
+
+
+def drawn(size: Counts, whole: Counts, hits: Counts) -> tuple[Counts, Counts]:
+    """Mean and variance of the hits in a window of ``size`` drawn from the ``whole`` with so many ``hits``."""
+    share = size / np.maximum(whole, 1)
+    mean = share * hits
+    variance = mean * (1 - share) * np.maximum(whole - hits, 0) / np.maximum(whole - 1, 1)
+    return mean, variance

@@ -96,7 +96,12 @@ def squared_mmd(kernel: Floats, newer: NDArray[np.bool_]) -> float:
 
 
 def mmd_test(
-    kernel: Floats, newer: NDArray[np.bool_], strata: ArrayLike, permutations: int = _PERMUTATIONS, seed: int = _SEED
+    kernel: Floats,
+    newer: NDArray[np.bool_],
+    strata: ArrayLike,
+    permutations: int = _PERMUTATIONS,
+    seed: int = _SEED,
+    together: int = 1,
 ) -> tuple[float, float, Floats]:
     """Squared MMD of two windows, its permutation p-value, and its values where rows are dealt out anew.
 
@@ -106,6 +111,7 @@ def mmd_test(
         strata: Rows are dealt within equal ones only, shape ``(n,)``.
         permutations: How often to deal.
         seed: Of the dealing.
+        together: Neighbours of a stratum that are dealt as one, where they may be about the same event.
     """
     rng, labels = np.random.default_rng(seed), np.asarray(strata)
     places = [np.flatnonzero(labels == one) for one in np.unique(labels)]
@@ -113,7 +119,9 @@ def mmd_test(
     for n in range(permutations):
         shuffled = newer.copy()
         for place in places:
-            shuffled[place] = newer[rng.permutation(place)]
+            runs = rng.permutation(-(-len(place) // together))
+            order = (runs[:, None] * together + np.arange(together)).ravel()
+            shuffled[place] = newer[place[order[order < len(place)]]]
         dealt[n] = squared_mmd(kernel, shuffled)
     return found, float((1 + (dealt >= found - 1e-12).sum()) / (1 + permutations)), dealt
 

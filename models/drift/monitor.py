@@ -18,6 +18,8 @@ from schemas import DriftAlert
 _BLOCKS = 16  # in a window
 _SELDOM = ((16_384, 8), (4_096, 4), (1_024, 2))  # from that many blocks on, only every so many are looked at
 _CHANGES = 200
+FORMAT = 2
+"""Of the state."""
 
 
 class Monitor:
@@ -76,6 +78,12 @@ class Monitor:
         return alerts
 
     def _take(self, observed: Observed, at: float) -> list[DriftAlert]:
+        if observed.judged:
+            self._taken = at
+            for watch in self.watches:
+                if watch.signal.family == "people":
+                    watch.take(observed, at, self._season(observed.at))
+            return []
         if observed.segment == self._last:
             return []  # the same message once more
         alerts: list[DriftAlert] = []
@@ -118,11 +126,11 @@ class Monitor:
             if family not in found or finding.p < found[family][0]:
                 found[family] = (finding.p, watch, finding)
         made = [self._alert(watch, finding) for _, watch, finding in found.values()]
-        for _, moved, latest in made:
-            for watch in self.watches:
-                if watch.signal.family == moved:
-                    watch.rebase(latest)
-        return [*(alert for alert, _, _ in made), *self._texts({family for _, family, _ in made})]
+        for _, watch, latest, cells in made:
+            for other in self.watches:
+                if other.signal.family == watch.signal.family:
+                    other.rebase(latest, cells if other is watch else None)
+        return [*(alert for alert, *_ in made), *self._texts({watch.signal.family for _, watch, *_ in made})]
 
     def _texts(self, moved: set[str]) -> list[DriftAlert]:
         """What the texts themselves say, where the codes have not said it already."""
@@ -137,16 +145,16 @@ class Monitor:
         self.texts.rebase()
         return [alert]
 
-    def _alert(self, watch: Watch, finding: Finding) -> tuple[DriftAlert, str, float]:
+    def _alert(self, watch: Watch, finding: Finding) -> tuple[DriftAlert, Watch, float, list[str]]:
         detected = self._taken + self.settings.lateness.total_seconds()
         alerting = Alerting(self.study, self.settings.false_alarms)
-        alert, located = alerting.alert(watch, finding, self.watches, self.texts, self.changes, detected)
-        return alert, watch.signal.family, located.latest
+        alert, located, moved = alerting.alert(watch, finding, self.watches, self.texts, self.changes, detected)
+        return alert, watch, located.latest, sorted({one.cell for one in moved})
 
     def state(self) -> dict[str, Any]:
         """All that a restart needs, ready for JSON."""
         return {
-            "format": 1,
+            "format": FORMAT,
             "study": self.study,
             "settings": self.settings.to_json(),
             "late": self.late,

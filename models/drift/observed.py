@@ -39,6 +39,8 @@ class Observed:
     """Whether it became a dead letter."""
     models: str = ""
     """Profile and releases in force."""
+    judged: bool = False
+    """Whether it is nothing but a person's word on a segment that was watched before."""
     vector: Embeddings | None = None
     """Of its text, unit length, shape ``(dim,)``."""
 

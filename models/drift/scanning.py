@@ -1,19 +1,24 @@
 """Looks for a recent window whose shares differ from those before it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.drift.counting import COARSE, Counts, Mark, Table
-from models.drift.dispersion import Dispersion, expect
+from models.drift.clock import Clocks
+from models.drift.counting import COARSE, Table
+from models.drift.dispersion import Dispersion, drawn
 from models.drift.evidence import benjamini_hochberg, tails
+from models.drift.marks import Counts, Mark
 
 _LENGTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Windows that are looked at, in blocks."""
-_GLANCE = 3.6  # standard deviations from which on the tails are worked out
+_GLANCE, _GLANCE_ONCE = 3.6, 1.6
+"""Standard deviations from which on the tails are worked out: of all windows, and of one that is looked at once."""
 _FALSE = 0.05
 """Share of the cells named in an alert that may be named by chance: that something moved is known by then."""
+_JUDGED = 12  # tests of a look that hours and weekdays are allowed for, the surest first
 _SEEN = 4  # times that a cell must have been seen to be tested
 
 
@@ -74,6 +79,8 @@ class Scan:
     """Segments of a reference."""
     swing: float
     """Relative change of a share that is none, as one standard deviation."""
+    unseen_swing: float
+    """The same for an hour of the day that was not seen yet."""
     allowed: float
     """Share of false alarms that this look may spend."""
     fixed: Mark | None = None
@@ -90,38 +97,60 @@ class Scan:
         starts = self._starts(table, since)
         if not starts:
             return None
-        blocks = np.array([table.marks[-1].block - mark.block for mark in starts], dtype=np.float64)
         members = membership(table)
-        window = table.now - np.stack([mark.counts for mark in starts])
-        ends = [self.fixed if self.fixed and self.fixed.block <= mark.block else mark for mark in starts]
-        whole = window + np.stack([mark.counts for mark in ends]) - table.base.counts
-        observed, mean, variance = (members @ part for part in expect(window, whole))
-        size = members @ window[..., :1]
-        share = mean / np.maximum(size, 1)
-        variance = variance * dispersion.factor(blocks, *mean.shape[1:]) + (self.swing * mean * (1 - share)) ** 2
-        surplus = observed - mean
-        far = (surplus**2 > _GLANCE**2 * variance) & (mean > 0) & (variance > 0)
+        compared = self._compare(table, starts, members, dispersion)
+        far = compared.far(_GLANCE if since is None else _GLANCE_ONCE)
         if not far.any():
             return None
-        tests = _tests(members @ (table.now - table.base.counts)[:, 1:]) * len(blocks)
-        p = np.ones(mean.shape)
-        for w in np.flatnonzero(far.any(axis=(1, 2))):
-            counts = observed[w], mean[w], variance[w], members @ whole[w, :, 1:]
-            self._work_out(table, starts[w], members, counts, np.nonzero(far[w]), p[w])
+        tests = _tests(members @ (table.now - table.base.counts)[:, 1:]) * len(starts)
         level = self.allowed / tests
-        place = np.unravel_index((p / level[None, :, None]).argmin(), p.shape)
-        best, g, c = int(place[0]), int(place[1]), int(place[2])
-        if p[best, g, c] > level[g]:
+        p = np.ones(compared.mean.shape)
+        for w in np.flatnonzero(far.any(axis=(1, 2))):
+            _work_out(table, starts[w], members, compared.of(w), np.nonzero(far[w]), p[w])
+        clocks = Clocks(table, self.unseen_swing, compared.factor[-1, 0])
+        place = _judged(table, starts, members, (compared, clocks), p, level[:, None])
+        if place is None:
             return None
-        moved = _moved(table, (window[best], whole[best] - window[best], members), p[best], level)
+        best, g, c = place
+        part = compared.of(best)
         return Finding(
             mark=starts[best],
-            blocks=int(blocks[best]),
-            p=float(p[best, g, c] / level[g]),
-            moved=moved,
-            before=int((whole[best] - window[best])[:, 0].sum()),
-            after=int(window[best][:, 0].sum()),
-            factor=float(dispersion.factor(blocks[best : best + 1], *mean.shape[1:])[0, g, c]),
+            blocks=table.marks[-1].block - starts[best].block,
+            p=float(p[place] / level[g]),
+            moved=_moved(table, part, members, p[best], level),
+            before=int(part.reference_size.sum(axis=0).max()),
+            after=int((table.now - starts[best].counts)[:, 0].sum()),
+            factor=float(part.factor[g, c]),
+        )
+
+    def _compare(self, table: Table, starts: list[Mark], members: Counts, dispersion: Dispersion) -> "_Compared":
+        """All windows with the references before them."""
+        blocks = np.array([table.marks[-1].block - mark.block for mark in starts], dtype=np.float64)
+        before = np.stack([mark.counts for mark in starts])
+        window = table.now - before
+        if self.fixed:
+            before = np.stack([min(self.fixed, mark, key=lambda one: one.block).counts for mark in starts])
+        size_begun, hits_begun = table.starts()
+        size, reference_size = table.sizes(window), np.maximum(table.sizes(before) - size_begun, 0)
+        hits, reference = window[..., 1:], np.maximum(before[..., 1:] - hits_begun, 0)
+        enough = reference_size.sum(axis=1, keepdims=True) >= self.least
+        mean, variance = drawn(size, size + reference_size, hits + reference)
+        mean, variance = members @ mean, members @ variance
+        group_size = members @ size
+        share = np.minimum(mean / np.maximum(group_size, 1), 1.0)
+        factor = dispersion.factor(blocks, *mean.shape[1:])
+        variance = variance * factor + (self.swing * mean * (1 - share)) ** 2
+        return _Compared(
+            members @ hits,
+            np.where(enough, mean, 0.0),
+            variance,
+            members @ (hits + reference),
+            (members @ (size * reference / np.maximum(size + reference_size, 1))) * (1 - share),
+            factor,
+            size,
+            hits,
+            reference_size,
+            reference,
         )
 
     def _starts(self, table: Table, since: float | None) -> list[Mark]:
@@ -142,37 +171,94 @@ class Scan:
                 starts.append(mark)
         return starts
 
-    def _work_out(
-        self,
-        table: Table,
-        start: Mark,
-        members: Counts,
-        found: tuple[Counts, Counts, Counts, Counts],
-        where: tuple[NDArray[np.intp], ...],
-        p: Counts,
-    ) -> None:
-        """P-values of one window's cells that look far off, without the block that speaks loudest for each of them.
 
-        A burst of the same words within one block is none that lasts.
-        """
-        groups, cells = where
-        o, m, v, k = (part[groups, cells] for part in found)
-        counts = np.stack([mark.counts for mark in table.marks if mark.block >= start.block])
-        within = np.diff(members @ counts, axis=0)
-        seen, sizes = within[:, groups, cells + 1], within[:, groups, 0]
-        due = sizes * (m / np.maximum(sizes.sum(axis=0), 1))
-        up = o > m
-        loudest = np.where(up, seen - due, due - seen).argmax(axis=0)
-        every = np.arange(len(groups))
-        left = 1 - due[loudest, every] / m
-        o, m, v = o - seen[loudest, every], m * left, v * left
-        n = sizes.sum(axis=0) - sizes[loudest, every]
-        k = k - seen[loudest, every]
-        most = m > n / 2  # what most segments are is judged by the others
-        o, m, up = np.where(most, n - o, o), np.where(most, n - m, m), up != most
-        most_there = np.where(most, n, np.minimum(n, k))
-        low, high = tails(o, np.maximum(m, 1e-9), np.maximum(v, 1e-9), np.maximum(most_there, o))
-        p[groups, cells] = np.where(left > 0, np.minimum(1.0, 2 * np.where(up, high, low)), 1.0)
+@dataclass(frozen=True)
+class _Compared:
+    """Windows and references: by group, shape ``(windows, groups, cells)``, then by stratum."""
+
+    observed: Counts
+    mean: Counts
+    variance: Counts
+    most: Counts
+    """In window and reference together."""
+    crossed: Counts
+    """By how much the surplus falls if the reference's share is taken to be twice as large."""
+    factor: Counts
+    size: Counts
+    hits: Counts
+    reference_size: Counts
+    reference: Counts
+
+    def far(self, glance: float) -> NDArray[np.bool_]:
+        """Where the tails are to be worked out."""
+        surplus = self.observed - self.mean
+        return (surplus**2 > glance**2 * self.variance) & (self.mean > 0) & (self.variance > 0)
+
+    def of(self, window: int | np.signedinteger[Any]) -> "_Compared":
+        """One window's part, a view."""
+        return _Compared(*(getattr(self, field.name)[window] for field in fields(self)))
+
+
+def _judged(
+    table: Table, starts: list[Mark], members: Counts, by: tuple[_Compared, Clocks], p: Counts, level: Counts
+) -> tuple[int, int, int] | None:
+    """The surest test that stands when hours and weekdays are allowed for; none where none does."""
+    compared, clocks = by
+    done: set[tuple[int, int, int]] = set()
+
+    def allow(w: int, g: int, c: int) -> None:
+        if (w, g, c) in done:
+            return
+        done.add((w, g, c))
+        part = compared.of(w)
+        ratio, left = clocks.judge(starts[w], members[g], c + 1)
+        part.mean[g, c] += (ratio - 1) * part.crossed[g, c]
+        part.variance[g, c] = part.variance[g, c] * max(ratio, 1.0) + left * part.crossed[g, c] ** 2
+        _work_out(table, starts[w], members, part, (np.array([g]), np.array([c])), p[w])
+
+    for _ in range(_JUDGED):
+        w, g, c = (int(n) for n in np.unravel_index((p / level).argmin(), p.shape))
+        if p[w, g, c] > level[g, 0]:
+            return None
+        if (w, g, c) in done:
+            for also in np.argwhere(p[w] <= _FALSE):
+                allow(w, int(also[0]), int(also[1]))
+            return w, g, c
+        allow(w, g, c)
+    return None
+
+
+def _work_out(
+    table: Table,
+    start: Mark,
+    members: Counts,
+    found: _Compared,
+    where: tuple[NDArray[np.intp], ...],
+    p: Counts,
+) -> None:
+    """P-values of one window's cells that look far off, without the block that speaks loudest for each of them.
+
+    A burst of the same words within one block is none that lasts.
+    """
+    groups, cells = where
+    o, m, v, k = (part[groups, cells] for part in (found.observed, found.mean, found.variance, found.most))
+    counts = np.stack([mark.counts for mark in table.marks if mark.block >= start.block])
+    within = np.diff(counts, axis=0)
+    seen, sizes = (members @ within)[:, groups, cells + 1], members @ table.sizes(within)
+    sizes = sizes[:, groups, cells if table.own else 0]
+    due = sizes * (m / np.maximum(sizes.sum(axis=0), 1))
+    up = o > m
+    loudest = np.where(up, seen - due, due - seen).argmax(axis=0)
+    every = np.arange(len(groups))
+    left = 1 - due[loudest, every] / m
+    o, m, v = o - seen[loudest, every], m * left, v * left
+    n = sizes.sum(axis=0) - sizes[loudest, every]
+    k = k - seen[loudest, every]
+    most = m > n / 2  # what most segments are is judged by the others
+    o, m, up = np.where(most, n - o, o), np.where(most, n - m, m), up != most
+    most_there = np.where(most, n, np.minimum(n, k))
+    low, high = tails(o, np.maximum(m, 1e-9), np.maximum(v, 1e-9), np.maximum(most_there, o))
+    p[groups, cells] = np.where(left > 0, np.minimum(1.0, 2 * np.where(up, high, low)), 1.0)
 
 
 def membership(table: Table) -> Counts:
@@ -199,17 +285,17 @@ def _tests(counts: Counts) -> Counts:
     return tests
 
 
-def _moved(table: Table, found: tuple[Counts, Counts, Counts], p: Counts, level: Counts) -> tuple[Moved, ...]:
+def _moved(table: Table, found: _Compared, members: Counts, p: Counts, level: Counts) -> tuple[Moved, ...]:
     """The cells that moved, the surest first: those in all groups together, and those in one group."""
-    window, reference, members = found
     stands = ((p <= level[:, None]) & (p < 1)) | benjamini_hochberg(p.ravel(), _FALSE).reshape(p.shape)
     names, groups = table.names, [None, *dict.fromkeys(table.groups)]
-    known = reference[:, :1] > 0
-    due = window[:, :1] * reference / np.maximum(reference[:, :1], 1)
-    observed, expected = members @ (window * known), members @ due
+    known = found.reference_size > 0
+    size = members @ (found.size * known)
+    due = members @ (found.size * found.reference / np.maximum(found.reference_size, 1))
+    observed = members @ (found.hits * known)
+    size = np.maximum(np.broadcast_to(size, due.shape), 1.0)
     rows: list[tuple[float, Moved]] = []
     for g, c in zip(*np.nonzero(stands), strict=True):
-        size = max(float(observed[g, 0]), 1.0)
-        one = Moved(names[c + 1], groups[g], float(p[g, c]), float(observed[g, c + 1]), float(expected[g, c + 1]), size)
-        rows.append((p[g, c] / level[g], one))
+        p_, seen, expected, of = (float(part[g, c]) for part in (p, observed, due, size))
+        rows.append((p_ / level[g], Moved(names[c + 1], groups[g], p_, seen, expected, of)))
     return tuple(one for _, one in sorted(rows, key=lambda row: (row[0], row[1].cell, row[1].group or "")))

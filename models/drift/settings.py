@@ -37,7 +37,10 @@ class DriftSettings:
     swing: float = 0.03
     """Relative change of a share that nobody would call a change (one standard deviation)."""
     unseen_swing: float = 0.15
-    """The same as long as the reference is shorter than a day, so that day and night have not both been seen."""
+    """The same for an hour of the day that was not seen yet; a third of it for a day of the week.
+
+    What a stream has shown of its days and weeks takes the place of this.
+    """
     seed: int = 20_241
 
     def __post_init__(self) -> None:

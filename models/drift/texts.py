@@ -15,6 +15,7 @@ from models.ports import Embeddings
 
 _KEPT, _EXACT, _BLOCKS = 400, 400, 16
 _DEALT = 499
+_TOGETHER = 8  # neighbours that may be about the same event
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class TextWatch:
             features = fourier_features(vectors, width, seed=self.settings.seed)
             kernel = features @ features.T
         strata = [text.source for text in [*old, *new]]
-        effect, p, dealt = mmd_test(kernel, newer, strata, _DEALT, self.settings.seed)
+        effect, p, dealt = mmd_test(kernel, newer, strata, _DEALT, self.settings.seed, _TOGETHER)
         low = float(dealt.min()) - float(dealt.std())  # beyond the dealt ones by a gamma distribution like theirs
         far = gamma_tail(effect - low, float(dealt.mean()) - low, float(dealt.var()))
         unlike = np.argsort(kernel[newer][:, ~newer].mean(axis=1), kind="stable")[:5]

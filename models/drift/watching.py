@@ -1,18 +1,19 @@
 """One signal under watch: its counts, how much they vary anyway, and what they have spent of the false alarms."""
 
+from collections.abc import Iterable
 from typing import Any, Self
 from uuid import UUID
 
 import numpy as np
 
-from models.drift.counting import Mark, Table
+from models.drift.counting import Table
 from models.drift.dispersion import LAG, Dispersion
+from models.drift.marks import Mark
 from models.drift.observed import Observed
 from models.drift.scanning import Finding, Scan, membership
 from models.drift.settings import DriftSettings
 from models.drift.signals import Signal
 
-_DAY = 86_400.0
 _STEPS = 4
 _RARE = 4
 _BELOW = 1e-4
@@ -67,13 +68,11 @@ class Watch:
     def scan(self, allowed: float) -> Scan:
         """How its table is to be scanned now."""
         settings = self.settings
-        span = self.table.marks[-1].at - self.table.marks[min(1, len(self.table.marks) - 1)].at
-        swing = settings.unseen_swing if span < _DAY else settings.swing
-        return Scan(self.least, swing, allowed, self._end_of_reference())
+        return Scan(self.least, settings.swing, settings.unseen_swing, allowed, self._end_of_reference())
 
-    def rebase(self, at: float) -> None:
-        """Begin the reference anew behind a change."""
-        self.table.rebase(at)
+    def rebase(self, at: float, cells: Iterable[str] | None = None) -> None:
+        """Begin the reference anew behind a change: of the cells that moved, or of all where none are given."""
+        self.table.rebase(at, None if self.settings.reference == "fixed" else cells)
         self.table.kept = None
 
     def _allowed(self) -> float:
@@ -107,7 +106,7 @@ class Watch:
         cuts = sorted({float(f"{cut:.4g}") for cut in fifths})
         self._cuts = [cuts[0] - _BELOW, *cuts]  # where most are equal, what is lower must still be seen
         marks, self.table = self.table.marks, Table(tuple(f"at most {cut:.5g}" for cut in self._cuts))
-        self.table.marks = [Mark(marks[-1].block, marks[-1].at, self.table.now.copy())]
+        self.table.marks = [Mark(marks[-1].block, marks[-1].at, self.table.now.copy(), self.table.present.copy())]
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             self._measure(*one)

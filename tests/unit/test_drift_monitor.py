@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -182,3 +183,34 @@ def test_a_setting_out_of_its_range_is_refused_in_a_line():
 def test_settings_survive_json():
     settings = DriftSettings(window=timedelta(hours=6))
     assert DriftSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_a_code_that_moved_leaves_the_others_what_was_known_of_them():
+    monitor = Monitor("demo", IN_ORDER)
+    alerts = monitor.extend(stream(n=1_400, share=lambda i: 0.05 if i < AT else 0.25))
+    table = monitor.watches[0].table
+    assert {table.names[column] for column in table.own} == set(alerts[0].codes)
+    assert table.base.block == 0
+    assert table.since(table.cells["wanted"]).at >= minute(AT - 50).timestamp()
+
+
+def test_day_and_night_are_no_change_and_a_change_is_found_among_them():
+    def share(i, more=0.0):
+        return 0.12 * (1 + 0.4 * np.sin(i / 144 * 2 * np.pi)) + more
+
+    assert run(stream(n=2_000, share=share)) == []
+    alerts = run(stream(n=2_000, share=lambda i: share(i, 0.15 if i >= 1_500 else 0.0)))
+    assert [alert.codes[0] for alert in alerts] == ["wanted"]
+
+
+def test_a_word_on_an_earlier_segment_is_heard_by_those_who_watch_people_alone():
+    rows = list(stream(n=600))
+    quiet, heard = Monitor("demo", IN_ORDER), Monitor("demo", IN_ORDER)
+    quiet.extend(rows)
+    for n, row in enumerate(rows):
+        heard.update(row)
+        if n % 5 == 0:
+            heard.update(replace(rows[n // 2], at=row.at, accepted=True, judged=True))
+    for one, other in zip(quiet.watches, heard.watches, strict=True):
+        same = one.state() == other.state()
+        assert same == (one.signal.family != "people"), one.signal.name

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from infra.drifting.commands import drift
 from infra.drifting.studying import report_study
-from infra.readmodel.observing import changes, count_observed, observed, texts_of
+from infra.readmodel.observing import changes, count_observed, judgements, observed, texts_of
 from infra.readmodel.store import open_store
 from infra.settings import load_settings
 from models.drift.settings import DriftSettings
@@ -65,12 +65,23 @@ def test_a_code_goes_by_its_present_name_and_a_merged_one_by_its_own(store):
     assert [each.code for each in observed(store.database, "app")] == ["slowness"]
 
 
-def test_peoples_last_words_on_segments_drawn_by_chance_say_what_was_overridden(store):
-    twice, kept, chosen = segment(1), segment(2), segment(3)
+def test_peoples_first_words_on_segments_drawn_by_chance_stand_where_the_stream_was_when_they_came(store):
+    twice, kept, chosen, later = segment(1), segment(2), segment(3), segment(9)
     store.record([twice, kept, chosen, *(assignment(one) for one in (twice, kept, chosen))])
-    store.record([said(twice, accepted=True), said(twice, accepted=False, minute=2), said(kept, accepted=True)])
+    store.record([said(twice, minute=20), said(twice, accepted=True, minute=22), said(kept, accepted=True, minute=21)])
     store.record([said(chosen, sample=False)])
-    assert [one.accepted for one in observed(store.database, "app")] == [False, True, None]
+    assert list(judgements(store.database, "app")) == []  # nothing was coded since: they wait
+    store.record([later, assignment(later, assigned_at=minutes(30))])
+    found = list(judgements(store.database, "app"))
+    assert [given for given, _ in found] == [minutes(20), minutes(21)]
+    words = [word for _, word in found]
+    assert [(word.segment, word.accepted, word.at) for word in words] == [
+        (twice.id, False, later.timestamp),
+        (kept.id, True, later.timestamp),
+    ]
+    assert all(word.judged and word.code == assignment(kept).label for word in words)
+    assert [word.segment for _, word in judgements(store.database, "app", minutes(20))] == [kept.id]
+    assert all(one.accepted is None for one in observed(store.database, "app"))
 
 
 def test_texts_have_directions_only_where_an_embedder_is_given(store):

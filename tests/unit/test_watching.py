@@ -14,7 +14,7 @@ from infra.readmodel.store import open_store
 from infra.readmodel.tables import drift_states
 from models.drift.settings import DriftSettings
 from models.fakes import HandClock
-from schemas import Assignment, Segment
+from schemas import Annotation, Assignment, Segment
 from schemas.ids import code_id, segment_id
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -106,6 +106,38 @@ def test_nothing_is_passed_over_that_is_still_being_coded(store):
     with store.database.reading() as connection:
         since = connection.execute(select(drift_states.c.since)).scalar()
     assert coded(94)[0].timestamp < since <= coded(95)[0].timestamp
+
+
+def word(number, minute):
+    """Somebody's word on segment ``number``: overruled from segment 1,000 on."""
+    accepted = random.Random(-number).random() > (0.05 if number < 1_000 else 0.6)
+    return Annotation(
+        segment_id=coded(number)[0].id,
+        study="app",
+        annotator="ana",
+        accepted=accepted,
+        sample=True,
+        code_ids=[],
+        labels=["x"],
+        decided_at=START + timedelta(minutes=minute, seconds=30),
+    )
+
+
+def test_words_that_come_days_after_their_segments_are_heard_once_and_when_they_come(store, tmp_path):
+    delay, looks = 300, range(0, 1_500, 250)
+    words = [(number, number + delay) for number in range(0, 1_200, 2)]
+    other = open_store(f"sqlite:///{tmp_path / 'other.db'}")
+    record(other, range(1_500))
+    other.record([word(*one) for one in words])
+    watch(other).look()
+    for begin in looks:
+        record(store, range(begin, begin + 250))
+        store.record([word(*one) for one in words if begin <= one[1] < begin + 250])
+        watch(store).look()
+    assert found(store) == found(other)
+    (alert,) = found(store).values()
+    assert alert.cause == "people"
+    assert alert.at > coded(1_000 + delay - 60)[0].timestamp
 
 
 def test_a_quiet_stream_raises_nothing(store):

@@ -1,0 +1,144 @@
+"""How often the monitor cries wolf over streams in which nothing changes: `python -m benchmarks.drift_alarms`.
+
+Every stream is made, not real: codes by source, and one thing that real streams have and tests tend to forget.
+"""
+
+import argparse
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from benchmarks.drift_arms import monitored
+from benchmarks.drift_cells import Cell, Cells
+from models.drift.monitor import Monitor
+from models.drift.observed import Observed
+from models.drift.settings import DriftSettings
+
+ALARMS = Path("build/drift/alarms.jsonl")
+LENGTH, A_DAY, CODES, SOURCES = 4_000, 400, 10, 3
+STREAMS = 60
+"""Of each kind."""
+SWING, WEEK_SWING = 0.4, 0.2
+_START = datetime(2026, 3, 2, tzinfo=UTC)
+_SECONDS = 86_400
+Random = np.random.Generator
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def independent(random: Random) -> tuple[Floats, Floats]:
+    """Every segment for itself."""
+    return _codes(random, np.ones((LENGTH, CODES))), _sources(random, np.zeros(LENGTH))
+
+
+def repeats(random: Random) -> tuple[Floats, Floats]:
+    """Every fiftieth segment is said again by three to twelve others, as when a post is shared."""
+    codes, sources = independent(random)
+    for start in np.flatnonzero(random.random(LENGTH) < 0.02):
+        end = start + int(random.integers(3, 13))
+        codes[start:end], sources[start:end] = codes[start], sources[start]
+    return codes, sources
+
+
+def runs(random: Random) -> tuple[Floats, Floats]:
+    """For some fifteen segments at a time one code comes twice as often as else."""
+    topic = np.repeat(random.integers(0, CODES, LENGTH // 15 + 1), 15)[:LENGTH]
+    weights = np.ones((LENGTH, CODES))
+    weights[np.arange(LENGTH), topic] = 2.0
+    return _codes(random, weights), _sources(random, np.zeros(LENGTH))
+
+
+def day_and_night(random: Random) -> tuple[Floats, Floats]:
+    """Every code's share swings by 40% with the hour, each at a time of its own."""
+    hour = np.arange(LENGTH) / A_DAY * 2 * np.pi
+    weights = 1 + SWING * np.sin(hour[:, None] + random.uniform(0, 2 * np.pi, CODES))
+    return _codes(random, weights), _sources(random, np.zeros(LENGTH))
+
+
+def weekdays(random: Random) -> tuple[Floats, Floats]:
+    """Every code's share is up to 20% higher or lower on Saturdays and Sundays."""
+    rest = (np.arange(LENGTH) // A_DAY) % 7 >= 5
+    weights = 1 + rest[:, None] * random.uniform(-WEEK_SWING, WEEK_SWING, CODES)
+    return _codes(random, weights), _sources(random, np.zeros(LENGTH))
+
+
+def volumes(random: Random) -> tuple[Floats, Floats]:
+    """Sources grow and shrink slowly, each with codes of its own: only an alert about the volume is true."""
+    return _codes(random, np.ones((LENGTH, CODES))), _sources(random, np.linspace(0, 1.5, LENGTH))
+
+
+KINDS: dict[str, Callable[[Random], tuple[Floats, Floats]]] = {
+    one.__name__: one for one in (independent, repeats, runs, day_and_night, weekdays, volumes)
+}
+
+
+def _codes(random: Random, weights: Floats) -> Floats:
+    """A number per segment that draws its code, once its source is known: where it falls among the codes' weights."""
+    usual = 1 / np.arange(2, CODES + 2)
+    shares = np.cumsum(usual * weights, axis=1)
+    drawn = random.random(len(weights)) * shares[:, -1]
+    return np.asarray((drawn[:, None] > shares).sum(axis=1), dtype=np.float64)
+
+
+def _sources(random: Random, drift: Floats) -> Floats:
+    """The sources: the first shrinks while the last grows, by ``exp(drift)``."""
+    weights = np.exp(drift[:, None] * np.array([-0.5, 0.0, 0.5]))
+    shares = np.cumsum(weights, axis=1)
+    drawn = random.random(len(drift)) * shares[:, -1]
+    return np.asarray((drawn[:, None] > shares).sum(axis=1), dtype=np.float64)
+
+
+def run(kind: str, seed: int) -> list[Cell]:
+    """What is raised over one stream."""
+    random = np.random.default_rng([31, seed, *kind.encode()])
+    codes, sources = KINDS[kind](random)
+    if kind == "volumes":  # each source has codes of its own order
+        codes = (codes + 3 * sources) % CODES
+    monitor = Monitor("benchmark", DriftSettings(lateness=timedelta()))
+    times = np.sort(random.uniform(0, LENGTH / A_DAY, LENGTH)) * _SECONDS
+    if kind in {"day_and_night", "weekdays"}:
+        times = np.arange(LENGTH) / A_DAY * _SECONDS
+    alerts = monitor.extend(
+        Observed(_START + timedelta(seconds=float(at)), UUID(int=n + 1), f"source {source:.0f}", f"code {code:.0f}")
+        for n, (at, code, source) in enumerate(zip(times, codes, sources, strict=True))
+    )
+    return [(key(kind, seed), [[one.kind, one.cause, one.codes[:2]] for one in [*alerts, *monitor.finish()]])]
+
+
+def key(kind: str, seed: int) -> str:
+    """The name of a cell."""
+    return f"alarms|{kind}|{seed}|{monitored()}"
+
+
+def table(cells: Cells, streams: int) -> str:
+    """Streams with any alert, of each kind, with exact 95% intervals."""
+    from scipy.stats import binomtest
+
+    lines = ["| stream | what it has | streams | with an alert | share, 95% |", "| --- | --- | ---: | ---: | --- |"]
+    for kind, make in KINDS.items():
+        found = [told for n in range(streams) if (told := cells.get(key(kind, n))) is not None]
+        wrong = sum(any(kind != "volumes" or cause != "volume" for _, cause, _ in told) for told in found)
+        low, high = binomtest(wrong, len(found)).proportion_ci(method="exact") if found else (0.0, 1.0)
+        share = f"{wrong / max(len(found), 1):.1%} ({low:.1%} to {high:.1%})"
+        what = str(make.__doc__).rstrip(".")
+        lines.append(f"| {kind.replace('_', ' ')} | {what} | {len(found)} | {wrong} | {share} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Do what is not done yet, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streams", type=int, default=STREAMS, help="of each kind")
+    parser.add_argument("--workers", type=int, default=2)
+    given = parser.parse_args()
+    cells = Cells(ALARMS)
+    cells.fill({key(kind, n): partial(run, kind, n) for n in range(given.streams) for kind in KINDS}, given.workers)
+    print(table(cells, given.streams))
+
+
+if __name__ == "__main__":
+    main()
