@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.report import Report, options, publish, verdict
 from infra import wiring
+from infra.backends import device
 from infra.demo import demo_segments
 from infra.settings import ensure_data_dir, load_settings
 from models.pipeline import Coded, Outcome, Pipeline
@@ -110,7 +111,7 @@ def as_report(
         batch=pipeline.batch,
         profile=given.profile,
         members=f"{len(profile.members)} members ({', '.join(m.name for m in profile.members)})",
-        device=wiring.device(profile, settings),
+        device=device(profile, settings),
         tokens=profile.generation.max_new_tokens,
     )
     figures = {

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.drift_cells import Cells, jobs
+from benchmarks.drift_arms import SETTINGS
+from benchmarks.drift_cells import Cells, jobs, jobs_at
+from benchmarks.drift_figures import tuned
 from benchmarks.drift_page import publish
 from benchmarks.drift_streams import AIRLINE, rows
 
-ARMS = ("ours", "shuffled", "adwin", "evidently")
+ARMS = ("ours", "looser", "shuffled", "adwin", "evidently")
 MILLION = Path("build/drift/million.json")
 
 
@@ -78,6 +80,8 @@ def main() -> None:
         return
     cells = Cells()
     cells.fill(jobs(ARMS), given.workers)
+    alpha = tuned(cells, "tuned")
+    cells.fill(jobs_at(alpha) if alpha != SETTINGS.false_alarms else {}, given.workers)
     million = json.loads(MILLION.read_text(encoding="utf-8")) if MILLION.exists() else measure_million()
     publish(cells, million, write=given.write)
 

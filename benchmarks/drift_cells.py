@@ -7,15 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.drift_arms import adwin, evidently, evidently_version, monitored, watch
+from benchmarks.drift_arms import SETTINGS, adwin, evidently, evidently_version, monitored, watch
 from benchmarks.drift_streams import AIRLINE, CONTROL, PLANTS, UNCHANGED, Plant, planted, shuffled
 
 CELLS = Path("build/drift/cells.jsonl")
 SHUFFLES, STREAMS, REPEATS = 200, 100, 50
 """Copies of each set; streams in which nothing changes; streams of each planted change."""
 DELTAS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6)
+LOOSER = (0.9, 0.5, 0.2, 0.1)
+"""Settings of the monitor's false alarms beside its default."""
 _AT_ONCE = 5  # streams that one process of Evidently takes
-Cell = tuple[str, Any]
+Job = Callable[[], list[Any]]
 
 
 class Cells:
@@ -30,14 +32,14 @@ class Cells:
         """What a cell found, or nothing."""
         return self._found.get(key)
 
-    def fill(self, jobs: dict[str, Callable[[], list[Cell]]], workers: int) -> None:
+    def fill(self, jobs: dict[str, Job], workers: int) -> None:
         """Do what is not done."""
         waiting = {keys: job for keys, job in jobs.items() if any(key not in self._found for key in keys.split("\n"))}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with ProcessPoolExecutor(workers) as pool, self._path.open("a", encoding="utf-8") as file:
-            running = [pool.submit(job) for job in waiting.values()]
+            running = {pool.submit(job): keys.split("\n") for keys, job in waiting.items()}
             for n, done in enumerate(as_completed(running), 1):
-                for key, value in done.result():
+                for key, value in zip(running[done], done.result(), strict=True):
                     self._found[key] = value
                     file.write(json.dumps([key, value]) + "\n")
                 file.flush()
@@ -55,8 +57,8 @@ def streams() -> Iterator[tuple[Plant, int]]:
 
 
 def key(arm: str, plant: Plant, seed: int) -> str:
-    """The name of a cell."""
-    version = f"|{monitored()}" if arm == "ours" else ""
+    """The name of a cell; that of the monitor at another setting is ``ours 0.2``."""
+    version = f"|{monitored()}" if arm.startswith("ours") else ""
     return f"{arm}|{plant.name}|{seed}{version}"
 
 
@@ -65,11 +67,17 @@ def shuffle_key(name: str, seed: int) -> str:
     return f"shuffled|{name}|{seed}|{monitored()}"
 
 
-def jobs(arms: Sequence[str]) -> dict[str, Callable[[], list[Cell]]]:
+def jobs(arms: Sequence[str]) -> dict[str, Job]:
     """What there is to do, by the keys of the cells that it fills."""
-    found: dict[str, Callable[[], list[Cell]]] = {}
+    found: dict[str, Job] = {}
     if "ours" in arms:
         found |= {key("ours", plant, n): partial(_ours, plant, n) for plant, n in streams()}
+    if "looser" in arms:
+        found |= {
+            key(f"ours {alpha:g}", UNCHANGED, n): partial(_ours, UNCHANGED, n, alpha)
+            for alpha in LOOSER
+            for n in range(STREAMS)
+        }
     if "shuffled" in arms:
         found |= {shuffle_key(s, n): partial(_shuffled, s, n) for n in range(SHUFFLES) for s in (AIRLINE, CONTROL)}
     if "adwin" in arms:
@@ -82,28 +90,34 @@ def jobs(arms: Sequence[str]) -> dict[str, Callable[[], list[Cell]]]:
     return found
 
 
-def _ours(plant: Plant, seed: int) -> list[Cell]:
-    found = watch(planted(plant, seed))
+def jobs_at(alpha: float) -> dict[str, Job]:
+    """The planted changes under the monitor at another setting."""
+    plants = ((plant, n) for plant, n in streams() if not plant.unchanged)
+    return {key(f"ours {alpha:g}", plant, n): partial(_ours, plant, n, alpha) for plant, n in plants}
+
+
+def _ours(plant: Plant, seed: int, alpha: float = SETTINGS.false_alarms) -> list[Any]:
+    found = watch(planted(plant, seed), alpha)
     told = [
         {"seen": n, "kind": one.kind, "cause": one.cause, "at": one.at.isoformat(), "codes": one.codes[:3]}
         for n, one in zip(found.seen_at, found.alerts, strict=True)
     ]
-    return [(key("ours", plant, seed), told)]
+    return [told]
 
 
-def _shuffled(name: str, seed: int) -> list[Cell]:
+def _shuffled(name: str, seed: int) -> list[Any]:
     found = watch(shuffled(name, seed))
-    return [(shuffle_key(name, seed), [[one.kind, one.cause, one.p] for one in found.alerts])]
+    return [[[one.kind, one.cause, one.p] for one in found.alerts]]
 
 
-def _adwin(plant: Plant, seed: int) -> list[Cell]:
+def _adwin(plant: Plant, seed: int) -> list[Any]:
     stream = planted(plant, seed)
-    return [(key("adwin", plant, seed), {str(delta): adwin(stream, delta) for delta in DELTAS})]
+    return [{str(delta): adwin(stream, delta) for delta in DELTAS}]
 
 
-def _evidently(part: Sequence[tuple[Plant, int]]) -> list[Cell]:
-    found = evidently([(key("evidently", plant, n), planted(plant, n)) for plant, n in part])
-    return list(found.items())
+def _evidently(part: Sequence[tuple[Plant, int]]) -> list[Any]:
+    found = evidently([(f"{plant.name} {n}", planted(plant, n)) for plant, n in part])
+    return [found[f"{plant.name} {n}"] for plant, n in part]
 
 
 if __name__ == "__main__":

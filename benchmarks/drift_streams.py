@@ -57,6 +57,8 @@ class Plant:
 
     name: str
     what: str
+    causes: tuple[str, ...] = ()
+    """What an alert about it should name; either is right where both moved."""
     share: float | None = None
     newcomer: float = 0.0
     worse: bool = False
@@ -70,14 +72,17 @@ class Plant:
 
 UNCHANGED = Plant("unchanged", "nothing changes")
 PLANTS = (
-    Plant("share 5 to 10%", f"the share of '{RISING}' rises from 5% to 10%", share=0.10),
-    Plant("share 5 to 15%", f"the share of '{RISING}' rises from 5% to 15%", share=0.15),
-    Plant("share 5 to 20%", f"the share of '{RISING}' rises from 5% to 20%", share=0.20),
+    Plant("share 5 to 10%", f"the share of '{RISING}' rises from 5% to 10%", ("input",), share=0.10),
+    Plant("share 5 to 15%", f"the share of '{RISING}' rises from 5% to 15%", ("input",), share=0.15),
+    Plant("share 5 to 20%", f"the share of '{RISING}' rises from 5% to 20%", ("input",), share=0.20),
     Plant(
-        "new source", f"a tenth of the segments comes from '{NEWCOMER}', with that airline's own texts", newcomer=0.1
+        "new source",
+        f"a tenth of the segments comes from '{NEWCOMER}', with that airline's own texts",
+        ("volume",),
+        newcomer=0.1,
     ),
-    Plant("worse model", "confidence, agreement and people's acceptance fall", worse=True),
-    Plant("merged codes", f"'{BESIDE}' is merged into '{RISING}'", merged=True),
+    Plant("worse model", "confidence, agreement and people's acceptance fall", ("model", "people"), worse=True),
+    Plant("merged codes", f"'{BESIDE}' is merged into '{RISING}'", ("codebook",), merged=True),
 )
 
 

@@ -12,7 +12,8 @@ from benchmarks.open_sets import FOLDER, MEASURED, NEVER_SHIPPED, PAIRS, Row, re
 from benchmarks.quality_report import Section, publish_sections
 from benchmarks.report import options
 from infra import wiring
-from infra.profiles import MemberProfile, Profile, load_profile
+from infra.profile_models import MemberProfile
+from infra.profiles import Profile, load_profile
 from infra.settings import Settings, ensure_data_dir, load_settings
 from infra.wordnet import find_wordnet, read_wordnet
 from models.clock import SystemClock

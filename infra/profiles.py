@@ -1,77 +1,30 @@
 """Profiles: which models code, decide, embed and route, as TOML files."""
 
-import os
 import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from infra.profile_faults import LONGEST_SHOWN, explain
+from infra.profile_models import MemberProfile, Model, ModeratorProfile, PanelistProfile, Table
 from infra.settings import nearest
-from infra.tuning.examples import MOST
 from models.cascade import CascadeSettings
 from models.errors import SettingError
-from models.prompts import Ending
 from schemas.record import Study
-from schemas.study import RoutingMode
+from schemas.study import QueryStrategy, RoutingMode
 
 PACKAGED_PROFILES = Path(__file__).parent / "profiles"
-PACKAGED_ADAPTERS = Path(__file__).parent / "adapters"
-PACKAGED_DATA = Path(__file__).parent / "data"
-_PACKAGED = "packaged:"
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 _CASCADE = CascadeSettings()
 
 
-def _beside_the_file(value: Any, info: ValidationInfo) -> Any:
-    """Turn a path as a profile has it into an absolute one; what is no text is left to pydantic to refuse."""
-    if not isinstance(value, str):
-        return value
-    if value.startswith(_PACKAGED):
-        return PACKAGED_ADAPTERS / value.removeprefix(_PACKAGED)
-    return Path(os.path.abspath((info.context or {}).get("folder", Path()) / Path(value).expanduser()))
-
-
-def _model_or_path(value: str, info: ValidationInfo) -> str:
-    """A model's name stays as it is; what starts like a path is taken from the profile's folder."""
-    return str(_beside_the_file(value, info)) if value.startswith(("./", "../", "/", "~")) else value
-
-
-def _pairs_file(value: Any, info: ValidationInfo) -> Any:
-    """The same for pairs, those that come with Qualstream included."""
-    if isinstance(value, str) and value.startswith(_PACKAGED):
-        return PACKAGED_DATA / value.removeprefix(_PACKAGED)
-    return _beside_the_file(value, info)
-
-
-Adapter = Annotated[Path, BeforeValidator(_beside_the_file)]
-Pairs = Annotated[Path, BeforeValidator(_pairs_file)]
-Model = Annotated[str, Field(min_length=1), AfterValidator(_model_or_path)]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
 
 
-class _Table(BaseModel):
-    """A table of a profile: closed, so that a key with a slip in it is an error and not a default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Generation(_Table):
+class Generation(Table):
     """How members and moderator write. Source of the defaults: the paper's appendix E, but greedy."""
 
     max_new_tokens: int = Field(default=15, ge=1, le=256)
@@ -82,94 +35,13 @@ class Generation(_Table):
     draw_top_p: float = Field(default=0.95, gt=0, le=1)
 
 
-class MemberProfile(_Table):
-    """One member of the ensemble."""
-
-    name: str = Field(pattern=r"^[\w.\-]{1,80}$")
-    backend: Literal["transformers", "served", "fake"] = "transformers"
-    base: Model | None = None
-    adapter: Adapter | None = None
-    prompt: int = Field(ge=1, le=6, description="Number in the paper's appendix A.")
-    ending: Ending = "dot"
-    dtype: Dtype = "auto"
-    url: Url | None = Field(default=None, description="Of an OpenAI-compatible server, up to and with /v1.")
-    model: str | None = Field(default=None, description="The served model's (or LoRA module's) name.")
-    examples: int | None = Field(default=None, ge=1, le=MOST, description="Few-shot: how many stand in the prompt.")
-    examples_file: Pairs | None = Field(
-        default=None, description="Pairs they are chosen from, see infra.tuning.examples."
-    )
-
-    @model_validator(mode="after")
-    def _has_what_it_needs(self) -> Self:
-        if self.backend == "transformers":
-            _need(self, f"member '{self.name}' with backend 'transformers'", "base", refuse=("url", "model"))
-        elif self.backend == "served":
-            _need(self, f"member '{self.name}' with backend 'served'", "url", "model", refuse=("base", "adapter"))
-        else:
-            unused = ("base", "adapter", "url", "model", "examples", "examples_file")
-            _need(self, f"member '{self.name}' with backend 'fake'", refuse=unused)
-        if self.examples is not None or self.examples_file is not None:
-            _need(self, f"few-shot member '{self.name}'", "examples", "examples_file", refuse=())
-            if self.adapter is not None:
-                raise ValueError(
-                    f"member '{self.name}' has both 'adapter' and 'examples'; an adapter is tuned without examples "
-                    "in the prompt: take one of them out"
-                )
-        return self
-
-
-class _ModeratorKeys(_Table):
-    """What a moderator is made from."""
-
-    base: Model | None = None
-    adapter: Adapter | None = None
-    dtype: Dtype = "auto"
-    url: Url | None = None
-    model: str | None = None
-
-
-class PanelistProfile(_ModeratorKeys):
-    """One moderator of a panel, or several that draw from the same weights."""
-
-    strategy: Literal["consensus", "model", "served"]
-    samples: int | None = Field(default=None, ge=1, le=32, description="Moderators that draw, each with its seed.")
-    temperature: float | None = Field(default=None, gt=0, le=2, description="Of the samples.")
-
-    @model_validator(mode="after")
-    def _has_what_it_needs(self) -> Self:
-        who = f"a [[moderator.panel]] with strategy '{self.strategy}'"
-        _need_models(self, self.strategy, who)
-        if self.strategy != "model":
-            _need(self, who, refuse=("samples", "temperature"))
-        elif self.samples is not None or self.temperature is not None:
-            _need(self, f"{who} that draws samples", "samples", "temperature")
-        return self
-
-
-class ModeratorProfile(_ModeratorKeys):
-    """Who settles on one label."""
-
-    strategy: Literal["consensus", "model", "served", "panel"] = "consensus"
-    panel: tuple[PanelistProfile, ...] = Field(default=(), description="Of strategy 'panel'; see ``models.panel``.")
-
-    @model_validator(mode="after")
-    def _has_what_it_needs(self) -> Self:
-        who = f"[moderator] with strategy '{self.strategy}'"
-        _need_models(self, self.strategy, who)
-        if self.strategy == "panel" and not self.panel:
-            raise ValueError(f"{who} has no moderators; add a [[moderator.panel]] table for each")
-        if self.strategy != "panel" and self.panel:
-            raise ValueError(f"{who} does not use [[moderator.panel]]; take it out, or set strategy to 'panel'")
-        return self
-
-
-class EmbedderProfile(_Table):
+class EmbedderProfile(Table):
     """What turns labels into directions."""
 
     model: Model = "all-MiniLM-L6-v2"
 
 
-class RefinerProfile(_Table):
+class RefinerProfile(Table):
     """When an earlier code is used again."""
 
     threshold: Fraction = Field(default=0.75, description="Cosine similarity from which a code is reused.")
@@ -184,7 +56,7 @@ class RefinerProfile(_Table):
     adaptive: bool = Field(default=False, description="Whether a vague label needs a higher similarity, a clear less.")
 
 
-class RouterRules(_Table):
+class RouterRules(Table):
     """A study's rules as a profile has them; see ``schemas.StudyRules``, which people set on the page."""
 
     mode: RoutingMode = "threshold"
@@ -198,6 +70,8 @@ class RouterRules(_Table):
     budget_minutes: float | None = Field(default=None, ge=0, description="Of mode 'budget': most minutes a day.")
     lock_minutes: float = Field(default=10.0, gt=0, description="How long a segment on a screen stays that person's.")
     expire_days: float | None = Field(default=None, gt=0, description="After so many days nobody is asked any more.")
+    strategy: QueryStrategy = Field(default="category-inconsistency", description="What the classifier asks about.")
+    ask_segments: int = Field(default=0, ge=0, le=1000, description="How many it asks about after each training.")
 
 
 class RouterProfile(RouterRules):
@@ -208,7 +82,7 @@ class RouterProfile(RouterRules):
     )
 
 
-class CascadeProfile(_Table):
+class CascadeProfile(Table):
     """When a segment is read by fewer members; see ``models.cascade``."""
 
     on: bool = Field(default=False, description="The setting QUALSTREAM_CASCADE and --cascade win over it.")
@@ -228,7 +102,7 @@ class CascadeProfile(_Table):
     memory: int = Field(default=_CASCADE.memory, ge=1, le=100_000, description="Texts that are remembered.")
 
 
-class TrainerProfile(_Table):
+class TrainerProfile(Table):
     """How studies' classifiers learn from people's labels; see ``infra.learning``."""
 
     body: Model | None = Field(default=None, description="The sentence model that is taught; unset, the embedder's.")
@@ -239,7 +113,7 @@ class TrainerProfile(_Table):
     tune: bool = Field(default=True, description="Whether the body is tuned at all; else heads alone are fitted.")
 
 
-class Profile(_Table):
+class Profile(Table):
     """One way to run the ensemble."""
 
     name: str = Field(pattern=r"^[\w.\-]{1,80}$")
@@ -276,7 +150,7 @@ class Profile(_Table):
         return self._file
 
 
-_TABLES: dict[str, type[_Table]] = {
+_TABLES: dict[str, type[Table]] = {
     "generation": Generation,
     "cascade": CascadeProfile,
     "members": MemberProfile,
@@ -383,21 +257,3 @@ def _read(path: Path) -> dict[str, Any]:
         line = int(place[1]) if place and place[1] else text.count("\n") + 1
         what = str(error)[: place.start()] if place else str(error)
         raise SettingError(f"{path}, line {line}: not TOML: {what}") from None
-
-
-def _need_models(table: _ModeratorKeys, strategy: str, who: str) -> None:
-    if strategy == "model":
-        _need(table, who, "base", refuse=("url", "model"))
-    elif strategy == "served":
-        _need(table, who, "url", "model", refuse=("base", "adapter"))
-    else:
-        _need(table, who, refuse=("base", "adapter", "url", "model"))
-
-
-def _need(table: _Table, who: str, *names: str, refuse: tuple[str, ...] = ()) -> None:
-    for name in names:
-        if getattr(table, name) is None:
-            raise ValueError(f"{who} needs the key '{name}'; add it")
-    for name in refuse:
-        if getattr(table, name) is not None:
-            raise ValueError(f"{who} does not use the key '{name}'; take it out")

@@ -1,6 +1,6 @@
 """A study's rules, and what its labels say by them: what the page shows beside the form."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,11 +10,13 @@ from sqlalchemy import func, select
 from infra.people.codings import current_annotations
 from infra.profiles import Profile
 from infra.readmodel.database import Database
+from infra.readmodel.releases import history
 from infra.readmodel.tables import assignments, study_rules
 from models.calibration import Bin, expected_calibration_error, reliability
 from models.risk import error_rate
+from models.serving import CLASSIFIERS, Serving, Taught
 from models.trust import Judged, Labels, Trust, trust
-from schemas import Annotation, StudyRules
+from schemas import Annotation, ModelRelease, StudyRules
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,17 @@ def rules_of(database: Database, profile: Profile, study: str) -> StudyRules:
     return default_rules(profile, study) if found is None else StudyRules.from_bytes(found)
 
 
-def standing(database: Database, study: str, rules: StudyRules) -> Standing:
+def standing(
+    database: Database, study: str, rules: StudyRules, taught: Callable[[ModelRelease], Taught] | None = None
+) -> Standing:
     """Weigh a study's labels as the router does, from the read model.
+
+    Args:
+        database: The read model.
+        study: Whose labels.
+        rules: What is to be promised.
+        taught: Reads what a release of the study's classifier says of labelled segments; one that cannot be read is
+            passed over for the one before it, as the router does.
 
     Raises:
         UnavailableError: If the database does not answer.
@@ -101,7 +112,10 @@ def standing(database: Database, study: str, rules: StudyRules) -> Standing:
     with database.reading() as connection:
         said = [Annotation.from_bytes(raw) for raw in connection.scalars(select(current.c.record))]
         routed: dict[str | None, int] = {row.route: row.segments for row in connection.execute(by_route)}
-    labels = Labels(said).judged()
+    serving: Serving[Taught] | None = None if taught is None else Serving(taught)
+    if serving is not None:
+        serving.hear(history(database, CLASSIFIERS + study))
+    labels = Labels(said).judged(None if serving is None else serving.of(study))
     audited = {one.segment_id for one in said if one.reason == "audit"}
     known = trust(labels, rules, promising=True)
     bins = _reliability(labels, known)

@@ -4,26 +4,25 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from infra.backends import device, lora_coder, panelists, served_coder, single_moderator
 from infra.index.code_index import open_code_index
 from infra.learning.loading import Opening, has_classifiers, reading_taught
 from infra.learning.vectors import KeptEmbedder
 from infra.learning.workshop import Workshop, sentence_workshop
 from infra.local import local_broker
-from infra.profiles import MemberProfile, ModeratorProfile, PanelistProfile, Profile, check_files, load_profile
+from infra.profiles import Profile, check_files, load_profile
 from infra.readmodel.store import Store, open_store
 from infra.routing import default_rules
 from infra.settings import Settings
 from infra.thresholding import judged, refiner_settings
-from infra.tuning.examples import read_examples
 from models.cascade import CascadeCoder, CascadeSettings
 from models.clock import SystemClock
 from models.ensemble import Ensemble
 from models.errors import SettingError
 from models.fakes import FakeCoder, HashEmbedder, MemoryCodeIndex
 from models.joining import JoinSettings, ProposalJoin
-from models.moderation import ConsensusModerator
 from models.panel import PanelModerator
 from models.pipeline import Pipeline
 from models.ports import CodeIndex, Coder, Embedder, Moderator, PartCoder, load
@@ -47,9 +46,6 @@ from streams.stages import (
 )
 from streams.topology import ASSIGNMENTS, CODEBOOK, LABELS, RELEASES, STUDIES, Role
 from streams.worker import WorkerSettings
-
-if TYPE_CHECKING:
-    from models.backends.moderator import LoraModerator
 
 M = TypeVar("M", Coder, Moderator)
 READ_AGAIN = 2_000  # assignments a partition that a refiner recalls at its start: more than it may be asked for again
@@ -175,9 +171,9 @@ def members(chosen: Profile, settings: Settings) -> PartCoder:
     served = [member for member in here if member.backend == "served"]
     groups: list[PartCoder] = [FakeCoder(fakes)] if fakes else []
     for key in dict.fromkeys((member.base, member.dtype) for member in local):
-        groups.append(_lora_coder(chosen, settings, [m for m in local if (m.base, m.dtype) == key]))
+        groups.append(lora_coder(chosen, settings, [m for m in local if (m.base, m.dtype) == key]))
     for url in dict.fromkeys(member.url for member in served):
-        groups.append(_served_coder(chosen, settings, [m for m in served if m.url == url]))
+        groups.append(served_coder(chosen, settings, [m for m in served if m.url == url]))
     return groups[0] if len(groups) == 1 else Ensemble(tuple(groups), tuple(member.name for member in here))
 
 
@@ -201,51 +197,11 @@ def moderator(chosen: Profile, settings: Settings, embeds: Embedder, precedents:
     """
     who = chosen.moderator
     if who.strategy == "panel":
-        panel = [m for one in who.panel for m in _panelists(one, chosen, settings, embeds)]
+        panel = [m for one in who.panel for m in panelists(one, chosen, settings, embeds)]
         settles: Moderator = PanelModerator(panel, embeds)
     else:
-        settles = _moderator(who, chosen, settings, embeds)
+        settles = single_moderator(who, chosen, settings, embeds)
     return settles if precedents is None else PrecedentModerator(settles, embeds, precedents)
-
-
-def _moderator(
-    who: ModeratorProfile | PanelistProfile, chosen: Profile, settings: Settings, embeds: Embedder
-) -> Moderator:
-    if who.strategy == "consensus":
-        return ConsensusModerator(embeds)
-    if who.strategy == "served":
-        from models.backends.served import ServedModerator
-
-        return ServedModerator(
-            url=str(who.url), model=str(who.model), embedder=embeds, api_key=_secret(settings), seed=chosen.seed
-        )
-    return _lora_moderator(who, chosen, settings, embeds)
-
-
-def _panelists(who: PanelistProfile, chosen: Profile, settings: Settings, embeds: Embedder) -> list[Moderator]:
-    if who.samples is None or who.temperature is None:
-        return [_moderator(who, chosen, settings, embeds)]
-    from models.backends.generation import Sampling
-    from models.backends.moderator import DrawnModerator
-
-    model = _lora_moderator(who, chosen, settings, embeds)
-    sampling = Sampling(chosen.generation.max_new_tokens, who.temperature, chosen.generation.top_p)
-    return [DrawnModerator(model, sampling, chosen.seed + n) for n in range(who.samples)]
-
-
-def _lora_moderator(
-    who: ModeratorProfile | PanelistProfile, chosen: Profile, settings: Settings, embeds: Embedder
-) -> "LoraModerator":
-    from models.backends.moderator import LoraModerator
-
-    return LoraModerator(
-        base=str(who.base),
-        adapter=who.adapter,
-        embedder=embeds,
-        cache=settings.weights_dir,
-        device=device(chosen, settings),
-        dtype=who.dtype,
-    )
 
 
 def refiner(chosen: Profile, index: CodeIndex, embeds: Embedder) -> Refiner:
@@ -288,6 +244,7 @@ def pipeline(settings: Settings, index: CodeIndex | None = None, coded: Sequence
     if has_classifiers(settings.data_dir, settings.study):
         with closing(store(settings)) as read:
             classifies.serving.hear(read.history(ModelRelease, settings.study))
+            classifies.follow(read.code_events(settings.study))
     return Pipeline(
         coder(chosen, settings, embeds),
         moderator(chosen, settings, embeds, precedents),
@@ -328,6 +285,8 @@ async def _coders_stage(chosen: Profile, settings: Settings) -> Stage:
     classifies = classifiers(chosen, settings, embeds)
     said = [value async for _, _, _, value in read_topic(cluster(settings), RELEASES.name)]
     await asyncio.to_thread(classifies.serving.hear, readable(said, ModelRelease))
+    history = [value async for _, _, _, value in read_topic(cluster(settings), CODEBOOK.name)]
+    classifies.follow(readable(history, CodeEvent))
     return CodersStage(everybody, chosen.text_limit, SystemClock(), classifies)
 
 
@@ -389,59 +348,3 @@ def _warm(model: M) -> M:
     """Load weights now, so that the first segment does not wait for them."""
     load(model)
     return model
-
-
-def device(chosen: Profile, settings: Settings) -> str:
-    """The device to use: what the settings say, else the profile, else a GPU if there is one."""
-    wanted = chosen.device if settings.device == "auto" else settings.device
-    if wanted != "auto":
-        return wanted
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _lora_coder(chosen: Profile, settings: Settings, members: Sequence[MemberProfile]) -> PartCoder:
-    from models.backends.generation import Sampling
-    from models.backends.members import LoraCoder, Member
-
-    said = chosen.generation
-    return LoraCoder(
-        members=tuple(
-            Member(m.name, str(m.base), Path(m.adapter) if m.adapter else None, m.prompt, m.ending, _examples(m))
-            for m in members
-        ),
-        sampling=Sampling(
-            said.max_new_tokens, said.temperature, said.top_p, said.draws, said.draw_temperature, said.draw_top_p
-        ),
-        cache=settings.weights_dir,
-        device=device(chosen, settings),
-        dtype=members[0].dtype,
-        seed=chosen.seed,
-    )
-
-
-def _served_coder(chosen: Profile, settings: Settings, members: Sequence[MemberProfile]) -> PartCoder:
-    from models.backends.served import ServedCoder, ServedMember
-
-    said = chosen.generation
-    return ServedCoder(
-        url=str(members[0].url),
-        members=tuple(ServedMember(m.name, str(m.model), m.prompt, m.ending, _examples(m)) for m in members),
-        max_tokens=said.max_new_tokens,
-        temperature=said.temperature,
-        top_p=said.top_p,
-        seed=chosen.seed,
-        api_key=_secret(settings),
-    )
-
-
-def _examples(member: MemberProfile) -> tuple[tuple[str, str], ...]:
-    """The texts and codes that stand in a member's prompt."""
-    if member.examples is None:
-        return ()
-    return read_examples(Path(str(member.examples_file)), member.examples)
-
-
-def _secret(settings: Settings) -> str | None:
-    return settings.served_api_key.get_secret_value() if settings.served_api_key else None

@@ -39,6 +39,11 @@ class Chronicle:
         """What a code is called now, if it is known."""
         return self._codes[code].label if code in self._codes else None
 
+    def ended(self, code: UUID) -> bool:
+        """Whether a code is no more, and no single other one stands in its place."""
+        known = self._codes.get(code)
+        return known is not None and not is_code(known) and len(self.heirs(code)) != 1
+
     def heirs(self, code: UUID) -> set[UUID]:
         """The codes that one which has ended was merged or split into, over however many steps."""
         return heirs(

@@ -192,6 +192,12 @@ def sure_from(
 
     Returns:
         The probability; none where there are too few guesses, or they are wrong too often.
+
+    Source:
+        ``python -m benchmarks.sure --draws 20``, 20 of BANKING77's intents a draw. Where it was sure, a head that was
+        taught 100 labels was right 0.921 of the time (as counted: 0.874; by an isotonic curve: 0.949), and at least
+        0.9 in 12 of the 17 draws in which it was sure at all (8 of 20; 17 of 19), of 0.346 of the texts (0.466;
+        0.346). With 250 labels 0.930 (0.921; 0.974) in 20 of 20 draws (17; 20), of 0.945 (0.968; 0.730).
     """
     if not truth.size:
         return None

@@ -16,9 +16,10 @@ from uuid import UUID
 
 import numpy as np
 
+from models.chronicle import Chronicle
 from models.ports import Classifier
 from models.signals import CLASSIFIER_SIGNALS, classifier_signals
-from schemas import ModelRelease, Segment
+from schemas import CodeEvent, ModelRelease, Segment
 from schemas.coding import Classified, Guess
 from schemas.ids import normalised_label
 
@@ -177,6 +178,13 @@ class Classifiers:
             first: Whether the members are spared where a classifier is sure: the cascade's first step.
         """
         self.serving, self.first = serving, first
+        self._chronicle = Chronicle()
+        self._lock = threading.Lock()
+
+    def follow(self, events: Iterable[CodeEvent]) -> None:
+        """Hear of the codebook: codes that were retired or split are guessed no more."""
+        with self._lock:
+            self._chronicle.add(events)
 
     def classify(self, segments: Sequence[Segment]) -> list[Classified | None]:
         """What each segment's study's classifier makes of it, in order; None where there is none.
@@ -195,5 +203,15 @@ class Classifiers:
                 log.exception("the classifier of study %r failed on %d segments", study, len(ours))
                 continue
             for n, one in zip(ours, made, strict=True):
-                found[n] = one
+                found[n] = self._standing(one)
         return found
+
+    def _standing(self, made: Classified) -> Classified | None:
+        """The guesses whose codes are still there; what was sure of one that is not is sure no more."""
+        with self._lock:
+            left = [guess for guess in made.guesses if not self._chronicle.ended(guess.code_id)]
+        if len(left) == len(made.guesses):
+            return made
+        if not left:
+            return None
+        return made.model_copy(update={"guesses": left, "sure": made.sure and left[0] == made.guesses[0]})

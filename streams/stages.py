@@ -175,14 +175,21 @@ class CodersStage(PlainStage):
     role: str = "coders"
 
     def hears(self) -> Mapping[str, Hear]:
-        """A classifier that is released reads from the next batch on; it is loaded while this one is worked on."""
+        """A classifier that is released reads from the next batch on; it is loaded while this one is worked on.
+
+        What becomes of codes holds for its guesses from the next batch on too.
+        """
         if self.classifiers is None:
             return {}
-        return {RELEASES.name: self._hear}
+        return {RELEASES.name: self._hear, CODEBOOK.name: self._follow}
 
     def _hear(self, values: Sequence[bytes | None]) -> None:
         assert self.classifiers is not None
         self.classifiers.serving.hear(readable(values, ModelRelease))
+
+    def _follow(self, values: Sequence[bytes | None]) -> None:
+        assert self.classifiers is not None
+        self.classifiers.follow(readable(values, CodeEvent))
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Propose labels for a batch of segments."""

@@ -88,7 +88,15 @@ TOPICS = (
 
 ROLES = (
     Role("ingest", (), (FEEDBACK,), "publishes what was taken in", 500, 0.2),
-    Role("coders", (FEEDBACK,), (PROPOSALS, DEAD_LETTERS), "every member reads the segment", 16, 0.3, (RELEASES,)),
+    Role(
+        "coders",
+        (FEEDBACK,),
+        (PROPOSALS, DEAD_LETTERS),
+        "every member reads the segment",
+        16,
+        0.3,
+        (RELEASES, CODEBOOK),
+    ),
     Role("moderator", (PROPOSALS,), (DECISIONS, DEAD_LETTERS), "settles on one label", 16, 0.2, (LABELS,)),
     Role(
         "refiner",

@@ -12,6 +12,7 @@ from infra.learning.logbook import Logbook
 from infra.learning.tracking import MlflowTracking
 from infra.learning.trainer import Made, Trainer, TrainerSettings
 from infra.profiles import Profile
+from infra.routing import default_rules
 from infra.settings import Settings
 from models.clock import SystemClock
 from models.ports import load
@@ -67,5 +68,6 @@ def _trainer(chosen: Profile, settings: Settings, checkpoints: Checkpoints) -> T
         SystemClock(),
         how,
         pool=partial(read_pool, wiring.store(settings).database),
+        rules=partial(default_rules, chosen),
         track=Logbook(lambda: MlflowTracking(settings.tracking_url), how),
     )

@@ -27,6 +27,7 @@ from models.labelled import LabelledSet, Today, Words
 from models.ports import Clock
 from models.promotion import Gate, Verdict
 from models.retraining import Cause, Schedule, due
+from models.routing import plain_rules
 from models.serving import Serving
 from schemas import Annotation, AnnotationRequest, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
 
@@ -88,10 +89,10 @@ class _Study:
 
     name: str
     attempts: Attempts
+    rules: StudyRules
     words: Words = field(default_factory=Words)
     events: dict[UUID, list[CodeEvent]] = field(default_factory=dict)
     codebook: dict[UUID, Standing] = field(default_factory=dict)
-    rules: StudyRules | None = None
     alert: datetime | None = None
     changed: bool = False
     """Whether labels or codes are others than at the last look."""
@@ -118,6 +119,7 @@ class Trainer:
         settings: TrainerSettings,
         *,
         pool: OpenPool | None = None,
+        rules: Callable[[str], StudyRules] = plain_rules,
         track: Callable[[Training], None] | None = None,
     ) -> None:
         """Begin; what was being written when the last trainer died is removed.
@@ -129,10 +131,12 @@ class Trainer:
             clock: Tells the time.
             settings: How to work.
             pool: Opens what people can be asked about; nobody is asked anything without.
+            rules: Those of a study that has set none itself.
             track: Told of every training that went through the gate.
         """
         self._workshop, self._checkpoints, self._side = workshop, checkpoints, side
         self._clock, self._settings, self._pool, self._track = clock, settings, pool, track
+        self._rules = rules
         self._studies: dict[str, _Study] = {}
         self._serving: Serving[Served] = Serving(self._open)
         self._heard: deque[Record] = deque()
@@ -179,7 +183,8 @@ class Trainer:
 
     def _study(self, name: str) -> _Study:
         if name not in self._studies:
-            self._studies[name] = _Study(name, read_attempts(self._checkpoints.study_folder(name)))
+            attempts = read_attempts(self._checkpoints.study_folder(name))
+            self._studies[name] = _Study(name, attempts, self._rules(name))
         return self._studies[name]
 
     def _absorb(self) -> None:
@@ -197,7 +202,7 @@ class Trainer:
                     study.changed |= event.undoes is not None or event.kind not in _SAYS_NOTHING
                 case StudyRules() as rules:
                     study = self._study(rules.study)
-                    if study.rules is None or study.rules.at <= rules.at:
+                    if study.rules.at <= rules.at:
                         study.rules = rules
                 case DriftAlert() as alert:
                     study = self._study(alert.study)
@@ -269,7 +274,7 @@ class Trainer:
         data: LabelledSet,
         served: Served | None,
         today: Today,
-        rules: StudyRules | None,
+        rules: StudyRules,
     ) -> Made:
         """Tune, and choose what people should see next; beside the stream, so on nothing that it changes."""
         rival = served.rival if served else None
@@ -286,7 +291,7 @@ class Trainer:
         except UnavailableError as error:
             log.warning("study %r: nobody is asked for more labels this time: %s", study.name, error)
             pool = Pool(())
-        asked = ask(asks, data, pool, rules, self._clock.now()) if rules else ()
+        asked = ask(asks, data, pool, rules, self._clock.now())
         settled = study.settling.look(trained, [row.text for row in pool.rows])
         return Made(study.name, cause, candidate, asked, settled)
 

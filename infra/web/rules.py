@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 
+from infra.learning.loading import reading_taught
 from infra.routing import rules_of, standing
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw, profile_of
@@ -148,7 +149,7 @@ def _rules(site: Site, study: str) -> StudyRules:
 def _draw(
     request: Request, site: Site, rules: StudyRules, form: Entered, *, error: str = "", saved: bool = False
 ) -> HTMLResponse:
-    found = standing(site.store.database, rules.study, rules)
+    found = standing(site.store.database, rules.study, rules, reading_taught(site.settings.data_dir))
     values = {
         "rules": rules,
         "form": form,

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from infra.profiles import PACKAGED_ADAPTERS, ModeratorProfile, load_profile
+from infra.profile_models import PACKAGED_ADAPTERS, ModeratorProfile
+from infra.profiles import load_profile
 from infra.settings import Settings
 from infra.wiring import moderator as wired
 from models.backends.answers import candidates

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.profiles import PACKAGED_ADAPTERS, check_files, known_profiles, load_profile
+from infra.profile_models import PACKAGED_ADAPTERS
+from infra.profiles import check_files, known_profiles, load_profile
 from models.errors import SettingError
 
 GOOD = """
@@ -113,6 +114,7 @@ def test_a_slip_in_a_members_key_names_the_key_the_member_and_the_nearest(tmp_pa
         ("[moderator]\nstrategy = 'model'", "[moderator] with strategy 'model' needs the key 'base'; add it"),
         ("[moderator]\nadapter = 'x'", "[moderator] with strategy 'consensus' does not use the key 'adapter'"),
         ("[[members]]\nname = 'gist'\nbase = 'b'\nprompt = 1", "two members are called 'gist'"),
+        ("[[members]]\nname = 'classifier'\nbase = 'b'\nprompt = 1", "a member is called 'classifier'"),
         ("[[members]]\nname = 'b'\nprompt = 1", "member 'b' with backend 'transformers' needs the key 'base'"),
         (
             "[[members]]\nname = 'b'\nprompt = 1\nbackend = 'served'\nurl = 'localhost:80'\nmodel = 'm'",

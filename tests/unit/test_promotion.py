@@ -93,8 +93,16 @@ def test_a_codes_threshold_is_where_its_f1_is_best_and_a_half_where_examples_are
 def test_sure_is_the_lowest_probability_from_which_guesses_were_right_often_enough():
     guesses = np.linspace(0.99, 0.01, 100)
     right = guesses > 0.5
-    found = sure_from(np.stack([right], axis=1), np.stack([guesses], axis=1), right=0.9)
-    assert found == pytest.approx(guesses[round(50 / 0.9) - 1], abs=0.02)
+    even = sure_from(np.stack([right], axis=1), np.stack([guesses], axis=1), right=0.9, certainty=0.5)
+    assert even == pytest.approx(guesses[round(50 / 0.9) - 1], abs=0.02)
+
+
+def test_the_surer_it_is_to_be_the_higher_the_probability():
+    guesses = np.linspace(0.99, 0.01, 100)
+    right = (guesses > 0.5)[:, None]
+    found = [sure_from(right, guesses[:, None], certainty=one) for one in (0.5, 0.8, 0.95, 0.99)]
+    assert found == sorted(found)
+    assert found[0] < found[-1]
 
 
 def test_nothing_is_sure_where_guesses_are_few_or_wrong():

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 import pytest
@@ -11,7 +11,7 @@ from models.errors import SettingError
 from models.fakes import FakeClassifier, FakeCoder, HandClock
 from models.pipeline import code_batch
 from models.serving import GUESSES, Classifiers, Serving, StudyClassifier, Taught
-from schemas import ModelRelease
+from schemas import CodeEvent, ModelRelease
 from schemas.ids import code_id
 from tests.unit.builders import release, segment
 
@@ -225,3 +225,46 @@ def test_releases_of_the_same_time_are_told_apart_by_their_version():
     both = [release("v1", 1), release("v2", 1)]
     assert {one.released_at for one in both} == {at}
     assert heard(*both)[0].of("reviews") == heard(*reversed(both))[0].of("reviews") == "v2"
+
+
+# codes that are no more
+
+
+def code_event(code, kind, n, label="slow app", **more):
+    return CodeEvent(
+        id=uuid5(code, f"{kind} {n}"),
+        code_id=code,
+        study="reviews",
+        kind=kind,
+        label=label,
+        author="lead",
+        at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n),
+        **more,
+    )
+
+
+def guessed(*events):
+    asked = classifiers(study_classifier(sure_from=0.9))
+    asked.follow([code_event(code, "created", 0, label=label) for code, label in ((SLOW, "slow app"), (ADS, "ads"))])
+    asked.follow(events)
+    (made,) = asked.classify([segment("the app is slow")])
+    return made
+
+
+def test_a_guess_of_a_retired_code_does_not_stand_and_nothing_is_sure_in_its_place():
+    made = guessed(code_event(SLOW, "retired", 1))
+    assert ([guess.label for guess in made.guesses], made.sure) == (["ads"], False)
+
+
+def test_a_guess_of_a_split_code_does_not_stand():
+    parts = [uuid5(SLOW, name) for name in ("start", "scroll")]
+    born = [code_event(part, "created", 1, label=name) for part, name in zip(parts, ("start", "scroll"), strict=True)]
+    assert [one.label for one in guessed(*born, code_event(SLOW, "split", 2, into=parts)).guesses] == ["ads"]
+
+
+def test_a_guess_of_a_merged_code_stands_because_its_heir_is_known():
+    assert guessed(code_event(SLOW, "merged", 1, into=[ADS])).sure
+
+
+def test_where_every_guessed_code_is_retired_the_classifier_says_nothing():
+    assert guessed(code_event(SLOW, "retired", 1), code_event(ADS, "retired", 1)) is None

@@ -12,9 +12,11 @@ from infra.readmodel.tables import outbox
 from infra.routing import default_rules, rules_of, standing
 from infra.web.rules import STRATEGIES
 from models.fakes import HandClock
+from models.serving import Taught
 from schemas import StudyRules
+from schemas.ids import code_id
 from schemas.study import QueryStrategy
-from tests.unit.builders import judgement, judgements
+from tests.unit.builders import judgement, judgements, release
 from tests.web.site import FAKES, STUDY, fill, make_site, visit
 
 PAGE = f"/s/{STUDY}/rules"
@@ -195,14 +197,27 @@ def test_what_a_person_took_back_is_not_counted(site):
 
 def test_a_study_has_the_profiles_rules_until_it_sets_its_own(site, tmp_path):
     file = tmp_path / "mine.toml"
-    router = '[router]\nmode = "promise"\nwrong_share = 0.2\n[router.studies.reviews]\naudit_share = 0.5\n'
+    router = '[router]\nmode = "promise"\nwrong_share = 0.2\nask_segments = 9\n'
+    router += '[router.studies.reviews]\naudit_share = 0.5\nstrategy = "random"\n'
     file.write_text(FAKES.read_text() + router)
     profile = load_profile(file)
     own, other = default_rules(profile, STUDY), default_rules(profile, "other")
     assert (own.mode, own.wrong_share, own.audit_share) == ("promise", 0.2, 0.5)
     assert (other.mode, other.wrong_share, other.audit_share) == ("promise", 0.2, 0.02)
+    assert (own.strategy, own.ask_segments) == ("random", 9)
+    assert (other.strategy, other.ask_segments) == ("category-inconsistency", 9)
     assert rules_of(site.store.database, profile, STUDY) == own
     set_ = StudyRules(study=STUDY, author="lea", at=site.clock.now())
     assert set_.at > own.at
     site.store.record([set_])
     assert rules_of(site.store.database, profile, STUDY) == set_
+
+
+def test_what_the_serving_classifier_says_out_of_fold_takes_the_place_of_what_an_earlier_one_had_said(site):
+    said = [judgement(n, shown="slow app") for n in range(20)]
+    site.store.record([*said, release("v1", study=STUDY)])
+    slow = code_id(STUDY, "slow app")
+    sure = Taught({slow: "slow app"}, {one.segment_id: {slow: 0.99} for one in said}, 0.9)
+    before, after = (standing(site.store.database, STUDY, rules(site), taught) for taught in (None, lambda one: sure))
+    assert before.labels == after.labels
+    assert max(one.probability for one in after.bins) > max(one.probability for one in before.bins)
