@@ -40,7 +40,13 @@ def routes(app: FastAPI) -> dict[str, APIRoute]:
 def address(name: str, study: str = STUDY) -> str:
     """A route's path, with what its study really has."""
     values = {"study": study, "segment": str(segment_of(0)), "code": str(code_of(0)), "action": "rename"}
-    values |= {"account": str(uuid4()), "alert": str(uuid4()), "token": str(uuid4()), "secret": "nothing", "what": "labels.csv"}
+    values |= {
+        "account": str(uuid4()),
+        "alert": str(uuid4()),
+        "token": str(uuid4()),
+        "secret": "nothing",
+        "what": "labels.csv",
+    }
     return name.partition(" ")[2].format(**values)
 
 
