@@ -1,6 +1,8 @@
 """From a release to what serves: verified on disk, then opened; nothing of a file is used before."""
 
+from collections import OrderedDict
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -12,6 +14,7 @@ from models.serving import CLASSIFIERS, StudyClassifier, Taught
 from schemas import ModelRelease
 
 _WARM = "warm"
+_KNOWN = 16  # releases whose words are kept
 
 
 class Opening:
@@ -45,14 +48,24 @@ class Opening:
         return StudyClassifier(made, [code.label for code in manifest.codes], manifest.sure_from)
 
 
+@cache
 def reading_taught(data_dir: Path) -> Callable[[ModelRelease], Taught]:
-    """What reads a release's words on labelled segments; models are not loaded for it."""
-    checkpoints = Checkpoints(data_dir)
+    """What reads a release's words on labelled segments; models are not loaded for it.
+
+    A process reads and verifies each release once: a tuned body is a hundred megabytes of checksums.
+    """
+    checkpoints, known = Checkpoints(data_dir), OrderedDict[tuple[str, str], Taught]()
 
     def read(release: ModelRelease) -> Taught:
-        checkpoint = verified(checkpoints, release)
-        labels = {code.id: code.label for code in checkpoint.manifest.codes}
-        return Taught(labels, checkpoint.out_of_fold(), checkpoint.manifest.sure_from)
+        key = (release.uri, release.sha256)
+        found = known.get(key)
+        if found is None:
+            checkpoint = verified(checkpoints, release)
+            labels = {code.id: code.label for code in checkpoint.manifest.codes}
+            known[key] = found = Taught(labels, checkpoint.out_of_fold(), checkpoint.manifest.sure_from)
+            if len(known) > _KNOWN:
+                known.popitem(last=False)
+        return found
 
     return read
 
