@@ -98,8 +98,8 @@ def adwin(stream: Stream, delta: float) -> list[int]:
     return alarms
 
 
-def evidently(streams: Sequence[tuple[str, Stream]]) -> dict[str, list[tuple[int, float]]]:
-    """By stream, at every look the smallest p-value of Evidently's drift report over all columns.
+def evidently(streams: Sequence[tuple[str, Stream]]) -> dict[str, list[tuple[int, dict[str, float]]]]:
+    """By stream, at every look what Evidently's drift report says of each column, higher for more drift.
 
     Raises:
         FileNotFoundError: If there is no environment with Evidently; ``make results-drift`` makes one.
@@ -111,7 +111,7 @@ def evidently(streams: Sequence[tuple[str, Stream]]) -> dict[str, list[tuple[int
     if done.returncode:
         raise RuntimeError(f"Evidently failed: {done.stderr.strip().splitlines()[-1:]}")
     found = (json.loads(line) for line in done.stdout.splitlines())
-    return {one["key"]: [(n, p) for n, p in one["looks"]] for one in found}
+    return {one["key"]: [(n, drifts) for n, drifts in one["looks"]] for one in found}
 
 
 def evidently_version() -> str:

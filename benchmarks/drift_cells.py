@@ -58,7 +58,7 @@ def streams() -> Iterator[tuple[Plant, int]]:
 
 def key(arm: str, plant: Plant, seed: int) -> str:
     """The name of a cell; that of the monitor at another setting is ``ours 0.2``."""
-    version = f"|{monitored()}" if arm.startswith("ours") else ""
+    version = f"|{monitored()}" if arm.startswith("ours") else "|by column" if arm == "evidently" else ""
     return f"{arm}|{plant.name}|{seed}{version}"
 
 

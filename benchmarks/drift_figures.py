@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from benchmarks.drift_arms import SETTINGS, Watched
 from benchmarks.drift_cells import DELTAS, LOOSER, REPEATS, SHUFFLES, STREAMS, Cells, key, shuffle_key
-from benchmarks.drift_streams import AIRLINE, LENGTH, NEWCOMER, RISING, UNCHANGED, Plant, Stream, planted, rows
+from benchmarks.drift_streams import AIRLINE, LENGTH, NEWCOMER, RISING, UNCHANGED, Plant, Stream, change_in, rows
 from models.risk import error_rate
 
 ALLOWED = 0.05
@@ -90,17 +91,12 @@ def _known(stream: Stream, what: str, at: int, told: Sequence[tuple[Any, int]]) 
 
 def tuned(cells: Cells, arm: str) -> float:
     """The loosest setting of an arm at which at most 5% of the unchanged streams raise an alarm."""
-    if arm == "tuned":
-        raised_by = {a: sum(bool(cells.get(key(f"ours {a:g}", UNCHANGED, n))) for n in range(STREAMS)) for a in LOOSER}
-        return next((a for a in LOOSER if raised_by[a] <= ALLOWED * STREAMS), SETTINGS.false_alarms)
-    if arm == "adwin":
-        for delta in DELTAS:
-            raised = sum(bool(cells.get(key(arm, UNCHANGED, n))[str(delta)]) for n in range(STREAMS))
-            if raised <= ALLOWED * STREAMS:
-                return delta
-        return DELTAS[-1]
-    lowest = sorted(min(p for _, p in cells.get(key(arm, UNCHANGED, n))) for n in range(STREAMS))
-    return lowest[int(ALLOWED * STREAMS)]  # strictly below it lie as many as may
+    if arm == "evidently":
+        choices: Sequence[float] = [n / STREAMS for n in range(int(ALLOWED * STREAMS), 0, -1)]
+    else:
+        choices = {"tuned": (*LOOSER, SETTINGS.false_alarms), "adwin": DELTAS}[arm]
+    allowed = (one for one in choices if raised(cells, arm, one) <= ALLOWED * STREAMS)
+    return next(allowed, choices[-1])
 
 
 def alarms(cells: Cells, arm: str, plant: Plant, seed: int, setting: float) -> list[int]:
@@ -111,7 +107,19 @@ def alarms(cells: Cells, arm: str, plant: Plant, seed: int, setting: float) -> l
         return [one["seen"] for one in found]
     if arm == "adwin":
         return list(found[str(setting)])
-    return [n for n, p in found if p < setting]
+    limits = column_limits(cells, setting)
+    return [n for n, drifts in found if any(drift > limits[column] for column, drift in drifts.items())]
+
+
+@lru_cache(maxsize=16)
+def column_limits(cells: Cells, share: float) -> dict[str, float]:
+    """For Evidently: what each column alone passes in so many of the unchanged streams."""
+    highest: dict[str, list[float]] = {}
+    for n in range(STREAMS):
+        looks = cells.get(key("evidently", UNCHANGED, n))
+        for column in looks[0][1]:
+            highest.setdefault(column, []).append(max(drifts.get(column, 0.0) for _, drifts in looks))
+    return {column: sorted(values)[-1 - round(share * STREAMS)] for column, values in highest.items()}
 
 
 def raised(cells: Cells, arm: str, setting: float) -> int:
@@ -123,8 +131,7 @@ def arm_on(cells: Cells, arm: str, plant: Plant, setting: float) -> Arm:
     """How soon an arm found a planted change."""
     delays, found = [], 0
     for n in range(REPEATS):
-        changes_at = planted(plant, n).changes_at
-        assert changes_at is not None
+        changes_at = change_in(plant, n)
         later = [seen - changes_at for seen in alarms(cells, arm, plant, n, setting) if seen > changes_at]
         found += bool(later)
         delays.append(float(min(later, default=LENGTH - changes_at)))
@@ -135,7 +142,7 @@ def rightly_named(cells: Cells, plant: Plant) -> tuple[int, int]:
     """Of the streams in which the monitor, at its default, found the change, how many first named its cause rightly."""
     right = found = 0
     for n in range(REPEATS):
-        changes_at = planted(plant, n).changes_at or 0
+        changes_at = change_in(plant, n)
         later = [one for one in cells.get(key("ours", plant, n)) if one["seen"] > changes_at]
         found += bool(later)
         right += bool(later) and later[0]["cause"] in plant.causes

@@ -42,11 +42,14 @@ _HOW = """\
   minute; the change comes after {change:,} to {later:,}. The confidence, agreement and acceptance of the planted
   streams are drawn (beta distributions; a tenth of the segments is read by people), for the tweets have none.
 - **Arms.** *ADWIN alone* is one of river's ADWINs for each of the {codes} codes, for each source, and for confidence,
-  agreement and acceptance; an alarm of any of them counts. *Evidently* is its drift preset (without
-  its pictures) on the newest {w} segments against the {r:,} before them, every {s} segments, over code, source,
-  acceptance (chi-square or z-test), confidence and agreement (Kolmogorov-Smirnov); the smallest p-value of a report
-  counts. These two and the monitor had their threshold set on the very {streams} unchanged streams on which the
-  table counts their false alarms, to the loosest at which at most {allowed:.0%} raise an alarm. *Qualstream, default*
+  agreement and acceptance; an alarm of any of them counts. *Evidently* is its drift report (without
+  its pictures) on the newest {w} segments against the {r:,} before them, every {s} segments, over code, source and
+  acceptance (Jensen-Shannon distance), confidence and agreement (Kolmogorov-Smirnov), with a limit for each column:
+  what that column alone passes in the same share of the unchanged streams. Below 1,001 rows its own choice for
+  categories is chi-square; of a code that the reference happens not to have that makes a p-value of 0, so that more
+  than 5% of the unchanged streams raise an alarm at any threshold. These two and the monitor had their threshold set
+  on the very {streams} unchanged streams on which the table counts their false alarms, to the loosest at which at most
+  {allowed:.0%} raise an alarm. *Qualstream, default*
   is the monitor as it comes.
 - **Delay** is from the change to the first alarm after it, in segments; a stream without such an alarm counts with all
   that was left of it. *Sooner by* is the mean of the differences stream by stream, with a 95% bootstrap interval over
@@ -179,7 +182,7 @@ def _false_alarms(
         "tuned": f"false alarms set to {settings['tuned']:.0%}",
         "adwin": f"delta {settings.get('adwin', 0):g}",
     }
-    said["evidently"] = f"p below {settings.get('evidently', 0):.2g}"
+    said["evidently"] = f"each column by itself {settings.get('evidently', 0):.0%}"
     table += [
         (f"unchanged, {_NAMES[arm]} ({said[arm]})", f"{STREAMS}", f"{share:.1%}", f"{low:.1%} to {high:.1%}")
         for arm, (share, low, high) in false.items()

@@ -112,11 +112,20 @@ def shuffled(name: str, seed: int) -> Stream:
 
 def planted(plant: Plant, seed: int) -> Stream:
     """A stream of real tweets in which one thing changes in the middle."""
-    random = np.random.default_rng([23, seed, *plant.name.encode()])
-    changes_at = CHANGE + int(random.integers(_JITTER))
+    random, changes_at = _begun(plant, seed)
     items = list(_items(plant, changes_at, random))
     noted = f"'{BESIDE}' merged into '{RISING}'" if plant.merged else None
     return Stream(AIRLINE, items, None if plant.unchanged else changes_at, noted)
+
+
+def change_in(plant: Plant, seed: int) -> int:
+    """Where the change of :func:`planted` is."""
+    return _begun(plant, seed)[1]
+
+
+def _begun(plant: Plant, seed: int) -> tuple[np.random.Generator, int]:
+    random = np.random.default_rng([23, seed, *plant.name.encode()])
+    return random, CHANGE + int(random.integers(_JITTER))
 
 
 def _items(plant: Plant, changes_at: int, random: np.random.Generator) -> Iterator[Item]:
@@ -128,7 +137,7 @@ def _items(plant: Plant, changes_at: int, random: np.random.Generator) -> Iterat
         pool = rising if random.random() < share else others
         if changed and random.random() < plant.newcomer:
             pool = newcomers
-        row = int(random.choice(pool))
+        row = pool[int(random.integers(len(pool)))]
         code = found[row]["label"]
         if changed and plant.merged and code == BESIDE:
             code = RISING
