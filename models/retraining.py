@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from pydantic import AwareDatetime
+
 Cause = Literal["first", "labels", "time", "drift"]
 
 
@@ -21,19 +23,38 @@ class Tuned:
     """What the last tuning had."""
 
     labels: int
-    at: datetime
+    """Segments with labels, those included that are only tested on."""
+    at: AwareDatetime
+    data: str
+    """The labels' digest, see ``models.labelled``."""
+
+
+def labels_left(schedule: Schedule, labels: int, last: Tuned | None) -> int:
+    """How many more labels make a tuning due, 0 where there are enough; labels that went count as new ones do.
+
+    Args:
+        schedule: When to tune.
+        labels: How many segments are labelled now.
+        last: What the last tuning had; none where there was none.
+    """
+    return max(0, schedule.every_labels - abs(labels - (last.labels if last else 0)))
+
+
+def tuned_by_time(schedule: Schedule, last: Tuned) -> datetime:
+    """From when on any change of the labels makes a tuning due."""
+    return last.at + timedelta(minutes=schedule.every_minutes)
 
 
 def due(
-    schedule: Schedule, labels: int, last: Tuned | None, changed: bool, alert: datetime | None, now: datetime
+    schedule: Schedule, labels: int, data: str, last: Tuned | None, alert: datetime | None, now: datetime
 ) -> Cause | None:
     """Why the classifier is to be tuned now, if it is.
 
     Args:
         schedule: When to tune.
         labels: How many segments are labelled now.
+        data: The labels' digest, which is another than the last tuning's where any label is.
         last: What the last tuning had; none where there was none.
-        changed: Whether the labels are others than at the last tuning.
         alert: When drift was last noticed.
         now: The time.
 
@@ -41,12 +62,13 @@ def due(
         The first of the causes that holds: nothing was ever tuned; enough labels are new (or gone); something drifted
         since; or there are other labels and it was long ago.
     """
+    enough = not labels_left(schedule, labels, last)
     if last is None:
-        return "first" if labels >= schedule.every_labels else None
-    if abs(labels - last.labels) >= schedule.every_labels:
+        return "first" if enough else None
+    if enough:
         return "labels"
     if alert is not None and alert > last.at:
         return "drift"
-    if changed and now - last.at >= timedelta(minutes=schedule.every_minutes):
+    if data != last.data and now >= tuned_by_time(schedule, last):
         return "time"
     return None

@@ -1,8 +1,8 @@
 """When labelling more of the same stops paying: how much each training still changed, by small-text's criteria."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,29 @@ class Advice:
     delta_f: float | None
     """The largest change of F1 between successive decisions in the window; ``None`` likewise."""
     trainings: int
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, float]) -> Self | None:
+        """What a release says of it, see ``metrics``; ``None`` where it says nothing."""
+        if "stop_kappa" not in metrics:
+            return None
+        return cls(
+            kappa_stops=metrics["stop_kappa"] > 0,
+            delta_f_stops=metrics.get("stop_delta_f", 0.0) > 0,
+            kappa=metrics.get("kappa"),
+            delta_f=metrics.get("delta_f"),
+            trainings=int(metrics.get("trainings", WINDOW + 1)),
+        )
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Numbers for a release; what is not known is left out."""
+        known = {"kappa": self.kappa, "delta_f": self.delta_f}
+        return {
+            "trainings": float(self.trainings),
+            "stop_kappa": float(self.kappa_stops),
+            "stop_delta_f": float(self.delta_f_stops),
+        } | {name: round(value, 4) for name, value in known.items() if value is not None}
 
     @property
     def stops(self) -> bool:

@@ -4,27 +4,12 @@ import logging
 import os
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.retraining import Tuned
 
 log = logging.getLogger(__name__)
 FILE = "attempts.json"
-
-
-class TunedOn(BaseModel):
-    """What the last tuning had."""
-
-    model_config = ConfigDict(frozen=True)
-
-    labels: int
-    at: AwareDatetime
-    data: str
-
-    @property
-    def tuned(self) -> Tuned:
-        """As the schedule takes it."""
-        return Tuned(self.labels, self.at)
 
 
 class Attempts(BaseModel):
@@ -34,21 +19,21 @@ class Attempts(BaseModel):
 
     head: str = ""
     """SHA-256 of the labels that a head was last fitted on."""
-    tuned: TunedOn | None = None
+    tuned: Tuned | None = None
     told: int | None = None
     """How many labels there were when the study's people last heard of a head."""
 
 
-def read_attempts(folder: Path) -> Attempts:
-    """What was tried; nothing, where that is not known."""
+def read_attempts(folder: Path) -> Attempts | None:
+    """What was tried; ``None`` where that is not known: nothing yet, or not on this machine."""
     path = folder / FILE
     try:
         return Attempts.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        return Attempts()
+        return None
     except (OSError, ValidationError) as error:
-        log.warning("'%s' cannot be read and is begun anew: %s", path, " ".join(str(error).split())[:200])
-        return Attempts()
+        log.warning("'%s' cannot be read: %s", path, " ".join(str(error).split())[:200])
+        return None
 
 
 def write_attempts(folder: Path, attempts: Attempts) -> None:

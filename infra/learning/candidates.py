@@ -1,4 +1,4 @@
-"""A classifier that was just taught: how it does on segments that it was not taught, beside what serves."""
+"""A classifier that was just taught: how it does on segments that it was not taught, beside what serves and served."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,12 @@ from infra.learning.workshop import Taught, Workshop, guesses
 from models.labelled import Labelled, LabelledSet, Matrix, Today
 from models.ports import Embedder
 from models.promotion import HALF, Gate, Verdict, commonest, judge, out_of_fold, sure_from, thresholds
+from models.stopping import advise
 
 _HEAD_FOLDS, _TUNED_FOLDS = 5, 3
 """Out of fold a head costs milliseconds, a tuned body as much as the tuning itself."""
+_LOOKED_AT, _LEAST_LOOKED_AT = 200, 30  # segments on which successive trainings are laid beside each other
+_TRAININGS_KEPT = 20
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,34 @@ def compare(candidate: Candidate, rival: Rival | None, today: Today, gate: Gate)
     return judge(truth, mine, old, codes, gate, share=data.held_out_share, rival=name)
 
 
+class Settling:
+    """Whether the last trainings still change their mind, on segments nobody had labelled when the first was made."""
+
+    def __init__(self) -> None:
+        """Begin; a trainer that starts again begins anew, and says nothing till it has seen some trainings."""
+        self._texts: tuple[str, ...] = ()
+        self._decided: list[tuple[tuple[UUID, ...], Matrix]] = []
+
+    def look(self, candidate: Candidate, texts: Sequence[str]) -> dict[str, float]:
+        """Take a training in.
+
+        Args:
+            candidate: What was trained.
+            texts: Of unlabelled segments; the first ones given stay those that are looked at.
+
+        Returns:
+            Numbers for its release, see ``Advice.metrics``; none where there are too few segments to tell.
+        """
+        if not self._texts and len(texts) >= _LEAST_LOOKED_AT:
+            self._texts = tuple(texts[:_LOOKED_AT])
+        if not self._texts:
+            return {}
+        said = guesses(candidate.classifier, self._texts, candidate.thresholds)
+        self._decided = [*self._decided, (candidate.classifier.codes, said)][-_TRAININGS_KEPT:]
+        codes = tuple(dict.fromkeys(code for known, _ in self._decided for code in known))
+        return advise([_columns(said, known, codes) for known, said in self._decided]).metrics
+
+
 def _taught(data: LabelledSet) -> tuple[list[str], Matrix, list[tuple[UUID, str]]]:
     codes = [(code, data.names.get(code, str(code))) for code in data.codes]
     return [row.text for row in data.taught], data.matrix(data.taught), codes
@@ -146,7 +177,7 @@ def _with_held_out(data: LabelledSet, classifier: Taught, probabilities: NDArray
 
 
 def _columns(said: Matrix, has: Sequence[UUID | None], wanted: Sequence[UUID]) -> Matrix:
-    """Guesses in other columns; of codes that were merged into one, any counts."""
+    """Guesses in other columns: of codes that were merged into one, any counts; one that is not known is never said."""
     at: Mapping[UUID, int] = {code: n for n, code in enumerate(wanted)}
     found = np.zeros((len(said), len(wanted)), dtype=np.bool_)
     for n, code in enumerate(has):

@@ -15,18 +15,17 @@ from uuid import UUID
 
 from infra.learning.announcing import AUTHOR, announce
 from infra.learning.asking import OpenPool, Pool, ask
-from infra.learning.attempts import Attempts, TunedOn, read_attempts, write_attempts
+from infra.learning.attempts import Attempts, read_attempts, write_attempts
 from infra.learning.background import Side
-from infra.learning.candidates import Candidate, Rival, compare, teach_head, teach_tuned, with_unseen
+from infra.learning.candidates import Candidate, Rival, Settling, compare, teach_head, teach_tuned, with_unseen
 from infra.learning.checkpoints import Checkpoint, Checkpoints
-from infra.learning.settling import Settling
 from infra.learning.workshop import Workshop
 from models.codebook import Standing, stand
 from models.errors import QualstreamError, UnavailableError
 from models.labelled import LabelledSet, Today, Words
 from models.ports import Clock
 from models.promotion import Gate, Verdict
-from models.retraining import Cause, Schedule, due
+from models.retraining import Cause, Schedule, Tuned, due
 from models.routing import plain_rules
 from models.serving import Serving
 from schemas import Annotation, AnnotationRequest, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
@@ -183,7 +182,7 @@ class Trainer:
 
     def _study(self, name: str) -> _Study:
         if name not in self._studies:
-            attempts = read_attempts(self._checkpoints.study_folder(name))
+            attempts = read_attempts(self._checkpoints.study_folder(name)) or Attempts()
             self._studies[name] = _Study(name, attempts, self._rules(name))
         return self._studies[name]
 
@@ -253,15 +252,13 @@ class Trainer:
 
     def _begin(self, study: _Study) -> None:
         """Start a tuning where one is due."""
-        data, tuned, served = study.data, study.attempts.tuned, self._serving.of(study.name)
+        data, served, now = study.data, self._serving.of(study.name), self._clock.now()
         if not _teachable(data) or self._rolled_back(study, served):
             return
-        changed = tuned is None or tuned.data != data.digest
-        last = None if tuned is None else tuned.tuned
-        cause = due(self._settings.schedule, len(data.rows), last, changed, study.alert, self._clock.now())
+        cause = due(self._settings.schedule, len(data.rows), data.digest, study.attempts.tuned, study.alert, now)
         if cause is None:
             return
-        attempt = TunedOn(labels=len(data.rows), at=self._clock.now(), data=data.digest)
+        attempt = Tuned(len(data.rows), now, data.digest)
         study.attempts = study.attempts.model_copy(update={"tuned": attempt})  # kept when its result is published
         today, rules = study.today, study.rules
         log.info("study %r: training in the background (%s), %d labels", study.name, cause, len(data.rows))

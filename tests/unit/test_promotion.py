@@ -8,7 +8,7 @@ import pytest
 
 from models.fakes import HandClock
 from models.promotion import Gate, commonest, f1, judge, out_of_fold, sure_from, thresholds
-from models.retraining import Schedule, Tuned, due
+from models.retraining import Schedule, Tuned, due, labels_left
 
 CODES = [UUID(int=n) for n in range(3)]
 NOW = HandClock().now()
@@ -127,7 +127,8 @@ def test_folds_are_even_and_do_not_depend_on_the_order():
 
 
 def ask(labels, last=None, changed=True, alert=None, minutes=0.0):
-    return due(Schedule(25, 60.0), labels, last, changed, alert, NOW + timedelta(minutes=minutes))
+    data = "others" if changed else "those"
+    return due(Schedule(25, 60.0), labels, data, last, alert, NOW + timedelta(minutes=minutes))
 
 
 def test_the_first_tuning_waits_for_enough_labels():
@@ -136,7 +137,7 @@ def test_the_first_tuning_waits_for_enough_labels():
 
 
 def test_a_tuning_is_due_by_labels_then_by_drift_then_by_time():
-    last = Tuned(50, NOW)
+    last = Tuned(50, NOW, "those")
     assert ask(74, last) is None
     assert ask(75, last) == "labels"
     assert ask(25, last) == "labels"  # so many were withdrawn
@@ -145,3 +146,9 @@ def test_a_tuning_is_due_by_labels_then_by_drift_then_by_time():
     assert ask(51, last, minutes=59) is None
     assert ask(51, last, minutes=60) == "time"
     assert ask(50, last, changed=False, minutes=600) is None
+
+
+def test_what_is_left_until_a_tuning_counts_labels_that_came_and_that_went():
+    last = Tuned(50, NOW, "those")
+    assert [labels_left(Schedule(25), labels, last) for labels in (20, 40, 50, 60, 80)] == [0, 15, 25, 15, 0]
+    assert [labels_left(Schedule(25), labels, None) for labels in (0, 24, 25)] == [25, 1, 0]

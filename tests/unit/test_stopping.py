@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.stopping import advise
+from models.stopping import Advice, advise
 
 
 def decisions(changed=0.0, trainings=4, seed=0):
@@ -53,3 +53,12 @@ def test_a_classifier_that_never_says_yes_has_settled_on_nothing():
 def test_other_segments_or_codes_are_refused():
     with pytest.raises(ValueError, match="the same segments and codes are expected"):
         advise([np.zeros((5, 3), dtype=bool), np.zeros((5, 4), dtype=bool)])
+
+
+def test_a_release_carries_the_advice_in_numbers_and_says_nothing_where_it_has_none():
+    advice = advise(decisions())
+    assert Advice.of(advice.metrics) == advice
+    unknown = advise([])
+    assert set(unknown.metrics) == {"trainings", "stop_kappa", "stop_delta_f"}
+    assert Advice.of(unknown.metrics) == unknown
+    assert Advice.of({"macro_f1": 0.5}) is None
