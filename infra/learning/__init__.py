@@ -5,10 +5,11 @@ In reading order. What decides is in ``models``: ``labelled`` (what is taught), 
 
 - ``running`` is the role: what a trainer reads first and is made of. ``trainer`` is its work, batch by batch;
   ``background`` the thread beside it, ``attempts`` what it remembers over a restart.
-- ``workshop`` fits heads and tunes bodies, ``vectors`` keeps embeddings on disk, ``candidates`` tests what was taught.
-- ``checkpoints`` writes and verifies what lies on disk. ``announcing`` makes a release of a candidate, ``releasing``
-  says which one serves and goes back to an earlier one, ``loading`` opens a release for coders and router.
-- ``asking`` chooses what people should see next, ``settling`` tells whether more labels pay.
+- ``workshop`` fits heads and tunes bodies, ``vectors`` keeps embeddings on disk, ``candidates`` tests what was taught,
+  and tells whether more labels still change it.
+- ``checkpoints`` writes and verifies what lies on disk. ``releasing`` makes a release of a candidate, says which one
+  serves and goes back to an earlier one; ``loading`` opens a release for coders and router.
+- ``asking`` chooses what people should see next.
 - ``logbook`` writes trainings to MLflow through ``tracking``.
 - ``commands`` is ``qualstream learn``; ``explaining`` says which words decided.
 - The experiment, apart from all that: ``simulating``, its ``learners``, and ``simulation_*``.

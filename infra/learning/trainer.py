@@ -9,16 +9,16 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from infra.learning.announcing import AUTHOR, announce
 from infra.learning.asking import OpenPool, Pool, ask
 from infra.learning.attempts import Attempts, read_attempts, write_attempts
 from infra.learning.background import Side
 from infra.learning.candidates import Candidate, Rival, Settling, compare, teach_head, teach_tuned, with_unseen
 from infra.learning.checkpoints import Checkpoint, Checkpoints
+from infra.learning.releasing import announce, choice_holds_for
 from infra.learning.workshop import Workshop
 from models.codebook import Standing, stand
 from models.errors import QualstreamError, UnavailableError
@@ -31,7 +31,6 @@ from models.serving import Serving
 from schemas import Annotation, AnnotationRequest, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
 
 log = logging.getLogger(__name__)
-_TICK = timedelta(microseconds=1)
 _SAYS_NOTHING = frozenset({"defined", "moved"})
 """Codebook events that leave every label as it was, unless they take another one back."""
 
@@ -243,10 +242,7 @@ class Trainer:
 
     def _rolled_back(self, study: _Study, served: Served | None) -> bool:
         """Whether a person chose what serves and has hardly labelled anything since: their choice stands till then."""
-        if served is None or served.release.author == AUTHOR:
-            return False
-        newer = sum(row.at > served.release.released_at for row in study.data.rows)
-        return newer < self._settings.schedule.every_labels
+        return served is not None and choice_holds_for(served.release, study.data, self._settings.schedule) > 0
 
     # In the background
 
@@ -324,16 +320,12 @@ class Trainer:
     ) -> None:
         """Keep a classifier that is better, and say what was decided about it."""
         served = self._serving.of(study.name)
-        at = self._clock.now()
-        if served is not None:
-            at = max(at, served.release.released_at + _TICK)
+        serves = served.release if served else None
         try:
-            release = announce(
-                self._checkpoints, study.name, candidate, verdict, at, served.release.version if served else None
-            )
+            release = announce(self._checkpoints, study.name, candidate, verdict, serves, self._clock.now())
             release = release.model_copy(update={"metrics": {**release.metrics, **study.settled}})
             if verdict.promoted:
-                needed = [release.version, *([served.release.version] if served else [])]
+                needed = [release.version, *([serves.version] if serves else [])]
                 self._checkpoints.prune(study.name, self._settings.keep, needed)
         except OSError as error:
             study.changed = True
