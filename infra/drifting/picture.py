@@ -23,7 +23,9 @@ _SAMPLED = 1_200  # segments whose embeddings are drawn
 _SIMULATED = 300
 _BEFORE = 3  # bins before there is a reference
 _RARE = 10  # segments a code needs to be called emerging
-SIGNALS = ("confidence", "agreement", "similarity", "accepted", "rewrote", "new", "dead")
+SIGNALS = ("confidence", "agreement", "similarity", "accepted", "agreed", "rewrote", "new", "dead")
+_WORDS = ("accepted", "agreed")
+"""Those that may come after the segment itself: people's."""
 
 
 @dataclass
@@ -109,7 +111,7 @@ class Picture:
 
     def _measure(self, one: Observed) -> None:
         now = self.bins[-1]
-        for name in ("accepted",) if one.judged else SIGNALS:
+        for name in _WORDS if one.judged else SIGNALS:
             value = getattr(one, name)
             if value is not None:
                 count, total = now.signals.get(name, (0, 0.0))

@@ -29,8 +29,8 @@ SOURCE_NAMES = (
 )
 """Of those that are there, the first that tells rows apart is the source."""
 THEME_NAMES = ("theme", "themes")
-_SIGNALS = ("confidence", "agreement", "similarity", "new", "verdict", "accepted", "error", "models")
-"""Columns as ``qualstream code`` and ``qualstream export`` name them."""
+_SIGNALS = ("confidence", "agreement", "similarity", "new", "verdict", "accepted", "agreed", "error", "models")
+"""Columns as ``qualstream code`` and ``qualstream export`` name them, and whether people ``agreed``."""
 
 RUN = 20_000
 """Rows that are sorted in memory; longer files are sorted through the disk."""

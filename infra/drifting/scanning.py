@@ -162,6 +162,7 @@ def _with_signals(one: Observed, row: Timed) -> Observed:
         rewrote=None if verdict is None else verdict == "rewrote",
         similarity=None if new else _share(said.get("similarity")),
         accepted=_true(said.get("accepted")),
+        agreed=_true(said.get("agreed")),
         dead=dead,
         models=named_models(said.get("models")),
     )

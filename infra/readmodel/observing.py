@@ -1,13 +1,15 @@
 """A study as the drift monitor looks at it: every segment with its code, and what was changed on purpose."""
 
+import heapq
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, null, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, null, or_, select
 
 from infra.drifting.directions import named_models, with_vectors
+from infra.people.codings import Book
 from infra.readmodel.database import CHUNK, Database, chunks
 from infra.readmodel.tables import annotations, assignments, code_events, codes, dead_letters, decisions, segments
 from infra.readmodel.tables import releases as release_rows
@@ -62,10 +64,14 @@ def observed(
 def judgements(
     database: Database, study: str, since_decided: datetime | None = None, until_decided: datetime | None = None
 ) -> Iterator[tuple[datetime, Observed]]:
-    """The first word of a person on each audited code, as it was given, with the time when it was.
+    """What people said of the codes, as it was said, with the time when it was.
 
-    It stands in the segments' own time where the stream was by then: at the first segment that was coded afterwards,
-    and not before an earlier word. One after which nothing was coded yet is left for later, with all that follow it.
+    That is the first word on each audited code, and of every further person who codes a segment whether their first
+    codes for it are the ones that stood last by then; corrections and adjudications are no words of their own.
+
+    A word stands in the segments' own time where the stream was by then: at the first segment that was coded
+    afterwards, and not before an earlier word. One after which nothing was coded yet is left for later, with all that
+    follow it.
 
     Args:
         database: The read model.
@@ -74,15 +80,14 @@ def judgements(
         until_decided: Only words given before.
     """
     with database.reading() as connection:
-        place: datetime | None = None
-        for row in connection.execute(_judged(study, since_decided, until_decided)):
+        stretch, place = (study, since_decided, until_decided), None
+        words = heapq.merge(_accepted(connection, *stretch), _agreed(connection, *stretch), key=_order)
+        for row, accepted, agreed in words:
             if row.place is None:
                 return
             place = row.place if place is None else max(place, row.place)
-            yield (
-                row.decided_at,
-                Observed(place, row.segment_id, row.source, row.code, accepted=row.accepted, judged=True),
-            )
+            one = Observed(place, row.segment_id, row.source, row.code, accepted=accepted, agreed=agreed, judged=True)
+            yield row.decided_at, one
 
 
 def changes(
@@ -125,7 +130,15 @@ def _query(study: str, since: datetime | None, until: datetime | None, *, texts:
     return _joined(query, study).where(*_watched(study, since, until))
 
 
-def _judged(study: str, since: datetime | None, until: datetime | None) -> Select[*tuple[Any, ...]]:
+_Word = tuple[Row[Any], bool | None, bool | None]
+"""Where and when it was said; whether a code was accepted; whether two people agreed."""
+
+
+def _order(word: _Word) -> tuple[datetime, UUID]:
+    return word[0].decided_at, word[0].segment_id
+
+
+def _accepted(connection: Connection, study: str, since: datetime | None, until: datetime | None) -> Iterator[_Word]:
     word = func.row_number().over(
         partition_by=annotations.c.segment_id, order_by=(annotations.c.decided_at, annotations.c.annotator)
     )
@@ -138,6 +151,52 @@ def _judged(study: str, since: datetime | None, until: datetime | None) -> Selec
         annotations.c.withdrawn.is_(False),
     )
     said = given.subquery("said")
+    query = _placed(said, study, since, until).where(said.c.word == 1)
+    for row in connection.execute(query):
+        yield row, row.accepted, None
+
+
+def _agreed(connection: Connection, study: str, since: datetime | None, until: datetime | None) -> Iterator[_Word]:
+    """Each person's first coding of a segment that somebody else had coded by then: up to there all are others'."""
+    one = annotations.c
+    own = func.row_number().over(partition_by=(one.segment_id, one.annotator), order_by=one.decided_at)
+
+    def before(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        earlier = func.lag(column, type_=column.type)
+        return earlier.over(partition_by=one.segment_id, order_by=(one.decided_at, one.annotator))
+
+    given = select(
+        one.segment_id,
+        one.decided_at,
+        one.withdrawn,
+        one.code_ids,
+        one.labels,
+        own.label("word"),
+        before(one.withdrawn).label("gone_before"),
+        before(one.code_ids).label("codes_before"),
+        before(one.labels).label("labels_before"),
+    ).where(one.study == study, one.kind == "coding")
+    if since is not None:
+        fresh = select(one.segment_id).where(one.study == study, one.decided_at > since)
+        given = given.where(one.segment_id.in_(fresh))
+    said = given.subquery("said")
+    further = (said.c.word == 1, said.c.withdrawn.is_(False), said.c.gone_before.is_(False))
+    rows = connection.execute(_placed(said, study, since, until).where(*further)).all()
+    if not rows:
+        return
+    book = Book.read(connection, study)
+    for row in rows:
+        yield row, None, _chosen(book, row.code_ids, row.labels) == _chosen(book, row.codes_before, row.labels_before)
+
+
+def _chosen(book: Book, ids: Sequence[str], labels: Sequence[str]) -> frozenset[UUID]:
+    """Codes as they are today, so that what was merged since is no disagreement."""
+    chosen = [UUID(each) for each in ids] or [book.named(label) for label in labels]
+    return frozenset(book.today(chosen, labels)[0])
+
+
+def _placed(said: Subquery, study: str, since: datetime | None, until: datetime | None) -> Select[*tuple[Any, ...]]:
+    """Words within a stretch of the time when they were said, with their segments' codes and their own places."""
     later, there = assignments.alias("later"), segments.alias("there")
     place = (
         select(there.c.order_at)
@@ -148,11 +207,10 @@ def _judged(study: str, since: datetime | None, until: datetime | None) -> Selec
         .scalar_subquery()
     )
     code = func.coalesce(_given.c.label, assignments.c.label).label("code")
-    query = select(
-        said.c.segment_id, said.c.decided_at, said.c.accepted, segments.c.source, code, place.label("place")
-    ).join_from(said, segments, said.c.segment_id == segments.c.id)
+    query = select(*said.c, segments.c.source, code, place.label("place"))
+    query = query.join_from(said, segments, said.c.segment_id == segments.c.id)
     query = query.join(assignments, assignments.c.segment_id == segments.c.id)
-    query = query.join(_given, assignments.c.code_id == _given.c.id, isouter=True).where(said.c.word == 1)
+    query = query.join(_given, assignments.c.code_id == _given.c.id, isouter=True)
     if since is not None:
         query = query.where(said.c.decided_at > since)
     if until is not None:

@@ -35,6 +35,8 @@ class Observed:
     """Cosine to the code that was reused."""
     accepted: bool | None = None
     """A person's word on an audited code; none where nobody was asked."""
+    agreed: bool | None = None
+    """Whether a further person chose the same codes as the person before; none where only one did."""
     dead: bool = False
     """Whether it became a dead letter."""
     models: str = ""

@@ -12,6 +12,7 @@ import pytest
 from models.drift.monitor import Monitor
 from models.drift.observed import Change, Observed
 from models.drift.settings import DriftSettings
+from models.drift.signals import SIGNALS, TEXTS
 from models.errors import SettingError
 from schemas import DriftAlert
 
@@ -102,6 +103,28 @@ def test_people_who_overrule_more_are_people_until_the_models_speak_too():
         return None if rng.random() < 0.5 else bool(rng.random() > (0.1 if i < AT else 0.5))
 
     assert {alert.cause for alert in run(stream(accepted=accepted))} == {"people"}
+
+
+def judged(rows, agrees, seed=8):
+    """Every second segment is coded by two people a while after it came; a word of its own says whether they agree."""
+    draw = random.Random(seed)
+    for i, row in enumerate(rows):
+        yield row
+        if i >= 100 and i % 2 == 0:
+            yield replace(rows[i - 100], at=row.at, agreed=draw.random() < agrees(i), judged=True)
+
+
+def test_annotators_who_agree_less_are_people_and_those_who_agree_as_ever_are_nothing():
+    rows = list(stream())
+    (alert,) = run(judged(rows, lambda i: 0.9 if i < AT else 0.5))
+    assert (alert.cause, alert.kind) == ("people", "annotators")
+    assert "disagreed" in alert.says
+    assert alert.effect > 0.2
+    assert run(judged(rows, lambda _: 0.9)) == []
+
+
+def test_a_stream_may_raise_so_many_false_alarms_in_all():
+    assert sum(signal.budget for signal in (*SIGNALS, TEXTS)) == pytest.approx(1)
 
 
 def test_a_merge_that_is_noted_is_named():
@@ -210,7 +233,7 @@ def test_a_word_on_an_earlier_segment_is_heard_by_those_who_watch_people_alone()
     for n, row in enumerate(rows):
         heard.update(row)
         if n % 5 == 0:
-            heard.update(replace(rows[n // 2], at=row.at, accepted=True, judged=True))
+            heard.update(replace(rows[n // 2], at=row.at, accepted=True, agreed=True, judged=True))
     for one, other in zip(quiet.watches, heard.watches, strict=True):
         same = one.state() == other.state()
         assert same == (one.signal.family != "people"), one.signal.name

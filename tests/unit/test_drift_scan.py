@@ -148,12 +148,13 @@ def test_a_segment_with_several_codes_counts_once_and_one_with_none_is_named(tmp
 
 def test_what_the_code_command_writes_is_read_with_all_its_signals(tmp_path):
     line = {"text": "slow", "timestamp": "2026-01-02", "code": "speed", "new": False, "similarity": 0.75}
-    line |= {"confidence": 0.5, "verdict": "rewrote", "models": {"b": "2", "a": "1"}}
+    line |= {"confidence": 0.5, "verdict": "rewrote", "models": {"b": "2", "a": "1"}, "agreed": "no"}
     dead = {"text": "?", "timestamp": "2026-01-03", "code": None, "error": "no usable label"}
     found, _ = read(jsonl(tmp_path / "in.jsonl", [line, dead]))
     one, letter = [one for one, _ in observed(found, How("s", SETTINGS))]
     assert (one.similarity, one.confidence, one.rewrote, one.models) == (0.75, 0.5, True, "a 1, b 2")
     assert (letter.dead, letter.code) == (True, "")
+    assert (one.agreed, one.accepted, letter.agreed) == (False, None, None)
 
 
 def test_only_the_stretch_asked_for_is_watched(tmp_path):

@@ -15,7 +15,7 @@ from infra.settings import load_settings
 from models.drift.settings import DriftSettings
 from models.fakes import HashEmbedder
 from schemas import Annotation, ModelRelease
-from schemas.ids import code_id
+from schemas.ids import code_event_id, code_id
 from tests.unit.test_store import AT, assignment, decision, event, letter, minutes, segment
 
 SETTINGS = DriftSettings(window=320, lateness=timedelta())
@@ -82,6 +82,43 @@ def test_peoples_first_words_on_segments_drawn_by_chance_stand_where_the_stream_
     assert all(word.judged and word.code == assignment(kept).label for word in words)
     assert [word.segment for _, word in judgements(store.database, "app", minutes(20))] == [kept.id]
     assert all(one.accepted is None for one in observed(store.database, "app"))
+
+
+def test_a_further_person_agrees_or_not_with_the_codes_that_stood_when_they_coded(store):
+    same, other, mended, alone, later = (segment(n) for n in (1, 2, 3, 4, 9))
+    store.record([same, other, mended, alone, *(assignment(one) for one in (same, other, mended, alone))])
+    store.record([said(same, minute=10), said(same, "bo", minute=11), said(same, "cy", minute=12, labels=["y"])])
+    store.record([said(other, minute=13), said(other, "bo", minute=14, labels=["x", "y"])])
+    store.record([said(mended, labels=["y"], minute=15), said(mended, minute=16), said(mended, "bo", minute=17)])
+    store.record([said(alone, minute=18), said(alone, minute=19, labels=["y"])])  # a second thought is no second person
+    store.record([said(other, "bo", minute=20), said(other, "cy", minute=21, kind="adjudication")])
+    store.record([later, assignment(later, assigned_at=minutes(30))])
+    words = [(given, word) for given, word in judgements(store.database, "app") if word.agreed is not None]
+    expected = [(same, 11, True), (same, 12, False), (other, 14, False), (mended, 17, True)]
+    assert [(word.segment, given, word.agreed) for given, word in words] == [
+        (one.id, minutes(minute), agreed) for one, minute, agreed in expected
+    ]
+    assert all(word.judged and word.accepted is None and word.at == later.timestamp for _, word in words)
+    fresh = judgements(store.database, "app", minutes(13))
+    assert [word.segment for _, word in fresh if word.agreed is not None] == [other.id, mended.id]
+
+
+def test_codes_that_were_merged_are_agreement_and_a_withdrawn_word_is_none(store):
+    merged, back, later = segment(1), segment(2), segment(9)
+    slow, speed = code_id("app", "slow app"), code_id("app", "speed")
+    store.record([merged, back, assignment(merged), assignment(back), event("created", 0)])
+    store.record(
+        [
+            event("created", 0, "speed", code_id=speed, id=code_event_id(speed, "created", "0")),
+            event("merged", 1, into=[speed]),
+        ]
+    )
+    store.record([said(merged, code_ids=[slow], labels=["slow app"], minute=10)])
+    store.record([said(merged, "bo", code_ids=[speed], labels=["speed"], minute=11)])
+    store.record([said(back, minute=12), said(back, withdrawn=True, minute=13), said(back, "bo", minute=14)])
+    store.record([later, assignment(later, assigned_at=minutes(30))])
+    words = [word for _, word in judgements(store.database, "app") if word.agreed is not None]
+    assert [(word.segment, word.agreed) for word in words] == [(merged.id, True)]
 
 
 def test_texts_have_directions_only_where_an_embedder_is_given(store):

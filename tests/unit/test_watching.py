@@ -140,6 +140,24 @@ def test_words_that_come_days_after_their_segments_are_heard_once_and_when_they_
     assert alert.at > coded(1_000 + delay - 60)[0].timestamp
 
 
+@pytest.mark.parametrize("falls", [True, False])
+def test_two_people_who_no_longer_agree_raise_an_alert_about_people(store, falls):
+    def chosen(number):
+        draw = random.Random(-number)
+        return "x" if draw.random() > (0.6 if falls and number >= 700 else 0.1) else "y"
+
+    record(store, range(1_300))
+    doubly = range(0, 1_300, 2)
+    firsts = [word(n, n + 10).model_copy(update={"accepted": None}) for n in doubly]
+    seconds = [
+        one.model_copy(update={"annotator": "bo", "labels": [chosen(n)]}) for n, one in zip(doubly, firsts, strict=True)
+    ]
+    store.record([*firsts, *seconds])
+    watch(store).look()
+    told = {(alert.kind, alert.cause) for alert in found(store).values()}
+    assert told == ({("annotators", "people")} if falls else set())
+
+
 def test_a_quiet_stream_raises_nothing(store):
     record(store, range(BEFORE))
     assert watch(store).look() == 0
