@@ -24,7 +24,7 @@ from streams.topology import FEEDBACK, Role
 from streams.trail import Passing, Trail
 
 log = logging.getLogger(__name__)
-BEAT_S = 1.0
+_BEAT_S = 1.0
 _LAG_S = 15.0  # how often somebody who follows the worker hears of its lag
 Beat = Callable[[Progress], None]
 
@@ -126,7 +126,7 @@ async def run_stage(
         await patiently("brokers", app.start, KafkaError, OSError)
         async with asyncio.TaskGroup() as tasks:
             others = [
-                tasks.create_task(_beat(beat, progress)),
+                tasks.create_task(keep_saying(beat, progress)),
                 tasks.create_task(_watch(role, settings, progress, fail)),
                 *(tasks.create_task(_listen(settings.cluster, *heard)) for heard in stage.hears().items()),
             ]
@@ -161,7 +161,7 @@ async def run_ingest(
     publisher = KafkaPublisher(settings.cluster)
     await publisher.start()
     progress = Progress()
-    beating = asyncio.create_task(_beat(beat, progress))
+    beating = asyncio.create_task(keep_saying(beat, progress))
     size = settings.batches.size if rate is None else max(1, min(settings.batches.size, int(rate)))
     try:
         while not stop.is_set():
@@ -210,10 +210,11 @@ async def _first_of(stop: asyncio.Event, failed: asyncio.Future[None]) -> None:
     stopping.cancel()
 
 
-async def _beat(beat: Beat, progress: Progress) -> None:
+async def keep_saying(beat: Beat, progress: Progress) -> None:
+    """Say every second how a worker goes; where it cannot be said, it is said later."""
     while True:
         await _say(beat, progress)
-        await asyncio.sleep(BEAT_S)
+        await asyncio.sleep(_BEAT_S)
 
 
 async def _say(beat: Beat, progress: Progress) -> None:

@@ -32,7 +32,7 @@ from models.drift.settings import DriftSettings
 from models.errors import UnavailableError, WorkerFault
 from models.ports import Clock, Embedder
 from streams.agents import Progress
-from streams.worker import BEAT_S, Beat, WorkerSettings
+from streams.worker import Beat, WorkerSettings, keep_saying
 
 log = logging.getLogger(__name__)
 _AT_ONCE = 5_000  # segments between two writes
@@ -178,7 +178,7 @@ async def run_monitor(settings: Settings, store: Store, how: WorkerSettings, bea
 
     tasks = {
         asyncio.create_task(deliver(how.cluster, outbox, progress, how.trail)),
-        asyncio.create_task(_beat(beat, progress)),
+        asyncio.create_task(keep_saying(beat, progress)),
         asyncio.create_task(_again_and_again(look, settings.monitor_every_s, progress)),
     }
     stopping = asyncio.create_task(stop.wait())
@@ -200,12 +200,3 @@ async def _again_and_again(look: Callable[[], None], every_s: float, progress: P
             progress.failed(error)
             log.warning("looked in vain: %s", error)
         await asyncio.sleep(every_s)
-
-
-async def _beat(beat: Beat, progress: Progress) -> None:
-    while True:
-        try:
-            await asyncio.to_thread(beat, progress)
-        except UnavailableError as error:
-            log.warning("cannot say how it goes: %s", error)
-        await asyncio.sleep(BEAT_S)

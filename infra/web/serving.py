@@ -26,7 +26,7 @@ from models.errors import SettingError, UnavailableError, WorkerFault
 from models.ports import Embedder, Embeddings, load
 from streams.agents import Progress
 from streams.trail import Trail
-from streams.worker import BEAT_S, Beat
+from streams.worker import Beat, keep_saying
 
 log = logging.getLogger(__name__)
 GRACE_S = 2
@@ -106,7 +106,7 @@ async def serve(settings: Settings, store: Store, beat: Beat, stop: asyncio.Even
     tasks = {
         asyncio.create_task(server.serve(sockets=[listening]), name="the page"),
         asyncio.create_task(deliver(cluster, site.outbox, progress, trail), name="the delivery"),
-        asyncio.create_task(_beat(beat, progress), name="the heartbeat"),
+        asyncio.create_task(keep_saying(beat, progress), name="the heartbeat"),
     }
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -187,12 +187,3 @@ def _say_address(settings: Settings, site: Site, port: int) -> None:
         link = site.accounts.first_link(address)
         if link is not None:
             log.warning("nobody is admin yet; set the admin's password here (works once, for a day): %s", link)
-
-
-async def _beat(beat: Beat, progress: Progress) -> None:
-    while True:
-        try:
-            await asyncio.to_thread(beat, progress)
-        except UnavailableError as error:
-            log.warning("cannot say how it goes: %s", error)
-        await asyncio.sleep(BEAT_S)
