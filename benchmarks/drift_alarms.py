@@ -4,7 +4,7 @@ Every stream is made, not real: codes by source, and one thing that real streams
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from uuid import UUID
 import numpy as np
 
 from benchmarks.drift_arms import monitored
-from benchmarks.drift_cells import Cell, Cells
+from benchmarks.drift_cells import Cells
 from models.drift.monitor import Monitor
 from models.drift.observed import Observed
 from models.drift.settings import DriftSettings
@@ -92,21 +92,25 @@ def _sources(random: Random, drift: Floats) -> Floats:
     return np.asarray((drawn[:, None] > shares).sum(axis=1), dtype=np.float64)
 
 
-def run(kind: str, seed: int) -> list[Cell]:
-    """What is raised over one stream."""
+def observed(kind: str, seed: int) -> Iterator[Observed]:
+    """One stream's segments."""
     random = np.random.default_rng([31, seed, *kind.encode()])
     codes, sources = KINDS[kind](random)
     if kind == "volumes":  # each source has codes of its own order
         codes = (codes + 3 * sources) % CODES
-    monitor = Monitor("benchmark", DriftSettings(lateness=timedelta()))
     times = np.sort(random.uniform(0, LENGTH / A_DAY, LENGTH)) * _SECONDS
     if kind in {"day_and_night", "weekdays"}:
         times = np.arange(LENGTH) / A_DAY * _SECONDS
-    alerts = monitor.extend(
-        Observed(_START + timedelta(seconds=float(at)), UUID(int=n + 1), f"source {source:.0f}", f"code {code:.0f}")
-        for n, (at, code, source) in enumerate(zip(times, codes, sources, strict=True))
-    )
-    return [(key(kind, seed), [[one.kind, one.cause, one.codes[:2]] for one in [*alerts, *monitor.finish()]])]
+    for n, (at, code, source) in enumerate(zip(times, codes, sources, strict=True)):
+        moment = _START + timedelta(seconds=float(at))
+        yield Observed(moment, UUID(int=n + 1), f"source {source:.0f}", f"code {code:.0f}")
+
+
+def run(kind: str, seed: int) -> list[Any]:
+    """What is raised over one stream."""
+    monitor = Monitor("benchmark", DriftSettings(lateness=timedelta()))
+    alerts = [*monitor.extend(observed(kind, seed)), *monitor.finish()]
+    return [[[one.kind, one.cause, one.codes[:2]] for one in alerts]]
 
 
 def key(kind: str, seed: int) -> str:

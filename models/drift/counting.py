@@ -1,5 +1,6 @@
 """Counts of a stream, by stratum and cell, that remember what they were some blocks ago. Memory stays flat."""
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any, Self
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.drift.marks import (
     CLOCK,
@@ -30,8 +32,8 @@ _HOUR, _DAY, _MONDAY = 3_600, 86_400, 3  # 1970 began on a Thursday
 _OWN = 0.5
 _ROW = 10
 """Segments in a row in which a cell is not expected more often than chance makes it."""
-_SHARES = (0.0224, 0.0614, 0.1138, 0.1772, 0.2507, 0.3343, 0.4295, 0.5398, 0.6762)
-"""Shares up to which a cell comes 2, 3, 4 ... 10 times or more among ten with a probability below one in fifty."""
+_SHARES = (0.0155, 0.0475, 0.0932, 0.1505, 0.2183, 0.2971, 0.3883, 0.4957, 0.631)
+"""Shares up to which a cell comes 2, 3, 4 ... 10 times or more among ten with a probability below one in a hundred."""
 _KNOWN, _DRAWN, _NEWEST = 100, 10, 4
 
 
@@ -56,8 +58,8 @@ class Table:
     The reference of a cell begins where the table's does, or later where the cell itself changed: that one code moved
     is no reason to forget what the others were.
 
-    A cell that comes more often among ten segments of its stratum in a row than chance would make it (one in fifty
-    times) and once more is not counted further: repeats and short bursts are one event, however long they are.
+    A cell that comes more often among ten segments of its stratum in a row than chance would make it (one in a
+    hundred times) and once more is not counted further: repeats and short bursts are one event, however long they are.
     """
 
     def __init__(self, steps: tuple[str, ...] = (), *, repeats: bool = False) -> None:
@@ -128,6 +130,11 @@ class Table:
     def base(self) -> Mark:
         """Where the reference begins."""
         return self.marks[0]
+
+    def mark(self, block: int) -> Mark | None:
+        """The mark of a block, if it is still kept."""
+        place = bisect_left(self.marks, block, key=lambda mark: mark.block)
+        return self.marks[place] if place < len(self.marks) and self.marks[place].block == block else None
 
     @property
     def total(self) -> float:
@@ -231,22 +238,28 @@ class Table:
         return np.concatenate([counts[:, :2], np.diff(counts[:, 1:], axis=1)], axis=1)
 
     def _flush(self) -> None:
-        if self._rows:
-            rows, columns = np.array(self._rows), np.array(self._columns)
-            np.add.at(self.now, (rows, np.zeros_like(rows)), 1.0)
-            times = np.array(self._times)
-            clock = (
-                (times // _HOUR % 24).astype(int),
-                HOURS.stop + ((times // _DAY + _MONDAY) % 7).astype(int),
-            )
-            for at in clock:
-                np.add.at(self.present, (rows, at), 1.0)
-            for lift in range(max(1, len(self.steps))):
-                up = (columns > 0) & (columns + lift <= (len(self.steps) or len(self.cells) + _CELLS))
-                np.add.at(self.now, (rows[up], columns[up] + lift), 1.0)
-                for at in clock:
-                    np.add.at(self.hours, (at[up], columns[up] + lift), 1.0)
-            self._rows, self._columns, self._times = [], [], []
+        if not self._rows:
+            return
+        rows, columns, times = np.array(self._rows), np.array(self._columns), np.array(self._times)
+        strata, width = self.now.shape
+        hours = (times // _HOUR % 24).astype(int)
+        days = HOURS.stop + ((times // _DAY + _MONDAY) % 7).astype(int)
+        hits = _counted(rows, columns, (strata, width))
+        by_clock = _counted(hours, columns, (CLOCK, width)) + _counted(days, columns, (CLOCK, width))
+        by_clock[:, 0] = 0
+        if self.steps:  # counted for their own step and all above it
+            hits[:, 1:], by_clock[:, 1:] = self._upwards(hits[:, 1:]), self._upwards(by_clock[:, 1:])
+        hits[:, 0] = np.bincount(rows, minlength=strata)
+        self.now += hits
+        self.present += _counted(rows, hours, (strata, CLOCK)) + _counted(rows, days, (strata, CLOCK))
+        self.hours += by_clock
+        self._rows, self._columns, self._times = [], [], []
+
+    def _upwards(self, counts: Counts) -> Counts:
+        up = np.zeros_like(counts)
+        steps = len(self.steps)
+        up[:, :steps] = np.cumsum(counts[:, :steps], axis=1)
+        return up
 
     def _stratum(self, name: str, group: str) -> int:
         if len(self.strata) >= _STRATA:
@@ -350,3 +363,9 @@ class Table:
         table.kept = state["kept"]
         table._rows, table._columns, table._times = (list(part) for part in state["open"])
         return table
+
+
+def _counted(rows: NDArray[np.int_], columns: NDArray[np.int_], shape: tuple[int, int]) -> Counts:
+    """How often each pair comes, in the shape of a table."""
+    flat = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1])
+    return flat.reshape(shape).astype(np.float64)

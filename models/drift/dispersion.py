@@ -9,8 +9,8 @@ from models.drift.marks import Counts
 
 LAG = 16  # blocks that are not learned from yet: they may be those that changed
 _SCALES = 4  # 1, 2, 4, 8 blocks: half a window; what lasts longer than that is a change
-_NEAR = 64  # marks that it can need
-_PRIOR = 4.0  # windows that a prior counts as
+_PRIOR, _POOLED = 4.0, 24.0
+"""Windows that count as much as what is known of shorter ones, and as what all cells together show."""
 
 
 class Dispersion:
@@ -40,15 +40,15 @@ class Dispersion:
         """
         if upto <= self.learned:
             return
-        base = table.base
-        at = {mark.block: mark.counts for mark in table.marks[-_NEAR:]}
-        for block in range(max(self.learned, base.block) + 1, upto + 1):
+        first = table.base.block
+        for block in range(max(self.learned, first) + 1, upto + 1):
             for scale in range(_SCALES):
                 length = 1 << scale
-                middle, start = block - length, block - 2 * length
-                if block % length or start < base.block or not {block, middle, start} <= at.keys():
-                    continue
-                self._add(scale, at[block] - at[middle], at[block] - at[start], members)
+                if block % length or block - 2 * length < first:
+                    break  # and none of the longer ones ends here or has begun
+                start, middle, end = (table.mark(block - n * length) for n in (2, 1, 0))
+                if start and middle and end:
+                    self._add(scale, end.counts - middle.counts, end.counts - start.counts, members)
         self.learned = upto
 
     def factor(self, blocks: Counts, groups: int, cells: int) -> Counts:
@@ -71,7 +71,7 @@ class Dispersion:
             weight = np.minimum(n, 2 * expected[scale])
             own = squares[scale] / np.maximum(expected[scale], 1e-9)
             near = (n * pooled + _PRIOR * prior) / (n + _PRIOR)
-            prior = (weight * own + _PRIOR * near) / (weight + _PRIOR)
+            prior = (weight * own + _POOLED * near) / (weight + _POOLED)
             factors.append(np.maximum(prior, 1.0))
         scales = np.minimum(np.log2(np.maximum(blocks, 1)).astype(int), _SCALES - 1)
         return np.asarray(np.stack(factors)[scales])

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 _NEAR_END = 0.5
-_SOON = 20  # looks after which the spending begins to fall
+_SOON = 100  # looks after which the spending begins to fall
 
 
 def spent(look: int) -> float:

@@ -16,7 +16,7 @@ from models.drift.watching import Watch
 from schemas import DriftAlert
 
 _BLOCKS = 16  # in a window
-_SELDOM = ((16_384, 8), (4_096, 4), (1_024, 2))  # from that many blocks on, only every so many are looked at
+_SELDOM = ((32_768, 16), (8_192, 8), (2_048, 4), (512, 2))  # from that many blocks on, only every so many are looked at
 _CHANGES = 200
 FORMAT = 2
 """Of the state."""

@@ -15,9 +15,13 @@ from models.drift.marks import Counts, Mark
 _LENGTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Windows that are looked at, in blocks."""
 _GLANCE, _GLANCE_ONCE = 3.6, 1.6
-"""Standard deviations from which on the tails are worked out: of all windows, and of one that is looked at once."""
+"""Standard deviations from which on cells of a window that differs may be named: of all, and of one looked at once."""
+_UPWARDS, _DOWNWARDS = 0.95, 0.8
+"""Of the deviation at which a normal distribution would raise an alert: from there on the tails are worked out."""
 _FALSE = 0.05
 """Share of the cells named in an alert that may be named by chance: that something moved is known by then."""
+_LOUDEST = 100.0
+"""By how much less sure a finding may be without the block that speaks loudest for it."""
 _JUDGED = 12  # tests of a look that hours and weekdays are allowed for, the surest first
 _SEEN = 4  # times that a cell must have been seen to be tested
 
@@ -99,11 +103,10 @@ class Scan:
             return None
         members = membership(table)
         compared = self._compare(table, starts, members, dispersion)
-        far = compared.far(_GLANCE if since is None else _GLANCE_ONCE)
+        level = self.allowed / (_tests(members @ (table.now - table.base.counts)[:, 1:]) * len(starts))
+        far = compared.alarming(level) if since is None else compared.far(_GLANCE_ONCE)
         if not far.any():
             return None
-        tests = _tests(members @ (table.now - table.base.counts)[:, 1:]) * len(starts)
-        level = self.allowed / tests
         p = np.ones(compared.mean.shape)
         for w in np.flatnonzero(far.any(axis=(1, 2))):
             _work_out(table, starts[w], members, compared.of(w), np.nonzero(far[w]), p[w])
@@ -160,14 +163,13 @@ class Scan:
         if since is not None:
             later = [mark for mark in marks[1:-1] if mark.at >= since and mark.counts[:, 0].sum() >= enough]
             return later[:1]
-        by_block = {mark.block: mark for mark in marks[1:-1]}
         starts = []
         for length in _LENGTHS:
             start = now - length
             if start <= base.block:
                 break
-            mark = by_block.get(start) or by_block.get(start - start % COARSE)
-            if mark and mark.counts[:, 0].sum() >= enough:
+            mark = table.mark(start) or table.mark(start - start % COARSE)
+            if mark and mark.block > base.block and mark.counts[:, 0].sum() >= enough:
                 starts.append(mark)
         return starts
 
@@ -189,10 +191,22 @@ class _Compared:
     reference_size: Counts
     reference: Counts
 
-    def far(self, glance: float) -> NDArray[np.bool_]:
-        """Where the tails are to be worked out."""
+    def far(self, glance: float | Counts) -> NDArray[np.bool_]:
+        """Where so many standard deviations lie between what is and what was due."""
         surplus = self.observed - self.mean
         return (surplus**2 > glance**2 * self.variance) & (self.mean > 0) & (self.variance > 0)
+
+    def alarming(self, level: Counts) -> NDArray[np.bool_]:
+        """Where the tails may be below a level: counts have a longer one above, and a shorter one below, than normal.
+
+        Args:
+            level: By group, shape ``(groups,)``.
+        """
+        from scipy.special import ndtri
+
+        up = self.observed > self.mean
+        glance = -ndtri(np.minimum(level, 0.5) / 2)[:, None] * np.where(up, _UPWARDS, _DOWNWARDS)
+        return self.far(np.asarray(glance))
 
     def of(self, window: int | np.signedinteger[Any]) -> "_Compared":
         """One window's part, a view."""
@@ -221,6 +235,9 @@ def _judged(
         if p[w, g, c] > level[g, 0]:
             return None
         if (w, g, c) in done:
+            part = compared.of(w)
+            near = part.far(_GLANCE) & (p[w] >= 1)
+            _work_out(table, starts[w], members, part, np.nonzero(near), p[w])
             for also in np.argwhere(p[w] <= _FALSE):
                 allow(w, int(also[0]), int(also[1]))
             return w, g, c
@@ -250,15 +267,19 @@ def _work_out(
     up = o > m
     loudest = np.where(up, seen - due, due - seen).argmax(axis=0)
     every = np.arange(len(groups))
-    left = 1 - due[loudest, every] / m
-    o, m, v = o - seen[loudest, every], m * left, v * left
-    n = sizes.sum(axis=0) - sizes[loudest, every]
-    k = k - seen[loudest, every]
+    without = seen[loudest, every], sizes[loudest, every], 1 - due[loudest, every] / m
+    n = sizes.sum(axis=0)
+    whole = _two_sided(o, m, v, k, n, up)
+    o, n, k, m, v = o - without[0], n - without[1], k - without[0], m * without[2], v * without[2]
+    p[groups, cells] = np.where(without[2] > 0, np.maximum(whole, _two_sided(o, m, v, k, n, up) / _LOUDEST), 1.0)
+
+
+def _two_sided(o: Counts, m: Counts, v: Counts, k: Counts, n: Counts, up: Counts) -> Counts:
     most = m > n / 2  # what most segments are is judged by the others
     o, m, up = np.where(most, n - o, o), np.where(most, n - m, m), up != most
     most_there = np.where(most, n, np.minimum(n, k))
     low, high = tails(o, np.maximum(m, 1e-9), np.maximum(v, 1e-9), np.maximum(most_there, o))
-    p[groups, cells] = np.where(left > 0, np.minimum(1.0, 2 * np.where(up, high, low)), 1.0)
+    return np.minimum(1.0, 2 * np.where(up, high, low))
 
 
 def membership(table: Table) -> Counts:

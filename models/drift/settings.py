@@ -36,7 +36,7 @@ class DriftSettings:
     """Segments of a ``fixed`` reference."""
     swing: float = 0.03
     """Relative change of a share that nobody would call a change (one standard deviation)."""
-    unseen_swing: float = 0.15
+    unseen_swing: float = 0.22
     """The same for an hour of the day that was not seen yet; a third of it for a day of the week.
 
     What a stream has shown of its days and weeks takes the place of this.

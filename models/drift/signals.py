@@ -29,7 +29,7 @@ class Signal:
     """A number from 0 to 1, for what is measured."""
     asked: Callable[[Observed], bool] = lambda _: True
     """Whether a segment counts at all."""
-    earned: float = 1_000.0
+    earned: float = 400.0
     """By how much the p-values may be divided: looks and windows overlap, and the tests are cautious. By simulation."""
     repeats: bool = False
     """Whether repeats count each for themselves."""
@@ -49,7 +49,7 @@ SIGNALS = (
         cell=lambda o: "new" if o.new else None,
         asked=lambda o: not o.dead,
     ),
-    Signal("sources", "volume", "", 0.2, "volume", cell=lambda o: o.source, earned=1.0, repeats=True),
+    Signal("sources", "volume", "", 0.2, "volume", cell=lambda o: o.source, earned=150.0, repeats=True),
     Signal("confidence", "model", "code", 0.05, "coded", value=lambda o: o.confidence),
     Signal("agreement", "model", "code", 0.05, "coded", value=lambda o: o.agreement),
     Signal("similarity", "model", "code", 0.05, "coded", value=lambda o: o.similarity),
