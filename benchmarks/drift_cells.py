@@ -16,7 +16,7 @@ SHUFFLES, STREAMS, REPEATS = 200, 100, 50
 DELTAS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6)
 LOOSER = (0.4, 0.3, 0.2, 0.15, 0.1)
 """Settings of the monitor's false alarms beside its default."""
-_AT_ONCE = 5  # streams that one process of Evidently takes
+_AT_ONCE = 25  # streams that one process of Evidently takes
 Job = Callable[[], list[Any]]
 
 

@@ -253,9 +253,9 @@ def _work_out(
     where: tuple[NDArray[np.intp], ...],
     p: Counts,
 ) -> None:
-    """P-values of one window's cells that look far off, without the block that speaks loudest for each of them.
+    """P-values of one window's cells that look far off, with and without the block that speaks loudest for each.
 
-    A burst of the same words within one block is none that lasts.
+    A burst within one block is no change that lasts: without it a finding may be a hundred times less sure, no more.
     """
     groups, cells = where
     o, m, v, k = (part[groups, cells] for part in (found.observed, found.mean, found.variance, found.most))
@@ -274,12 +274,13 @@ def _work_out(
     p[groups, cells] = np.where(without[2] > 0, np.maximum(whole, _two_sided(o, m, v, k, n, up) / _LOUDEST), 1.0)
 
 
-def _two_sided(o: Counts, m: Counts, v: Counts, k: Counts, n: Counts, up: Counts) -> Counts:
+def _two_sided(o: Counts, m: Counts, v: Counts, k: Counts, n: Counts, up: NDArray[np.bool_]) -> Counts:
+    """P-values of counts ``o`` with mean and variance, of at most ``k`` among ``n`` segments."""
     most = m > n / 2  # what most segments are is judged by the others
     o, m, up = np.where(most, n - o, o), np.where(most, n - m, m), up != most
     most_there = np.where(most, n, np.minimum(n, k))
     low, high = tails(o, np.maximum(m, 1e-9), np.maximum(v, 1e-9), np.maximum(most_there, o))
-    return np.minimum(1.0, 2 * np.where(up, high, low))
+    return np.asarray(np.minimum(1.0, 2 * np.where(up, high, low)))
 
 
 def membership(table: Table) -> Counts:
