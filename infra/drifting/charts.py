@@ -97,20 +97,25 @@ def stacked(
 def distance(
     found: Sequence[Distance], changes: Sequence[tuple[datetime, str]], ends: tuple[datetime, datetime]
 ) -> str:
-    """The distance from what came before, with its control limit; what lies above is marked."""
+    """The distance from what came before, with its control limit; what lies above is marked.
+
+    Where the reference was begun anew, nothing is known for a while, and the lines are broken.
+    """
     if not found:
         return ""
     frame = _Frame(*ends, 1.1 * max(max(one.value, one.limit) for one in found))
-    line = " ".join(f"{frame.x(one.at):.1f},{frame.y(one.value):.1f}" for one in found)
-    limit = " ".join(f"{frame.x(one.at):.1f},{frame.y(one.limit):.1f}" for one in found)
+    limits = _lines(frame, "limit", found, [one.limit for one in found])
+    lines = _lines(frame, "line", found, [one.value for one in found])
     dots = "".join(
         f'<circle cx="{frame.x(one.at):.1f}" cy="{frame.y(one.value):.1f}" r="3.5" class="{_side(one)}"><title>'
         f"{one.at:%Y-%m-%d %H:%M}: {one.value:.3f}, limit {one.limit:.3f}</title></circle>"
         for one in found
     )
-    drawn = f'<polyline class="limit" points="{limit}"/><polyline class="line" points="{line}"/>{dots}'
     legend = _legend([("distance", COLOURS[0]), ("control limit (99%)", "#a12a24")])
-    return _svg(frame.axes("number") + drawn + frame.marks(changes), "Distance of the codes over time") + legend
+    return (
+        _svg(frame.axes("number") + limits + lines + dots + frame.marks(changes), "Distance of the codes over time")
+        + legend
+    )
 
 
 def scatter(points: Sequence[Point], *, named: bool = True) -> str:
@@ -138,6 +143,16 @@ def scatter(points: Sequence[Point], *, named: bool = True) -> str:
     after = "".join(place(point) for point in points if point.after)
     legend = _legend([("before", COLOURS[0]), ("after", COLOURS[1])])
     return _svg(before + after, "Texts in two dimensions, before and after", height) + legend
+
+
+def _lines(frame: _Frame, kind: str, found: Sequence[Distance], values: Sequence[float]) -> str:
+    """A line through each run of stretches that follow on one another."""
+    runs: list[list[str]] = []
+    for one, value in zip(found, values, strict=True):
+        if not one.follows or not runs:
+            runs.append([])
+        runs[-1].append(f"{frame.x(one.at):.1f},{frame.y(value):.1f}")
+    return "".join(f'<polyline class="{kind}" points="{" ".join(run)}"/>' for run in runs)
 
 
 def _side(one: Distance) -> str:

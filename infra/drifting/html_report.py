@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from infra.drifting.charts import distance, scatter, stacked
-from infra.drifting.picture import SIGNALS, Picture, main_change
+from infra.drifting.picture import Picture, main_change
 from models.errors import InputError
 from schemas import DriftAlert
 
@@ -201,23 +201,14 @@ def _sources(alerts: Sequence[DriftAlert], picture: Picture) -> str:
 
 
 def _signals(picture: Picture) -> str:
-    quarter = max(1, len(picture.bins) // 4)
     rows = ""
-    for name in SIGNALS:
-        means = [_mean(picture, name, slice(n * quarter, (n + 1) * quarter if n < 3 else None)) for n in range(4)]
-        if any(mean for mean in means):
-            cells = "".join(f'<td class="n">{"–" if mean is None else f"{mean:.3f}"}</td>' for mean in means)
-            rows += f"<tr><td>{name}</td>{cells}</tr>"
+    for said, means in picture.quarters().items():
+        cells = "".join(f'<td class="n">{"–" if mean is None else f"{mean:.3f}"}</td>' for mean in means)
+        rows += f"<tr><td>{said}</td>{cells}</tr>"
     if not rows:
         return ""
     heads = "".join(f'<th class="n">{which} quarter</th>' for which in ("first", "second", "third", "last"))
     return f"<h2>How it is coded</h2><div class='wide'><table><tr><th>mean</th>{heads}</tr>{rows}</table></div>"
-
-
-def _mean(picture: Picture, name: str, part: slice) -> float | None:
-    found = [one.signals[name] for one in picture.bins[part] if name in one.signals]
-    count = sum(each for each, _ in found)
-    return sum(total for _, total in found) / count if count else None
 
 
 def _texts(alerts: Sequence[DriftAlert], picture: Picture) -> str:

@@ -23,7 +23,17 @@ _SAMPLED = 1_200  # segments whose embeddings are drawn
 _SIMULATED = 300
 _BEFORE = 3  # bins before there is a reference
 _RARE = 10  # segments a code needs to be called emerging
-SIGNALS = ("confidence", "agreement", "similarity", "accepted", "agreed", "rewrote", "new", "dead")
+SIGNALS = {
+    "confidence": "confidence",
+    "agreement": "agreement of the members",
+    "similarity": "similarity to the code reused",
+    "accepted": "accepted by people",
+    "agreed": "two people agree",
+    "rewrote": "rewritten by the moderator",
+    "new": "new codes",
+    "dead": "dead letters",
+}
+"""What is measured of a segment, and what a reader is told that it is."""
 _WORDS = ("accepted", "agreed")
 """Those that may come after the segment itself: people's."""
 
@@ -40,11 +50,6 @@ class Bin:
     signals: dict[str, tuple[int, float]] = field(default_factory=dict)
     """How often a signal was known, and its sum."""
 
-    def mean(self, signal: str) -> float | None:
-        """A signal's mean, where it was known."""
-        count, total = self.signals.get(signal, (0, 0.0))
-        return total / count if count else None
-
 
 @dataclass(frozen=True)
 class Distance:
@@ -55,6 +60,8 @@ class Distance:
     """Square root of the Jensen-Shannon divergence in bits, 0 to 1."""
     limit: float
     """What a stretch of that size without a change stays below 99 times of 100."""
+    follows: bool = True
+    """Whether the stretch just before it has a distance too, from the same reference: a line goes on only then."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,9 @@ class Picture:
 
     def add(self, one: Observed) -> None:
         """Count a segment; of a person's word that came later, only the word."""
-        if one.judged and self.bins:
-            self._measure(one)
+        if one.judged:
+            if self.bins:
+                self._measure(one)
             return
         if not self.bins or self.bins[-1].segments >= self._size:
             self.bins.append(Bin(one.at, one.at))
@@ -145,6 +153,17 @@ class Picture:
         frequent = sorted(totals, key=lambda name: (-totals[name], name))
         return list(dict.fromkeys([*named, *frequent]))[:most]
 
+    def quarters(self) -> dict[str, list[float | None]]:
+        """The signals' means in each quarter of the stream, none where one was not known; those never above 0 left out.
+
+        Returns:
+            What they are, for a reader, with the four means.
+        """
+        quarter = max(1, len(self.bins) // 4)
+        parts = [self.bins[n * quarter : (n + 1) * quarter if n < 3 else None] for n in range(4)]
+        means = {said: [_mean(part, name) for part in parts] for name, said in SIGNALS.items()}
+        return {said: each for said, each in means.items() if any(each)}
+
     def shares(self, what: str, names: Sequence[str]) -> Floats:
         """Shares by stretch, shape ``(names + 1, bins)``: the last row is all others."""
         table = np.zeros((len(names) + 1, len(self.bins)))
@@ -160,16 +179,17 @@ class Picture:
         names = [name for name, _ in self.totals().most_common(200)]
         counts = np.array([[one.codes[name] for name in names] for one in self.bins], dtype=np.float64)
         random = np.random.default_rng(7)
-        found, since = [], 0
+        found: list[Distance] = []
+        since, last = 0, -1
         for n in range(1, len(self.bins)):
             if any(self.bins[n - 1].start < at <= self.bins[n].start for at in changes):
                 since = n
             reference = counts[since:n].sum(axis=0)
             if n - since < _BEFORE or not reference.sum() or not counts[n].sum():
                 continue
-            found.append(
-                Distance(self.bins[n].start, jensen_shannon(reference, counts[n]), _limit(reference, counts[n], random))
-            )
+            value, limit = jensen_shannon(reference, counts[n]), _limit(reference, counts[n], random)
+            found.append(Distance(self.bins[n].start, value, limit, follows=n == last + 1))
+            last = n
         return found
 
     def emerging(self, most: int = 8) -> list[Emerging]:
@@ -239,6 +259,12 @@ def _limit(reference: Floats, counts: Floats, random: Any) -> float:
     drawn = random.multinomial(int(counts.sum()), pooled, _SIMULATED) / counts.sum()
     base = random.multinomial(int(reference.sum()), pooled, _SIMULATED) / reference.sum()
     return float(np.quantile(_distances(base, drawn), 0.99))
+
+
+def _mean(bins: Sequence[Bin], signal: str) -> float | None:
+    known = [one.signals[signal] for one in bins if signal in one.signals]
+    count = sum(each for each, _ in known)
+    return sum(total for _, total in known) / count if count else None
 
 
 def _summed(bins: Sequence[Bin]) -> Counter[str]:

@@ -34,13 +34,19 @@ def report_study(
     """
     count = count_observed(database, study, since)
     model, share = embedder() if embedder and count else None, min(1.0, EMBEDDED / max(count, 1))
-    watched = observed(database, study, since, embedder=model, share=share)
     monitor = Monitor(study, replace(settings, lateness=timedelta()))
     picture = Picture(count)
-    words = (word for _, word in judgements(database, study) if since is None or word.at >= since)
-    merged = heapq.merge(watched, words, key=lambda one: one.at)
-    alerts = watch(_noting(merged, changes(database, study, since), monitor), monitor, picture)
+    watched = with_words(observed(database, study, since, embedder=model, share=share), database, study, since)
+    alerts = watch(_noting(watched, changes(database, study, since), monitor), monitor, picture)
     return Scanned(study, count, picture.embedded, alerts, picture)
+
+
+def with_words(
+    watched: Iterable[Observed], database: Database, study: str, since: datetime | None
+) -> Iterator[Observed]:
+    """A study's segments, and among them, where the stream was by then, what people said later of their codes."""
+    words = (word for _, word in judgements(database, study) if since is None or word.at >= since)
+    return heapq.merge(watched, words, key=lambda one: one.at)
 
 
 def _noting(watched: Iterable[Observed], known: Sequence[Change], monitor: Monitor) -> Iterator[Observed]:

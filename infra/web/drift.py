@@ -1,6 +1,6 @@
 """The drift page: what changed, since when, how sure and why, and what somebody did about it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -16,10 +16,11 @@ from sqlalchemy import func, select
 from infra.drifting.charts import distance, scatter, stacked
 from infra.drifting.html_report import CAUSES, interval, shown_p, shown_time
 from infra.drifting.picture import Emerging, Picture, main_change
+from infra.drifting.studying import with_words
 from infra.readmodel.alerts import Mark, MarkKind, Raised, mark, raised, reopen
 from infra.readmodel.database import Database
 from infra.readmodel.observing import count_observed, observed, texts_of
-from infra.readmodel.tables import assignments, segments
+from infra.readmodel.tables import annotations, assignments, segments
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, draw
 from models.ports import Embedder
@@ -43,6 +44,8 @@ class Drawn:
     """Segments of one step."""
     distances: Markup
     sources: Markup
+    signals: Mapping[str, Sequence[float | None]]
+    """How it is coded: means by quarter of the stream."""
     emerging: Sequence[Emerging]
 
 
@@ -120,15 +123,17 @@ def _in_order(found: Sequence[Raised]) -> list[Raised]:
     return sorted(found, key=lambda one: (one.alert.at, one.alert.detected_at, str(one.alert.id)))
 
 
-Version = tuple[int, datetime | None]
+Version = tuple[int, datetime | None, int, datetime | None]
 
 
 def _version(database: Database, study: str) -> Version:
-    """What changes whenever a segment is coded."""
-    query = select(func.count(), func.max(assignments.c.assigned_at)).where(assignments.c.study == study)
+    """What changes whenever a segment is coded, or somebody says something of a code."""
+    coded = select(func.count(), func.max(assignments.c.assigned_at)).where(assignments.c.study == study)
+    said = select(func.count(), func.max(annotations.c.decided_at)).where(annotations.c.study == study)
     with database.reading() as connection:
-        count, last = connection.execute(query).one()
-    return count, last
+        count, last = connection.execute(coded).one()
+        words, newest = connection.execute(said).one()
+    return count, last, words, newest
 
 
 def _draw(database: Database, study: str, found: Sequence[Raised]) -> Drawn | None:
@@ -153,6 +158,7 @@ def _draw(database: Database, study: str, found: Sequence[Raised]) -> Drawn | No
         step=picture.bins[0].segments,
         distances=_chart(distance(picture.distances([alert.at for alert in alerts]), marks, ends)),
         sources=shares("sources", sources) if len(picture.totals("sources")) > 1 else Markup(),
+        signals=picture.quarters(),
         emerging=picture.emerging(),
     )
 
@@ -163,10 +169,10 @@ def _chart(svg: str) -> Markup:
 
 @lru_cache(maxsize=8)
 def _counted(database: Database, study: str, _version: Version) -> Picture:
-    """The newest segments, counted; what was counted for the same ones is not counted again."""
+    """The newest segments and people's words on them, counted; what was counted for the same is not counted again."""
     since = _since(database, study, NEWEST)
     picture = Picture(count_observed(database, study, since))
-    for one in observed(database, study, since):
+    for one in with_words(observed(database, study, since), database, study, since):
         picture.add(one)
     return picture
 

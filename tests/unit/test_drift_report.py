@@ -1,12 +1,14 @@
 """The HTML report: whole in itself, and nothing of the data is markup."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 import numpy as np
 import pytest
 
+from infra.drifting.charts import distance
 from infra.drifting.html_report import report, write_report
 from infra.drifting.picture import BINS, Picture, jensen_shannon
 from models.drift.observed import Observed
@@ -82,6 +84,33 @@ def test_distances_pass_their_limit_at_the_change_and_seldom_elsewhere():
     after = [one for one in found if one not in before]
     assert sum(one.value > one.limit for one in before) <= 2
     assert all(one.value > one.limit for one in after[:3])
+
+
+def test_the_line_of_distances_is_broken_where_the_reference_was_begun_anew():
+    found = picture(change=1_200)
+    change = START + timedelta(minutes=1_200)
+    distances = found.distances([change])
+    anew = next(n for n, one in enumerate(found.bins) if one.start >= change)
+    assert [one.at for one in distances if not one.follows] == [found.bins[n].start for n in (3, anew + 3)]
+    ends = (found.bins[0].start, found.bins[-1].end)
+    drawn = distance(distances, [], ends)
+    lines = [line.split() for line in re.findall(r'class="line" points="([^"]*)"', drawn)]
+    assert sum(len(line) for line in lines) == len(distances) == drawn.count("<circle")
+    assert len(lines) == drawn.count('class="limit"') == 2
+    assert distance(found.distances([]), [], ends).count('class="line"') == 1
+
+
+def test_a_word_that_came_later_counts_for_how_it_is_coded_and_not_as_a_segment():
+    found, first = Picture(100), next(segments())
+    found.add(replace(first, accepted=True, judged=True))
+    for one in segments(count=100):
+        found.add(one)
+    found.add(replace(first, accepted=False, judged=True))
+    found.add(replace(first, agreed=True, judged=True))
+    assert found.segments == 100
+    assert found.quarters()["two people agree"] == [None, None, None, 1.0]
+    assert "accepted by people" not in found.quarters()  # the mean is 0
+    assert "two people agree" in report("a file", [], found, {})
 
 
 def test_shares_add_up_and_a_stream_of_any_length_has_as_many_stretches():

@@ -5,9 +5,11 @@ from uuid import uuid5
 
 import pytest
 
+from infra.drifting.studying import report_study
 from infra.readmodel.alerts import count_open, raised
+from models.drift.settings import DriftSettings
 from models.fakes import HandClock
-from schemas import DriftAlert
+from schemas import Annotation, DriftAlert
 from schemas.ids import code_id
 from tests.web.site import HOSTILE, STUDY, fill, make_site, visit
 
@@ -90,6 +92,28 @@ def test_the_texts_are_drawn_without_their_codes(site):
     part = visit(site, "viewer").get(f"{PAGE}/texts").text
     assert part.count('class="before"') + part.count('class="after"') == 60
     assert "slow checkout" not in part
+
+
+def test_peoples_words_that_came_later_are_drawn_as_in_the_report(site):
+    filled = fill(site, 60)
+    viewer = visit(site, "viewer")
+    before = viewer.get(PAGE).text
+    assert "confidence" in before
+    assert "accepted by people" not in before
+
+    def word(of, annotator, chosen, minutes):
+        at = filled[40].timestamp + timedelta(minutes=minutes)
+        said = {"segment_id": of.id, "study": STUDY, "annotator": annotator, "code_ids": [], "decided_at": at}
+        return Annotation(**said, labels=[chosen], accepted=chosen == "x", sample=True)
+
+    site.store.record([word(filled[n], "ana", "x", n) for n in range(4)])
+    site.store.record([word(filled[n], "bo", "x" if n else "y", 10 + n) for n in range(4)])
+    after = viewer.get(PAGE).text
+    reported = report_study(site.store.database, STUDY, None, DriftSettings()).picture.quarters()
+    assert {mean for mean in reported["two people agree"] if mean is not None} == {0.75}
+    for said in ("accepted by people", "two people agree"):
+        cells = "".join(f'<td class="num">{"–" if mean is None else f"{mean:.3f}"}</td>' for mean in reported[said])
+        assert f'<th scope="row">{said}</th>{cells}' in after
 
 
 def test_hostile_names_stay_text(site):
