@@ -85,14 +85,7 @@ def squared_mmd(kernel: Floats, newer: NDArray[np.bool_]) -> float:
     Source:
         Gretton et al., "A Kernel Two-Sample Test", JMLR 13 (2012), Lemma 6.
     """
-    m, n = int(newer.sum()), int((~newer).sum())
-    rows = kernel @ newer.astype(np.float64)
-    own = np.diag(kernel)
-    both, new = rows[~newer].sum(), rows[newer].sum()
-    old = kernel.sum() - 2 * both - new
-    return float(
-        (new - own[newer].sum()) / (m * (m - 1)) + (old - own[~newer].sum()) / (n * (n - 1)) - 2 * both / (m * n)
-    )
+    return float(_squared_mmds(kernel, newer[None])[0])
 
 
 def mmd_test(
@@ -115,14 +108,13 @@ def mmd_test(
     """
     rng, labels = np.random.default_rng(seed), np.asarray(strata)
     places = [np.flatnonzero(labels == one) for one in np.unique(labels)]
-    found, dealt = squared_mmd(kernel, newer), np.empty(permutations)
-    for n in range(permutations):
-        shuffled = newer.copy()
+    shuffled = np.tile(newer, (permutations, 1))
+    for dealt_out in shuffled:
         for place in places:
             runs = rng.permutation(-(-len(place) // together))
             order = (runs[:, None] * together + np.arange(together)).ravel()
-            shuffled[place] = newer[place[order[order < len(place)]]]
-        dealt[n] = squared_mmd(kernel, shuffled)
+            dealt_out[place] = newer[place[order[order < len(place)]]]
+    found, dealt = squared_mmd(kernel, newer), _squared_mmds(kernel, shuffled)
     return found, float((1 + (dealt >= found - 1e-12).sum()) / (1 + permutations)), dealt
 
 
@@ -136,6 +128,19 @@ def fourier_features(vectors: Embeddings, width: float, features: int = 256, see
     turn = rng.standard_normal((vectors.shape[1], features)) / width
     shift = rng.uniform(0, 2 * np.pi, features)
     return np.asarray(np.sqrt(2 / features) * np.cos(vectors.astype(np.float64) @ turn + shift))
+
+
+def _squared_mmds(kernel: Floats, newer: NDArray[np.bool_]) -> Floats:
+    """As :func:`squared_mmd`, for many choices of the newer rows, shape ``(choices, n)``, that are equally many."""
+    chosen = newer.astype(np.float64)
+    m = chosen[0].sum()
+    n = len(kernel) - m
+    rows, own = chosen @ kernel, np.diag(kernel)
+    new, either = (rows * chosen).sum(axis=1), rows.sum(axis=1)
+    both = either - new
+    old = kernel.sum() - 2 * both - new
+    mine = chosen @ own
+    return np.asarray((new - mine) / (m * (m - 1)) + (old - (own.sum() - mine)) / (n * (n - 1)) - 2 * both / (m * n))
 
 
 def _relative(p: Floats, q: Floats) -> float:
