@@ -1,6 +1,10 @@
-"""Members and moderators behind an OpenAI-compatible server: vLLM with LoRA modules, llama.cpp, Ollama."""
+"""Members and moderators behind an OpenAI-compatible server: vLLM with LoRA modules, llama.cpp, Ollama.
+
+What a server sends beside its answers is in no error and no log: it may hold the text that it was sent.
+"""
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +23,7 @@ from schemas import Decision, Proposal, Proposals, Segment
 
 _TRY_LATER = frozenset({408, 425, 429})
 _ONE_REQUEST = frozenset({400, 413, 422})  # too long, or not liked: the next text may do
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,60}")  # of a kind of error, such as context_length_exceeded
 
 
 @dataclass(frozen=True)
@@ -101,15 +106,17 @@ class ChatServer:
             response = self._client.post(self._url, json=request.body())
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise SettingError(f"{self._url} is no address of a server: {error}; give http://host:port/v1") from error
-        except httpx.HTTPError as error:
+        except (httpx.ConnectError, httpx.TimeoutException) as error:
             raise UnavailableError(f"{who} does not answer ({type(error).__name__}: {error})") from error
+        except httpx.HTTPError as error:  # its words may be those that were exchanged, and the key
+            raise UnavailableError(f"{who} does not answer ({type(error).__name__})") from None
         if response.status_code >= 500 or response.status_code in _TRY_LATER:
-            raise UnavailableError(f"{who} answered {response.status_code}: {_excerpt(response.text)}")
+            raise UnavailableError(f"{who} answered {response.status_code}: {_told(response)}")
         if response.status_code in _ONE_REQUEST:
-            raise UncodableError(f"{who} refused this text with {response.status_code}: {_excerpt(response.text)}")
+            raise UncodableError(f"{who} refused this text with {response.status_code}: {_told(response)}")
         if response.status_code != 200:
             raise SettingError(
-                f"{who} refused the request with {response.status_code}: {_excerpt(response.text)}; "
+                f"{who} refused the request with {response.status_code}: {_told(response)}; "
                 "check the profile's url and model and QUALSTREAM_SERVED_API_KEY"
             )
         answer = _read(response, who)
@@ -226,9 +233,9 @@ def _read(response: httpx.Response, who: str) -> Answer:
         text = choice["message"]["content"] or ""
         if not isinstance(text, str):
             raise TypeError(f"content is a {type(text).__name__}")
-    except (json.JSONDecodeError, UnicodeDecodeError, LookupError, TypeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, LookupError, TypeError, RecursionError) as error:
         raise SettingError(
-            f"{who} did not send a chat completion ({type(error).__name__}: {error}) but {_excerpt(response.text)}; "
+            f"{who} did not send a chat completion ({type(error).__name__}: {error}) but {_told(response)}; "
             "the profile's url must lead to an OpenAI-compatible server, up to and with /v1"
         ) from error
     return Answer(text, _mean_log_probability(choice))
@@ -251,6 +258,13 @@ def _mean_log_probability(choice: dict[str, Any]) -> float | None:
     return min(0.0, mean) if mean is not None and mean > float("-inf") else None
 
 
-def _excerpt(text: str) -> str:
-    """A server's words in one short line."""
-    return repr(" ".join(text[:1000].split())[:160])
+def _told(response: httpx.Response) -> str:
+    """What an error may say of an answer: its type and code, else its length. The rest may repeat the text sent."""
+    try:
+        found = response.json()
+    except (ValueError, RecursionError):
+        found = None
+    error = found.get("error", found) if isinstance(found, dict) else None
+    named = [error.get(name) for name in ("type", "code")] if isinstance(error, dict) else []
+    words = [str(one) for one in named if isinstance(one, str | int) and _NAME.fullmatch(str(one))]
+    return ", ".join(words) or f"{len(response.content):,} bytes"

@@ -1,7 +1,9 @@
 """Coders and moderator behind a real HTTP server on loopback."""
 
 import json
+import logging
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +13,7 @@ import pytest
 
 from models import spending
 from models.backends.served import ChatRequest, ChatServer, ServedCoder, ServedMember, ServedModerator
-from models.errors import SettingError, UnavailableError, UncodableError
+from models.errors import QualstreamError, SettingError, UnavailableError, UncodableError
 from models.fakes import HashEmbedder
 from schemas import Proposal, Proposals, Segment
 from schemas.ids import segment_id
@@ -149,8 +151,8 @@ def test_what_a_server_writes_is_judged_like_any_answer(
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_a_busy_or_broken_server_is_waited_for(server: Server, coder: ServedCoder, status: int) -> None:
-    server.reply = lambda body: (status, b"busy")
-    with pytest.raises(UnavailableError, match=f"{status}.*busy"):
+    server.reply = lambda body: (status, b'{"error": {"message": "try later", "type": "busy", "code": null}}')
+    with pytest.raises(UnavailableError, match=f"{status}: busy$"):
         coder.propose([segment("hello")])
 
 
@@ -178,16 +180,55 @@ def test_a_server_that_is_too_slow_is_waited_for(server: Server) -> None:
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_text_that_is_refused_is_not_the_others_fault(server: Server, coder: ServedCoder, status: int) -> None:
-    server.reply = lambda body: (status, b'{"error": "too long"}')
-    with pytest.raises(UncodableError, match=f"refused this text with {status}.*too long"):
+    server.reply = lambda body: (status, b'{"object": "error", "type": "too_long", "code": 400}')
+    with pytest.raises(UncodableError, match=f"refused this text with {status}: too_long, 400$"):
         coder.propose([segment("hello")])
 
 
 @pytest.mark.parametrize("status", [401, 404, 302])
 def test_a_refusal_names_the_address_and_the_model(server: Server, coder: ServedCoder, status: int) -> None:
     server.reply = lambda body: (status, b'{"error": "no such model"}')
-    with pytest.raises(SettingError, match=f"lora-(gist|theme).*/v1.*{status}.*no such model"):
+    with pytest.raises(SettingError, match=f"lora-(gist|theme).*/v1.*{status}: 26 bytes; check"):
         coder.propose([segment("hello")])
+
+
+SECRET = "my doctor in Leeds never called back"
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 429, 500, 503])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda text: text,
+        lambda text: json.dumps({"error": text}),
+        lambda text: json.dumps({"error": {"message": text, "type": text, "code": [text]}}),
+        lambda text: json.dumps({text: text, "type": {"x": text}}),
+        lambda text: json.dumps([text]),
+        lambda text: "[" * 100_000 + text,
+    ],
+)
+def test_a_text_that_was_sent_comes_back_in_no_error_and_no_log(
+    server: Server,
+    coder: ServedCoder,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    shape: Callable[[str], str],
+) -> None:
+    server.reply = lambda body: (status, shape(body["messages"][0]["content"]).encode())
+    with pytest.raises(QualstreamError, match=rf"answered {status}|with {status}|did not send") as caught:
+        coder.propose([segment(SECRET)])
+    logging.getLogger("worker").error("failed: %s", caught.value, exc_info=caught.value)
+    assert str(status) in caplog.text or status == 200
+    assert "doctor" not in caplog.text
+    assert "doctor" not in repr(caught.value)
+
+
+def test_a_key_that_cannot_be_sent_is_in_no_error(server: Server) -> None:
+    coder = ServedCoder(server.url, MEMBERS, api_key="secret\n")
+    with pytest.raises(UnavailableError) as caught:
+        coder.propose([segment("hello")])
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+    coder.close()
 
 
 @pytest.mark.parametrize(
