@@ -13,6 +13,7 @@ from uuid import UUID
 import click
 from rich.console import Console
 
+from infra import wiring
 from infra.accounts.commands import account
 from infra.drifting.commands import drift
 from infra.evaluating import evaluate_command
@@ -78,18 +79,6 @@ def _settings(**overrides: Any) -> Settings:
     return settings
 
 
-@contextmanager
-def _store(settings: Settings) -> Iterator[Any]:
-    from infra import wiring
-
-    ensure_data_dir(settings)
-    store = wiring.store(settings)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
 @cli.command()
 @click.argument("source", type=click.Path(path_type=Path, allow_dash=True))
 @_STUDY
@@ -130,7 +119,7 @@ def ingest(source: Path, study: str | None, as_json: bool, **columns: str | None
 
     settings = _settings(study=study)
     tally = Tally(err)
-    with _store(settings) as store:
+    with wiring.opened_store(settings) as store:
         new = store.take_in(segments_of(settings, source, tally, **columns))
     report = {"read": tally.good, "new": new, "rejected": len(tally.rejected)}
     if as_json:
@@ -184,7 +173,7 @@ def status(role: str | None, check: bool, as_json: bool) -> None:
     from infra.status import report
 
     settings = _settings()
-    with _store(settings) as store:
+    with wiring.opened_store(settings) as store:
         healthy = report(settings, store, role, as_json, Console(width=None if sys.stdout.isatty() else 200))
     if check and not healthy:
         sys.exit(EXIT_ERROR)
@@ -233,7 +222,7 @@ def export(study: str | None, fmt: str, out: Path | None, labels: bool, history:
     if history and not labels:
         raise InputError("--history goes with --labels; add it")
     settings = _settings(study=study)
-    with _store(settings) as store, _output(out) as file:
+    with wiring.opened_store(settings) as store, _output(out) as file:
         if labels:
             count = export_labels(store, settings.study, fmt, file, history=history)
         else:
@@ -268,7 +257,7 @@ def dead_letters() -> None:
 def list_letters(study: str | None, as_json: bool) -> None:
     """List dead letters, newest first."""
     settings = _settings()
-    with _store(settings) as store:
+    with wiring.opened_store(settings) as store:
         for kept in store.dead_letters(study=study):
             letter = kept.letter
             if as_json:
@@ -283,7 +272,7 @@ def list_letters(study: str | None, as_json: bool) -> None:
 @click.argument("letter", type=click.UUID)
 def show_letter(letter: UUID) -> None:
     """Show one dead letter with the message as it came."""
-    with _store(_settings()) as store:
+    with wiring.opened_store(_settings()) as store:
         kept = _found(store, letter)
     raw = kept.letter.raw
     shown = json.loads(kept.letter.model_dump_json(exclude={"raw", "key"}))
@@ -299,7 +288,7 @@ def replay(letters: tuple[UUID, ...]) -> None:
     from infra.status import replay_letters
 
     settings = _settings()
-    with _store(settings) as store:
+    with wiring.opened_store(settings) as store:
         found = [_found(store, letter).letter for letter in letters]
         asyncio.run(replay_letters(settings, found))
         for each in found:
@@ -320,13 +309,12 @@ def _found(store: Any, letter: UUID) -> Any:
 @click.confirmation_option(prompt="This deletes segments, codes and decisions for good. Go on?")
 def reset(study: str | None, everything: bool) -> None:
     """Delete a study (or everything) from the read model and the code index."""
-    from infra import wiring
     from infra.local import data_folder_lock
 
     settings = _settings(study=study)
     ensure_data_dir(settings)
     forgotten = None if everything else settings.study
-    with data_folder_lock(settings), _store(settings) as store:
+    with data_folder_lock(settings), wiring.opened_store(settings) as store:
         store.reset(forgotten)
         wiring.forget_codes(settings, forgotten)
     click.echo("everything deleted" if everything else f"study '{settings.study}' deleted", err=True)

@@ -1,8 +1,8 @@
 """Where real and fake are chosen, and nowhere else: settings and profile in, models and stages out."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from infra.local import local_broker
 from infra.profiles import Profile, check_files, load_profile
 from infra.readmodel.store import Store, open_store
 from infra.routing import default_rules
-from infra.settings import Settings
+from infra.settings import Settings, ensure_data_dir
 from infra.thresholding import judged, refiner_settings
 from models.cascade import CascadeCoder, CascadeSettings
 from models.clock import SystemClock
@@ -83,6 +83,14 @@ def cluster(settings: Settings) -> Cluster:
 def store(settings: Settings) -> Store:
     """The SQL store, migrated."""
     return open_store(settings.store_url)
+
+
+@contextmanager
+def opened_store(settings: Settings) -> Iterator[Store]:
+    """The SQL store for one command: the data folder is made where there is none, and the store closed at the end."""
+    ensure_data_dir(settings)
+    with closing(store(settings)) as found:
+        yield found
 
 
 def worker_settings(settings: Settings, role: Role) -> WorkerSettings:

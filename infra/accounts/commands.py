@@ -7,7 +7,7 @@ import click
 
 from infra import wiring
 from infra.accounts.accounts import EVERYWHERE, ROLES, AccountRole, Accounts
-from infra.settings import Settings, ensure_data_dir, load_settings
+from infra.settings import Settings, load_settings
 
 
 @click.group()
@@ -52,12 +52,8 @@ def list_accounts() -> None:
 
 @contextmanager
 def _accounts(settings: Settings) -> Iterator[Accounts]:
-    ensure_data_dir(settings)
-    store = wiring.store(settings)
-    try:
+    with wiring.opened_store(settings) as store:
         yield Accounts(store.database)
-    finally:
-        store.close()
 
 
 def _print_link(settings: Settings, accounts: Accounts, name: str) -> None:

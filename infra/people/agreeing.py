@@ -18,7 +18,7 @@ from sqlalchemy import Column, func, select
 from infra.people.codings import SYSTEM, Coding, codings
 from infra.readmodel.database import Database
 from infra.readmodel.tables import annotations, assignments, code_events
-from infra.settings import ensure_data_dir, load_settings
+from infra.settings import load_settings
 from infra.tabular import Row, Shape, encoded
 from models.reliability import Figure, Reading, Reliability, reliability
 
@@ -202,12 +202,8 @@ def agreement_command(study: str | None, with_models: bool, as_json: bool) -> No
     from infra import wiring
 
     settings = load_settings(study=study)
-    ensure_data_dir(settings)
-    store = wiring.store(settings)
-    try:
+    with wiring.opened_store(settings) as store:
         found = study_agreement(store.database, settings.study, with_models=with_models)
-    finally:
-        store.close()
     if as_json:
         click.echo(json.dumps(found.to_json(), ensure_ascii=False))
     else:
