@@ -11,6 +11,7 @@ In reading order. What decides is in ``models``: ``labelled`` (what is taught), 
   serves and goes back to an earlier one; ``loading`` opens a release for coders and router.
 - ``asking`` chooses what people should see next.
 - ``logbook`` writes trainings to MLflow through ``tracking``.
-- ``commands`` is ``qualstream learn``; ``explaining`` says which words decided.
+- ``reporting`` is what a lead sees of it all, on the page and in ``learn status``; ``explaining`` says which words
+  decided. ``commands`` is ``qualstream learn``.
 - The experiment, apart from all that: ``simulating``, its ``learners``, and ``simulation_*``.
 """

@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
 
+from infra import wiring
 from infra.learning.checkpoints import Checkpoints
 from infra.learning.loading import verified
 from infra.learning.releasing import classifier_of, serving
 from infra.readmodel.database import Database
 from infra.readmodel.releases import history
 from infra.readmodel.tables import segments
-from infra.settings import ensure_data_dir, load_settings, nearest
+from infra.settings import load_settings, nearest
 from models.errors import InputError, UnavailableError
 from models.serving import GUESSES
 from schemas import ModelRelease, Segment
@@ -187,16 +188,10 @@ def _parts(text: str, words: Sequence["Word"]) -> list[Part]:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def explain_command(segment: UUID, code: str | None, as_json: bool) -> None:
     """Show which words of SEGMENT speak for its classifier's code, and which against it."""
-    from infra import wiring
-
     settings = load_settings()
-    ensure_data_dir(settings)
-    store = wiring.store(settings)
-    try:
+    with wiring.opened_store(settings) as store:
         found = _segment(store.database, segment)
         release = serving(history(store.database, classifier_of(found.study)))
-    finally:
-        store.close()
     if release is None:
         raise InputError(f"study '{found.study}' has none to ask: {_NONE_YET}")
     told = Explainer(settings.data_dir).explain(release, found.text, code)
@@ -244,6 +239,6 @@ def _print(told: Explanation) -> None:
     table.add_column("Share", justify="right")
     for part in sorted(told.words, key=lambda each: -abs(each.share)):
         table.add_row(part.text, "not read" if part.weight is None else f"{part.weight:+.3f}", f"{part.share:+.1%}")
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)  # a review's brackets and colons stay as they are
     others = ", ".join(f"{one.label} {one.probability:.0%}" for one in told.guesses)
     click.echo(f"likeliest: {others}; unexplained {told.gap:+.3f}", err=True)

@@ -11,7 +11,7 @@ from infra.readmodel.database import Database
 from infra.readmodel.store import Store
 from infra.readmodel.tables import releases
 from models.codebook import codebook
-from models.labelled import LabelledSet, Words
+from models.labelled import Labelled, LabelledSet, Words
 from schemas import Annotation, ModelRelease
 
 MOST = 2_000
@@ -37,8 +37,14 @@ def count(database: Database, model: str) -> int:
         return connection.execute(query).scalar_one()
 
 
-def labels_of(store: Store, study: str) -> LabelledSet:
+def labels_of(store: Store, study: str, *, least_examples: int = 4, held_out: float = 0.25) -> LabelledSet:
     """A study's labels as its trainer counts them now.
+
+    Args:
+        store: The read model.
+        study: Whose labels.
+        least_examples: How often a code must be among what is taught.
+        held_out: Share of labelled segments that are only tested on.
 
     Raises:
         UnavailableError: If the database does not answer.
@@ -46,24 +52,23 @@ def labels_of(store: Store, study: str) -> LabelledSet:
     words = Words()
     for said in store.history(Annotation, study):
         words.add(said)
-    return words.labelled(codebook(store.code_events(study)))
+    return words.labelled(codebook(store.code_events(study)), least_examples=least_examples, held_out=held_out)
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody whose labels taught a classifier."""
+    """Somebody who labelled."""
 
     name: str
     segments: int
 
 
-def people_of(labels: LabelledSet, until: datetime | None = None) -> Sequence[Person]:
-    """Whose labels are taught, who labelled most first.
+def people_of(rows: Sequence[Labelled], until: datetime | None = None) -> Sequence[Person]:
+    """Whose labels these are, who labelled most first.
 
     Args:
-        labels: As they count now.
+        rows: Labelled segments; one that several people labelled counts for each of them.
         until: Only those given by then; ``None``: all.
     """
-    rows = [row for row in labels.taught if until is None or row.at <= until]
-    counts = Counter(coder for row in rows for coder in row.coders)
+    counts = Counter(coder for row in rows if until is None or row.at <= until for coder in row.coders)
     return [Person(name, n) for name, n in sorted(counts.items(), key=lambda each: (-each[1], each[0]))]
