@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, TypeVar, cast
 
@@ -34,6 +33,8 @@ _SIGNALS = ("confidence", "agreement", "similarity", "new", "verdict", "accepted
 
 RUN = 20_000
 """Rows that are sorted in memory; longer files are sorted through the disk."""
+_TOGETHER = 100
+"""Sorted rows in one line on the disk."""
 _MOST_SOURCES = 500
 _LONGEST_LABEL, _LONGEST_SOURCE = 80, 200
 _MOST_NAMED = 20
@@ -134,8 +135,8 @@ class Reading:
         self._held.sort(key=_order)
         run = cast(TextIO, tempfile.TemporaryFile("w+", encoding="utf-8", prefix="qualstream-drift-"))  # noqa: SIM115
         self._runs.append(run)
-        for row in self._held:
-            run.write(json.dumps(row))
+        for n in range(0, len(self._held), _TOGETHER):
+            run.write(json.dumps(self._held[n : n + _TOGETHER]))
             run.write("\n")
         self._held.clear()
 
@@ -309,8 +310,8 @@ def _order(row: Timed) -> tuple[float, int]:
 
 
 def _lines(run: TextIO) -> Iterator[Timed]:
-    while batch := list(islice(run, 500)):
-        yield from (Timed(*json.loads(line)) for line in batch)
+    for line in run:
+        yield from map(Timed._make, json.loads(line))
 
 
 def _usual(names: tuple[str, ...], usual: tuple[str | None, ...]) -> str | None:

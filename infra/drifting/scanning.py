@@ -142,19 +142,16 @@ def _as_it_says(row: Timed, source: str, how: How) -> Observed:
     id_ = segment_id(how.study, source, row.key)
     if how.texts_only or row.codes is None:
         return Observed(row.moment, id_, source, NOT_CODED)
-    one = Observed(row.moment, id_, source, _one_of(row.codes, id_), row.theme)
-    return _with_signals(one, row) if row.signals else one
-
-
-def _with_signals(one: Observed, row: Timed) -> Observed:
     said = row.signals
+    if not said:
+        return Observed(row.moment, id_, source, _one_of(row.codes, id_), row.theme)
     new, verdict = _true(said.get("new")) or False, said.get("verdict")
     dead = "error" in said and not row.codes
     return Observed(
-        one.at,
-        one.segment,
-        one.source,
-        "" if dead else one.code,
+        row.moment,
+        id_,
+        source,
+        "" if dead else _one_of(row.codes, id_),
         row.theme,
         new=new,
         confidence=_share(said.get("confidence")),
