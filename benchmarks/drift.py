@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.drift_alarms import ALARMS, STREAMS
+from benchmarks.drift_alarms import jobs as alarms
 from benchmarks.drift_arms import SETTINGS
 from benchmarks.drift_cells import Cells, jobs, jobs_at
 from benchmarks.drift_figures import tuned
@@ -82,8 +84,10 @@ def main() -> None:
     cells.fill(jobs(ARMS), given.workers)
     alpha = tuned(cells, "tuned")
     cells.fill(jobs_at(alpha) if alpha != SETTINGS.false_alarms else {}, given.workers)
+    hard = Cells(ALARMS)
+    hard.fill(alarms(STREAMS, tuned(cells, "adwin")), given.workers)
     million = json.loads(MILLION.read_text(encoding="utf-8")) if MILLION.exists() else measure_million()
-    publish(cells, million, write=given.write)
+    publish(cells, hard, million, write=given.write)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Every stream is made, not real: codes by source, and one thing that real streams
 
 import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,15 +14,17 @@ from uuid import UUID
 
 import numpy as np
 
-from benchmarks.drift_arms import monitored
-from benchmarks.drift_cells import Cells
+from benchmarks.drift_arms import adwin, monitored
+from benchmarks.drift_cells import Cells, Job
+from benchmarks.report import as_table
 from models.drift.monitor import Monitor
 from models.drift.observed import Observed
 from models.drift.settings import DriftSettings
+from models.risk import error_rate
 
 ALARMS = Path("build/drift/alarms.jsonl")
 LENGTH, A_DAY, CODES, SOURCES = 4_000, 400, 10, 3
-STREAMS = 60
+STREAMS = 40
 """Of each kind."""
 SWING, WEEK_SWING = 0.4, 0.2
 _START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -106,31 +109,62 @@ def observed(kind: str, seed: int) -> Iterator[Observed]:
         yield Observed(moment, UUID(int=n + 1), f"source {source:.0f}", f"code {code:.0f}")
 
 
-def run(kind: str, seed: int) -> list[Any]:
-    """What is raised over one stream."""
+def jobs(streams: int, delta: float | None = None) -> dict[str, Job]:
+    """What there is to do, for the monitor, and for ADWIN at a setting of its own."""
+    every = [(kind, n) for n in range(streams) for kind in KINDS]
+    found: dict[str, Job] = {key(kind, n): partial(_monitor, kind, n) for kind, n in every}
+    if delta is not None:
+        found |= {adwin_key(kind, n, delta): partial(_adwin, kind, n, delta) for kind, n in every}
+    return found
+
+
+def key(kind: str, seed: int) -> str:
+    """The name of a cell of the monitor."""
+    return f"alarms|{kind}|{seed}|{monitored()}"
+
+
+def adwin_key(kind: str, seed: int, delta: float) -> str:
+    """The name of a cell of ADWIN."""
+    return f"adwin {delta:g}|{kind}|{seed}"
+
+
+def _monitor(kind: str, seed: int) -> list[Any]:
     monitor = Monitor("benchmark", DriftSettings(lateness=timedelta()))
     alerts = [*monitor.extend(observed(kind, seed)), *monitor.finish()]
     return [[[one.kind, one.cause, one.codes[:2]] for one in alerts]]
 
 
-def key(kind: str, seed: int) -> str:
-    """The name of a cell."""
-    return f"alarms|{kind}|{seed}|{monitored()}"
+def _adwin(kind: str, seed: int, delta: float) -> list[Any]:
+    volume = kind == "volumes"  # there only what is said within a source must not raise an alarm
+    of_one = [replace(one, source="any") if volume else one for one in observed(kind, seed)]
+    return [adwin(of_one, delta)]
 
 
-def table(cells: Cells, streams: int) -> str:
-    """Streams with any alert, of each kind, with exact 95% intervals."""
-    from scipy.stats import binomtest
+def wrong(cells: Cells, kind: str, streams: int) -> list[bool]:
+    """By stream, whether the monitor raised an alert that it should not have; those that are not done are left out."""
+    told = (cells.get(key(kind, n)) for n in range(streams))
+    return [any(kind != "volumes" or cause != "volume" for _, cause, _ in one) for one in told if one is not None]
 
-    lines = ["| stream | what it has | streams | with an alert | share, 95% |", "| --- | --- | ---: | ---: | --- |"]
+
+def table(cells: Cells, streams: int, delta: float | None = None) -> str:
+    """Streams with any false alarm, of each kind, with exact 95% intervals."""
+    header = ["stream", "what it has", "streams", "with an alert, 95%"]
+    header += [f"ADWIN alone (delta {delta:g})"] if delta is not None else []
+    lines = []
     for kind, make in KINDS.items():
-        found = [told for n in range(streams) if (told := cells.get(key(kind, n))) is not None]
-        wrong = sum(any(kind != "volumes" or cause != "volume" for _, cause, _ in told) for told in found)
-        low, high = binomtest(wrong, len(found)).proportion_ci(method="exact") if found else (0.0, 1.0)
-        share = f"{wrong / max(len(found), 1):.1%} ({low:.1%} to {high:.1%})"
-        what = str(make.__doc__).rstrip(".")
-        lines.append(f"| {kind.replace('_', ' ')} | {what} | {len(found)} | {wrong} | {share} |")
-    return "\n".join(lines)
+        found = wrong(cells, kind, streams)
+        what = str(make.__doc__).split(":", maxsplit=1)[0].rstrip(".")
+        line = [kind.replace("_", " "), what, f"{len(found)}", _share(sum(found), len(found))]
+        if delta is not None:
+            alarms = [cells.get(adwin_key(kind, n, delta)) for n in range(streams)]
+            line.append(_share(sum(bool(one) for one in alarms), len(alarms)))
+        lines.append(line)
+    return as_table(header, lines)
+
+
+def _share(count: int, of: int) -> str:
+    share, low, high = error_rate(count, of)
+    return f"{share:.1%} ({low:.1%} to {high:.1%})"
 
 
 def main() -> None:
@@ -140,7 +174,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     cells = Cells(ALARMS)
-    cells.fill({key(kind, n): partial(run, kind, n) for n in range(given.streams) for kind in KINDS}, given.workers)
+    cells.fill(jobs(given.streams), given.workers)
     print(table(cells, given.streams))
 
 

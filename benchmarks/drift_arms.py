@@ -3,7 +3,7 @@
 import hashlib
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-from benchmarks.drift_streams import AIRLINE, Item, Stream, rows, vectors
+from benchmarks.drift_streams import Item, Stream, vectors
 from benchmarks.report import ROOT
 from infra.drifting.scanning import EMBEDDED, PER_WINDOW, UNCODED
 from models.drift.monitor import Monitor
@@ -76,16 +76,21 @@ def _observed(stream: Stream, item: Item, n: int, share: float) -> Observed:
     )
 
 
-def adwin(stream: Stream, delta: float) -> list[int]:
-    """Where any of river's ADWINs reports a change: one a code, one a source, and one each for what is measured."""
+def adwin(items: Iterable[Item | Observed], delta: float) -> list[int]:
+    """Where any of river's ADWINs reports a change: one a code, one a source, and one each for what is measured.
+
+    Args:
+        items: A stream.
+        delta: ADWIN's own setting.
+    """
     from river.drift import ADWIN
 
-    codes = sorted({str(row["label"]) for row in rows(AIRLINE)})
-    sources = sorted({row["airline"] for row in rows(AIRLINE)})
-    of_code, of_source = {c: ADWIN(delta) for c in codes}, {s: ADWIN(delta) for s in sources}
+    stream = list(items)
+    of_code = {code: ADWIN(delta) for code in sorted({str(item.code) for item in stream})}
+    of_source = {source: ADWIN(delta) for source in sorted({item.source for item in stream})}
     measured = {name: ADWIN(delta) for name in ("confidence", "agreement", "accepted")}
     alarms = []
-    for n, item in enumerate(stream.items, 1):
+    for n, item in enumerate(stream, 1):
         fed = [(one, float(str(item.code) == code)) for code, one in of_code.items()]
         fed += [(one, float(item.source == source)) for source, one in of_source.items()]
         fed += [(one, float(v)) for name, one in measured.items() if (v := getattr(item, name)) is not None]

@@ -112,7 +112,7 @@ def _shuffled(name: str, seed: int) -> list[Any]:
 
 def _adwin(plant: Plant, seed: int) -> list[Any]:
     stream = planted(plant, seed)
-    return [{str(delta): adwin(stream, delta) for delta in DELTAS}]
+    return [{str(delta): adwin(stream.items, delta) for delta in DELTAS}]
 
 
 def _evidently(part: Sequence[tuple[Plant, int]]) -> list[Any]:
