@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.drift_arms import SETTINGS, adwin, evidently, evidently_version, monitored, watch
-from benchmarks.drift_streams import AIRLINE, CONTROL, PLANTS, UNCHANGED, Plant, planted, shuffled
+from benchmarks.drift_streams import AIRLINE, CONTROL, DRAW, PLANTS, UNCHANGED, Plant, planted, shuffled
 
 CELLS = Path("build/drift/cells.jsonl")
 SHUFFLES, STREAMS, REPEATS = 200, 100, 50
 """Copies of each set; streams in which nothing changes; streams of each planted change."""
-DELTAS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6)
+DELTAS = (0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.003, 0.001)
 LOOSER = (0.4, 0.3, 0.2, 0.15, 0.1)
 """Settings of the monitor's false alarms beside its default."""
 _AT_ONCE = 25  # streams that one process of Evidently takes
@@ -58,8 +58,8 @@ def streams() -> Iterator[tuple[Plant, int]]:
 
 def key(arm: str, plant: Plant, seed: int) -> str:
     """The name of a cell; that of the monitor at another setting is ``ours 0.2``."""
-    version = f"|{monitored()}" if arm.startswith("ours") else "|by column" if arm == "evidently" else ""
-    return f"{arm}|{plant.name}|{seed}{version}"
+    version = f"|{monitored()}" if arm.startswith("ours") else ""
+    return f"{arm}|{plant.name}|{DRAW}.{seed}{version}"
 
 
 def shuffle_key(name: str, seed: int) -> str:

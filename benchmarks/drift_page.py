@@ -42,7 +42,8 @@ _HOW = """\
   the same moments. Brackets are exact (Clopper-Pearson) 95% intervals.
 - **Planted changes** are made of real tweets of 17 to 20 February, drawn with replacement: {length:,} a stream, one a
   minute; the change comes after {change:,} to {later:,}. The confidence, agreement and acceptance of the planted
-  streams are drawn (beta distributions; a tenth of the segments is read by people), for the tweets have none.
+  streams are drawn (beta distributions; a tenth of the segments is read by people), for the tweets have none. The
+  monitor's constants were chosen on streams drawn in the same way from other seeds, and on the two real streams.
 - **Arms.** *ADWIN alone* is one of river's ADWINs for each of the {codes} codes, for each source, and for confidence,
   agreement and acceptance; an alarm of any of them counts. *Evidently* is its drift report (without
   its pictures) on the newest {w} segments against the {r:,} before them, every {s} segments, over code, source and
