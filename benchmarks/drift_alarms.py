@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.drift_arms import adwin, monitored
 from benchmarks.drift_cells import Cells, Job
+from benchmarks.drift_streams import DRAW
 from benchmarks.report import as_table
 from models.drift.monitor import Monitor
 from models.drift.observed import Observed
@@ -97,7 +98,7 @@ def _sources(random: Random, drift: Floats) -> Floats:
 
 def observed(kind: str, seed: int) -> Iterator[Observed]:
     """One stream's segments."""
-    random = np.random.default_rng([31, seed, *kind.encode()])
+    random = np.random.default_rng([DRAW, seed, *kind.encode()])
     codes, sources = KINDS[kind](random)
     if kind == "volumes":  # each source has codes of its own order
         codes = (codes + 3 * sources) % CODES
