@@ -5,6 +5,7 @@ import logging
 import signal
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from infra import wiring
 from infra.heartbeat import beat
@@ -14,9 +15,8 @@ from infra.telemetry import logs
 from infra.telemetry.watching import watched
 from models.errors import SettingError, UnavailableError
 from streams.cluster import patiently
-from streams.stages import Stage
 from streams.topology import ROLES, Role, role
-from streams.worker import Beat, WorkerSettings, run_ingest, run_stage
+from streams.worker import Beat, WorkerSettings, prepared, run_ingest, run_stage
 
 log = logging.getLogger(__name__)
 GRACE_S = 5.0
@@ -82,8 +82,5 @@ async def _work(
 
         await run_monitor(settings, store, how, beats, stop)
     else:
-
-        async def prepare() -> Stage:
-            return await patiently("stores", lambda: wiring.make_stage(wanted, settings), UnavailableError)
-
+        prepare = partial(prepared, partial(wiring.make_stage, wanted, settings), beats)
         await run_stage(wanted, prepare, how, beats, stop)

@@ -5,6 +5,7 @@ QualstreamError
   +-- InputError         the user: a file or a record that cannot be taken
   |     +-- UncodableError    one segment that no model could code; it becomes a dead letter
   +-- UnavailableError   nobody: a broker, store or server is away; wait and try again
+  |     +-- SpareError        nobody: another worker does what this one would; it waits to take its place
   +-- WorkerFault        the developer: something unexpected; the worker stops before it acknowledges
 """
 
@@ -27,6 +28,10 @@ class UncodableError(InputError):
 
 class UnavailableError(QualstreamError):
     """A broker, store or model server that does not answer now."""
+
+
+class SpareError(UnavailableError):
+    """Another worker does what this one is for, and only one may at a time: this one is a spare."""
 
 
 class WorkerFault(QualstreamError):

@@ -14,7 +14,7 @@ from uuid import UUID
 import faust
 from aiokafka.errors import KafkaError
 
-from models.errors import UnavailableError, WorkerFault
+from models.errors import SpareError, UnavailableError, WorkerFault
 from streams.agents import Batches, Progress, Runner, register
 from streams.cluster import Cluster, consumer_group, create_topics, group_lag, patiently, read_batches
 from streams.consumer import POLLS, App
@@ -139,6 +139,30 @@ async def run_stage(
         await _say(beat, progress)
     if failed.done() and (error := failed.exception()) is not None:
         raise WorkerFault(f"{role.name}: {type(error).__name__}: {error}") from error
+
+
+async def prepared(make_stage: Callable[[], Awaitable[Stage]], beat: Beat) -> Stage:
+    """Make a stage, however long its stores are away.
+
+    A worker says how it goes when its stage is there; only a spare, which may wait for days, says so while it waits,
+    and while it loads to take another's place: who watches it must not end it then.
+    """
+    saying: list[asyncio.Task[None]] = []
+
+    async def attempt() -> Stage:
+        try:
+            return await make_stage()
+        except SpareError:
+            if not saying:
+                saying.append(asyncio.create_task(keep_saying(beat, Progress())))
+            raise
+
+    try:
+        return await patiently("stores", attempt, UnavailableError)
+    finally:
+        for task in saying:
+            task.cancel()
+        await asyncio.gather(*saying, return_exceptions=True)
 
 
 def _calm_collector() -> None:

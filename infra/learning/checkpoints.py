@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from models.errors import SettingError, UnavailableError
+from models.errors import SettingError, SpareError
 from schemas import ModelRelease
 from schemas.record import Label, Share, describe
 
@@ -130,7 +130,7 @@ class Checkpoints:
 
         Raises:
             SettingError: If the folder cannot be written.
-            UnavailableError: If another process holds it; the next one may wait to take its place.
+            SpareError: If another process holds it; the next one may wait to take its place.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -143,9 +143,7 @@ class Checkpoints:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            raise UnavailableError(
-                f"another trainer works in '{self.root}'; this one waits to take its place"
-            ) from None
+            raise SpareError(f"another trainer works in '{self.root}'; this one waits to take its place") from None
         return lock
 
     def clean(self) -> list[Path]:

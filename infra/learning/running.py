@@ -38,7 +38,7 @@ async def trainer_stage(chosen: Profile, settings: Settings) -> TrainerStage:
 
     Raises:
         SettingError: If the data folder cannot be written.
-        UnavailableError: If another trainer works on it: this one is a spare, and waits.
+        SpareError: If another trainer works on it: this one waits.
     """
     checkpoints = Checkpoints(settings.data_dir)
     lock = checkpoints.hold()  # till this process ends
