@@ -59,34 +59,3 @@ class InThread(Generic[T]):
         if error is not None:
             raise error
         return result
-
-
-class AtOnce(Generic[T]):
-    """Work that is done before ``start`` returns, for tests and for commands."""
-
-    def __init__(self) -> None:
-        """Start with nothing to do."""
-        self._done: list[Callable[[], T]] = []
-
-    @property
-    def busy(self) -> bool:
-        """Whether a result has not been collected."""
-        return bool(self._done)
-
-    def start(self, work: Callable[[], T]) -> None:
-        """Do it."""
-        try:
-            result = work()
-        except Exception as error:
-            raised = error
-
-            def fail() -> T:
-                raise raised
-
-            self._done.append(fail)
-        else:
-            self._done.append(lambda: result)
-
-    def collect(self) -> T | None:
-        """What came of it, once. Raises what the work raised."""
-        return self._done.pop()() if self._done else None

@@ -95,6 +95,8 @@ class _Study:
     changed: bool = False
     """Whether labels or codes are others than at the last look."""
     data: LabelledSet = field(default_factory=lambda: LabelledSet((), ()))
+    tuning: Tuned | None = None
+    """What a tuning under way has. It is an attempt when it is done: a trainer that dies before that tunes again."""
     settling: Settling = field(default_factory=Settling)
     """Of those trained in the background; only the one that trains looks into it."""
     settled: Mapping[str, float] = field(default_factory=dict)
@@ -254,8 +256,7 @@ class Trainer:
         cause = due(self._settings.schedule, len(data.rows), data.digest, study.attempts.tuned, study.alert, now)
         if cause is None:
             return
-        attempt = Tuned(len(data.rows), now, data.digest)
-        study.attempts = study.attempts.model_copy(update={"tuned": attempt})  # kept when its result is published
+        study.tuning = Tuned(len(data.rows), now, data.digest)
         today, rules = study.today, study.rules
         log.info("study %r: training in the background (%s), %d labels", study.name, cause, len(data.rows))
         self._side.start(lambda: self._make(study, cause, data, served, today, rules))
@@ -294,9 +295,11 @@ class Trainer:
             made = self._side.collect()
         except Exception:  # a body that cannot be tuned leaves the heads at work; it is tried again when next due
             log.exception("a training in the background failed; what serves goes on serving")
+            self._tuned()
             return
         if made is None:
             return
+        self._tuned()
         study, served = self._study(made.study), self._serving.of(made.study)
         self._tried[made.study] = study.attempts
         self._results += made.asked
@@ -307,6 +310,13 @@ class Trainer:
         if verdict.promoted and made.candidate.unseen is None:  # it only became better since: what it needs is missing
             verdict = replace(verdict, promoted=False, why=f"not better when it was taught; now {verdict.why}")
         self._announce(study, made.candidate, verdict, made.cause, made.asked)
+
+    def _tuned(self) -> None:
+        """Count what was tuned as tried, whatever came of it: what failed is tried again when next due, not at once."""
+        for study in self._studies.values():
+            if study.tuning is not None:
+                study.attempts = study.attempts.model_copy(update={"tuned": study.tuning})
+                study.tuning = None
 
     # What it says
 
@@ -330,7 +340,7 @@ class Trainer:
         except OSError as error:
             study.changed = True
             again = {"tuned": None} if candidate.tier == "tuned" else {"head": ""}
-            study.attempts = study.attempts.model_copy(update=again)
+            study.attempts = self._tried[study.name] = study.attempts.model_copy(update=again)
             raise UnavailableError(
                 f"a classifier cannot be written to '{self._checkpoints.root}': {error}; it will be tried again"
             ) from error

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from infra.learning.asking import Pool, Unlabelled
-from infra.learning.background import AtOnce, InThread
+from infra.learning.background import InThread
 from infra.learning.checkpoints import Checkpoints
 from infra.learning.logbook import Logbook
 from infra.learning.releasing import again
@@ -54,6 +54,45 @@ def label(key, text, *codes, minute=0, by="ana", **values):
         decided_at=HandClock().now() + timedelta(minutes=minute),
         **values,
     )
+
+
+class AtOnce:
+    """Where work is done before ``start`` returns."""
+
+    def __init__(self):
+        self._done = []
+
+    @property
+    def busy(self):
+        return bool(self._done)
+
+    def start(self, work):
+        try:
+            result = work()
+        except Exception as error:
+            self._done.append((None, error))
+        else:
+            self._done.append((result, None))
+
+    def collect(self):
+        if not self._done:
+            return None
+        result, error = self._done.pop()
+        if error is not None:
+            raise error
+        return result
+
+
+class Endless:
+    """Where work is begun and never done."""
+
+    busy = False
+
+    def start(self, work):
+        self.busy = True
+
+    def collect(self):
+        return None
 
 
 class Desk:
@@ -265,6 +304,15 @@ def test_a_trainer_that_dies_while_it_tunes_tunes_again_at_its_next_start(tmp_pa
     assert side.busy  # and nobody collects what it comes to
     next_one = Desk(tmp_path, tune=tune_badly)
     next_one.trainer.hear([*labels(100), *records])
+    next_one.tick()
+    assert any("a tuned body" in one.why for one in refused(next_one.tick()))
+
+
+def test_labels_that_come_while_it_tunes_do_not_make_an_attempt_of_what_never_ended(tmp_path):
+    dying = Desk(tmp_path, tune=tune_badly, side=Endless())
+    records = [*dying.learn(labels(100)), *dying.learn(labels(10, start=100)), *dying.tick()]
+    next_one = Desk(tmp_path, tune=tune_badly)
+    next_one.trainer.hear([*labels(110), *records])
     next_one.tick()
     assert any("a tuned body" in one.why for one in refused(next_one.tick()))
 
