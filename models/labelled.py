@@ -166,6 +166,7 @@ class Today:
 
 
 def _row(segment: UUID, words: Iterable[Annotation], now: Today) -> Labelled | None:
+    """What people's words on a segment come to; ``None`` where they teach nothing, see ``Words.labelled``."""
     said = sorted((one for one in words if not one.withdrawn), key=lambda one: (one.decided_at, one.annotator))
     text = next((one.text for one in reversed(said) if one.text), None)
     if text is None:

@@ -97,7 +97,15 @@ def judge(
         if told[n]
     }
     return Verdict(
-        promoted, _why(promoted, found, macro, before, rival), macro, low, high, before, found, better, scores
+        promoted=promoted,
+        why=_why(promoted, found, macro, before, rival),
+        macro_f1=macro,
+        low=low,
+        high=high,
+        before=before,
+        difference=found,
+        better=better,
+        per_code=scores,
     )
 
 
@@ -126,7 +134,7 @@ def f1(truth: Matrix, said: Matrix) -> Floats:
     return _ratio(2.0 * (truth & said).sum(axis=0), truth.sum(axis=0) + said.sum(axis=0))
 
 
-def _macro_draws(truth: Matrix, said: Matrix, draws: Any) -> Floats:
+def _macro_draws(truth: Matrix, said: Matrix, draws: NDArray[np.floating[Any]]) -> Floats:
     """Macro-F1 in each draw over the codes that it holds, shape ``(resamples,)``."""
     hits, there, given = (draws @ each.astype(np.float32) for each in (truth & said, truth, said))
     scores = _ratio(2.0 * hits, there + given)
@@ -215,7 +223,7 @@ def sure_from(
     return float(guesses[good[-1]]) if len(good) else None
 
 
-def out_of_fold(rows: Sequence[UUID], folds: int) -> NDArray[np.intp]:
+def fold_of(rows: Sequence[UUID], folds: int) -> NDArray[np.intp]:
     """A fold for each segment, from 0, shape ``(n,)``: as even as can be, and the same in every run."""
     order = np.argsort([row.int % (1 << 61) for row in rows], kind="stable")
     found = np.empty(len(rows), dtype=np.intp)

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.chronicle import Chronicle
 from models.ports import Classifier
@@ -156,7 +157,7 @@ class StudyClassifier:
         table = self.classifier.probabilities(texts)
         return [self._classified(row) for row in table]
 
-    def _classified(self, row: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Classified:
+    def _classified(self, row: NDArray[np.float64]) -> Classified:
         codes = self.classifier.codes
         best = np.argsort(-row, kind="stable")[:GUESSES].tolist()
         guesses = [

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from sqlalchemy import and_, exists, func, select
 
-from infra.learning.workshop import Taught
+from infra.learning.workshop import TaughtClassifier
 from infra.readmodel.database import Database
 from infra.readmodel.tables import annotations, assignments, requests, segments
 from models.labelled import LabelledSet
@@ -79,7 +79,9 @@ def read_pool(database: Database, study: str, limit: int) -> Pool:
         return Pool(tuple(rows), connection.execute(count).scalar_one())
 
 
-def ask(classifier: Taught, data: LabelledSet, pool: Pool, rules: StudyRules, now: datetime) -> list[AnnotationRequest]:
+def ask(
+    classifier: TaughtClassifier, data: LabelledSet, pool: Pool, rules: StudyRules, now: datetime
+) -> list[AnnotationRequest]:
     """Ask about the segments that teach the classifier most, so many that the study's number of them is open.
 
     Args:
@@ -106,7 +108,7 @@ def ask(classifier: Taught, data: LabelledSet, pool: Pool, rules: StudyRules, no
     return [_request(pool.rows[at], rules, n / wanted, now) for n, at in enumerate(chosen.tolist())]
 
 
-def _embedded(classifier: Taught, texts: Sequence[str]) -> Embeddings:
+def _embedded(classifier: TaughtClassifier, texts: Sequence[str]) -> Embeddings:
     """Embed some at a time: the stream waits for the same body, and a thousand texts take long."""
     parts = []
     for start in range(0, len(texts), _AT_ONCE):

@@ -1,7 +1,7 @@
 """A classifier that was just taught: how it does on segments that it was not taught, beside what serves and served."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
@@ -9,10 +9,10 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.learning.workshop import Taught, Workshop, guesses
+from infra.learning.workshop import TaughtClassifier, Workshop, guesses
 from models.labelled import Labelled, LabelledSet, Matrix, Today
 from models.ports import Embedder
-from models.promotion import HALF, Gate, Verdict, commonest, judge, out_of_fold, sure_from, thresholds
+from models.promotion import HALF, Gate, Verdict, commonest, fold_of, judge, sure_from, thresholds
 from models.stopping import advise
 
 _HEAD_FOLDS, _TUNED_FOLDS = 5, 3
@@ -41,7 +41,7 @@ class Candidate:
 
     data: LabelledSet
     tier: Literal["head", "tuned"]
-    classifier: Taught
+    classifier: TaughtClassifier
     thresholds: tuple[float, ...]
     unseen: Unseen | None
     """None where it was not worth its time: what is not better needs none."""
@@ -64,7 +64,7 @@ class Candidate:
 class Rival:
     """What serves, as far as a comparison needs it."""
 
-    classifier: Taught
+    classifier: TaughtClassifier
     thresholds: tuple[float, ...]
     version: str
 
@@ -75,19 +75,14 @@ def teach_head(workshop: Workshop, body: Embedder, data: LabelledSet) -> Candida
     texts, targets, codes = _taught(data)
     classifier = workshop.fit(body, texts, targets, codes)
     seconds = time.perf_counter() - began
-    folds = _folds(data, _HEAD_FOLDS)
-    probabilities = np.zeros(targets.shape, dtype=np.float64)
-    for fold in np.unique(folds):
-        here = folds == fold
-        part = workshop.fit(body, _some(texts, ~here), targets[~here], codes)
-        probabilities[here] = part.probabilities(_some(texts, here))
+    probabilities = _out_of_fold(data, _HEAD_FOLDS, lambda some, theirs: workshop.fit(body, some, theirs, codes))
     unseen = _with_held_out(data, classifier, probabilities)
     return Candidate(data, "head", classifier, thresholds(targets, probabilities), unseen, seconds)
 
 
 def teach_tuned(workshop: Workshop, data: LabelledSet) -> Candidate:
     """Tune the body and fit a head on it."""
-    assert workshop.tune is not None
+    assert workshop.tune is not None, "this workshop does not tune"
     began = time.perf_counter()
     texts, targets, codes = _taught(data)
     classifier = workshop.fit(workshop.tune(texts, targets), texts, targets, codes)
@@ -97,17 +92,14 @@ def teach_tuned(workshop: Workshop, data: LabelledSet) -> Candidate:
 
 def with_unseen(workshop: Workshop, candidate: Candidate) -> Candidate:
     """The same with what is known out of fold: for a tuned body that takes twice as long as the tuning."""
-    if candidate.unseen is not None or workshop.tune is None:
+    tune = workshop.tune
+    if candidate.unseen is not None or tune is None:
         return candidate
     data = candidate.data
-    texts, targets, codes = _taught(data)
-    folds = _folds(data, _TUNED_FOLDS)
-    probabilities = np.zeros(targets.shape, dtype=np.float64)
-    for fold in np.unique(folds):
-        here = folds == fold
-        rest = _some(texts, ~here)
-        part = workshop.fit(workshop.tune(rest, targets[~here]), rest, targets[~here], codes)
-        probabilities[here] = part.probabilities(_some(texts, here))
+    _, _, codes = _taught(data)
+    probabilities = _out_of_fold(
+        data, _TUNED_FOLDS, lambda some, theirs: workshop.fit(tune(some, theirs), some, theirs, codes)
+    )
     return replace(candidate, unseen=_with_held_out(data, candidate.classifier, probabilities))
 
 
@@ -161,15 +153,25 @@ def _taught(data: LabelledSet) -> tuple[list[str], Matrix, list[tuple[UUID, str]
     return [row.text for row in data.taught], data.matrix(data.taught), codes
 
 
-def _folds(data: LabelledSet, folds: int) -> NDArray[np.intp]:
-    return out_of_fold([row.segment for row in data.taught], min(folds, len(data.taught)))
+def _out_of_fold(
+    data: LabelledSet, folds: int, teach: Callable[[Sequence[str], Matrix], TaughtClassifier]
+) -> NDArray[np.float64]:
+    """What classifiers that were taught the other folds make of each, shape ``(taught, codes)``."""
+    texts, targets, _ = _taught(data)
+    at = fold_of([row.segment for row in data.taught], min(folds, len(texts)))
+    found = np.zeros(targets.shape, dtype=np.float64)
+    for fold in np.unique(at):
+        here = at == fold
+        part = teach(_some(texts, ~here), targets[~here])
+        found[here] = part.probabilities(_some(texts, here))
+    return found
 
 
 def _some(texts: Sequence[str], which: NDArray[np.bool_]) -> list[str]:
     return [texts[n] for n in np.flatnonzero(which).tolist()]
 
 
-def _with_held_out(data: LabelledSet, classifier: Taught, probabilities: NDArray[np.float64]) -> Unseen:
+def _with_held_out(data: LabelledSet, classifier: TaughtClassifier, probabilities: NDArray[np.float64]) -> Unseen:
     """What is known out of fold, and what the classifier itself makes of what it was never taught."""
     held = classifier.probabilities([row.text for row in data.held_out]) if data.held_out else None
     both = probabilities if held is None else np.vstack([probabilities, held])

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from infra.learning.checkpoints import Checkpoint, Checkpoints, slug
+from infra.learning.checkpoints import Checkpoint, Checkpoints
 from infra.learning.workshop import Workshop
 from models.errors import SettingError
 from models.ports import Embedder
@@ -87,4 +87,4 @@ def verified(checkpoints: Checkpoints, release: ModelRelease) -> Checkpoint:
 
 def has_classifiers(data_dir: Path, study: str) -> bool:
     """Whether any classifier of a study lies in a data folder."""
-    return (Checkpoints(data_dir).root / slug(study)).is_dir()
+    return Checkpoints(data_dir).study_folder(study).is_dir()

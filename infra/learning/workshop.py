@@ -19,7 +19,7 @@ from models.ports import Classifier, Embedder
 _TUNED = "sha256:"
 
 
-class Taught(Classifier, Protocol):
+class TaughtClassifier(Classifier, Protocol):
     """A classifier whose body can be used again, and that can be saved."""
 
     @property
@@ -48,7 +48,9 @@ class Workshop:
     open_body: OpenBody | None = None
     """Opens a tuned body's folder."""
 
-    def fit(self, body: Embedder, texts: Sequence[str], targets: Matrix, codes: Sequence[tuple[UUID, str]]) -> Taught:
+    def fit(
+        self, body: Embedder, texts: Sequence[str], targets: Matrix, codes: Sequence[tuple[UUID, str]]
+    ) -> TaughtClassifier:
         """Fit a head on a body.
 
         Args:
@@ -63,7 +65,7 @@ class Workshop:
         head = LogisticHead.fit(body.embed(texts), targets)
         return TextClassifier(body, head, [code for code, _ in codes], [label for _, label in codes])
 
-    def open(self, checkpoint: Checkpoint) -> Taught:
+    def open(self, checkpoint: Checkpoint) -> TaughtClassifier:
         """Open a verified classifier.
 
         Raises:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.fakes import HandClock
-from models.promotion import Gate, commonest, f1, judge, out_of_fold, sure_from, thresholds
+from models.promotion import Gate, commonest, f1, fold_of, judge, sure_from, thresholds
 from models.retraining import Schedule, Tuned, due, labels_left
 
 CODES = [UUID(int=n) for n in range(3)]
@@ -118,9 +118,9 @@ def test_equal_guesses_are_sure_together_or_not_at_all():
 
 def test_folds_are_even_and_do_not_depend_on_the_order():
     ids = [UUID(int=n * 7919) for n in range(20)]
-    folds = dict(zip(ids, out_of_fold(ids, 5).tolist(), strict=True))
+    folds = dict(zip(ids, fold_of(ids, 5).tolist(), strict=True))
     assert sorted(folds.values()) == sorted([0, 1, 2, 3, 4] * 4)
-    assert dict(zip(ids[::-1], out_of_fold(ids[::-1], 5).tolist(), strict=True)) == folds
+    assert dict(zip(ids[::-1], fold_of(ids[::-1], 5).tolist(), strict=True)) == folds
 
 
 # When to tune
