@@ -18,7 +18,7 @@ from schemas import DriftAlert
 _BLOCKS = 16  # in a window
 _SELDOM = ((32_768, 16), (8_192, 8), (2_048, 4), (512, 2))  # from that many blocks on, only every so many are looked at
 _CHANGES = 200
-FORMAT = 2
+FORMAT = 3
 """Of the state."""
 
 
