@@ -61,8 +61,8 @@ class Manifest(BaseModel):
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A classifier on disk, verified."""
+class _Written:
+    """A classifier on disk, whole."""
 
     folder: Path
     manifest: Manifest
@@ -72,7 +72,15 @@ class Checkpoint:
     @property
     def version(self) -> str:
         """When it was made, and what it is."""
-        return _version(self.manifest, self.sha256)
+        return f"{self.manifest.made_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{self.sha256[:8]}"
+
+
+class Staged(_Written):
+    """One that is not in its place yet."""
+
+
+class Checkpoint(_Written):
+    """One in its place, verified."""
 
     def out_of_fold(self) -> dict[UUID, dict[UUID, float]]:
         """By labelled segment the probability of each code, each by a classifier that was not taught the segment."""
@@ -80,24 +88,6 @@ class Checkpoint:
         return {
             UUID(segment): {UUID(code): float(value) for code, value in row.items()} for segment, row in found.items()
         }
-
-
-@dataclass(frozen=True)
-class Staged:
-    """A classifier that is written whole and is not in its place yet."""
-
-    folder: Path
-    manifest: Manifest
-    sha256: str
-
-    @property
-    def version(self) -> str:
-        """When it was made, and what it is."""
-        return _version(self.manifest, self.sha256)
-
-
-def _version(manifest: Manifest, digest: str) -> str:
-    return f"{manifest.made_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
 
 
 def _seal(folder: Path, manifest: Manifest) -> Staged:
@@ -218,7 +208,8 @@ class Checkpoints:
             The versions that were removed.
         """
         kept, gone = set(needed), []
-        there = sorted((p for p in self.study_folder(study).iterdir() if not p.name.startswith(".")), reverse=True)
+        versions = (p for p in self.study_folder(study).iterdir() if p.is_dir() and not p.name.startswith("."))
+        there = sorted(versions, reverse=True)
         for folder in there[max(1, keep) :]:
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
