@@ -76,7 +76,8 @@ def list_releases(study: str | None, as_json: bool) -> None:
             click.echo(json.dumps(json.loads(one.model_dump_json()) | {"serves": one == serves}, ensure_ascii=False))
         return
     if not known:
-        click.echo(f"study '{settings.study}' has no classifier yet in '{settings.data_dir}'", err=True)
+        found = f"study '{settings.study}' has no classifier yet in '{settings.data_dir}'"
+        click.echo(f"{found}; `qualstream learn status` says what it waits for", err=True)
         return
     _console().print(_table(known, serves))
 
