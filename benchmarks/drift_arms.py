@@ -30,10 +30,10 @@ EVIDENTLY = ROOT / "build" / "evidently" / "bin" / "python"
 
 @cache
 def monitored() -> str:
-    """What tells versions of the monitor apart: a hash of its source and settings."""
+    """What tells versions of the monitor apart: a hash of its source and settings, but for the words of its alerts."""
     digest = hashlib.sha256(repr(SETTINGS).encode())
     for path in sorted((ROOT / "models" / "drift").glob("*.py")):
-        digest.update(path.read_bytes())
+        digest.update(path.read_bytes() if path.name != "telling.py" else b"")
     return digest.hexdigest()[:10]
 
 

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 from uuid import UUID, uuid5
 
-from models.drift.attribution import cause_of, codes_and_sources, kind_of, near_to, sentence
+from models.drift.attribution import cause_of, codes_and_sources, kind_of, near_to
 from models.drift.changepoint import Located, locate
 from models.drift.evidence import to_score
 from models.drift.observed import Change
 from models.drift.scanning import Finding, Moved
 from models.drift.signals import Cause, Signal
+from models.drift.telling import sentence
 from models.drift.texts import TextsMoved, TextWatch
 from models.drift.watching import Watch
 from schemas import DriftAlert

@@ -1,4 +1,4 @@
-"""Why something moved, told so that a person can read it."""
+"""Why something moved, and what it is about."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,6 @@ from models.drift.signals import Cause, Signal
 
 _GONE = 0.1  # of what was expected: less than this is gone
 _ALIKE = 0.35  # by how much what came may differ from what went, if one became the other
-_SAME = {"coded": "how it is coded", "said": "what is said", "people": "people's word", "volume": "volume"}
 
 
 def cause_of(
@@ -106,31 +105,3 @@ def kind_of(signal: Signal, finding: Finding) -> str:
     if not first.rose and first.observed <= _GONE * first.expected:
         return f"vanishing {thing}"
     return signal.name
-
-
-def sentence(signal: Signal, finding: Finding, located: Located, cause: Cause, why: str) -> str:
-    """What happened, since when, and what is behind it."""
-    first = finding.moved[0]
-    where = f" in {first.group}" if first.group else ""
-    about = first.cell if signal.name in {"codes", "themes", "sources"} else f"{signal.name}, {first.cell}"
-    change = f"'{about}'{where} went from {first.before:.1%} to {first.after:.1%}"
-    more = len({m.cell for m in finding.moved}) - 1
-    others = f" ({more} more moved with it)" if more else ""
-    ends = f"{_time(located.earliest)} to {_time(located.latest)}"
-    return f"{change}{others} since {_time(located.at)} (95%: {ends}); {_reason(signal, cause, why)}."
-
-
-def _reason(signal: Signal, cause: Cause, why: str) -> str:
-    if why:
-        return f"about then: {why}"
-    return {
-        "input": "customers say other things within the same sources",
-        "volume": "the sources' shares of all segments moved, not what is said within them",
-        "codebook": "codes took each other's place, as when they are merged, split or renamed",
-        "model": "segments of the same codes are coded otherwise: look at the models",
-        "people": "people judge codes otherwise, and nothing else about the models moved",
-    }[cause]
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
