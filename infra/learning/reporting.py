@@ -230,13 +230,15 @@ def to_json(found: Report, attempts: int) -> dict[str, Any]:
             "by_coder": {one.name: one.segments for one in found.coders},
         },
         "missing": asdict(found.missing) if current is None else None,
-        "next_tuning": None
-        if found.next is None
-        else {"labels": found.next.labels, "by_time": found.next.by_time and found.next.by_time.isoformat()},
+        "next_tuning": None if found.next is None else _tuning(found.next),
         "stopping": None if advice is None else {**asdict(advice), "stops": advice.stops, "says": advice.sentence},
         "attempts": [{"outcome": one.outcome, **_release(one)} for one in found.releases[:attempts]],
         "trainer": found.trainer,
     }
+
+
+def _tuning(one: NextTuning) -> dict[str, Any]:
+    return {"labels": one.labels, "by_time": one.by_time and one.by_time.isoformat(), "says": one.sentence}
 
 
 def _release(one: ModelRelease) -> dict[str, Any]:

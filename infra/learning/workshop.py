@@ -33,8 +33,10 @@ class TaughtClassifier(Classifier, Protocol):
 
 
 Tune = Callable[[Sequence[str], Matrix], Embedder]
-"""Tunes the base body on texts and their codes; the body it gives saves itself with a classifier that has it."""
+"""Tunes the base body on texts and their codes, shape ``(texts, codes)``; what it gives saves itself with a classifier
+that has it."""
 OpenBody = Callable[[Path], Embedder]
+"""Opens the folder of a tuned body, which must be verified."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Workshop:
     tune: Tune | None = None
     """``None`` where bodies are not tuned."""
     open_body: OpenBody | None = None
-    """Opens a tuned body's folder."""
+    """``None`` where there are no tuned bodies to open."""
 
     def fit(
         self, body: Embedder, texts: Sequence[str], targets: Matrix, codes: Sequence[tuple[UUID, str]]

@@ -147,7 +147,11 @@ def test_a_study_without_a_classifier_is_told_what_it_needs(tmp_path):
 
 def test_the_first_tuning_is_counted_from_the_labels_alone(tmp_path):
     record(tmp_path, *labels(20))
-    assert read(tmp_path)["next_tuning"] == {"labels": 5, "by_time": None}
+    assert read(tmp_path)["next_tuning"] == {
+        "labels": 5,
+        "by_time": None,
+        "says": "The first tuning comes after 5 more labelled segments.",
+    }
     assert "The first tuning comes after 5 more labelled segments." in status(tmp_path).stdout
 
 
