@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.drift_alarms import ALARMS, STREAMS
 from benchmarks.drift_alarms import jobs as alarms
 from benchmarks.drift_arms import SETTINGS
-from benchmarks.drift_cells import Cells, jobs, jobs_at
-from benchmarks.drift_figures import tuned
+from benchmarks.drift_cells import DELTAS, Cells, jobs, jobs_at
+from benchmarks.drift_figures import SETTABLE, tuned, tuned_to_uneven
 from benchmarks.drift_page import publish
 from benchmarks.drift_streams import AIRLINE, rows
 
@@ -80,14 +80,13 @@ def main() -> None:
     if given.million:
         print(json.dumps(measure_million(), indent=1))
         return
-    cells = Cells()
+    cells, uneven = Cells(), Cells(ALARMS)
     cells.fill(jobs(ARMS), given.workers)
-    alpha = tuned(cells, "tuned")
-    cells.fill(jobs_at(alpha) if alpha != SETTINGS.false_alarms else {}, given.workers)
-    hard = Cells(ALARMS)
-    hard.fill(alarms(STREAMS, tuned(cells, "adwin")), given.workers)
+    uneven.fill(alarms(STREAMS, SETTABLE, DELTAS), given.workers)
+    for alpha in {tuned(cells, "tuned"), tuned_to_uneven(uneven, "tuned")} - {SETTINGS.false_alarms}:
+        cells.fill(jobs_at(alpha), given.workers)
     million = json.loads(MILLION.read_text(encoding="utf-8")) if MILLION.exists() else measure_million()
-    publish(cells, hard, million, write=given.write)
+    publish(cells, uneven, million, write=given.write)
 
 
 if __name__ == "__main__":

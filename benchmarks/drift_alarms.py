@@ -4,8 +4,7 @@ Every stream is made, not real: codes by source, and one thing that real streams
 """
 
 import argparse
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from models.drift.settings import DriftSettings
 from models.risk import error_rate
 
 ALARMS = Path("build/drift/alarms.jsonl")
+DEFAULT = DriftSettings().false_alarms
 LENGTH, A_DAY, CODES, SOURCES = 4_000, 400, 10, 3
 STREAMS = 40
 """Of each kind."""
@@ -80,6 +80,10 @@ KINDS: dict[str, Callable[[Random], tuple[Floats, Floats]]] = {
 }
 
 
+STEADY = tuple(kind for kind in KINDS if kind != "volumes")
+"""Where no share moves for good, of no code and no source."""
+
+
 def _codes(random: Random, weights: Floats) -> Floats:
     """A number per segment that draws its code, once its source is known: where it falls among the codes' weights."""
     usual = 1 / np.arange(2, CODES + 2)
@@ -110,61 +114,82 @@ def observed(kind: str, seed: int) -> Iterator[Observed]:
         yield Observed(moment, UUID(int=n + 1), f"source {source:.0f}", f"code {code:.0f}")
 
 
-def jobs(streams: int, delta: float | None = None) -> dict[str, Job]:
-    """What there is to do, for the monitor, and for ADWIN at a setting of its own."""
+def jobs(streams: int, false_alarms: Sequence[float] = (DEFAULT,), deltas: Sequence[float] = ()) -> dict[str, Job]:
+    """What there is to do: for the monitor, and for ADWIN on streams whose shares stand still."""
     every = [(kind, n) for n in range(streams) for kind in KINDS]
-    found: dict[str, Job] = {key(kind, n): partial(_monitor, kind, n) for kind, n in every}
-    if delta is not None:
-        found |= {adwin_key(kind, n, delta): partial(_adwin, kind, n, delta) for kind, n in every}
+    found: dict[str, Job] = {
+        key(kind, n, alpha): partial(_monitor, kind, n, alpha) for alpha in false_alarms for kind, n in every
+    }
+    for kind, n in every:
+        if deltas and kind in STEADY:
+            found[adwin_key(kind, n)] = partial(_adwin, kind, n, tuple(deltas))
     return found
 
 
-def key(kind: str, seed: int) -> str:
+def key(kind: str, seed: int, false_alarms: float = DEFAULT) -> str:
     """The name of a cell of the monitor."""
-    return f"alarms|{kind}|{seed}|{monitored()}"
+    return f"alarms {false_alarms:g}|{kind}|{DRAW}.{seed}|{monitored()}"
 
 
-def adwin_key(kind: str, seed: int, delta: float) -> str:
+def adwin_key(kind: str, seed: int) -> str:
     """The name of a cell of ADWIN."""
-    return f"adwin {delta:g}|{kind}|{seed}"
+    return f"adwin|{kind}|{DRAW}.{seed}"
 
 
-def _monitor(kind: str, seed: int) -> list[Any]:
-    monitor = Monitor("benchmark", DriftSettings(lateness=timedelta()))
+def _monitor(kind: str, seed: int, false_alarms: float) -> list[Any]:
+    monitor = Monitor("benchmark", DriftSettings(lateness=timedelta(), false_alarms=false_alarms))
     alerts = [*monitor.extend(observed(kind, seed)), *monitor.finish()]
     return [[[one.kind, one.cause, one.codes[:2]] for one in alerts]]
 
 
-def _adwin(kind: str, seed: int, delta: float) -> list[Any]:
-    volume = kind == "volumes"  # there only what is said within a source must not raise an alarm
-    of_one = [replace(one, source="any") if volume else one for one in observed(kind, seed)]
-    return [adwin(of_one, delta)]
+def _adwin(kind: str, seed: int, deltas: Sequence[float]) -> list[Any]:
+    stream = list(observed(kind, seed))
+    return [{str(delta): bool(adwin(stream, delta)) for delta in deltas}]
 
 
-def wrong(cells: Cells, kind: str, streams: int) -> list[bool]:
+def wrong(cells: Cells, kind: str, streams: int, false_alarms: float = DEFAULT) -> list[bool]:
     """By stream, whether the monitor raised an alert that it should not have; those that are not done are left out."""
-    told = (cells.get(key(kind, n)) for n in range(streams))
+    told = (cells.get(key(kind, n, false_alarms)) for n in range(streams))
     return [any(kind != "volumes" or cause != "volume" for _, cause, _ in one) for one in told if one is not None]
 
 
-def table(cells: Cells, streams: int, delta: float | None = None) -> str:
+def wrong_adwin(cells: Cells, kind: str, streams: int, delta: float) -> list[bool]:
+    """By stream, whether ADWIN alone raised an alarm."""
+    return [cells.get(adwin_key(kind, n))[str(delta)] for n in range(streams)]
+
+
+def loosest(raised: Callable[[str, float], Sequence[bool]], settings: Sequence[float], allowed: float) -> float:
+    """Of settings from loose to strict, the first at which so few of all steady streams raise an alarm.
+
+    Args:
+        raised: By kind and setting, whether each stream raises one.
+        settings: At least one; the last is taken where none is strict enough.
+        allowed: Share of the streams.
+    """
+    for setting in settings:
+        every = [one for kind in STEADY for one in raised(kind, setting)]
+        if sum(every) <= allowed * len(every):
+            return setting
+    return settings[-1]
+
+
+def table(cells: Cells, streams: int, false_alarms: Sequence[float] = (DEFAULT,), deltas: Sequence[float] = ()) -> str:
     """Streams with any false alarm, of each kind, with exact 95% intervals."""
-    header = ["stream", "what it has", "streams", "with an alert, 95%"]
-    header += [f"ADWIN alone (delta {delta:g})"] if delta is not None else []
+    header = ["stream", "what it has", "streams", *(f"false alarms set to {alpha:.0%}" for alpha in false_alarms)]
+    header += [f"ADWIN alone, delta {delta:g}" for delta in deltas]
     lines = []
     for kind, make in KINDS.items():
-        found = wrong(cells, kind, streams)
+        found = [wrong(cells, kind, streams, alpha) for alpha in false_alarms]
+        found += [wrong_adwin(cells, kind, streams, delta) if kind in STEADY else [] for delta in deltas]
         what = str(make.__doc__).split(":", maxsplit=1)[0].rstrip(".")
-        line = [kind.replace("_", " "), what, f"{len(found)}", _share(sum(found), len(found))]
-        if delta is not None:
-            alarms = [cells.get(adwin_key(kind, n, delta)) for n in range(streams)]
-            line.append(_share(sum(bool(one) for one in alarms), len(alarms)))
-        lines.append(line)
+        lines.append([kind.replace("_", " "), what, f"{len(found[0])}", *(_share(one) for one in found)])
     return as_table(header, lines)
 
 
-def _share(count: int, of: int) -> str:
-    share, low, high = error_rate(count, of)
+def _share(found: Sequence[bool]) -> str:
+    if not found:
+        return "-"
+    share, low, high = error_rate(sum(found), len(found))
     return f"{share:.1%} ({low:.1%} to {high:.1%})"
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.drift_alarms import STREAMS as UNEVEN
+from benchmarks.drift_alarms import loosest, wrong, wrong_adwin
 from benchmarks.drift_arms import SETTINGS, Watched
-from benchmarks.drift_cells import DELTAS, LOOSER, REPEATS, SHUFFLES, STREAMS, Cells, key, shuffle_key
+from benchmarks.drift_cells import DELTAS, LOOSER, REPEATS, SHUFFLES, STREAMS, STRICTER, Cells, key, shuffle_key
 from benchmarks.drift_streams import AIRLINE, LENGTH, NEWCOMER, RISING, UNCHANGED, Plant, Stream, change_in, rows
 from models.risk import error_rate
 
@@ -99,10 +101,21 @@ def tuned(cells: Cells, arm: str) -> float:
     return next(allowed, choices[-1])
 
 
+SETTABLE = (SETTINGS.false_alarms, *STRICTER)
+"""From loose to strict: on uneven streams nothing looser than the default is tried."""
+
+
+def tuned_to_uneven(uneven: Cells, arm: str) -> float:
+    """The same on streams that have days, bursts and repeats."""
+    if arm == "adwin":
+        return loosest(lambda kind, delta: wrong_adwin(uneven, kind, UNEVEN, delta), DELTAS, ALLOWED)
+    return loosest(lambda kind, alpha: wrong(uneven, kind, UNEVEN, alpha), SETTABLE, ALLOWED)
+
+
 def alarms(cells: Cells, arm: str, plant: Plant, seed: int, setting: float) -> list[int]:
     """How many segments had come at each alarm."""
-    looser = arm == "tuned" and setting != SETTINGS.false_alarms
-    found = cells.get(key(f"ours {setting:g}" if looser else "ours" if arm == "tuned" else arm, plant, seed))
+    other = arm == "tuned" and setting != SETTINGS.false_alarms
+    found = cells.get(key(f"ours {setting:g}" if other else "ours" if arm == "tuned" else arm, plant, seed))
     if arm in ("ours", "tuned"):
         return [one["seen"] for one in found]
     if arm == "adwin":
