@@ -1,7 +1,6 @@
 """A worker's life: wait for the brokers, run one role, say how it goes, stop cleanly or with an error."""
 
 import asyncio
-import gc
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from aiokafka.errors import KafkaError
 from models.errors import SpareError, UnavailableError, WorkerFault
 from streams.agents import Batches, Progress, Runner, register
 from streams.cluster import Cluster, consumer_group, create_topics, group_lag, patiently, read_batches
+from streams.collector import calm_collector
 from streams.consumer import POLLS, App
 from streams.publish import KafkaPublisher, Outgoing
 from streams.stages import Hear, Stage
@@ -119,7 +119,7 @@ async def run_stage(
             progress.failed(error)
             failed.set_exception(error)
 
-    _calm_collector()
+    calm_collector()
     app = make_app(role, settings)
     register(app, role.reads, Runner(stage, publisher, progress, settings.trail), settings.batches, fail)
     try:
@@ -163,15 +163,6 @@ async def prepared(make_stage: Callable[[], Awaitable[Stage]], beat: Beat) -> St
         for task in saying:
             task.cancel()
         await asyncio.gather(*saying, return_exceptions=True)
-
-
-def _calm_collector() -> None:
-    """Have garbage looked for less often: a batch is thousands of objects, none of them garbage while it is worked on.
-
-    With Python's defaults a refiner spent two fifths of its time looking.
-    """
-    gc.freeze()  # what is loaded by now stays
-    gc.set_threshold(20_000, 10, 10)
 
 
 async def run_ingest(

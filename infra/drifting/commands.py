@@ -97,7 +97,9 @@ def scan_command(file: Path, study: str | None, as_json: bool, html: Path | None
     from infra.drifting.html_report import write_report
     from infra.drifting.reading import Wanted, read_timed
     from infra.drifting.scanning import How, example_texts, scan
+    from streams.collector import calm_collector
 
+    calm_collector()
     profile = given.pop("profile")
     if profile and given["texts_only"]:
         raise InputError("--profile codes the rows and --texts-only leaves codes alone; give one of them")

@@ -35,6 +35,8 @@ _ROW = 10
 _SHARES = (0.0155, 0.0475, 0.0932, 0.1505, 0.2183, 0.2971, 0.3883, 0.4957, 0.631)
 """Shares up to which a cell comes 2, 3, 4 ... 10 times or more among ten with a probability below one in a hundred."""
 _KNOWN, _DRAWN, _NEWEST = 100, 10, 4
+_YOUNG = 512
+"""Blocks up to which what a cell may come is worked out anew at the end of each, as its shares are still learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Table:
         self._rows: list[int] = []
         self._columns: list[int] = []
         self._times: list[float] = []
+        self._members: Counts = np.zeros((1, 0))
         self._runs: list[deque[int]] = []
         self._caps: list[list[int]] = []
         for step in steps:
@@ -136,6 +139,17 @@ class Table:
         place = bisect_left(self.marks, block, key=lambda mark: mark.block)
         return self.marks[place] if place < len(self.marks) and self.marks[place].block == block else None
 
+    def members(self) -> Counts:
+        """Which strata make up which group, shape ``(1 + groups, strata)``; the first group is all of them."""
+        if self._members.shape[1] != len(self.now) or self._members[0].sum() != len(self.groups):
+            names = list(dict.fromkeys(self.groups))
+            place = {name: n + 1 for n, name in enumerate(names)} if len(names) > 1 else {}
+            self._members = np.zeros((1 + len(place), len(self.now)))
+            self._members[0, : len(self.groups)] = 1
+            for stratum, group in enumerate(self.groups if place else ()):
+                self._members[place[group], stratum] = 1
+        return self._members
+
     @property
     def total(self) -> float:
         """Segments counted since the reference began, up to the last mark."""
@@ -145,7 +159,8 @@ class Table:
         """End a block: add up what came in it, and mark."""
         self._flush()
         self.marks.append(Mark(block, at, self.now.copy(), self.present.copy()))
-        self._caps = self._worked_out()
+        if block <= _YOUNG or block % COARSE == 0:
+            self._caps = self._worked_out()
         if block % _TIDY == 0:
             clock = Clock(block, self.present.copy(), self.hours.copy())
             self.began.update(dict.fromkeys(self.begins, clock))

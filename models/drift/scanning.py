@@ -101,7 +101,7 @@ class Scan:
         starts = self._starts(table, since)
         if not starts:
             return None
-        members = membership(table)
+        members = table.members()
         compared = self._compare(table, starts, members, dispersion)
         level = self.allowed / (_tests(members @ (table.now - table.base.counts)[:, 1:]) * len(starts))
         far = compared.alarming(level) if since is None else compared.far(_GLANCE_ONCE)
@@ -281,20 +281,6 @@ def _two_sided(o: Counts, m: Counts, v: Counts, k: Counts, n: Counts, up: NDArra
     most_there = np.where(most, n, np.minimum(n, k))
     low, high = tails(o, np.maximum(m, 1e-9), np.maximum(v, 1e-9), np.maximum(most_there, o))
     return np.asarray(np.minimum(1.0, 2 * np.where(up, high, low)))
-
-
-def membership(table: Table) -> Counts:
-    """Which strata make up which group, shape ``(1 + groups, strata)``; the first group is all of them."""
-    names = list(dict.fromkeys(table.groups))
-    if len(names) <= 1:
-        rows = np.zeros((1, len(table.now)))
-    else:
-        rows = np.zeros((1 + len(names), len(table.now)))
-        place = {name: n + 1 for n, name in enumerate(names)}
-        for stratum, group in enumerate(table.groups):
-            rows[place[group], stratum] = 1
-    rows[0, : len(table.groups)] = 1
-    return rows
 
 
 def _tests(counts: Counts) -> Counts:

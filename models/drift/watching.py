@@ -10,7 +10,7 @@ from models.drift.counting import Table
 from models.drift.dispersion import LAG, Dispersion
 from models.drift.marks import Mark
 from models.drift.observed import Observed
-from models.drift.scanning import Finding, Scan, membership
+from models.drift.scanning import Finding, Scan
 from models.drift.settings import DriftSettings
 from models.drift.signals import Signal
 
@@ -58,9 +58,9 @@ class Watch:
         table.close(block, at)
         base = table.base.counts[:, 0].sum()
         if table.now[:, 0].sum() - base < self.least:
-            self.dispersion.learn(table, block, membership(table))
+            self.dispersion.learn(table, block, table.members())
             return None
-        self.dispersion.learn(table, block - LAG, membership(table))
+        self.dispersion.learn(table, block - LAG, table.members())
         if not spend:
             return None
         return self.scan(self._allowed()).run(table, self.dispersion)
