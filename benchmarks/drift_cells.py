@@ -17,8 +17,8 @@ DELTAS = (
     *(0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7, 1e-8),
     *(1e-10, 1e-12, 1e-15, 1e-20),
 )
-LOOSER = (0.1, 0.08, 0.07, 0.06)
-STRICTER = (0.03, 0.02, 0.01)
+LOOSER = (0.1, 0.08)
+STRICTER = (0.01,)
 """Settings of the monitor's false alarms above and below its default."""
 _AT_ONCE = 25  # streams that one process of Evidently takes
 Job = Callable[[], list[Any]]
