@@ -216,7 +216,7 @@ def _uneven(cells: Cells, uneven: Cells, settings: Mapping[str, float]) -> str:
         "## Streams that have days, bursts and repeats\n\n"
         "Made streams of 4,000 segments (400 a day) in which nothing changes, though they are not as even as shuffled "
         f"ones; with any alarm, 95% intervals:\n\n{of_kinds(uneven, UNEVEN, alphas, deltas)}\n\n"
-        "The planted changes once more, each of the two at the loosest setting under which at most "
+        "The planted changes once more, each of the two at the loosest of its tried settings under which at most "
         f"{ALLOWED:.0%} of all these streams (without those whose volumes change) raise an alarm: false alarms set to "
         f"{alpha:.0%}, and delta {delta:g}.\n\n{as_table(header, lines)}"
     )
