@@ -1,6 +1,7 @@
 """The page of `make results-drift`: tables, plots and the figures as JSON."""
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -310,7 +311,7 @@ def _plot(compared: Sequence[Compared]) -> None:
                 label=_NAMES[arm],
                 color=_COLOURS[arm],
             )
-        ax.set_title(one.what, fontsize=8)
+        ax.set_title(textwrap.fill(one.what, 44), fontsize=8)
         ax.set_xlim(0, LENGTH - CHANGE - 100)
         ax.set_ylim(0, 1.02)
         ax.spines[["top", "right"]].set_visible(False)
