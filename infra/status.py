@@ -21,7 +21,6 @@ from streams.cluster import Cluster, consumer_group, group_lag, read_topic
 from streams.publish import KafkaPublisher, Outgoing
 from streams.topology import ROLES, TOPICS, Role
 
-SEEN_LATELY_S = 15.0
 _BROKER_S = 10.0
 
 
@@ -55,13 +54,12 @@ def _of(role: Role, workers: Sequence[WorkerState]) -> Sequence[WorkerState | No
 def _row(role: Role, worker: WorkerState | None, lag: int | None) -> dict[str, Any]:
     if worker is None:
         return {"role": role.name, "instance": None, "alive": False, "lag": lag}
-    now = datetime.now(UTC)
     seconds = max((worker.seen_at - worker.started_at).total_seconds(), 1e-9)
     return {
         "role": role.name,
         "instance": worker.instance,
         "pid": worker.pid,
-        "alive": (now - worker.seen_at).total_seconds() < SEEN_LATELY_S,
+        "alive": worker.alive(datetime.now(UTC)),
         "lag": lag,
         "read": worker.read,
         "written": worker.written,

@@ -17,7 +17,6 @@ from infra.profiles import TrainerProfile
 from infra.readmodel.outcomes import Named, names_now
 from infra.readmodel.releases import Person, history, labels_of, people_of
 from infra.readmodel.store import Store
-from infra.status import SEEN_LATELY_S
 from models.labelled import LabelledSet
 from models.promotion import Gate
 from models.retraining import Schedule, due, labels_left, tuned_by_time
@@ -187,9 +186,7 @@ def report(store: Store, data_dir: Path, study: str, trainer: TrainerProfile, no
         names={code: named.get(code, Named(code, labels.names.get(code, str(code)))).label for code in used},
         least_examples=trainer.least_examples,
         next=_next(data_dir, study, releases, labels, trainer, now) if labels.codes else None,
-        trainer=any(
-            one.role == "trainer" and (now - one.seen_at).total_seconds() < SEEN_LATELY_S for one in store.workers()
-        ),
+        trainer=any(one.role == "trainer" and one.alive(now) for one in store.workers()),
     )
 
 

@@ -18,6 +18,7 @@ from schemas import CodeEvent, DeadLetter, Record, Segment
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
+_SEEN_LATELY_S = 15.0  # a worker says every second how it goes
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
@@ -82,6 +83,10 @@ class WorkerState:
     errors: int = 0
     last_error: str | None = None
     last_commit_at: datetime | None = None
+
+    def alive(self, now: datetime) -> bool:
+        """Whether it was seen lately."""
+        return (now - self.seen_at).total_seconds() < _SEEN_LATELY_S
 
 
 def open_store(url: str) -> "Store":

@@ -13,9 +13,8 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 
 from infra.readmodel.blind import unread
 from infra.readmodel.overview import STEPS, OverTime, Step, live, newest, over_time
-from infra.readmodel.store import WorkerState
 from infra.routing import rules_of
-from infra.status import SEEN_LATELY_S, lags_of
+from infra.status import lags_of
 from infra.web.access import Viewer
 from infra.web.pulse import Pulses
 from infra.web.site import Here, Site, draw, profile_of
@@ -164,15 +163,12 @@ def _system(request: Request, site: Site) -> dict[str, Any]:
     workers = site.store.workers()
     now, lags = site.clock.now(), _lags(request.app).now()
 
-    def alive(worker: WorkerState) -> bool:
-        return (now - worker.seen_at).total_seconds() < SEEN_LATELY_S
-
     roles = [
         {
             "name": role.name,
             "does": role.does,
             "lag": lags.get(role.name),
-            "workers": [(worker, alive(worker)) for worker in workers if worker.role == role.name],
+            "workers": [(worker, worker.alive(now)) for worker in workers if worker.role == role.name],
         }
         for role in ROLES
     ]
