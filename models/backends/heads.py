@@ -75,6 +75,7 @@ class LogisticHead:
 def _fit_columns(embeddings: Embeddings, targets: Targets, strength: float) -> tuple[Any, Any]:
     """Minimise the sum of all columns' losses: they share no weight, so that is the minimum of each."""
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     rows = np.hstack([embeddings, np.ones((len(embeddings), 1))]).astype(np.float32)
     signs = np.where(targets, 1.0, -1.0).astype(np.float32)
@@ -92,7 +93,9 @@ def _fit_columns(embeddings: Embeddings, targets: Targets, strength: float) -> t
         return value, gradient.ravel()
 
     start = np.zeros(shape[0] * shape[1])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200, "ftol": 1e-6, "maxcor": 20})
+    options = {"maxiter": 200, "ftol": 1e-6, "maxcor": 20}
+    with threadpool_limits(limits=1, user_api="blas"):  # beside other work, more threads wait ten times as long
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
     weights = found.x.reshape(shape).astype(np.float32)
     return weights[:, :-1], weights[:, -1]
 
