@@ -14,14 +14,14 @@ import numpy as np
 
 from benchmarks.drift_alarms import ALARMS, STREAMS
 from benchmarks.drift_alarms import jobs as alarms
-from benchmarks.drift_arms import SETTINGS
+from benchmarks.drift_arms import SETTINGS, monitored
 from benchmarks.drift_cells import DELTAS, Cells, jobs, jobs_at
 from benchmarks.drift_figures import SETTABLE, tuned, tuned_to_uneven
 from benchmarks.drift_page import publish
 from benchmarks.drift_streams import AIRLINE, rows
 
 ARMS = ("ours", "looser", "shuffled", "adwin", "evidently")
-MILLION = Path("build/drift/million.json")
+MILLION = Path(f"build/drift/million-{monitored()}.json")
 
 
 def write_coded(path: Path, count: int) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 import numpy as np
 
 from benchmarks.drift_arms import adwin, monitored
-from benchmarks.drift_cells import Cells, Job
+from benchmarks.drift_cells import DELTAS, Cells, Job, digest
 from benchmarks.drift_streams import DRAW
 from benchmarks.report import as_table
 from models.drift.monitor import Monitor
@@ -122,7 +122,7 @@ def jobs(streams: int, false_alarms: Sequence[float] = (DEFAULT,), deltas: Seque
     }
     for kind, n in every:
         if deltas and kind in STEADY:
-            found[adwin_key(kind, n)] = partial(_adwin, kind, n, tuple(deltas))
+            found[adwin_key(kind, n, deltas)] = partial(_adwin, kind, n, tuple(deltas))
     return found
 
 
@@ -131,9 +131,9 @@ def key(kind: str, seed: int, false_alarms: float = DEFAULT) -> str:
     return f"alarms {false_alarms:g}|{kind}|{DRAW}.{seed}|{monitored()}"
 
 
-def adwin_key(kind: str, seed: int) -> str:
-    """The name of a cell of ADWIN."""
-    return f"adwin|{kind}|{DRAW}.{seed}"
+def adwin_key(kind: str, seed: int, deltas: Sequence[float]) -> str:
+    """The name of a cell of ADWIN at so many settings."""
+    return f"adwin|{kind}|{DRAW}.{seed}|{digest(deltas)}"
 
 
 def _monitor(kind: str, seed: int, false_alarms: float) -> list[Any]:
@@ -154,23 +154,8 @@ def wrong(cells: Cells, kind: str, streams: int, false_alarms: float = DEFAULT) 
 
 
 def wrong_adwin(cells: Cells, kind: str, streams: int, delta: float) -> list[bool]:
-    """By stream, whether ADWIN alone raised an alarm."""
-    return [cells.get(adwin_key(kind, n))[str(delta)] for n in range(streams)]
-
-
-def loosest(raised: Callable[[str, float], Sequence[bool]], settings: Sequence[float], allowed: float) -> float:
-    """Of settings from loose to strict, the first at which so few of all steady streams raise an alarm.
-
-    Args:
-        raised: By kind and setting, whether each stream raises one.
-        settings: At least one; the last is taken where none is strict enough.
-        allowed: Share of the streams.
-    """
-    for setting in settings:
-        every = [one for kind in STEADY for one in raised(kind, setting)]
-        if sum(every) <= allowed * len(every):
-            return setting
-    return settings[-1]
+    """By stream, whether ADWIN alone raised an alarm at one of DELTAS."""
+    return [cells.get(adwin_key(kind, n, DELTAS))[str(delta)] for n in range(streams)]
 
 
 def table(cells: Cells, streams: int, false_alarms: Sequence[float] = (DEFAULT,), deltas: Sequence[float] = ()) -> str:

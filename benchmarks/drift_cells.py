@@ -1,5 +1,6 @@
 """The runs behind the page on drift, cell by cell: what is done is kept in a file, so that a broken run goes on."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -62,8 +63,13 @@ def streams() -> Iterator[tuple[Plant, int]]:
 
 def key(arm: str, plant: Plant, seed: int) -> str:
     """The name of a cell; that of the monitor at another setting is ``ours 0.2``."""
-    version = f"|{monitored()}" if arm.startswith("ours") else ""
+    version = f"|{monitored()}" if arm.startswith("ours") else f"|{digest(DELTAS)}" if arm == "adwin" else ""
     return f"{arm}|{plant.name}|{DRAW}.{seed}{version}"
+
+
+def digest(settings: Sequence[float]) -> str:
+    """What tells the settings apart at which an arm was run."""
+    return hashlib.sha256(repr(tuple(settings)).encode()).hexdigest()[:10]
 
 
 def shuffle_key(name: str, seed: int) -> str:

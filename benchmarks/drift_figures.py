@@ -1,6 +1,6 @@
 """From the runs to the figures on the page on drift."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.drift_alarms import STEADY, wrong, wrong_adwin
 from benchmarks.drift_alarms import STREAMS as UNEVEN
-from benchmarks.drift_alarms import loosest, wrong, wrong_adwin
 from benchmarks.drift_arms import SETTINGS, Watched
 from benchmarks.drift_cells import DELTAS, LOOSER, REPEATS, SHUFFLES, STREAMS, STRICTER, Cells, key, shuffle_key
 from benchmarks.drift_streams import AIRLINE, LENGTH, NEWCOMER, RISING, UNCHANGED, Plant, Stream, change_in, rows
@@ -93,12 +93,12 @@ def _known(stream: Stream, what: str, at: int, told: Sequence[tuple[Any, int]]) 
 
 def tuned(cells: Cells, arm: str) -> float:
     """The loosest setting of an arm at which at most 5% of the unchanged streams raise an alarm."""
-    if arm == "evidently":
-        choices: Sequence[float] = [n / STREAMS for n in range(int(ALLOWED * STREAMS), 0, -1)]
-    else:
-        choices = {"tuned": (*LOOSER, SETTINGS.false_alarms), "adwin": DELTAS}[arm]
-    allowed = (one for one in choices if raised(cells, arm, one) <= ALLOWED * STREAMS)
-    return next(allowed, choices[-1])
+    choices: dict[str, Sequence[float]] = {
+        "tuned": (*LOOSER, SETTINGS.false_alarms),
+        "adwin": DELTAS,
+        "evidently": [n / STREAMS for n in range(int(ALLOWED * STREAMS), 0, -1)],
+    }
+    return _loosest(choices[arm], lambda setting: raised(cells, arm, setting))
 
 
 SETTABLE = (SETTINGS.false_alarms, *STRICTER)
@@ -107,9 +107,14 @@ SETTABLE = (SETTINGS.false_alarms, *STRICTER)
 
 def tuned_to_uneven(uneven: Cells, arm: str) -> float:
     """The same on streams that have days, bursts and repeats."""
-    if arm == "adwin":
-        return loosest(lambda kind, delta: wrong_adwin(uneven, kind, UNEVEN, delta), DELTAS, ALLOWED)
-    return loosest(lambda kind, alpha: wrong(uneven, kind, UNEVEN, alpha), SETTABLE, ALLOWED)
+    told, choices = (wrong_adwin, DELTAS) if arm == "adwin" else (wrong, SETTABLE)
+    return _loosest(choices, lambda setting: [one for kind in STEADY for one in told(uneven, kind, UNEVEN, setting)])
+
+
+def _loosest(settings: Sequence[float], alarmed: Callable[[float], Sequence[bool]]) -> float:
+    """Of settings from loose to strict, the first at which few enough streams raise an alarm; the last if none is."""
+    few = (one for one in settings if sum(told := alarmed(one)) <= ALLOWED * len(told))
+    return next(few, settings[-1])
 
 
 def alarms(cells: Cells, arm: str, plant: Plant, seed: int, setting: float) -> list[int]:
@@ -135,9 +140,9 @@ def column_limits(cells: Cells, share: float) -> dict[str, float]:
     return {column: sorted(values)[-1 - round(share * STREAMS)] for column, values in highest.items()}
 
 
-def raised(cells: Cells, arm: str, setting: float) -> int:
-    """Unchanged streams in which there was any alarm."""
-    return sum(bool(alarms(cells, arm, UNCHANGED, n, setting)) for n in range(STREAMS))
+def raised(cells: Cells, arm: str, setting: float) -> list[bool]:
+    """By unchanged stream, whether there was any alarm."""
+    return [bool(alarms(cells, arm, UNCHANGED, n, setting)) for n in range(STREAMS)]
 
 
 def arm_on(cells: Cells, arm: str, plant: Plant, setting: float) -> Arm:

@@ -80,7 +80,7 @@ def publish(cells: Cells, uneven: Cells, million: Mapping[str, Any], *, write: b
     watched = {"airline": watch(airline), "control": watch(control), "control by app": watch(by_app)}
     arms = [arm for arm in ARMS if arm != "evidently" or evidently_version()]
     settings = {arm: 0.0 if arm == "ours" else tuned(cells, arm) for arm in arms}
-    false = {arm: error_rate(raised(cells, arm, settings[arm]), STREAMS) for arm in arms}
+    false = {arm: error_rate(sum(raised(cells, arm, settings[arm])), STREAMS) for arm in arms}
     compared = [Compared(p.what, {arm: arm_on(cells, arm, p, settings[arm]) for arm in arms}) for p in PLANTS]
     known = known_changes(airline, watched["airline"])
     shuffled = {name: shuffles(cells, name) for name in (AIRLINE, CONTROL)}
@@ -209,8 +209,7 @@ def _uneven(cells: Cells, uneven: Cells, settings: Mapping[str, float]) -> str:
     lines = []
     for plant in PLANTS:
         ours, other = arm_on(cells, "tuned", plant, alpha), arm_on(cells, "adwin", plant, delta)
-        gap, low, high = ahead(ours, other)
-        sooner = f"{gap:+,.0f} [{low:+,.0f}, {high:+,.0f}]"
+        sooner = _sooner(ahead(ours, other))
         lines.append((plant.what, _share(ours), _share(other), f"{ours.mean:,.0f}", f"{other.mean:,.0f}", sooner))
     deltas = list(dict.fromkeys((settings["adwin"], delta)))
     return (
@@ -232,9 +231,9 @@ def _power(compared: Sequence[Compared]) -> str:
     for one in compared:
         row = [one.what, *(_share(one.arms[arm]) for arm in names), *(f"{one.arms[arm].mean:,.0f}" for arm in names)]
         for arm in others:
-            gap, low, high = ahead(one.arms["tuned"], one.arms[arm])
-            row.append(f"{gap:+,.0f} [{low:+,.0f}, {high:+,.0f}]")
-            if low <= 0:
+            gap = ahead(one.arms["tuned"], one.arms[arm])
+            row.append(_sooner(gap))
+            if gap[1] <= 0:
                 lost.append(f"{one.what} ({_NAMES[arm]})")
         table.append(row)
     told = "ahead of both in every row" if not lost else "not clearly ahead in: " + "; ".join(lost)
@@ -252,6 +251,11 @@ def _named(cells: Cells) -> str:
     return (
         f"Attribution, among the streams in which the monitor (default) found the change:\n\n{as_table(header, table)}"
     )
+
+
+def _sooner(gap: tuple[float, float, float]) -> str:
+    mean, low, high = gap
+    return f"{mean:+,.0f} [{low:+,.0f}, {high:+,.0f}]"
 
 
 def _share(arm: Arm) -> str:
