@@ -109,7 +109,7 @@ def _tokens(body: Any, text: str) -> tuple[dict[str, "Tensor"], list[tuple[int, 
             return_special_tokens_mask=True,
             return_tensors="pt",
         )
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # a slow tokenizer's word for no offsets
         raise InputError("this sentence model's tokenizer does not tell where a token stands in the text") from error
     added = read.pop("special_tokens_mask")[0].tolist()
     places = read.pop("offset_mapping")[0].tolist()

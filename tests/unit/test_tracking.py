@@ -76,10 +76,12 @@ def test_a_server_is_asked_again_after_a_while(tmp_path, caplog):
     assert [path.read_text() for path in (tmp_path / "runs").glob("*/*/tags/mlflow.runName")] == ["kept"]
 
 
-def test_keeping_nothing_costs_nothing():
+def test_where_runs_are_not_kept_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with NoTracking().run("demo", "run", CONFIGURATION, TAGS) as run:
         run.metrics({"macro_f1": 0.5}, 0)
         run.artifact("selected", [])
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "", "  ", "ü (häufig) 👍", "x" * 400, "..", "a\nb"])
