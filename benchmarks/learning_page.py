@@ -70,6 +70,10 @@ def _with_strategy(better: str, worse: str) -> Callable[[Setup], Sequence[Setup]
     return lambda s: [Setup(s.model, s.head, worse)] if s.strategy == better else []  # type: ignore[arg-type]
 
 
+def _with_model(better: str, worse: str) -> Callable[[Setup], Sequence[Setup]]:
+    return lambda s: [Setup(worse, s.head, s.strategy)] if s.model == better else []
+
+
 def _untuned(setup: Setup) -> Sequence[Setup]:
     plain = ":" not in setup.model
     return [Setup(f"{FROZEN}{setup.model}", setup.head, setup.strategy)] if plain else []
@@ -92,9 +96,9 @@ def questions(small: str, larger: str) -> list[Question]:
         Question("CVIAR (mended) over random", _with_strategy("category-inconsistency", "random")),
         Question("Entropy over random", _with_strategy("prediction-entropy", "random")),
         Question(
-            "MiniLM over the larger body, both as they come",
-            lambda s: [Setup(f"{FROZEN}{larger}", s.head, s.strategy)] if s.model == f"{FROZEN}{small}" else [],
+            "MiniLM over the larger body, both as they come", _with_model(f"{FROZEN}{small}", f"{FROZEN}{larger}")
         ),
+        Question("MiniLM over the larger body, both tuned", _with_model(small, larger)),
         Question("Tuned over not tuned", _untuned),
         Question("Tuned sentence model over a plain transformer", _transformer),
     ]
