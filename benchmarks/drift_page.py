@@ -27,6 +27,7 @@ from benchmarks.drift_figures import (
 )
 from benchmarks.drift_streams import AIRLINE, CHANGE, CONTROL, LENGTH, PLANTS, Item, Stream, real, rows
 from benchmarks.report import RESULTS, as_table, circumstances
+from infra.plots import clean
 from models.risk import error_rate
 
 NAME = "drift"
@@ -318,8 +319,7 @@ def _plot(compared: Sequence[Compared]) -> None:
         ax.set_title(textwrap.fill(one.what, 44), fontsize=8)
         ax.set_xlim(0, LENGTH - CHANGE - 100)
         ax.set_ylim(0, 1.02)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(visible=True, color="#e3e9e5", linewidth=0.7)
+        clean(ax)
     axes[0, 0].legend(fontsize=8, frameon=False)
     figure.supxlabel("segments after the change", fontsize=9)
     figure.supylabel("share found", fontsize=9)

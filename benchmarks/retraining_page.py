@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.report import RESULTS, as_table, circumstances
+from infra.plots import clean
 
 NAME = "retraining"
 TIMES_FASTER, POINTS_LOWER, EXPONENT = 10, 1.0, 1.0
@@ -275,6 +276,5 @@ def plot_cost(cost: Sequence[Run]) -> None:
             ax.loglog(line, np.exp(start) * line**slope, color=colour, linewidth=1.2, label=f"power {slope:.2f}")
             ax.legend(frameon=False)
         ax.set(title=title, xlabel="labels")
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(visible=True, color="#e3e9e5", linewidth=0.7)
+        clean(ax)
     figure.savefig(RESULTS / f"{NAME}-cost.png", dpi=150, metadata={"Software": None})

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import RESULTS, as_table, circumstances
+from infra.plots import clean, inked
 from models.calibration import Bin
 from models.intervals import Estimate, difference
 from models.risk import error_rate
 
 NAME = "routing"
 AUROC_TARGET, AHEAD_TARGET, EXCEEDED_TARGET = 0.75, 0.05, 0.05
-_BAR, _HUMAN, _INK = "#2f7d5b", "#b4532a", "#22302a"
+_BAR, _HUMAN = "#2f7d5b", "#b4532a"
 
 
 HOW = """\
@@ -308,10 +309,9 @@ def publish_routing(found: Sequence[Measured], people: Sequence[Yardstick], *, w
 
 def plot(found: Sequence[Measured]) -> None:
     """Predicted against observed, one panel a study, calibrated and by the formula without labels."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context({"font.size": 9, "axes.edgecolor": _INK, "text.color": _INK, "axes.labelcolor": _INK}):
+    with inked():
         figure = Figure(figsize=(3.7 * len(found), 3.9), layout="constrained")
         for ax, one in zip(np.atleast_1d(figure.subplots(1, len(found), sharey=True)), found, strict=True):
             ax.plot([0, 1], [0, 1], color="#9aa8a0", linewidth=1, linestyle="--")
@@ -332,9 +332,7 @@ def plot(found: Sequence[Measured]) -> None:
                 )
             ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence")
             ax.set_title(one.title.replace(", ", ",\n"), fontsize=9)
-            ax.spines[["top", "right"]].set_visible(False)
-            ax.grid(visible=True, color="#e3e9e5", linewidth=0.7)
-            ax.set_axisbelow(True)
+            clean(ax)
             legend = ax.legend(frameon=False, fontsize=7.5, loc="upper left")
             for handle in legend.legend_handles:
                 handle.set_sizes([30])

@@ -1,34 +1,22 @@
 """Plots of an evaluation: PNG files, and one HTML page that needs nothing but itself."""
 
 import html
-import io
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from infra.plots import INK, as_page, as_svg, clean, inked, write_figures
 from models.agreement import Agreement, agreement
-from models.errors import InputError
 from models.evaluation import PEOPLE, Evaluation, Part
 from models.intervals import difference
 from models.metrics import Floats
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BAR, _HUMAN, _INK = "#2f7d5b", "#b4532a", "#22302a"
-_DPI = 150
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;color:#22302a;background:#fff;max-width:72rem;"
-    "margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #dde5e0;white-space:nowrap}"
-    "th:first-child,td:first-child{text-align:left}small{color:#5d6b64;display:block}"
-    ".wide{overflow-x:auto}svg{max-width:100%;height:auto}"
-)
+_BAR, _HUMAN = "#2f7d5b", "#b4532a"
 
 
 def write_plots(evaluation: Evaluation, against: str, folder: Path) -> list[Path]:
@@ -41,23 +29,11 @@ def write_plots(evaluation: Evaluation, against: str, folder: Path) -> list[Path
         InputError: If the folder cannot be written to.
     """
     figures = _figures(evaluation, agreement(evaluation.sheet))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        for name, figure in figures.items():
-            written.append(folder / f"{name}.png")
-            figure.savefig(written[-1], dpi=_DPI, metadata={"Software": None})
-        written.append(folder / "index.html")
-        written[-1].write_text(_page(evaluation, against, figures), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write plots to '{folder}' ({error.strerror}); give another folder") from error
-    return written
+    return write_figures(figures, _page(evaluation, against, figures), folder)
 
 
 def _figures(evaluation: Evaluation, agreed: Agreement) -> "dict[str, Figure]":
-    from matplotlib import rc_context
-
-    with rc_context({"font.size": 9, "axes.edgecolor": _INK, "text.color": _INK, "axes.labelcolor": _INK}):
+    with inked():
         return {
             "scores": _bars(evaluation.pooled),
             "agreement_cosine": _heat(agreed, agreed.cosine, "Mean cosine of two coders' codes", "Greens"),
@@ -79,9 +55,9 @@ def _bars(part: Part) -> "Figure":
         scores = [part.scores[name][metric] for name in names]
         values = np.array([score.value for score in scores])
         ends = np.array([[score.value - score.low, score.high - score.value] for score in scores]).T
-        ax.barh(names, values, color=_BAR, height=0.65, xerr=np.maximum(ends, 0), ecolor=_INK, capsize=2.5)
+        ax.barh(names, values, color=_BAR, height=0.65, xerr=np.maximum(ends, 0), ecolor=INK, capsize=2.5)
         ax.set_title(f"{titles[metric]}, {part.texts} texts, 95% interval", fontsize=9)
-        _clean(ax)
+        clean(ax)
     axes[0].invert_yaxis()
     return figure
 
@@ -99,7 +75,7 @@ def _heat(agreed: Agreement, table: Floats, title: str, colours: str) -> "Figure
     for (row, column), value in np.ndenumerate(table):
         dark = (value > 0.55) == (colours == "Greens")
         label = "" if np.isnan(value) else f"{value:.2f}"
-        ax.text(column, row, label, ha="center", va="center", color="white" if dark else _INK, fontsize=8)
+        ax.text(column, row, label, ha="center", va="center", color="white" if dark else INK, fontsize=8)
     ax.spines[:].set_visible(False)
     figure.colorbar(picture, ax=ax, shrink=0.8)
     return figure
@@ -118,18 +94,12 @@ def _scatter(part: Part) -> "Figure":
     ax.set_xlabel(f"distinct codes on {part.texts} texts")
     ax.set_ylabel("words a code")
     ax.margins(x=0.16, y=0.12)
-    _clean(ax)
+    clean(ax)
     return figure
 
 
-def _clean(ax: "Axes") -> None:
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(visible=True, color="#e3e9e5", linewidth=0.7)
-    ax.set_axisbelow(True)
-
-
 def _page(evaluation: Evaluation, against: str, figures: "Mapping[str, Figure]") -> str:
-    pictures = "".join(f"<figure>{_svg(figure, name)}</figure>" for name, figure in figures.items())
+    pictures = "".join(f"<figure>{as_svg(figure, name)}</figure>" for name, figure in figures.items())
     parts = "".join(_section(part, against) for part in evaluation.parts.values())
     tools = "; ".join(f"{what}: {model}" for what, model in evaluation.models.items())
     left_out = "".join(f"<p>{_text(what)} is left out: {_text(why)}.</p>" for what, why in evaluation.left_out.items())
@@ -137,12 +107,7 @@ def _page(evaluation: Evaluation, against: str, figures: "Mapping[str, Figure]")
         f"Measured with {tools}. 95% intervals from {evaluation.how.resamples} resamples of texts, seed "
         f"{evaluation.how.seed}; codes are equal from a cosine of {evaluation.how.threshold}."
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Codes beside people\'s</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body><h1>Codes beside people's</h1><p>{_text(note)}</p>{left_out}"
-        f"{pictures}{parts}</body></html>\n"
-    )
+    return as_page("Codes beside people's", f"<p>{_text(note)}</p>{left_out}{pictures}{parts}")
 
 
 def _section(part: Part, against: str) -> str:
@@ -181,19 +146,3 @@ def _table(names: list[str], metrics: list[str], cell: Callable[[str, str], str]
 
 def _text(text: str) -> str:
     return html.escape(text.replace("_", " "))
-
-
-def _svg(figure: "Figure", name: str) -> str:
-    """A figure as inline SVG: without header, metadata and namespaces, its ids made its own."""
-    from matplotlib import rc_context
-
-    target = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
-    svg = target.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|\sxmlns(:\w+)?=\"[^\"]*\"", "", svg, flags=re.DOTALL)
-    used = set(re.findall(r"(?:href=\"|url\()#([\w.-]+)", svg))
-    svg = re.sub(r'\sid="([\w.-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
-    svg = re.sub(r"(href=\"|url\()#", rf"\1#{name}-", svg)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{_text(name)}"', 1)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from infra.evaluation_plots import _DPI, _INK, _STYLE, _clean, _svg
 from infra.learning.learners import name_of
 from infra.learning.simulating import Setup
 from infra.learning.simulation_results import HEADER, Found, rows
-from models.errors import InputError
+from infra.plots import as_page, as_svg, clean, inked, write_figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,27 +56,15 @@ def write_plots(found: Sequence[Found], folder: Path, clock: str = "clock") -> l
         InputError: If the folder cannot be written to.
     """
     figures = _figures(found, clock)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        for name, figure in figures.items():
-            written.append(folder / f"{name}.png")
-            figure.savefig(written[-1], dpi=_DPI, metadata={"Software": None})
-        written.append(folder / "index.html")
-        written[-1].write_text(_page(found, figures, clock), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write figures to '{folder}' ({error.strerror}); give another --out") from error
-    return written
+    return write_figures(figures, _page(found, figures, clock), folder)
 
 
 def _figures(found: Sequence[Found], clock: str) -> "dict[str, Figure]":
-    from matplotlib import rc_context
-
     setups = list(dict.fromkeys(setup for each in found for setup in each.by_setup))
     colours = {setup: _COLOURS[n % len(_COLOURS)] for n, setup in enumerate(setups)}
     differentiable = [setup for setup in setups if setup.head.startswith("differentiable")]
     others = [setup for setup in setups if setup not in differentiable]
-    with rc_context({"font.size": 9, "axes.edgecolor": _INK, "text.color": _INK, "axes.labelcolor": _INK}):
+    with inked():
         figures = {
             "figure_1": _lines(found, differentiable, colours),
             "figure_2": _lines(found, others, colours),
@@ -127,7 +114,7 @@ def _codes(found: Sequence[Found], colours: Mapping[Setup, str]) -> "Figure":
         ax.invert_yaxis()
         ax.set_xlabel("F1")
         ax.set_title(f"{each.title}, {each.sizes[-1]} labels", fontsize=9)
-        _clean(ax)
+        clean(ax)
     return _with_legend(figure, list(colours), colours)
 
 
@@ -147,7 +134,7 @@ def _dress(ax: "Axes", each: Found, what: str) -> None:
     ax.set_ylabel(what)
     ax.set_xticks(each.sizes)
     ax.set_title(each.title, fontsize=9)
-    _clean(ax)
+    clean(ax)
 
 
 def _with_legend(figure: "Figure", setups: Sequence[Setup], colours: Mapping[Setup, str]) -> "Figure":
@@ -160,17 +147,16 @@ def _with_legend(figure: "Figure", setups: Sequence[Setup], colours: Mapping[Set
 
 def _page(found: Sequence[Found], figures: "Mapping[str, Figure]", clock: str) -> str:
     pictures = "".join(
-        f"<h2>{html.escape(TITLES[name])}</h2><figure>{_svg(figure, name)}</figure>" for name, figure in figures.items()
+        f"<h2>{html.escape(TITLES[name])}</h2><figure>{as_svg(figure, name)}</figure>"
+        for name, figure in figures.items()
     )
     tables = "".join(_table(each, clock) for each in found)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Active learning, played through</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body><h1>Active learning, played through</h1>"
-        "<p>Means over seeds with 95% intervals. Macro-F1 on texts kept apart; the whole curve is its mean over all "
+    note = (
+        "Means over seeds with 95% intervals. Macro-F1 on texts kept apart; the whole curve is its mean over all "
         f"trainings after the first. Seconds are {'of the processor' if clock == 'cpu' else 'on the clock'}, of the "
-        f"last training and of the last choice.</p>{tables}{pictures}</body></html>\n"
+        "last training and of the last choice."
     )
+    return as_page("Active learning, played through", f"<p>{note}</p>{tables}{pictures}")
 
 
 def _table(each: Found, clock: str) -> str:

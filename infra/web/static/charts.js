@@ -1,14 +1,9 @@
-// Lines over time with uPlot (a plain script: window.uPlot), drawn from data-chart='{"x": [s], "series": [{label, values}]}'.
+// Lines over time, from data-chart='{"x": [s], "series": [{label, values}]}'.
+
+import { axis, onNewColours, plot } from "./drawing.js";
 
 const COLOURS = ["#2f7fb8", "#d9822b", "#3a9c5f", "#b64a76", "#7d62c3", "#a08620", "#2a9d9d", "#c0473c"];
 const DASHES = [[], [6, 4], [2, 3], [8, 3, 2, 3]];
-const HEIGHT = 260;
-
-const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-function axis() {
-  return { stroke: ink("--muted"), grid: { stroke: ink("--line"), width: 1 }, ticks: { stroke: ink("--line"), width: 1 } };
-}
 
 // Dates and times as the reader's language has them.
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
@@ -16,18 +11,17 @@ const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-di
 
 function times() {
   const write = (at, step) => (step < 86_400 ? hour : day).format(at * 1000);
-  return { ...axis(), values: (_chart, marks, _axis, _space, step) => marks.map((at) => write(at, step)) };
+  return axis({ values: (_chart, marks, _axis, _space, step) => marks.map((at) => write(at, step)) });
 }
 
 function counts() {
-  return { ...axis(), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000, 100_000] };
+  return axis({ incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000, 100_000] });
 }
 
 function draw(element) {
   const { x, series } = JSON.parse(element.dataset.chart);
   const options = {
-    width: Math.max(element.clientWidth, 200),
-    height: HEIGHT,
+    height: 260,
     scales: { y: { range: (_chart, _low, high) => [0, Math.max(high, 1)] } },
     axes: [times(), counts()],
     series: [
@@ -41,26 +35,13 @@ function draw(element) {
       })),
     ],
   };
-  element.replaceChildren();
-  const chart = new window.uPlot(options, [x, ...series.map((one) => one.values)], element);
-  const watch = new ResizeObserver(() => {
-    if (!element.isConnected) {
-      watch.disconnect();
-      chart.destroy();
-    } else if (element.clientWidth > 0) {
-      chart.setSize({ width: element.clientWidth, height: HEIGHT });
-    }
-  });
-  watch.observe(element);
+  plot(element, options, [x, ...series.map((one) => one.values)]);
 }
 
 export function drawCharts(root = document) {
   for (const element of root.querySelectorAll("[data-chart]:empty")) draw(element);
 }
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  for (const element of document.querySelectorAll("[data-chart]")) {
-    element.replaceChildren();
-    draw(element);
-  }
+onNewColours(() => {
+  for (const element of document.querySelectorAll("[data-chart]")) draw(element);
 });
