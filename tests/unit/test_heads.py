@@ -32,6 +32,27 @@ def test_the_minimum_is_that_of_scikit_learn() -> None:
         assert np.abs(head.probabilities(embeddings)[:, column] - expected).max() < 0.02
 
 
+def test_a_head_is_fitted_on_one_thread_and_leaves_others_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    import scipy.optimize
+    from threadpoolctl import threadpool_info
+
+    def threads() -> set[int]:
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    seen: list[set[int]] = []
+    minimize = scipy.optimize.minimize
+
+    def watched(*given: object, **named: object) -> object:
+        seen.append(threads())
+        return minimize(*given, **named)
+
+    monkeypatch.setattr(scipy.optimize, "minimize", watched)
+    before = threads()
+    LogisticHead.fit(*made(40, 3, dim=16))
+    assert seen == [{1}]
+    assert threads() == before
+
+
 @pytest.mark.parametrize("kind", HEADS)
 def test_what_was_taught_is_found_again(kind: type[LogisticHead | DifferentiableHead]) -> None:
     embeddings, targets = made(150, 4)
