@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ _COLOURS = (
     "#888888",
     "#22302a",
 )
+_MARKS = (("o", "-"), ("s", "--"), ("^", ":"))
+"""Marker and line: the first for as many setups as there are colours, then the second."""
 _CODE_LENGTH = 26
 _SHORTEST = 1e-4  # seconds: there is no place for 0 on a logarithmic axis
 TITLES = {
@@ -37,6 +40,15 @@ TITLES = {
     "figure_3": "Figure 3: F1 by code after the last training",
     "figure_4": "Figure 4: seconds of training over labels",
 }
+
+
+@dataclass(frozen=True)
+class Look:
+    """What tells a setup from the others."""
+
+    color: str
+    marker: str
+    linestyle: str
 
 
 def write_plots(found: Sequence[Found], folder: Path, clock: str = "clock") -> list[Path]:
@@ -61,15 +73,16 @@ def write_plots(found: Sequence[Found], folder: Path, clock: str = "clock") -> l
 
 def _figures(found: Sequence[Found], clock: str) -> "dict[str, Figure]":
     setups = list(dict.fromkeys(setup for each in found for setup in each.by_setup))
-    colours = {setup: _COLOURS[n % len(_COLOURS)] for n, setup in enumerate(setups)}
+    every = [Look(colour, *mark) for mark in _MARKS for colour in _COLOURS]
+    looks = {setup: every[n % len(every)] for n, setup in enumerate(setups)}
     differentiable = [setup for setup in setups if setup.head.startswith("differentiable")]
     others = [setup for setup in setups if setup not in differentiable]
     with inked():
         figures = {
-            "figure_1": _lines(found, differentiable, colours),
-            "figure_2": _lines(found, others, colours),
-            "figure_3": _codes(found, colours),
-            "figure_4": _times(found, colours, clock),
+            "figure_1": _lines(found, differentiable, looks),
+            "figure_2": _lines(found, others, looks),
+            "figure_3": _codes(found, looks),
+            "figure_4": _times(found, looks, clock),
         }
     return {name: figure for name, figure in figures.items() if figure is not None}
 
@@ -81,7 +94,7 @@ def _side_by_side(found: Sequence[Found], names: int, height: float = 3.6) -> "t
     return figure, list(np.atleast_1d(figure.subplots(1, len(found))))
 
 
-def _lines(found: Sequence[Found], setups: Sequence[Setup], colours: Mapping[Setup, str]) -> "Figure | None":
+def _lines(found: Sequence[Found], setups: Sequence[Setup], looks: Mapping[Setup, Look]) -> "Figure | None":
     kept = [each for each in found if set(setups) & set(each.by_setup)]
     if not kept:
         return None
@@ -90,17 +103,16 @@ def _lines(found: Sequence[Found], setups: Sequence[Setup], colours: Mapping[Set
         for setup in setups:
             if setup in each.by_setup:
                 curve = each.curve(setup)
-                ax.plot(each.sizes, [point.mean for point in curve], color=colours[setup], marker="o", markersize=3)
+                ax.plot(each.sizes, [point.mean for point in curve], **vars(looks[setup]), markersize=3)
                 low, high = [point.low for point in curve], [point.high for point in curve]
-                ax.fill_between(each.sizes, low, high, color=colours[setup], alpha=0.12, linewidth=0)
+                ax.fill_between(each.sizes, low, high, color=looks[setup].color, alpha=0.12, linewidth=0)
         _dress(ax, each, "macro-F1")
-    return _with_legend(figure, setups, colours)
+    return _with_legend(figure, setups, looks)
 
 
-def _codes(found: Sequence[Found], colours: Mapping[Setup, str]) -> "Figure":
-    figure, axes = _side_by_side(
-        found, len(colours), 3.2 + 0.45 * max(len(each.runs[0].steps[-1].f1) for each in found)
-    )
+def _codes(found: Sequence[Found], looks: Mapping[Setup, Look]) -> "Figure":
+    most = max(len(each.runs[0].steps[-1].f1) for each in found)
+    figure, axes = _side_by_side(found, len(looks), 3.2 + max(0.45, 0.08 * len(looks)) * most)
     for ax, each in zip(axes, found, strict=True):
         codes = list(each.runs[0].steps[-1].f1)
         setups = list(each.by_setup)
@@ -109,24 +121,25 @@ def _codes(found: Sequence[Found], colours: Mapping[Setup, str]) -> "Figure":
             places = np.arange(len(codes)) + 0.8 * ((n + 0.5) / len(setups) - 0.5)
             means = np.array([score.mean for score in scores])
             spans = np.nan_to_num(np.array([[s.mean - s.low, s.high - s.mean] for s in scores]).T)
-            ax.errorbar(means, places, xerr=spans, fmt="o", markersize=3, color=colours[setup], linewidth=1)
+            look = looks[setup]
+            ax.errorbar(means, places, xerr=spans, fmt=look.marker, markersize=3, color=look.color, linewidth=1)
         ax.set_yticks(range(len(codes)), [_short(code) for code in codes])
         ax.invert_yaxis()
         ax.set_xlabel("F1")
         ax.set_title(f"{each.title}, {each.sizes[-1]} labels", fontsize=9)
         clean(ax)
-    return _with_legend(figure, list(colours), colours)
+    return _with_legend(figure, list(looks), looks)
 
 
-def _times(found: Sequence[Found], colours: Mapping[Setup, str], clock: str) -> "Figure":
-    figure, axes = _side_by_side(found, len(colours))
+def _times(found: Sequence[Found], looks: Mapping[Setup, Look], clock: str) -> "Figure":
+    figure, axes = _side_by_side(found, len(looks))
     for ax, each in zip(axes, found, strict=True):
         for setup in each.by_setup:
             seconds = np.maximum(each.seconds(setup, "train", clock), _SHORTEST)
-            ax.plot(each.sizes, seconds, color=colours[setup], marker="o", markersize=3)
+            ax.plot(each.sizes, seconds, **vars(looks[setup]), markersize=3)
         ax.set_yscale("log")
         _dress(ax, each, "seconds of training" + (", processor" if clock == "cpu" else ""))
-    return _with_legend(figure, list(colours), colours)
+    return _with_legend(figure, list(looks), looks)
 
 
 def _dress(ax: "Axes", each: Found, what: str) -> None:
@@ -137,10 +150,10 @@ def _dress(ax: "Axes", each: Found, what: str) -> None:
     clean(ax)
 
 
-def _with_legend(figure: "Figure", setups: Sequence[Setup], colours: Mapping[Setup, str]) -> "Figure":
+def _with_legend(figure: "Figure", setups: Sequence[Setup], looks: Mapping[Setup, Look]) -> "Figure":
     from matplotlib.lines import Line2D
 
-    marks = [Line2D([], [], color=colours[setup], marker="o", markersize=4) for setup in setups]
+    marks = [Line2D([], [], **vars(looks[setup]), markersize=4) for setup in setups]
     figure.legend(marks, [_name(setup) for setup in setups], loc="outside lower center", fontsize=8, frameon=False)
     return figure
 
