@@ -27,8 +27,9 @@ from benchmarks.open_sets import FOLDER
 from benchmarks.report import ROOT, options
 from benchmarks.retraining_page import Run, publish_retraining
 from infra.tuning.pairs import fold_of
+from models.backends.embedding import load_body
 from models.backends.heads import STRENGTH, LogisticHead, Targets
-from models.backends.sentence_tuning import TunedBody, TuningSettings, load_body, tune
+from models.backends.sentence_tuning import TunedBody, TuningSettings, tune
 from models.backends.weights import packaged_path, weights_sha256
 
 BODY = "all-MiniLM-L6-v2"

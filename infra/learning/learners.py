@@ -88,7 +88,8 @@ class SentenceLearner:
 
     @cached_property
     def _as_it_comes(self) -> "TunedBody":
-        from models.backends.sentence_tuning import TunedBody, load_body
+        from models.backends.embedding import load_body
+        from models.backends.sentence_tuning import TunedBody
 
         model: SentenceTransformer = load_body(self._name, self._reading.device)
         model.max_seq_length = min(self._reading.max_tokens, model.max_seq_length or self._reading.max_tokens)

@@ -109,7 +109,8 @@ def sentence_workshop(base: Embedder, name: str, device: str, *, tunes: bool) ->
     def tune(texts: Sequence[str], targets: Matrix) -> Embedder:
         import torch
 
-        from models.backends.sentence_tuning import TunedBody, load_body
+        from models.backends.embedding import load_body
+        from models.backends.sentence_tuning import TunedBody
         from models.backends.sentence_tuning import tune as contrast
 
         torch.set_num_threads(1)  # the stream's other roles want to go on
@@ -120,12 +121,11 @@ def sentence_workshop(base: Embedder, name: str, device: str, *, tunes: bool) ->
 
 def saved_body(folder: Path, device: str) -> Embedder:
     """A tuned body as it lies on disk; a classifier that has it saves it again as links to the same files."""
-    from sentence_transformers import SentenceTransformer
-
+    from models.backends.embedding import load_body
     from models.backends.sentence_tuning import TunedBody
 
     class SavedBody(TunedBody):
         def save(self, into: Path) -> None:
             shutil.copytree(folder, into, copy_function=os.link)
 
-    return SavedBody(SentenceTransformer(str(folder), device=device, local_files_only=True), str(folder))
+    return SavedBody(load_body(str(folder), device), str(folder))

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,34 @@ from models.backends.weights import PACKAGED, packaged_path, quiet, weights_sha2
 from models.errors import SettingError
 from models.ports import Embeddings
 
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
 _BATCH = 64
+
+
+def load_body(name: str = "all-MiniLM-L6-v2", device: str = "cpu") -> "SentenceTransformer":
+    """Load a sentence model.
+
+    Args:
+        name: A name in ``weights.PACKAGED``, a folder, or a hub's name.
+        device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
+
+    Raises:
+        SettingError: If the model is not to be had.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    quiet()
+    try:
+        model = SentenceTransformer(str(packaged_path(name)) if name in PACKAGED else name, device=device)
+    except OSError as error:
+        raise SettingError(
+            f"no sentence model {name!r}: it is neither in a package ({', '.join(PACKAGED)}), nor a folder, nor on the "
+            f"hub ({str(error).splitlines()[0]})"
+        ) from error
+    model.model_card_data.model = None  # its way back keeps a dropped model, and each copy, until a full collection
+    return model
 
 
 class SentenceEmbedder:
@@ -86,15 +113,4 @@ class SentenceEmbedder:
 
     @cached_property
     def _model(self) -> Any:
-        from sentence_transformers import SentenceTransformer
-
-        if self._name in PACKAGED:
-            quiet()
-        source = str(packaged_path(self._name)) if self._name in PACKAGED else self._name
-        try:
-            return SentenceTransformer(source, device=self._device)
-        except OSError as error:
-            raise SettingError(
-                f"no sentence model {self._name!r}: it is neither in a package ({', '.join(PACKAGED)}), nor a folder, "
-                f"nor on the hub ({str(error).splitlines()[0]})"
-            ) from error
+        return load_body(self._name, self._device)

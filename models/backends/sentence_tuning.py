@@ -15,8 +15,7 @@ import numpy as np
 
 from models.backends.embedding import SentenceEmbedder
 from models.backends.heads import Targets, check_shapes
-from models.backends.weights import PACKAGED, packaged_path, quiet
-from models.errors import SettingError
+from models.backends.weights import quiet
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -58,28 +57,6 @@ class TunedBody(SentenceEmbedder):
         """Write the model into a folder of its own, as safetensors and JSON."""
         quiet()
         self._model.save_pretrained(str(folder), create_model_card=False, safe_serialization=True)
-
-
-def load_body(name: str = "all-MiniLM-L6-v2", device: str = "cpu") -> "SentenceTransformer":
-    """Load a sentence model to tune.
-
-    Args:
-        name: A name in ``weights.PACKAGED``, a folder, or a hub's name.
-        device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
-
-    Raises:
-        SettingError: If the model is not to be had.
-    """
-    from sentence_transformers import SentenceTransformer
-
-    quiet()
-    try:
-        return SentenceTransformer(str(packaged_path(name)) if name in PACKAGED else name, device=device)
-    except OSError as error:
-        raise SettingError(
-            f"no sentence model {name!r}: it is neither in a package ({', '.join(PACKAGED)}), nor a folder, nor on the "
-            f"hub ({str(error).splitlines()[0]})"
-        ) from error
 
 
 def tune(

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from models.backends.classifier import BODY, HEAD_FACTS, HEAD_TENSORS, TextClassifier
-from models.backends.embedding import SentenceEmbedder
+from models.backends.embedding import SentenceEmbedder, load_body
 from models.backends.heads import LogisticHead
-from models.backends.sentence_tuning import TunedBody, load_body
+from models.backends.sentence_tuning import TunedBody
 from models.errors import SettingError
 from models.fakes import HashEmbedder
 from models.ports import Classifier

@@ -1,9 +1,14 @@
 """Contrastive tuning: what pairs say, that a body is never changed, that it is the same each time and costs no more."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
-from models.backends.sentence_tuning import TunedBody, TuningSettings, load_body, pair_loss, tune
+from infra.learning.workshop import saved_body
+from models.backends.embedding import load_body
+from models.backends.sentence_tuning import TunedBody, TuningSettings, pair_loss, tune
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sentence_transformers")
@@ -73,6 +78,21 @@ def test_frozen_layers_and_word_embeddings_stay(body) -> None:
         if "pooler" not in name and not torch.equal(new, old)
     }
     assert changed == {"2", "3", "4", "5"}
+
+
+def test_a_body_that_is_dropped_leaves_memory_at_once(body, tmp_path) -> None:
+    embedder = TunedBody(tune(body, TEXTS, TARGETS, QUICK), "tuned")
+    embedder.embed(TEXTS)
+    embedder.save(tmp_path / "body")
+    saved = saved_body(tmp_path / "body", "cpu")
+    saved.embed(TEXTS)
+    models = [weakref.ref(each.model) for each in (embedder, saved)]
+    gc.disable()  # a full collection of a large process is rare
+    try:
+        del embedder, saved
+        assert [model() for model in models] == [None, None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("rows", [2, 33, 150])
