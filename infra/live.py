@@ -15,6 +15,7 @@ from rich.text import Text
 from infra.readmodel.store import Coded, Counts, Store
 
 _RATE_WINDOW_S = 20.0
+_SAME_AGAIN_S = 30.0  # where nothing is repainted, and nothing has changed
 _ROUTES: dict[str | None, tuple[str, str]] = {
     "accepted": ("accepted", "green"),
     "people": ("to people", "yellow"),
@@ -58,7 +59,7 @@ class View:
         self._rate = Rate()
         self._live: Live | None = None
         self._printed_at = 0.0
-        self._state = ""
+        self._state = self._printed = ""
 
     @contextmanager
     def running(self) -> Iterator["View"]:
@@ -83,10 +84,14 @@ class View:
         counts = self._store.counts(self._study)
         if self._live is not None:
             self._live.update(self._picture(state, done, total, counts))
-        elif state != self._state or time.monotonic() - self._printed_at > 5:
-            self._printed_at = time.monotonic()
-            self._console.print(self._line(state, done, total), highlight=False, markup=False, soft_wrap=True)
-        self._state = state
+        else:
+            self._print(state, self._line(state, done, total))
+
+    def _print(self, state: str, line: str) -> None:
+        wait = 0 if state != self._state else 5 if line != self._printed else _SAME_AGAIN_S
+        if time.monotonic() - self._printed_at > wait:
+            self._state, self._printed, self._printed_at = state, line, time.monotonic()
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _line(self, state: str, done: int, total: int) -> str:
         newest = self._store.newest(self._study, 1)
