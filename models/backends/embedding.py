@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +32,9 @@ def load_body(name: str = "all-MiniLM-L6-v2", device: str = "cpu") -> "SentenceT
     from sentence_transformers import SentenceTransformer
 
     quiet()
+    source = str(packaged_path(name)) if name in PACKAGED else name
     try:
-        model = SentenceTransformer(str(packaged_path(name)) if name in PACKAGED else name, device=device)
+        model = SentenceTransformer(source, device=device, local_files_only=Path(source).is_dir())
     except OSError as error:
         raise SettingError(
             f"no sentence model {name!r}: it is neither in a package ({', '.join(PACKAGED)}), nor a folder, nor on the "

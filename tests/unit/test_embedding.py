@@ -1,9 +1,12 @@
 """The real sentence model: unit rows, the same each time, kept where they come back."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from models.backends.embedding import SentenceEmbedder
+from models.backends.embedding import SentenceEmbedder, load_body
 from models.errors import SettingError
 
 pytest.importorskip("sentence_transformers")
@@ -54,3 +57,16 @@ def test_the_version_names_the_model_and_its_weights(embedder: SentenceEmbedder)
 def test_a_model_that_is_not_to_be_had_is_a_setting_error(tmp_path: object) -> None:
     with pytest.raises(SettingError, match="no sentence model"):
         SentenceEmbedder(f"{tmp_path}/none").load()
+
+
+def test_a_body_on_the_disk_never_asks_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    local: list[bool] = []
+
+    def loaded(source: str, *, device: str, local_files_only: bool) -> SimpleNamespace:
+        local.append(local_files_only)
+        return SimpleNamespace(model_card_data=SimpleNamespace(model=source))
+
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", loaded)
+    for name in (str(tmp_path), "all-MiniLM-L6-v2", "somebody/a-model"):
+        load_body(name)
+    assert local == [True, True, False]
