@@ -58,7 +58,7 @@ class View:
         self._console = console
         self._rate = Rate()
         self._live: Live | None = None
-        self._printed_at = 0.0
+        self._looked_at = self._printed_at = 0.0
         self._state = self._printed = ""
 
     @contextmanager
@@ -84,13 +84,14 @@ class View:
         counts = self._store.counts(self._study)
         if self._live is not None:
             self._live.update(self._picture(state, done, total, counts))
-        else:
-            self._print(state, self._line(state, done, total))
+        elif state != self._state or time.monotonic() - self._looked_at > 5:
+            self._looked_at = time.monotonic()
+            self._print(self._line(state, done, total))
+        self._state = state
 
-    def _print(self, state: str, line: str) -> None:
-        wait = 0 if state != self._state else 5 if line != self._printed else _SAME_AGAIN_S
-        if time.monotonic() - self._printed_at > wait:
-            self._state, self._printed, self._printed_at = state, line, time.monotonic()
+    def _print(self, line: str) -> None:
+        if line != self._printed or time.monotonic() - self._printed_at >= _SAME_AGAIN_S:
+            self._printed, self._printed_at = line, time.monotonic()
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _line(self, state: str, done: int, total: int) -> str:
