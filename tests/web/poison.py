@@ -67,7 +67,15 @@ def _machines(k, text, start):
 
 
 def _people(k, text, start):
-    at, label = start + timedelta(seconds=k, minutes=5), text.strip()[:120]
+    at = start + timedelta(seconds=k, minutes=5)
+    yield from _labels(k, text, at)
+    yield from _theme(k, text, at)
+    yield _release(k, text, at)
+    yield _dead_letter(k, text, at)
+
+
+def _labels(k, text, at):
+    label = text.strip()[:120]
     for n, who in enumerate((text.strip()[:110], f"second {k}")):
         if k % 4 == 1:
             continue  # it waits in the queue
@@ -84,7 +92,10 @@ def _people(k, text, start):
             confidence=0.3,
             decided_at=at + timedelta(seconds=n),
         )
-    theme = code_id(STUDY, f"theme {k}")
+
+
+def _theme(k, text, at):
+    theme, label = code_id(STUDY, f"theme {k}"), text.strip()[:120]
     yield CodeEvent(
         id=code_event_id(theme, "created", str(k)),
         code_id=theme,
@@ -108,7 +119,10 @@ def _people(k, text, start):
         reason=text,
         parent_id=theme,
     )
-    yield ModelRelease(
+
+
+def _release(k, text, at):
+    return ModelRelease(
         model=f"classifier/{STUDY}",
         version=text,
         study=STUDY,
@@ -123,7 +137,10 @@ def _people(k, text, start):
         why=text,
         released_at=at,
     )
-    yield DeadLetter(
+
+
+def _dead_letter(k, text, at):
+    return DeadLetter(
         id=uuid5(SPACE, str(k)),
         reason=text,
         role=text[:40],
