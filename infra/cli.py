@@ -15,6 +15,7 @@ from rich.console import Console
 
 from infra import wiring
 from infra.accounts.commands import account
+from infra.checking import check_command
 from infra.drifting.commands import drift
 from infra.evaluating import evaluate_command
 from infra.learning.commands import learn
@@ -321,6 +322,7 @@ def reset(study: str | None, everything: bool) -> None:
 
 
 cli.add_command(account)
+cli.add_command(check_command)
 cli.add_command(finetune)
 cli.add_command(learn)
 cli.add_command(teach)
