@@ -12,10 +12,9 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from models.errors import WorkerFault
 from schemas import Annotation, AnnotationRequest, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
 from streams.cluster import Cluster, patiently
-from streams.topology import ALERTS, CODEBOOK, LABELS, RELEASES, REQUESTS, STUDIES
+from streams.topology import ALERTS, CODEBOOK, LABELS, LARGEST_MESSAGE, RELEASES, REQUESTS, STUDIES
 
 log = logging.getLogger(__name__)
-LARGEST_MESSAGE = 5 * 1024 * 1024
 
 
 def _partition(key: bytes, every: Sequence[int], available: Sequence[int]) -> int:
