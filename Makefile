@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser screenshots check bench results results-routing results-drift results-retraining results-learning measuring setup lock adapters format clean grid
+.PHONY: demo test browser kafka screenshots check bench results results-routing results-drift results-retraining results-learning measuring setup lock adapters format clean grid
 
 demo: setup
 	@$(BIN)/qualstream demo
@@ -16,6 +16,13 @@ test: setup browser
 browser:
 	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \
 		|| (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 || true
+
+# Apache Kafka's jars, 54 MB from Maven Central; needs Java 17 and Maven.
+KAFKA := .venv/share/kafka
+kafka: $(KAFKA)/pom.xml
+
+$(KAFKA)/pom.xml: tests/brokers/pom.xml
+	@tests/brokers/jars.sh $(KAFKA)
 
 # The pages as docs/images shows them. Their texts need fonts of many scripts: fonts-noto-core, fonts-noto-color-emoji.
 screenshots: setup browser
