@@ -191,6 +191,22 @@ def tail(topic: str, follow: bool, limit: int | None) -> None:
 
 
 @cli.command()
+@click.option("--check", is_flag=True, help="Compare with the brokers; exit with 1 where a topic differs.")
+@_JSON
+def topics(check: bool, as_json: bool) -> None:
+    """Print the topics with their settings and each role's rights, for whoever runs the Kafka; or compare."""
+    from infra.topics import check as compare
+    from infra.topics import expected, print_topics
+
+    settings = _settings()
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    if not check:
+        print_topics(expected(settings), as_json, console)
+    elif not compare(settings, as_json, console):
+        sys.exit(EXIT_ERROR)
+
+
+@cli.command()
 @click.option("--check", type=click.Path(path_type=Path), help="Exit with 1 unless this file shows the same print.")
 def topology(check: Path | None) -> None:
     """Print roles and topics: who reads what, who writes what."""

@@ -105,7 +105,7 @@ async def patiently(what: str, attempt: Callable[[], Awaitable[T]], *errors: typ
         except errors as error:
             log.warning("%s: %s; trying again in %.1f s", what, _one_line(error), pause)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_S)
+            pause = min(pause * 2, LONGEST_PAUSE_S) * random.uniform(0.8, 1.0)  # so that not all come back at once
 
 
 def _one_line(error: Exception) -> str:

@@ -17,12 +17,12 @@ from models.errors import SettingError
 if TYPE_CHECKING:
     from streams.cluster import Cluster
 
-_WRONG_HOST = 62  # OpenSSL's code for a certificate that is not for this name
+_WRONG_NAME = (62, 64)  # OpenSSL's codes for a certificate that is not for this host name, or this IP address
 _WORDS = {
     errors.SaslAuthenticationFailed: "{found}; correct QUALSTREAM_KAFKA_USERNAME and QUALSTREAM_KAFKA_PASSWORD",
     errors.AuthenticationFailedError: "{found}; correct QUALSTREAM_KAFKA_USERNAME and QUALSTREAM_KAFKA_PASSWORD",
-    errors.UnsupportedSaslMechanismError: "the brokers at {servers} do not take the SASL mechanism {mechanism}"
-    "{detail}; set QUALSTREAM_KAFKA_SASL_MECHANISM to one that they take",
+    errors.UnsupportedSaslMechanismError: "the brokers at {servers} do not take the SASL mechanism {mechanism}; "
+    "set QUALSTREAM_KAFKA_SASL_MECHANISM to one that they take",
     errors.IllegalSaslStateError: "the brokers at {servers} do not expect a user name on this port; "
     "set QUALSTREAM_KAFKA_SECURITY without sasl_, or QUALSTREAM_KAFKA_URL to the port that does",
     errors.TopicAuthorizationFailedError: "{principal} has no right on a topic{detail}; {topic_mend}",
@@ -37,6 +37,8 @@ _WORDS = {
     "set QUALSTREAM_KAFKA_PREFIX to fewer letters, digits and . _ -",
     errors.InvalidConfigurationError: "the brokers refuse a topic's settings{detail}; "
     "create the topic with settings that they take: `qualstream topics` prints ours",
+    errors.MessageSizeTooLargeError: "a topic takes no records as large as ours{detail}; set its max.message.bytes as "
+    "`qualstream topics` prints it",
     errors.PolicyViolationError: "a policy of the brokers refuses a topic{detail}; "
     "create the topic as the policy wants it: `qualstream topics` prints ours",
 }
@@ -87,7 +89,7 @@ def acl(cluster: "Cluster", operation: str, on: str) -> str:
 
 
 def _of_certificate(error: ssl.SSLCertVerificationError, servers: str) -> str:
-    if error.verify_code == _WRONG_HOST:
+    if error.verify_code in _WRONG_NAME:
         return (
             f"the brokers' certificate is for another name than {servers} ({error.verify_message}); set "
             "QUALSTREAM_KAFKA_URL to a name that it is for"

@@ -3,11 +3,11 @@
 Without that, a worker would join its group, be refused at the first message, and idle.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.errors import GroupAuthorizationFailedError
+from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
@@ -100,7 +100,7 @@ async def check_rights(cluster: Cluster, role: Role, group: str) -> None:
     """See that a role may read, write and join what it must.
 
     Args:
-        cluster: Where; its topics are there already.
+        cluster: Where; of a topic that is missing the brokers do not say what is allowed.
         role: What it reads and writes.
         group: Its consumer group; joined only where the role reads anything in one.
 
@@ -123,16 +123,17 @@ async def check_rights(cluster: Cluster, role: Role, group: str) -> None:
 
 
 async def _lacking_on_topics(client: AIOKafkaClient, cluster: Cluster, role: Role) -> list[tuple[str, str]]:
-    needed = {each.name: READ for each in (*role.reads, *role.hears, *role.recalls)}
-    wanted = [(cluster.names.at_broker(name), READ) for name in needed]
-    wanted += [(cluster.names.at_broker(each.name), WRITE) for each in role.writes]
-    request = _TopicRights([name for name, _ in dict(wanted).items()])
+    at_broker = cluster.names.at_broker
+    reads = dict.fromkeys([*role.reads, *role.hears, *role.recalls])
+    wanted = [(at_broker(each.name), READ) for each in reads]
+    wanted += [(at_broker(each.name), WRITE) for each in role.writes]
+    request = _TopicRights([at_broker(each.name) for each in role.topics])
     async for node in answering(client, cluster):
         try:
             answer = (await client.send(node, request)).to_object()
         except NotImplementedError:
             return []  # a broker that does not say
-        allowed = {topic["topic"]: topic["authorized_operations"] for topic in answer["topics"]}
+        allowed = {topic["topic"]: _operations(topic) for topic in answer["topics"]}
         return [(OPERATIONS[op], f"--topic {name}") for name, op in wanted if not _allows(allowed[name], op)]
     return []
 
@@ -147,6 +148,13 @@ async def _lacking_on_group(client: AIOKafkaClient, group: str) -> list[tuple[st
     except GroupAuthorizationFailedError:
         return lacking
     return [] if _allows(answer["authorized_operations"], READ) else lacking
+
+
+def _operations(topic: Mapping[str, int]) -> int:
+    """What we may do with a topic; not known of one that is missing."""
+    if topic["error_code"] == TopicAuthorizationFailedError.errno:
+        return 0
+    return _UNKNOWN if topic["error_code"] else topic["authorized_operations"]
 
 
 def _allows(operations: int, operation: int) -> bool:

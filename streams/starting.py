@@ -21,6 +21,9 @@ async def prepare(cluster: Cluster, role: Role, group: str) -> None:
     Raises:
         SettingError: If the brokers refuse it, a right is missing, or a topic's settings would lose data.
     """
-    await create_topics(cluster, role.topics)
-    await patiently("rights", partial(check_rights, cluster, role, group), KafkaError, OSError)
+    rights = partial(check_rights, cluster, role, group)
+    what = f"brokers at {','.join(cluster.servers)}"
+    await patiently(what, rights, KafkaError, OSError)
+    if await create_topics(cluster, role.topics):
+        await patiently(what, rights, KafkaError, OSError)  # of a topic that is missing they say nothing
     await check_topics(cluster, role.topics)

@@ -69,23 +69,29 @@ async def _admin(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.close()
 
 
-async def create_topics(cluster: Cluster, topics: Iterable[Topic] = TOPICS) -> None:
+async def create_topics(cluster: Cluster, topics: Iterable[Topic] = TOPICS) -> bool:
     """Create the topics that are missing, with their partitions and settings; returns when they can be used.
 
     Waits while the brokers are away. Where we may not create topics, it waits until somebody else has.
 
+    Returns:
+        Whether any was missing.
+
     Raises:
         SettingError: If the brokers refuse us, or the topics, for good.
     """
-    topics = list(topics)
+    topics, created = list(topics), set[str]()
 
     async def attempt() -> None:
         missing = await _missing(cluster, topics)
         if missing:
             await _create(cluster, missing)
+            created.update(each.name for each in missing)
 
     await _patiently(cluster, attempt)
-    await wait_for_topics(cluster, topics)
+    if created:
+        await wait_for_topics(cluster, topics)
+    return bool(created)
 
 
 async def wait_for_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
@@ -183,13 +189,16 @@ def compare(topic: Topic, cluster: Cluster, state: TopicState) -> list[Differenc
     for setting, want in topic.config(state.replicas).items():
         have = state.config.get(setting, want)  # where the broker does not say, it cannot be compared
         if have != want:
-            harm, mend = _harm(topic, setting, state), _alter(name, setting, want)
+            harm, mend = _harm(topic, setting, state), _alter(cluster, name, setting, want)
             found.append(Difference(name, setting, have, want, harm, mend))
     return found
 
 
-def _alter(name: str, setting: str, want: str) -> str:
-    return f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config {setting}={want}"
+def _alter(cluster: Cluster, name: str, setting: str, want: str) -> str:
+    return (
+        f"set it: kafka-configs.sh --bootstrap-server {cluster.servers[0]} --alter --entity-type topics "
+        f"--entity-name {name} --add-config {setting}={want}"
+    )
 
 
 def _harm(topic: Topic, setting: str, state: TopicState) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 import faust
 from aiokafka.errors import KafkaError
 
-from models.errors import SpareError, UnavailableError, WorkerFault
+from models.errors import SettingError, SpareError, UnavailableError, WorkerFault
 from streams.agents import Batches, Progress, Runner, register
 from streams.cluster import Cluster, consumer_group, group_lag, patiently, read_batches
 from streams.collector import calm_collector
@@ -106,6 +106,7 @@ async def run_stage(
         stop: Ends the worker; what is under way is read again at the next start.
 
     Raises:
+        SettingError: If the brokers refuse what the role must do.
         WorkerFault: If anything unexpected happened, or the watchdog saw no progress in spite of lag.
     """
     await prepare(settings.cluster, role, consumer_group(role.name, settings.members))
@@ -140,6 +141,8 @@ async def run_stage(
         await publisher.stop()
         await _say(beat, progress)
     if failed.done() and (error := failed.exception()) is not None:
+        if isinstance(error, SettingError):
+            raise error
         raise WorkerFault(f"{role.name}: {type(error).__name__}: {error}") from error
 
 
@@ -252,6 +255,9 @@ async def _watch(role: Role, settings: WorkerSettings, progress: Progress, fail:
             progress.lags = _by_topic(await group_lag(settings.cluster, group, role.reads))
         except (KafkaError, OSError):
             progress.lags = {}  # the brokers are away: that is not the worker's fault
+        except SettingError as error:
+            fail(error)
+            return
         lag = sum(progress.lags.values())
         if not lag:
             idle_at = monotonic()
