@@ -33,7 +33,7 @@ from models.serving import Classifiers, Serving
 from models.thresholds import learned
 from schemas import Annotation, Assignment, CodeEvent, ModelRelease, StudyRules
 from streams.agents import Batches
-from streams.cluster import Cluster, read_topic
+from streams.cluster import Cluster, Names, read_topic
 from streams.stages import (
     CodersStage,
     ModeratorStage,
@@ -77,6 +77,7 @@ def cluster(settings: Settings) -> Cluster:
         partitions=settings.kafka_partitions,
         replication=settings.kafka_replication,
         session_timeout_s=settings.session_timeout_s,
+        names=Names(settings.kafka_prefix),
     )
 
 

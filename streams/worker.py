@@ -15,11 +15,12 @@ from aiokafka.errors import KafkaError
 
 from models.errors import SpareError, UnavailableError, WorkerFault
 from streams.agents import Batches, Progress, Runner, register
-from streams.cluster import Cluster, consumer_group, create_topics, group_lag, patiently, read_batches
+from streams.cluster import Cluster, consumer_group, group_lag, patiently, read_batches
 from streams.collector import calm_collector
 from streams.consumer import POLLS, App
 from streams.publish import KafkaPublisher, Outgoing
 from streams.stages import Hear, Stage
+from streams.topics import create_topics
 from streams.topology import FEEDBACK, Role
 from streams.trail import Passing, Trail
 
@@ -56,7 +57,7 @@ def make_app(role: Role, settings: WorkerSettings) -> faust.App:
     """The Faust application of one role; its id is the consumer group."""
     cluster, poll = settings.cluster, max(64, settings.batches.size)
     return App(
-        consumer_group(role.name, settings.members),
+        cluster.names.at_broker(consumer_group(role.name, settings.members)),
         broker=[f"kafka://{server}" for server in cluster.servers],
         broker_credentials=_credentials(cluster),
         broker_session_timeout=cluster.session_timeout_s,
@@ -121,7 +122,8 @@ async def run_stage(
 
     calm_collector()
     app = make_app(role, settings)
-    register(app, role.reads, Runner(stage, publisher, progress, settings.trail), settings.batches, fail)
+    runner = Runner(stage, publisher, progress, settings.trail, settings.cluster.names)
+    register(app, role.reads, runner, settings.batches, fail)
     try:
         await patiently("brokers", app.start, KafkaError, OSError)
         async with asyncio.TaskGroup() as tasks:
