@@ -235,7 +235,7 @@ class LocalStack:
             child.failures += 1
             if status == _EXIT_SETTING or child.failures > MOST_FAILURES:
                 raise QualstreamError(f"{name} ended with status {status}: {_last_line(child.log)} (see {child.log})")
-            child.restart_at = time.monotonic() + min(0.25 * 2**child.failures, 10.0)
+            child.restart_at = time.monotonic() + min(0.25 * (2 ** (child.failures - 1) - 1), 10.0)
             log.warning("%s ended with status %s; starting it again", name, status)
         elif time.monotonic() >= child.restart_at:
             self.restarts += 1

@@ -161,7 +161,8 @@ def workshop(chosen: Profile, settings: Settings, embeds: Embedder, keep: Path |
         body = SentenceEmbedder(name, device=device(chosen, settings))
     tunes = keep is not None and chosen.trainer.tune and name != FAKE
     base = KeptEmbedder(body, keep) if keep is not None else body
-    return sentence_workshop(base, name, device(chosen, settings), tunes=tunes)
+    where = "cpu" if name == FAKE else device(chosen, settings)  # asking loads torch, a second that no fake needs
+    return sentence_workshop(base, name, where, tunes=tunes)
 
 
 def members(chosen: Profile, settings: Settings) -> PartCoder:

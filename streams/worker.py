@@ -17,7 +17,7 @@ from models.errors import SettingError, SpareError, UnavailableError, WorkerFaul
 from streams.agents import Batches, Progress, Runner, register
 from streams.cluster import Cluster, consumer_group, group_lag, patiently, read_batches
 from streams.collector import calm_collector
-from streams.consumer import POLLS, App
+from streams.consumer import POLLS, App, Tables
 from streams.publish import KafkaPublisher, Outgoing
 from streams.stages import Hear, Stage
 from streams.starting import prepare
@@ -39,6 +39,7 @@ class WorkerSettings:
     members: tuple[str, ...] = ()  # coders only: which members live here, where not all do
     watchdog_s: float = 300.0
     trail: Trail | None = None  # where somebody follows the worker
+    instance: str | None = None  # its name in the group, the same after a restart and nobody else's
 
 
 class Intake(Protocol):
@@ -65,6 +66,7 @@ def make_app(role: Role, settings: WorkerSettings) -> faust.App:
         broker_commit_interval=0.5,
         broker_commit_livelock_soft_timeout=settings.watchdog_s,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.instance,
         consumer_max_fetch_size=4 * 1024 * 1024,
         broker_max_poll_records=poll,
         stream_buffer_maxsize=POLLS * poll,
@@ -75,6 +77,7 @@ def make_app(role: Role, settings: WorkerSettings) -> faust.App:
         topic_allow_declare=False,
         topic_disable_leader=True,
         store="memory://",
+        TableManager=Tables,
         datadir=tempfile.gettempdir(),  # nothing is kept there: no tables
         web_enabled=False,
         loghandlers=[],
