@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import FrameType
@@ -118,15 +119,15 @@ def free_port(wanted: int = 0) -> int:
         return int(probe.getsockname()[1])
 
 
+def end_with(parent: int) -> None:
+    """Have this process, which was just forked, killed as soon as its parent ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def spawn(command: Sequence[str], log_to: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a process that ends when this one does, however that comes about. Call it from the main thread."""
-    parent = os.getpid()
-
-    def follow_parent() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -134,7 +135,7 @@ def spawn(command: Sequence[str], log_to: IO[bytes], environment: Mapping[str, s
         stderr=log_to,
         env=dict(environment),
         start_new_session=True,  # Ctrl-C is ours to handle
-        preexec_fn=follow_parent,  # noqa: PLW1509 - one prctl, nothing that could take a lock
+        preexec_fn=partial(end_with, os.getpid()),  # noqa: PLW1509 - one prctl, nothing that could take a lock
     )
 
 
