@@ -25,8 +25,9 @@ from infra.settings import load_settings
 from models.errors import QualstreamError
 from schemas import Segment
 from schemas.ids import segment_id
-from streams.cluster import Cluster, consumer_group, create_topics, group_lag
+from streams.cluster import Cluster, consumer_group, group_lag
 from streams.publish import KafkaPublisher, Outgoing
+from streams.topics import create_topics
 from streams.topology import FEEDBACK, Topic, role
 
 STUBS = Path(__file__).parent / "stubs.toml"

@@ -7,8 +7,9 @@ from time import time_ns
 from infra.people.outbox import Outbox
 from models.errors import QualstreamError
 from streams.agents import Progress
-from streams.cluster import Cluster, create_topics
+from streams.cluster import Cluster
 from streams.publish import KafkaPublisher, Outgoing
+from streams.topics import create_topics
 from streams.trail import Passing, Trail
 
 

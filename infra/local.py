@@ -28,8 +28,9 @@ from infra.readmodel.store import Store
 from infra.settings import Settings
 from models.errors import QualstreamError, SettingError
 from schemas import Annotation, CodeEvent, ModelRelease, Record, StudyRules
-from streams.cluster import Cluster, create_topics
+from streams.cluster import Cluster, Names
 from streams.publish import KafkaPublisher, outgoing
+from streams.topics import create_topics
 from streams.topology import ROLES
 
 log = logging.getLogger(__name__)
@@ -166,7 +167,8 @@ class LocalStack:
     @property
     def cluster(self) -> Cluster:
         """The embedded broker, as clients see it."""
-        return Cluster((self._server,), partitions=self.settings.kafka_partitions)
+        names = Names(self.settings.kafka_prefix)
+        return Cluster((self._server,), partitions=self.settings.kafka_partitions, names=names)
 
     @property
     def log_dir(self) -> Path:
@@ -234,7 +236,7 @@ class LocalStack:
             child.failures += 1
             if status == _EXIT_SETTING or child.failures > MOST_FAILURES:
                 raise QualstreamError(f"{name} ended with status {status}: {_last_line(child.log)} (see {child.log})")
-            child.restart_at = time.monotonic() + min(0.25 * 2**child.failures, 10.0)
+            child.restart_at = time.monotonic() + min(0.25 * (2 ** (child.failures - 1) - 1), 10.0)
             log.warning("%s ended with status %s; starting it again", name, status)
         elif time.monotonic() >= child.restart_at:
             self.restarts += 1
@@ -271,6 +273,7 @@ def role_environment(settings: Settings, server: str) -> dict[str, str]:
         "QUALSTREAM_PROFILE": settings.profile,
         "QUALSTREAM_STUDY": settings.study,
         "QUALSTREAM_KAFKA_URL": f"kafka://{server}",
+        "QUALSTREAM_KAFKA_PREFIX": settings.kafka_prefix,
         "QUALSTREAM_SESSION_TIMEOUT_S": str(min(settings.session_timeout_s, 6.0)),
         "PYTHONUNBUFFERED": "1",
     }

@@ -10,11 +10,12 @@ from functools import partial
 from infra import wiring
 from infra.heartbeat import beat
 from infra.readmodel.store import Store
+from infra.seats import seat
 from infra.settings import Settings
 from infra.telemetry import logs
 from infra.telemetry.watching import watched
 from models.errors import SettingError, UnavailableError
-from streams.cluster import patiently
+from streams.cluster import consumer_group, patiently
 from streams.topology import ROLES, Role, role
 from streams.worker import Beat, WorkerSettings, prepared, run_ingest, run_stage
 
@@ -60,8 +61,9 @@ async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
 
     store = await patiently("database", connect, UnavailableError)
     try:
-        with watched(settings, wanted, store) as watch:
-            beats, how = watch.beats(beat(settings, wanted, store)), replace(how, trail=watch.trail)
+        group = consumer_group(name, how.members)
+        with watched(settings, wanted, store) as watch, seat(settings, group) as instance:
+            beats, how = watch.beats(beat(settings, wanted, store)), replace(how, trail=watch.trail, instance=instance)
             await _work(wanted, settings, store, how, beats, stop)
     finally:
         store.close()

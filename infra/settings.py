@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     kafka_key_file: Path | None = _setting(None, "a PEM file with this client's key")
     kafka_replication: int = _setting(1, "a whole number from 1", ge=1, le=32_767)
     kafka_partitions: int = _setting(4, "a whole number from 1", ge=1, le=10_000)
+    kafka_prefix: str = _setting("", "letters, digits and . _ -, at most 100", pattern=r"^[A-Za-z0-9._\-]{0,100}$")
     session_timeout_s: float = _setting(10.0, "seconds above 0", gt=0, allow_inf_nan=False)
     watchdog_s: float = _setting(300.0, "seconds above 0", gt=0, allow_inf_nan=False)
 

@@ -182,7 +182,7 @@ def _keep(store: "Store", records: "Sequence[Record]") -> None:
 
 
 async def _publish(records: "Sequence[Record]", cluster: "Cluster") -> None:
-    from streams.cluster import create_topics
+    from streams.topics import create_topics
 
     await create_topics(cluster)  # a broker would make a missing one with a single partition
     await publish_history(records, cluster)

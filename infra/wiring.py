@@ -33,7 +33,7 @@ from models.serving import Classifiers, Serving
 from models.thresholds import learned
 from schemas import Annotation, Assignment, CodeEvent, ModelRelease, StudyRules
 from streams.agents import Batches
-from streams.cluster import Cluster, read_topic
+from streams.cluster import Cluster, Names, read_topic
 from streams.stages import (
     CodersStage,
     ModeratorStage,
@@ -77,6 +77,7 @@ def cluster(settings: Settings) -> Cluster:
         partitions=settings.kafka_partitions,
         replication=settings.kafka_replication,
         session_timeout_s=settings.session_timeout_s,
+        names=Names(settings.kafka_prefix),
     )
 
 
@@ -160,7 +161,8 @@ def workshop(chosen: Profile, settings: Settings, embeds: Embedder, keep: Path |
         body = SentenceEmbedder(name, device=device(chosen, settings))
     tunes = keep is not None and chosen.trainer.tune and name != FAKE
     base = KeptEmbedder(body, keep) if keep is not None else body
-    return sentence_workshop(base, name, device(chosen, settings), tunes=tunes)
+    where = "cpu" if name == FAKE else device(chosen, settings)  # asking loads torch, a second that no fake needs
+    return sentence_workshop(base, name, where, tunes=tunes)
 
 
 def members(chosen: Profile, settings: Settings) -> PartCoder:

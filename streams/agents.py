@@ -14,7 +14,7 @@ from faust.types import TP
 from models.errors import UnavailableError
 from schemas import DeadLetter
 from streams.acknowledge import OrderedAcks
-from streams.cluster import patiently
+from streams.cluster import OWN_NAMES, Names, patiently
 from streams.metering import AGES_S, SECONDS, SIZES, Tally
 from streams.publish import Outgoing, Publisher
 from streams.stages import Received, Result, Stage
@@ -89,7 +89,14 @@ class Batches:
 class Runner:
     """Drives one stage. Used by one agent, so one batch is under way at a time."""
 
-    def __init__(self, stage: Stage, publisher: Publisher, progress: Progress, trail: Trail | None = None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        publisher: Publisher,
+        progress: Progress,
+        trail: Trail | None = None,
+        names: Names = OWN_NAMES,
+    ) -> None:
         """Start with nothing in flight.
 
         Args:
@@ -97,7 +104,9 @@ class Runner:
             publisher: Delivers.
             progress: Where it is counted.
             trail: Follows the segments, where anybody wants to know of them.
+            names: What the brokers call the topics; the stage knows them by their own names.
         """
+        self.names = names
         self._stage = stage
         self._publisher = publisher
         self._progress = progress
@@ -111,9 +120,9 @@ class Runner:
         messages, now = [], time_ns()
         for event in events:
             m = event.message
-            headers, sent_ms = m.headers or (), int((m.timestamp or 0) * 1000)
-            messages.append(Received(m.topic, m.partition, m.offset, m.key, m.value, headers, sent_ms, now))
-            self._acks.read((m.topic, m.partition), m.offset, event)
+            topic, headers, sent_ms = self.names.own(m.topic), m.headers or (), int((m.timestamp or 0) * 1000)
+            messages.append(Received(topic, m.partition, m.offset, m.key, m.value, headers, sent_ms, now))
+            self._acks.read((topic, m.partition), m.offset, event)
         self._progress.read += len(messages)
         await self._run(stream, lambda: self._stage.step(messages), len(messages))
 
@@ -184,7 +193,7 @@ def register(
         The Faust agent.
     """
     source = app.topic(
-        *(each.name for each in topics),
+        *(runner.names.at_broker(each.name) for each in topics),
         key_serializer="raw",
         value_serializer="raw",
         internal=False,
@@ -221,6 +230,6 @@ def register(
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def _revoked(sender: Any, revoked: set[TP], **kwargs: Any) -> None:
-        runner.revoke({(tp.topic, tp.partition) for tp in revoked})
+        runner.revoke({(runner.names.own(tp.topic), tp.partition) for tp in revoked})
 
     return agent

@@ -1,7 +1,8 @@
-"""How to reach the brokers, and what to ask of them: create topics, read one whole, measure lag."""
+"""How to reach the brokers, and what to ask of them: a topic's partitions, a topic whole, a group's lag."""
 
 import asyncio
 import logging
+import random
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,15 +11,39 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError, ReplicaNotAvailableError, UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.metadata import MetadataRequest
 
-from streams.topology import TOPICS, Topic
+from streams.topology import Topic
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 LONGEST_PAUSE_S = 15.0
+_NO_ERROR = {0, ReplicaNotAvailableError.errno}  # a replica that is away keeps nobody from reading
 _TRIES = 10  # to fetch the last batches: a compacted topic may end without any message
+
+
+@dataclass(frozen=True)
+class Names:
+    """How topics and consumer groups are called at the brokers: their own name behind a prefix.
+
+    Everything else knows them by their own name: records, the read model, stages and commands.
+    """
+
+    prefix: str = ""
+
+    def at_broker(self, name: str) -> str:
+        """The name that the brokers know."""
+        return self.prefix + name
+
+    def own(self, name: str) -> str:
+        """The topology's name of what the brokers call ``name``."""
+        return name.removeprefix(self.prefix)
+
+
+OWN_NAMES = Names()
+"""No prefix: the brokers know topics and groups by their own names."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +61,7 @@ class Cluster:
     partitions: int = 4
     replication: int = 1
     session_timeout_s: float = 10.0
+    names: Names = OWN_NAMES
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """The TLS context, or ``None`` where the connection is in the clear."""
@@ -79,35 +105,50 @@ def _one_line(error: Exception) -> str:
 
 
 @asynccontextmanager
-async def _admin(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(**cluster.client_options(), request_timeout_ms=10_000)
+async def _client(cluster: Cluster) -> AsyncIterator[AIOKafkaClient]:
+    client = AIOKafkaClient(**cluster.client_options(), request_timeout_ms=10_000)
     try:
-        await client.start()
+        await client.bootstrap()
         yield client
     finally:
         await client.close()
 
 
-async def create_topics(cluster: Cluster, topics: Iterable[Topic] = TOPICS) -> None:
-    """Create the topics that are missing, with their partitions; waits while the brokers are away."""
-    wanted = list(topics)
+async def partitions_of(cluster: Cluster, names: Iterable[str]) -> dict[str, list[int]]:
+    """The partitions of topics, by the topics' own names; a topic that is missing has none.
 
-    async def attempt() -> None:
-        async with _admin(cluster) as admin:
-            there = set(await admin.list_topics())
-            for each in wanted:
-                if each.name not in there:
-                    await _create(admin, cluster, each)
+    The brokers are asked for the metadata of these topics by ``AIOKafkaClient.send(MetadataRequest(...))``. The
+    admin client's ``describe_topics`` asks the same but lets the broker create what it is asked for;
+    ``AIOKafkaConsumer.partitions_for_topic`` knows only what is subscribed or assigned already.
 
-    await patiently(f"brokers at {','.join(cluster.servers)}", attempt, KafkaError, OSError)
+    Raises:
+        KafkaError: If no broker answers, a partition has no leader, or the user may not see a topic.
+    """
+    found: dict[str, list[int]] = {name: [] for name in names}
+    async with _client(cluster) as client:
+        brokers = [broker.nodeId for broker in client.cluster.brokers()]
+        answered = False
+        for node in random.sample(brokers, len(brokers)):
+            missing = [name for name, partitions in found.items() if not partitions]
+            if missing and await client.ready(node):  # a new topic is known to one broker before the others
+                found |= await _ask_partitions(client, node, cluster.names, missing)
+                answered = True
+    if found and not answered:
+        raise KafkaConnectionError(f"none of the brokers at {','.join(cluster.servers)} answers")
+    return found
 
 
-async def _create(admin: AIOKafkaAdminClient, cluster: Cluster, each: Topic) -> None:
-    new = NewTopic(each.name, cluster.partitions, cluster.replication, topic_configs=each.config)
-    try:
-        await admin.create_topics([new])
-    except TopicAlreadyExistsError:
-        log.debug("%s was created by another worker", each.name)
+async def _ask_partitions(
+    client: AIOKafkaClient, node: int, names: Names, topics: Sequence[str]
+) -> dict[str, list[int]]:
+    request = MetadataRequest([names.at_broker(name) for name in topics], allow_auto_topic_creation=False)
+    found = {}
+    for topic in (await client.send(node, request)).to_object()["topics"]:
+        codes = {topic["error_code"], *(each["error_code"] for each in topic["partitions"])} - _NO_ERROR
+        if codes - {UnknownTopicOrPartitionError.errno}:
+            raise for_code(max(codes))(topic["topic"])
+        found[names.own(topic["topic"])] = sorted(each["partition"] for each in topic["partitions"])
+    return found
 
 
 @asynccontextmanager
@@ -150,12 +191,12 @@ async def read_batches(
     Raises:
         UnknownTopicOrPartitionError: If a topic is to be followed that is not there.
     """
+    partitions = await _topic_partitions(cluster, [name])
+    if not partitions:
+        if follow:
+            raise UnknownTopicOrPartitionError(name)
+        return
     async with _reader(cluster) as consumer:
-        partitions = [TopicPartition(name, p) for p in sorted(await _partitions(consumer, name))]
-        if not partitions:
-            if follow:
-                raise UnknownTopicOrPartitionError(name)
-            return
         consumer.assign(partitions)
         starts = await consumer.beginning_offsets(partitions)
         ends = await _ends(consumer, starts)
@@ -171,9 +212,10 @@ async def read_batches(
                 open_ = {tp for tp in open_ if await consumer.position(tp) < ends[tp]}
 
 
-async def _partitions(consumer: AIOKafkaConsumer, name: str) -> set[int]:
-    await consumer.topics()  # refreshes the metadata
-    return consumer.partitions_for_topic(name) or set()
+async def _topic_partitions(cluster: Cluster, names: Sequence[str]) -> list[TopicPartition]:
+    """Every partition of some topics, as the client names them."""
+    found = await partitions_of(cluster, names)
+    return [TopicPartition(cluster.names.at_broker(name), p) for name in names for p in found[name]]
 
 
 async def _ends(consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
@@ -196,15 +238,16 @@ async def _ends(consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int]
 
 async def group_lag(cluster: Cluster, group: str, topics: Iterable[Topic]) -> dict[tuple[str, int], int]:
     """Messages that a consumer group has not acknowledged, by topic and partition. Does not join the group."""
-    async with _reader(cluster, group_id=group) as consumer:
-        partitions = [TopicPartition(t.name, p) for t in topics for p in await _partitions(consumer, t.name)]
-        if not partitions:
-            return {}
+    partitions = await _topic_partitions(cluster, [each.name for each in topics])
+    if not partitions:
+        return {}
+    async with _reader(cluster, group_id=cluster.names.at_broker(group)) as consumer:
         consumer.assign(partitions)
         starts = await consumer.beginning_offsets(partitions)
         ends = await _ends(consumer, starts)
         done = {tp: await consumer.committed(tp) for tp in partitions}
-    return {(tp.topic, tp.partition): max(0, ends[tp] - (done[tp] or starts[tp])) for tp in partitions}
+    own = cluster.names.own
+    return {(own(tp.topic), tp.partition): max(0, ends[tp] - (done[tp] or starts[tp])) for tp in partitions}
 
 
 def consumer_group(role: str, members: Iterable[str] = ()) -> str:

@@ -1,8 +1,9 @@
-"""Faust's consumer, mended where it costs most: tasks that watch what cannot happen, and long pauses."""
+"""Faust, mended where it costs most: tasks that watch what cannot happen, long pauses, and a slow way back."""
 
 from typing import Any
 
 import faust
+import faust.tables.manager
 from faust.transport.drivers import aiokafka as driver
 
 POLLS = 4  # a stream's queue has room for so many, so that one more always fits where half of it is free
@@ -21,6 +22,15 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group, so that others take over at once.
+
+        A worker with a name of its own would not: it may come back. Only one that is killed should.
+        """
+        if self._consumer is not None:
+            self._consumer._coordinator._group_instance_id = None
+        await super().on_thread_stop()
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
@@ -54,6 +64,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def _filled(self) -> float:
         """How full the fullest queue is, 0 to 1."""
         return max((channel.queue.qsize() / channel.queue.maxsize for channel in self.app.topics), default=0.0)
+
+
+class Tables(faust.tables.manager.TableManager):  # type: ignore[misc]
+    """Starts at once: Faust waits a second for tables to be declared, and there are none."""
+
+    async def on_start(self) -> None:
+        """Let the consumer subscribe."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class Transport(driver.Transport):  # type: ignore[misc]

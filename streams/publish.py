@@ -12,10 +12,9 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from models.errors import WorkerFault
 from schemas import Annotation, AnnotationRequest, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
 from streams.cluster import Cluster, patiently
-from streams.topology import ALERTS, CODEBOOK, LABELS, RELEASES, REQUESTS, STUDIES
+from streams.topology import ALERTS, CODEBOOK, LABELS, LARGEST_MESSAGE, RELEASES, REQUESTS, STUDIES
 
 log = logging.getLogger(__name__)
-LARGEST_MESSAGE = 5 * 1024 * 1024
 
 
 def _partition(key: bytes, every: Sequence[int], available: Sequence[int]) -> int:
@@ -27,7 +26,7 @@ Header = tuple[str, bytes]
 
 
 class Outgoing(NamedTuple):
-    """A message to be written."""
+    """A message to be written; ``topic`` is the topic's own name."""
 
     topic: str
     key: bytes
@@ -124,7 +123,11 @@ class KafkaPublisher:
     async def _hand_over(self, messages: Sequence[Outgoing]) -> list[asyncio.Future[object]]:
         if self._producer is None:
             raise WorkerFault("the publisher has not been started")
+        at_broker = self._cluster.names.at_broker
         try:
-            return [await self._producer.send(m.topic, m.value, key=m.key, headers=[*m.headers]) for m in messages]
+            return [
+                await self._producer.send(at_broker(m.topic), m.value, key=m.key, headers=[*m.headers])
+                for m in messages
+            ]
         except MessageSizeTooLargeError as error:
             raise WorkerFault(f"a message is larger than {LARGEST_MESSAGE} bytes: {error}") from error

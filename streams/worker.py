@@ -15,11 +15,12 @@ from aiokafka.errors import KafkaError
 
 from models.errors import SpareError, UnavailableError, WorkerFault
 from streams.agents import Batches, Progress, Runner, register
-from streams.cluster import Cluster, consumer_group, create_topics, group_lag, patiently, read_batches
+from streams.cluster import Cluster, consumer_group, group_lag, patiently, read_batches
 from streams.collector import calm_collector
-from streams.consumer import POLLS, App
+from streams.consumer import POLLS, App, Tables
 from streams.publish import KafkaPublisher, Outgoing
 from streams.stages import Hear, Stage
+from streams.topics import create_topics
 from streams.topology import FEEDBACK, Role
 from streams.trail import Passing, Trail
 
@@ -38,6 +39,7 @@ class WorkerSettings:
     members: tuple[str, ...] = ()  # coders only: which members live here, where not all do
     watchdog_s: float = 300.0
     trail: Trail | None = None  # where somebody follows the worker
+    instance: str | None = None  # its name in the group, the same after a restart and nobody else's
 
 
 class Intake(Protocol):
@@ -56,7 +58,7 @@ def make_app(role: Role, settings: WorkerSettings) -> faust.App:
     """The Faust application of one role; its id is the consumer group."""
     cluster, poll = settings.cluster, max(64, settings.batches.size)
     return App(
-        consumer_group(role.name, settings.members),
+        cluster.names.at_broker(consumer_group(role.name, settings.members)),
         broker=[f"kafka://{server}" for server in cluster.servers],
         broker_credentials=_credentials(cluster),
         broker_session_timeout=cluster.session_timeout_s,
@@ -64,6 +66,7 @@ def make_app(role: Role, settings: WorkerSettings) -> faust.App:
         broker_commit_interval=0.5,
         broker_commit_livelock_soft_timeout=settings.watchdog_s,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.instance,
         consumer_max_fetch_size=4 * 1024 * 1024,
         broker_max_poll_records=poll,
         stream_buffer_maxsize=POLLS * poll,
@@ -74,6 +77,7 @@ def make_app(role: Role, settings: WorkerSettings) -> faust.App:
         topic_allow_declare=False,
         topic_disable_leader=True,
         store="memory://",
+        TableManager=Tables,
         datadir=tempfile.gettempdir(),  # nothing is kept there: no tables
         web_enabled=False,
         loghandlers=[],
@@ -121,7 +125,8 @@ async def run_stage(
 
     calm_collector()
     app = make_app(role, settings)
-    register(app, role.reads, Runner(stage, publisher, progress, settings.trail), settings.batches, fail)
+    runner = Runner(stage, publisher, progress, settings.trail, settings.cluster.names)
+    register(app, role.reads, runner, settings.batches, fail)
     try:
         await patiently("brokers", app.start, KafkaError, OSError)
         async with asyncio.TaskGroup() as tasks:

@@ -19,8 +19,9 @@ from infra.readmodel.store import Store
 from infra.settings import load_settings
 from schemas import Segment
 from schemas.ids import segment_id
-from streams.cluster import Cluster, consumer_group, create_topics, group_lag, read_topic
+from streams.cluster import Cluster, consumer_group, group_lag, read_topic
 from streams.publish import KafkaPublisher, Outgoing
+from streams.topics import create_topics
 from streams.topology import FEEDBACK, ROLES
 
 FAKES = Path(__file__).parent.parent / "data" / "fakes.toml"

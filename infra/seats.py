@@ -1,0 +1,50 @@
+"""Which of a host's workers of a role a process is: the same number again when it is started again.
+
+Kafka gives a worker that comes back under the name that it had its partitions back at once. Under a new name it waits
+until the old one's session has ended.
+"""
+
+import fcntl
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import IO
+
+from infra.settings import Settings
+
+
+@contextmanager
+def seat(settings: Settings, group: str) -> Iterator[str]:
+    """Hold the lowest number of a consumer group that no other process on this data folder holds.
+
+    It is held by a file lock, which ends with the process however that ends.
+
+    Yields:
+        The worker's name: the host, the data folder and the number, in characters that Kafka takes.
+    """
+    folder = settings.data_dir / "seats"
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder.stat()
+    for number in count():
+        file = _locked(folder / f"{_plain(group)}-{number}.lock")
+        if file is not None:
+            with file:
+                yield _plain(f"{socket.gethostname()}-{place.st_dev:x}-{place.st_ino:x}-{number}")
+            return
+
+
+def _locked(path: Path) -> IO[str] | None:
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
