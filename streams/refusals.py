@@ -21,8 +21,8 @@ _WRONG_HOST = 62  # OpenSSL's code for a certificate that is not for this name
 _WORDS = {
     errors.SaslAuthenticationFailed: "{found}; correct QUALSTREAM_KAFKA_USERNAME and QUALSTREAM_KAFKA_PASSWORD",
     errors.AuthenticationFailedError: "{found}; correct QUALSTREAM_KAFKA_USERNAME and QUALSTREAM_KAFKA_PASSWORD",
-    errors.UnsupportedSaslMechanismError: "the brokers at {servers} do not take the SASL mechanism {mechanism}{detail}; "
-    "set QUALSTREAM_KAFKA_SASL_MECHANISM to one that they take",
+    errors.UnsupportedSaslMechanismError: "the brokers at {servers} do not take the SASL mechanism {mechanism}"
+    "{detail}; set QUALSTREAM_KAFKA_SASL_MECHANISM to one that they take",
     errors.IllegalSaslStateError: "the brokers at {servers} do not expect a user name on this port; "
     "set QUALSTREAM_KAFKA_SECURITY without sasl_, or QUALSTREAM_KAFKA_URL to the port that does",
     errors.TopicAuthorizationFailedError: "{principal} has no right on a topic{detail}; {topic_mend}",
@@ -118,5 +118,5 @@ async def raise_refusal(cluster: "Cluster", *others: str) -> None:
     for server in [*cluster.servers, *others]:
         host, _, port = server.rpartition(":")
         options = {name: value for name, value in cluster.client_options().items() if name != "bootstrap_servers"}
-        with in_plain_words(cluster), suppress(errors.KafkaConnectionError, TimeoutError, ConnectionError, OSError):
+        with suppress(errors.KafkaError, OSError, TimeoutError), in_plain_words(cluster):
             (await create_conn(host.strip("[]"), int(port), request_timeout_ms=5_000, **options)).close()

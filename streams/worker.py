@@ -20,8 +20,8 @@ from streams.collector import calm_collector
 from streams.consumer import POLLS, App, Tables
 from streams.publish import KafkaPublisher, Outgoing
 from streams.stages import Hear, Stage
-from streams.topics import create_topics
-from streams.topology import FEEDBACK, Role
+from streams.starting import prepare
+from streams.topology import FEEDBACK, Role, role
 from streams.trail import Passing, Trail
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ async def run_stage(
     Raises:
         WorkerFault: If anything unexpected happened, or the watchdog saw no progress in spite of lag.
     """
-    await create_topics(settings.cluster)
+    await prepare(settings.cluster, role, consumer_group(role.name, settings.members))
     stage = await make_stage()
     publisher = KafkaPublisher(settings.cluster)
     await publisher.start()
@@ -177,7 +177,7 @@ async def run_ingest(
 
     A segment is marked as published only after the brokers have confirmed it.
     """
-    await create_topics(settings.cluster)
+    await prepare(settings.cluster, role("ingest"), consumer_group("ingest"))
     publisher = KafkaPublisher(settings.cluster)
     await publisher.start()
     progress = Progress()
