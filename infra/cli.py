@@ -135,7 +135,7 @@ def ingest(source: Path, study: str | None, as_json: bool, **columns: str | None
 @_STUDY
 @_CASCADE
 def up(role: str | None, port: int, profile: str | None, study: str | None, cascade: str | None) -> None:
-    """Run the stack: embedded broker and one process a role; or one role against a Kafka of your own."""
+    """Run one process a role, with the Kafka of QUALSTREAM_KAFKA_URL or else the embedded broker; or one role alone."""
     settings = _settings(profile=profile, study=study, cascade=cascade)
     ensure_data_dir(settings)
     if role is not None:

@@ -1,7 +1,6 @@
-"""The store on real SQLite files, and on PostgreSQL where QUALSTREAM_TEST_POSTGRES_URL is set."""
+"""The store on real SQLite files, and on a PostgreSQL of the tests' own."""
 
 import multiprocessing
-import os
 import random
 import signal
 import sqlite3
@@ -43,7 +42,6 @@ from schemas import (
 from schemas.ids import code_event_id, code_id, dead_letter_id, segment_id
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
-POSTGRES = os.environ.get("QUALSTREAM_TEST_POSTGRES_URL")
 
 
 def minutes(n: float) -> datetime:
@@ -93,12 +91,11 @@ def letter(offset: int, of: Segment | None = None, minute: float = 0) -> DeadLet
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store' / 'qualstream.db'}"
-    if POSTGRES is None:
-        pytest.skip("QUALSTREAM_TEST_POSTGRES_URL is not set, so there is no PostgreSQL to test")
-    opened = open_store(POSTGRES)
+    server: str = request.getfixturevalue("postgresql_url")
+    opened = open_store(server)
     opened.reset()
     opened.close()
-    return POSTGRES
+    return server
 
 
 @pytest.fixture
@@ -519,12 +516,9 @@ def test_a_database_that_is_away_is_unavailable_and_its_password_stays_secret() 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(
-    POSTGRES is None, reason="QUALSTREAM_TEST_POSTGRES_URL is not set, so there is no PostgreSQL to test"
-)
-def test_a_database_that_does_not_exist_is_a_setting_error() -> None:
+def test_a_database_that_does_not_exist_is_a_setting_error(postgresql_url: str) -> None:
     with pytest.raises(SettingError, match="does not exist; correct the database URL"):
-        open_store(str(POSTGRES).rsplit("/", 1)[0] + "/nowhere")
+        open_store(postgresql_url.rsplit("/", 1)[0] + "/nowhere")
 
 
 def test_a_worker_state_holds_what_the_status_shows() -> None:
