@@ -20,7 +20,8 @@ from infra import wiring
 from infra.settings import Settings, load_settings
 from models.errors import WorkerFault
 from streams.agents import Progress
-from streams.stages import Hear, Received, Result, Stage
+from streams.memory import Hear, Recall
+from streams.stage import Received, Result, Stage
 from streams.topology import FEEDBACK, role
 from streams.worker import run_stage
 
@@ -47,6 +48,9 @@ class Timed:
 
     def revoked(self, partitions: set[tuple[str, int]]) -> None:
         self._stage.revoked(partitions)
+
+    def recalls(self) -> Mapping[str, Recall]:
+        return self._stage.recalls()
 
     def hears(self) -> Mapping[str, Hear]:
         return self._stage.hears()

@@ -25,7 +25,7 @@ from models.errors import InputError
 from models.pipeline import Coded, Outcome
 from models.precedents import CodedText, opened
 from models.recoding import Pair, Recoding, compare
-from models.refinement import reconcile
+from models.reindexing import reconcile
 from schemas import CodeEvent, Segment
 
 if TYPE_CHECKING:

@@ -113,7 +113,7 @@ async def _read(brokers: "Cluster") -> list[CodeEvent]:
     from aiokafka.errors import KafkaError
 
     from streams.cluster import read_topic
-    from streams.stages import readable
+    from streams.stage import readable
     from streams.topology import CODEBOOK
 
     try:

@@ -27,23 +27,16 @@ from models.panel import PanelModerator
 from models.pipeline import Pipeline
 from models.ports import CodeIndex, Coder, Embedder, Moderator, PartCoder, load
 from models.precedents import CodedText, PrecedentModerator, Precedents, from_annotations, opened
-from models.refinement import Refiner, reconcile
+from models.refinement import Refiner
+from models.reindexing import reconcile
 from models.routing import Router
 from models.serving import Classifiers, Serving
 from models.thresholds import learned
 from schemas import Annotation, Assignment, CodeEvent, ModelRelease, StudyRules
 from streams.agents import Batches
 from streams.cluster import Cluster, read_topic
-from streams.stages import (
-    CodersStage,
-    ModeratorStage,
-    Received,
-    RecorderStage,
-    RefinerStage,
-    RouterStage,
-    Stage,
-    readable,
-)
+from streams.stage import Received, Stage, readable
+from streams.stages import CodersStage, ModeratorStage, RecorderStage, RefinerStage, RouterStage
 from streams.topology import ASSIGNMENTS, CODEBOOK, LABELS, RELEASES, STUDIES, Role
 from streams.worker import WorkerSettings
 

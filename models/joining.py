@@ -91,9 +91,7 @@ class ProposalJoin(Generic[T]):
         """Take one group's message; returns the segment if that made it ready."""
         segment = proposals.segment.id
         waiting = self._open.get(segment)
-        names = {proposal.member for proposal in proposals.proposals} | set(proposals.skipped)
-        complete = names >= set(self.settings.members)
-        if waiting is None and not complete and segment in self._finished:
+        if waiting is None and not self.complete(proposals) and segment in self._finished:
             return Joined([ticket], None)
         waiting = waiting or _Open(self._clock.monotonic())
         if ticket not in waiting.tickets:  # a step that is taken again after an outage brings the same message
@@ -102,6 +100,10 @@ class ProposalJoin(Generic[T]):
         waiting.hear(proposals)
         self._open[segment] = waiting
         return self._finish(segment) if waiting.heard >= set(self.settings.members) else None
+
+    def complete(self, proposals: Proposals) -> bool:
+        """Whether one message holds what all members say."""
+        return proposals.answered >= set(self.settings.members)
 
     def due(self) -> tuple[list[Joined[T]], list[Joined[T]]]:
         """Segments whose deadline has passed: with a quorum, and given up without one."""

@@ -11,11 +11,12 @@ import numpy as np
 
 from models.chronicle import Chronicle, is_code
 from models.code_view import DIGITS, CodeView, Near
-from models.codebook import Standing, codebook
+from models.codebook import Standing
 from models.errors import SettingError
 from models.guesses import CLASSIFIER
 from models.polarity import opposite
 from models.ports import Clock, CodeIndex, Embedder, Embeddings, IndexedCode
+from models.reindexing import put_codes
 from models.signals import classifier_signals, embedded_for, signals_of
 from models.thresholds import Threshold, adapted
 from schemas import Assignment, CodeEvent, Decision, Neighbour
@@ -24,7 +25,6 @@ from schemas.ids import code_event_id, code_id, normalised_label
 By = Literal["code", "text", "both"]
 
 _REMEMBERED = 50_000
-_PUT = 1_000  # codes embedded and stored at a time when an index is rebuilt
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,14 @@ class Refined:
 
     assignment: Assignment
     event: CodeEvent | None
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What a batch of decisions comes to, before the refiner and its index know of it."""
+
+    refined: list[Refined]
+    created: list[IndexedCode]
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,9 @@ class Refiner:
         The codebook may have grown since, and another code be nearer now; the last 50,000 are kept.
         """
         for assignment in assignments:
-            self._given[assignment.segment_id] = assignment
+            known = self._given.get(assignment.segment_id)
+            if assignment.route is None or known is None or known.code_id != assignment.code_id:
+                self._given[assignment.segment_id] = _unrouted(assignment)
             self._given.move_to_end(assignment.segment_id)
         while len(self._given) > _REMEMBERED:
             self._given.popitem(last=False)
@@ -154,7 +164,9 @@ class Refiner:
         changed = self._to_follow.values()
         live, gone = [one for one in changed if is_code(one)], [one.id for one in changed if not is_code(one)]
         self._index.remove(gone)
-        _put(self._index, self._embedder, [c for c in live if c.last.kind != "created" or c.last.segment_id is None])
+        put_codes(
+            self._index, self._embedder, [c for c in live if c.last.kind != "created" or c.last.segment_id is None]
+        )
         for code in gone:
             self._origins.pop(code, None)
         self._origins.update({one.id: one.origin for one in live})
@@ -163,18 +175,35 @@ class Refiner:
     def refine(self, decisions: Sequence[Decision]) -> list[Refined]:
         """Give each decision a code; the index holds the new ones before this returns.
 
-        Decisions are taken one after the other, so that the second of a batch sees the code that the first
-        created. A decision whose segment created its code before (a replay) creates it again: the same ids,
-        so that what is published overwrites itself.
-
         Returns:
             One a decision, in order.
         """
+        refinement = self.decide(decisions)
+        self.keep(refinement)
+        return refinement.refined
+
+    def decide(self, decisions: Sequence[Decision]) -> Refinement:
+        """Give each decision a code. Nobody knows of it before ``keep``: it may turn out to be another's to say.
+
+        Decisions are taken one after the other, so that the second of a batch sees the code that the first
+        created. One that was taken before comes to what it came to then, byte for byte. A decision whose segment
+        created its code before (a replay) creates it again: the same ids, so that what is published overwrites itself.
+        """
+        before = {one.segment.id: again for one in decisions if (again := self._again(one)) is not None}
+        fresh: dict[UUID, Decision] = {}
+        for one in decisions:
+            if one.segment.id not in before:
+                fresh.setdefault(one.segment.id, one)
+        new, created = self._decide(list(fresh.values()))
+        known = before | {one.assignment.segment_id: one for one in new}
+        return Refinement([known[one.segment.id] for one in decisions], created)
+
+    def _decide(self, decisions: Sequence[Decision]) -> tuple[list[Refined], list[IndexedCode]]:
         if not decisions:
-            return []
+            return [], []
         view, found = CodeView(self._index, self._origins), []
         for decision, vector in zip(decisions, self._embed(decisions), strict=True):
-            one = self._again(decision) or self._find(decision, vector, view)
+            one = self._find(decision, vector, view)
             found.append(one)
             segment, code = decision.segment, one.code
             if one.new and view.named(code.id, code.label) is None:
@@ -182,21 +211,26 @@ class Refiner:
         seen = self._signals(decisions, found)
         now = self._clock.now()
         refined = [self._record(*each, now) for each in zip(decisions, found, seen, strict=True)]
-        if view.created:
-            self._index.put(list(view.created.values()))
-            self._origins.update({code.id: code.origin for code in view.created.values()})
-        self._chronicle.add(one.event for one in refined if one.event)
-        self.remember(one.assignment for one in refined)
-        return refined
+        return refined, list(view.created.values())
 
-    def _again(self, decision: Decision) -> _Found | None:
+    def keep(self, refinement: Refinement) -> None:
+        """Know what a batch came to, the index included, before it is published.
+
+        Raises:
+            UnavailableError: If the index is away; it may be called again.
+        """
+        if refinement.created:
+            self._index.put(refinement.created)
+            self._origins.update({code.id: code.origin for code in refinement.created})
+        self._chronicle.add(one.event for one in refinement.refined if one.event)
+        self.remember(one.assignment for one in refinement.refined)
+
+    def _again(self, decision: Decision) -> Refined | None:
         """What this very decision came to before, if its code still stands."""
         before = self._given.get(decision.segment.id)
         if before is None or before.proposed != decision.label or before.code_id not in self._origins:
             return None
-        code, second = Near(before.code_id, before.label, before.similarity), before.runner_up
-        runner_up = Near(second.code_id, second.label, second.similarity) if second else None
-        return _Found(code, before.new, runner_up, before.why, before.signals.get("margin", 0.0))
+        return Refined(before, _created(before, decision) if before.new else None)
 
     def _embed(self, decisions: Sequence[Decision]) -> Embeddings:
         """What is compared, in one call of the embedder, shape ``(len(decisions), dim)``."""
@@ -305,21 +339,7 @@ class Refiner:
             | self._versions,
             assigned_at=now,
         )
-        if not found.new:
-            return Refined(assignment, None)
-        same = code.id == code_id(segment.study, decision.label)
-        event = CodeEvent(
-            id=code_event_id(code.id, "created", str(segment.id)),
-            code_id=code.id,
-            study=segment.study,
-            kind="created",
-            label=decision.label if same else code.label,  # a replay after a renaming gives the first label again
-            author=decision.moderator,
-            at=now,
-            reason=found.why,
-            segment_id=segment.id,
-        )
-        return Refined(assignment, event)
+        return Refined(assignment, _created(assignment, decision) if found.new else None)
 
     def _signals(self, decisions: Sequence[Decision], found: Sequence[_Found]) -> list[dict[str, float]]:
         """What a confidence can be made from; a study without a second code has a runner-up at 0."""
@@ -341,38 +361,29 @@ class Refiner:
         return classifier_signals(guesses, found.code.id, sure=decision.classified.sure, known=not found.new)
 
 
+def _created(assignment: Assignment, decision: Decision) -> CodeEvent:
+    """The event of the code that an assignment created; the same whenever it is asked for."""
+    code, study = assignment.code_id, assignment.study
+    same = code == code_id(study, decision.label)
+    return CodeEvent(
+        id=code_event_id(code, "created", str(assignment.segment_id)),
+        code_id=code,
+        study=study,
+        kind="created",
+        label=decision.label if same else assignment.label,  # a replay after a renaming gives the first label again
+        author=decision.moderator,
+        at=assignment.assigned_at,
+        reason=assignment.why,
+        segment_id=assignment.segment_id,
+    )
+
+
+def _unrouted(assignment: Assignment) -> Assignment:
+    """An assignment as the refiner writes it."""
+    if assignment.route is None:
+        return assignment
+    return assignment.model_copy(update={"route": None, "confidence": None})
+
+
 def _neighbour(near: Near | None) -> Neighbour | None:
     return None if near is None else Neighbour(code_id=near.id, label=near.label, similarity=near.similarity)
-
-
-def reconcile(
-    index: CodeIndex, embedder: Embedder, events: Iterable[CodeEvent], *, remove: bool = True
-) -> tuple[int, int]:
-    """Make the index equal to the codebook's history.
-
-    Codes are embedded by their labels: the history does not hold the texts that they were created for.
-
-    Args:
-        index: In any state.
-        embedder: The refiner's.
-        events: The whole history, in any order; an event that comes twice counts once.
-        remove: Whether to remove what the history does not know; not where another refiner may just be creating it.
-
-    Returns:
-        How many codes were added and removed; those that only got a new label or origin are not counted.
-    """
-    known = codebook(events)
-    codes = {code.id: code for code in known.values() if is_code(code)}
-    held = index.origins()
-    gone = [code for code in held if code not in codes and (remove or code in known)]
-    stale = [c for c in codes.values() if c.id not in held or c.relabelled or held[c.id] != c.origin]
-    index.remove(gone)
-    _put(index, embedder, stale)
-    return sum(code.id not in held for code in stale), len(gone)
-
-
-def _put(index: CodeIndex, embedder: Embedder, codes: Sequence[Standing]) -> None:
-    for start in range(0, len(codes), _PUT):
-        some = codes[start : start + _PUT]
-        vectors = embedder.embed([code.label for code in some])
-        index.put([IndexedCode(c.id, c.study, c.label, v, c.origin) for c, v in zip(some, vectors, strict=True)])

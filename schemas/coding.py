@@ -56,6 +56,11 @@ class Proposals(Record):
     skipped: list[str] = Field(default_factory=list, description="Members that a cascade did not ask.")
     classified: Classified | None = Field(default=None, description="The classifier's, once the study has one.")
 
+    @property
+    def answered(self) -> set[str]:
+        """The members that this message speaks for: they proposed, or a cascade spared them."""
+        return {proposal.member for proposal in self.proposals} | set(self.skipped)
+
 
 class Decision(Record):
     """The moderator's one label for a segment; a message on ``decisions``."""

@@ -27,6 +27,11 @@ class OrderedAcks(Generic[E]):
         """A message was read. Messages of one partition are read in offset order."""
         self._in_flight.setdefault(partition, deque()).append((offset, event))
 
+    def oldest(self, partition: Hashable) -> int | None:
+        """The offset of the oldest message in flight: all before it may be acknowledged."""
+        queue = self._in_flight.get(partition)
+        return queue[0][0] if queue else None
+
     def finish(self, partition: Hashable, offset: int) -> list[E]:
         """A message's outcome was delivered; returns the events that may be acknowledged now, in order."""
         queue = self._in_flight.get(partition)

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic, time, time_ns
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import faust
 from faust.types import TP
@@ -17,11 +18,12 @@ from streams.acknowledge import OrderedAcks
 from streams.cluster import OWN_NAMES, Names, patiently
 from streams.metering import AGES_S, SECONDS, SIZES, Tally
 from streams.publish import Outgoing, Publisher
-from streams.stages import Received, Result, Stage
+from streams.stage import Received, Result, Stage
 from streams.topology import DEAD_LETTERS, Topic
 from streams.trail import Passing, Trail
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 TICK_S = 0.5
 _MOST_TOLD = 5  # dead letters of one batch that the log names
 
@@ -58,11 +60,11 @@ class Progress:
         for taken_ms in passing.taken_ms:
             self.ages_s.add(max(0.0, now_ms - taken_ms) / 1000)
 
-    def delivered(self, result: Result) -> None:
-        """Count a batch whose messages were confirmed."""
-        letters = sum(message.topic == DEAD_LETTERS.name for message in result.send)
+    def delivered(self, messages: Sequence[Outgoing]) -> None:
+        """Count messages that were confirmed."""
+        letters = sum(message.topic == DEAD_LETTERS.name for message in messages)
         self.dead_lettered += letters
-        self.written += len(result.send) - letters
+        self.written += len(messages) - letters
 
     def failed(self, error: Exception) -> None:
         """Count something that went wrong, whether it is tried again or ends the worker."""
@@ -86,6 +88,24 @@ class Batches:
     wait_s: float
 
 
+Partition = tuple[str, int]
+
+
+class Membership(Protocol):
+    """What a worker is in its consumer group."""
+
+    async def owns(self, offsets: Mapping[Partition, int]) -> bool:
+        """Whether partitions are this worker's now, as the broker says; all before these offsets is finished.
+
+        A worker that stood still for longer than its session does not know that others have gone on in its place.
+        """
+        ...
+
+    async def recall(self, stage: Stage) -> None:
+        """Let a stage read again what may have been written by those who had its partitions before."""
+        ...
+
+
 class Runner:
     """Drives one stage. Used by one agent, so one batch is under way at a time."""
 
@@ -96,6 +116,7 @@ class Runner:
         progress: Progress,
         trail: Trail | None = None,
         names: Names = OWN_NAMES,
+        membership: Membership | None = None,
     ) -> None:
         """Start with nothing in flight.
 
@@ -105,12 +126,15 @@ class Runner:
             progress: Where it is counted.
             trail: Follows the segments, where anybody wants to know of them.
             names: What the brokers call the topics; the stage knows them by their own names.
+            membership: In the consumer group; without it every partition is this worker's for good.
         """
         self.names = names
         self._stage = stage
         self._publisher = publisher
         self._progress = progress
         self._trail = trail
+        self._membership = membership if stage.recalls() else None
+        self._recall_due = True
         self._acks: OrderedAcks[Any] = OrderedAcks()
         self._busy = asyncio.Lock()
         self._revoked: set[tuple[str, int]] = set()
@@ -134,30 +158,58 @@ class Runner:
         """Forget what is in flight on partitions that go to another worker."""
         self._acks.forget(partitions)
         self._revoked |= partitions
+        self._recall_due = True
 
     async def _run(self, stream: Any, work: Callable[[], Result], size: int = 0) -> None:
         async with self._busy:
-            if self._revoked:
-                revoked, self._revoked = self._revoked, set()
-                self._stage.revoked(revoked)
+            await self._begin(size)
             began_ns, began = time_ns(), monotonic()
             result = await patiently("waiting", lambda: self._attempt(work), UnavailableError)
+            if not await self._owns(result):
+                log.warning("partitions went to another worker meanwhile; it does what this batch was about")
+                return
+            if result.settle is not None:
+                await patiently("waiting", partial(self._attempt, result.settle), UnavailableError)
             stepped = monotonic()
-            passing = self._trail.pass_on(result.done, result.send) if self._trail else Passing(result.send)
-            await self._publisher.send(passing.send)
-            self._progress.delivered(result)
+            sent = result.messages
+            passing = self._trail.pass_on(result.done, sent) if self._trail else Passing(sent)
+            await self._deliver(passing.send, len(result.before))
+            self._progress.delivered(sent)
             if size:
                 self._progress.stepped(size, stepped - began, monotonic() - stepped)
             if self._trail:
                 self._progress.aged(passing)
                 self._trail.tell(passing, began_ns, size)
-            _say_set_aside(result.send)
+            _say_set_aside(sent)
             ready = [e for m in result.done for e in self._acks.finish((m.topic, m.partition), m.offset)]
             for event in ready:
                 await stream.ack(event)
             self._progress.acknowledged(len(ready), len(self._acks))
 
-    async def _attempt(self, work: Callable[[], Result]) -> Result:
+    async def _begin(self, size: int) -> None:
+        """Let the stage know which partitions went, and before its first batch of others what was written of them."""
+        if self._revoked:
+            revoked, self._revoked = self._revoked, set()
+            self._stage.revoked(revoked)
+        if size and self._recall_due and self._membership is not None:
+            self._recall_due = False
+            await self._membership.recall(self._stage)
+
+    async def _owns(self, result: Result) -> bool:
+        """Whether what a batch was about is still this worker's to do."""
+        if self._membership is None or not result.messages:
+            return True
+        oldest = {key: self._acks.oldest(key) for key in {(m.topic, m.partition) for m in result.done}}
+        offsets = {key: offset for key, offset in oldest.items() if offset is not None}
+        return len(offsets) == len(oldest) and await self._membership.owns(offsets)
+
+    async def _deliver(self, messages: Sequence[Outgoing], first: int) -> None:
+        """Send the first so many, and when they are confirmed the others."""
+        for some in (messages[:first], messages[first:]):
+            if some:
+                await self._publisher.send(some)
+
+    async def _attempt(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.to_thread(work)
         except UnavailableError as error:

@@ -1,5 +1,6 @@
 """Faust, mended where it costs most: tasks that watch what cannot happen, long pauses, and a slow way back."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import faust
@@ -51,6 +52,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         hand_on, rebalance_begins = coros
         rebalance_begins.close()
         return await hand_on
+
+    async def owns(self, offsets: Mapping[tuple[str, int], int]) -> bool:
+        """Whether the broker takes these offsets from this consumer: it does not where another has the partitions."""
+        wanted = {faust.types.TP(*partition): offset for partition, offset in offsets.items()}
+        return wanted.keys() <= self.assignment() and bool(await self._commit(wanted))
 
     async def _wait_next_records(self, timeout: float) -> Any:
         """Fetch when half of the queue is free.

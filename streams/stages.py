@@ -3,15 +3,16 @@
 A stage knows no broker. It runs in a thread beside the event loop, one batch at a time.
 """
 
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import InitVar, dataclass, field
-from typing import NamedTuple, Protocol, TypeVar
+from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from models.errors import UnavailableError
+from models.guesses import CLASSIFIER
 from models.joining import Joined, ProposalJoin
 from models.pipeline import Uncoded, code_batch, moderate_batch
 from models.ports import Clock, Coder, Moderator
@@ -23,7 +24,6 @@ from schemas import (
     Annotation,
     Assignment,
     CodeEvent,
-    DeadLetter,
     Decision,
     ModelRelease,
     Proposals,
@@ -31,8 +31,9 @@ from schemas import (
     Segment,
     StudyRules,
 )
-from schemas.ids import dead_letter_id
-from streams.publish import Header, Outgoing
+from streams.memory import Answers, Hear, Recall
+from streams.publish import Outgoing
+from streams.stage import PlainStage, Received, Result, readable
 from streams.topology import (
     ASSIGNMENTS,
     CODEBOOK,
@@ -47,122 +48,6 @@ from streams.topology import (
     topic,
 )
 
-R = TypeVar("R", bound=Record)
-Hear = Callable[[Sequence[bytes | None]], None]
-
-
-class Received(NamedTuple):
-    """A message as it was read."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[Header, ...] = ()
-    sent_ms: int = 0
-    """When it was published, in milliseconds of Unix time; 0 where that is unknown."""
-    read_ns: int = 0
-    """When it was read, in nanoseconds of Unix time."""
-
-
-@dataclass
-class Result:
-    """What came of a batch: messages to deliver, and then messages to acknowledge."""
-
-    send: list[Outgoing] = field(default_factory=list)
-    done: list[Received] = field(default_factory=list)
-
-
-class Stage(Protocol):
-    """A role's work."""
-
-    def step(self, batch: Sequence[Received]) -> Result:
-        """Work on a batch. What is not among the result's ``done`` is held, and acknowledged later.
-
-        Raises:
-            UnavailableError: If a store or model server is away; the step is taken again later.
-        """
-        ...
-
-    def tick(self) -> Result:
-        """Called now and then, also when nothing comes in."""
-        ...
-
-    def revoked(self, partitions: set[tuple[str, int]]) -> None:
-        """These partitions now belong to another worker."""
-        ...
-
-    def hears(self) -> Mapping[str, Hear]:
-        """Topics that every worker of the role listens to beside its batches, and what takes their messages in.
-
-        They are read from the beginning, outside the consumer group, while batches are worked on.
-        """
-        ...
-
-
-class PlainStage(ABC):
-    """A stage that finishes all of a batch at once and sets aside what it cannot read."""
-
-    role: str
-    clock: Clock
-
-    def step(self, batch: Sequence[Received]) -> Result:
-        """Work on a batch; all of it is finished."""
-        result = Result(done=list(batch))
-        self.work(batch, result)
-        return result
-
-    @abstractmethod
-    def work(self, batch: Sequence[Received], result: Result) -> None:
-        """Work on a batch and put what is to be sent into ``result``."""
-
-    def tick(self) -> Result:
-        """Nothing is held, so nothing falls due."""
-        return Result()
-
-    def revoked(self, partitions: set[tuple[str, int]]) -> None:  # noqa: B027 - nothing is held, so nothing to do
-        """Nothing is held."""
-
-    def hears(self) -> Mapping[str, Hear]:
-        """Nothing but its batches."""
-        return {}
-
-    def read(self, batch: Sequence[Received], record: type[R], result: Result) -> list[tuple[Received, R]]:
-        """Parse a batch; what cannot be parsed becomes a dead letter in ``result``."""
-        readable = []
-        for message in batch:
-            try:
-                readable.append((message, record.from_bytes(message.value)))
-            except ValueError as error:
-                result.send.append(self.dead(message, str(error)))
-        return readable
-
-    def dead(self, message: Received, reason: str, segment: Segment | None = None) -> Outgoing:
-        """The dead letter for a message."""
-        letter = DeadLetter(
-            id=dead_letter_id(message.topic, message.partition, message.offset, message.value or b""),
-            reason=reason,
-            role=self.role,
-            topic=message.topic,
-            partition=message.partition,
-            offset=message.offset,
-            key=message.key,
-            raw=message.value,
-            study=segment.study if segment else None,
-            segment_id=segment.id if segment else _segment_in(message),
-            at=self.clock.now(),
-        )
-        return Outgoing(DEAD_LETTERS.name, message.key or b"", letter.to_bytes())
-
-
-def _segment_in(message: Received) -> UUID | None:
-    """The segment that an unreadable message was about, where its key tells."""
-    try:
-        return UUID((message.key or b"").decode("ascii"))
-    except ValueError:
-        return None
-
 
 @dataclass
 class CodersStage(PlainStage):
@@ -173,6 +58,7 @@ class CodersStage(PlainStage):
     clock: Clock
     classifiers: Classifiers | None = None
     role: str = "coders"
+    answers: Answers = field(default_factory=lambda: Answers(4_000), init=False)
 
     def hears(self) -> Mapping[str, Hear]:
         """A classifier that is released reads from the next batch on; it is loaded while this one is worked on.
@@ -191,15 +77,31 @@ class CodersStage(PlainStage):
         assert self.classifiers is not None
         self.classifiers.follow(readable(values, CodeEvent))
 
+    def recalls(self) -> Mapping[str, Recall]:
+        """What these members proposed: asked again, they would name other times, and sampling other labels."""
+        return {PROPOSALS.name: Recall(500, self._recall)}
+
+    def _recall(self, values: Sequence[bytes | None]) -> None:
+        here = set(self.coder.members)
+        for one in readable(values, Proposals):
+            if one.answered - {CLASSIFIER} == here:  # else it is of members that live elsewhere
+                self.answers.keep(one.segment.id, _proposed(one))
+
     def work(self, batch: Sequence[Received], result: Result) -> None:
-        """Propose labels for a batch of segments."""
-        readable = self.read(batch, Segment, result)
-        outcomes = code_batch(self.coder, [one for _, one in readable], self.text_limit, self.classifiers)
-        for (message, segment), outcome in zip(readable, outcomes, strict=True):
+        """Propose labels for a batch of segments; one that comes twice gets what was proposed first."""
+        self.answers.forget()
+        segments = self.read(batch, Segment, result)
+        fresh = {one.id: one for _, one in segments if one.id not in self.answers}
+        outcomes = code_batch(self.coder, list(fresh.values()), self.text_limit, self.classifiers)
+        uncoded = {}
+        for segment, outcome in zip(fresh.values(), outcomes, strict=True):
             if isinstance(outcome, Uncoded):
-                result.send.append(self.dead(message, outcome.reason, segment))
+                uncoded[segment.id] = outcome.reason
             else:
-                result.send.append(Outgoing(PROPOSALS.name, _key(segment.id), outcome.to_bytes()))
+                self.answers.keep(segment.id, _proposed(outcome))
+        for message, segment in segments:
+            reason = uncoded.get(segment.id)
+            result.send.append(self.answers[segment.id] if reason is None else self.dead(message, reason, segment))
 
 
 @dataclass
@@ -211,6 +113,7 @@ class ModeratorStage(PlainStage):
     clock: Clock
     precedents: Precedents | None = None
     role: str = "moderator"
+    answers: Answers = field(default_factory=lambda: Answers(10_000), init=False)
 
     def hears(self) -> Mapping[str, Hear]:
         """What people decide leads the moderator from the next batch on."""
@@ -220,6 +123,14 @@ class ModeratorStage(PlainStage):
         assert self.precedents is not None
         self.precedents.learn(from_annotations(readable(values, Annotation)))
 
+    def recalls(self) -> Mapping[str, Recall]:
+        """What was decided: other labels of people may lead to another decision by now."""
+        return {DECISIONS.name: Recall(2_000, self._recall)}
+
+    def _recall(self, values: Sequence[bytes | None]) -> None:
+        for one in readable(values, Decision):
+            self.answers.keep(one.segment.id, _decided(one))
+
     def step(self, batch: Sequence[Received]) -> Result:
         """Decide the segments that this batch made ready; hold the others."""
         result = Result()
@@ -228,12 +139,23 @@ class ModeratorStage(PlainStage):
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Join a batch; unlike in a plain stage only what was decided or set aside is finished."""
-        readable = self.read(batch, Proposals, result)
-        good = {(m.partition, m.offset) for m, _ in readable}
-        result.done += [m for m in batch if (m.partition, m.offset) not in good]
-        ready = [joined for m, p in readable if (joined := self.join.add(m, p)) is not None]
+        self.answers.forget()
+        proposals = self.read(batch, Proposals, result)
+        undecided = [(m, p) for m, p in proposals if not self._decided_before(p, result)]
+        held = {(m.partition, m.offset) for m, _ in undecided}
+        result.done += [m for m in batch if (m.partition, m.offset) not in held]
+        ready = [joined for m, p in undecided if (joined := self.join.add(m, p)) is not None]
         with self._held_again(ready):
             self._decide(ready, result)
+
+    def _decided_before(self, proposals: Proposals, result: Result) -> bool:
+        """Whether there is a decision already; it is sent again where all that it needs came again."""
+        segment = proposals.segment.id
+        if segment not in self.answers:
+            return False
+        if self.join.complete(proposals):
+            result.send.append(self.answers[segment])
+        return True
 
     def tick(self) -> Result:
         """Decide the segments whose deadline has passed."""
@@ -272,7 +194,8 @@ class ModeratorStage(PlainStage):
             if isinstance(outcome, Uncoded):
                 result.send.append(self.dead(message, outcome.reason, proposals.segment))
             else:
-                result.send.append(Outgoing(DECISIONS.name, outcome.segment.study.encode(), outcome.to_bytes()))
+                self.answers.keep(outcome.segment.id, _decided(outcome))
+                result.send.append(self.answers[outcome.segment.id])
         result.done += [ticket for joined in ready for ticket in joined.tickets]
 
 
@@ -299,15 +222,23 @@ class RefinerStage(PlainStage):
     def _hear(self, values: Sequence[bytes | None]) -> None:
         self._heard.extend(readable(values, CodeEvent))  # another thread works with the refiner
 
+    def recalls(self) -> Mapping[str, Recall]:
+        """What another refiner decided on these partitions, and the codes that it created for that."""
+        if not self._follows:
+            return {}
+        assignments = Recall(2_000, lambda values: self.refiner.remember(readable(values, Assignment)))
+        return {CODEBOOK.name: Recall(2_000, self._hear), ASSIGNMENTS.name: assignments}
+
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Assign a code to each decision, by the codebook as it was last heard of."""
         self.refiner.follow([self._heard.popleft() for _ in range(len(self._heard))])
-        readable = self.read(batch, Decision, result)
-        for refined in self.refiner.refine([decision for _, decision in readable]):
+        decisions = [decision for _, decision in self.read(batch, Decision, result)]
+        refinement = self.refiner.decide(decisions)
+        result.settle = partial(self.refiner.keep, refinement)
+        for refined in refinement.refined:
             if refined.event is not None:
-                result.send.append(Outgoing(CODEBOOK.name, _key(refined.event.code_id), refined.event.to_bytes()))
-            key = _key(refined.assignment.segment_id)
-            result.send.append(Outgoing(ASSIGNMENTS.name, key, refined.assignment.to_bytes()))
+                result.before.append(Outgoing(CODEBOOK.name, _key(refined.event.code_id), refined.event.to_bytes()))
+            result.send.append(_assigned(refined.assignment))
 
 
 @dataclass
@@ -317,6 +248,7 @@ class RouterStage(PlainStage):
     router: Router
     clock: Clock
     role: str = "router"
+    answers: Answers = field(default_factory=lambda: Answers(10_000), init=False)
 
     def hears(self) -> Mapping[str, Hear]:
         """What people decide, and the rules that they set, hold from the next batch on."""
@@ -326,14 +258,26 @@ class RouterStage(PlainStage):
             RELEASES.name: lambda values: self.router.hear(readable(values, ModelRelease)),
         }
 
+    def recalls(self) -> Mapping[str, Recall]:
+        """What was routed: by other labels and rules it may be routed otherwise now."""
+        return {ASSIGNMENTS.name: Recall(2_000, self._recall)}
+
+    def _recall(self, values: Sequence[bytes | None]) -> None:
+        for one in readable(values, Assignment):
+            if one.route is not None:
+                self.answers.keep(_question(one), _assigned(one))
+
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Route a batch; assignments that have a route are our own and are passed over."""
-        readable = self.read(batch, Assignment, result)
-        for routed in self.router.route([a for _, a in readable if a.route is None]):
-            key = _key(routed.assignment.segment_id)
+        self.answers.forget()
+        unrouted = [one for _, one in self.read(batch, Assignment, result) if one.route is None]
+        fresh = {_question(one): one for one in unrouted if _question(one) not in self.answers}
+        for routed in self.router.route(list(fresh.values())):
+            self.answers.keep(_question(routed.assignment), _assigned(routed.assignment))
             if routed.request is not None:
-                result.send.append(Outgoing(REQUESTS.name, key, routed.request.to_bytes()))
-            result.send.append(Outgoing(ASSIGNMENTS.name, key, routed.assignment.to_bytes()))
+                key = _key(routed.assignment.segment_id)
+                result.before.append(Outgoing(REQUESTS.name, key, routed.request.to_bytes()))
+        result.send += [self.answers[_question(one)] for one in unrouted]
 
 
 _READ_BY_OTHERS = {each.name for one in ROLES if one.name != "recorder" for each in one.reads} | {DEAD_LETTERS.name}
@@ -363,12 +307,18 @@ def _key(identity: UUID) -> bytes:
     return str(identity).encode("ascii")
 
 
-def readable(values: Iterable[bytes | None], record: type[R]) -> list[R]:
-    """A topic's messages as records; what cannot be read was set aside by the role that read it first."""
-    records = []
-    for value in values:
-        try:
-            records.append(record.from_bytes(value))
-        except ValueError:
-            continue
-    return records
+def _proposed(proposals: Proposals) -> Outgoing:
+    return Outgoing(PROPOSALS.name, _key(proposals.segment.id), proposals.to_bytes())
+
+
+def _decided(decision: Decision) -> Outgoing:
+    return Outgoing(DECISIONS.name, decision.segment.study.encode(), decision.to_bytes())
+
+
+def _assigned(assignment: Assignment) -> Outgoing:
+    return Outgoing(ASSIGNMENTS.name, _key(assignment.segment_id), assignment.to_bytes())
+
+
+def _question(assignment: Assignment) -> tuple[UUID, UUID, datetime]:
+    """What the router answers: a segment's code, as the refiner gave it at that moment."""
+    return assignment.segment_id, assignment.code_id, assignment.assigned_at

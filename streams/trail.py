@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from streams.metering import Span, Spans
 from streams.publish import Header, Outgoing
-from streams.stages import Received
+from streams.stage import Received
 from streams.topology import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, FEEDBACK, LABELS, PROPOSALS, REQUESTS, Role
 
 TRACEPARENT, TAKEN_AT = "traceparent", "taken-at"

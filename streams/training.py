@@ -7,8 +7,9 @@ from typing import Protocol
 
 from models.ports import Clock
 from schemas import Annotation, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
+from streams.memory import Hear
 from streams.publish import outgoing
-from streams.stages import Hear, PlainStage, Received, Result, readable
+from streams.stage import PlainStage, Received, Result, readable
 from streams.topology import ALERTS, CODEBOOK, RELEASES, STUDIES
 
 

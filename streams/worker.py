@@ -14,12 +14,13 @@ import faust
 from aiokafka.errors import KafkaError
 
 from models.errors import SettingError, SpareError, UnavailableError, WorkerFault
-from streams.agents import Batches, Progress, Runner, register
+from streams.agents import Batches, Partition, Progress, Runner, register
 from streams.cluster import Cluster, consumer_group, group_lag, patiently, read_batches
 from streams.collector import calm_collector
 from streams.consumer import POLLS, App, Tables
+from streams.memory import Hear, Recall
 from streams.publish import KafkaPublisher, Outgoing
-from streams.stages import Hear, Stage
+from streams.stage import Stage
 from streams.starting import prepare
 from streams.topology import FEEDBACK, Role, role
 from streams.trail import Passing, Trail
@@ -126,7 +127,8 @@ async def run_stage(
 
     calm_collector()
     app = make_app(role, settings)
-    runner = Runner(stage, publisher, progress, settings.trail, settings.cluster.names)
+    membership = _InGroup(app, settings.cluster)
+    runner = Runner(stage, publisher, progress, settings.trail, settings.cluster.names, membership)
     register(app, role.reads, runner, settings.batches, fail)
     try:
         await patiently("brokers", app.start, KafkaError, OSError)
@@ -147,6 +149,26 @@ async def run_stage(
         if isinstance(error, SettingError):
             raise error
         raise WorkerFault(f"{role.name}: {type(error).__name__}: {error}") from error
+
+
+@dataclass(frozen=True)
+class _InGroup:
+    """The worker's membership, as Faust's consumer has it."""
+
+    app: faust.App
+    cluster: Cluster
+
+    async def owns(self, offsets: Mapping[Partition, int]) -> bool:
+        at_broker = self.cluster.names.at_broker
+        return bool(await self.app.consumer.owns({(at_broker(t), p): offset for (t, p), offset in offsets.items()}))
+
+    async def recall(self, stage: Stage) -> None:
+        for name, recall in stage.recalls().items():
+            await patiently(f"reading {name} again", partial(self._read, name, recall), KafkaError, OSError)
+
+    async def _read(self, name: str, recall: Recall) -> None:
+        async for batch in read_batches(self.cluster, name, last=recall.last):
+            await asyncio.to_thread(recall.hear, [message.value for message in batch])
 
 
 async def prepared(make_stage: Callable[[], Awaitable[Stage]], beat: Beat) -> Stage:

@@ -19,7 +19,7 @@ from models.ports import load
 from models.retraining import Schedule
 from schemas import Annotation, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
 from streams.cluster import read_topic
-from streams.stages import readable
+from streams.stage import readable
 from streams.topology import ALERTS, CODEBOOK, LABELS, RELEASES, STUDIES
 from streams.training import TrainerStage
 

@@ -9,7 +9,8 @@ from models.fakes import FakeCoder, HandClock
 from schemas import DeadLetter, Proposals, Segment
 from schemas.ids import segment_id
 from streams.cluster import Cluster
-from streams.stages import CodersStage, Received
+from streams.stage import Received
+from streams.stages import CodersStage
 from streams.topology import DEAD_LETTERS, FEEDBACK, PROPOSALS
 from tests.integration.stack import (
     STUDY,

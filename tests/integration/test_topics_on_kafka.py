@@ -17,7 +17,7 @@ from streams.starting import prepare
 from streams.topics import create_topics, wait_for_topics
 from streams.topology import CODEBOOK, FEEDBACK, PROPOSALS, role
 from tests.brokers.kafka import Kafka, running_kafka
-from tests.integration.stack import environment, feedback, messages, publish, segments
+from tests.integration.stack import environment, feedback, messages, publish, segments, until
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,7 @@ async def test_a_topic_is_waited_for_and_said_once_to_be_missing(
     caplog.set_level(logging.INFO, "streams.topics")
     waiting = asyncio.create_task(wait_for_topics(cluster, [FEEDBACK, CODEBOOK]))
     async with asyncio.timeout(30):
-        while "waiting for the topics" not in caplog.text:
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - what is waited for is a line in a log
+        await asyncio.to_thread(until, lambda: "waiting for the topics" in caplog.text)
         await create_topics(cluster, [FEEDBACK])
         await create_topics(cluster, [CODEBOOK])
         await waiting

@@ -10,10 +10,12 @@ from models.chronicle import Chronicle
 from models.codebook import codebook
 from models.errors import UnavailableError
 from models.fakes import HandClock, HashEmbedder, MemoryCodeIndex
-from models.refinement import Refiner, reconcile
+from models.refinement import Refiner
+from models.reindexing import reconcile
 from schemas import Assignment, CodeEvent
 from schemas.ids import code_event_id, code_id
-from streams.stages import Received, RefinerStage
+from streams.stage import Received
+from streams.stages import RefinerStage
 from streams.topology import ASSIGNMENTS, CODEBOOK, DECISIONS, role
 from tests.unit.builders import decision
 
@@ -61,7 +63,9 @@ class Follower:
             self.count += 1
             raw = decision(label, str(self.count)).to_bytes()
             batch.append(Received(DECISIONS.name, 0, self.count, b"reviews", raw))
-        sent = self.stage.step(batch).send
+        result = self.stage.step(batch)
+        result.settle()
+        sent = result.messages
         self.events += [CodeEvent.from_bytes(one.value) for one in sent if one.topic == CODEBOOK.name]
         return [Assignment.from_bytes(one.value) for one in sent if one.topic == ASSIGNMENTS.name]
 

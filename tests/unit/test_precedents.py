@@ -16,7 +16,8 @@ from models.moderation import ConsensusModerator
 from models.precedents import CodedText, PrecedentModerator, Precedents, PrecedentSettings, from_annotations, opened
 from schemas import Annotation, Decision, Proposals
 from schemas.ids import code_id, normalised_label, segment_id
-from streams.stages import ModeratorStage, Received
+from streams.stage import Received
+from streams.stages import ModeratorStage
 from streams.topology import LABELS, PROPOSALS, role
 from tests.unit.builders import classified, proposal, proposals, segment
 

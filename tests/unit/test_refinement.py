@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from models.errors import SettingError
 from models.fakes import HandClock, HashEmbedder, MemoryCodeIndex
 from models.ports import IndexedCode
-from models.refinement import Refiner, RefinerSettings, reconcile
+from models.refinement import Refiner, RefinerSettings
+from models.reindexing import reconcile
 from models.thresholds import Threshold
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id, normalised_label

@@ -11,7 +11,8 @@ from models.refinement import Refiner
 from models.routing import Router
 from schemas import CodeEvent
 from streams.publish import Outgoing, outgoing
-from streams.stages import CodersStage, ModeratorStage, Received, RefinerStage, RouterStage
+from streams.stage import Received
+from streams.stages import CodersStage, ModeratorStage, RefinerStage, RouterStage
 from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, FEEDBACK, LABELS, REQUESTS, role
 from streams.trail import TAKEN_AT, TRACEPARENT, Trail, segment_in, span_id
 from tests.unit.builders import decision, judgement, rules, segment
@@ -66,7 +67,7 @@ def through(spans, segments, share=1.0):
         reads = {topic.name for topic in role(name).reads}
         batch = [received(one, n) for n, one in enumerate([*wrote.values()][-1]) if one.topic in reads]
         result = stage.step(batch)
-        wrote[name] = list(told(Trail(role(name), (), spans, share), result.done, result.send).send)
+        wrote[name] = list(told(Trail(role(name), (), spans, share), result.done, result.messages).send)
     return wrote
 
 
@@ -148,7 +149,7 @@ def test_a_worker_that_tells_no_spans_passes_the_trail_on():
     traced = through(Kept(), [ONE])
     batch = [received(one) for one in traced["coders"]]
     result = stages()["moderator"].step(batch)
-    (message,) = Trail(role("moderator")).pass_on(result.done, result.send).send
+    (message,) = Trail(role("moderator")).pass_on(result.done, result.messages).send
     assert header(message, TRACEPARENT) == header(traced["coders"][0], TRACEPARENT)
     assert header(message, TAKEN_AT) == b"%d" % TAKEN_MS
 
@@ -220,7 +221,7 @@ def test_a_dead_letter_is_told_as_a_failure_of_its_segment():
     empty = ONE.model_copy(update={"text": " "})
     message = Outgoing(FEEDBACK.name, str(empty.id).encode(), empty.to_bytes())
     result = stages()["coders"].step([received(message)])
-    told(Trail(role("coders"), (), spans), result.done, result.send)
+    told(Trail(role("coders"), (), spans), result.done, result.messages)
     assert spans.of(empty)["coders"].failed
     assert spans.of(empty)["coders"].facts["qualstream.sent"] == DEAD_LETTERS.name
 

@@ -22,7 +22,7 @@ from models.labelled import held_out
 from models.retraining import Schedule
 from schemas import Annotation, AnnotationRequest, Assignment, CodeEvent, DriftAlert, ModelRelease
 from schemas.ids import code_id
-from streams.stages import Received
+from streams.stage import Received
 from streams.topology import ALERTS, CODEBOOK, LABELS, RELEASES, REQUESTS, STUDIES, role
 from streams.training import TrainerStage
 from tests.unit.builders import rules, segment

@@ -1,0 +1,163 @@
+"""What every role's stage is: batches of messages in, messages to send and to acknowledge out.
+
+A stage knows no broker. It runs in a thread beside the event loop, one batch at a time.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+from models.ports import Clock
+from schemas import DeadLetter, Record, Segment
+from schemas.ids import dead_letter_id
+from streams.memory import Hear, Recall
+from streams.publish import Header, Outgoing
+from streams.topology import DEAD_LETTERS
+
+R = TypeVar("R", bound=Record)
+
+
+class Received(NamedTuple):
+    """A message as it was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...] = ()
+    sent_ms: int = 0
+    """When it was published, in milliseconds of Unix time; 0 where that is unknown."""
+    read_ns: int = 0
+    """When it was read, in nanoseconds of Unix time."""
+
+
+@dataclass
+class Result:
+    """What came of a batch: messages to deliver, and then messages to acknowledge."""
+
+    send: list[Outgoing] = field(default_factory=list)
+    done: list[Received] = field(default_factory=list)
+    before: list[Outgoing] = field(default_factory=list)
+    """What must stand on its topic before anything of ``send`` goes out, as that refers to it."""
+    settle: Callable[[], None] | None = None
+    """What the stage keeps of the batch; called once it is sure that the batch is still this worker's."""
+
+    @property
+    def messages(self) -> list[Outgoing]:
+        """All that is to be delivered, in its order."""
+        return [*self.before, *self.send]
+
+
+class Stage(Protocol):
+    """A role's work."""
+
+    def step(self, batch: Sequence[Received]) -> Result:
+        """Work on a batch. What is not among the result's ``done`` is held, and acknowledged later.
+
+        Raises:
+            UnavailableError: If a store or model server is away; the step is taken again later.
+        """
+        ...
+
+    def tick(self) -> Result:
+        """Called now and then, also when nothing comes in."""
+        ...
+
+    def revoked(self, partitions: set[tuple[str, int]]) -> None:
+        """These partitions now belong to another worker."""
+        ...
+
+    def hears(self) -> Mapping[str, Hear]:
+        """Topics that every worker of the role listens to beside its batches, and what takes their messages in.
+
+        They are read from the beginning, outside the consumer group, while batches are worked on.
+        """
+        ...
+
+    def recalls(self) -> Mapping[str, Recall]:
+        """Topics whose last messages are read again before the first batch of partitions that a worker was given.
+
+        Another worker may have had them until then, and have answered what it did not acknowledge.
+        """
+        ...
+
+
+class PlainStage(ABC):
+    """A stage that finishes all of a batch at once and sets aside what it cannot read."""
+
+    role: str
+    clock: Clock
+
+    def step(self, batch: Sequence[Received]) -> Result:
+        """Work on a batch; all of it is finished."""
+        result = Result(done=list(batch))
+        self.work(batch, result)
+        return result
+
+    @abstractmethod
+    def work(self, batch: Sequence[Received], result: Result) -> None:
+        """Work on a batch and put what is to be sent into ``result``."""
+
+    def tick(self) -> Result:
+        """Nothing is held, so nothing falls due."""
+        return Result()
+
+    def revoked(self, partitions: set[tuple[str, int]]) -> None:  # noqa: B027 - nothing is held, so nothing to do
+        """Nothing is held."""
+
+    def hears(self) -> Mapping[str, Hear]:
+        """Nothing but its batches."""
+        return {}
+
+    def recalls(self) -> Mapping[str, Recall]:
+        """Nothing: what it writes may be written again."""
+        return {}
+
+    def read(self, batch: Sequence[Received], record: type[R], result: Result) -> list[tuple[Received, R]]:
+        """Parse a batch; what cannot be parsed becomes a dead letter in ``result``."""
+        readable = []
+        for message in batch:
+            try:
+                readable.append((message, record.from_bytes(message.value)))
+            except ValueError as error:
+                result.send.append(self.dead(message, str(error)))
+        return readable
+
+    def dead(self, message: Received, reason: str, segment: Segment | None = None) -> Outgoing:
+        """The dead letter for a message."""
+        letter = DeadLetter(
+            id=dead_letter_id(message.topic, message.partition, message.offset, message.value or b""),
+            reason=reason,
+            role=self.role,
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            key=message.key,
+            raw=message.value,
+            study=segment.study if segment else None,
+            segment_id=segment.id if segment else _segment_in(message),
+            at=self.clock.now(),
+        )
+        return Outgoing(DEAD_LETTERS.name, message.key or b"", letter.to_bytes())
+
+
+def _segment_in(message: Received) -> UUID | None:
+    """The segment that an unreadable message was about, where its key tells."""
+    try:
+        return UUID((message.key or b"").decode("ascii"))
+    except ValueError:
+        return None
+
+
+def readable(values: Iterable[bytes | None], record: type[R]) -> list[R]:
+    """A topic's messages as records; what cannot be read was set aside by the role that read it first."""
+    records = []
+    for value in values:
+        try:
+            records.append(record.from_bytes(value))
+        except ValueError:
+            continue
+    return records
