@@ -67,7 +67,7 @@ class Role:
     hears: tuple[Topic, ...] = ()
     """What every worker of the role listens to beside its batches, outside the consumer group."""
     recalls: tuple[Topic, ...] = ()
-    """What it reads besides, once, as it starts."""
+    """What it reads besides: as it starts, or when partitions come to it from another worker."""
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -111,8 +111,18 @@ ROLES = (
         16,
         0.3,
         (RELEASES, CODEBOOK),
+        (PROPOSALS,),
     ),
-    Role("moderator", (PROPOSALS,), (DECISIONS, DEAD_LETTERS), "settles on one label", 16, 0.2, (LABELS,)),
+    Role(
+        "moderator",
+        (PROPOSALS,),
+        (DECISIONS, DEAD_LETTERS),
+        "settles on one label",
+        16,
+        0.2,
+        (LABELS,),
+        (DECISIONS,),
+    ),
     Role(
         "refiner",
         (DECISIONS,),

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,49 +15,43 @@ from streams.cluster import Cluster, Names, consumer_group, group_lag, partition
 from streams.starting import prepare
 from streams.topics import create_topics, wait_for_topics
 from streams.topology import CODEBOOK, FEEDBACK, PROPOSALS, role
-from tests.brokers.kafka import Kafka, running_kafka
+from tests.brokers.kafka import Kafka
 from tests.integration.stack import environment, feedback, messages, publish, segments, until
 
 
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    with running_kafka(tmp_path_factory.mktemp("kafka")) as running:
-        yield running
-
-
-def behind(kafka: Kafka, prefix: str) -> Cluster:
+def behind(kafka_node: Kafka, prefix: str) -> Cluster:
     """The cluster with topics and groups of the test's own."""
-    return replace(kafka.cluster(), names=Names(prefix))
+    return replace(kafka_node.cluster(), names=Names(prefix))
 
 
-def command(kafka: Kafka, cluster: Cluster, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def command(kafka_node: Kafka, cluster: Cluster, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run our command line on the cluster."""
-    env = environment(folder, **kafka.options(), kafka_prefix=cluster.names.prefix)
+    env = environment(folder, **kafka_node.options(), kafka_prefix=cluster.names.prefix)
     line = [sys.executable, "-m", "infra.cli", *words]
     return subprocess.run(line, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_what_is_on_a_topic_is_read_and_counts_as_lag(kafka: Kafka, tmp_path: Path) -> None:
-    cluster = behind(kafka, "read.")
+def test_what_is_on_a_topic_is_read_and_counts_as_lag(kafka_node: Kafka, tmp_path: Path) -> None:
+    cluster = behind(kafka_node, "read.")
     asyncio.run(create_topics(cluster))
     publish(cluster, feedback(segments(300)))
     assert len(messages(cluster, FEEDBACK.name)) == 300
     assert sum(asyncio.run(group_lag(cluster, "nobody", [FEEDBACK, PROPOSALS])).values()) == 300
-    printed = command(kafka, cluster, tmp_path, "tail", "feedback")
+    printed = command(kafka_node, cluster, tmp_path, "tail", "feedback")
     assert printed.returncode == 0
     assert len(printed.stdout.splitlines()) == 300
 
 
-def test_a_missing_topic_is_not_made_by_asking_for_it(kafka: Kafka) -> None:
-    cluster = behind(kafka, "asked.")
+def test_a_missing_topic_is_not_made_by_asking_for_it(kafka_node: Kafka) -> None:
+    cluster = behind(kafka_node, "asked.")
     assert messages(cluster, FEEDBACK.name) == []
     assert asyncio.run(partitions_of(cluster, [FEEDBACK.name])) == {FEEDBACK.name: []}
 
 
 async def test_a_topic_is_waited_for_and_said_once_to_be_missing(
-    kafka: Kafka, caplog: pytest.LogCaptureFixture
+    kafka_node: Kafka, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cluster = behind(kafka, "waited.")
+    cluster = behind(kafka_node, "waited.")
     caplog.set_level(logging.INFO, "streams.topics")
     waiting = asyncio.create_task(wait_for_topics(cluster, [FEEDBACK, CODEBOOK]))
     async with asyncio.timeout(30):
@@ -82,27 +75,27 @@ async def make(cluster: Cluster, name: str, **config: str) -> None:
         await admin.close()
 
 
-def test_a_role_does_not_start_where_a_topic_s_settings_would_lose_data(kafka: Kafka, tmp_path: Path) -> None:
-    cluster = behind(kafka, "other.")
+def test_a_role_does_not_start_where_a_topic_s_settings_would_lose_data(kafka_node: Kafka, tmp_path: Path) -> None:
+    cluster = behind(kafka_node, "other.")
     asyncio.run(make(cluster, CODEBOOK.name, max_message_bytes="5308416", retention_ms="604800000"))
     with pytest.raises(
         SettingError, match=r"has retention\.ms 604800000, expected -1, so what must stay for ever would"
     ):
         asyncio.run(prepare(cluster, role("refiner"), consumer_group("refiner")))
-    checked = command(kafka, cluster, tmp_path, "topics", "--check")
+    checked = command(kafka_node, cluster, tmp_path, "topics", "--check")
     assert checked.returncode == 1
     assert "topic other.codebook has partitions 2, expected 4; set QUALSTREAM_KAFKA_PARTITIONS=2" in checked.stdout
     assert "--entity-name other.codebook --add-config retention.ms=-1" in checked.stdout
 
 
-def test_topics_that_the_roles_made_are_as_they_are_expected(kafka: Kafka, tmp_path: Path) -> None:
-    cluster = behind(kafka, "ours.")
+def test_topics_that_the_roles_made_are_as_they_are_expected(kafka_node: Kafka, tmp_path: Path) -> None:
+    cluster = behind(kafka_node, "ours.")
     asyncio.run(create_topics(cluster))
-    checked = command(kafka, cluster, tmp_path, "topics", "--check")
+    checked = command(kafka_node, cluster, tmp_path, "topics", "--check")
     assert (checked.returncode, checked.stdout.strip()) == (0, "11 topics, each as it is expected")
 
 
-def test_too_few_brokers_for_the_replication_end_a_role_with_the_mend(kafka: Kafka) -> None:
-    cluster = replace(behind(kafka, "copies."), replication=3)
+def test_too_few_brokers_for_the_replication_end_a_role_with_the_mend(kafka_node: Kafka) -> None:
+    cluster = replace(behind(kafka_node, "copies."), replication=3)
     with pytest.raises(SettingError, match=r"QUALSTREAM_KAFKA_REPLICATION is 3 but the brokers at .* are fewer"):
         asyncio.run(prepare(cluster, role("router"), consumer_group("router")))
