@@ -123,8 +123,8 @@ def waiting(cluster: Cluster, name: str) -> int:
 def work(local: LocalStack, name: str, expected: int, batch: int) -> dict[str, Any]:
     """Run one worker process to the end of its topics; returns what it measured."""
     out, log = local.log_dir / f"{name}.json", local.log_dir / f"{name}.log"
-    server = local.cluster.servers[0]
-    environment = os.environ | {"QUALSTREAM_BATCH_SIZE": str(batch)} | role_environment(local.settings, server)
+    servers = local.cluster.servers
+    environment = os.environ | {"QUALSTREAM_BATCH_SIZE": str(batch)} | role_environment(local.settings, servers)
     started = time.monotonic()
     with log.open("ab") as file:
         process = spawn([sys.executable, "-m", "benchmarks.worker", name, str(expected), str(out)], file, environment)

@@ -136,7 +136,7 @@ def ingest(source: Path, study: str | None, as_json: bool, **columns: str | None
 @_STUDY
 @_CASCADE
 def up(role: str | None, port: int, profile: str | None, study: str | None, cascade: str | None) -> None:
-    """Run the stack: embedded broker and one process a role; or one role against a Kafka of your own."""
+    """Run one process a role, with the Kafka of QUALSTREAM_KAFKA_URL or else the embedded broker; or one role alone."""
     settings = _settings(profile=profile, study=study, cascade=cascade)
     ensure_data_dir(settings)
     if role is not None:
@@ -189,6 +189,22 @@ def tail(topic: str, follow: bool, limit: int | None) -> None:
     from infra.status import print_topic
 
     asyncio.run(print_topic(_settings(), topic, follow, limit, sys.stdout))
+
+
+@cli.command()
+@click.option("--check", is_flag=True, help="Compare with the brokers; exit with 1 where a topic differs.")
+@_JSON
+def topics(check: bool, as_json: bool) -> None:
+    """Print the topics with their settings and each role's rights, for whoever runs the Kafka; or compare."""
+    from infra.topics import check as compare
+    from infra.topics import expected, print_topics
+
+    settings = _settings()
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    if not check:
+        print_topics(expected(settings), as_json, console)
+    elif not compare(settings, as_json, console):
+        sys.exit(EXIT_ERROR)
 
 
 @cli.command()

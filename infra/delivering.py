@@ -7,9 +7,10 @@ from time import time_ns
 from infra.people.outbox import Outbox
 from models.errors import QualstreamError
 from streams.agents import Progress
-from streams.cluster import Cluster
+from streams.cluster import Cluster, consumer_group
 from streams.publish import KafkaPublisher, Outgoing
-from streams.topics import create_topics
+from streams.starting import prepare
+from streams.topology import Role
 from streams.trail import Passing, Trail
 
 
@@ -31,12 +32,22 @@ class _Counting:
         self._progress.acknowledged(len(messages), 0)
 
 
-async def deliver(cluster: Cluster, outbox: Outbox, progress: Progress, trail: Trail | None = None) -> None:
+async def deliver(cluster: Cluster, role: Role, outbox: Outbox, progress: Progress, trail: Trail | None = None) -> None:
     """Bring what is in the outbox to the broker until cancelled; waits while it is away.
 
     Two processes that do so at once send the same messages twice, which says the same.
+
+    Args:
+        cluster: The brokers.
+        role: Whose outbox it is.
+        outbox: What waits to be sent.
+        progress: Where it is counted.
+        trail: Follows the segments, where anybody wants to know of them.
+
+    Raises:
+        SettingError: If the brokers refuse what the role must do.
     """
-    await create_topics(cluster)
+    await prepare(cluster, role, consumer_group(role.name))
     publisher = KafkaPublisher(cluster)
     await publisher.start()
     try:

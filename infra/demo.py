@@ -130,7 +130,7 @@ def run_stack(settings: Settings, port: int, console: Console) -> None:
         try:
             stack.start()
             console.print(
-                f"Running, with the broker at {stack.cluster.servers[0]}; logs in {stack.log_dir}; Ctrl-C stops."
+                f"Running, with the broker at {','.join(stack.cluster.servers)}; logs in {stack.log_dir}; Ctrl-C stops."
             )
             say_page(settings, store, page, console)
             console.print(f"From another terminal: qualstream ingest FILE --study {settings.study}; qualstream status")

@@ -1,7 +1,8 @@
-"""One machine: the embedded broker and one process a role, kept alive, and nothing left behind.
+"""One machine: the brokers and one process a role, kept alive, and nothing left behind.
 
-The embedded broker keeps its topics in memory. So what was taken in stands in the SQL store before it is published,
-and a fresh broker gets the codebook's history and every segment that has no outcome from there.
+The brokers are those that the settings name, or else the embedded one, which is started too. The embedded broker keeps
+its topics in memory. So what was taken in stands in the SQL store before it is published, and a fresh broker gets the
+codebook's history and every segment that has no outcome from there.
 """
 
 import asyncio
@@ -18,13 +19,16 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from pydantic import SecretStr
+
 from infra.readmodel.store import Store
-from infra.settings import Settings
+from infra.settings import PREFIX, Settings
 from models.errors import QualstreamError, SettingError
 from schemas import Annotation, CodeEvent, ModelRelease, Record, StudyRules
 from streams.cluster import Cluster, Names
@@ -59,6 +63,24 @@ def local_broker(settings: Settings) -> str | None:
         return str(found["server"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def cluster_at(settings: Settings, servers: Sequence[str]) -> Cluster:
+    """The brokers at these addresses, with everything else as the settings have it."""
+    return Cluster(
+        servers=tuple(servers),
+        security=settings.kafka_security,
+        sasl_mechanism=settings.kafka_sasl_mechanism,
+        username=settings.kafka_username,
+        password=settings.kafka_password.get_secret_value() if settings.kafka_password else None,
+        ca_file=settings.kafka_ca_file,
+        cert_file=settings.kafka_cert_file,
+        key_file=settings.kafka_key_file,
+        partitions=settings.kafka_partitions,
+        replication=settings.kafka_replication,
+        session_timeout_s=settings.session_timeout_s,
+        names=Names(settings.kafka_prefix),
+    )
 
 
 @contextmanager
@@ -119,15 +141,15 @@ def free_port(wanted: int = 0) -> int:
         return int(probe.getsockname()[1])
 
 
+def end_with(parent: int) -> None:
+    """Have this process, which was just forked, killed as soon as its parent ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def spawn(command: Sequence[str], log_to: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a process that ends when this one does, however that comes about. Call it from the main thread."""
-    parent = os.getpid()
-
-    def follow_parent() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -135,7 +157,7 @@ def spawn(command: Sequence[str], log_to: IO[bytes], environment: Mapping[str, s
         stderr=log_to,
         env=dict(environment),
         start_new_session=True,  # Ctrl-C is ours to handle
-        preexec_fn=follow_parent,  # noqa: PLW1509 - one prctl, nothing that could take a lock
+        preexec_fn=partial(end_with, os.getpid()),  # noqa: PLW1509 - one prctl, nothing that could take a lock
     )
 
 
@@ -151,7 +173,7 @@ class _Child:
 
 @dataclass
 class LocalStack:
-    """The embedded broker and the roles. Restarts what dies; gives up on what cannot live."""
+    """The roles, and the embedded broker where no Kafka is named. Restarts what dies; gives up on what cannot live."""
 
     settings: Settings
     store: Store
@@ -164,10 +186,14 @@ class LocalStack:
     _server: str = ""
 
     @property
+    def embedded(self) -> bool:
+        """Whether the broker is the embedded one, which lives and dies with the stack."""
+        return self.settings.kafka_url is None
+
+    @property
     def cluster(self) -> Cluster:
-        """The embedded broker, as clients see it."""
-        names = Names(self.settings.kafka_prefix)
-        return Cluster((self._server,), partitions=self.settings.kafka_partitions, names=names)
+        """The brokers, as clients see them."""
+        return cluster_at(self.settings, [self._server] if self.embedded else self.settings.kafka_servers)
 
     @property
     def log_dir(self) -> Path:
@@ -180,16 +206,13 @@ class LocalStack:
         return pids | ({"broker": self._broker.process.pid} if self._broker else {})
 
     def start(self) -> None:
-        """Start the broker, give it what the store knows, and start the roles."""
+        """Start the embedded broker and give it what the store knows, or use the Kafka there is; start the roles."""
         self.log_dir.mkdir(parents=True, exist_ok=True)
-        port = free_port(self.port)
-        self._server = f"127.0.0.1:{port}"
-        self._broker = self._start("broker", broker_command(port))
-        self._await_port(port)
-        broker_file(self.settings).write_text(
-            json.dumps({"server": self._server, "pid": self._broker.process.pid}), encoding="utf-8"
-        )
-        asyncio.run(prepare_fresh_broker(self.cluster, self.store))
+        if self.embedded:
+            self._start_broker()
+            asyncio.run(prepare_fresh_broker(self.cluster, self.store))
+        else:
+            asyncio.run(create_topics(self.cluster))
         for role in self.roles:
             self._children[role] = self._start_role(role)
 
@@ -199,7 +222,7 @@ class LocalStack:
         Raises:
             QualstreamError: If a role cannot start or keeps failing.
         """
-        if self._broker is None or self._broker.process.poll() is not None:
+        if self.embedded and (self._broker is None or self._broker.process.poll() is not None):
             self._restart_all()
             return
         for name, child in self._children.items():
@@ -216,6 +239,15 @@ class LocalStack:
             child.process.wait()
         self._children, self._broker = {}, None
         broker_file(self.settings).unlink(missing_ok=True)
+
+    def _start_broker(self) -> None:
+        port = free_port(self.port)
+        self._server = f"127.0.0.1:{port}"
+        self._broker = self._start("broker", broker_command(port))
+        self._await_port(port)
+        broker_file(self.settings).write_text(
+            json.dumps({"server": self._server, "pid": self._broker.process.pid}), encoding="utf-8"
+        )
 
     def _restart_all(self) -> None:
         log.warning("the broker died; starting it again with what the store knows")
@@ -246,7 +278,7 @@ class LocalStack:
 
     def _start(self, name: str, command: Sequence[str], failures: int = 0) -> _Child:
         path = self.log_dir / f"{name}.log"
-        environment = {**os.environ, **self.options, **role_environment(self.settings, self._server)}
+        environment = {**os.environ, **self.options, **role_environment(self.settings, self.cluster.servers)}
         with path.open("ab") as file:
             process = spawn(command, file, environment)
         return _Child(name, process, path, time.monotonic(), failures)
@@ -262,20 +294,29 @@ class LocalStack:
         raise QualstreamError(f"the embedded broker did not start; see {self.log_dir / 'broker.log'}")
 
 
-def role_environment(settings: Settings, server: str) -> dict[str, str]:
+def role_environment(settings: Settings, servers: Sequence[str]) -> dict[str, str]:
     """What a role's process must know that its environment may not say."""
     chosen: dict[str, str] = {} if settings.cascade is None else {"QUALSTREAM_CASCADE": settings.cascade}
     if settings.metrics_port is not None:
         chosen["QUALSTREAM_METRICS_PORT"] = "0"  # each its own; `qualstream status` tells them
     return chosen | {
+        **_kafka_environment(settings),
         "QUALSTREAM_DATA_DIR": str(settings.data_dir.absolute()),
         "QUALSTREAM_PROFILE": settings.profile,
         "QUALSTREAM_STUDY": settings.study,
-        "QUALSTREAM_KAFKA_URL": f"kafka://{server}",
-        "QUALSTREAM_KAFKA_PREFIX": settings.kafka_prefix,
+        "QUALSTREAM_KAFKA_URL": ",".join(servers),
         "QUALSTREAM_SESSION_TIMEOUT_S": str(min(settings.session_timeout_s, 6.0)),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _kafka_environment(settings: Settings) -> dict[str, str]:
+    values = {name: getattr(settings, name) for name in Settings.model_fields if name.startswith("kafka_")}
+    return {f"{PREFIX}{name.upper()}": _plain(value) for name, value in values.items() if value is not None}
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 async def prepare_fresh_broker(cluster: Cluster, store: Store) -> None:

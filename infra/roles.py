@@ -62,9 +62,12 @@ async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
     store = await patiently("database", connect, UnavailableError)
     try:
         group = consumer_group(name, how.members)
-        with watched(settings, wanted, store) as watch, seat(settings, group) as instance:
-            beats, how = watch.beats(beat(settings, wanted, store)), replace(how, trail=watch.trail, instance=instance)
-            await _work(wanted, settings, store, how, beats, stop)
+        with seat(settings, group) as mine:
+            settings = settings.model_copy(update={"instance": mine.instance(settings.instance)})
+            with watched(settings, wanted, store) as watch:
+                beats = watch.beats(beat(settings, wanted, store))
+                how = replace(how, trail=watch.trail, instance=mine.name)
+                await _work(wanted, settings, store, how, beats, stop)
     finally:
         store.close()
     log.info("%s stopped", name)

@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import IO
@@ -16,14 +17,31 @@ from typing import IO
 from infra.settings import Settings
 
 
+@dataclass(frozen=True)
+class Seat:
+    """A worker's place among those of its group on a data folder.
+
+    Attributes:
+        number: 0 for the first, and so on.
+        name: The host, the data folder and the number, in characters that Kafka takes.
+    """
+
+    number: int
+    name: str
+
+    def instance(self, base: str) -> str:
+        """What this process is called for people: the first as the settings say, the others with a number behind."""
+        return f"{base}-{self.number + 1}" if self.number else base
+
+
 @contextmanager
-def seat(settings: Settings, group: str) -> Iterator[str]:
+def seat(settings: Settings, group: str) -> Iterator[Seat]:
     """Hold the lowest number of a consumer group that no other process on this data folder holds.
 
     It is held by a file lock, which ends with the process however that ends.
 
     Yields:
-        The worker's name: the host, the data folder and the number, in characters that Kafka takes.
+        The worker's place.
     """
     folder = settings.data_dir / "seats"
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +50,8 @@ def seat(settings: Settings, group: str) -> Iterator[str]:
         file = _locked(folder / f"{_plain(group)}-{number}.lock")
         if file is not None:
             with file:
-                yield _plain(f"{socket.gethostname()}-{place.st_dev:x}-{place.st_ino:x}-{number}")
+                host = socket.gethostname()
+                yield Seat(number, _plain(f"{host}-{place.st_dev:x}-{place.st_ino:x}-{number}"))
             return
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from streams.cluster import Cluster, consumer_group, group_lag, read_topic
 from streams.publish import KafkaPublisher, Outgoing
 from streams.topology import ROLES, TOPICS, Role
 
+log = logging.getLogger(__name__)
 _BROKER_S = 10.0
 
 
@@ -93,12 +95,16 @@ def _print(rows: Sequence[dict[str, Any]], console: Console) -> None:
 
 
 async def lags_of(settings: Settings, roles: Sequence[Role]) -> dict[str, int]:
-    """Lag by role; empty where the brokers do not answer."""
+    """Lag by role; empty where there are no brokers, and, with a line in the log, where they do not tell."""
     try:
         cluster = wiring.cluster(settings)
+    except SettingError:
+        return {}
+    try:
         async with asyncio.timeout(_BROKER_S):
             return {role.name: await _lag(cluster, settings, role) for role in roles if role.reads}
-    except (SettingError, KafkaError, OSError, TimeoutError):
+    except (SettingError, KafkaError, OSError, TimeoutError) as error:
+        log.warning("the lag is not known: %s", error or "the brokers do not answer")
         return {}
 
 

@@ -183,8 +183,9 @@ def _keep(store: "Store", records: "Sequence[Record]") -> None:
 
 async def _publish(records: "Sequence[Record]", cluster: "Cluster") -> None:
     from streams.topics import create_topics
+    from streams.topology import CODEBOOK, LABELS
 
-    await create_topics(cluster)  # a broker would make a missing one with a single partition
+    await create_topics(cluster, [CODEBOOK, LABELS])  # a broker would make a missing one with a single partition
     await publish_history(records, cluster)
 
 

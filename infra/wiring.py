@@ -11,7 +11,7 @@ from infra.index.code_index import open_code_index
 from infra.learning.loading import Opening, has_classifiers, reading_taught
 from infra.learning.vectors import KeptEmbedder
 from infra.learning.workshop import Workshop, sentence_workshop
-from infra.local import local_broker
+from infra.local import cluster_at, local_broker
 from infra.profiles import Profile, check_files, load_profile
 from infra.readmodel.store import Store, open_store
 from infra.routing import default_rules
@@ -34,7 +34,7 @@ from models.serving import Classifiers, Serving
 from models.thresholds import learned
 from schemas import Annotation, Assignment, CodeEvent, ModelRelease, StudyRules
 from streams.agents import Batches
-from streams.cluster import Cluster, Names, read_topic
+from streams.cluster import Cluster, read_topic
 from streams.stage import Received, Stage, readable
 from streams.stages import CodersStage, ModeratorStage, RecorderStage, RefinerStage, RouterStage
 from streams.topology import ASSIGNMENTS, CODEBOOK, LABELS, RELEASES, STUDIES, Role
@@ -58,20 +58,7 @@ def cluster(settings: Settings) -> Cluster:
             f"no broker: QUALSTREAM_KAFKA_URL is not set and no local stack runs on '{settings.data_dir}'; "
             "start one with `qualstream up`, or set QUALSTREAM_KAFKA_URL=host:port"
         )
-    return Cluster(
-        servers=(server,) if server else tuple(settings.kafka_servers),
-        security=settings.kafka_security,
-        sasl_mechanism=settings.kafka_sasl_mechanism,
-        username=settings.kafka_username,
-        password=settings.kafka_password.get_secret_value() if settings.kafka_password else None,
-        ca_file=settings.kafka_ca_file,
-        cert_file=settings.kafka_cert_file,
-        key_file=settings.kafka_key_file,
-        partitions=settings.kafka_partitions,
-        replication=settings.kafka_replication,
-        session_timeout_s=settings.session_timeout_s,
-        names=Names(settings.kafka_prefix),
-    )
+    return cluster_at(settings, [server] if server else settings.kafka_servers)
 
 
 def store(settings: Settings) -> Store:

@@ -15,6 +15,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError, ReplicaNotAvailableError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
+from streams.refusals import in_plain_words, raise_refusal
 from streams.topology import Topic
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,13 @@ class Cluster:
     session_timeout_s: float = 10.0
     names: Names = OWN_NAMES
 
+    @property
+    def principal(self) -> str:
+        """Whom the brokers take us for, unless they map names in a way of their own."""
+        if "sasl" in self.security:
+            return f"User:{self.username}"
+        return "User:<the certificate's subject>" if self.cert_file else "User:ANONYMOUS"
+
     def ssl_context(self) -> ssl.SSLContext | None:
         """The TLS context, or ``None`` where the connection is in the clear."""
         if "ssl" not in self.security:
@@ -97,7 +105,7 @@ async def patiently(what: str, attempt: Callable[[], Awaitable[T]], *errors: typ
         except errors as error:
             log.warning("%s: %s; trying again in %.1f s", what, _one_line(error), pause)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_S)
+            pause = min(pause * 2, LONGEST_PAUSE_S) * random.uniform(0.8, 1.0)  # so that not all come back at once
 
 
 def _one_line(error: Exception) -> str:
@@ -105,11 +113,22 @@ def _one_line(error: Exception) -> str:
 
 
 @asynccontextmanager
-async def _client(cluster: Cluster) -> AsyncIterator[AIOKafkaClient]:
+async def connected(cluster: Cluster) -> AsyncIterator[AIOKafkaClient]:
+    """A connection to the brokers.
+
+    Raises:
+        SettingError: If the brokers refuse us, or what we ask of them, for good.
+        KafkaError: If they are away.
+    """
     client = AIOKafkaClient(**cluster.client_options(), request_timeout_ms=10_000)
     try:
-        await client.bootstrap()
-        yield client
+        with in_plain_words(cluster):
+            try:
+                await client.bootstrap()
+            except KafkaConnectionError:
+                await raise_refusal(cluster)
+                raise
+            yield client
     finally:
         await client.close()
 
@@ -125,17 +144,31 @@ async def partitions_of(cluster: Cluster, names: Iterable[str]) -> dict[str, lis
         KafkaError: If no broker answers, a partition has no leader, or the user may not see a topic.
     """
     found: dict[str, list[int]] = {name: [] for name in names}
-    async with _client(cluster) as client:
-        brokers = [broker.nodeId for broker in client.cluster.brokers()]
-        answered = False
-        for node in random.sample(brokers, len(brokers)):
+    async with connected(cluster) as client:
+        async for node in answering(client, cluster):
             missing = [name for name, partitions in found.items() if not partitions]
-            if missing and await client.ready(node):  # a new topic is known to one broker before the others
-                found |= await _ask_partitions(client, node, cluster.names, missing)
-                answered = True
-    if found and not answered:
-        raise KafkaConnectionError(f"none of the brokers at {','.join(cluster.servers)} answers")
+            if not missing:
+                break
+            found |= await _ask_partitions(client, node, cluster.names, missing)
     return found
+
+
+async def answering(client: AIOKafkaClient, cluster: Cluster) -> AsyncGenerator[int]:
+    """The brokers that answer, in a random order: a new topic is known to one before the others.
+
+    Raises:
+        SettingError: If those that do not answer refuse us for good.
+        KafkaConnectionError: If none answers.
+    """
+    brokers, some = list(client.cluster.brokers()), False
+    for broker in random.sample(brokers, len(brokers)):
+        if await client.ready(broker.nodeId):
+            some = True
+            yield broker.nodeId
+    if not some:
+        advertised = [f"{broker.host}:{broker.port}" for broker in brokers]
+        await raise_refusal(cluster, *advertised)
+        raise KafkaConnectionError(f"none of the brokers answers: {', '.join(advertised)}")
 
 
 async def _ask_partitions(
@@ -155,8 +188,9 @@ async def _ask_partitions(
 async def _reader(cluster: Cluster, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(**cluster.client_options(), enable_auto_commit=False, **options)
     try:
-        await consumer.start()
-        yield consumer
+        with in_plain_words(cluster):
+            await consumer.start()
+            yield consumer
     finally:
         await consumer.stop()
 

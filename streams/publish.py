@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 
 from models.errors import WorkerFault
 from schemas import Annotation, AnnotationRequest, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
 from streams.cluster import Cluster, patiently
-from streams.topology import ALERTS, CODEBOOK, LABELS, RELEASES, REQUESTS, STUDIES
+from streams.refusals import in_plain_words, raise_refusal
+from streams.topology import ALERTS, CODEBOOK, LABELS, LARGEST_MESSAGE, RELEASES, REQUESTS, STUDIES
 
 log = logging.getLogger(__name__)
-LARGEST_MESSAGE = 5 * 1024 * 1024
 
 
 def _partition(key: bytes, every: Sequence[int], available: Sequence[int]) -> int:
@@ -75,7 +75,11 @@ class KafkaPublisher:
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Connect; waits while the brokers are away."""
+        """Connect; waits while the brokers are away.
+
+        Raises:
+            SettingError: If they refuse us for good.
+        """
 
         async def attempt() -> AIOKafkaProducer:
             producer = AIOKafkaProducer(
@@ -89,6 +93,10 @@ class KafkaPublisher:
             )
             try:
                 await producer.start()
+            except KafkaConnectionError:
+                await producer.stop()
+                await raise_refusal(self._cluster)
+                raise
             except BaseException:
                 await producer.stop()
                 raise
@@ -102,7 +110,11 @@ class KafkaPublisher:
             await self._producer.stop()
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
-        """Deliver the messages in order of their keys; those that failed are sent again."""
+        """Deliver the messages in order of their keys; those that failed are sent again.
+
+        Raises:
+            SettingError: If the brokers refuse one for good.
+        """
         left = list(messages)
 
         async def attempt() -> None:
@@ -116,7 +128,8 @@ class KafkaPublisher:
                     errors.append(error)
             left = again
             if errors:
-                raise errors[0]
+                with in_plain_words(self._cluster):
+                    raise errors[0]
 
         if left:
             await patiently("delivery", attempt, KafkaError)

@@ -1,44 +1,97 @@
-"""The topics at the brokers: create those that are missing, and wait until they can be used."""
+"""The topics at the brokers: create those that are missing, wait until they can be used, compare their settings."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, LeaderNotAvailableError, TopicAlreadyExistsError, for_code
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    KafkaError,
+    LeaderNotAvailableError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
+from models.errors import SettingError
 from streams.cluster import Cluster, partitions_of, patiently
+from streams.refusals import in_plain_words
 from streams.topology import TOPICS, Topic
 
 log = logging.getLogger(__name__)
 _LOOK_S = 0.1
+PARTITIONS, REPLICAS = "partitions", "replicas"
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """A topic as the brokers have it.
+
+    Attributes:
+        partitions: How many; 0 where the topic is missing.
+        replicas: How many brokers keep each partition.
+        config: Its settings, those that the broker tells of.
+    """
+
+    partitions: int
+    replicas: int
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting that a topic has otherwise than we create it; ``harm`` says what would be lost, if anything would."""
+
+    topic: str
+    setting: str
+    found: str
+    expected: str
+    harm: str
+    mend: str
+
+    def __str__(self) -> str:
+        """One line: what was found, what is expected, what to do."""
+        harm = f", so {self.harm}" if self.harm else ""
+        return f"topic {self.topic} has {self.setting} {self.found}, expected {self.expected}{harm}; {self.mend}"
 
 
 @asynccontextmanager
 async def _admin(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(**cluster.client_options(), request_timeout_ms=10_000)
     try:
-        await client.start()
-        yield client
+        with in_plain_words(cluster):
+            await client.start()
+            yield client
     finally:
         await client.close()
 
 
-async def create_topics(cluster: Cluster, topics: Iterable[Topic] = TOPICS) -> None:
-    """Create the topics that are missing, with their partitions; returns when they can be used.
+async def create_topics(cluster: Cluster, topics: Iterable[Topic] = TOPICS) -> bool:
+    """Create the topics that are missing, with their partitions and settings; returns when they can be used.
 
-    Waits while the brokers are away.
+    Waits while the brokers are away. Where we may not create topics, it waits until somebody else has.
+
+    Returns:
+        Whether any was missing.
+
+    Raises:
+        SettingError: If the brokers refuse us, or the topics, for good.
     """
-    topics = list(topics)
+    topics, created = list(topics), set[str]()
 
     async def attempt() -> None:
         missing = await _missing(cluster, topics)
         if missing:
             await _create(cluster, missing)
+            created.update(each.name for each in missing)
 
-    await patiently(f"brokers at {','.join(cluster.servers)}", attempt, KafkaError, OSError)
-    await wait_for_topics(cluster, topics)
+    await _patiently(cluster, attempt)
+    if created:
+        await wait_for_topics(cluster, topics)
+    return bool(created)
 
 
 async def wait_for_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
@@ -47,13 +100,123 @@ async def wait_for_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
 
     async def attempt() -> None:
         while missing := await _missing(cluster, topics):
-            names = {each.name for each in missing}
+            names = {cluster.names.at_broker(each.name) for each in missing}
             if names - said:
                 log.info("waiting for the topics %s", ", ".join(sorted(names)))
                 said.update(names)
             await asyncio.sleep(_LOOK_S)
 
-    await patiently(f"brokers at {','.join(cluster.servers)}", attempt, KafkaError, OSError)
+    await _patiently(cluster, attempt)
+
+
+async def check_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
+    """Say in the log what differs at the brokers from how we create topics, a line a difference.
+
+    Raises:
+        SettingError: If data would be lost so.
+    """
+    found: list[Difference] = []
+
+    async def attempt() -> None:
+        found[:] = await differences(cluster, topics)
+
+    await _patiently(cluster, attempt)
+    for each in found:
+        if not each.harm:
+            log.warning("%s", each)
+    harmful = [str(each) for each in found if each.harm]
+    if harmful:
+        raise SettingError(" | ".join(harmful))
+
+
+async def differences(cluster: Cluster, topics: Iterable[Topic]) -> list[Difference]:
+    """What differs at the brokers from how we create topics; a missing topic differs in its partitions."""
+    topics = list(topics)
+    states = await states_of(cluster, topics)
+    return [difference for each in topics for difference in compare(each, cluster, states[each.name])]
+
+
+async def states_of(cluster: Cluster, topics: Sequence[Topic]) -> dict[str, TopicState]:
+    """The topics as the brokers have them, by their own names; without the right to see settings, without these.
+
+    Raises:
+        SettingError: If the brokers refuse us for good.
+        KafkaError: If they are away.
+    """
+    there = [name for name, found in (await partitions_of(cluster, [t.name for t in topics])).items() if found]
+    states = {each.name: TopicState(0, 0, {}) for each in topics}
+    if there:
+        async with _admin(cluster) as admin:
+            names = [cluster.names.at_broker(name) for name in there]
+            configs = await _configs(admin, names)
+            for topic in await admin.describe_topics(names):
+                partitions = topic["partitions"]
+                replicas = min((len(each["replicas"]) for each in partitions), default=0)
+                state = TopicState(len(partitions), replicas, configs.get(topic["topic"], {}))
+                states[cluster.names.own(topic["topic"])] = state
+    return states
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]  # the embedded broker takes no filter
+    found: dict[str, dict[str, str]] = {}
+    for answer in await admin.describe_configs(asked):
+        for topic in answer.to_object()["resources"]:
+            if topic["error_code"] == TopicAuthorizationFailedError.errno:
+                log.warning(
+                    "the settings of topic %s cannot be checked: the right DescribeConfigs is missing",
+                    topic["resource_name"],
+                )
+            found[topic["resource_name"]] = {
+                entry["config_names"]: entry["config_value"] for entry in topic["config_entries"]
+            }
+    return found
+
+
+def compare(topic: Topic, cluster: Cluster, state: TopicState) -> list[Difference]:
+    """What a topic has otherwise than we create it, and what would be lost so."""
+    name = cluster.names.at_broker(topic.name)
+    if not state.partitions:
+        return [Difference(name, PARTITIONS, "0", str(cluster.partitions), "", "start a role, or create it")]
+    found = [
+        Difference(name, setting, str(have), str(want), "", f"set {variable}={have}, or create the topic anew")
+        for setting, have, want, variable in (
+            (PARTITIONS, state.partitions, cluster.partitions, "QUALSTREAM_KAFKA_PARTITIONS"),
+            (REPLICAS, state.replicas, cluster.replication, "QUALSTREAM_KAFKA_REPLICATION"),
+        )
+        if have != want
+    ]
+    for setting, want in topic.config(state.replicas).items():
+        have = state.config.get(setting, want)  # where the broker does not say, it cannot be compared
+        if have != want:
+            harm, mend = _harm(topic, setting, state), _alter(cluster, name, setting, want)
+            found.append(Difference(name, setting, have, want, harm, mend))
+    return found
+
+
+def _alter(cluster: Cluster, name: str, setting: str, want: str) -> str:
+    return (
+        f"set it: kafka-configs.sh --bootstrap-server {cluster.servers[0]} --alter --entity-type topics "
+        f"--entity-name {name} --add-config {setting}={want}"
+    )
+
+
+def _harm(topic: Topic, setting: str, state: TopicState) -> str:
+    """What would be lost with this setting as it is; empty where nothing would."""
+    policies = state.config["cleanup.policy"].split(",") if "cleanup.policy" in state.config else []
+    value = state.config[setting]
+    if setting == "cleanup.policy":
+        if "compact" in policies and topic.cleanup != "compact":
+            return "earlier messages with the same key would be lost"
+        if topic.cleanup == "compact" and state.config.get("retention.ms") != "-1":
+            return "what was said last about a key would be lost in time"
+    if setting in ("retention.ms", "retention.bytes") and topic.cleanup == "never":
+        return "what must stay for ever would be deleted"
+    if setting == "max.message.bytes" and int(value) < int(topic.config(1)[setting]):
+        return "the largest records could not be written"
+    if setting == "min.insync.replicas" and int(value) > state.replicas:
+        return "nothing could be written"
+    return ""
 
 
 async def _missing(cluster: Cluster, topics: Sequence[Topic]) -> list[Topic]:
@@ -66,15 +229,26 @@ async def _missing(cluster: Cluster, topics: Sequence[Topic]) -> list[Topic]:
 
 
 async def _create(cluster: Cluster, topics: Sequence[Topic]) -> None:
+    at_broker, replicas = cluster.names.at_broker, cluster.replication
     new = [
-        NewTopic(cluster.names.at_broker(each.name), cluster.partitions, cluster.replication, topic_configs=each.config)
+        NewTopic(at_broker(each.name), cluster.partitions, replicas, topic_configs=each.config(replicas))
         for each in topics
     ]
     async with _admin(cluster) as admin:
-        answer = (await admin.create_topics(new)).to_object()
-    for topic in answer["topic_errors"]:
-        error = for_code(topic["error_code"])
-        if error is TopicAlreadyExistsError:
-            log.debug("%s was created by another worker", topic["topic"])
-        elif topic["error_code"]:
-            raise error(f"{topic['topic']}: {topic.get('error_message') or 'not created'}")
+        for topic in (await admin.create_topics(new)).to_object()["topic_errors"]:
+            error = for_code(topic["error_code"])
+            if error is TopicAlreadyExistsError:
+                log.debug("%s was created by another worker", topic["topic"])
+            elif error is TopicAuthorizationFailedError:
+                log.warning(
+                    "topic %s is missing and %s may not create it; create it as `qualstream topics` prints it, or add "
+                    "the right Create",
+                    topic["topic"],
+                    cluster.principal,
+                )
+            elif topic["error_code"]:
+                raise error(f"{topic['topic']}: {topic.get('error_message') or 'not created'}")
+
+
+async def _patiently(cluster: Cluster, attempt: Callable[[], Awaitable[None]]) -> None:
+    await patiently(f"brokers at {','.join(cluster.servers)}", attempt, KafkaError, OSError)

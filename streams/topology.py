@@ -23,6 +23,12 @@ from schemas import (
 
 Cleanup = Literal["delete", "compact", "never"]
 DAY_MS = 24 * 3600 * 1000
+LARGEST_MESSAGE = 5 * 1024 * 1024
+"""Bytes of the largest record that is written."""
+LARGEST_BATCH = LARGEST_MESSAGE + 64 * 1024
+"""What a topic must take: the largest record with its key, its headers and the batch that it travels in."""
+REPLICAS_IN_SYNC = 2
+"""From three replicas on a write is confirmed by so many: one broker may be away, and one more may burn."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +43,15 @@ class Topic:
     from_outside: str = ""  # who writes it where no role does
     also: str = ""  # who writes it beside the roles
 
-    @property
-    def config(self) -> dict[str, str]:
-        """The topic's settings at the broker."""
-        if self.cleanup == "compact":
-            return {"cleanup.policy": "compact"}
-        keep_ms = -1 if self.cleanup == "never" else self.keep_days * DAY_MS
-        return {"cleanup.policy": "delete", "retention.ms": str(keep_ms)}
+    def config(self, replication: int) -> dict[str, str]:
+        """The topic's settings at the brokers, where it has so many replicas."""
+        settings = {"cleanup.policy": "compact" if self.cleanup == "compact" else "delete"}
+        if self.cleanup != "compact":
+            settings["retention.ms"] = str(-1 if self.cleanup == "never" else self.keep_days * DAY_MS)
+            settings["retention.bytes"] = "-1"
+        settings["max.message.bytes"] = str(LARGEST_BATCH)
+        settings["min.insync.replicas"] = str(REPLICAS_IN_SYNC if replication > REPLICAS_IN_SYNC else 1)
+        return settings
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,13 @@ class Role:
     wait_s: float
     hears: tuple[Topic, ...] = ()
     """What every worker of the role listens to beside its batches, outside the consumer group."""
+    recalls: tuple[Topic, ...] = ()
+    """What it reads besides: as it starts, or when partitions come to it from another worker."""
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """Every topic that it reads or writes, each once."""
+        return tuple(dict.fromkeys([*self.reads, *self.hears, *self.recalls, *self.writes]))
 
 
 FEEDBACK = Topic("feedback", Segment, "segment id", "delete")
@@ -96,8 +111,18 @@ ROLES = (
         16,
         0.3,
         (RELEASES, CODEBOOK),
+        (PROPOSALS,),
     ),
-    Role("moderator", (PROPOSALS,), (DECISIONS, DEAD_LETTERS), "settles on one label", 16, 0.2, (LABELS,)),
+    Role(
+        "moderator",
+        (PROPOSALS,),
+        (DECISIONS, DEAD_LETTERS),
+        "settles on one label",
+        16,
+        0.2,
+        (LABELS,),
+        (DECISIONS,),
+    ),
     Role(
         "refiner",
         (DECISIONS,),
@@ -106,6 +131,7 @@ ROLES = (
         256,
         0.1,
         (CODEBOOK,),
+        (ASSIGNMENTS, LABELS),
     ),
     Role(
         "router",

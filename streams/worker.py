@@ -13,7 +13,7 @@ from uuid import UUID
 import faust
 from aiokafka.errors import KafkaError
 
-from models.errors import SpareError, UnavailableError, WorkerFault
+from models.errors import SettingError, SpareError, UnavailableError, WorkerFault
 from streams.agents import Batches, Partition, Progress, Runner, register
 from streams.cluster import Cluster, consumer_group, group_lag, patiently, read_batches
 from streams.collector import calm_collector
@@ -21,8 +21,8 @@ from streams.consumer import POLLS, App, Tables
 from streams.memory import Hear, Recall
 from streams.publish import KafkaPublisher, Outgoing
 from streams.stage import Stage
-from streams.topics import create_topics
-from streams.topology import FEEDBACK, Role
+from streams.starting import prepare
+from streams.topology import FEEDBACK, Role, role
 from streams.trail import Passing, Trail
 
 log = logging.getLogger(__name__)
@@ -110,9 +110,10 @@ async def run_stage(
         stop: Ends the worker; what is under way is read again at the next start.
 
     Raises:
+        SettingError: If the brokers refuse what the role must do.
         WorkerFault: If anything unexpected happened, or the watchdog saw no progress in spite of lag.
     """
-    await create_topics(settings.cluster)
+    await prepare(settings.cluster, role, consumer_group(role.name, settings.members))
     stage = await make_stage()
     publisher = KafkaPublisher(settings.cluster)
     await publisher.start()
@@ -145,6 +146,8 @@ async def run_stage(
         await publisher.stop()
         await _say(beat, progress)
     if failed.done() and (error := failed.exception()) is not None:
+        if isinstance(error, SettingError):
+            raise error
         raise WorkerFault(f"{role.name}: {type(error).__name__}: {error}") from error
 
 
@@ -199,7 +202,7 @@ async def run_ingest(
 
     A segment is marked as published only after the brokers have confirmed it.
     """
-    await create_topics(settings.cluster)
+    await prepare(settings.cluster, role("ingest"), consumer_group("ingest"))
     publisher = KafkaPublisher(settings.cluster)
     await publisher.start()
     progress = Progress()
@@ -277,6 +280,9 @@ async def _watch(role: Role, settings: WorkerSettings, progress: Progress, fail:
             progress.lags = _by_topic(await group_lag(settings.cluster, group, role.reads))
         except (KafkaError, OSError):
             progress.lags = {}  # the brokers are away: that is not the worker's fault
+        except SettingError as error:
+            fail(error)
+            return
         lag = sum(progress.lags.values())
         if not lag:
             idle_at = monotonic()

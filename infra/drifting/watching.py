@@ -29,9 +29,10 @@ from models.clock import SystemClock
 from models.drift.monitor import FORMAT, Monitor
 from models.drift.observed import Observed
 from models.drift.settings import DriftSettings
-from models.errors import UnavailableError, WorkerFault
+from models.errors import SettingError, UnavailableError, WorkerFault
 from models.ports import Clock, Embedder
 from streams.agents import Progress
+from streams.topology import role
 from streams.worker import Beat, WorkerSettings, keep_saying
 
 log = logging.getLogger(__name__)
@@ -177,7 +178,7 @@ async def run_monitor(settings: Settings, store: Store, how: WorkerSettings, bea
         tell(database, told, clock)
 
     tasks = {
-        asyncio.create_task(deliver(how.cluster, outbox, progress, how.trail)),
+        asyncio.create_task(deliver(how.cluster, role("monitor"), outbox, progress, how.trail)),
         asyncio.create_task(keep_saying(beat, progress)),
         asyncio.create_task(_again_and_again(look, settings.monitor_every_s, progress)),
     }
@@ -185,6 +186,8 @@ async def run_monitor(settings: Settings, store: Store, how: WorkerSettings, bea
     try:
         ended, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in ended - {stopping}:
+            if isinstance(error := task.exception(), SettingError):
+                raise error
             raise WorkerFault(f"monitor: {task.exception()}") from task.exception()
     finally:
         for task in {stopping, *tasks}:

@@ -1,5 +1,8 @@
 """Opening the read model's database: engine, transactions, migrations, and its errors in our own words."""
 
+import random
+import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -123,7 +126,7 @@ def _sqlite(url: URL) -> Engine:
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself: begin() below does
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-        connection.execute("PRAGMA journal_mode=WAL")
+        write_ahead(connection)
         connection.execute("PRAGMA synchronous=FULL")  # what was taken in outlives a power cut
         connection.execute("PRAGMA foreign_keys=ON")
 
@@ -134,6 +137,26 @@ def _sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def write_ahead(connection: sqlite3.Connection) -> None:
+    """Put a SQLite file into write-ahead mode, in which it then stays.
+
+    Processes that ask for it on a new file at the same moment are refused at once, whatever ``busy_timeout`` says:
+    each holds what another one waits for. So it is asked for again, after pauses of different lengths.
+
+    Raises:
+        sqlite3.OperationalError: If the file stays locked longer than any lock is waited for.
+    """
+    until = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.001, 0.02))
 
 
 def _postgresql(url: URL) -> Engine:

@@ -25,6 +25,7 @@ from models.clock import SystemClock
 from models.errors import SettingError, UnavailableError, WorkerFault
 from models.ports import Embedder, Embeddings, load
 from streams.agents import Progress
+from streams.topology import role
 from streams.trail import Trail
 from streams.worker import Beat, keep_saying
 
@@ -105,7 +106,7 @@ async def serve(settings: Settings, store: Store, beat: Beat, stop: asyncio.Even
     await asyncio.to_thread(_say_address, settings, site, listening.getsockname()[1])
     tasks = {
         asyncio.create_task(server.serve(sockets=[listening]), name="the page"),
-        asyncio.create_task(deliver(cluster, site.outbox, progress, trail), name="the delivery"),
+        asyncio.create_task(deliver(cluster, role("web"), site.outbox, progress, trail), name="the delivery"),
         asyncio.create_task(keep_saying(beat, progress), name="the heartbeat"),
     }
     stopping = asyncio.create_task(stop.wait())
@@ -124,6 +125,8 @@ def _explain(task: asyncio.Task[object], progress: Progress) -> None:
     error = None if task.cancelled() else task.exception()
     if isinstance(error, Exception):
         progress.failed(error)
+    if isinstance(error, SettingError):
+        raise error
     raise WorkerFault(f"web: {task.get_name()} ended: {error or 'its log says why'}") from error
 
 

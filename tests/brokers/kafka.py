@@ -34,7 +34,15 @@ SCRAM = "SCRAM-SHA-512"
 
 
 class KafkaMissingError(Exception):
-    """Apache Kafka cannot run here; the message says what it lacks."""
+    """Apache Kafka cannot run here; the message says what it lacks.
+
+    Attributes:
+        obtainable: Whether Java and Maven are there, so that ``make kafka`` can bring the rest.
+    """
+
+    def __init__(self, message: str, *, obtainable: bool) -> None:
+        super().__init__(message)
+        self.obtainable = obtainable
 
 
 def require_kafka() -> None:
@@ -45,9 +53,13 @@ def require_kafka() -> None:
     """
     java = shutil.which("java")
     if java is None or _java_version(java) < _OLDEST_JAVA:
-        raise KafkaMissingError(f"Apache Kafka needs Java {_OLDEST_JAVA} or newer; install default-jre-headless")
+        lacking = (
+            f"Apache Kafka needs Java {_OLDEST_JAVA} or newer; on Debian: apt-get install default-jre-headless maven"
+        )
+        raise KafkaMissingError(lacking, obtainable=False)
     if not (JARS / f"kafka_2.13-{VERSION}.jar").is_file():
-        raise KafkaMissingError(f"Apache Kafka {VERSION} is not in {JARS}; run `make kafka`")
+        maven = shutil.which("mvn") is not None
+        raise KafkaMissingError(f"Apache Kafka {VERSION} is not in {JARS}; run `make kafka`", obtainable=maven)
 
 
 def _java_version(java: str) -> int:
@@ -226,6 +238,10 @@ class Kafka:
     def _asked(self) -> Cluster:
         return replace(self.cluster(), servers=tuple(node.server for node in self.nodes if node.runs))
 
+    def delete_topics(self, prefix: str) -> None:
+        """Delete the topics whose names begin so, and with them what they hold."""
+        asyncio.run(_delete_topics(self.cluster(), prefix))
+
     def allow(self, user: str, *what: str) -> None:
         """Give a user a right, in the words of ``kafka-acls``: ``--operation Read --topic feedback``."""
         self._acls("--add", "--allow-principal", f"User:{user}", *what)
@@ -314,6 +330,7 @@ def running_kafka(
     users: Mapping[str, str] | None = None,
     settings: Mapping[str, str] | None = None,
     partitions: int = 4,
+    port: int = 0,
 ) -> Iterator[Kafka]:
     """Run Apache Kafka until the block ends.
 
@@ -323,12 +340,14 @@ def running_kafka(
         users: Passwords by user; where given, clients must speak SASL_SSL, and all but ``admin`` need rights.
         settings: Settings of the nodes beside ours.
         partitions: Partitions that ``Cluster`` asks for.
+        port: The first node's port; 0 is any free one.
 
     Raises:
         KafkaMissingError: If Java or the jars are not there.
     """
     require_kafka()
-    made = [Node(n, free_port(), free_port(), folder / f"node-{n}") for n in range(1, nodes + 1)]
+    ports = [port or free_port(), *(free_port() for _ in range(nodes - 1))]
+    made = [Node(n, ports[n - 1], free_port(), folder / f"node-{n}") for n in range(1, nodes + 1)]
     secure = certificates(folder / "certificates") if users is not None else None
     known = {} if users is None else {ADMIN: "admin-password", **users}
     kafka = Kafka(folder, made, secure, known, settings or {}, partitions)
@@ -368,6 +387,11 @@ async def _brokers(cluster: Cluster) -> set[int]:
             return {broker["node_id"] for broker in (await client.describe_cluster())["brokers"]}
     except (KafkaError, OSError):
         return set()
+
+
+async def _delete_topics(cluster: Cluster, prefix: str) -> None:
+    async with _admin(cluster) as client:
+        await client.delete_topics([name for name in await client.list_topics() if name.startswith(prefix)])
 
 
 async def _leader(cluster: Cluster, topic: str, partition: int) -> int:

@@ -15,12 +15,14 @@ from streams.topology import DEAD_LETTERS, FEEDBACK, PROPOSALS
 from tests.integration.stack import (
     STUDY,
     Started,
-    broker,
+    alone,
     create,
     feedback,
     lag,
     messages,
     publish,
+    reach,
+    running,
     segments,
     until,
     worker,
@@ -42,30 +44,30 @@ def stops_when_asked(waiting: Started) -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_whose_broker_stops_answering_says_so_and_goes_on_by_itself(tmp_path):
+def test_a_worker_whose_broker_stops_answering_says_so_and_goes_on_by_itself(tmp_path, brokers):
     port, wanted = free_port(), segments(800)  # so many that some are on their way however slowly this is looked at
     cluster = Cluster((f"127.0.0.1:{port}",))
     options = {"kafka_url": cluster.servers[0], "batch_size": "2", "batch_wait_s": "0.05"}
-    with broker(port, tmp_path / "broker.log") as brokers, worker("coders", tmp_path / "data", **options) as coders:
+    with alone(brokers, port, tmp_path) as one, worker("coders", tmp_path / "data", **options) as coders:
         create(cluster)
         publish(cluster, feedback(wanted))
         until(lambda: len(messages(cluster, PROPOSALS.name)) > 10)
-        brokers.process.send_signal(signal.SIGSTOP)
+        one.signal(signal.SIGSTOP)
         until(lambda: "delivery: " in coders.said and "; trying again in " in coders.said)
-        brokers.process.send_signal(signal.SIGCONT)
+        one.signal(signal.SIGCONT)
         until(lambda: coded(cluster) == {segment.id for segment in wanted})
         until(lambda: lag(cluster, "coders") == 0)
         assert coders.runs
         assert messages(cluster, DEAD_LETTERS.name) == []
 
 
-def test_a_worker_that_is_started_before_its_broker_waits_for_it(tmp_path):
+def test_a_worker_that_is_started_before_its_broker_waits_for_it(tmp_path, brokers):
     port, wanted = free_port(), segments(5)
     cluster = Cluster((f"127.0.0.1:{port}",))
     with worker("coders", tmp_path / "data", kafka_url=cluster.servers[0]) as coders:
         until(lambda: f"brokers at 127.0.0.1:{port}: " in coders.said)
         assert "; trying again in 0.5 s" in coders.said
-        with broker(port, tmp_path / "broker.log"):
+        with alone(brokers, port, tmp_path):
             create(cluster)
             publish(cluster, feedback(wanted))
             until(lambda: coded(cluster) == {segment.id for segment in wanted})
@@ -85,12 +87,13 @@ def test_a_worker_whose_database_is_away_waits_and_says_where_it_should_be(tmp_p
         stops_when_asked(router)
 
 
-def test_a_refiner_whose_code_index_is_away_waits_and_reads_nothing(tmp_path):
-    port, away = free_port(), free_port()
-    cluster = Cluster((f"127.0.0.1:{port}",))
+def test_a_refiner_whose_code_index_is_away_waits_and_reads_nothing(tmp_path, brokers):
+    away = free_port()
     url = f"http://127.0.0.1:{away}"
-    refining = worker("refiner", tmp_path / "data", kafka_url=cluster.servers[0], qdrant_url=url)
-    with broker(port, tmp_path / "broker.log"), refining as refiner:
+    with (
+        running(tmp_path / "data", roles=(), brokers=brokers) as (stack, _),
+        worker("refiner", tmp_path / "data", qdrant_url=url, **reach(stack.cluster)) as refiner,
+    ):
         until(lambda: refiner.said.count("trying again in") >= 2)
         assert f"Qdrant at {url} does not answer" in refiner.said
         stops_when_asked(refiner)

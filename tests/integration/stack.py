@@ -1,4 +1,4 @@
-"""A running stack for tests: the real broker over TCP, one process a role, fake models."""
+"""A running stack for tests: a real broker over TCP, one process a role, fake models."""
 
 import asyncio
 import os
@@ -23,6 +23,8 @@ from streams.cluster import Cluster, consumer_group, group_lag, read_topic
 from streams.publish import KafkaPublisher, Outgoing
 from streams.topics import create_topics
 from streams.topology import FEEDBACK, ROLES
+from tests.brokers.chosen import EMBEDDED, QUICK, Brokers
+from tests.brokers.kafka import Node, running_kafka
 
 FAKES = Path(__file__).parent.parent / "data" / "fakes.toml"
 STUDY = "reviews"
@@ -80,10 +82,12 @@ def running(
     store: Store | None = None,
     roles: Sequence[str] = ALL_ROLES,
     profile: Path = FAKES,
+    brokers: Brokers = EMBEDDED,
     **options: str,
 ) -> Iterator[tuple[LocalStack, Store]]:
     """Start a stack with fake models, or another profile's, on a folder; everything is stopped at the end."""
-    settings = load_settings(data_dir=folder, profile=str(profile), study=STUDY, session_timeout_s=6.0)
+    fixed = {"data_dir": folder, "profile": str(profile), "study": STUDY, "session_timeout_s": 6.0}
+    settings = load_settings(**fixed, **brokers.options)
     folder.mkdir(exist_ok=True)
     store = store or wiring.store(settings)
     stack = LocalStack(settings, store, roles, options={f"QUALSTREAM_{k.upper()}": v for k, v in options.items()})
@@ -118,6 +122,10 @@ class Started:
         """Whether it has not ended."""
         return self.process.poll() is None
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
 
 @contextmanager
 def started(command: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[Started]:
@@ -137,6 +145,22 @@ def broker(port: int, log: Path) -> Iterator[Started]:
     with started(broker_command(port), log, dict(os.environ)) as running_broker:
         until(lambda: _answers(port), seconds=20)
         yield running_broker
+
+
+@contextmanager
+def alone(brokers: Brokers, port: int, folder: Path) -> Iterator[Started | Node]:
+    """Run one more broker of a kind on a port, empty and without a prefix; it can be sent signals."""
+    if brokers.embedded:
+        with broker(port, folder / "broker.log") as embedded:
+            yield embedded
+    else:
+        with running_kafka(folder / "kafka", settings=QUICK, port=port) as kafka:
+            yield kafka.nodes[0]
+
+
+def reach(cluster: Cluster) -> dict[str, str]:
+    """The settings of a process that is to use a running stack's brokers."""
+    return {"kafka_url": ",".join(cluster.servers), "kafka_prefix": cluster.names.prefix}
 
 
 def _answers(port: int) -> bool:

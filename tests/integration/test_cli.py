@@ -20,6 +20,7 @@ from infra.settings import load_settings
 from streams.cluster import Cluster
 from streams.publish import Outgoing
 from streams.topology import FEEDBACK, ROLES, describe
+from tests.brokers.chosen import Brokers
 from tests.integration.stack import STUDY, Started, environment, messages, publish, segments, started, until
 
 FIELDS = {
@@ -106,13 +107,14 @@ class Running:
     folder: Path
     store: Store
     stack: Started
+    brokers: Brokers
 
     @property
     def cluster(self) -> Cluster:
-        return wiring.cluster(load_settings(data_dir=self.folder))
+        return wiring.cluster(load_settings(data_dir=self.folder, **self.brokers.options))
 
     def __call__(self, *args: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        return qualstream(self.folder, *args, stdin=stdin)
+        return qualstream(self.folder, *args, stdin=stdin, **self.brokers.options)
 
 
 def opened(folder: Path) -> Store:
@@ -120,16 +122,18 @@ def opened(folder: Path) -> Store:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def up(tmp_path_factory: pytest.TempPathFactory, module_brokers: Brokers) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("up") / "data"
     log = folder.with_suffix(".log")
-    with started([sys.executable, "-m", "infra.cli", "up"], log, environment(folder)) as stack:
+    with started(
+        [sys.executable, "-m", "infra.cli", "up"], log, environment(folder, **module_brokers.options)
+    ) as stack:
         until(lambda: "Running, with the broker at" in stack.said, seconds=60)
         store = opened(folder)
         done = qualstream(folder, "ingest", "-", "--format", "csv", stdin=MIXED)
         assert done.returncode == 0, done.stderr
         until(lambda: store.counts(STUDY).routed == 4)
-        yield Running(folder, store, stack)
+        yield Running(folder, store, stack, module_brokers)
         store.close()
         stack.process.send_signal(signal.SIGTERM)
         assert stack.process.wait(timeout=30) == 0

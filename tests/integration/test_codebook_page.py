@@ -8,6 +8,7 @@ from infra.readmodel.store import Store
 from models.codebook import codebook
 from schemas import Assignment, Segment
 from schemas.ids import code_id, segment_id
+from tests.brokers.chosen import Brokers
 from tests.integration.stack import STUDY, publish, running, until
 from tests.web.site import Visit, make_site, visit
 
@@ -38,9 +39,9 @@ class Stream:
         until(lambda: self.code(text) == code, self.stack, seconds=30)
 
 
-def test_a_merge_and_its_undo_on_the_page_hold_for_the_next_segments(tmp_path: Path) -> None:
+def test_a_merge_and_its_undo_on_the_page_hold_for_the_next_segments(tmp_path: Path, brokers: Brokers) -> None:
     folder = tmp_path / "data"
-    with running(folder, roles=CODING) as (stack, store):
+    with running(folder, roles=CODING, brokers=brokers) as (stack, store):
         stream, site = Stream(stack, store), make_site(folder)
         lead = visit(site, "lead")
         assert (stream.code("checkout slow"), stream.code("app crashes")) == (CHECKOUT, CRASHES)

@@ -149,9 +149,9 @@ def opened(codes: Iterable[str]) -> list[CodeEvent]:
 
 
 @pytest.mark.slow
-def test_what_people_label_teaches_a_classifier_that_spares_them_on_the_rest_of_the_stream(tmp_path):
+def test_what_people_label_teaches_a_classifier_that_spares_them_on_the_rest_of_the_stream(tmp_path, brokers):
     rows = [json.loads(line) for line in (DATA / "intents.jsonl").read_text(encoding="utf-8").splitlines()]
-    with running(tmp_path / "data", roles=ROLES, profile=PROFILE) as (stack, store):
+    with running(tmp_path / "data", roles=ROLES, profile=PROFILE, brokers=brokers) as (stack, store):
         replay = Replay(stack, rows)
         replay.say([*opened(sorted({row["code"] for row in rows})), StudyRules(**RULES)])
         before = [one for wave in range(WAVES) for one in replay.wave(wave)]

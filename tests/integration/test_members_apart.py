@@ -3,16 +3,13 @@
 from collections import Counter
 from contextlib import contextmanager
 
-from infra.local import free_port
 from schemas import DeadLetter, Decision, Proposals
-from streams.cluster import Cluster
 from streams.topology import DEAD_LETTERS, DECISIONS, PROPOSALS
 from tests.integration.stack import (
-    broker,
-    create,
     feedback,
     messages,
     publish,
+    reach,
     running,
     segments,
     until,
@@ -23,15 +20,15 @@ BESIDE = ("ingest", "moderator")
 DEADLINE_S = "0.5"  # patience is ten times as long
 
 
-def test_two_groups_of_members_make_one_decision_a_segment_with_every_proposal(tmp_path):
+def test_two_groups_of_members_make_one_decision_a_segment_with_every_proposal(tmp_path, brokers):
     folder, wanted = tmp_path / "data", segments(40)
-    with running(folder, roles=BESIDE) as (stack, store):
-        server = stack.cluster.servers[0]
+    with running(folder, roles=BESIDE, brokers=brokers) as (stack, store):
+        there = reach(stack.cluster)
         store.take_in(wanted)
-        with worker("coders", folder, kafka_url=server, members="a") as one:
+        with worker("coders", folder, members="a", **there) as one:
             until(lambda: len(messages(stack.cluster, PROPOSALS.name)) == 40, stack)
             assert messages(stack.cluster, DECISIONS.name) == []  # they are held for the other group
-            with worker("coders", folder, kafka_url=server, members="b,c") as other:
+            with worker("coders", folder, members="b,c", **there) as other:
                 until(lambda: len(messages(stack.cluster, DECISIONS.name)) == 40, stack)
                 assert one.runs
                 assert other.runs
@@ -43,8 +40,8 @@ def test_two_groups_of_members_make_one_decision_a_segment_with_every_proposal(t
     assert all([p.member for p in d.proposals] == ["a", "b", "c"] for d in decided)
 
 
-def test_a_quorum_decides_after_the_deadline_where_the_other_group_is_away(tmp_path):
-    with one_group(tmp_path, quorum="1", proposal_deadline_s=DEADLINE_S) as (cluster, wanted):
+def test_a_quorum_decides_after_the_deadline_where_the_other_group_is_away(tmp_path, brokers):
+    with one_group(tmp_path, brokers, quorum="1", proposal_deadline_s=DEADLINE_S) as (cluster, wanted):
         until(lambda: len(messages(cluster, DECISIONS.name)) == len(wanted))
         decided = [Decision.from_bytes(raw) for raw in messages(cluster, DECISIONS.name)]
         assert messages(cluster, DEAD_LETTERS.name) == []
@@ -52,8 +49,8 @@ def test_a_quorum_decides_after_the_deadline_where_the_other_group_is_away(tmp_p
     assert all([p.member for p in d.proposals] == ["a"] for d in decided)
 
 
-def test_without_a_quorum_segments_end_as_dead_letters_that_name_who_is_missing(tmp_path):
-    with one_group(tmp_path, quorum="2", proposal_deadline_s=DEADLINE_S) as (cluster, wanted):
+def test_without_a_quorum_segments_end_as_dead_letters_that_name_who_is_missing(tmp_path, brokers):
+    with one_group(tmp_path, brokers, quorum="2", proposal_deadline_s=DEADLINE_S) as (cluster, wanted):
         until(lambda: len(messages(cluster, DEAD_LETTERS.name)) == len(wanted))
         letters = [DeadLetter.from_bytes(raw) for raw in messages(cluster, DEAD_LETTERS.name)]
         assert messages(cluster, DECISIONS.name) == []
@@ -64,14 +61,11 @@ def test_without_a_quorum_segments_end_as_dead_letters_that_name_who_is_missing(
 
 
 @contextmanager
-def one_group(tmp_path, **options):
-    """A broker with 20 segments, one group of members, and a moderator."""
-    port, wanted = free_port(), segments(20)
-    folder, cluster = tmp_path / "data", Cluster((f"127.0.0.1:{port}",))
-    with broker(port, tmp_path / "broker.log"):
-        create(cluster)
-        publish(cluster, feedback(wanted))
-        server = cluster.servers[0]
-        coders = worker("coders", folder, kafka_url=server, members="a")
-        with coders, worker("moderator", folder, kafka_url=server, **options):
-            yield cluster, wanted
+def one_group(tmp_path, brokers, **options):
+    """Brokers with 20 segments, one group of members, and a moderator."""
+    folder, wanted = tmp_path / "data", segments(20)
+    with running(folder, roles=(), brokers=brokers) as (stack, _):
+        publish(stack.cluster, feedback(wanted))
+        there = reach(stack.cluster)
+        with worker("coders", folder, members="a", **there), worker("moderator", folder, **there, **options):
+            yield stack.cluster, wanted

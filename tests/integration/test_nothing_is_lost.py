@@ -11,6 +11,7 @@ from pathlib import Path
 from schemas import Assignment, CodeEvent, DeadLetter
 from streams.publish import Outgoing
 from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, FEEDBACK
+from tests.brokers.chosen import Brokers
 from tests.integration.stack import FAKES, STUDY, alive, kill, messages, publish, running, segments, until
 
 UNREADABLE = {
@@ -22,12 +23,14 @@ UNREADABLE = {
 }
 
 
-def test_500_segments_have_one_outcome_each_although_workers_are_killed_five_times(tmp_path: Path) -> None:
+def test_500_segments_have_one_outcome_each_although_workers_are_killed_five_times(
+    tmp_path: Path, brokers: Brokers
+) -> None:
     seed = int(os.environ.get("KILL_SEED", time.time_ns() % 100_000))
     print(f"KILL_SEED={seed} repeats this run")  # shown by pytest where the test fails
     draw = random.Random(seed)
     wanted = segments(500)
-    with running(tmp_path / "data", ingest_rate="30") as (stack, store):
+    with running(tmp_path / "data", brokers=brokers, ingest_rate="30") as (stack, store):
         store.take_in(wanted)
         until(lambda: store.counts(STUDY).routed > 0, stack)
         publish(stack.cluster, [Outgoing(FEEDBACK.name, b"", raw) for raw in UNREADABLE.values()])
@@ -60,6 +63,7 @@ def test_500_segments_have_one_outcome_each_although_workers_are_killed_five_tim
 
 
 def test_a_killed_broker_comes_back_and_nothing_taken_in_is_lost(tmp_path: Path) -> None:
+    """The embedded broker only: its memory is lost, and it is ours to start again."""
     with running(tmp_path / "data", ingest_rate="15") as (stack, store):
         store.take_in(segments(200))
         until(lambda: store.counts(STUDY).routed > 20, stack)
@@ -69,19 +73,19 @@ def test_a_killed_broker_comes_back_and_nothing_taken_in_is_lost(tmp_path: Path)
     assert store.counts(STUDY).routed == 200
 
 
-def test_a_stopped_run_goes_on_and_codes_nothing_twice(tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on_and_codes_nothing_twice(tmp_path: Path, brokers: Brokers) -> None:
     folder = tmp_path / "data"
-    with running(folder, ingest_rate="12") as (stack, store):
+    with running(folder, brokers=brokers, ingest_rate="12") as (stack, store):
         store.take_in(segments(120))
         until(lambda: store.counts(STUDY).routed > 20, stack)
     first = {row.segment_id: row for row in store.history(Assignment) if row.route is not None}
     assert 20 < len(first) < 120
-    with running(folder, store) as (stack, store):
+    with running(folder, store, brokers=brokers) as (stack, store):
         until(lambda: not store.open_segments(STUDY), stack)
         published_again = len(messages(stack.cluster, FEEDBACK.name))
     then = {row.segment_id: row for row in store.history(Assignment)}
     assert len(then) == 120
-    assert published_again == 120 - len(first)
+    assert published_again == (120 - len(first) if brokers.embedded else 120)  # a real Kafka still has all of them
     assert all(then[segment] == row for segment, row in first.items())
 
 

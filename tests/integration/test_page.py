@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from infra import wiring
-from infra.local import broker_file, free_port, local_broker
+from infra.local import free_port, local_broker
 from infra.people.outbox import Outbox
 from infra.readmodel.store import Store
 from infra.settings import load_settings
@@ -20,7 +20,21 @@ from schemas import Annotation, CodeEvent
 from schemas.ids import code_event_id, code_id, segment_id
 from streams.cluster import Cluster
 from streams.topology import LABELS
-from tests.integration.stack import STUDY, Started, alive, broker, environment, kill, messages, started, until, worker
+from tests.brokers.chosen import Brokers
+from tests.integration.stack import (
+    STUDY,
+    Started,
+    alive,
+    alone,
+    environment,
+    kill,
+    messages,
+    reach,
+    running,
+    started,
+    until,
+    worker,
+)
 
 PASSWORD = "correct horse battery"
 
@@ -33,6 +47,7 @@ class Page:
     folder: Path
     store: Store
     address: str
+    embedded: bool
 
     @property
     def pid(self) -> int | None:
@@ -52,16 +67,16 @@ def answers(address: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(tmp_path_factory: pytest.TempPathFactory, module_brokers: Brokers) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("page") / "data"
     folder.mkdir()
     port = str(free_port())
-    env = environment(folder, web_port=port)
+    env = environment(folder, web_port=port, **module_brokers.options)
     with started([sys.executable, "-m", "infra.cli", "up"], folder.parent / "up.log", env) as stack:
         until(lambda: "Set the admin's password" in stack.said or not stack.runs)
         assert stack.runs, stack.said
         store = wiring.store(load_settings(data_dir=folder))
-        it = Page(stack, folder, store, f"http://127.0.0.1:{port}")
+        it = Page(stack, folder, store, f"http://127.0.0.1:{port}", module_brokers.embedded)
         until(it.answers)
         yield it
         store.close()
@@ -91,8 +106,7 @@ def test_a_page_that_was_killed_comes_back_and_the_other_roles_go_on(page):
     until(lambda: page.pid != before)
     until(page.answers)
     assert {one.role: one.pid for one in page.store.workers() if one.role in others} == others
-    assert local_broker(load_settings(data_dir=page.folder)) is not None
-    assert broker_file(load_settings(data_dir=page.folder)).exists()
+    assert (local_broker(load_settings(data_dir=page.folder)) is not None) == page.embedded
 
 
 def decided(key: str) -> list[Annotation | CodeEvent]:
@@ -118,7 +132,7 @@ def decided(key: str) -> list[Annotation | CodeEvent]:
     return [event, annotation]
 
 
-def test_what_is_decided_while_the_broker_is_away_arrives_when_it_is_back(tmp_path):
+def test_what_is_decided_while_the_broker_is_away_arrives_when_it_is_back(tmp_path, brokers):
     folder, port, web_port = tmp_path / "data", free_port(), free_port()
     with worker("web", folder, kafka_url=f"127.0.0.1:{port}", web_port=str(web_port)) as web:
         until(lambda: answers(f"http://127.0.0.1:{web_port}") or not web.runs)
@@ -128,7 +142,7 @@ def test_what_is_decided_while_the_broker_is_away_arrives_when_it_is_back(tmp_pa
         outbox = Outbox(store.database)
         outbox.keep(decided("one"))
         assert outbox.backlog() == 2
-        with broker(port, tmp_path / "broker.log"):
+        with alone(brokers, port, tmp_path):
             until(lambda: outbox.backlog() == 0)
             cluster = Cluster((f"127.0.0.1:{port}",))
             (label,) = messages(cluster, LABELS.name)
@@ -139,11 +153,11 @@ def test_what_is_decided_while_the_broker_is_away_arrives_when_it_is_back(tmp_pa
         store.close()
 
 
-def test_a_page_that_is_told_to_stop_ends_within_seconds_although_somebody_is_connected(tmp_path):
+def test_a_page_that_is_told_to_stop_ends_within_seconds_although_somebody_is_connected(tmp_path, brokers):
     folder, web_port = tmp_path / "data", free_port()
     with (
-        broker(free_port_of(tmp_path), tmp_path / "broker.log"),
-        worker("web", folder, kafka_url=f"127.0.0.1:{free_port_of(tmp_path)}", web_port=str(web_port)) as web,
+        running(folder, roles=(), brokers=brokers) as (stack, _),
+        worker("web", folder, web_port=str(web_port), **reach(stack.cluster)) as web,
     ):
         until(lambda: answers(f"http://127.0.0.1:{web_port}") or not web.runs)
         with httpx.Client(base_url=f"http://127.0.0.1:{web_port}") as client:
@@ -153,14 +167,6 @@ def test_a_page_that_is_told_to_stop_ends_within_seconds_although_somebody_is_co
             assert web.process.wait(timeout=15) == 0, web.said
             assert time.monotonic() - began < 10
         assert not alive(web.process.pid)
-
-
-def free_port_of(folder: Path) -> int:
-    """One port a test: chosen at the first call."""
-    kept = folder / "port"
-    if not kept.exists():
-        kept.write_text(str(free_port()))
-    return int(kept.read_text())
 
 
 def test_a_port_that_is_taken_is_one_line_and_the_stack_takes_another(page, tmp_path):

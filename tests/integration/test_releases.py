@@ -3,7 +3,9 @@
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,12 +19,13 @@ from tests.integration.stack import STUDY, environment, kill, lag, messages, pub
 from tests.unit.test_checkpoints import Evil
 from tests.unit.test_trainer import labels, refused, released
 
+Cli = Callable[..., subprocess.CompletedProcess[str]]
 MODEL = f"classifier/{STUDY}"
 
 
-def qualstream(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "infra.cli", *args]
-    return subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=120, check=False)
+def qualstream(folder: Path, options: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[str]:
+    command, env = [sys.executable, "-m", "infra.cli", *args], environment(folder, **options)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 class Watched:
@@ -45,10 +48,11 @@ class Watched:
 
 
 @pytest.mark.slow
-def test_labels_are_taught_worse_is_refused_a_kill_is_survived_and_a_person_can_go_back(tmp_path):
+def test_labels_are_taught_worse_is_refused_a_kill_is_survived_and_a_person_can_go_back(tmp_path, brokers):
     folder = tmp_path / "data"
-    with running(folder, roles=("trainer", "recorder")) as (stack, store):
+    with running(folder, roles=("trainer", "recorder"), brokers=brokers) as (stack, store):
         watched = Watched(stack)
+        cli = partial(qualstream, folder, brokers.options)
         watched.say(labels(60, wrong=0.4))
         first = watched.await_released(1)
         assert (first.model, first.study) == (MODEL, STUDY)
@@ -63,35 +67,35 @@ def test_labels_are_taught_worse_is_refused_a_kill_is_survived_and_a_person_can_
         assert Checkpoints(folder).load(serves).version == serves.version
 
         until(lambda: len(list(store.history(ModelRelease))) == len(watched.releases), stack)
-        assert_listed(folder, serves)
-        assert_refusals(folder, refused(watched.releases)[-1], serves)
-        back = qualstream(folder, "learn", "rollback", first.version, "--author", "lea")
+        assert_listed(cli, serves)
+        assert_refusals(cli, refused(watched.releases)[-1], serves)
+        back = cli("learn", "rollback", first.version, "--author", "lea")
         assert back.returncode == 0, back.stderr
         until(lambda: watched.await_released(2).version == first.version, stack)
         assert watched.await_released(2).author == "lea"
-        assert_a_pickle_is_passed_over(folder, watched, first, tmp_path / "marker")
+        assert_a_pickle_is_passed_over(cli, folder, watched, first, tmp_path / "marker")
     store.close()
 
 
-def assert_listed(folder: Path, serves: ModelRelease) -> None:
-    table = qualstream(folder, "learn", "releases").stdout
+def assert_listed(cli: Cli, serves: ModelRelease) -> None:
+    table = cli("learn", "releases").stdout
     (line,) = [line for line in table.splitlines() if line.startswith("serves")]
     assert serves.version in line
     assert "refused" in table
 
 
-def assert_refusals(folder: Path, no: ModelRelease, serves: ModelRelease) -> None:
+def assert_refusals(cli: Cli, no: ModelRelease, serves: ModelRelease) -> None:
     for version, found in (
         ("20200101T000000Z-00000000", "no version '20200101T000000Z-00000000'"),
         (no.version, "was refused and has never served"),
         (serves.version, "serves already"),
     ):
-        done = qualstream(folder, "learn", "rollback", version)
+        done = cli("learn", "rollback", version)
         assert done.returncode == 1
         assert found in done.stderr
 
 
-def assert_a_pickle_is_passed_over(folder: Path, watched: Watched, good: ModelRelease, marker: Path) -> None:
+def assert_a_pickle_is_passed_over(cli: Cli, folder: Path, watched: Watched, good: ModelRelease, marker: Path) -> None:
     """Somebody who can write to broker and folder offers a pickle as a head."""
     evil = folder / "classifiers" / STUDY / "20990101T000000Z-00000000"
     evil.mkdir()
@@ -102,6 +106,6 @@ def assert_a_pickle_is_passed_over(folder: Path, watched: Watched, good: ModelRe
     publish(watched.stack.cluster, [outgoing(offered)])
     log = watched.stack.log_dir / "trainer.log"
     until(lambda: "head.pkl is not read" in log.read_text(encoding="utf-8"), watched.stack)
-    done = qualstream(folder, "learn", "rollback", evil.name, "--author", "mallory")
+    done = cli("learn", "rollback", evil.name, "--author", "mallory")
     assert done.returncode != 0
     assert not marker.exists()

@@ -17,8 +17,8 @@ def rules(minute: int, **values: object) -> StudyRules:
     return StudyRules.model_validate(given | values)
 
 
-def test_labels_and_rules_move_the_router_while_it_runs_and_the_next_one_from_its_start(tmp_path):
-    with running(tmp_path / "data") as (stack, store):
+def test_labels_and_rules_move_the_router_while_it_runs_and_the_next_one_from_its_start(tmp_path, brokers):
+    with running(tmp_path / "data", brokers=brokers) as (stack, store):
         coding = Coding(stack, store)
 
         def said(*records: StudyRules | Annotation) -> None:
@@ -35,6 +35,6 @@ def test_labels_and_rules_move_the_router_while_it_runs_and_the_next_one_from_it
         said(rules(2, threshold=1.0))
         until_routed("people")
         assert [row["route"] for row in coding.rows(TEXT, f"{TEXT} again")] == ["people", "people"]
-    with running(tmp_path / "data", store) as (stack, _):
+    with running(tmp_path / "data", store, brokers=brokers) as (stack, _):
         assert Coding(stack, store).rows(TEXT)[0]["route"] == "people"
     store.close()

@@ -21,20 +21,22 @@ from schemas import Assignment, CodeEvent
 from schemas.ids import code_event_id, code_id
 from streams.publish import Outgoing
 from streams.topology import CODEBOOK
+from tests.brokers.chosen import Brokers
 from tests.integration.stack import STUDY, environment, messages, publish, running, segments, until
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LABELS = ("login slow", "login fails", "dark mode")
 
 
-def qualstream(folder: Path, *args: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def qualstream(folder: Path, *args: str, stdin: bytes = b"", **options: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "infra.cli", *args]
-    return subprocess.run(command, env=environment(folder), input=stdin, capture_output=True, timeout=120, check=False)
+    env = environment(folder, **options)
+    return subprocess.run(command, env=env, input=stdin, capture_output=True, timeout=120, check=False)
 
 
-def themes(folder: Path, *args: str) -> dict[str, tuple[str | None, int]]:
+def themes(folder: Path, *args: str, **options: str) -> dict[str, tuple[str | None, int]]:
     """Code to theme and segments, as the command prints them."""
-    done = qualstream(folder, "themes", "--json", *args)
+    done = qualstream(folder, "themes", "--json", *args, **options)
     assert done.returncode == 0, done.stderr.decode()
     lines = [json.loads(line) for line in done.stdout.decode().splitlines()]
     return {line["code"]: (line["theme"], line["segments"]) for line in lines}
@@ -118,21 +120,23 @@ def test_a_theme_that_a_person_retires_or_renames_shows_so_in_the_export(folder:
 
 
 @pytest.mark.timeout(120)
-def test_beside_a_running_stack_themes_go_over_the_topic_and_a_persons_move_stays(folder: Path) -> None:
-    with running(folder, roles=("recorder",)) as (stack, store):
+def test_beside_a_running_stack_themes_go_over_the_topic_and_a_persons_move_stays(
+    folder: Path, brokers: Brokers
+) -> None:
+    with running(folder, roles=("recorder",), brokers=brokers) as (stack, store):
         cluster = stack.cluster
 
         def put(*events: CodeEvent) -> None:
             publish(cluster, [Outgoing(CODEBOOK.name, str(one.code_id).encode(), one.to_bytes()) for one in events])
 
         put(event("dark colours"))
-        assert themes(folder)["dark colours"] == ("dark", 0)
+        assert themes(folder, **brokers.options)["dark colours"] == ("dark", 0)
         until(lambda: {row["theme"] for row in store.rows(STUDY)} == {"login", "dark"}, stack)
         held = [CodeEvent.from_bytes(raw) for raw in messages(cluster, CODEBOOK.name)]
         assert [one.kind for one in held].count("moved") == 4
         dark = code_id(STUDY, "theme:dark")
         put(event("login fails", "moved", author="ana", at=datetime.now(UTC), parent_id=dark))
-        shown = themes(folder)
+        shown = themes(folder, **brokers.options)
         assert (shown["login fails"][0], shown["login slow"][0]) == ("dark", "login")
         assert len(messages(cluster, CODEBOOK.name)) == len(held) + 1
         book = codebook(CodeEvent.from_bytes(raw) for raw in messages(cluster, CODEBOOK.name))

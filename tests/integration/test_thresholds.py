@@ -9,9 +9,11 @@ from infra.local import LocalStack
 from infra.settings import load_settings
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id
+from streams.publish import outgoing
 from streams.stages import RefinerStage
 from streams.topology import role
-from tests.integration.stack import FAKES, STUDY
+from tests.brokers.chosen import Brokers
+from tests.integration.stack import FAKES, STUDY, publish
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -23,14 +25,17 @@ def event(kind: str, label: str, minute: int, **more: object) -> CodeEvent:
     return CodeEvent.model_validate(given | more)
 
 
-async def test_a_merge_that_people_made_lowers_the_threshold_of_a_refiner_that_starts(tmp_path: Path) -> None:
-    settings = load_settings(data_dir=tmp_path, profile=str(FAKES))
+async def test_a_merge_that_people_made_lowers_the_threshold_of_a_refiner_that_starts(
+    tmp_path: Path, brokers: Brokers
+) -> None:
+    settings = load_settings(data_dir=tmp_path, profile=str(FAKES), **brokers.options)
     store = wiring.store(settings)
     merge = event("merged", "slow app start", 3, into=[code_id(STUDY, "slow app")])
-    store.record([event("created", "slow app", 1), event("created", "slow app start", 2), merge])
+    events = [event("created", "slow app", 1), event("created", "slow app start", 2), merge]
     stack = LocalStack(settings, store, roles=())
     try:
-        await asyncio.to_thread(stack.start)  # it publishes the history
+        await asyncio.to_thread(stack.start)
+        await asyncio.to_thread(publish, stack.cluster, [outgoing(one) for one in events])
         stage = await wiring.make_stage(role("refiner"), settings)
     finally:
         stack.stop()

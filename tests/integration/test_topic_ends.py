@@ -1,4 +1,4 @@
-"""Where a topic ends: the embedded broker's own answer leaves out the last batch, whatever it holds."""
+"""Where a topic ends: what the embedded broker answers leaves out the last batch, whatever it holds."""
 
 import asyncio
 from pathlib import Path
@@ -9,11 +9,12 @@ from infra.settings import load_settings
 from streams.cluster import group_lag
 from streams.publish import Outgoing
 from streams.topology import PROPOSALS
+from tests.brokers.chosen import Brokers
 from tests.integration.stack import messages, publish
 
 
-async def test_the_last_batch_of_a_topic_is_read_and_counts_as_lag(tmp_path: Path) -> None:
-    settings = load_settings(data_dir=tmp_path)
+async def test_the_last_batch_of_a_topic_is_read_and_counts_as_lag(tmp_path: Path, brokers: Brokers) -> None:
+    settings = load_settings(data_dir=tmp_path, **brokers.options)
     store = wiring.store(settings)
     stack = LocalStack(settings, store, roles=())
     try:

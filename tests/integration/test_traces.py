@@ -95,11 +95,13 @@ def told(address):
     return {(sample.name, sample.labels.get("topic")): sample.value for one in families for sample in one.samples}
 
 
-def test_a_review_its_code_and_a_person_s_label_are_one_trace_and_no_text_is_in_traces_metrics_or_logs(tmp_path):
+def test_a_review_its_code_and_a_person_s_label_are_one_trace_and_no_text_is_in_traces_metrics_or_logs(
+    tmp_path, brokers
+):
     wanted = reviews()
     with collecting() as (collector, url):
         options = {"otlp_url": url, "metrics_port": "0", "log_format": "json", "web_port": "0", "watchdog_s": "20"}
-        with running(tmp_path / "data", roles=WATCHED, **options) as (stack, store):
+        with running(tmp_path / "data", roles=WATCHED, brokers=brokers, **options) as (stack, store):
             store.take_in(wanted)
             publish(stack.cluster, [Outgoing(FEEDBACK.name, b"", UNREADABLE)])
             until(lambda: store.counts(STUDY).routed == len(wanted), stack)

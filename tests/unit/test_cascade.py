@@ -331,8 +331,8 @@ def test_the_setting_wins_over_the_profile(mine, profile, setting, there):
 
 def test_a_roles_process_is_told_of_the_setting_only_where_it_is_set(mine):
     profile = mine()
-    assert "QUALSTREAM_CASCADE" not in role_environment(load_settings(profile=profile), "host:1")
-    assert role_environment(load_settings(profile=profile, cascade="on"), "host:1")["QUALSTREAM_CASCADE"] == "on"
+    assert "QUALSTREAM_CASCADE" not in role_environment(load_settings(profile=profile), ["host:1"])
+    assert role_environment(load_settings(profile=profile, cascade="on"), ["host:1"])["QUALSTREAM_CASCADE"] == "on"
 
 
 def test_a_wrong_setting_or_table_is_told_in_one_line(mine, monkeypatch):

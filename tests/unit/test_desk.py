@@ -1,6 +1,5 @@
-"""The desk on real SQLite files, and on PostgreSQL where QUALSTREAM_TEST_POSTGRES_URL is set."""
+"""The desk on real SQLite files, and on a PostgreSQL of the tests' own."""
 
-import os
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,6 @@ from schemas import AnnotationRequest, Assignment, Segment, StudyRules
 from schemas.ids import code_id, segment_id
 
 STUDY = "reviews"
-POSTGRES = os.environ.get("QUALSTREAM_TEST_POSTGRES_URL")
 DAY_S = 24 * 3600
 
 
@@ -57,9 +55,7 @@ class Room:
 def room(request, tmp_path):
     url = f"sqlite:///{tmp_path / 'desk.db'}"
     if request.param == "postgresql":
-        if POSTGRES is None:
-            pytest.skip("QUALSTREAM_TEST_POSTGRES_URL is not set, so there is no PostgreSQL to test")
-        url = POSTGRES
+        url = request.getfixturevalue("postgresql_url")
     made = Room(url)
     made.store.reset()
     yield made

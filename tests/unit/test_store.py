@@ -1,6 +1,6 @@
-"""The store on real SQLite files, and on PostgreSQL where QUALSTREAM_TEST_POSTGRES_URL is set."""
+"""The store on real SQLite files, and on a PostgreSQL of the tests' own."""
 
-import os
+import multiprocessing
 import random
 import signal
 import sqlite3
@@ -8,8 +8,10 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta, timezone
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from uuid import UUID
 
@@ -40,7 +42,6 @@ from schemas import (
 from schemas.ids import code_event_id, code_id, dead_letter_id, segment_id
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
-POSTGRES = os.environ.get("QUALSTREAM_TEST_POSTGRES_URL")
 
 
 def minutes(n: float) -> datetime:
@@ -90,12 +91,11 @@ def letter(offset: int, of: Segment | None = None, minute: float = 0) -> DeadLet
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store' / 'qualstream.db'}"
-    if POSTGRES is None:
-        pytest.skip("QUALSTREAM_TEST_POSTGRES_URL is not set, so there is no PostgreSQL to test")
-    opened = open_store(POSTGRES)
+    server: str = request.getfixturevalue("postgresql_url")
+    opened = open_store(server)
     opened.reset()
     opened.close()
-    return POSTGRES
+    return server
 
 
 @pytest.fixture
@@ -403,21 +403,43 @@ def _go(writer: "subprocess.Popen[bytes]") -> None:
 
 
 def test_processes_that_open_and_write_at_once_lose_nothing(url: str) -> None:
-    writers = [_writer(url, first, 15) for first in (0, 200)]  # 0..300 and 200..500: a third is written by both
-    for writer in writers:
-        assert writer.stdout
-        assert writer.stdout.readline() == b"open\n"
-    for writer in writers:
-        _go(writer)
-    for writer in writers:
-        writer.communicate(timeout=100)
-        assert writer.returncode == 0
+    with _writer(url, 0, 15) as one, _writer(url, 200, 15) as other:  # 0..300 and 200..500: a third is written by both
+        for writer in (one, other):
+            assert writer.stdout
+            assert writer.stdout.readline() == b"open\n"
+        for writer in (one, other):
+            _go(writer)
+        for writer in (one, other):
+            writer.communicate(timeout=100)
+            assert writer.returncode == 0
     store = open_store(url)
     counts = store.counts("app")
     assert (counts.taken_in, counts.published, counts.routed, counts.codes) == (500, 500, 500, 1)
     assert len(list(store.code_events())) == 25
     assert store.open_segments("app") == 0
     store.close()
+
+
+def _open_new_files(folder: Path, ready: Barrier, rounds: int) -> None:
+    for n in range(rounds):
+        ready.wait()
+        with closing(sqlite3.connect(folder / f"{n}.db", timeout=30)) as connection:
+            database.write_ahead(connection)
+            connection.execute("CREATE TABLE IF NOT EXISTS opened (n)")
+
+
+def test_processes_that_open_a_new_file_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
+    context, rounds = multiprocessing.get_context("spawn"), 100
+    ready = context.Barrier(4, timeout=60)
+    openers = [context.Process(target=_open_new_files, args=(tmp_path, ready, rounds)) for _ in range(4)]
+    for opener in openers:
+        opener.start()
+    for opener in openers:
+        opener.join()
+    assert [opener.exitcode for opener in openers] == [0] * 4
+    for n in range(rounds):
+        with closing(sqlite3.connect(tmp_path / f"{n}.db")) as connection:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_writer_killed_in_the_middle_leaves_a_readable_store(url: str) -> None:
@@ -494,12 +516,9 @@ def test_a_database_that_is_away_is_unavailable_and_its_password_stays_secret() 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(
-    POSTGRES is None, reason="QUALSTREAM_TEST_POSTGRES_URL is not set, so there is no PostgreSQL to test"
-)
-def test_a_database_that_does_not_exist_is_a_setting_error() -> None:
+def test_a_database_that_does_not_exist_is_a_setting_error(postgresql_url: str) -> None:
     with pytest.raises(SettingError, match="does not exist; correct the database URL"):
-        open_store(str(POSTGRES).rsplit("/", 1)[0] + "/nowhere")
+        open_store(postgresql_url.rsplit("/", 1)[0] + "/nowhere")
 
 
 def test_a_worker_state_holds_what_the_status_shows() -> None:

@@ -221,8 +221,8 @@ async def test_a_worker_that_nobody_watches_sends_messages_as_they_are():
 
 
 def test_roles_of_the_local_stack_take_a_free_port_each(folder):
-    assert "QUALSTREAM_METRICS_PORT" not in role_environment(load_settings(), "127.0.0.1:9")
-    assert role_environment(load_settings(metrics_port=9464), "127.0.0.1:9")["QUALSTREAM_METRICS_PORT"] == "0"
+    assert "QUALSTREAM_METRICS_PORT" not in role_environment(load_settings(), ["127.0.0.1:9"])
+    assert role_environment(load_settings(metrics_port=9464), ["127.0.0.1:9"])["QUALSTREAM_METRICS_PORT"] == "0"
 
 
 @pytest.mark.parametrize(

@@ -49,12 +49,24 @@ def test_the_recorder_reads_every_topic():
     ("cleanup", "config"),
     [
         ("compact", {"cleanup.policy": "compact"}),
-        ("never", {"cleanup.policy": "delete", "retention.ms": "-1"}),
-        ("delete", {"cleanup.policy": "delete", "retention.ms": str(2 * 24 * 3600 * 1000)}),
+        ("never", {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}),
+        ("delete", {"cleanup.policy": "delete", "retention.ms": "172800000", "retention.bytes": "-1"}),
     ],
 )
 def test_cleanup_is_told_to_the_broker(cleanup, config):
-    assert Topic("x", Record, "key", cleanup, keep_days=2).config == config
+    always = {"max.message.bytes": "5308416", "min.insync.replicas": "1"}
+    assert Topic("x", Record, "key", cleanup, keep_days=2).config(replication=1) == config | always
+
+
+@pytest.mark.parametrize(("replication", "in_sync"), [(1, "1"), (2, "1"), (3, "2"), (5, "2")])
+def test_from_three_replicas_on_two_confirm_a_write(replication, in_sync):
+    assert {each.config(replication)["min.insync.replicas"] for each in TOPICS} == {in_sync}
+
+
+def test_a_role_s_topics_are_what_it_reads_hears_recalls_and_writes():
+    assert [each.name for each in role("refiner").topics] == [
+        *("decisions", "codebook", "assignments", "annotation.labels", "dead-letters")
+    ]
 
 
 def test_what_people_decided_and_the_history_of_codes_are_kept_for_ever():

@@ -1,0 +1,75 @@
+"""The servers that tests share, one of each a session; and what was skipped, named at the end."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests import postgresql
+from tests.brokers.chosen import EMBEDDED, QUICK, Brokers
+from tests.brokers.kafka import Kafka, KafkaMissingError, require_kafka, running_kafka
+
+CI = os.environ.get("CI", "").casefold() in ("1", "true")
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A PostgreSQL for the whole session; who uses it empties it first."""
+    if postgresql.programs() is None:
+        lacking = "PostgreSQL is not installed; on Debian: apt-get install postgresql"
+        pytest.fail(lacking) if CI else pytest.skip(lacking)
+    with postgresql.running_postgresql() as url:
+        yield url
+
+
+@pytest.fixture(scope="session", params=["embedded", "kafka"])
+def broker_name(request: pytest.FixtureRequest) -> str:
+    """Which broker a test runs on: each test on both."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """An Apache Kafka of one node for the whole session; tests keep apart by prefixes."""
+    try:
+        require_kafka()
+    except KafkaMissingError as error:
+        if CI and error.obtainable:
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    with running_kafka(tmp_path_factory.mktemp("kafka"), settings=QUICK) as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def brokers(broker_name: str, request: pytest.FixtureRequest) -> Iterator[Brokers]:
+    """The brokers of a test."""
+    yield from _chosen(broker_name, request)
+
+
+@pytest.fixture(scope="module")
+def module_brokers(broker_name: str, request: pytest.FixtureRequest) -> Iterator[Brokers]:
+    """The brokers of a stack that a module's tests share."""
+    yield from _chosen(broker_name, request)
+
+
+def _chosen(name: str, request: pytest.FixtureRequest) -> Iterator[Brokers]:
+    if name == EMBEDDED.name:
+        yield EMBEDDED
+        return
+    kafka: Kafka = request.getfixturevalue("kafka_node")
+    prefix = f"{uuid4().hex[:8]}."
+    yield Brokers(name, {**kafka.options(), "kafka_prefix": prefix})
+    kafka.delete_topics(prefix)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name every reason for which something was skipped, and how many tests ran on each broker."""
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason}")
+    passed = [report.nodeid for report in terminalreporter.getreports("passed")]
+    for name in ("embedded", "kafka"):
+        terminalreporter.write_line(f"{sum(f'[{name}' in one for one in passed)} passed on the broker '{name}'")
