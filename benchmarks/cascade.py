@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks.coding import Clocked, threads
-from benchmarks.report import Report, options, publish
-from infra import wiring
-from infra.demo import demo_segments
-from infra.profiles import Profile
+from benchmarks.pages.layout import Report, options, publish
+from infra.factory.models import build_embedder, build_refiner
+from infra.factory.pipeline import build_pipeline
+from infra.local.demo import demo_segments
+from infra.profiles.loading import Profile, checked_profile
 from infra.settings import ensure_data_dir, load_settings
-from models.cascade import CascadeCoder, CascadeSettings
+from models.coding.cascade import CascadeCoder, CascadeSettings
+from models.evaluation.bootstrap import Difference, Estimate, difference, resample
+from models.evaluation.metrics import rouge
 from models.fakes import MemoryCodeIndex
-from models.intervals import Difference, Estimate, difference, resample
-from models.metrics import rouge
-from models.moderation import ConsensusModerator
+from models.moderation.decision import ConsensusModerator
 from models.pipeline import Coded, Outcome, Pipeline, Uncoded, code_batch, moderate_batch
 from models.ports import Embedder
 from schemas import Proposal, Proposals, Segment
@@ -94,7 +95,7 @@ def make_sides(pipeline: Pipeline, chosen: Profile, embeds: Embedder, rules: Cas
     made = []
     for coder in (members, CascadeCoder(members, embeds, rules)):
         coders, moderator = Clocked(coder, "propose"), Clocked(pipeline.moderator, "decide")
-        refiner = wiring.refiner(chosen, MemoryCodeIndex(), embeds)
+        refiner = build_refiner(chosen, MemoryCodeIndex(), embeds)
         whole: Any = replace(pipeline, refiner=refiner)
         made.append(Side(replace(whole, coder=coders, moderator=moderator), coders, moderator))
     return made[0], made[1]
@@ -239,8 +240,8 @@ def loaded(profile: str) -> tuple[Pipeline, Profile, Embedder]:
     """The pipeline without cascade, its weights loaded, and an embedder."""
     settings = load_settings(profile=profile, cascade="off")
     ensure_data_dir(settings)
-    chosen = wiring.profile(settings)
-    pipeline, embeds = wiring.pipeline(settings), wiring.embedder(chosen, settings)
+    chosen = checked_profile(settings)
+    pipeline, embeds = build_pipeline(settings), build_embedder(chosen, settings)
     for part in (pipeline.coder, pipeline.moderator, embeds):
         load = getattr(part, "load", None)
         if load is not None:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.report import Report, options, publish, verdict
-from infra import wiring
-from infra.backends import device
-from infra.demo import demo_segments
+from benchmarks.pages.layout import Report, options, publish, verdict
+from infra.factory.models import device
+from infra.factory.pipeline import build_pipeline
+from infra.local.demo import demo_segments
+from infra.profiles.loading import checked_profile
 from infra.settings import ensure_data_dir, load_settings
 from models.pipeline import Coded, Outcome, Pipeline
 from schemas import Segment
@@ -60,7 +61,7 @@ def started_up(profile: str) -> tuple[Pipeline, float]:
     started = time.monotonic()
     settings = load_settings(profile=profile)
     ensure_data_dir(settings)
-    pipeline = wiring.pipeline(settings)
+    pipeline = build_pipeline(settings)
     for part in (pipeline.coder, pipeline.moderator):
         load = getattr(part, "load", None)
         if load is not None:
@@ -105,7 +106,7 @@ def as_report(
         f"{len({one.assignment.code_id for one in coded})} codes; the moderator's word stood for {asked}",
     ]
     settings = load_settings(profile=given.profile)
-    profile = wiring.profile(settings)
+    profile = checked_profile(settings)
     how = HOW.format(
         count=count,
         batch=pipeline.batch,

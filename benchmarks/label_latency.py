@@ -11,13 +11,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Report, options, publish
-from infra import wiring
-from infra.local import LocalStack
-from infra.people.outbox import Outbox
+from benchmarks.pages.layout import Report, options, publish
+from infra.factory.stores import build_store
+from infra.local.stack import LocalStack
 from infra.settings import load_settings
+from infra.storage.outbox import Outbox
 from models.errors import QualstreamError
-from models.trust import drawn
 from schemas import (
     Annotation,
     AnnotationRequest,
@@ -29,7 +28,7 @@ from schemas import (
     Segment,
     StudyRules,
 )
-from schemas.ids import code_event_id, code_id, segment_id
+from schemas.ids import code_event_id, code_id, segment_id, uniform
 from streams.cluster import Cluster, read_batches
 from streams.publish import KafkaPublisher, Outgoing
 from streams.topology import ASSIGNMENTS, DECISIONS, REQUESTS
@@ -123,7 +122,7 @@ def decided(number: int) -> list[Record]:
     name = NAMES[(number + 1) % 2]
     return [
         Annotation(
-            segment_id=next(one for one in drawn_ones if drawn(one, "half") < 1 / 2),
+            segment_id=next(one for one in drawn_ones if uniform(one, "half") < 1 / 2),
             study=STUDY,
             annotator="ana",
             code_ids=[code],
@@ -187,7 +186,7 @@ def lacking(labels: int) -> str:
 def run(folder: Path, repeats: int, warm: int) -> list[tuple[float, float]]:
     """Measure on a stack of its own: broker, refiner and router."""
     settings = load_settings(data_dir=folder, profile=str(STUBS), study=STUDY)
-    store = wiring.store(settings)
+    store = build_store(settings)
     local = LocalStack(settings, store, roles=("refiner", "router"))
     try:
         local.start()

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.learning_page import LEAST_SEEDS, publish, questions
 from benchmarks.open_sets import FOLDER
-from benchmarks.report import options
-from infra.learning.learners import FROZEN, OWN_HEAD, TRANSFORMER, Reading, learner
-from infra.learning.simulating import Learner, Setup
-from infra.learning.simulation_data import CodedTexts, Columns, Course, read_coded
-from infra.learning.simulation_grid import Job, play, read_runs
-from infra.learning.simulation_results import collect
+from benchmarks.pages.layout import options
+from benchmarks.pages.learning import LEAST_SEEDS, publish, questions
+from infra.experiments.active_learning.datasets import CodedTexts, Columns, Course, read_coded
+from infra.experiments.active_learning.learners import FROZEN, OWN_HEAD, TRANSFORMER, Reading, learner
+from infra.experiments.active_learning.results import collect
+from infra.experiments.active_learning.runs import Job, play, read_runs
+from infra.experiments.active_learning.simulation import Learner, Setup
 
 BUILD = Path("build/learning")
 LARGER = BUILD / "bodies" / "all-mpnet-base-v2"

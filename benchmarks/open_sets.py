@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.tuning.pairs import fold_of
+from infra.files.pairs import fold_of
 
 FOLDER = Path(os.environ.get("OPEN_SETS", "../shared/data"))
 NEVER_SHIPPED = ("opencodes_exam_proctoring", "opencodes_scrum_interviews")

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from benchmarks.report import Report, options, publish
-from infra import wiring
+from benchmarks.pages.layout import Report, options, publish
 from infra.accounts.accounts import Accounts
-from infra.people.outbox import Outbox
+from infra.clock import SystemClock
+from infra.factory.models import build_embedder
+from infra.factory.stores import build_store
+from infra.profiles.loading import checked_profile
 from infra.settings import load_settings
+from infra.storage.outbox import Outbox
 from infra.web.app import make_app
 from infra.web.sessions import COOKIE
 from infra.web.site import Site
-from models.clock import SystemClock
 from models.errors import QualstreamError
 from schemas import Annotation, AnnotationRequest, Assignment, CodeEvent, Decision, Proposal, Record, Segment
 from schemas.ids import code_event_id, code_id, segment_id
@@ -120,8 +122,8 @@ def request(segment: Segment, label: str, at: datetime, *, answered: bool) -> It
 
 def make_site(folder: Path, profile: str) -> Site:
     settings = load_settings(data_dir=folder, profile=profile, study=STUDY)
-    store = wiring.store(settings)
-    embedder = wiring.embedder(wiring.profile(settings), settings)
+    store = build_store(settings)
+    embedder = build_embedder(checked_profile(settings), settings)
     clock = SystemClock()
     return Site(settings, store, Accounts(store.database, clock), Outbox(store.database), embedder, clock)
 

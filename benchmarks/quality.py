@@ -9,22 +9,22 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.open_sets import FOLDER, MEASURED, NEVER_SHIPPED, PAIRS, Row, read
-from benchmarks.quality_report import Section, publish_sections
-from benchmarks.report import options
-from infra import wiring
-from infra.profile_models import MemberProfile
-from infra.profiles import Profile, load_profile
+from benchmarks.pages.layout import options
+from benchmarks.pages.quality import Section, publish_sections
+from infra.clock import SystemClock
+from infra.experiments.wordnet import find_wordnet, read_wordnet
+from infra.factory.models import build_embedder, build_members, build_moderator
+from infra.profiles.loading import Profile, load_profile
+from infra.profiles.members import MemberProfile
 from infra.settings import Settings, ensure_data_dir, load_settings
-from infra.wordnet import find_wordnet, read_wordnet
-from models.clock import SystemClock
-from models.evaluation import Evaluation, GoldRow, evaluate
+from models.evaluation.report import Evaluation, GoldRow, evaluate
 from models.fakes import MemoryCodeIndex
-from models.moderation import ConsensusModerator
+from models.moderation.decision import ConsensusModerator
+from models.moderation.precedents import CodedText, PrecedentModerator, Precedents, opened
 from models.pipeline import moderate_batch
 from models.ports import Moderator
-from models.precedents import CodedText, PrecedentModerator, Precedents, opened
-from models.refinement import By, Refiner, RefinerSettings
-from models.text import prepare
+from models.refinement.refiner import By, Refiner, RefinerSettings
+from models.text.truncation import prepare
 from schemas import Decision, Proposal, Proposals, Segment
 from schemas.ids import segment_id
 
@@ -65,7 +65,7 @@ class Lab:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.tiny = load_profile("tiny")
-        self.embeds = wiring.embedder(self.tiny, settings)
+        self.embeds = build_embedder(self.tiny, settings)
 
     @cached_property
     def measuring(self) -> Profile | None:
@@ -75,7 +75,7 @@ class Lab:
 
     def ask(self, member: MemberProfile, profile: Profile, rows: Sequence[Row]) -> list[Proposal]:
         """What one member proposes for each row."""
-        coder = wiring.members(profile.model_copy(update={"members": (member,)}), self.settings)
+        coder = build_members(profile.model_copy(update={"members": (member,)}), self.settings)
         key = f"{member.model_dump_json()} {_revision(member)} {profile.generation} {[row.id for row in rows]}"
         file = BUILD / f"{_plain(member.name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.jsonl"
         if not file.exists():
@@ -106,7 +106,7 @@ class Lab:
         profile = Profile.model_validate(
             self.tiny.model_dump(exclude={"moderator"}) | {"moderator": table}, context={"folder": Path()}
         )
-        return wiring.moderator(profile, self.settings, self.embeds)
+        return build_moderator(profile, self.settings, self.embeds)
 
     def led(self, coded: Sequence[CodedText]) -> Moderator:
         """The consensus, led by coded texts."""
@@ -126,7 +126,7 @@ class Lab:
 
     def measure(self, rows: Sequence[Row], systems: Mapping[str, Codes]) -> Evaluation:
         """Systems against people's codes."""
-        from models.backends.bertscore import TokenStates
+        from models.backends.sentence.bertscore import TokenStates
 
         wordnet = find_wordnet()
         gold = [GoldRow(row.text, row.codes, id=row.id, set=row.set) for row in rows]

@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.open_sets import FOLDER
-from benchmarks.report import ROOT, options
-from benchmarks.retraining_page import Run, publish_retraining
-from infra.tuning.pairs import fold_of
-from models.backends.embedding import load_body
-from models.backends.heads import STRENGTH, LogisticHead, Targets
-from models.backends.sentence_tuning import TunedBody, TuningSettings, tune
+from benchmarks.pages.layout import ROOT, options
+from benchmarks.pages.retraining import Run, publish_retraining
+from infra.files.pairs import fold_of
+from models.backends.sentence.contrastive import TunedBody, TuningSettings, tune
+from models.backends.sentence.embedder import load_body
+from models.backends.sentence.heads import STRENGTH, LogisticHead, Targets
 from models.backends.weights import packaged_path, weights_sha256
 
 BODY = "all-MiniLM-L6-v2"

@@ -12,27 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.open_sets import MEASURED, NEVER_SHIPPED, Row, read
+from benchmarks.pages.layout import options
+from benchmarks.pages.routing import Measured, Outcome, Ranking, Resplits, Yardstick, publish_routing
 from benchmarks.quality import Lab, coded
-from benchmarks.report import options
-from benchmarks.routing_page import Measured, Outcome, Ranking, Resplits, Yardstick, publish_routing
-from infra.profiles import Profile, load_profile
+from infra.clock import SystemClock
+from infra.profiles.loading import Profile, load_profile
 from infra.settings import ensure_data_dir, load_settings
-from models.calibration import Bin, Labelled, expected_calibration_error, fit, reliability
-from models.clock import SystemClock
+from models.evaluation.bootstrap import Estimate, resample
 from models.fakes import MemoryCodeIndex
-from models.intervals import Estimate, resample
-from models.moderation import ConsensusModerator
+from models.moderation.decision import ConsensusModerator
+from models.moderation.precedents import PrecedentModerator, Precedents, opened
 from models.pipeline import moderate_batch
-from models.precedents import PrecedentModerator, Precedents, opened
-from models.refinement import Refiner, RefinerSettings
-from models.risk import promise
-from models.trust import prior
+from models.refinement.refiner import Refiner, RefinerSettings
+from models.routing.calibration import Bin, Labelled, expected_calibration_error, fit, reliability
+from models.routing.confidence import prior
+from models.routing.risk_control import promise
 from schemas import Decision, Proposals
 from schemas.ids import normalised_label
 
 ACCEPTED = (0.7, 0.5, 0.6, 0.8)
 """Cosine of a code to the nearest human code of its text from which it is accepted. The first is the measure: it is
-that of equal codes in ``models.evaluation``."""
+that of equal codes in ``models.evaluation.report``."""
 FOLDS, REPEATS, RESPLITS, RESAMPLES = 5, 5, 200, 1_000
 PROMISES = (0.1, 0.2, 0.3, 0.4)
 CALIBRATED, MEAN, BEST, FORMULA = "calibrated", "mean log-probability", "best log-probability", "formula without labels"

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.open_sets import FOLDER
-from infra.learning.candidates import teach_head
-from infra.learning.vectors import KeptEmbedder
-from infra.learning.workshop import Workshop
-from models.labelled import Labelled, LabelledSet, Matrix
-from models.promotion import sure_from
-from models.risk import promise
+from infra.training.candidates import teach_head
+from infra.training.classifier_factory import Workshop
+from infra.vectors.embedding_cache import KeptEmbedder
+from models.classifier.promotion import sure_from
+from models.classifier.training_set import Labelled, LabelledSet, Matrix
+from models.routing.risk_control import promise
 from schemas.ids import code_id, segment_id
 
 SET, STUDY = "banking77_intents", "sure"
@@ -51,7 +51,7 @@ def isotonic(guesses: Floats, right: NDArray[np.bool_]) -> float | None:
 
 
 def bounded(certainty: float) -> Rule:
-    """The rule of ``models.promotion.sure_from``, at a certainty."""
+    """The rule of ``models.classifier.promotion.sure_from``, at a certainty."""
 
     def rule(guesses: Floats, right: NDArray[np.bool_]) -> float | None:
         return sure_from(right[:, None], guesses[:, None], right=RIGHT, least=LEAST, certainty=certainty)
@@ -151,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=40, help="Studies drawn (default: 40).")
     wanted = parser.parse_args()
-    from models.backends.embedding import SentenceEmbedder
+    from models.backends.sentence.embedder import SentenceEmbedder
 
     workshop, texts = Workshop(KeptEmbedder(SentenceEmbedder(), VECTORS)), read()
     print(f"sure means: right {RIGHT:g} of the time; {INTENTS} of {len(texts)} intents a draw, {wanted.draws} draws")

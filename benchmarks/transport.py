@@ -15,13 +15,13 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from benchmarks.report import Report, options, publish, verdict
+from benchmarks.pages.layout import Report, options, publish, verdict
 from benchmarks.worker import BASELINE_TOPIC
-from infra import wiring
-from infra.local import LocalStack, role_environment, spawn
-from infra.readmodel.store import Store
-from infra.readmodel.tables import segments as segment_rows
+from infra.factory.stores import build_store
+from infra.local.stack import LocalStack, role_environment, spawn
 from infra.settings import load_settings
+from infra.storage.store import Store
+from infra.storage.tables import segments as segment_rows
 from models.errors import QualstreamError
 from schemas import Segment
 from schemas.ids import segment_id
@@ -85,7 +85,7 @@ def stack(folder: Path, batch: int, roles: tuple[str, ...] | None = None) -> Ite
     """The embedded broker, with all roles or the named ones, on a data folder of its own."""
     folder.mkdir(parents=True)
     settings = load_settings(data_dir=folder, profile=str(STUBS), study=STUDY)
-    store = wiring.store(settings)
+    store = build_store(settings)
     options = {"QUALSTREAM_BATCH_SIZE": str(batch)}
     local = LocalStack(settings, store, options=options, **({} if roles is None else {"roles": roles}))
     try:

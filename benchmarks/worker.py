@@ -16,11 +16,12 @@ from typing import Any
 
 import faust
 
-from infra import wiring
+from infra.roles.run import worker_settings
+from infra.roles.stage import make_stage
 from infra.settings import Settings, load_settings
 from models.errors import WorkerFault
-from streams.agents import Progress
 from streams.memory import Hear, Recall
+from streams.runner import Progress
 from streams.stage import Received, Result, Stage
 from streams.topology import FEEDBACK, role
 from streams.worker import run_stage
@@ -63,13 +64,13 @@ async def drain(name: str, settings: Settings, expected: int) -> dict[str, Any]:
     timed: list[Timed] = []
 
     async def make() -> Stage:
-        timed.append(Timed(await wiring.make_stage(wanted, settings)))
+        timed.append(Timed(await make_stage(wanted, settings)))
         return timed[0]
 
     def note(progress: Progress) -> None:
         seen[:] = [progress]
 
-    running = asyncio.create_task(run_stage(wanted, make, wiring.worker_settings(settings, wanted), note, stop))
+    running = asyncio.create_task(run_stage(wanted, make, worker_settings(settings, wanted), note, stop))
     while not running.done():
         await asyncio.sleep(LOOK_S)
         if seen and seen[0].finished >= expected:

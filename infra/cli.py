@@ -13,20 +13,20 @@ from uuid import UUID
 import click
 from rich.console import Console
 
-from infra import wiring
 from infra.accounts.commands import account
-from infra.checking import check_command
-from infra.drifting.commands import drift
-from infra.evaluating import evaluate_command
-from infra.learning.commands import learn
-from infra.people.agreeing import agreement_command
-from infra.replaying import replay as replay_command
+from infra.annotation.agreement import agreement_command
+from infra.codebook.recode import replay as replay_command
+from infra.codebook.seed_codebook import teach
+from infra.codebook.themes_job import themes
+from infra.codebook.thresholds_job import threshold
+from infra.drift.commands import drift
+from infra.experiments.evaluate import evaluate_command
+from infra.factory.stores import forget_codes, opened_store
+from infra.finetuning.lora import finetune
 from infra.settings import Settings, ensure_data_dir, load_settings
-from infra.teaching import teach
 from infra.telemetry import logs
-from infra.theming import themes
-from infra.thresholding import threshold
-from infra.tuning.finetuning import finetune
+from infra.telemetry.invariant_check import check_command
+from infra.training.commands import learn
 from models.errors import InputError, QualstreamError, SettingError
 
 EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED = 1, 2, 130
@@ -99,7 +99,7 @@ def code(
     **columns: str | None,
 ) -> None:
     """Code the segments of SOURCE (a file, or - for standard input) without Kafka; JSON lines out."""
-    from infra.batch import code_source
+    from infra.local.file_coding import code_source
 
     settings = _settings(study=study, profile=profile, cascade=cascade)
     ensure_data_dir(settings)
@@ -116,11 +116,11 @@ def code(
 @_JSON
 def ingest(source: Path, study: str | None, as_json: bool, **columns: str | None) -> None:
     """Take in the segments of SOURCE; the running stack, or the next one, codes them."""
-    from infra.batch import Tally, segments_of
+    from infra.local.file_coding import Tally, segments_of
 
     settings = _settings(study=study)
     tally = Tally(err)
-    with wiring.opened_store(settings) as store:
+    with opened_store(settings) as store:
         new = store.take_in(segments_of(settings, source, tally, **columns))
     report = {"read": tally.good, "new": new, "rejected": len(tally.rejected)}
     if as_json:
@@ -140,11 +140,11 @@ def up(role: str | None, port: int, profile: str | None, study: str | None, casc
     settings = _settings(profile=profile, study=study, cascade=cascade)
     ensure_data_dir(settings)
     if role is not None:
-        from infra.roles import run_role
+        from infra.roles.run import run_role
 
         run_role(role, settings)
         return
-    from infra.demo import run_stack
+    from infra.local.demo import run_stack
 
     run_stack(settings, port, err)
 
@@ -155,7 +155,7 @@ def up(role: str | None, port: int, profile: str | None, study: str | None, casc
 @_CASCADE
 def demo(profile: str | None, study: str | None, cascade: str | None) -> None:
     """Code 200 real reviews, live, on this machine."""
-    from infra.demo import run_demo
+    from infra.local.demo import run_demo
 
     settings = _settings(profile=profile, study=study, cascade=cascade)
     if not run_demo(settings, Console()):
@@ -171,10 +171,10 @@ def demo(profile: str | None, study: str | None, cascade: str | None) -> None:
 @_JSON
 def status(role: str | None, check: bool, as_json: bool) -> None:
     """Per role: lag, rate, last commit, errors."""
-    from infra.status import report
+    from infra.telemetry.status import report
 
     settings = _settings()
-    with wiring.opened_store(settings) as store:
+    with opened_store(settings) as store:
         healthy = report(settings, store, role, as_json, Console(width=None if sys.stdout.isatty() else 200))
     if check and not healthy:
         sys.exit(EXIT_ERROR)
@@ -186,7 +186,7 @@ def status(role: str | None, check: bool, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many messages.")
 def tail(topic: str, follow: bool, limit: int | None) -> None:
     """Print a topic's messages as JSON lines, with partition, offset and key."""
-    from infra.status import print_topic
+    from infra.telemetry.status import print_topic
 
     asyncio.run(print_topic(_settings(), topic, follow, limit, sys.stdout))
 
@@ -196,8 +196,8 @@ def tail(topic: str, follow: bool, limit: int | None) -> None:
 @_JSON
 def topics(check: bool, as_json: bool) -> None:
     """Print the topics with their settings and each role's rights, for whoever runs the Kafka; or compare."""
-    from infra.topics import check as compare
-    from infra.topics import expected, print_topics
+    from infra.telemetry.topics import check as compare
+    from infra.telemetry.topics import expected, print_topics
 
     settings = _settings()
     console = Console(width=None if sys.stdout.isatty() else 200)
@@ -233,13 +233,13 @@ def topology(check: Path | None) -> None:
 @click.option("--history", is_flag=True, help="With --labels: everything they said, what they took back included.")
 def export(study: str | None, fmt: str, out: Path | None, labels: bool, history: bool) -> None:
     """Write a study's segments with their codes, or the labels that people gave."""
-    from infra.export import export as write
-    from infra.export import export_labels
+    from infra.files.export import export as write
+    from infra.files.export import export_labels
 
     if history and not labels:
         raise InputError("--history goes with --labels; add it")
     settings = _settings(study=study)
-    with wiring.opened_store(settings) as store, _output(out) as file:
+    with opened_store(settings) as store, _output(out) as file:
         if labels:
             count = export_labels(store, settings.study, fmt, file, history=history)
         else:
@@ -274,7 +274,7 @@ def dead_letters() -> None:
 def list_letters(study: str | None, as_json: bool) -> None:
     """List dead letters, newest first."""
     settings = _settings()
-    with wiring.opened_store(settings) as store:
+    with opened_store(settings) as store:
         for kept in store.dead_letters(study=study):
             letter = kept.letter
             if as_json:
@@ -289,7 +289,7 @@ def list_letters(study: str | None, as_json: bool) -> None:
 @click.argument("letter", type=click.UUID)
 def show_letter(letter: UUID) -> None:
     """Show one dead letter with the message as it came."""
-    with wiring.opened_store(_settings()) as store:
+    with opened_store(_settings()) as store:
         kept = _found(store, letter)
     raw = kept.letter.raw
     shown = json.loads(kept.letter.model_dump_json(exclude={"raw", "key"}))
@@ -302,10 +302,10 @@ def show_letter(letter: UUID) -> None:
 @click.argument("letters", type=click.UUID, nargs=-1, required=True)
 def replay(letters: tuple[UUID, ...]) -> None:
     """Put dead letters back on the topic they were read from, as they came."""
-    from infra.status import replay_letters
+    from infra.telemetry.status import replay_letters
 
     settings = _settings()
-    with wiring.opened_store(settings) as store:
+    with opened_store(settings) as store:
         found = [_found(store, letter).letter for letter in letters]
         asyncio.run(replay_letters(settings, found))
         for each in found:
@@ -326,14 +326,14 @@ def _found(store: Any, letter: UUID) -> Any:
 @click.confirmation_option(prompt="This deletes segments, codes and decisions for good. Go on?")
 def reset(study: str | None, everything: bool) -> None:
     """Delete a study (or everything) from the read model and the code index."""
-    from infra.local import data_folder_lock
+    from infra.brokers import data_folder_lock
 
     settings = _settings(study=study)
     ensure_data_dir(settings)
     forgotten = None if everything else settings.study
-    with data_folder_lock(settings), wiring.opened_store(settings) as store:
+    with data_folder_lock(settings), opened_store(settings) as store:
         store.reset(forgotten)
-        wiring.forget_codes(settings, forgotten)
+        forget_codes(settings, forgotten)
     click.echo("everything deleted" if everything else f"study '{settings.study}' deleted", err=True)
 
 

@@ -1,6 +1,6 @@
 """A deterministic implementation of every port, shipped: for tests, dry runs and the transport benchmark.
 
-The moderator needs no fake: ``models.moderation.ConsensusModerator`` over ``HashEmbedder`` is deterministic.
+The moderator needs no fake: ``models.moderation.decision.ConsensusModerator`` over ``HashEmbedder`` is deterministic.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from models.coding.labels import label_fault
 from models.ports import Embeddings, IndexedCode
-from models.prompts import label_fault
 from schemas import Neighbour, Proposal, Segment
 from schemas.ids import normalised_label
 

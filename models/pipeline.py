@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from models.batches import halving
+from models.bisection import halving
+from models.classifier.predictions import Classifiers
 from models.errors import UncodableError, WorkerFault
-from models.guesses import said_by
-from models.moderation import no_usable_label, usable
+from models.moderation.classifier_vote import said_by
+from models.moderation.voting import no_usable_label
 from models.ports import Coder, Moderator
-from models.refinement import Refiner
-from models.routing import Router
-from models.serving import Classifiers
-from models.text import prepare
+from models.refinement.refiner import Refiner
+from models.routing.router import Router
+from models.text.truncation import prepare
 from schemas import AnnotationRequest, Assignment, CodeEvent, Decision, Proposal, Proposals, Segment
-from schemas.coding import Classified
+from schemas.coding import Classified, usable
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -59,7 +59,7 @@ def code_batch(
         One a segment, in order. A segment that the members fail on is alone in its failure.
 
     Raises:
-        UnavailableError, SettingError, WorkerFault: As ``models.batches.halving`` does.
+        UnavailableError, SettingError, WorkerFault: As ``models.bisection.halving`` does.
         WorkerFault: If 8 or more segments reached the members and all of them failed there.
     """
     prepared = [_prepared(segment, limit) for segment in segments]
@@ -95,7 +95,7 @@ def moderate_batch(moderator: Moderator, batch: Sequence[Proposals]) -> list[Dec
         One a segment, in order.
 
     Raises:
-        UnavailableError, SettingError, WorkerFault: As ``models.batches.halving`` does.
+        UnavailableError, SettingError, WorkerFault: As ``models.bisection.halving`` does.
         WorkerFault: If 8 or more segments reached the moderator and all of them failed there.
     """
     return _through(moderator.decide, [_with_a_label(proposals) for proposals in batch], lambda one: one.segment)
@@ -123,7 +123,7 @@ class Pipeline:
             One outcome a segment, in order.
 
         Raises:
-            UnavailableError, SettingError, WorkerFault: As ``models.batches.halving`` does.
+            UnavailableError, SettingError, WorkerFault: As ``models.bisection.halving`` does.
         """
         source = iter(segments)
         while batch := list(islice(source, self.batch)):

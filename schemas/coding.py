@@ -1,5 +1,6 @@
 """From many readings to one code: proposals, decision, assignment."""
 
+from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -110,3 +111,16 @@ class Assignment(Record):
     confidence: Share | None = None
     route: Route | None = None
     assigned_at: AwareDatetime
+
+
+def usable(proposals: Sequence[Proposal]) -> list[Proposal]:
+    """The proposals whose labels may be used as codes."""
+    return [proposal for proposal in proposals if proposal.fault is None]
+
+
+_DIGITS = 4  # a cosine differs behind them with the batch that a text was embedded in
+
+
+def rounded_signal(value: float) -> float:
+    """A confidence signal as records hold it: a cosine differs behind these digits with the batch of its text."""
+    return round(value, _DIGITS)

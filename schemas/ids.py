@@ -2,6 +2,7 @@
 
 import unicodedata
 from functools import lru_cache
+from hashlib import blake2b
 from uuid import UUID, uuid5
 
 _NAMESPACE = UUID("6c5f9c0e-5d0e-5b7e-9a55-0d2f8a6f1c11")
@@ -35,3 +36,9 @@ def dead_letter_id(topic: str, partition: int, offset: int, raw: bytes) -> UUID:
 def code_event_id(code: UUID, kind: str, cause: str) -> UUID:
     """Name a codebook event by its code, kind and cause (a segment id, or a person's request id)."""
     return _derive("code-event", str(code), kind, cause)
+
+
+def uniform(segment: UUID, purpose: str) -> float:
+    """A number from 0 to below 1 that is a segment's own: the same in every run, another one for every purpose."""
+    digest = blake2b(segment.bytes, digest_size=8, person=purpose.encode("ascii")).digest()
+    return (int.from_bytes(digest) >> 11) / 2**53

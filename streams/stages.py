@@ -11,15 +11,15 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+from models.classifier.predictions import Classifiers
 from models.errors import UnavailableError
-from models.guesses import CLASSIFIER
-from models.joining import Joined, ProposalJoin
+from models.moderation.classifier_vote import CLASSIFIER
+from models.moderation.precedents import Precedents, from_annotations
+from models.moderation.proposal_join import Joined, ProposalJoin
 from models.pipeline import Uncoded, code_batch, moderate_batch
 from models.ports import Clock, Coder, Moderator
-from models.precedents import Precedents, from_annotations
-from models.refinement import Refiner
-from models.routing import Router
-from models.serving import Classifiers
+from models.refinement.refiner import Refiner
+from models.routing.router import Router
 from schemas import (
     Annotation,
     Assignment,

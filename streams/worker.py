@@ -14,16 +14,16 @@ import faust
 from aiokafka.errors import KafkaError
 
 from models.errors import SettingError, SpareError, UnavailableError, WorkerFault
-from streams.agents import Batches, Partition, Progress, Runner, register
 from streams.cluster import Cluster, consumer_group, group_lag, patiently, read_batches
 from streams.collector import calm_collector
-from streams.consumer import POLLS, App, Tables
+from streams.faust_consumer import POLLS, App, Tables
 from streams.memory import Hear, Recall
 from streams.publish import KafkaPublisher, Outgoing
+from streams.runner import Batches, Partition, Progress, Runner, register
 from streams.stage import Stage
 from streams.starting import prepare
 from streams.topology import FEEDBACK, Role, role
-from streams.trail import Passing, Trail
+from streams.tracing import Passing, Trail
 
 log = logging.getLogger(__name__)
 _BEAT_S = 1.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from infra.local import end_with, free_port
+from infra.local.stack import end_with, free_port
 
 _ACCOUNT = "postgres"  # PostgreSQL refuses to run as root; Debian's package makes this account
 _START_S = 60.0

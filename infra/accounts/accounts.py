@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Row, delete, func, or_, select, update
 from infra.accounts.attempts import Attempts
 from infra.accounts.keys import Keys
 from infra.accounts.passwords import Passwords, check_password
-from infra.readmodel.database import Database
-from infra.readmodel.recording import insert
-from infra.readmodel.tables import accounts, grants
-from models.clock import SystemClock
+from infra.clock import SystemClock
+from infra.storage.database import Database
+from infra.storage.projections import insert
+from infra.storage.tables import accounts, grants
 from models.errors import InputError
 from models.ports import Clock
 

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, select
 
-from infra.readmodel.database import Database
-from infra.readmodel.recording import insert
-from infra.readmodel.tables import attempts
+from infra.storage.database import Database
+from infra.storage.projections import insert
+from infra.storage.tables import attempts
 from models.errors import QualstreamError
 from models.ports import Clock
 

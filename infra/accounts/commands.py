@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import click
 
-from infra import wiring
 from infra.accounts.accounts import EVERYWHERE, ROLES, AccountRole, Accounts
+from infra.factory.stores import opened_store
 from infra.settings import Settings, load_settings
 
 
@@ -52,7 +52,7 @@ def list_accounts() -> None:
 
 @contextmanager
 def _accounts(settings: Settings) -> Iterator[Accounts]:
-    with wiring.opened_store(settings) as store:
+    with opened_store(settings) as store:
         yield Accounts(store.database)
 
 

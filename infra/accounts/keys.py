@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 
-from infra.readmodel.database import Database
-from infra.readmodel.tables import tokens
+from infra.storage.database import Database
+from infra.storage.tables import tokens
 from models.errors import InputError
 from models.ports import Clock
 

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from infra.people.outbox import Outbox
-from infra.readmodel.alerts import count_open
-from infra.readmodel.database import Database
+from infra.storage.alerts import count_open
+from infra.storage.database import Database
+from infra.storage.outbox import Outbox
 from infra.telemetry.metrics import Gauge
 
 

@@ -12,10 +12,10 @@ from typing import Any
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-from models import spending
+from models.backends import token_usage
 from models.errors import SettingError, UnavailableError
-from streams.agents import Progress
-from streams.metering import Tally
+from streams.metrics import Tally
+from streams.runner import Progress
 
 _COUNTERS = (
     ("qualstream_messages_read", "Messages read.", "read"),
@@ -80,7 +80,7 @@ class RoleMetrics:
 
     def _counters(self) -> Iterator[Any]:
         values = [(name, says, getattr(self.progress, what)) for name, says, what in _COUNTERS]
-        values.append(("qualstream_generated_tokens", "Tokens that language models wrote.", spending.tokens()))
+        values.append(("qualstream_generated_tokens", "Tokens that language models wrote.", token_usage.tokens()))
         for name, says, value in values:
             family = CounterMetricFamily(name, says, labels=["role"])
             family.add_metric([self.role], value)

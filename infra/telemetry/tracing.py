@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from streams.metering import Span
+from streams.metrics import Span
 
 PATH = "/v1/traces"
 _SCOPE = InstrumentationScope("qualstream")

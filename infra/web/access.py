@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import Depends, HTTPException, Request
 
 from infra.accounts.accounts import AccountRole, Visitor
-from infra.readmodel.blind import unread
-from infra.routing import rules_of
+from infra.profiles.study_rules import rules_of
+from infra.storage.blind import unread
 from infra.web.site import Site, profile_of
 
 

@@ -3,13 +3,25 @@
 from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from infra.web import agreement, classifier, codebook, drift, exchange, overview, people, queue, rules, segments, why
-from infra.web.faults import handle_faults
+from infra.web.errors import handle_faults
 from infra.web.guard import Guard, check_csrf
+from infra.web.pages import (
+    agreement,
+    classifier,
+    codebook,
+    drift,
+    explanation,
+    import_export,
+    overview,
+    people,
+    queue,
+    rules,
+    segments,
+)
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
 
-PAGES = (overview, queue, codebook, segments, why, agreement, classifier, drift, rules, exchange, people)
+PAGES = (overview, queue, codebook, segments, explanation, agreement, classifier, drift, rules, import_export, people)
 
 
 def make_app(site: Site) -> FastAPI:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.accounts.accounts import Visitor
 from infra.settings import Settings
-from infra.web.faults import answer_fault
+from infra.web.errors import answer_fault
 from infra.web.sessions import COOKIE, LONGEST, Session, Sessions
 from infra.web.site import Site
 from models.errors import UnavailableError

@@ -11,10 +11,10 @@ from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 
 from infra.accounts.accounts import Accounts
-from infra.people.outbox import Outbox
-from infra.profiles import Profile, load_profile
-from infra.readmodel.store import Store
+from infra.profiles.loading import Profile, load_profile
 from infra.settings import Settings
+from infra.storage.outbox import Outbox
+from infra.storage.store import Store
 from models.ports import Clock, Embedder
 from schemas import Record
 

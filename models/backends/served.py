@@ -13,12 +13,12 @@ from typing import Any
 
 import httpx
 
-from models import spending
-from models.backends.answers import candidates, coding_start, proposal, row_seed
+from models.backends import token_usage
+from models.backends.parsing import candidates, coding_start, proposal, row_seed
+from models.coding.prompts import Ending, coding_suffix, moderator_prefix, moderator_suffix
 from models.errors import SettingError, UnavailableError, UncodableError
-from models.moderation import Answer, moderate
+from models.moderation.decision import Answer, moderate
 from models.ports import Embedder
-from models.prompts import Ending, coding_suffix, moderator_prefix, moderator_suffix
 from schemas import Decision, Proposal, Proposals, Segment
 
 _TRY_LATER = frozenset({408, 425, 429})
@@ -120,7 +120,7 @@ class ChatServer:
                 "check the profile's url and model and QUALSTREAM_SERVED_API_KEY"
             )
         answer = _read(response, who)
-        spending.spend(_written(response))
+        token_usage.spend(_written(response))
         return answer, time.monotonic() - started
 
 
@@ -182,7 +182,7 @@ class ServedCoder:
 
 
 class ServedModerator:
-    """A moderator behind a server; what it answers is settled by ``models.moderation``."""
+    """A moderator behind a server; what it answers is settled by ``models.moderation.voting``."""
 
     def __init__(
         self,

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from models.drift.changepoint import Located
-from models.drift.counting import Table
-from models.drift.observed import Change
-from models.drift.scanning import Finding, Moved
+from models.drift.change_point import Located
+from models.drift.counts import Table
+from models.drift.observation import Change
+from models.drift.scan import Finding, Moved
 from models.drift.signals import Cause, Signal
 
 _GONE = 0.1  # of what was expected: less than this is gone

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
-from models.drift.alerting import Alerting
-from models.drift.observed import Change, Observed
-from models.drift.scanning import Finding
+from models.drift.alerts import Alerting
+from models.drift.embedding_drift import TextWatch
+from models.drift.observation import Change, Observed
+from models.drift.scan import Finding
 from models.drift.settings import DriftSettings
+from models.drift.signal_watch import Watch
 from models.drift.signals import SIGNALS, TEXTS
-from models.drift.texts import TextWatch
-from models.drift.watching import Watch
 from schemas import DriftAlert
 
 _BLOCKS = 16  # in a window

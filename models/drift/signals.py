@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from models.drift.observed import Observed
+from models.drift.observation import Observed
 
 Cause = Literal["input", "model", "codebook", "people", "volume"]
 Field = Callable[[Observed], float | None]
@@ -85,4 +85,4 @@ SIGNALS = (
     ),
 )
 TEXTS = Signal("texts", "input", "source", 0.05, "said")
-"""The texts' embeddings; watched by models.drift.texts."""
+"""The texts' embeddings; watched by models.drift.embedding_drift."""

@@ -9,11 +9,11 @@ from faust.types import TP
 
 from models.errors import UnavailableError, WorkerFault
 from models.fakes import FakeCoder, HandClock, HashEmbedder
-from models.joining import JoinSettings, ProposalJoin
-from models.moderation import ConsensusModerator
+from models.moderation.decision import ConsensusModerator
+from models.moderation.proposal_join import JoinSettings, ProposalJoin
 from schemas import DeadLetter, Decision, Proposals
-from streams.agents import Batches, Progress, Runner, register
 from streams.cluster import Cluster
+from streams.runner import Batches, Progress, Runner, register
 from streams.stages import CodersStage, ModeratorStage
 from streams.topology import DEAD_LETTERS, DECISIONS, PROPOSALS, role
 from streams.worker import WorkerSettings, make_app

@@ -20,7 +20,7 @@ from uuid import uuid4
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from infra.local import free_port, spawn
+from infra.local.stack import free_port, spawn
 from streams.cluster import Cluster
 from tests.brokers.certificates import PASSWORD, Certificates, certificates
 

@@ -10,11 +10,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from infra import wiring
 from infra.accounts.accounts import AccountRole, Accounts
-from infra.local import LocalStack, free_port
-from infra.readmodel.store import Store
+from infra.factory.stores import build_store
+from infra.local.stack import LocalStack, free_port
 from infra.settings import load_settings
+from infra.storage.store import Store
 from schemas import StudyRules
 from tests.browser import sample, sample_classifier
 from tests.browser.chromium import ARGUMENTS, chromium_path
@@ -66,7 +66,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     if chromium_path() is None:
         pytest.skip("there is no Chromium; install it with `apt-get install chromium`, or run `make browser` as root")
     folder = tmp_path_factory.mktemp("house")
-    store = wiring.store(load_settings(data_dir=folder, profile=str(FAKES), study=STUDY))
+    store = build_store(load_settings(data_dir=folder, profile=str(FAKES), study=STUDY))
     accounts = Accounts(store.database)
     address = f"http://{HOME}:{free_port()}"
     link = accounts.first_link(address)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from infra.demo import demo_segments
+from infra.local.demo import demo_segments
 from schemas import (
     Annotation,
     AnnotationRequest,

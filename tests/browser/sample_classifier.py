@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from infra.learning.releasing import classifier_of
+from infra.training.releases import classifier_of
 from models.ports import Embedder
 from schemas import Annotation, AnnotationRequest, Assignment, Decision, ModelRelease, Record, Segment
 from schemas.coding import Classified, Guess

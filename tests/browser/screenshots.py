@@ -12,16 +12,16 @@ from urllib.parse import quote
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from infra import wiring
 from infra.accounts.accounts import EVERYWHERE, Accounts
-from infra.local import free_port
-from infra.people.outbox import Outbox
-from infra.readmodel.store import Store, WorkerState
+from infra.clock import SystemClock
+from infra.factory.stores import build_store
+from infra.local.stack import free_port
 from infra.settings import load_settings
+from infra.storage.outbox import Outbox
+from infra.storage.store import Store, WorkerState
 from infra.web.app import make_app
 from infra.web.site import Site
-from models.backends.embedding import SentenceEmbedder
-from models.clock import SystemClock
+from models.backends.sentence.embedder import SentenceEmbedder
 from models.fakes import HashEmbedder
 from streams.topology import ROLES
 from tests.browser import sample, sample_classifier
@@ -39,7 +39,7 @@ PHONE = {"width": 390, "height": 844}
 def served(folder: Path) -> Iterator[str]:
     """The page over the sample study, on a port of this host; yields its address."""
     settings = load_settings(data_dir=folder, profile=str(PROFILE), study=sample.STUDY)
-    store = wiring.store(settings)
+    store = build_store(settings)
     texts = sample.segments()
     store.take_in(texts)
     store.mark_published([one.id for one in texts])

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from playwright.sync_api import Page, expect
 from sqlalchemy import Table, func, select
 
-from infra.readmodel.tables import annotations, assignments, requests
+from infra.storage.tables import annotations, assignments, requests
 from schemas import Segment
 from schemas.ids import segment_id
 from tests.browser import sample

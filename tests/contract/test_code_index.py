@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
-from infra.index.code_index import COLLECTION, open_code_index
+from infra.vectors.code_index import COLLECTION, open_code_index
 from models.errors import SettingError, UnavailableError, WorkerFault
 from models.fakes import MemoryCodeIndex
 from models.ports import CodeIndex, Embeddings, IndexedCode
@@ -126,7 +126,7 @@ def test_a_kill_right_after_put_loses_nothing(tmp_path: Path) -> None:
     program = f"""
         import os, signal, numpy as np
         from uuid import UUID
-        from infra.index.code_index import open_code_index
+        from infra.vectors.code_index import open_code_index
         from models.ports import IndexedCode
         index = open_code_index({str(tmp_path)!r}, {DIM})
         for n in range(700):

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from models.coding.labels import label_fault
 from models.fakes import FakeCoder, HashEmbedder
 from models.ports import Coder, PartCoder
-from models.prompts import label_fault
 from schemas import Proposal, Proposals, Segment
 from schemas.ids import segment_id
 
@@ -55,8 +55,8 @@ class Weights:
             model = worn.unload()
 
     def coder(self, *, temperature: float = 0.0, seed: int = 0, draws: int = 0) -> Any:
-        from models.backends.generation import Sampling
-        from models.backends.members import LoraCoder, Member
+        from models.backends.lora.coder import LoraCoder, Member
+        from models.backends.lora.generation import Sampling
 
         members = (
             Member("gist", BASE, self.adapters[0], 6),
@@ -134,7 +134,7 @@ def test_hostile_texts_never_raise_and_what_cannot_be_used_says_why(coder: Coder
 
 @pytest.mark.slow
 def test_a_proposal_names_the_base_and_the_adapters_revision(lora: Coder, weights: Weights) -> None:
-    from models.backends.adapters import adapter_revision
+    from models.backends.lora.adapters import adapter_revision
 
     (read,) = lora.propose([segment("The app is slow")])
     one, two = (f"{BASE}+{adapter_revision(place)}" for place in weights.adapters)
@@ -164,10 +164,10 @@ def test_drawn_labels_stand_beside_what_members_say_without_them(weights: Weight
 def test_the_real_model_answers_as_plain_generation_does(weights: Weights) -> None:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    from models.backends.adapters import wear
-    from models.backends.generation import Generator, Row, Sampling, prompt_ids
+    from models.backends.lora.adapters import wear
+    from models.backends.lora.generation import Generator, Row, Sampling, prompt_ids
     from models.backends.weights import load_language_model
-    from models.prompts import coding_prefix, coding_suffix
+    from models.coding.prompts import coding_prefix, coding_suffix
 
     subjects = ("app", "answer", "voice mode", "price", "login")
     texts = [f"The {s} is {how}" for s in subjects for how in ("slow", "great", "gone since the update", "so so")]
@@ -191,7 +191,7 @@ def first_line(text: str) -> str:
 
 @pytest.mark.slow
 def test_the_taught_moderator_decides_the_same_whoever_proposed_first(weights: Weights) -> None:
-    from models.backends.moderator import LoraModerator
+    from models.backends.lora.moderator import LoraModerator
 
     moderator = LoraModerator(BASE, weights.adapters[0], HashEmbedder(), cache=weights.cache)
     batch = [proposed("slow app", "long wait", "lags"), proposed("lags", "slow app", "long wait")]
@@ -210,15 +210,15 @@ Broken = Callable[[Path], Any]
 
 
 def no_such_prompt(folder: Path) -> Any:
-    from models.backends.generation import Sampling
-    from models.backends.members import LoraCoder, Member
+    from models.backends.lora.coder import LoraCoder, Member
+    from models.backends.lora.generation import Sampling
 
     return LoraCoder([Member("m", BASE, None, 7)], sampling=Sampling(), cache=folder)
 
 
 def no_such_adapter(folder: Path) -> Any:
-    from models.backends.generation import Sampling
-    from models.backends.members import LoraCoder, Member
+    from models.backends.lora.coder import LoraCoder, Member
+    from models.backends.lora.generation import Sampling
 
     return LoraCoder([Member("m", BASE, folder / "none", 1)], sampling=Sampling(), cache=folder).load()
 

@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from infra.profile_models import PACKAGED_ADAPTERS, ModeratorProfile
-from infra.profiles import load_profile
+from infra.factory.models import build_moderator as wired
+from infra.profiles.loading import load_profile
+from infra.profiles.members import PACKAGED_ADAPTERS, ModeratorProfile
 from infra.settings import Settings
-from infra.wiring import moderator as wired
-from models.backends.answers import candidates
+from models.backends.parsing import candidates
 from models.fakes import HashEmbedder
-from models.moderation import ConsensusModerator, agreed
-from models.panel import PanelModerator
+from models.moderation.decision import ConsensusModerator
+from models.moderation.panel import PanelModerator
+from models.moderation.voting import agreed
 from schemas import Decision, Proposal, Proposals, Segment
 from schemas.ids import segment_id
 

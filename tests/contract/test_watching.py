@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.readmodel.store import open_store
+from infra.storage.store import open_store
 from infra.telemetry.gauges import gauges
 from infra.telemetry.metrics import RoleMetrics, names
-from streams.agents import Progress
+from streams.runner import Progress
 from streams.topology import ROLES
 
 ROOT = Path(__file__).parents[2]

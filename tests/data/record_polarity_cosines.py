@@ -6,7 +6,7 @@ Run from the repository's root: ``python tests/data/record_polarity_cosines.py``
 import json
 from pathlib import Path
 
-from models.backends.embedding import SentenceEmbedder
+from models.backends.sentence.embedder import SentenceEmbedder
 
 HERE = Path(__file__).parent
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from infra.local import free_port
+from infra.local.stack import free_port
 from models.fakes import FakeCoder, HandClock
 from schemas import DeadLetter, Proposals, Segment
 from schemas.ids import segment_id

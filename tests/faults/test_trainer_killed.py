@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.learning.trainer import Trainer
+from infra.training.trainer import Trainer
 from schemas import ModelRelease
-from tests.unit.test_trainer import Desk, labels, refused, released
+from tests.unit.classifier.test_trainer import Desk, labels, refused, released
 
 KILLED = """
 import sys
 from pathlib import Path
-from infra.learning.checkpoints import Checkpoints
+from infra.training.checkpoints import Checkpoints
 from tests.unit import test_trainer as bench
 
 where, folder = sys.argv[1:]
@@ -85,7 +85,7 @@ def test_a_kill_in_the_middle_of_a_save_leaves_the_old_classifier_serving_and_th
 
 def test_a_spare_trainer_waits_and_takes_the_place_of_one_that_is_killed(tmp_path):
     script = (
-        "import sys; from pathlib import Path; from infra.learning.checkpoints import Checkpoints\n"
+        "import sys; from pathlib import Path; from infra.training.checkpoints import Checkpoints\n"
         "Checkpoints(Path(sys.argv[1])).hold(); print('now', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra import wiring
-from infra.local import CODING, LocalStack, broker_command, spawn
-from infra.readmodel.store import Store
+from infra.factory.stores import build_store
+from infra.local.stack import CODING, LocalStack, broker_command, spawn
 from infra.settings import load_settings
+from infra.storage.store import Store
 from schemas import Segment
 from schemas.ids import segment_id
 from streams.cluster import Cluster, consumer_group, group_lag, read_topic
@@ -89,7 +89,7 @@ def running(
     fixed = {"data_dir": folder, "profile": str(profile), "study": STUDY, "session_timeout_s": 6.0}
     settings = load_settings(**fixed, **brokers.options)
     folder.mkdir(exist_ok=True)
-    store = store or wiring.store(settings)
+    store = store or build_store(settings)
     stack = LocalStack(settings, store, roles, options={f"QUALSTREAM_{k.upper()}": v for k, v in options.items()})
     try:
         stack.start()

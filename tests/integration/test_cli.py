@@ -14,9 +14,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from infra import wiring
-from infra.readmodel.store import Store
+from infra.brokers import build_cluster
+from infra.factory.stores import build_store
 from infra.settings import load_settings
+from infra.storage.store import Store
 from streams.cluster import Cluster
 from streams.publish import Outgoing
 from streams.topology import FEEDBACK, ROLES, describe
@@ -111,14 +112,14 @@ class Running:
 
     @property
     def cluster(self) -> Cluster:
-        return wiring.cluster(load_settings(data_dir=self.folder, **self.brokers.options))
+        return build_cluster(load_settings(data_dir=self.folder, **self.brokers.options))
 
     def __call__(self, *args: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return qualstream(self.folder, *args, stdin=stdin, **self.brokers.options)
 
 
 def opened(folder: Path) -> Store:
-    return wiring.store(load_settings(data_dir=folder))
+    return build_store(load_settings(data_dir=folder))
 
 
 @pytest.fixture(scope="module")

@@ -122,6 +122,6 @@ def test_a_role_ends_for_want_of_one_right_and_starts_when_it_is_added(kafka: Ka
     assert "Traceback" not in ending.said
     kafka.allow("app", "--operation", "Write", "--topic", "dead-letters")
     with worker("coders", tmp_path, **options) as coders:
-        until(lambda: "streams.consumer" in coders.said)
+        until(lambda: "streams.faust_consumer" in coders.said)
         assert "settings of topic feedback cannot be checked: the right DescribeConfigs is missing" in coders.said
         assert coders.runs

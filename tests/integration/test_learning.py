@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from infra.local import LocalStack
+from infra.local.stack import LocalStack
 from schemas import (
     Annotation,
     AnnotationRequest,

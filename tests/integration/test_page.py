@@ -11,11 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra import wiring
-from infra.local import free_port, local_broker
-from infra.people.outbox import Outbox
-from infra.readmodel.store import Store
+from infra.brokers import local_broker
+from infra.factory.stores import build_store
+from infra.local.stack import free_port
 from infra.settings import load_settings
+from infra.storage.outbox import Outbox
+from infra.storage.store import Store
 from schemas import Annotation, CodeEvent
 from schemas.ids import code_event_id, code_id, segment_id
 from streams.cluster import Cluster
@@ -75,7 +76,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, module_brokers: Brokers) -> I
     with started([sys.executable, "-m", "infra.cli", "up"], folder.parent / "up.log", env) as stack:
         until(lambda: "Set the admin's password" in stack.said or not stack.runs)
         assert stack.runs, stack.said
-        store = wiring.store(load_settings(data_dir=folder))
+        store = build_store(load_settings(data_dir=folder))
         it = Page(stack, folder, store, f"http://127.0.0.1:{port}", module_brokers.embedded)
         until(it.answers)
         yield it
@@ -138,7 +139,7 @@ def test_what_is_decided_while_the_broker_is_away_arrives_when_it_is_back(tmp_pa
         until(lambda: answers(f"http://127.0.0.1:{web_port}") or not web.runs)
         assert web.runs, web.said
         assert "works once, for a day" in web.said
-        store = wiring.store(load_settings(data_dir=folder))
+        store = build_store(load_settings(data_dir=folder))
         outbox = Outbox(store.database)
         outbox.keep(decided("one"))
         assert outbox.backlog() == 2

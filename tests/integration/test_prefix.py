@@ -5,8 +5,8 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from infra import wiring
-from infra.local import LocalStack
+from infra.factory.stores import build_store
+from infra.local.stack import LocalStack
 from infra.settings import load_settings
 from schemas import DeadLetter
 from streams.cluster import Cluster, group_lag, partitions_of
@@ -20,7 +20,7 @@ PREFIX = "team-a."
 
 def test_a_whole_stack_runs_behind_a_prefix(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path, profile=str(FAKES), study=STUDY, kafka_prefix=PREFIX)
-    store = wiring.store(settings)
+    store = build_store(settings)
     stack = LocalStack(settings, store)
     try:
         stack.start()
@@ -48,7 +48,7 @@ async def topics_at(cluster: Cluster) -> set[str]:
 
 async def test_two_prefixes_on_one_broker_do_not_see_each_other(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path, kafka_prefix=PREFIX)
-    store = wiring.store(settings)
+    store = build_store(settings)
     stack = LocalStack(settings, store, roles=())
     try:
         await asyncio.to_thread(stack.start)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.learning.checkpoints import Checkpoints
-from infra.local import LocalStack
+from infra.local.stack import LocalStack
+from infra.training.checkpoints import Checkpoints
 from schemas import Annotation, ModelRelease
 from streams.publish import outgoing
 from streams.topology import RELEASES
 from tests.integration.stack import STUDY, environment, kill, lag, messages, publish, running, until
-from tests.unit.test_checkpoints import Evil
-from tests.unit.test_trainer import labels, refused, released
+from tests.unit.classifier.test_checkpoints import Evil
+from tests.unit.classifier.test_trainer import labels, refused, released
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 MODEL = f"classifier/{STUDY}"

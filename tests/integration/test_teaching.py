@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from infra import wiring
-from infra.local import LocalStack
-from infra.readmodel.store import Store
+from infra.factory.stores import build_store
+from infra.local.stack import LocalStack
 from infra.settings import load_settings
+from infra.storage.store import Store
 from schemas import Annotation, CodeEvent, Segment
 from schemas.ids import code_event_id, code_id, segment_id
 from streams.cluster import Cluster
@@ -148,7 +148,7 @@ def test_brokers_of_ones_own_get_what_is_taught_and_the_store_gets_it_from_them(
         assert done.returncode == 0, done.stderr
         assert [CodeEvent.from_bytes(raw).label for raw in messages(stack.cluster, CODEBOOK.name)] == ["speed"]
         assert events(store) == []
-        elsewhere = wiring.store(load_settings(data_dir=tmp_path / "elsewhere"))
+        elsewhere = build_store(load_settings(data_dir=tmp_path / "elsewhere"))
         assert events(elsewhere) == []
         elsewhere.close()
     store.close()

@@ -12,11 +12,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
 
-from infra import wiring
-from infra.export import export
-from infra.readmodel.store import Store
+from infra.factory.stores import build_store
+from infra.files.export import export
 from infra.settings import load_settings
-from models.codebook import codebook
+from infra.storage import database
+from infra.storage.store import Store
+from models.codebook.codebook import replay
 from schemas import Assignment, CodeEvent
 from schemas.ids import code_event_id, code_id
 from streams.publish import Outgoing
@@ -79,7 +80,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def opened(folder: Path) -> Store:
-    return wiring.store(load_settings(data_dir=folder))
+    return build_store(load_settings(data_dir=folder))
 
 
 def test_without_a_broker_themes_are_kept_in_the_read_model_and_come_out_with_the_export(folder: Path) -> None:
@@ -139,10 +140,10 @@ def test_beside_a_running_stack_themes_go_over_the_topic_and_a_persons_move_stay
         shown = themes(folder, **brokers.options)
         assert (shown["login fails"][0], shown["login slow"][0]) == ("dark", "login")
         assert len(messages(cluster, CODEBOOK.name)) == len(held) + 1
-        book = codebook(CodeEvent.from_bytes(raw) for raw in messages(cluster, CODEBOOK.name))
+        book = replay(CodeEvent.from_bytes(raw) for raw in messages(cluster, CODEBOOK.name))
         until(
             lambda: (
-                {one.id: one.parent for one in codebook(store.code_events(STUDY)).values()}
+                {one.id: one.parent for one in replay(store.code_events(STUDY)).values()}
                 == {one.id: one.parent for one in book.values()}
             ),
             stack,
@@ -199,7 +200,7 @@ def test_a_study_without_codes_is_refused_in_one_line(tmp_path: Path) -> None:
 def test_a_read_model_from_before_there_were_themes_is_brought_up_to_date_with_its_codes(folder: Path) -> None:
     (file,) = folder.glob("*.db")
     config, engine = Config(), create_engine(f"sqlite:///{file}")
-    config.set_main_option("script_location", str(Path(wiring.__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
     with engine.begin() as config.attributes["connection"]:
         command.downgrade(config, "0001")
     engine.dispose()

@@ -4,8 +4,10 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from infra import wiring
-from infra.local import LocalStack
+from infra.factory.stores import build_store
+from infra.local.stack import LocalStack
+from infra.profiles.loading import checked_profile
+from infra.roles.stage import make_stage
 from infra.settings import load_settings
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id
@@ -29,18 +31,18 @@ async def test_a_merge_that_people_made_lowers_the_threshold_of_a_refiner_that_s
     tmp_path: Path, brokers: Brokers
 ) -> None:
     settings = load_settings(data_dir=tmp_path, profile=str(FAKES), **brokers.options)
-    store = wiring.store(settings)
+    store = build_store(settings)
     merge = event("merged", "slow app start", 3, into=[code_id(STUDY, "slow app")])
     events = [event("created", "slow app", 1), event("created", "slow app start", 2), merge]
     stack = LocalStack(settings, store, roles=())
     try:
         await asyncio.to_thread(stack.start)
         await asyncio.to_thread(publish, stack.cluster, [outgoing(one) for one in events])
-        stage = await wiring.make_stage(role("refiner"), settings)
+        stage = await make_stage(role("refiner"), settings)
     finally:
         stack.stop()
         store.close()
     assert isinstance(stage, RefinerStage)
     learned = stage.refiner.threshold(STUDY)
     assert learned.origin == "learned from 1 judgement"
-    assert learned.value < wiring.profile(settings).refiner.threshold == stage.refiner.threshold("another").value
+    assert learned.value < checked_profile(settings).refiner.threshold == stage.refiner.threshold("another").value

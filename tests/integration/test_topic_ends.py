@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from infra import wiring
-from infra.local import LocalStack
+from infra.factory.stores import build_store
+from infra.local.stack import LocalStack
 from infra.settings import load_settings
 from streams.cluster import group_lag
 from streams.publish import Outgoing
@@ -15,7 +15,7 @@ from tests.integration.stack import messages, publish
 
 async def test_the_last_batch_of_a_topic_is_read_and_counts_as_lag(tmp_path: Path, brokers: Brokers) -> None:
     settings = load_settings(data_dir=tmp_path, **brokers.options)
-    store = wiring.store(settings)
+    store = build_store(settings)
     stack = LocalStack(settings, store, roles=())
     try:
         await asyncio.to_thread(stack.start)

@@ -12,9 +12,9 @@ import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
-from infra.local import CODING
-from infra.people.outbox import Outbox
-from infra.telemetry.watching import addresses
+from infra.local.stack import CODING
+from infra.storage.outbox import Outbox
+from infra.telemetry.observe import addresses
 from schemas import Annotation, Assignment, Segment
 from schemas.ids import segment_id
 from streams.publish import Outgoing

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.profile_models import PACKAGED_ADAPTERS
-from infra.profiles import check_files, known_profiles, load_profile
+from infra.profiles.loading import check_files, known_profiles, load_profile
+from infra.profiles.members import PACKAGED_ADAPTERS
 from models.errors import SettingError
 
 GOOD = """

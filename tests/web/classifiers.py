@@ -8,11 +8,11 @@ from uuid import UUID
 
 import numpy as np
 
-from infra.learning.checkpoints import Checkpoints, Manifest, TaughtCode
-from infra.learning.releasing import classifier_of
-from models.backends.classifier import TextClassifier
-from models.backends.heads import LogisticHead
-from models.backends.sentence_tuning import TunedBody
+from infra.training.checkpoints import Checkpoints, Manifest, TaughtCode
+from infra.training.releases import classifier_of
+from models.backends.sentence.classifier import TextClassifier
+from models.backends.sentence.contrastive import TunedBody
+from models.backends.sentence.heads import LogisticHead
 from schemas import ModelRelease
 from schemas.ids import code_id
 from tests.web.site import STUDY

@@ -9,13 +9,13 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 
 from infra.accounts.accounts import EVERYWHERE, AccountRole, Accounts
-from infra.people.outbox import Outbox
-from infra.readmodel.store import open_store
+from infra.clock import SystemClock
 from infra.settings import load_settings
+from infra.storage.outbox import Outbox
+from infra.storage.store import open_store
 from infra.web.app import make_app
 from infra.web.guard import COOKIE
 from infra.web.site import Site
-from models.clock import SystemClock
 from models.fakes import HashEmbedder
 from schemas import AnnotationRequest, Assignment, CodeEvent, Decision, Proposal, Record, Segment
 from schemas.ids import code_event_id, code_id, segment_id

@@ -10,7 +10,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.routing import APIRoute
 
 from infra.accounts.accounts import ROLES
-from infra.web.faults import local_path
+from infra.web.errors import local_path
 from infra.web.guard import COOKIE, allowed_hosts, host_of
 from infra.web.sessions import signing_key
 from models.errors import InputError, SettingError, UnavailableError

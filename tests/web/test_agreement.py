@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import func, select
 
-from infra.people.agreeing import agreement_command
-from infra.people.codings import codings
-from infra.people.disputed import disagreements
-from infra.readmodel.tables import outbox
+from infra.annotation.agreement import agreement_command
+from infra.annotation.disputes import disagreements
+from infra.storage.annotations import codings
+from infra.storage.tables import outbox
 from schemas import Annotation, CodeEvent, StudyRules
 from schemas.ids import code_event_id, code_id
 from tests.web.site import HOSTILE, STUDY, fill, make_site, visit

@@ -9,10 +9,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from infra.learning.releasing import again, classifier_of, find, kept, serving
-from infra.readmodel.releases import history
-from infra.readmodel.tables import outbox
-from infra.web.segments import index_of
+from infra.storage.releases import history
+from infra.storage.tables import outbox
+from infra.training.releases import again, classifier_of, find, kept, serving
+from infra.web.pages.segments import index_of
 from models.errors import InputError, UnavailableError
 from models.fakes import HandClock
 from schemas import Annotation, AnnotationRequest, Decision
@@ -342,7 +342,7 @@ def test_what_is_to_be_read_blind_is_not_explained_to_who_may_read_it(site, segm
 
 
 def test_too_many_who_ask_at_once_are_asked_to_come_again(site, segment):
-    from infra.web.why import explainer_of
+    from infra.web.pages.explanation import explainer_of
 
     explainer = explainer_of(app_of(site))
     for _ in range(4):

@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from infra.readmodel.outcomes import outcomes
-from infra.readmodel.tables import requests
-from models.codebook import codebook
-from models.themes import theme_id
+from infra.storage.final_codes import outcomes
+from infra.storage.tables import requests
+from models.codebook.codebook import replay
+from models.codebook.themes import theme_id
 from schemas import Annotation, AnnotationRequest, CodeEvent
 from schemas.ids import code_id
 from tests.web.site import HOSTILE, STUDY, fill, make_site, visit
@@ -35,7 +35,7 @@ def lead(site):
 
 
 def book(site):
-    return codebook(site.store.code_events(STUDY))
+    return replay(site.store.code_events(STUDY))
 
 
 def last(site, label):

@@ -5,8 +5,8 @@ from uuid import uuid5
 
 import pytest
 
-from infra.drifting.studying import report_study
-from infra.readmodel.alerts import count_open, raised
+from infra.drift.scan_study import report_study
+from infra.storage.alerts import count_open, raised
 from models.drift.settings import DriftSettings
 from models.fakes import HandClock
 from schemas import Annotation, DriftAlert

@@ -9,13 +9,13 @@ from html import unescape
 import pyarrow.parquet as pq
 import pytest
 
-from infra.export import LABEL_COLUMNS
-from infra.people.importing import Importing, plan
-from infra.people.label_sheet import Columns, read_labels
+from infra.annotation.import_labels import Importing, plan
+from infra.files.export import LABEL_COLUMNS
+from infra.files.label_sheet import Columns, read_labels
 from models.errors import InputError
 from schemas import Annotation, CodeEvent
 from schemas.ids import code_id
-from tests.unit.test_store import minutes
+from tests.unit.storage.test_store import minutes
 from tests.web.site import HOSTILE, STUDY, fill, make_site, visit
 
 OTHER = "shop"

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
-from infra.learning.attempts import Attempts, write_attempts
-from infra.learning.checkpoints import Checkpoints
-from infra.learning.commands import learn
-from infra.learning.releasing import again
-from infra.learning.reporting import NextTuning
-from infra.readmodel.releases import labels_of
+from infra.storage.releases import labels_of
+from infra.training.checkpoints import Checkpoints
+from infra.training.commands import learn
+from infra.training.releases import again
+from infra.training.report import NextTuning
+from infra.training.state import Attempts, write_attempts
+from models.classifier.schedule import Tuned
 from models.errors import InputError
 from models.fakes import HandClock
-from models.retraining import Tuned
 from schemas import Annotation, Segment
 from schemas.ids import code_id, segment_id
 from tests.web.classifiers import START, refused, release

@@ -13,11 +13,11 @@ import httpx
 import pytest
 import uvicorn
 
-from infra.readmodel.overview import live, over_time
-from infra.readmodel.store import WorkerState
+from infra.storage.overview import live, over_time
+from infra.storage.store import WorkerState
 from infra.web.guard import COOKIE
-from infra.web.overview import stop_streams
-from infra.web.pulse import Pulse, Pulses
+from infra.web.live_updates import Pulse, Pulses
+from infra.web.pages.overview import stop_streams
 from models.errors import UnavailableError
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id

@@ -7,12 +7,13 @@ from typing import get_args
 import pytest
 from sqlalchemy import func, select
 
-from infra.profiles import load_profile
-from infra.readmodel.tables import outbox
-from infra.routing import default_rules, rules_of, standing
-from infra.web.rules import STRATEGIES
+from infra.annotation.study_report import standing
+from infra.profiles.loading import load_profile
+from infra.profiles.study_rules import default_rules, rules_of
+from infra.storage.tables import outbox
+from infra.web.pages.rules import STRATEGIES
+from models.classifier.predictions import Taught
 from models.fakes import HandClock
-from models.serving import Taught
 from schemas import StudyRules
 from schemas.ids import code_id
 from schemas.study import QueryStrategy

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from infra.web.segments import index_of
+from infra.web.pages.segments import index_of
 from schemas import Annotation, AnnotationRequest
 from schemas.ids import code_id
 from tests.web.site import HOSTILE, LABELS, STUDY, app_of, coded, fill, make_site, visit

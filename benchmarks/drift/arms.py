@@ -1,0 +1,138 @@
+"""Three ways to watch the same stream: this project's monitor, river's ADWIN alone, and Evidently's drift report."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+from benchmarks.drift.streams import Item, Stream, vectors
+from benchmarks.pages.layout import ROOT
+from infra.drift.scan_file import EMBEDDED, PER_WINDOW, UNCODED
+from models.drift.monitor import Monitor
+from models.drift.observation import Change, Observed
+from models.drift.settings import DriftSettings
+from schemas import DriftAlert
+from schemas.ids import uniform
+
+_SPACE = UUID("5f0b1b0e-2a9b-5a4e-9d2e-7f6f0a6f3c11")
+SETTINGS = DriftSettings(lateness=timedelta())
+"""The defaults of ``qualstream drift scan``."""
+WINDOW, STEP, REFERENCE = 400, 100, 1_000
+"""Evidently compares the newest WINDOW segments, every STEP segments, with the REFERENCE ones before them."""
+EVIDENTLY = ROOT / "build" / "evidently" / "bin" / "python"
+
+
+@cache
+def monitored() -> str:
+    """What tells versions of the monitor apart: a hash of its source and settings, but for the words of its alerts."""
+    digest = hashlib.sha256(repr(SETTINGS).encode())
+    for path in sorted((ROOT / "models" / "drift").glob("*.py")):
+        digest.update(path.read_bytes() if path.name != "telling.py" else b"")
+    return digest.hexdigest()[:10]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the monitor said of a stream."""
+
+    alerts: Sequence[DriftAlert]
+    seen_at: Sequence[int]
+    """By alert, how many segments had come by then."""
+
+
+def watch(stream: Stream, false_alarms: float = SETTINGS.false_alarms) -> Watched:
+    """Let the monitor watch a stream, texts and all."""
+    monitor = Monitor("benchmark", replace(SETTINGS, false_alarms=false_alarms))
+    share = min(1.0, EMBEDDED / len(stream.items), PER_WINDOW / WINDOW)
+    alerts: list[DriftAlert] = []
+    seen_at: list[int] = []
+    for n, item in enumerate(stream.items):
+        if stream.noted and n == stream.changes_at:
+            monitor.note(Change(item.at, "codebook", stream.noted))
+        found = monitor.update(_observed(stream, item, n, share))
+        alerts += found
+        seen_at += [n + 1] * len(found)
+    found = monitor.finish()
+    return Watched([*alerts, *found], [*seen_at, *[len(stream.items)] * len(found)])
+
+
+def _observed(stream: Stream, item: Item, n: int, share: float) -> Observed:
+    id_ = uuid5(_SPACE, f"{n} {item.row}")
+    return Observed(
+        at=item.at,
+        segment=id_,
+        source=item.source,
+        code=item.code or UNCODED,
+        confidence=item.confidence,
+        agreement=item.agreement,
+        accepted=item.accepted,
+        vector=vectors(stream.set)[item.row] if uniform(id_, "embedded") < share else None,
+    )
+
+
+def adwin(items: Iterable[Item | Observed], delta: float) -> list[int]:
+    """Where any of river's ADWINs reports a change: one a code, one a source, and one each for what is measured.
+
+    Args:
+        items: A stream.
+        delta: ADWIN's own setting.
+    """
+    from river.drift import ADWIN
+
+    stream = list(items)
+    of_code = {code: ADWIN(delta) for code in sorted({str(item.code) for item in stream})}
+    of_source = {source: ADWIN(delta) for source in sorted({item.source for item in stream})}
+    measured = {name: ADWIN(delta) for name in ("confidence", "agreement", "accepted")}
+    alarms = []
+    for n, item in enumerate(stream, 1):
+        fed = [(one, float(str(item.code) == code)) for code, one in of_code.items()]
+        fed += [(one, float(item.source == source)) for source, one in of_source.items()]
+        fed += [(one, float(v)) for name, one in measured.items() if (v := getattr(item, name)) is not None]
+        changed = False
+        for one, value in fed:
+            one.update(value)
+            changed |= one.drift_detected
+        if changed:
+            alarms.append(n)
+    return alarms
+
+
+def evidently(streams: Sequence[tuple[str, Stream]]) -> dict[str, list[tuple[int, dict[str, float]]]]:
+    """By stream, at every look what Evidently's drift report says of each column, higher for more drift.
+
+    Raises:
+        FileNotFoundError: If there is no environment with Evidently; ``make results-drift`` makes one.
+    """
+    worker = Path(__file__).parent / "evidently.py"
+    lines = "".join(json.dumps({"key": key, "rows": _table(stream)}) + "\n" for key, stream in streams)
+    command = [str(EVIDENTLY), str(worker), str(WINDOW), str(STEP), str(REFERENCE)]
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"Evidently failed: {done.stderr.strip().splitlines()[-1:]}")
+    found = (json.loads(line) for line in done.stdout.splitlines())
+    return {one["key"]: [(n, drifts) for n, drifts in one["looks"]] for one in found}
+
+
+def evidently_version() -> str:
+    """The version that is compared with, or why there is none."""
+    if not EVIDENTLY.exists():
+        return ""
+    code = "from importlib.metadata import version; print(version('evidently'))"
+    return subprocess.run([str(EVIDENTLY), "-c", code], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _table(stream: Stream) -> list[list[Any]]:
+    return [
+        [item.code or UNCODED, item.source, item.confidence, item.agreement, item.accepted] for item in stream.items
+    ]
+
+
+def since(stream: Stream, moment: datetime) -> int:
+    """The first segment that was not said before a moment."""
+    return next((n for n, item in enumerate(stream.items) if item.at >= moment), len(stream.items))

@@ -1,0 +1,1 @@
+"""The pages under docs/results, drawn from what the benchmarks measured."""

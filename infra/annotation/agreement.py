@@ -1,0 +1,249 @@
+"""How well a study's coders agree, people and models alike; and the command that prints it."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy import Column, func, select
+
+from infra.factory.stores import opened_store
+from infra.files.tables import Row, Shape, encoded
+from infra.settings import load_settings
+from infra.storage.annotations import SYSTEM, Coding, codings
+from infra.storage.database import Database
+from infra.storage.tables import annotations, assignments, code_events
+from models.evaluation.reliability import Figure, Reading, Reliability, reliability
+
+CONVENTION = (
+    "Krippendorff relies on codes with an alpha of 0.8 or more and draws only tentative conclusions between 0.667 and "
+    "0.8 (Content Analysis, 2nd edition 2004, page 241): a convention, to be read with the interval."
+)
+FIGURES = Shape(
+    ("figure", "coder", "other_coder", "code", "value", "low", "high", "segments", "why_there_is_none"),
+    dict.fromkeys(("value", "low", "high", "segments"), "number"),
+)
+MEANINGS = {
+    "alpha": "Krippendorff's alpha: 1 is perfect, 0 is what chance would do, below 0 is worse. Any number of coders; "
+    "codings that share some of their codes count as partly alike (MASI).",
+    "fleiss": "Fleiss' kappa: the same scale, with the whole set of codes of a segment as one category.",
+    "percent": "How often two codings of a segment have the very same codes, chance included.",
+}
+
+
+@dataclass(frozen=True)
+class Double:
+    """How much of what people coded has been coded twice."""
+
+    coded: int
+    """Segments that a person coded."""
+    twice: int
+    """Of those, the ones that at least two people did."""
+
+    @property
+    def share(self) -> float | None:
+        """None while nothing is coded."""
+        return self.twice / self.coded if self.coded else None
+
+
+@dataclass(frozen=True)
+class StudyAgreement:
+    """The figures of a study, and what to know when reading them."""
+
+    study: str
+    with_models: bool
+    figures: Reliability
+    labels: Mapping[UUID, str]
+    models: frozenset[str]
+    """Coders that are models."""
+    double: Double
+    codings: int
+    """People's."""
+    in_view: int
+    """Of those, the ones that were made with the system's code in view: they are not independent of it."""
+    unsure: int
+    """Of those, the ones left out because the person was unsure and gave no code."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for programs."""
+        found = self.figures
+        overall = {"alpha": found.alpha, "fleiss": found.fleiss, "percent": found.percent}
+        return {
+            "study": self.study,
+            "with_models": self.with_models,
+            "coders": {name: {"segments": n, "model": name in self.models} for name, n in found.coders.items()},
+            "segments": {
+                "coded": self.double.coded,
+                "coded_twice": self.double.twice,
+                "compared": found.units,
+                "no_code_fits": found.silent,
+            },
+            "codings": {"people": self.codings, "in_view": self.in_view, "unsure_without_code": self.unsure},
+            "overall": {name: figure.to_json() for name, figure in overall.items()},
+            "pairs": [self._pair(n) for n in range(len(found.pairs))],
+            "codes": [self._code(n) for n in range(len(found.codes))],
+        }
+
+    def _pair(self, n: int) -> dict[str, Any]:
+        pair = self.figures.pairs[n]
+        return {
+            "coders": list(pair.coders),
+            "kappa": pair.kappa.to_json(),
+            "percent": pair.percent.to_json(),
+            "no_code_fits": pair.silent,
+            "codes": [
+                {"code": str(code), "label": self.labels[code], "kappa": figure.to_json()}
+                for code, figure in pair.codes.items()
+            ],
+        }
+
+    def _code(self, n: int) -> dict[str, Any]:
+        code = self.figures.codes[n]
+        use = [
+            {
+                "coder": one.coder,
+                "own": one.own,
+                "others": round(one.others, 2),
+                "more_low": round(one.low, 2),
+                "more_high": round(one.high, 2),
+            }
+            for one in code.use
+        ]
+        named = {"code": str(code.code), "label": self.labels[code.code], "segments": code.given}
+        return {**named, "alpha": code.alpha.to_json(), "use": use}
+
+    def rows(self) -> Iterator[Row]:
+        """Every figure as a row of a table with the columns of ``FIGURES``."""
+        found = self.figures
+        for name in ("alpha", "fleiss", "percent"):
+            yield _row(name, getattr(found, name))
+        for pair in found.pairs:
+            yield _row("cohen", pair.kappa, pair.coders)
+            yield _row("percent", pair.percent, pair.coders)
+            for code, figure in pair.codes.items():
+                yield _row("cohen", figure, pair.coders, self.labels[code])
+        for each in found.codes:
+            yield _row("alpha", each.alpha, code=self.labels[each.code])
+
+
+def study_agreement(database: Database, study: str, *, with_models: bool) -> StudyAgreement:
+    """Compare a study's coders on what they coded; what was computed for the same codings is not computed again."""
+    return _computed(database, study, with_models, _version(database, study))
+
+
+def readings(found: Sequence[Coding]) -> list[Reading]:
+    """Codings as they are compared: not what settled a dispute, nor that somebody was unsure and gave no code."""
+    return [
+        Reading(one.segment_id, one.coder, frozenset(one.code_ids))
+        for one in found
+        if one.kind == "coding" and (one.code_ids or not one.unsure)
+    ]
+
+
+def to_csv(agreement: StudyAgreement) -> bytes:
+    """Every figure as a line."""
+    return b"".join(encoded(FIGURES, agreement.rows(), "csv"))
+
+
+def _version(database: Database, study: str) -> tuple[Any, ...]:
+    """What changes whenever a coding or a code does."""
+
+    def newest(at: Column[Any]) -> Any:
+        return select(func.count(), func.max(at)).where(at.table.c.study == study)
+
+    read = select(annotations.c.segment_id).where(annotations.c.study == study)
+    queries = (
+        newest(annotations.c.decided_at),
+        newest(code_events.c.at),
+        newest(assignments.c.assigned_at).where(assignments.c.segment_id.in_(read)),
+    )
+    with database.reading() as connection:
+        return tuple(tuple(connection.execute(query).one()) for query in queries)
+
+
+@lru_cache(maxsize=8)
+def _computed(database: Database, study: str, with_models: bool, _version: tuple[Any, ...]) -> StudyAgreement:
+    found = codings(database, study, include_models=with_models)
+    said = readings(found)
+    by_model = frozenset(one.coder for one in found if one.by_model)
+    people = [one for one in found if one.kind == "coding" and not one.by_model]
+    readers = Counter(one.unit for one in said if one.coder not in by_model)
+    shown = {code for one in found if not one.by_model or one.coder == SYSTEM for code in one.code_ids}
+    return StudyAgreement(
+        study=study,
+        with_models=with_models,
+        figures=reliability(said, shown),  # of members' own words only those that became codes
+        labels={code: label for one in found for code, label in zip(one.code_ids, one.labels, strict=True)},
+        models=by_model,
+        double=Double(len(readers), sum(count > 1 for count in readers.values())),
+        codings=len(people),
+        in_view=sum(not one.blind for one in people),
+        unsure=sum(one.unsure and not one.code_ids for one in people),
+    )
+
+
+def _row(name: str, figure: Figure, coders: tuple[str, str] = ("", ""), code: str = "") -> Row:
+    return dict(zip(FIGURES.columns, (name, *coders, code, *figure.to_json().values()), strict=True))
+
+
+@click.command("agreement")
+@click.option("--study", help="Study; default: QUALSTREAM_STUDY, else demo.")
+@click.option("--models/--people", "with_models", default=False, show_default=True, help="Models as coders too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def agreement_command(study: str | None, with_models: bool, as_json: bool) -> None:
+    """Say how well a study's coders agree beyond chance, over all codes, per pair of coders and per code."""
+    settings = load_settings(study=study)
+    with opened_store(settings) as store:
+        found = study_agreement(store.database, settings.study, with_models=with_models)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), ensure_ascii=False))
+    else:
+        _print(found, Console(width=None if sys.stdout.isatty() else 120))
+
+
+def _print(found: StudyAgreement, console: Console) -> None:
+    figures, double = found.figures, found.double
+    console.print(
+        f"Study '{escape(found.study)}': {double.coded} segments coded by people, {double.twice} of them by two or "
+        f"more; {figures.units} compared, {figures.silent} left out because all found that no code fits",
+        highlight=False,
+    )
+    overall = (
+        ("Krippendorff's alpha", figures.alpha),
+        ("Fleiss' kappa", figures.fleiss),
+        ("the same", figures.percent),
+    )
+    _print_table(console, ("all coders",), [((name,), figure) for name, figure in overall])
+    if figures.pairs:
+        _print_table(console, ("pair", "Cohen's kappa of"), [(pair.coders, pair.kappa) for pair in figures.pairs])
+    if figures.codes:
+        rows = [((found.labels[code.code], _overused(code.overused_by)), code.alpha) for code in figures.codes]
+        _print_table(console, ("code, by alpha", "given more often by"), rows)
+    console.print(CONVENTION, style="dim", highlight=False)
+
+
+def _overused(by: Sequence[Any]) -> str:
+    return ", ".join(f"{use.coder} ({use.own}, others {use.others:.1f})" for use in by)
+
+
+def _print_table(console: Console, heads: Sequence[str], rows: Sequence[tuple[Sequence[str], Figure]]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for head in ("value", "95% interval", "segments"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for names, figure in rows:
+        value = "-" if figure.value is None else f"{figure.value:.3f}"
+        interval = "-" if figure.low is None else f"{figure.low:.3f} to {figure.high:.3f}"
+        table.add_row(*map(escape, names), value, interval, str(figure.n), escape(figure.why))
+    console.print()
+    console.print(table, highlight=False)

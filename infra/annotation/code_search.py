@@ -1,0 +1,188 @@
+"""The codebook as the page looks things up in it: what codes are near to a text, and which ones are meant by a word."""
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import NamedTuple
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import Connection, func, select
+
+from infra.storage.database import Database
+from infra.storage.tables import code_events, codes
+from models.annotation.coding import Codes, KnownCode
+from models.ports import Embedder, Embeddings
+from schemas.ids import normalised_label
+
+log = logging.getLogger(__name__)
+_AT_ONCE = 32  # labels that a request waits for; more are embedded beside it
+_LEAST = 0.25  # cosine under which a code is not what somebody meant
+_REMEMBERED = 512  # texts whose embeddings are kept
+
+_Version = tuple[int, datetime | None]
+_THEMES = codes.alias("themes")
+_READ = (codes.c.id, codes.c.label, codes.c.definition, codes.c.final, codes.c.level)
+
+
+def read_codes(connection: Connection, study: str) -> Codes:
+    """A study's codebook as it is now, with only what is looked up in it."""
+    query = (
+        select(*_READ, _THEMES.c.label.label("theme"))
+        .join_from(codes, _THEMES, codes.c.parent == _THEMES.c.id, isouter=True)
+        .where(codes.c.study == study)
+    )
+    return Codes(
+        KnownCode(row.id, row.label, row.definition, row.final, row.theme, row.level == "theme")
+        for row in connection.execute(query)
+    )
+
+
+class Near(NamedTuple):
+    """A code near to a text."""
+
+    code: KnownCode
+    similarity: float
+    """Cosine of the embeddings of text and label."""
+
+
+@dataclass
+class _Shelf:
+    version: _Version
+    codes: Codes
+    embedded: tuple[list[KnownCode], Embeddings] | None = None  # live codes with a row each, as far as there are any
+    complete: bool = False
+
+
+class Nearby:
+    """The codebooks of all studies, read again when they change. Safe to use from many threads.
+
+    Nobody waits for the embedder to load, nor for a large codebook to be embedded: until then there is no answer.
+    """
+
+    def __init__(self, database: Database, embedder: Embedder) -> None:
+        """Share the read model's database; nothing is read yet."""
+        self._database = database
+        self._embedder = embedder
+        self._shelves: dict[str, _Shelf] = {}
+        self._labels: dict[str, Embeddings] = {}
+        self._texts: dict[str, Embeddings] = {}
+        self._lock = threading.Lock()
+        self._warm = threading.Event()
+        self._worker: threading.Thread | None = None
+
+    def codes(self, study: str) -> Codes:
+        """The study's codebook as it is now."""
+        return self._shelf(study).codes
+
+    def nearest(self, study: str, texts: Sequence[str], limit: int, without: Iterable[UUID] = ()) -> list[Near] | None:
+        """The living codes nearest to any of the texts, best first; ``None`` while they cannot be told yet.
+
+        Args:
+            study: Whose codes.
+            texts: At least one.
+            limit: Most codes.
+            without: Codes to leave out.
+        """
+        shelf = self._shelf(study)
+        self._fill(shelf)
+        if shelf.embedded is None or not self._warm.is_set():
+            return None if shelf.codes.live else []
+        known, rows = shelf.embedded
+        left_out = set(without)
+        cosines = (self._embed(texts) @ rows.T).max(axis=0)  # (codes,)
+        best = np.argsort(-cosines.round(6), kind="stable")[: limit + len(left_out)].tolist()
+        found = [Near(known[at], float(cosines[at])) for at in best]
+        return [one for one in found if one.code.id not in left_out][:limit]
+
+    def wait(self) -> None:
+        """Return when the labels that are being embedded now are done."""
+        with self._lock:
+            worker = self._worker
+        if worker is not None:
+            worker.join()
+
+    def search(self, study: str, words: str, limit: int) -> list[KnownCode]:
+        """The living codes that somebody means by a few letters or words: as they are spelt first, then by meaning."""
+        wanted = normalised_label(words)
+        if not wanted:
+            return []
+        known = self._shelf(study).codes.live
+        ranked = ((_rank(normalised_label(code.label), wanted), code) for code in known)
+        spelt = [code for rank, code in sorted((one for one in ranked if one[0] < 9), key=lambda one: one[0])][:limit]
+        if len(spelt) == limit or len(wanted) < 3:
+            return spelt
+        meant = self.nearest(study, [words], limit, [code.id for code in spelt]) or []
+        return [*spelt, *(one.code for one in meant if one.similarity >= _LEAST)][:limit]
+
+    def _shelf(self, study: str) -> _Shelf:
+        history = select(func.count(), func.max(code_events.c.at)).where(code_events.c.study == study)
+        with self._database.reading() as connection:
+            count, last = connection.execute(history).one()
+            shelf = self._shelves.get(study)
+            if shelf is not None and shelf.version == (count, last):
+                return shelf
+            read = read_codes(connection, study)
+        shelf = self._shelves[study] = _Shelf((count, last), read)
+        return shelf
+
+    def _fill(self, shelf: _Shelf) -> None:
+        """Fill the shelf's vectors in, as far as it costs nobody time."""
+        if shelf.complete:
+            return
+        missing = [code.label for code in shelf.codes.live if code.label not in self._labels]
+        if missing and self._warm.is_set() and len(missing) <= _AT_ONCE:
+            self._learn(missing)
+            missing = []
+        elif missing:
+            self._learn_beside(missing)
+        known = [code for code in shelf.codes.live if code.label in self._labels]
+        if known and (shelf.embedded is None or len(known) > len(shelf.embedded[0])):
+            shelf.embedded = known, np.stack([self._labels[code.label] for code in known])
+        shelf.complete = not missing
+
+    def _learn(self, labels: Sequence[str]) -> None:
+        for start in range(0, len(labels), 256):
+            chunk = labels[start : start + 256]
+            self._labels.update(zip(chunk, self._embedder.embed(chunk), strict=True))
+        self._warm.set()
+
+    def _learn_beside(self, labels: Sequence[str]) -> None:
+        def work() -> None:
+            try:
+                self._learn(labels)
+            except Exception:  # the page goes on without; the next visit tries again
+                log.exception("the codebook's labels cannot be embedded, so the page shows no near codes")
+
+        with self._lock:
+            if self._worker is None or not self._worker.is_alive():
+                self._worker = threading.Thread(target=work, name="nearby", daemon=True)
+                self._worker.start()
+
+    def _embed(self, texts: Sequence[str]) -> Embeddings:
+        """Embed texts, shape ``(n, dim)``; the same page asks for the same ones again."""
+        known = {text: held for text in texts if (held := self._held(text)) is not None}
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
+        fresh = dict(zip(missing, self._embedder.embed(missing), strict=True)) if missing else {}
+        rows = np.stack([known[text] if text in known else fresh[text] for text in texts])
+        with self._lock:
+            kept = chain(self._texts.items(), fresh.items())
+            self._texts = dict(list(kept)[-_REMEMBERED:])
+        return rows
+
+    def _held(self, text: str) -> Embeddings | None:
+        found = self._texts.get(text)
+        return self._labels.get(text) if found is None else found
+
+
+def _rank(label: str, wanted: str) -> int:
+    """How well a label is spelt as somebody typed it: 0 is best, 9 not at all."""
+    if label.startswith(wanted):
+        return 0 if label == wanted else 1
+    words = label.split()
+    if all(any(word.startswith(part) for word in words) for part in wanted.split()):
+        return 2
+    return 3 if wanted in label else 9

@@ -1,0 +1,133 @@
+"""What coders disagree on and nobody has settled yet, and one such segment with all that is needed to settle it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from infra.annotation.agreement import readings
+from infra.annotation.code_search import read_codes
+from infra.storage.annotations import Coding, codings, current_annotations
+from infra.storage.database import Database, chunks
+from infra.storage.tables import annotations, assignments, codes, requests, segments
+from models.annotation.adjudication import Docket
+from models.annotation.coding import Codes
+from models.evaluation.reliability import Dispute, disputes
+from schemas import Annotation, AnnotationRequest, Assignment, Segment
+from schemas.annotation import AnnotationKind
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A segment that people coded differently."""
+
+    segment_id: UUID
+    text: str
+    distance: float
+    """0 to 1, see ``models.evaluation.reliability.Dispute``."""
+    codings: tuple[Coding, ...]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A code as the codebook defines it."""
+
+    id: UUID
+    label: str
+    definition: str | None
+    inclusion: str | None
+    exclusion: str | None
+    live: bool
+
+
+@dataclass(frozen=True)
+class Case:
+    """A segment, who gave it what, and the codes at hand."""
+
+    docket: Docket
+    people: tuple[Coding, ...]
+    models: tuple[Coding, ...]
+    rulings: tuple[Coding, ...]
+    """The newest last, which counts."""
+    at_hand: tuple[Definition, ...]
+    """Codes that somebody gave it, or the system did; those that people gave first."""
+    codes: Codes
+
+
+def disagreements(database: Database, study: str, limit: int) -> tuple[list[Disagreement], int]:
+    """What people coded differently and nobody has settled, the most disputed first.
+
+    Returns:
+        At most ``limit`` of them, and how many there are.
+    """
+    found = codings(database, study, include_models=False)
+    settled = {one.segment_id for one in found if one.kind == "adjudication"}
+    by_segment: dict[UUID, list[Coding]] = {}
+    for one in found:
+        by_segment.setdefault(one.segment_id, []).append(one)
+    every = [one for one in disputes(readings(found)) if one.unit not in settled]
+    texts = _texts(database, every[:limit])
+    shown = [
+        Disagreement(one.unit, texts.get(one.unit, ""), one.distance, tuple(by_segment[one.unit]))
+        for one in every[:limit]
+    ]
+    return shown, len(every)
+
+
+def read_case(database: Database, study: str, segment: UUID, lead: str) -> Case | None:
+    """One segment as it is to be settled, or ``None`` where the study has no such segment."""
+    found = codings(database, study, segment=segment)
+    people = tuple(one for one in found if one.kind == "coding" and not one.by_model)
+    models = tuple(one for one in found if one.by_model)
+    rulings = tuple(sorted((one for one in found if one.kind == "adjudication"), key=lambda one: one.at))
+    with database.reading() as connection:
+        docket = _docket(connection, study, segment, lead)
+        if docket is None:
+            return None
+        given = dict.fromkeys(code for one in (*people, *rulings, *models) for code in one.code_ids)
+        at_hand = tuple(_definitions(connection, list(given)))
+        return Case(docket, people, models, rulings, at_hand, read_codes(connection, study))
+
+
+def _texts(database: Database, some: Sequence[Dispute]) -> dict[UUID, str]:
+    found: dict[UUID, str] = {}
+    with database.reading() as connection:
+        for wanted in chunks(one.unit for one in some):
+            query = select(segments.c.id, segments.c.text).where(segments.c.id.in_(wanted))
+            found |= {row.id: row.text for row in connection.execute(query)}
+    return found
+
+
+def _docket(connection: Connection, study: str, segment: UUID, lead: str) -> Docket | None:
+    query = (
+        select(segments.c.record, assignments.c.record.label("assignment"), requests.c.record.label("request"))
+        .join_from(segments, assignments, segments.c.id == assignments.c.segment_id, isouter=True)
+        .join(requests, segments.c.id == requests.c.segment_id, isouter=True)
+        .where(segments.c.id == segment, segments.c.study == study)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return Docket(
+        segment=Segment.from_bytes(row.record),
+        assignment=Assignment.from_bytes(row.assignment) if row.assignment else None,
+        request=AnnotationRequest.from_bytes(row.request) if row.request else None,
+        ruling=_own(connection, study, segment, lead, "adjudication"),
+        coding=_own(connection, study, segment, lead, "coding"),
+    )
+
+
+def _own(connection: Connection, study: str, segment: UUID, name: str, kind: AnnotationKind) -> Annotation | None:
+    own = (annotations.c.segment_id == segment, annotations.c.annotator == name)
+    raw = connection.execute(select(current_annotations(study, *own, kind=kind).c.record)).scalar()
+    return None if raw is None else Annotation.from_bytes(raw)
+
+
+def _definitions(connection: Connection, wanted: Sequence[UUID]) -> list[Definition]:
+    """The codes that the codebook has, in the order that they are asked for."""
+    rows = {row.id: row for row in connection.execute(select(codes).where(codes.c.id.in_(wanted)))}
+    return [
+        Definition(row.id, row.label, row.definition, row.inclusion, row.exclusion, row.final == row.id)
+        for row in (rows[code] for code in wanted if code in rows)
+    ]

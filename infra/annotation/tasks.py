@@ -1,0 +1,118 @@
+"""What is known about a segment that people are asked about, read from the read model."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
+
+from infra.storage.tables import annotations, assignments, decisions, marks, requests, segments
+from models.annotation.coding import Task
+from schemas import Annotation, AnnotationRequest, Assignment, Decision, Segment, StudyRules
+
+
+def read_task(
+    connection: Connection, study: str, segment: UUID, annotator: str, rules: StudyRules, now: datetime
+) -> Task | None:
+    """A segment that people are asked about, as one of them sees it; ``None`` where nobody ever asked."""
+    own = and_(annotations.c.segment_id == segment, annotations.c.annotator == annotator)
+    said = select(annotations.c.record).where(own).order_by(annotations.c.decided_at.desc()).limit(1)
+    query = (
+        select(
+            requests.c.record.label("request"),
+            segments.c.record.label("segment"),
+            assignments.c.record.label("assignment"),
+            decisions.c.record.label("decision"),
+            said.scalar_subquery().label("said"),
+            requests.c.lacks,
+            segments.c.order_at,
+            segments.c.seq,
+            marks.c.since,
+            marks.c.until,
+        )
+        .join_from(requests, segments, requests.c.segment_id == segments.c.id)
+        .join(assignments, assignments.c.segment_id == requests.c.segment_id, isouter=True)
+        .join(decisions, decisions.c.segment_id == requests.c.segment_id, isouter=True)
+        .join(marks, _locked(segment, annotator), isouter=True)
+        .where(requests.c.segment_id == segment, requests.c.study == study)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    found = Segment.from_bytes(row.segment)
+    request = AnnotationRequest.from_bytes(row.request)
+    return Task(
+        segment=found,
+        request=request,
+        assignment=Assignment.from_bytes(row.assignment) if row.assignment else None,
+        decision=Decision.from_bytes(row.decision) if row.decision else None,
+        said=Annotation.from_bytes(row.said) if row.said else None,
+        before=_beside(connection, found, (row.order_at, row.seq), -1),
+        after=_beside(connection, found, (row.order_at, row.seq), 1),
+        blind=request.blind or rules.blind,
+        since=row.since,
+        held=row.until is not None and row.until > now,
+        lacks=row.lacks,
+    )
+
+
+def _locked(segment: UUID, annotator: str) -> ColumnElement[bool]:
+    return and_(marks.c.segment_id == segment, marks.c.annotator == annotator, marks.c.kind == "locked")
+
+
+def _beside(connection: Connection, segment: Segment, place: tuple[datetime, int], step: int) -> Segment | None:
+    """The segment before or after one in the same source, by the time it was said, else as it came."""
+    at, seq = segments.c.order_at, segments.c.seq
+    beyond = and_(at <= place[0], or_(at < place[0], seq < place[1]))  # the first part is what the index is entered by
+    if step > 0:
+        beyond = and_(at >= place[0], or_(at > place[0], seq > place[1]))
+    order: Sequence[Any] = (at.desc(), seq.desc()) if step < 0 else (at, seq)
+    query = (
+        select(segments.c.record)
+        .where(segments.c.study == segment.study, segments.c.source == segment.source, beyond)
+        .order_by(*order)
+        .limit(1)
+    )
+    raw = connection.execute(query).scalar()
+    return None if raw is None else Segment.from_bytes(raw)
+
+
+def read_asked(connection: Connection, study: str, segment: UUID) -> tuple[Assignment | None, AnnotationRequest | None]:
+    """A segment's code, and what people were asked about it, where there are these."""
+    query = (
+        select(assignments.c.record, requests.c.record.label("request"))
+        .join_from(assignments, requests, assignments.c.segment_id == requests.c.segment_id, isouter=True)
+        .where(assignments.c.segment_id == segment, assignments.c.study == study)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None, None
+    return Assignment.from_bytes(row.record), AnnotationRequest.from_bytes(row.request) if row.request else None
+
+
+def ask_again(
+    assignment: Assignment,
+    before: AnnotationRequest | None,
+    highest: float,
+    why: str,
+    author: str,
+    now: datetime,
+) -> AnnotationRequest:
+    """A request that asks again about a coded segment, before all others."""
+    return AnnotationRequest(
+        segment_id=assignment.segment_id,
+        study=assignment.study,
+        code_id=assignment.code_id,
+        label=assignment.label,
+        confidence=assignment.confidence or 0.0,
+        reason="asked again",
+        blind=before.blind if before else False,
+        sample=before.sample if before else False,  # it was drawn by chance, or not, for good
+        coders=before.coders if before else 1,
+        priority=highest + 1.0,
+        signals=assignment.signals,
+        requested_at=now,
+        author=author,
+        why=why,
+    )

@@ -1,0 +1,1 @@
+"""Drift in files and studies: reading, scanning, reporting, notifying."""

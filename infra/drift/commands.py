@@ -1,0 +1,220 @@
+"""The commands that say what changed in a file, or in a study since a day."""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from infra.factory.models import build_embedder
+from infra.factory.pipeline import build_pipeline
+from infra.factory.stores import build_store
+from infra.files.timestamps import read_time
+from infra.profiles.loading import checked_profile
+from infra.settings import Settings, ensure_data_dir, load_settings
+from models.drift.settings import DriftSettings
+from models.errors import InputError
+from schemas import DriftAlert
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_STUDY = click.option("--study", help="Study; default: QUALSTREAM_STUDY, else demo.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object an alert, for programs.")
+_HTML = click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to this file.")
+_EMBED = click.option(
+    "--embed/--no-embed", default=None, help="Whether texts are embedded; default: unless there are very many."
+)
+
+
+def _moment(_context: click.Context, option: click.Parameter, value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    found = read_time(value)
+    if found is None:
+        raise click.BadParameter(f"'{value}' is no time such as 2026-03-01 or 2026-03-01T14:00")
+    return found
+
+
+def _length(_context: click.Context, _option: click.Parameter, value: str | None) -> int | timedelta | None:
+    if value is None or value.isdigit():
+        return None if value is None else int(value)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([mhdw])", value.strip())
+    if match is None:
+        raise click.BadParameter(f"'{value}' is neither a number of segments such as 400 nor a time such as 6h or 2d")
+    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+
+
+def _watched(command: Any) -> Any:
+    """The options that say how to watch."""
+    options = (
+        click.option("--window", callback=_length, help="Segments in a window, or time such as 6h, 2d; default 400."),
+        click.option(
+            "--false-alarms",
+            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            help="Probability that a stream without a change raises any alert; default 0.05.",
+        ),
+        click.option(
+            "--reference",
+            type=click.Choice(["sliding", "fixed", "seasonal-hour", "seasonal-weekday"]),
+            help="What the newest segments are compared with; default: all since the last change.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group("drift")
+def drift() -> None:
+    """What changed in what people say or in how it is coded, since when, how sure, and why."""
+
+
+@drift.command("scan")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@_STUDY
+@_JSON
+@_HTML
+@click.option("--from", "since", callback=_moment, help="Only rows from this time on (UTC where it has no zone).")
+@click.option("--to", "until", callback=_moment, help="Only rows before this time.")
+@_watched
+@click.option("--format", "fmt", type=click.Choice(["csv", "tsv", "jsonl", "xlsx"]), help="Default: by name.")
+@click.option("--text-column", help="Column with the text; default: the usual names.")
+@click.option("--time-column", help="Column with the time it was said; default: the usual names.")
+@click.option("--code-column", help="Column with the code, or with a list of them; default: the usual names.")
+@click.option("--source-column", help="Column with where it came from; default: the first usual one that varies.")
+@click.option("--confidence-column", help="Column with the coder's confidence, 0 to 1.")
+@click.option("--profile", help="Code the rows on the way with this profile, whatever codes the file has.")
+@click.option("--texts-only", is_flag=True, help="Leave codes alone: watch texts and sources.")
+@_EMBED
+def scan_command(file: Path, study: str | None, as_json: bool, html: Path | None, **given: Any) -> None:
+    """Say what changed in FILE, a table of timestamped texts (- for standard input), coded or not.
+
+    Times without a zone are UTC. A file without codes is watched by its texts and sources; --profile codes it first.
+    """
+    from infra.drift.report_html import write_report
+    from infra.drift.scan_file import How, example_texts, scan
+    from infra.drift.timestamped_texts import Wanted, read_timed
+    from infra.local.file_coding import Tally
+    from streams.collector import calm_collector
+
+    calm_collector()
+    profile = given.pop("profile")
+    if profile and given["texts_only"]:
+        raise InputError("--profile codes the rows and --texts-only leaves codes alone; give one of them")
+    settings = load_settings(study=study, profile=profile)
+    err = Console(stderr=True)
+    wanted = Wanted(
+        **{what: given[f"{what}_column"] for what in ("text", "time", "code", "source", "confidence")},
+        **{what: given[what] for what in ("fmt", "since", "until")},
+    )
+    how = How(settings.study, drift_settings(given, lateness=timedelta()), given["embed"], given["texts_only"])
+    with read_timed(file, wanted, Tally(err)) as reading:
+        found = scan(reading, how, lambda: _embedder(settings), _coder(settings) if profile else None)
+        texts = example_texts(reading, how, {id_ for one in found.alerts for id_ in one.examples}) if html else {}
+    _say_scanned(reading, found, how, err, profile)
+    show(found.alerts, as_json)
+    if html is not None:
+        write_report(html, reading.name, found.alerts, found.picture, texts)
+        err.print(f"wrote {html}", highlight=False, markup=False, soft_wrap=True)
+
+
+@drift.command("report")
+@_STUDY
+@click.option("--since", callback=_moment, help="Only segments said from this time on; default: all.")
+@_JSON
+@_HTML
+@_watched
+@_EMBED
+def report_command(study: str | None, since: datetime | None, as_json: bool, html: Path | None, **given: Any) -> None:
+    """Say what changed in a study, from what the read model holds."""
+    from infra.drift.report_html import write_report
+    from infra.drift.scan_study import report_study
+    from infra.storage.observations import texts_of
+
+    settings = load_settings(study=study)
+    ensure_data_dir(settings)
+    err = Console(stderr=True)
+    store = build_store(settings)
+    try:
+        embedder = (lambda: _embedder(settings)) if given["embed"] else None
+        found = report_study(store.database, settings.study, since, drift_settings(given), embedder)
+        if not found.segments:
+            raise InputError(f"study '{settings.study}' has no segments in '{settings.data_dir}' since then")
+        err.print(f"{found.segments:,} segments of study '{settings.study}' watched", highlight=False, markup=False)
+        show(found.alerts, as_json)
+        if html is not None:
+            texts = texts_of(store.database, [id_ for one in found.alerts for id_ in one.examples])
+            write_report(html, f"study '{settings.study}'", found.alerts, found.picture, texts)
+            err.print(f"wrote {html}", highlight=False, markup=False, soft_wrap=True)
+    finally:
+        store.close()
+
+
+def drift_settings(given: dict[str, Any], **fixed: Any) -> DriftSettings:
+    """The defaults, with what was given in their place."""
+    said = {name: given[name] for name in ("window", "false_alarms", "reference") if given.get(name) is not None}
+    return DriftSettings(**said, **fixed)
+
+
+def as_json_line(alert: DriftAlert) -> str:
+    """An alert for programs."""
+    found = alert.model_dump(mode="json")
+    found["interval"] = [found.pop("earliest"), found.pop("latest")]
+    return json.dumps(found, ensure_ascii=False)
+
+
+def show(alerts: Sequence[DriftAlert], as_json: bool) -> None:
+    """Print the alerts on standard output, in the order in which they were seen."""
+    if as_json:
+        for alert in alerts:
+            click.echo(as_json_line(alert))
+        return
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    if not alerts:
+        console.print("no change found")
+        return
+    from infra.drift.report_html import interval, shown_p, shown_time
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for head in ("since (95% interval)", "seen", "kind", "cause", "p", "effect", "what"):
+        table.add_column(head, overflow="fold", justify="right" if head in ("p", "effect") else "left")
+    for alert in alerts:
+        between = f"\n[dim]{interval(alert)}[/dim]" if interval(alert) else ""
+        row = (shown_time(alert.detected_at), escape(alert.kind), alert.cause, shown_p(alert.p), f"{alert.effect:+.3f}")
+        table.add_row(shown_time(alert.at) + between, *row, escape(alert.says))
+    console.print(table, highlight=False)
+
+
+def _say_scanned(reading: Any, found: Any, how: Any, err: Console, profile: str | None) -> None:
+    coded = "coded by the profile" if profile else "as coded in the file"
+    if not profile and (how.texts_only or not reading.coded):
+        coded = "by texts and sources alone" + ("" if how.texts_only else ": no column of codes (see --code-column)")
+    source = f"source: '{reading.source_column}'" if reading.source_column else "one source"
+    embedded = f"{found.embedded:,} texts embedded" if found.embedded else "no text embedded"
+    err.print(
+        f"{found.segments:,} segments watched, {coded}; {source}; {embedded}; "
+        f"{_count(len(found.alerts), 'alert')} at a false-alarm rate of {how.settings.false_alarms:g} a stream",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _embedder(settings: Settings) -> Any:
+
+    return build_embedder(checked_profile(settings), settings)
+
+
+def _coder(settings: Settings) -> Any:
+
+    return build_pipeline(settings).run

@@ -1,0 +1,183 @@
+"""Tell other systems of alerts: a signed webhook, and e-mail. Each alert once to each, however often it is tried.
+
+What was told stands in the read model, so a restart neither repeats nor forgets. People who have acknowledged or
+snoozed an alert need not be told of it.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import smtplib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from email.message import EmailMessage
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+from sqlalchemy import and_, exists, select
+
+from infra.settings import Settings
+from infra.storage.database import Database
+from infra.storage.projections import insert
+from infra.storage.tables import alert_deliveries, alert_marks, alerts
+from models.ports import Clock
+from schemas import DriftAlert
+
+log = logging.getLogger(__name__)
+SIGNATURE = "X-Qualstream-Signature"
+_PATIENCE_S = 10.0
+_RECENT = timedelta(days=1)  # a hook that is new, or was away for longer, is not told old news
+_MOST_ATTEMPTS = 12
+_AT_ONCE = 50
+
+
+class Hook(Protocol):
+    """Somebody who is told of alerts."""
+
+    @property
+    def name(self) -> str:
+        """What it is kept under."""
+        ...
+
+    def tell(self, alert: DriftAlert) -> None:
+        """Tell of one alert.
+
+        Raises:
+            OSError, httpx.HTTPError, smtplib.SMTPException: If it could not be told; it is tried again.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """A POST of the alert as JSON, signed: ``t=SECONDS,v1=HMAC-SHA256(secret, "SECONDS.BODY")`` in hex."""
+
+    url: str
+    secret: bytes
+    clock: Clock
+    page: str
+    name: str = "webhook"
+
+    def tell(self, alert: DriftAlert) -> None:
+        """Send it; whatever is not a success is tried again. Redirects are not followed."""
+        seconds = int(self.clock.now().timestamp())
+        body = json.dumps({**json.loads(alert.to_bytes()), "page": link(self.page, alert)}).encode()
+        headers = {"Content-Type": "application/json", SIGNATURE: f"t={seconds},v1={sign(self.secret, seconds, body)}"}
+        httpx.post(self.url, content=body, headers=headers, timeout=_PATIENCE_S).raise_for_status()
+
+
+def sign(secret: bytes, seconds: int, body: bytes) -> str:
+    """The signature of a body at a time, for those who send and those who check; old times are to be refused."""
+    return hmac.new(secret, f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A plain text e-mail over SMTP, with TLS where the server or the URL (``smtps``) has it."""
+
+    url: str
+    password: str | None
+    sender: str
+    to: tuple[str, ...]
+    page: str
+    name: str = "e-mail"
+
+    def tell(self, alert: DriftAlert) -> None:
+        """Send it."""
+        parts = urlsplit(self.url)
+        secure = parts.scheme == "smtps"
+        kind = smtplib.SMTP_SSL if secure else smtplib.SMTP
+        with kind(str(parts.hostname), parts.port or (465 if secure else 25), timeout=_PATIENCE_S) as server:
+            server.ehlo()
+            if not secure and server.has_extn("starttls"):
+                server.starttls()
+                server.ehlo()
+            if parts.username and self.password is not None:
+                server.login(parts.username, self.password)
+            server.send_message(self._written(alert))
+
+    def _written(self, alert: DriftAlert) -> EmailMessage:
+        mail = EmailMessage()
+        mail["From"], mail["To"] = self.sender, ", ".join(self.to)
+        mail["Subject"] = f"Qualstream: {alert.kind} in study {alert.study}"
+        mail["Message-ID"] = f"<{alert.id}@qualstream>"  # the same when it is tried again
+        lines = [
+            alert.says or alert.kind,
+            "",
+            f"Since: {alert.at:%Y-%m-%d %H:%M} UTC, seen {alert.detected_at:%Y-%m-%d %H:%M} UTC",
+            f"What moved: {alert.cause}",
+            f"Codes: {', '.join(alert.codes) or '-'}",
+            f"Sources: {', '.join(alert.sources) or '-'}",
+            "",
+            link(self.page, alert),
+        ]
+        mail.set_content("\n".join(" ".join(line.split()) for line in lines))  # no text of a code breaks a line
+        return mail
+
+
+def link(page: str, alert: DriftAlert) -> str:
+    """The drift page's address of an alert."""
+    return f"{page}/s/{alert.study}/drift#{alert.id}".replace(" ", "%20")
+
+
+def hooks(settings: Settings, clock: Clock) -> list[Hook]:
+    """Those that the settings name."""
+    page = settings.page_address(settings.web_port)
+    found: list[Hook] = []
+    if settings.webhook_url is not None:
+        secret = settings.webhook_secret
+        assert secret is not None  # the settings see to it
+        found.append(Webhook(settings.webhook_url, secret.get_secret_value().encode(), clock, page))
+    if settings.smtp_url is not None:
+        password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
+        found.append(Mail(settings.smtp_url, password, settings.mail_from, settings.mail_to, page))
+    return found
+
+
+def tell(database: Database, told: Sequence[Hook], clock: Clock) -> int:
+    """Tell each hook of the alerts that it has not been told of; what fails is tried again later.
+
+    Returns:
+        How many were told now.
+    """
+    return sum(_tell(database, hook, alert, clock) for hook in told for alert in _untold(database, hook, clock))
+
+
+def _untold(database: Database, hook: Hook, clock: Clock) -> list[DriftAlert]:
+    mine = and_(alert_deliveries.c.alert_id == alerts.c.id, alert_deliveries.c.hook == hook.name)
+    over = alert_deliveries.c.delivered_at.is_not(None) | (alert_deliveries.c.attempts >= _MOST_ATTEMPTS)
+    query = (
+        select(alerts.c.record)
+        .where(alerts.c.detected_at >= clock.now() - _RECENT)
+        .where(~exists().where(mine, over), ~exists().where(alert_marks.c.alert_id == alerts.c.id))
+        .order_by(alerts.c.detected_at, alerts.c.id)
+        .limit(_AT_ONCE)
+    )
+    with database.reading() as connection:
+        return [DriftAlert.from_bytes(raw) for raw in connection.execute(query).scalars()]
+
+
+def _tell(database: Database, hook: Hook, alert: DriftAlert, clock: Clock) -> bool:
+    fault = None
+    try:
+        hook.tell(alert)
+    except (OSError, httpx.HTTPError, smtplib.SMTPException) as error:
+        fault = f"{type(error).__name__}: {error}"[:300]
+        log.warning("%s could not be told of alert %s, tried again later: %s", hook.name, alert.id, fault)
+    row = {
+        "alert_id": alert.id,
+        "hook": hook.name,
+        "study": alert.study,
+        "attempts": 1,
+        "delivered_at": clock.now() if fault is None else None,
+        "last_error": fault,
+    }
+    statement = insert(alert_deliveries, database.dialect).values(row)
+    new: dict[str, Any] = {name: statement.excluded[name] for name in ("delivered_at", "last_error")}
+    new["attempts"] = alert_deliveries.c.attempts + 1
+    with database.writing() as connection:
+        connection.execute(statement.on_conflict_do_update(index_elements=["alert_id", "hook"], set_=new))
+    return fault is None

@@ -1,0 +1,274 @@
+"""What a drift report draws: counted while the stream goes by, in memory that does not grow with it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.drift.observation import Observed
+from models.ports import Embeddings
+from schemas import DriftAlert
+
+Floats = NDArray[np.float64]
+BINS, LEAST = 80, 25
+"""Stretches of equal numbers of segments that a stream is drawn in, and how many segments one has at least."""
+OTHERS = "other codes"
+_MOST_CODES = 2_000  # counted apart; a stream of free codes may have more
+_SAMPLED = 1_200  # segments whose embeddings are drawn
+_SIMULATED = 300
+_BEFORE = 3  # bins before there is a reference
+_RARE = 10  # segments a code needs to be called emerging
+SIGNALS = {
+    "confidence": "confidence",
+    "agreement": "agreement of the members",
+    "similarity": "similarity to the code reused",
+    "accepted": "accepted by people",
+    "agreed": "two people agree",
+    "rewrote": "rewritten by the moderator",
+    "new": "new codes",
+    "dead": "dead letters",
+}
+"""What is measured of a segment, and what a reader is told that it is."""
+_WORDS = ("accepted", "agreed")
+"""Those that may come after the segment itself: people's."""
+
+
+@dataclass
+class Bin:
+    """A stretch of the stream."""
+
+    start: datetime
+    end: datetime
+    segments: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
+    signals: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """How often a signal was known, and its sum."""
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far a stretch is from those before it."""
+
+    at: datetime
+    value: float
+    """Square root of the Jensen-Shannon divergence in bits, 0 to 1."""
+    limit: float
+    """What a stretch of that size without a change stays below 99 times of 100."""
+    follows: bool = True
+    """Whether the stretch just before it has a distance too, from the same reference: a line goes on only then."""
+
+
+@dataclass(frozen=True)
+class Emerging:
+    """A code that is more frequent in the last quarter than before."""
+
+    code: str
+    first: datetime
+    before: float
+    after: float
+    segments: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """A segment's text in two dimensions."""
+
+    x: float
+    y: float
+    after: bool
+    code: str
+
+
+class Picture:
+    """Counts, and a sample of the embeddings."""
+
+    def __init__(self, segments: int, seed: int = 7) -> None:
+        """Expect so many segments: they are drawn in stretches of equal size."""
+        self._size = max(LEAST, -(-segments // BINS))
+        self._random = Random(seed)
+        self._known: set[str] = set()
+        self._sample: list[tuple[datetime, str, Embeddings]] = []
+        self.bins: list[Bin] = []
+        self.embedded = 0
+        self.segments = 0
+
+    def add(self, one: Observed) -> None:
+        """Count a segment; of a person's word that came later, only the word."""
+        if one.judged:
+            if self.bins:
+                self._measure(one)
+            return
+        if not self.bins or self.bins[-1].segments >= self._size:
+            self.bins.append(Bin(one.at, one.at))
+        now = self.bins[-1]
+        self.segments += 1
+        now.segments += 1
+        now.end = one.at
+        now.sources[one.source] += 1
+        if not one.dead:
+            now.codes[self._counted(one.code)] += 1
+        self._measure(one)
+        if one.vector is not None:
+            self._keep(one)
+
+    def _measure(self, one: Observed) -> None:
+        now = self.bins[-1]
+        for name in _WORDS if one.judged else SIGNALS:
+            value = getattr(one, name)
+            if value is not None:
+                count, total = now.signals.get(name, (0, 0.0))
+                now.signals[name] = (count + 1, total + value)
+
+    def _counted(self, code: str) -> str:
+        if code not in self._known and len(self._known) >= _MOST_CODES:
+            return OTHERS
+        self._known.add(code)
+        return code
+
+    def _keep(self, one: Observed) -> None:
+        self.embedded += 1
+        entry = (one.at, one.code, one.vector)
+        if len(self._sample) < _SAMPLED:
+            self._sample.append(entry)  # type: ignore[arg-type]
+        elif (place := self._random.randrange(self.embedded)) < _SAMPLED:
+            self._sample[place] = entry  # type: ignore[assignment]
+
+    def totals(self, what: str = "codes") -> Counter[str]:
+        """Segments by code or by source."""
+        found: Counter[str] = Counter()
+        for one in self.bins:
+            found.update(getattr(one, what))
+        return found
+
+    def shown(self, what: str, first: Sequence[str], most: int = 8) -> list[str]:
+        """The names that are drawn apart: those of the alerts, then the most frequent."""
+        totals = self.totals(what)
+        named = [name for name in dict.fromkeys(first) if name in totals][: most - 2]
+        frequent = sorted(totals, key=lambda name: (-totals[name], name))
+        return list(dict.fromkeys([*named, *frequent]))[:most]
+
+    def quarters(self) -> dict[str, list[float | None]]:
+        """The signals' means in each quarter of the stream, none where one was not known; those never above 0 left out.
+
+        Returns:
+            What they are, for a reader, with the four means.
+        """
+        quarter = max(1, len(self.bins) // 4)
+        parts = [self.bins[n * quarter : (n + 1) * quarter if n < 3 else None] for n in range(4)]
+        means = {said: [_mean(part, name) for part in parts] for name, said in SIGNALS.items()}
+        return {said: each for said, each in means.items() if any(each)}
+
+    def shares(self, what: str, names: Sequence[str]) -> Floats:
+        """Shares by stretch, shape ``(names + 1, bins)``: the last row is all others."""
+        table = np.zeros((len(names) + 1, len(self.bins)))
+        for n, one in enumerate(self.bins):
+            counts = getattr(one, what)
+            total = max(counts.total(), 1)
+            table[:-1, n] = [counts[name] / total for name in names]
+            table[-1, n] = max(0.0, 1 - table[:-1, n].sum()) if counts else 0.0
+        return table
+
+    def distances(self, changes: Sequence[datetime]) -> list[Distance]:
+        """Each stretch's distance from all those between the last change and it, with its control limit."""
+        names = [name for name, _ in self.totals().most_common(200)]
+        counts = np.array([[one.codes[name] for name in names] for one in self.bins], dtype=np.float64)
+        random = np.random.default_rng(7)
+        found: list[Distance] = []
+        since, last = 0, -1
+        for n in range(1, len(self.bins)):
+            if any(self.bins[n - 1].start < at <= self.bins[n].start for at in changes):
+                since = n
+            reference = counts[since:n].sum(axis=0)
+            if n - since < _BEFORE or not reference.sum() or not counts[n].sum():
+                continue
+            value, limit = jensen_shannon(reference, counts[n]), _limit(reference, counts[n], random)
+            found.append(Distance(self.bins[n].start, value, limit, follows=n == last + 1))
+            last = n
+        return found
+
+    def emerging(self, most: int = 8) -> list[Emerging]:
+        """Codes that rose most from the first three quarters to the last, by a z-test of the two shares."""
+        quarter = max(1, len(self.bins) // 4)
+        early, late = self.bins[:-quarter], self.bins[-quarter:]
+        before, after = _summed(early), _summed(late)
+        n, m = before.total(), after.total()
+        rises: list[tuple[float, Emerging]] = []
+        for code, count in after.items() if n and m else ():
+            p, q = before[code] / n, count / m
+            pooled = (before[code] + count) / (n + m)
+            z = (q - p) / max((pooled * (1 - pooled) * (1 / n + 1 / m)) ** 0.5, 1e-12)
+            if count >= _RARE and z > 3 and code != OTHERS:
+                first = next(one.start for one in self.bins if one.codes[code])
+                rises.append((z, Emerging(code, first, p, q, count)))
+        return [each for _, each in sorted(rises, key=lambda rise: -rise[0])[:most]]
+
+    def projection(self, change: datetime | None) -> tuple[list[Point], Floats]:
+        """The sampled texts on their two main axes (PCA), before and after a change, or by halves.
+
+        Returns:
+            The points, and the share of the variance that each axis has.
+        """
+        if len(self._sample) < 10:
+            return [], np.zeros(2)
+        sample = sorted(self._sample, key=lambda entry: entry[0])
+        change = change or sample[len(sample) // 2][0]
+        vectors = np.stack([vector for _, _, vector in sample]).astype(np.float64)
+        centred = vectors - vectors.mean(axis=0)
+        _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
+        places = centred @ axes[:2].T
+        explained = lengths[:2] ** 2 / max(float((lengths**2).sum()), 1e-12)
+        points = [
+            Point(float(x), float(y), at >= change, code) for (at, code, _), (x, y) in zip(sample, places, strict=True)
+        ]
+        return points, explained
+
+
+def main_change(alerts: Sequence[DriftAlert]) -> datetime | None:
+    """The change that before and after are told by: what is said first, then the surest."""
+    ordered = sorted(alerts, key=lambda alert: (alert.cause not in ("input", "volume"), alert.p, alert.at))
+    return ordered[0].at if ordered else None
+
+
+def jensen_shannon(counts: Floats, others: Floats) -> float:
+    """The distance of two frequency tables: the square root of their divergence in bits, 0 to 1.
+
+    Source:
+        Endres and Schindelin, "A new metric for probability distributions", IEEE Trans. Inf. Theory 49 (2003).
+    """
+    return float(_distances(counts[None] / counts.sum(), others[None] / others.sum())[0])
+
+
+def _distances(p: Floats, q: Floats) -> Floats:
+    middle = (p + q) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = np.where(p > 0, p * np.log2(p / middle), 0).sum(axis=1)
+        right = np.where(q > 0, q * np.log2(q / middle), 0).sum(axis=1)
+    distances: Floats = np.sqrt(np.clip((left + right) / 2, 0, 1))
+    return distances
+
+
+def _limit(reference: Floats, counts: Floats, random: Any) -> float:
+    """The 99th percentile of the distance of two samples of these sizes from one and the same distribution."""
+    pooled = (reference + counts) / (reference.sum() + counts.sum())
+    drawn = random.multinomial(int(counts.sum()), pooled, _SIMULATED) / counts.sum()
+    base = random.multinomial(int(reference.sum()), pooled, _SIMULATED) / reference.sum()
+    return float(np.quantile(_distances(base, drawn), 0.99))
+
+
+def _mean(bins: Sequence[Bin], signal: str) -> float | None:
+    known = [one.signals[signal] for one in bins if signal in one.signals]
+    count = sum(each for each, _ in known)
+    return sum(total for _, total in known) / count if count else None
+
+
+def _summed(bins: Sequence[Bin]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for one in bins:
+        total.update(one.codes)
+    return total

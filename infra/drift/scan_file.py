@@ -1,0 +1,187 @@
+"""A file's rows watched as a study's segments would be: observed in order of time, alerts and a picture out."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from infra.drift.report_data import Picture
+from infra.drift.timestamped_texts import Reading, Timed
+from infra.storage.observations import named_models, with_vectors
+from models.drift.monitor import Monitor
+from models.drift.observation import Observed
+from models.drift.settings import DriftSettings
+from models.pipeline import Coded, Outcome
+from models.ports import Embedder
+from schemas import DriftAlert, Segment
+from schemas.ids import segment_id, uniform
+
+UNCODED = "(no code)"
+"""Stands for the code of a row that has none in a file that has codes."""
+NOT_CODED = "(not coded)"
+"""The code of every row where only texts are watched."""
+EMBEDDED = 8_000
+"""Texts of a file that are embedded at most: half a minute's work on one core."""
+PER_WINDOW = 200
+"""Texts of a window that are embedded at most."""
+LONG = 100_000
+"""Rows from which on a coded file's texts are not embedded unless asked for."""
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+Coder = Callable[[Iterable[Segment]], Iterator[Outcome]]
+
+
+@dataclass(frozen=True)
+class How:
+    """How a file is scanned."""
+
+    study: str
+    settings: DriftSettings
+    embed: bool | None = None
+    """``None``: where that is quick enough."""
+    texts_only: bool = False
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What a scan found."""
+
+    name: str
+    segments: int
+    embedded: int
+    alerts: Sequence[DriftAlert]
+    picture: Picture
+
+
+def scan(reading: Reading, how: How, embedder: Callable[[], Embedder], coder: Coder | None = None) -> Scanned:
+    """Watch a file from its first row to its last; memory does not grow with it.
+
+    Args:
+        reading: The file's rows.
+        how: Study, settings and what to look at.
+        embedder: Called where texts are to be embedded.
+        coder: Codes the rows on the way; where none is given the file's own codes count.
+    """
+    share = embedded_share(reading, how, coded_here=coder is not None)
+    rows = observed(reading, how, coder)
+    watched = with_vectors(rows, embedder(), share) if share else (one for one, _ in rows)
+    picture = Picture(reading.rows)
+    alerts = watch(watched, Monitor(how.study, how.settings), picture)
+    return Scanned(reading.name, reading.rows, picture.embedded, alerts, picture)
+
+
+def watch(watched: Iterable[Observed], monitor: Monitor, picture: Picture) -> list[DriftAlert]:
+    """Let the monitor and the picture see everything, and the monitor finish."""
+    alerts: list[DriftAlert] = []
+    for one in watched:
+        picture.add(one)
+        if found := monitor.update(one):
+            alerts += found
+    return alerts + monitor.finish()
+
+
+def embedded_share(reading: Reading, how: How, *, coded_here: bool) -> float:
+    """Which share of the texts is embedded: a bounded number a window and a file; 0 to embed none."""
+    coded = (reading.coded or coded_here) and not how.texts_only
+    if how.embed is False or (how.embed is None and coded and reading.rows > LONG):
+        return 0.0
+    window = how.settings.window
+    size = window if isinstance(window, int) else reading.rows
+    return min(1.0, EMBEDDED / reading.rows, max(PER_WINDOW, 1) / max(size, 1))
+
+
+def observed(reading: Reading, how: How, coder: Coder | None = None) -> Iterator[tuple[Observed, str]]:
+    """The rows as the monitor sees them, each with its text, in order of time."""
+    if coder is None:
+        for row in reading:
+            yield _as_it_says(row, reading.source(row), how), row.text
+        return
+    for outcome in coder(_segment(row, reading.source(row), how.study) for row in reading):
+        yield of_outcome(outcome), outcome.segment.text
+
+
+def of_outcome(outcome: Outcome) -> Observed:
+    """What the monitor sees of a segment that was coded just now."""
+    segment = outcome.segment
+    assert segment.timestamp is not None
+    if not isinstance(outcome, Coded):
+        return Observed(segment.timestamp, segment.id, segment.source, "", dead=True)
+    decision, assignment = outcome.decision, outcome.assignment
+    return Observed(
+        at=segment.timestamp,
+        segment=segment.id,
+        source=segment.source,
+        code=assignment.label,
+        new=assignment.new,
+        confidence=assignment.confidence,
+        agreement=decision.agreement,
+        rewrote=decision.verdict == "rewrote",
+        similarity=None if assignment.new else assignment.similarity,
+        models=named_models(assignment.models),
+    )
+
+
+def example_texts(reading: Reading, how: How, wanted: set[UUID]) -> dict[UUID, str]:
+    """The texts of some segments."""
+    found: dict[UUID, str] = {}
+    for row in reading if wanted else ():
+        id_ = segment_id(how.study, reading.source(row), row.key)
+        if id_ in wanted:
+            found[id_] = row.text
+            if len(found) == len(wanted):
+                break
+    return found
+
+
+def _segment(row: Timed, source: str, study: str) -> Segment:
+    id_ = segment_id(study, source, row.key)
+    return Segment(id=id_, study=study, text=row.text, source=source, timestamp=row.moment)
+
+
+def _as_it_says(row: Timed, source: str, how: How) -> Observed:
+    id_ = segment_id(how.study, source, row.key)
+    if how.texts_only or row.codes is None:
+        return Observed(row.moment, id_, source, NOT_CODED)
+    said = row.signals
+    if not said:
+        return Observed(row.moment, id_, source, _one_of(row.codes, id_), row.theme)
+    new, verdict = _true(said.get("new")) or False, said.get("verdict")
+    dead = "error" in said and not row.codes
+    return Observed(
+        row.moment,
+        id_,
+        source,
+        "" if dead else _one_of(row.codes, id_),
+        row.theme,
+        new=new,
+        confidence=_share(said.get("confidence")),
+        agreement=_share(said.get("agreement")),
+        rewrote=None if verdict is None else verdict == "rewrote",
+        similarity=None if new else _share(said.get("similarity")),
+        accepted=_true(said.get("accepted")),
+        agreed=_true(said.get("agreed")),
+        dead=dead,
+        models=named_models(said.get("models")),
+    )
+
+
+def _one_of(codes: Sequence[str], id_: UUID) -> str:
+    """The code; of several one that the id draws, so that each segment counts once and shares stay true."""
+    if not codes:
+        return UNCODED
+    return codes[0] if len(codes) == 1 else codes[int(uniform(id_, "code") * len(codes))]
+
+
+def _share(value: Any) -> float | None:
+    """A number from 0 to 1, or none."""
+    if not isinstance(value, float):
+        try:
+            value = float(value)
+        except (TypeError, ValueError):
+            return None
+    return value if 0 <= value <= 1 else None
+
+
+def _true(value: Any) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    return _WORDS.get(str(value).strip().casefold())

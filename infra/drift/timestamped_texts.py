@@ -1,0 +1,339 @@
+"""Timestamped texts out of files, in the order of their own time, whatever the file's."""
+
+import heapq
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO, TypeVar, cast
+
+from pydantic import JsonValue
+
+from infra.files.rows import FORMATS, PEEK, Format, Header, Rejected, Row, read_rows, tell_format
+from infra.files.segments import ID_NAMES, TEXT_NAMES, TIME_NAMES
+from infra.files.timestamps import read_time
+from infra.local.file_coding import Tally
+from models.errors import InputError
+
+CODE_NAMES = (
+    *("code", "codes", "label", "labels", "final_code", "category", "categories", "topic", "topics", "tag", "tags"),
+    *("reason", "negativereason", "intent", "issue"),
+)
+SOURCE_NAMES = (
+    *("source", "channel", "platform", "site", "store", "forum", "survey", "brand", "company", "airline"),
+    *("hotel", "game", "origin"),
+)
+"""Of those that are there, the first that tells rows apart is the source."""
+THEME_NAMES = ("theme", "themes")
+_SIGNALS = ("confidence", "agreement", "similarity", "new", "verdict", "accepted", "agreed", "error", "models")
+"""Columns as ``qualstream code`` and ``qualstream export`` name them, and whether people ``agreed``."""
+
+RUN = 20_000
+"""Rows that are sorted in memory; longer files are sorted through the disk."""
+_TOGETHER = 100
+"""Sorted rows in one line on the disk."""
+_MOST_SOURCES = 500
+_LONGEST_LABEL, _LONGEST_SOURCE = 80, 200
+_MOST_NAMED = 20
+T = TypeVar("T")
+
+
+class Timed(NamedTuple):
+    """One row: when it was said, and all that the file says of it."""
+
+    at: float
+    """Seconds since 1970."""
+    line: int
+    key: str
+    """The row's own id, or its line."""
+    text: str
+    sources: list[str | None]
+    """By candidate column; see ``Reading.source``."""
+    codes: list[str] | None
+    """``None`` where the file has no codes at all, empty where this row has none."""
+    theme: str | None
+    signals: dict[str, Any]
+
+    @property
+    def moment(self) -> datetime:
+        """When it was said, with its zone."""
+        return datetime.fromtimestamp(self.at, UTC)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The columns that the caller named; those not named are told from usual names."""
+
+    text: str | None = None
+    time: str | None = None
+    code: str | None = None
+    source: str | None = None
+    confidence: str | None = None
+    fmt: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass
+class Reading:
+    """A file's rows, sorted; use it as a context, for what was sorted on disk is deleted at its end."""
+
+    name: str
+    wanted: Wanted
+    rows: int = 0
+    coded: bool = False
+    """Whether the file has codes."""
+    first: float = 0.0
+    last: float = 0.0
+    candidates: list[str] = field(default_factory=list)
+    _values: list[set[str]] = field(default_factory=list)
+    _chosen: int | None = None
+    _runs: list[TextIO] = field(default_factory=list)
+    _held: list[Timed] = field(default_factory=list)
+
+    def __enter__(self) -> "Reading":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for run in self._runs:
+            run.close()
+
+    @property
+    def source_column(self) -> str | None:
+        """The column that tells where a row came from."""
+        return None if self._chosen is None else self.candidates[self._chosen]
+
+    def source(self, row: Timed) -> str:
+        """Where a row came from; the file where no column says."""
+        place = self._chosen
+        return (row.sources[place] if place is not None and place < len(row.sources) else None) or self.name
+
+    def __iter__(self) -> Iterator[Timed]:
+        """The rows by their time, those of one moment in the file's order."""
+        if not self._runs:
+            yield from self._held
+            return
+        for run in self._runs:
+            run.seek(0)
+        yield from heapq.merge(*(_lines(run) for run in self._runs), key=_order)
+
+    def _take(self, row: Timed) -> None:
+        self.rows += 1
+        self.first = min(self.first, row.at) if self.rows > 1 else row.at
+        self.last = max(self.last, row.at)
+        for values, source in zip(self._values, row.sources, strict=False):
+            if source is not None and len(values) < _MOST_SOURCES:
+                values.add(source)
+        self._held.append(row)
+        if len(self._held) >= RUN:
+            self._spill()
+
+    def _spill(self) -> None:
+        self._held.sort(key=_order)
+        run = cast(TextIO, tempfile.TemporaryFile("w+", encoding="utf-8", prefix="qualstream-drift-"))  # noqa: SIM115
+        self._runs.append(run)
+        for n in range(0, len(self._held), _TOGETHER):
+            run.write(json.dumps(self._held[n : n + _TOGETHER]))
+            run.write("\n")
+        self._held.clear()
+
+    def _finish(self) -> None:
+        if self._runs and self._held:
+            self._spill()
+        self._held.sort(key=_order)
+        several = (n for n, values in enumerate(self._values) if 1 < len(values) < _MOST_SOURCES)
+        self._chosen = next(several, 0 if self._values and len(self._values[0]) == 1 else None)
+
+
+def read_timed(source: Path, wanted: Wanted, tally: Tally) -> Reading:
+    """Read a file whole and bring its rows into the order of time; memory does not grow with the file.
+
+    Args:
+        source: CSV, TSV, JSONL or XLSX; ``-`` is standard input.
+        wanted: Columns, format and stretch of time.
+        tally: Counts rows, and names those without text or time.
+
+    Raises:
+        InputError: If the file cannot be read, or a column that is needed is not there.
+    """
+    name = "standard input" if str(source) == "-" else source.name
+    found = Reading(name, wanted)
+    columns = _Columns(name, wanted)
+    found.candidates = columns.candidates
+    found._values = columns.values
+    try:
+        for item in _rows(source, name, wanted):
+            if isinstance(item, Header):
+                columns.see(tuple(item.columns), item.line, must=True)
+                continue
+            row = item if isinstance(item, Rejected) else columns.timed(item)
+            if isinstance(row, Rejected):
+                tally.note(row)
+            elif _within(row, wanted):
+                tally.good += 1
+                found._take(row)
+    except BaseException:
+        found.__exit__()
+        raise
+    found.coded = columns.coded
+    found._finish()
+    if not found.rows:
+        raise InputError(
+            f"'{name}' holds no row with a text and a time in the stretch asked for "
+            f"({len(tally.rejected)} rows rejected); name the columns with --text-column and --time-column"
+        )
+    return found
+
+
+class _Columns:
+    """Which column is what, by the names of a row."""
+
+    def __init__(self, file: str, wanted: Wanted) -> None:
+        self._file, self._wanted = file, wanted
+        self._by_names: dict[tuple[str, ...], _Places] = {}
+        self.candidates: list[str] = []
+        self.values: list[set[str]] = []
+        self.coded = False
+
+    def see(self, names: tuple[str, ...], line: int, *, must: bool = False) -> "_Places":
+        """Settle the columns of rows with these names.
+
+        Raises:
+            InputError: If ``must`` and one that is needed or was named is not there.
+        """
+        known = self._by_names.get(names)
+        if known is not None:
+            return known
+        wanted = self._wanted
+        text = _usual(names, (wanted.text,) if wanted.text else TEXT_NAMES)
+        rest = tuple(name for name in names if name != text)
+        time = _usual(rest, (wanted.time,) if wanted.time else TIME_NAMES)
+        code = _usual(rest, (wanted.code,) if wanted.code else CODE_NAMES)
+        source = _usual(rest, (wanted.source,))
+        asked = (
+            ("text", text, True),
+            ("time", time, True),
+            ("code", code, wanted.code),
+            ("source", source, wanted.source),
+        )
+        for what, found, needed in asked if must else ():
+            if needed and found is None:
+                said = getattr(wanted, what)
+                missing = f"no column '{said}'" if said else f"no column of {what}"
+                raise InputError(f"{self._file}, line {line}: {missing} among {_listed(names)}; see --{what}-column")
+        self.coded |= code is not None
+        for name in _among(rest, (wanted.source,) if wanted.source else SOURCE_NAMES):
+            if name not in self.candidates:
+                self.candidates.append(name)
+                self.values.append(set())
+        signals = {one: place for one in _SIGNALS if (place := _usual(rest, (self._named(one),))) is not None}
+        places = _Places(text, time, _usual(rest, ID_NAMES), code, _usual(rest, THEME_NAMES), signals)
+        if len(self._by_names) < 1000:
+            self._by_names[names] = places
+        return places
+
+    def timed(self, row: Row) -> Timed | Rejected:
+        """Make a row of its cells, or say why not."""
+        cells = row.cells
+        places = self._by_names.get(tuple(cells)) or self.see(tuple(cells), row.line, must=not self._by_names)
+        text, said = cells.get(places.text or ""), cells.get(places.time or "")
+        if not isinstance(text, str) or not text.strip():
+            return Rejected(self._file, row.line, f"'{places.text or 'text'}' is empty or missing; text is expected")
+        at = read_time(said)
+        if at is None:
+            shown = f"is {str(said)[:40]!r}" if said not in (None, "") else "is empty or missing"
+            return Rejected(self._file, row.line, f"'{places.time or 'time'}' {shown}; a date or a time is expected")
+        theme = cells.get(places.theme) if places.theme else None
+        return Timed(
+            at.timestamp(),
+            row.line,
+            (_short(cells.get(places.id), _LONGEST_SOURCE) if places.id else None) or str(row.line),
+            text,
+            [_short(cells.get(name), _LONGEST_SOURCE) for name in self.candidates],
+            _codes(cells.get(places.code)) if places.code else None,
+            _short(theme[0] if isinstance(theme, list) and theme else theme, _LONGEST_LABEL),
+            {one: cells[place] for one, place in places.signals.items() if cells.get(place) not in (None, "")},
+        )
+
+    def _named(self, signal: str) -> str:
+        return (self._wanted.confidence if signal == "confidence" else None) or signal
+
+
+class _Places(NamedTuple):
+    text: str | None
+    time: str | None
+    id: str | None
+    code: str | None
+    theme: str | None
+    signals: dict[str, str]
+
+
+def _rows(source: Path, name: str, wanted: Wanted) -> Iterator[Header | Row | Rejected]:
+    if wanted.fmt is not None and wanted.fmt not in FORMATS:
+        raise InputError(f"format '{wanted.fmt}' is not known; {', '.join(FORMATS)} are")
+    try:
+        with sys.stdin.buffer if str(source) == "-" else source.open("rb", buffering=PEEK) as stream:
+            head = cast(Any, stream).peek(PEEK)
+            if not head:
+                raise InputError(f"{name}: empty; rows with a text and a time are expected")
+            fmt = wanted.fmt or tell_format(None if str(source) == "-" else source.name, head)
+            if fmt == "lines":
+                fmt = "csv"  # plain lines have no time
+            yield from read_rows(cast(Any, stream), cast(Format, fmt), name, None)
+    except FileNotFoundError:
+        raise InputError(f"{source}: no such file; give the path of a CSV, TSV, JSONL or XLSX file") from None
+    except IsADirectoryError:
+        raise InputError(f"{source}: a folder found; a file is expected") from None
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror})") from error
+
+
+def _within(row: Timed, wanted: Wanted) -> bool:
+    since, until = wanted.since, wanted.until
+    return (since is None or row.at >= since.timestamp()) and (until is None or row.at < until.timestamp())
+
+
+def _codes(cell: JsonValue) -> list[str]:
+    """The labels of a cell: a list's, or its text as one."""
+    if isinstance(cell, str):
+        label = " ".join(cell.split())
+        return [label[:_LONGEST_LABEL]] if label else []
+    labels = [_short(one, _LONGEST_LABEL) for one in (cell if isinstance(cell, list) else [cell])]
+    return list(dict.fromkeys(" ".join(label.split()) for label in labels if label))
+
+
+def _order(row: Timed) -> tuple[float, int]:
+    return row.at, row.line
+
+
+def _lines(run: TextIO) -> Iterator[Timed]:
+    for line in run:
+        yield from map(Timed._make, json.loads(line))
+
+
+def _usual(names: tuple[str, ...], usual: tuple[str | None, ...]) -> str | None:
+    return next(iter(_among(names, usual)), None)
+
+
+def _among(names: tuple[str, ...], usual: tuple[str | None, ...]) -> list[str]:
+    """The usual names that are there, whatever their case and the marks between their words."""
+    folded = {_folded(name): name for name in reversed(names)}
+    return [folded[_folded(one)] for one in usual if one and _folded(one) in folded]
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = ", ..." if len(names) > _MOST_NAMED else ""
+    return (", ".join(f"'{name[:40]}'" for name in names[:_MOST_NAMED]) or "no columns") + more
+
+
+def _short(value: JsonValue, longest: int) -> str | None:
+    if isinstance(value, str):
+        return value.strip()[:longest] or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None

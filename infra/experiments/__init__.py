@@ -1,0 +1,1 @@
+"""Measuring: evaluation against people's codes, and simulated active learning."""

@@ -1,0 +1,1 @@
+"""Active learning, simulated on data that people labelled."""

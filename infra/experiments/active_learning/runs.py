@@ -1,0 +1,83 @@
+"""A grid of experiments, run by run; each finished run is a line of a file, so that a broken grid goes on."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.experiments.active_learning.datasets import CodedTexts, Course
+from infra.experiments.active_learning.simulation import Learner, Run, Setup, run_key, simulate
+from models.errors import InputError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run that is wanted."""
+
+    data: CodedTexts
+    course: Course
+    setup: Setup
+    seed: int
+    learner: Learner
+
+    @property
+    def key(self) -> str:
+        """The key that its run will have."""
+        configuration = self.learner.configuration | {"codes": list(self.data.codes)}
+        return run_key(self.data.sha256, self.data.coders, self.course, self.setup, self.seed, configuration)
+
+
+def play(
+    jobs: Iterable[Job], file: Path, *, also: Iterable[Path] = (), fresh: Callable[[Run], None] = lambda run: None
+) -> Iterator[Run]:
+    """Play what is not in the file yet, and append it.
+
+    Args:
+        jobs: What is wanted, in order.
+        file: JSON lines; made where it is missing.
+        also: Files with runs that need not be played again either.
+        fresh: Told of each run that was played now.
+
+    Returns:
+        The runs of all jobs, in their order.
+
+    Raises:
+        InputError: If the file cannot be read or written, or a set has too few texts.
+    """
+    known = {run.key: run for each in (*also, file) for run in read_runs(each)}
+    for job in jobs:
+        run = known.get(job.key)
+        if run is None:
+            run = simulate(job.data, job.course, job.setup, job.learner, job.seed)
+            _append(file, run)
+            fresh(run)
+        yield run
+
+
+def read_runs(file: Path) -> list[Run]:
+    """The runs in a file; a line that was broken off is passed over, none if there is no file.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read '{file}' ({error}); give another folder with --out") from error
+    found = []
+    for line in lines:
+        try:
+            found.append(Run.from_json(json.loads(line)))
+        except (ValueError, TypeError, KeyError):  # the last line of a run that was killed, or another version's
+            continue
+    return found
+
+
+def _append(file: Path, run: Run) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        whole = not file.exists() or file.read_bytes()[-1:] in (b"", b"\n")
+        with file.open("a", encoding="utf-8") as out:
+            out.write(("" if whole else "\n") + json.dumps(run.to_json(), ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise InputError(f"cannot write '{file}' ({error.strerror}); give another folder with --out") from error

@@ -1,0 +1,1 @@
+"""Files in and out: segments, coded texts, gold, exports."""

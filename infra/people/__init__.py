@@ -1,1 +1,0 @@
-"""People's side: what they are asked, what they decide, how far they agree."""

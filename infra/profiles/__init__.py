@@ -1,0 +1,1 @@
+"""Profiles: which models run, and how."""

@@ -1,0 +1,266 @@
+"""Profiles: which models code, decide, embed and route, as TOML files."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from infra.profiles.faults import LONGEST_SHOWN, explain
+from infra.profiles.members import MemberProfile, Model, ModeratorProfile, PanelistProfile, Table
+from infra.settings import Settings, nearest
+from models.coding.cascade import CascadeSettings
+from models.errors import SettingError
+from schemas.record import Study
+from schemas.study import QueryStrategy, RoutingMode
+
+PACKAGED_PROFILES = Path(__file__).parent
+_ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+_CASCADE = CascadeSettings()
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Inside = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Generation(Table):
+    """How members and moderator write. Source of the defaults: the paper's appendix E, but greedy."""
+
+    max_new_tokens: int = Field(default=15, ge=1, le=256)
+    temperature: float = Field(default=0.0, ge=0, le=2, description="0 is greedy.")
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    draws: int = Field(default=0, ge=0, le=32, description="Further answers of each member in this process; they vote.")
+    draw_temperature: float = Field(default=0.8, gt=0, le=2)
+    draw_top_p: float = Field(default=0.95, gt=0, le=1)
+
+
+class EmbedderProfile(Table):
+    """What turns labels into directions."""
+
+    model: Model = "all-MiniLM-L6-v2"
+
+
+class RefinerProfile(Table):
+    """When an earlier code is used again."""
+
+    threshold: Fraction = Field(default=0.75, description="Cosine similarity from which a code is reused.")
+    by: Literal["code", "text", "both"] = Field(default="code", description="What is compared with earlier codes.")
+    polarity_gate: bool = Field(default=True, description="Whether opposites are kept apart.")
+    studies: dict[Study, Fraction] = Field(
+        default_factory=dict, description="Study to threshold, where it needs one of its own."
+    )
+    learn: bool = Field(
+        default=True, description="Whether people's merges, splits and corrections move a study's threshold."
+    )
+    adaptive: bool = Field(default=False, description="Whether a vague label needs a higher similarity, a clear less.")
+
+
+class RouterRules(Table):
+    """A study's rules as a profile has them; see ``schemas.StudyRules``, which people set on the page."""
+
+    mode: RoutingMode = "threshold"
+    threshold: Fraction = Field(default=0.5, description="Of mode 'threshold': below it a segment goes to people.")
+    wrong_share: Inside = Field(default=0.1, description="Of mode 'promise': most wrong ones among the accepted.")
+    certainty: Inside = Field(default=0.95, description="How sure that is; of mode 'budget': what is sure enough.")
+    audit_share: Fraction = Field(default=0.02, description="Segments drawn by chance and read blind.")
+    double_share: Fraction = Field(default=0.0, description="Of those sent to people, how many two people code.")
+    blind: bool = Field(default=False, description="Whether people choose before they see the system's code.")
+    budget_segments: int | None = Field(default=None, ge=0, description="Of mode 'budget': most segments a day.")
+    budget_minutes: float | None = Field(default=None, ge=0, description="Of mode 'budget': most minutes a day.")
+    lock_minutes: float = Field(default=10.0, gt=0, description="How long a segment on a screen stays that person's.")
+    expire_days: float | None = Field(default=None, gt=0, description="After so many days nobody is asked any more.")
+    strategy: QueryStrategy = Field(default="category-inconsistency", description="What the classifier asks about.")
+    ask_segments: int = Field(default=0, ge=0, le=1000, description="How many it asks about after each training.")
+
+
+class RouterProfile(RouterRules):
+    """Who sees a segment next, in studies that have set no rules themselves."""
+
+    studies: dict[Study, RouterRules] = Field(
+        default_factory=dict, description="Study to the rules that are its own; the others are those above."
+    )
+
+
+class CascadeProfile(Table):
+    """When a segment is read by fewer members; see ``models.coding.cascade``."""
+
+    on: bool = Field(default=False, description="The setting QUALSTREAM_CASCADE and --cascade win over it.")
+    first: int = Field(default=_CASCADE.first, ge=2, description="Members asked first, in the profile's order.")
+    agreement: float = Field(
+        default=_CASCADE.agreement,
+        ge=0.5,
+        le=1,
+        description="Cosine of the first members' labels from which the rest is skipped; at 1 only equal labels agree.",
+    )
+    near: float = Field(
+        default=_CASCADE.near,
+        ge=0.5,
+        le=1,
+        description="Cosine of two texts from which a reading is taken over; at 1 only between equal texts.",
+    )
+    memory: int = Field(default=_CASCADE.memory, ge=1, le=100_000, description="Texts that are remembered.")
+
+
+class TrainerProfile(Table):
+    """How studies' classifiers learn from people's labels; see ``infra.learning``."""
+
+    body: Model | None = Field(default=None, description="The sentence model that is taught; unset, the embedder's.")
+    least_examples: int = Field(default=4, ge=1, description="How often a code must be among what is taught.")
+    every_labels: int = Field(default=25, ge=1, description="New labels after which the body is tuned.")
+    every_minutes: float = Field(default=60.0, gt=0, description="Time after which it is, if any label is new.")
+    held_out: float = Field(default=0.25, gt=0, lt=1, description="Share of labels that are only tested on.")
+    tune: bool = Field(default=True, description="Whether the body is tuned at all; else heads alone are fitted.")
+
+
+class Profile(Table):
+    """One way to run the ensemble."""
+
+    name: str = Field(pattern=r"^[\w.\-]{1,80}$")
+    description: str = ""
+    text_limit: int = Field(default=4000, ge=1, le=1_000_000, description="Characters of a segment that are read.")
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    device: str = Field(
+        default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Used where the setting is 'auto' too."
+    )
+    generation: Generation = Generation()
+    cascade: CascadeProfile = CascadeProfile()
+    members: tuple[MemberProfile, ...]
+    moderator: ModeratorProfile = Field(default_factory=ModeratorProfile)
+    embedder: EmbedderProfile = EmbedderProfile()
+    refiner: RefinerProfile = RefinerProfile()
+    router: RouterProfile = RouterProfile()
+    trainer: TrainerProfile = TrainerProfile()
+
+    _file: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="after")
+    def _members_have_names_of_their_own(self) -> Self:
+        if not self.members:
+            raise ValueError("'members' is empty; add a [[members]] table")
+        names = [member.name for member in self.members]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"two members are called '{twice}'; give each its own name")
+        return self
+
+    @property
+    def file(self) -> Path:
+        """The TOML file it was read from."""
+        return self._file
+
+
+_TABLES: dict[str, type[Table]] = {
+    "generation": Generation,
+    "cascade": CascadeProfile,
+    "members": MemberProfile,
+    "moderator": ModeratorProfile,
+    "moderator.panel": PanelistProfile,
+    "embedder": EmbedderProfile,
+    "refiner": RefinerProfile,
+    "router": RouterProfile,
+    "router.studies": RouterRules,
+    "trainer": TrainerProfile,
+}
+
+
+def known_profiles() -> list[str]:
+    """Names of the profiles that come with Qualstream."""
+    return sorted(path.stem for path in PACKAGED_PROFILES.glob("*.toml"))
+
+
+def load_profile(name_or_path: str | Path) -> Profile:
+    """Read a profile, by a packaged one's name or by path. Adapters need not be there yet: see ``check_files``.
+
+    Raises:
+        SettingError: One line that names the file, the key and the fix.
+    """
+    path = _find(str(name_or_path))
+    data = _read(path)
+    try:
+        profile = Profile.model_validate(data, context={"folder": path.parent})
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+    else:
+        profile._file = path
+        return profile
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])  # a slip explains more
+    raise SettingError(f"{path}: {explain(first, data, Profile, _TABLES)}{more}")
+
+
+def check_files(profile: Profile) -> None:
+    """See that the folders that a profile names are there.
+
+    Raises:
+        SettingError: One line with the key, the profile's file, the missing path and the fix.
+    """
+    tables: list[tuple[str, MemberProfile | ModeratorProfile | PanelistProfile]] = [
+        (f"member '{member.name}'", member) for member in profile.members
+    ]
+    for member in profile.members:
+        if member.examples_file is not None and not member.examples_file.is_file():
+            raise SettingError(
+                f"{profile.file}: examples_file of member '{member.name}' is '{member.examples_file}' but there is no "
+                "such file; give a JSONL file with `text` and `codes`, a list, a line"
+            )
+    panel = [(f"[[moderator.panel]] {n}", panelist) for n, panelist in enumerate(profile.moderator.panel, 1)]
+    for owner, table in [*tables, ("[moderator]", profile.moderator), *panel]:
+        if table.base and Path(table.base).is_absolute() and not Path(table.base).is_dir():
+            raise SettingError(
+                f"{profile.file}: base of {owner} is '{table.base}' but there is no such folder; "
+                f"give the folder of a model, or a model's name"
+            )
+        if table.adapter is not None:
+            _check_adapter(f"{profile.file}: adapter of {owner}", table.adapter)
+
+
+def _check_adapter(key: str, folder: Path) -> None:
+    missing = [name for name in _ADAPTER_FILES if not (folder / name).is_file()]
+    if missing:
+        found = f"has no {' and no '.join(missing)}" if folder.is_dir() else "is not there"
+        raise SettingError(
+            f"{key} is '{folder}', which {found}; put the LoRA adapter there ({' and '.join(_ADAPTER_FILES)}, as "
+            f"`qualstream finetune` writes them), or change the key in a copy of the file and give its path as profile"
+        )
+
+
+def _find(name: str) -> Path:
+    if name.endswith(".toml") or "/" in name:
+        path = Path(name).expanduser()
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "not there"
+            raise SettingError(f"profile '{name}' is {found}; give the path of a TOML file or a name: {_names()}")
+        return path.absolute()
+    known = known_profiles()
+    if name not in known:
+        meant = nearest(name.casefold(), known)
+        hint = f"did you mean '{meant}'?" if meant else "or give the path of a TOML file"
+        raise SettingError(f"there is no profile '{name[:LONGEST_SHOWN]}'; known are {_names()}; {hint}")
+    return PACKAGED_PROFILES / f"{name}.toml"
+
+
+def _names() -> str:
+    return ", ".join(known_profiles())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{path}: not UTF-8 (byte {error.start}); save the file as UTF-8") from None
+    except OSError as error:
+        raise SettingError(f"{path}: cannot be read ({error.strerror})") from error
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
+        line = int(place[1]) if place and place[1] else text.count("\n") + 1
+        what = str(error)[: place.start()] if place else str(error)
+        raise SettingError(f"{path}, line {line}: not TOML: {what}") from None
+
+
+def checked_profile(settings: Settings) -> Profile:
+    """The profile, with its files checked."""
+    found = load_profile(settings.profile)
+    check_files(found)
+    return found

@@ -1,0 +1,154 @@
+"""The models of a profile: its members and its moderators, as tables of a TOML file."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+
+from infra.files.few_shot import MOST
+from models.coding.prompts import Ending
+from models.moderation.classifier_vote import CLASSIFIER
+
+PACKAGED_ADAPTERS = Path(__file__).parents[1] / "adapters"
+PACKAGED_DATA = Path(__file__).parents[1] / "data"
+_PACKAGED = "packaged:"
+
+
+def _beside_the_file(value: Any, info: ValidationInfo) -> Any:
+    """Turn a path as a profile has it into an absolute one; what is no text is left to pydantic to refuse."""
+    if not isinstance(value, str):
+        return value
+    if value.startswith(_PACKAGED):
+        return PACKAGED_ADAPTERS / value.removeprefix(_PACKAGED)
+    return Path(os.path.abspath((info.context or {}).get("folder", Path()) / Path(value).expanduser()))
+
+
+def _model_or_path(value: str, info: ValidationInfo) -> str:
+    """A model's name stays as it is; what starts like a path is taken from the profile's folder."""
+    return str(_beside_the_file(value, info)) if value.startswith(("./", "../", "/", "~")) else value
+
+
+def _pairs_file(value: Any, info: ValidationInfo) -> Any:
+    """The same for pairs, those that come with Qualstream included."""
+    if isinstance(value, str) and value.startswith(_PACKAGED):
+        return PACKAGED_DATA / value.removeprefix(_PACKAGED)
+    return _beside_the_file(value, info)
+
+
+Adapter = Annotated[Path, BeforeValidator(_beside_the_file)]
+Pairs = Annotated[Path, BeforeValidator(_pairs_file)]
+Model = Annotated[str, Field(min_length=1), AfterValidator(_model_or_path)]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+class Table(BaseModel):
+    """A table of a profile: closed, so that a key with a slip in it is an error and not a default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MemberProfile(Table):
+    """One member of the ensemble."""
+
+    name: str = Field(pattern=r"^[\w.\-]{1,80}$")
+    backend: Literal["transformers", "served", "fake"] = "transformers"
+    base: Model | None = None
+    adapter: Adapter | None = None
+    prompt: int = Field(ge=1, le=6, description="Number in the paper's appendix A.")
+    ending: Ending = "dot"
+    dtype: Dtype = "auto"
+    url: Url | None = Field(default=None, description="Of an OpenAI-compatible server, up to and with /v1.")
+    model: str | None = Field(default=None, description="The served model's (or LoRA module's) name.")
+    examples: int | None = Field(default=None, ge=1, le=MOST, description="Few-shot: how many stand in the prompt.")
+    examples_file: Pairs | None = Field(
+        default=None, description="Pairs they are chosen from, see infra.files.few_shot."
+    )
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if self.name == CLASSIFIER:
+            raise ValueError(
+                f"a member is called '{CLASSIFIER}', the name of what people's labels teach; give it another name"
+            )
+        if self.backend == "transformers":
+            _need(self, f"member '{self.name}' with backend 'transformers'", "base", refuse=("url", "model"))
+        elif self.backend == "served":
+            _need(self, f"member '{self.name}' with backend 'served'", "url", "model", refuse=("base", "adapter"))
+        else:
+            unused = ("base", "adapter", "url", "model", "examples", "examples_file")
+            _need(self, f"member '{self.name}' with backend 'fake'", refuse=unused)
+        if self.examples is not None or self.examples_file is not None:
+            _need(self, f"few-shot member '{self.name}'", "examples", "examples_file", refuse=())
+            if self.adapter is not None:
+                raise ValueError(
+                    f"member '{self.name}' has both 'adapter' and 'examples'; an adapter is tuned without examples "
+                    "in the prompt: take one of them out"
+                )
+        return self
+
+
+class _ModeratorKeys(Table):
+    """What a moderator is made from."""
+
+    base: Model | None = None
+    adapter: Adapter | None = None
+    dtype: Dtype = "auto"
+    url: Url | None = None
+    model: str | None = None
+
+
+class PanelistProfile(_ModeratorKeys):
+    """One moderator of a panel, or several that draw from the same weights."""
+
+    strategy: Literal["consensus", "model", "served"]
+    samples: int | None = Field(default=None, ge=1, le=32, description="Moderators that draw, each with its seed.")
+    temperature: float | None = Field(default=None, gt=0, le=2, description="Of the samples.")
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        who = f"a [[moderator.panel]] with strategy '{self.strategy}'"
+        _need_models(self, self.strategy, who)
+        if self.strategy != "model":
+            _need(self, who, refuse=("samples", "temperature"))
+        elif self.samples is not None or self.temperature is not None:
+            _need(self, f"{who} that draws samples", "samples", "temperature")
+        return self
+
+
+class ModeratorProfile(_ModeratorKeys):
+    """Who settles on one label."""
+
+    strategy: Literal["consensus", "model", "served", "panel"] = "consensus"
+    panel: tuple[PanelistProfile, ...] = Field(
+        default=(), description="Of strategy 'panel'; see ``models.moderation.panel``."
+    )
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        who = f"[moderator] with strategy '{self.strategy}'"
+        _need_models(self, self.strategy, who)
+        if self.strategy == "panel" and not self.panel:
+            raise ValueError(f"{who} has no moderators; add a [[moderator.panel]] table for each")
+        if self.strategy != "panel" and self.panel:
+            raise ValueError(f"{who} does not use [[moderator.panel]]; take it out, or set strategy to 'panel'")
+        return self
+
+
+def _need_models(table: _ModeratorKeys, strategy: str, who: str) -> None:
+    if strategy == "model":
+        _need(table, who, "base", refuse=("url", "model"))
+    elif strategy == "served":
+        _need(table, who, "url", "model", refuse=("base", "adapter"))
+    else:
+        _need(table, who, refuse=("base", "adapter", "url", "model"))
+
+
+def _need(table: Table, who: str, *names: str, refuse: tuple[str, ...] = ()) -> None:
+    for name in names:
+        if getattr(table, name) is None:
+            raise ValueError(f"{who} needs the key '{name}'; add it")
+    for name in refuse:
+        if getattr(table, name) is not None:
+            raise ValueError(f"{who} does not use the key '{name}'; take it out")

@@ -1,0 +1,46 @@
+"""A study's rules: as people set them, else as the profile has them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from infra.profiles.loading import Profile
+from infra.storage.database import Database
+from infra.storage.tables import study_rules
+from models.refinement.refiner import RefinerSettings
+from schemas import StudyRules
+
+
+def refiner_settings(chosen: Profile) -> RefinerSettings:
+    """When codes are reused, as the profile says."""
+    wanted = chosen.refiner
+    return RefinerSettings(
+        threshold=wanted.threshold,
+        thresholds=wanted.studies,
+        adaptive=wanted.adaptive,
+        by=wanted.by,
+        polarity_gate=wanted.polarity_gate,
+    )
+
+
+def default_rules(profile: Profile, study: str) -> StudyRules:
+    """The profile's rules for a study: its own, and for the rest those of all studies. Older than any that are set."""
+    wanted = profile.router
+    own = wanted.studies.get(study)
+    values: dict[str, Any] = wanted.model_dump(exclude={"studies"}) | (
+        own.model_dump(exclude_unset=True) if own else {}
+    )
+    return StudyRules(study=study, author=f"profile {profile.name}", at=datetime.fromtimestamp(0, UTC), **values)
+
+
+def rules_of(database: Database, profile: Profile, study: str) -> StudyRules:
+    """A study's rules as people set them, else as the profile has them.
+
+    Raises:
+        UnavailableError: If the database does not answer.
+    """
+    query = select(study_rules.c.record).where(study_rules.c.study == study)
+    with database.reading() as connection:
+        found = connection.execute(query).scalar_one_or_none()
+    return default_rules(profile, study) if found is None else StudyRules.from_bytes(found)

@@ -1,1 +1,0 @@
-"""What users see and what must not be lost, in SQL."""

@@ -1,0 +1,206 @@
+"""The monitor's work: look at what was coded since the last look, study by study, and say what changed.
+
+It reads the read model in the order of the segments' own time, as ``qualstream drift report`` does, and only up to
+where nothing is still being coded: so its alerts are those of a scan of the same rows, whenever and however often it
+was started. Where it is, its alerts and the messages about them are written in one transaction.
+"""
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from infra.clock import SystemClock
+from infra.drift.notifications import hooks, tell
+from infra.factory.models import build_embedder
+from infra.profiles.loading import checked_profile
+from infra.roles.outbox_delivery import deliver
+from infra.settings import Settings
+from infra.storage.database import Database
+from infra.storage.observations import changes, judgements, observed
+from infra.storage.outbox import Outbox
+from infra.storage.projections import insert
+from infra.storage.store import Store, has_outcome
+from infra.storage.tables import drift_states, segments
+from models.drift.monitor import FORMAT, Monitor
+from models.drift.observation import Observed
+from models.drift.settings import DriftSettings
+from models.errors import SettingError, UnavailableError, WorkerFault
+from models.ports import Clock, Embedder
+from streams.runner import Progress
+from streams.topology import role
+from streams.worker import Beat, WorkerSettings, keep_saying
+
+log = logging.getLogger(__name__)
+_AT_ONCE = 5_000  # segments between two writes
+_EMBEDDED = 0.5  # of the texts: two hundred of a window tell as much as all
+_HEARD = "heard"  # beside the monitor's state: up to when people's words were heard
+_MOMENT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Segments from ``since`` on and before ``until``, in their own time."""
+
+    since: datetime
+    until: datetime
+
+
+class Watch:
+    """Watches every study of a read model."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        clock: Clock,
+        settings: DriftSettings,
+        embedder: Embedder | None = None,
+    ) -> None:
+        """Take the stores.
+
+        Args:
+            database: The read model.
+            outbox: Where alerts go.
+            clock: Dates the looks.
+            settings: How every study is watched.
+            embedder: For the meaning of texts; without one it is not watched.
+        """
+        self._database, self._outbox, self._clock = database, outbox, clock
+        self._lateness = settings.lateness
+        self._settings = replace(settings, lateness=timedelta())  # what is read here is in order
+        self._embedder = embedder
+
+    def look(self) -> int:
+        """Look at what every study has had coded since the last look.
+
+        Returns:
+            Alerts that were raised.
+        """
+        with self._database.reading() as connection:
+            studies = connection.execute(select(segments.c.study).distinct()).scalars().all()
+        return sum(self._study(study) for study in sorted(studies))
+
+    def _study(self, study: str) -> int:
+        raised = 0
+        while (stretch := self._next(study)) is not None:
+            raised += self._watch(study, stretch)
+        return raised
+
+    def _watch(self, study: str, stretch: Stretch) -> int:
+        monitor, heard = self._monitor(study)
+        for change in changes(self._database, study, stretch.since, stretch.until):
+            monitor.note(change)
+        heard, words = self._words(study, stretch, heard)
+        segments_ = observed(
+            self._database, study, stretch.since, stretch.until, embedder=self._embedder, share=_EMBEDDED
+        )
+        alerts = monitor.extend(heapq.merge(segments_, words, key=lambda one: one.at))
+        heard_at = None if heard is None else heard.isoformat()
+        keep = self._keeping(study, stretch.until, {**monitor.state(), _HEARD: heard_at})
+        if alerts:
+            self._outbox.keep(alerts, keep)
+        else:
+            with self._database.writing() as connection:
+                keep(connection)
+        for alert in alerts:
+            log.warning("drift in study %s: %s since %s (%s)", study, alert.kind, alert.at.isoformat(), alert.cause)
+        return len(alerts)
+
+    def _words(self, study: str, stretch: Stretch, heard: datetime | None) -> tuple[datetime | None, list[Observed]]:
+        """What people said of codes by the end of a stretch and was not heard yet, and when the last of it was said."""
+        words: list[Observed] = []
+        for said, word in judgements(self._database, study, heard):
+            if word.at >= stretch.until:
+                break
+            words.append(replace(word, at=max(word.at, stretch.since)))
+            heard = said
+        return heard, words
+
+    def _monitor(self, study: str) -> tuple[Monitor, datetime | None]:
+        """The monitor as it was left, and up to when people's words were heard."""
+        with self._database.reading() as connection:
+            state = connection.execute(select(drift_states.c.state).where(drift_states.c.study == study)).scalar()
+        if not state or state["format"] != FORMAT:
+            return Monitor(study, self._settings), None
+        heard = state.get(_HEARD)
+        return Monitor.restore(state), None if heard is None else datetime.fromisoformat(heard)
+
+    def _next(self, study: str) -> Stretch | None:
+        """What is to be looked at next: coded, in order, and old enough that nothing earlier is likely to come."""
+        mine = segments.c.study == study
+        with self._database.reading() as connection:
+            since = connection.execute(select(drift_states.c.since).where(drift_states.c.study == study)).scalar()
+            new = select(func.min(segments.c.order_at), func.max(segments.c.order_at)).where(mine)
+            first, last = connection.execute(new if since is None else new.where(segments.c.order_at >= since)).one()
+            if first is None:
+                return None
+            until = min(last, self._clock.now()) - self._lateness + _MOMENT
+            open_ = select(func.min(segments.c.order_at)).where(mine, ~has_outcome())
+            waits_for = connection.execute(
+                open_ if since is None else open_.where(segments.c.order_at >= since)
+            ).scalar()
+            until = until if waits_for is None else min(until, waits_for)
+            if until <= first:
+                return None
+            ahead = select(segments.c.order_at).where(mine, segments.c.order_at >= first, segments.c.order_at < until)
+            cut = connection.execute(ahead.order_by(segments.c.order_at).offset(_AT_ONCE).limit(1)).scalar()
+        return Stretch(first, until if cut is None else max(cut, first + _MOMENT))
+
+    def _keeping(self, study: str, since: datetime, state: dict[str, Any]) -> Callable[[Connection], None]:
+        row = {"study": study, "since": since, "state": state, "at": self._clock.now()}
+        statement = insert(drift_states, self._database.dialect).values(row)
+        new = {name: statement.excluded[name] for name in ("since", "state", "at")}
+
+        def keep(connection: Connection) -> None:
+            connection.execute(statement.on_conflict_do_update(index_elements=["study"], set_=new))
+
+        return keep
+
+
+async def run_monitor(settings: Settings, store: Store, how: WorkerSettings, beat: Beat, stop: asyncio.Event) -> None:
+    """Look every so often, deliver alerts and tell the hooks, until ``stop`` is set.
+
+    Raises:
+        WorkerFault: If the delivery, or anything else of it, ended by itself.
+    """
+    clock, database = SystemClock(), store.database
+    outbox, told, progress = Outbox(database), hooks(settings, clock), Progress()
+    embedder = build_embedder(checked_profile(settings), settings)
+    watch = Watch(database, outbox, clock, DriftSettings(), embedder)
+
+    def look() -> None:
+        progress.read += watch.look()
+        tell(database, told, clock)
+
+    tasks = {
+        asyncio.create_task(deliver(how.cluster, role("monitor"), outbox, progress, how.trail)),
+        asyncio.create_task(keep_saying(beat, progress)),
+        asyncio.create_task(_again_and_again(look, settings.monitor_every_s, progress)),
+    }
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        ended, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended - {stopping}:
+            if isinstance(error := task.exception(), SettingError):
+                raise error
+            raise WorkerFault(f"monitor: {task.exception()}") from task.exception()
+    finally:
+        for task in {stopping, *tasks}:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _again_and_again(look: Callable[[], None], every_s: float, progress: Progress) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(look)
+        except UnavailableError as error:
+            progress.failed(error)
+            log.warning("looked in vain: %s", error)
+        await asyncio.sleep(every_s)

@@ -1,0 +1,107 @@
+"""Run one role in this process, as the demo, a container and a cluster do."""
+
+import asyncio
+import logging
+import signal
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from infra.brokers import build_cluster
+from infra.factory.stores import build_store
+from infra.roles.seats import seat
+from infra.roles.stage import make_stage
+from infra.settings import Settings
+from infra.storage.store import Store
+from infra.telemetry import logs
+from infra.telemetry.heartbeat import beat
+from infra.telemetry.observe import watched
+from models.errors import SettingError, UnavailableError
+from streams.cluster import consumer_group, patiently
+from streams.runner import Batches
+from streams.topology import ROLES, Role, role
+from streams.worker import Beat, WorkerSettings, prepared, run_ingest, run_stage
+
+log = logging.getLogger(__name__)
+GRACE_S = 5.0
+
+
+def run_role(name: str, settings: Settings) -> None:
+    """Run a role until SIGINT or SIGTERM.
+
+    Raises:
+        SettingError: If there is no such role, or what it needs is not as it must be.
+        WorkerFault: If anything unexpected happened; the next start reads again what was not acknowledged.
+    """
+    if name not in {each.name for each in ROLES}:
+        raise SettingError(f"there is no role '{name}'; known are {', '.join(each.name for each in ROLES)}")
+    logs.speak_as(name)
+    asyncio.run(_until_stopped(name, settings))
+
+
+async def _until_stopped(name: str, settings: Settings) -> None:
+    """Run the role; a worker that still waits for a broker or a store when it is stopped is cut short."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    working = asyncio.create_task(_run(name, settings, stop))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        await asyncio.wait({working}, timeout=GRACE_S)
+        working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+
+
+async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
+    wanted = role(name)
+    how = worker_settings(settings, wanted)
+
+    async def connect() -> Store:
+        return await asyncio.to_thread(build_store, settings)
+
+    store = await patiently("database", connect, UnavailableError)
+    try:
+        group = consumer_group(name, how.members)
+        with seat(settings, group) as mine:
+            settings = settings.model_copy(update={"instance": mine.instance(settings.instance)})
+            with watched(settings, wanted, store) as watch:
+                beats = watch.beats(beat(settings, wanted, store))
+                how = replace(how, trail=watch.trail, instance=mine.name)
+                await _work(wanted, settings, store, how, beats, stop)
+    finally:
+        store.close()
+    log.info("%s stopped", name)
+
+
+async def _work(
+    wanted: Role, settings: Settings, store: Store, how: WorkerSettings, beats: Beat, stop: asyncio.Event
+) -> None:
+    if wanted.name == "ingest":
+        await run_ingest(store, how, settings.ingest_rate, beats, stop)
+    elif wanted.name == "web":
+        from infra.roles.web import serve  # no other role needs the page
+
+        await serve(settings, store, beats, stop, how.trail)
+    elif wanted.name == "monitor":
+        from infra.roles.monitor import run_monitor
+
+        await run_monitor(settings, store, how, beats, stop)
+    else:
+        prepare = partial(prepared, partial(make_stage, wanted, settings), beats)
+        await run_stage(wanted, prepare, how, beats, stop)
+
+
+def worker_settings(settings: Settings, role: Role) -> WorkerSettings:
+    """How a role's worker runs: the role's own batches unless the settings say otherwise."""
+    return WorkerSettings(
+        cluster=build_cluster(settings),
+        batches=Batches(
+            role.batch if settings.batch_size is None else settings.batch_size,
+            role.wait_s if settings.batch_wait_s is None else settings.batch_wait_s,
+        ),
+        members=settings.members if role.name == "coders" else (),
+        watchdog_s=settings.watchdog_s,
+    )

@@ -1,0 +1,220 @@
+"""Who coded what, people and models alike: each coder's last word on each segment, in today's codes."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, delete, exists, func, or_, select, update
+
+from infra.storage.database import Database, chunks
+from infra.storage.tables import annotations, assignments, codes, decisions, marks, requests
+from schemas import Annotation
+from schemas.annotation import AnnotationKind
+from schemas.ids import code_id, normalised_label
+
+SYSTEM = "Qualstream"
+"""The coder's name under which the system's own assignments go."""
+KINDS: tuple[AnnotationKind, ...] = ("coding", "adjudication")
+
+
+@dataclass(frozen=True)
+class Coding:
+    """One coder's codes for one segment, as they stand."""
+
+    segment_id: UUID
+    coder: str
+    code_ids: tuple[UUID, ...]
+    """What the chosen codes are now: themselves, or what they were merged into. One that was retired or split stands
+    for itself, because that is what the coder said. None where the coder found that no code fits."""
+    labels: tuple[str, ...]
+    """The codes' present labels, in the same order; as written where the codebook has no such code."""
+    kind: AnnotationKind
+    at: datetime
+    memo: str = ""
+    unsure: bool = False
+    by_model: bool = False
+    blind: bool = False
+    """Whether a person chose before the system's code was shown."""
+
+
+def current_annotations(
+    study: str | None = None, *where: ColumnElement[bool], kind: AnnotationKind | None = None
+) -> Subquery:
+    """Each person's last word per segment, withdrawn ones out; the columns are those of ``annotations``.
+
+    Args:
+        study: Only of this study; ``None``: of all.
+        where: What else narrows the rows of ``annotations`` that are looked at; no column that a second thought may
+            change, or an earlier word would pass for the last.
+        kind: Look at words of this kind only, so that somebody who settled a segment is still known to have coded it;
+            ``None``: the last word of any kind.
+    """
+    back = func.row_number().over(
+        partition_by=(annotations.c.segment_id, annotations.c.annotator), order_by=annotations.c.decided_at.desc()
+    )
+    query = select(annotations, back.label("back")).where(*where)
+    if study is not None:
+        query = query.where(annotations.c.study == study)
+    if kind is not None:
+        query = query.where(annotations.c.kind == kind)
+    ranked = query.subquery()
+    columns = [ranked.c[column.name] for column in annotations.c]
+    return select(*columns).where(and_(ranked.c.back == 1, ranked.c.withdrawn.is_(False))).subquery("current")
+
+
+def codings(
+    database: Database, study: str, include_models: bool = True, *, segment: UUID | None = None
+) -> list[Coding]:
+    """The codings of a study as they stand, by segment and coder.
+
+    The models' are given for segments that a person coded, so that all coders are compared on the same ones. The
+    system's assignment goes as coder ``Qualstream``, a member's usable proposal under the member's name.
+
+    Args:
+        database: The read model.
+        study: The study.
+        include_models: Whether models count as coders.
+        segment: Only of this one, and then the models' too where no person coded it.
+    """
+    with database.reading() as connection:
+        book = Book.read(connection, study)
+        found = [one for kind in KINDS for one in _people(connection, study, kind, book, segment)]
+        if include_models:
+            people = {one.coder for one in found}
+            wanted = {one.segment_id for one in found} if segment is None else {segment}
+            for one in _models(connection, study, book, segment):
+                if one.segment_id in wanted:
+                    found.append(_told_apart(one, people))
+    return sorted(found, key=lambda one: (str(one.segment_id), one.by_model, one.kind != "coding", one.coder))
+
+
+@dataclass(frozen=True)
+class Book:
+    """A study's codes as they stand, to say what an earlier code or a written label is today."""
+
+    study: str
+    final: Mapping[UUID, UUID | None]
+    labels: Mapping[UUID, str]
+    live: Mapping[str, UUID]
+    """Normalised label to code."""
+
+    @classmethod
+    def read(cls, connection: Connection, study: str) -> "Book":
+        """Read the codes of a study, themes left out."""
+        query = select(codes.c.id, codes.c.label, codes.c.final, codes.c.retired)
+        rows = connection.execute(query.where(codes.c.study == study, codes.c.level == "code")).all()
+        return cls(
+            study,
+            {row.id: row.final for row in rows},
+            {row.id: row.label for row in rows},
+            {normalised_label(row.label): row.id for row in rows if not row.retired},
+        )
+
+    def today(self, chosen: Iterable[UUID], written: Iterable[str] = ()) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
+        """Codes and labels as they are now, each code once.
+
+        Args:
+            chosen: Codes as they were chosen.
+            written: Their labels at that time, for those that the codebook does not know.
+        """
+        found: dict[UUID, str] = {}
+        labels = list(written)
+        for n, code in enumerate(chosen):
+            now = self.final.get(code) or code
+            found.setdefault(now, self.labels.get(now) or (labels[n] if n < len(labels) else str(now)))
+        return tuple(found), tuple(found.values())
+
+    def named(self, label: str) -> UUID:
+        """The code that goes by a label, or was made under it; where there is none, the id that it would have."""
+        live = self.live.get(normalised_label(label))
+        return live or code_id(self.study, label)
+
+
+def _people(
+    connection: Connection, study: str, kind: AnnotationKind, book: Book, segment: UUID | None
+) -> Iterator[Coding]:
+    narrow = [] if segment is None else [annotations.c.segment_id == segment]
+    current = current_annotations(study, *narrow, kind=kind)
+    for raw in connection.execute(select(current.c.record)).scalars():
+        said = Annotation.from_bytes(raw)
+        ids = said.code_ids or [book.named(label) for label in said.labels]  # labels alone: made elsewhere
+        now, labels = book.today(ids, said.labels)
+        yield Coding(
+            segment_id=said.segment_id,
+            coder=said.annotator,
+            code_ids=now,
+            labels=labels,
+            kind=said.kind,
+            at=said.decided_at,
+            memo=said.memo,
+            unsure=said.unsure,
+            blind=said.blind,
+        )
+
+
+def _models(connection: Connection, study: str, book: Book, segment: UUID | None) -> Iterator[Coding]:
+    done, said = assignments.c, decisions.c
+    assigned = select(done.segment_id, done.code_id, done.label, done.assigned_at).where(done.study == study)
+    decided = select(said.segment_id, said.proposals, said.at).where(said.study == study)
+    if segment is None:
+        read = select(current_annotations(study).c.segment_id)
+        assigned, decided = assigned.where(done.segment_id.in_(read)), decided.where(said.segment_id.in_(read))
+    else:
+        assigned, decided = assigned.where(done.segment_id == segment), decided.where(said.segment_id == segment)
+    for row in connection.execute(assigned):
+        yield _model(row.segment_id, SYSTEM, row.assigned_at, book.today([row.code_id], [row.label]))
+    for segment_id, proposals, at in connection.execute(decided):
+        for proposal in proposals:
+            if label := _usable(proposal):
+                yield _model(segment_id, proposal["member"], at, book.today([book.named(label)], [label]))
+
+
+def _model(segment: UUID, coder: str, at: datetime, chosen: tuple[tuple[UUID, ...], tuple[str, ...]]) -> Coding:
+    return Coding(segment, coder, *chosen, kind="coding", at=at, by_model=True)
+
+
+def _usable(proposal: Mapping[str, Any]) -> str | None:
+    """A member's label; none where it gave nothing usable or was not asked, which is no coding."""
+    return None if proposal.get("fault") else proposal.get("label") or None
+
+
+def _told_apart(one: Coding, people: set[str]) -> Coding:
+    """A model that goes by a person's name gets another."""
+    return replace(one, coder=f"{one.coder} (model)") if one.coder in people else one
+
+
+_ALL = 99  # an adjudication stands for every coder
+
+
+def count_lacking(connection: Connection, segments: Collection[UUID]) -> None:
+    """Bring the requests of these segments up to what people have said, inside the connection's transaction."""
+    for chunk in chunks(sorted(segments)):
+        wanted = requests.c.segment_id.in_(chunk)
+        # Two decisions at once: the second counts when the first is in (on SQLite it has waited for that already).
+        connection.execute(
+            select(requests.c.segment_id).where(wanted).order_by(requests.c.segment_id).with_for_update()
+        ).all()
+        said = current_annotations(None, annotations.c.segment_id.in_(chunk))
+        settles = func.max(case((said.c.kind == "adjudication", 1), else_=0)) == 1
+        answers = (
+            select(case((settles, _ALL), else_=func.count()))
+            .where(said.c.segment_id == requests.c.segment_id, answered_by(said))
+            .correlate(requests)
+            .scalar_subquery()
+        )
+        lacks = case((requests.c.coders > answers, requests.c.coders - answers), else_=0)
+        connection.execute(update(requests).where(wanted).values(lacks=lacks))
+        decided = exists().where(
+            annotations.c.segment_id == marks.c.segment_id,
+            annotations.c.annotator == marks.c.annotator,
+            annotations.c.decided_at >= marks.c.since,
+            annotations.c.withdrawn.is_(False),
+        )
+        connection.execute(delete(marks).where(marks.c.segment_id.in_(chunk), marks.c.kind == "locked", decided))
+
+
+def answered_by(said: Subquery) -> ColumnElement[bool]:
+    """Whether an annotation answers its segment's request: asked again, only what was said since does."""
+    return or_(requests.c.reason != "asked again", said.c.decided_at > requests.c.requested_at)

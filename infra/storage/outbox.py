@@ -1,0 +1,95 @@
+"""What people decide on the page, and what the monitor sees: kept in SQL at once, delivered soon, lost never.
+
+A decision and the message about it are written in one transaction, so a person never waits for a broker, and a page
+that dies between the two leaves nothing undone: the next one sends what is left. Sent twice, it says the same.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from infra.storage.database import Database
+from infra.storage.projections import write
+from infra.storage.tables import outbox
+from models.errors import UnavailableError
+from schemas import Record
+from streams.publish import Outgoing, Publisher, outgoing
+
+log = logging.getLogger(__name__)
+_MOST = 500  # messages delivered at once
+_LOOK_S = 0.5  # how often another process's decisions are looked for
+
+
+class Waiting(NamedTuple):
+    """A message that the broker has not confirmed."""
+
+    seq: int
+    message: Outgoing
+
+
+class Outbox:
+    """People's records on their way to the broker."""
+
+    def __init__(self, database: Database) -> None:
+        """Share the read model's database."""
+        self._database = database
+        self._kept = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def keep(self, records: Sequence[Record], also: Callable[[Connection], None] | None = None) -> None:
+        """Write records into the read model, and messages about them, all or nothing. Any thread may call it.
+
+        Args:
+            records: At least one, or nothing is done.
+            also: What else is written in the same transaction.
+
+        Raises:
+            UnavailableError: If the database does not answer; nothing is kept then.
+        """
+        if not records:
+            return
+        messages = [outgoing(record) for record in records]
+        rows = [{"topic": message.topic, "key": message.key, "value": message.value} for message in messages]
+        with self._database.writing() as connection:
+            write(connection, records, datetime.now(UTC))
+            connection.execute(insert(outbox), rows)
+            if also is not None:
+                also(connection)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._kept.set)
+
+    def waiting(self, limit: int = _MOST) -> list[Waiting]:
+        """The oldest messages that were not confirmed, in their order."""
+        query = select(outbox).order_by(outbox.c.seq).limit(limit)
+        with self._database.reading() as connection:
+            return [Waiting(r.seq, Outgoing(r.topic, r.key, r.value)) for r in connection.execute(query)]
+
+    def backlog(self) -> int:
+        """How many messages wait for the broker."""
+        with self._database.reading() as connection:
+            return connection.execute(select(func.count()).select_from(outbox)).scalar_one()
+
+    def sent(self, some: Sequence[Waiting]) -> None:
+        """The broker has confirmed these."""
+        with self._database.writing() as connection:
+            connection.execute(delete(outbox).where(outbox.c.seq.in_([one.seq for one in some])))
+
+    async def deliver(self, publisher: Publisher) -> None:
+        """Deliver what is kept, and what is kept later, until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        while True:
+            self._kept.clear()
+            try:
+                while some := await asyncio.to_thread(self.waiting):
+                    await publisher.send([one.message for one in some])
+                    await asyncio.to_thread(self.sent, some)
+            except UnavailableError as error:
+                log.warning("the outbox cannot be read: %s", error)
+            try:
+                await asyncio.wait_for(self._kept.wait(), _LOOK_S)
+            except TimeoutError:
+                continue

@@ -1,0 +1,235 @@
+"""Finding segments of a study: by words, by what became of them, and by who coded them; read page by page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, String, and_, cast, false, func, or_, select
+
+from infra.storage.annotations import current_annotations
+from infra.storage.database import Database
+from infra.storage.final_codes import Assigned, Outcome, outcomes
+from infra.storage.tables import annotations, assignments, codes, segments
+
+COUNTED = 10_000
+"""Matches are counted up to here; a page needs no more."""
+_MOST_WORDS = 12
+_MOST_CHOICES = 500  # of a filter's values that are offered
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What is looked for; what is not set does not narrow."""
+
+    words: str = ""
+    code: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """Not included."""
+    source: str = ""
+    low: float | None = None
+    high: float | None = None
+    route: Literal["", "accepted", "people", "none"] = ""
+    annotator: str = ""
+    human: Literal["", "yes", "no"] = ""
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing narrows."""
+        return all(getattr(self, each.name) == each.default for each in fields(self))
+
+    @property
+    def by_system(self) -> bool:
+        """Whether what matches tells what the system made of it."""
+        return bool(self.code or self.route) or self.low is not None or self.high is not None
+
+
+class Mark(NamedTuple):
+    """Where a page ended: the next one begins after it."""
+
+    order_at: datetime
+    seq: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """A segment that was found."""
+
+    id: UUID
+    text: str
+    source: str
+    said_at: datetime
+    confidence: float | None
+    route: str | None
+    outcome: Outcome
+    similarity: float | None = None
+    """In meaning, to what was asked; none where it was found by words."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Segments, newest first, and where the next page begins, if there is one."""
+
+    found: Sequence[Found]
+    after: Mark | None
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the filters can be set to."""
+
+    codes: Sequence[tuple[UUID, str]]
+    sources: Sequence[str]
+    annotators: Sequence[str]
+
+
+def find(database: Database, study: str, filters: Filters, *, after: Mark | None = None, limit: int = 50) -> Page:
+    """The newest segments that match, by the time they were said, else taken in."""
+    order = (segments.c.order_at.desc(), segments.c.seq.desc())
+    with database.reading() as connection:
+        query = _matching(_ROWS, study, filters, connection).order_by(*order).limit(limit + 1)
+        if after is not None:
+            earlier = or_(segments.c.order_at < after.order_at, segments.c.seq < after.seq)
+            query = query.where(segments.c.order_at <= after.order_at, earlier)
+        rows = connection.execute(query).all()
+        found = _found(connection, rows[:limit])
+    more = len(rows) > limit
+    return Page(found, Mark(rows[limit - 1].order_at, rows[limit - 1].seq) if more else None)
+
+
+def among(database: Database, study: str, filters: Filters, near: Sequence[tuple[UUID, float]]) -> list[Found]:
+    """Those of some segments that match, in the order in which they are given, each with its similarity."""
+    cosines = dict(near)
+    with database.reading() as connection:
+        query = _matching(_ROWS, study, filters, connection, by_id=True).where(segments.c.id.in_(list(cosines)))
+        found = {one.id: one for one in _found(connection, connection.execute(query).all(), cosines)}
+    return [found[id_] for id_ in cosines if id_ in found]
+
+
+def count(database: Database, study: str, filters: Filters, most: int = COUNTED) -> int:
+    """How many segments match; ``most + 1`` where there are more than that."""
+    with database.reading() as connection:
+        matches = _matching(select(segments.c.id), study, filters, connection).limit(most + 1).subquery()
+        return connection.execute(select(func.count()).select_from(matches)).scalar_one()
+
+
+def choices(database: Database, study: str) -> Choices:
+    """A study's codes, sources and annotators, for the filters; at most 500 of each."""
+    wanted = (codes.c.study == study, codes.c.level == "code", codes.c.retired.is_(False))
+    labels = select(codes.c.id, codes.c.label).where(*wanted).order_by(func.lower(codes.c.label)).limit(_MOST_CHOICES)
+    people = select(annotations.c.annotator).where(annotations.c.study == study).distinct()
+    with database.reading() as connection:
+        return Choices(
+            [(row.id, row.label) for row in connection.execute(labels)],
+            _sources(connection, study),
+            sorted(connection.execute(people.limit(_MOST_CHOICES)).scalars()),
+        )
+
+
+def _sources(connection: Connection, study: str) -> list[str]:
+    """The study's sources by the index over them: from each straight to the next one."""
+    found: list[str] = []
+    while len(found) < _MOST_CHOICES:
+        query = select(func.min(segments.c.source)).where(segments.c.study == study)
+        following = connection.execute(query.where(segments.c.source > found[-1]) if found else query).scalar_one()
+        if following is None:
+            break
+        found.append(following)
+    return found
+
+
+_ROWS = select(
+    segments.c.seq,
+    segments.c.id,
+    segments.c.text,
+    segments.c.source,
+    segments.c.order_at,
+    assignments.c.code_id,
+    assignments.c.label,
+    assignments.c.confidence,
+    assignments.c.route,
+)
+Query = Select[*tuple[Any, ...]]
+
+
+def _matching(query: Query, study: str, filters: Filters, connection: Connection, *, by_id: bool = False) -> Query:
+    done = assignments.c
+    of_study = func.coalesce(segments.c.study, "") if by_id else segments.c.study  # else SQLite would read all of it
+    query = query.join_from(segments, assignments, segments.c.id == done.segment_id, isouter=True)
+    where = [of_study == study, *_words(filters.words, connection.dialect.name)]
+    bounds = (
+        (filters.since, segments.c.order_at.__ge__),
+        (filters.until, segments.c.order_at.__lt__),
+        (filters.source or None, segments.c.source.__eq__),
+        (filters.low, done.confidence.__ge__),
+        (filters.high, done.confidence.__le__),
+    )
+    where += [narrow(bound) for bound, narrow in bounds if bound is not None]
+    if filters.route:
+        where.append(done.route.is_(None) if filters.route == "none" else done.route == filters.route)
+    if filters.annotator:
+        said = current_annotations(study, annotations.c.annotator == filters.annotator)
+        where.append(segments.c.id.in_(select(said.c.segment_id)))
+    if filters.human:
+        coded = segments.c.id.in_(select(current_annotations(study).c.segment_id))
+        where.append(coded if filters.human == "yes" else ~coded)
+    if filters.code is not None:
+        where.append(_coded_as(filters.code, study, connection))
+    return query.where(*where)
+
+
+def _words(words: str, dialect: str) -> list[ColumnElement[bool]]:
+    """Each word must occur, whatever its case. SQLite folds ASCII alone, so other letters are given in each case."""
+    wanted = []
+    for word in words.split()[:_MOST_WORDS]:
+        spelt = {word} if word.isascii() or dialect != "sqlite" else {word, word.lower(), word.upper(), word.title()}
+        text = segments.c.text
+        like = [text.ilike(_pattern(w), escape="\\") if dialect != "sqlite" else _like(text, w) for w in sorted(spelt)]
+        wanted.append(or_(*like))
+    return wanted
+
+
+def _like(text: ColumnElement[str], word: str) -> ColumnElement[bool]:
+    return text.like(_pattern(word), escape="\\")
+
+
+def _pattern(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def _coded_as(code: UUID, study: str, connection: Connection) -> ColumnElement[bool]:
+    """Whether a segment has a code in the end, or one that was merged into it; where people differ, by any of them."""
+    family = [code, *connection.execute(select(codes.c.id).where(codes.c.final == code, codes.c.id != code)).scalars()]
+    said = current_annotations(study)
+    ruled = select(said.c.segment_id).where(said.c.kind == "adjudication")
+    ids = cast(said.c.code_ids, String)
+    theirs = or_(*(ids.like(f"%{each}%") for each in family)) if family else false()
+    counts = or_(said.c.kind == "adjudication", said.c.segment_id.not_in(ruled))
+    by_people = segments.c.id.in_(select(said.c.segment_id).where(theirs, counts))
+    by_model = and_(assignments.c.code_id.in_(family), segments.c.id.not_in(select(said.c.segment_id)))
+    return or_(by_people, by_model)
+
+
+def _found(
+    connection: Connection, rows: Sequence[Row[Any]], cosines: Mapping[UUID, float] | None = None
+) -> list[Found]:
+    given: dict[UUID, Assigned | None] = {
+        row.id: None if row.code_id is None else (row.code_id, row.label) for row in rows
+    }
+    settled = outcomes(connection, given)
+    return [
+        Found(
+            row.id,
+            row.text,
+            row.source,
+            row.order_at,
+            row.confidence,
+            row.route,
+            settled[row.id],
+            None if cosines is None else cosines[row.id],
+        )
+        for row in rows
+    ]

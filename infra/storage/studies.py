@@ -1,0 +1,54 @@
+"""Which studies there are, and how much of each."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, func, select
+
+from infra.storage.database import Database
+from infra.storage.tables import assignments, codes, requests, segments, study_rules
+
+
+@dataclass(frozen=True)
+class StudyCounts:
+    """A study, and how much of it there is."""
+
+    name: str
+    segments: int
+    coded: int
+    codes: int
+    waiting: int
+    """Segments that people have not coded yet."""
+    newest: datetime | None
+
+
+def studies(database: Database) -> list[StudyCounts]:
+    """Every study that has segments, codes or rules, by name."""
+
+    def count(column: Column[Any], *where: ColumnElement[bool]) -> dict[str, int]:
+        query = select(column, func.count()).where(*where).group_by(column)
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+    with database.reading() as connection:
+        newest = {
+            row[0]: row[1]
+            for row in connection.execute(
+                select(segments.c.study, func.max(segments.c.order_at)).group_by(segments.c.study)
+            )
+        }
+        taken_in, coded = count(segments.c.study), count(assignments.c.study)
+        used = count(codes.c.study, codes.c.retired.is_(False), codes.c.level == "code")
+        waiting = count(requests.c.study, requests.c.lacks > 0)
+        named = {*taken_in, *used, *connection.execute(select(study_rules.c.study)).scalars()}
+    return [
+        StudyCounts(
+            name=name,
+            segments=taken_in.get(name, 0),
+            coded=coded.get(name, 0),
+            codes=used.get(name, 0),
+            waiting=waiting.get(name, 0),
+            newest=newest.get(name),
+        )
+        for name in sorted(named, key=str.casefold)
+    ]

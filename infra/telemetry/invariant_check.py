@@ -1,0 +1,151 @@
+"""`qualstream check`: what must hold of a study, counted in the read model and on the topics."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import click
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.table import Table
+
+from infra.brokers import build_cluster
+from infra.factory.stores import opened_store
+from infra.settings import Settings, load_settings
+from models.errors import SettingError
+from models.invariants import INVARIANTS, Audit, Fault, Tally, study_of
+from schemas import AnnotationRequest, Assignment, CodeEvent, DeadLetter, Decision, Record, Segment
+
+if TYPE_CHECKING:
+    from infra.storage.store import Store
+    from streams.cluster import Cluster
+
+_KEPT: tuple[type[Record], ...] = (Segment, Decision, Assignment, CodeEvent, AnnotationRequest, DeadLetter)
+_PATIENCE_S = 10.0  # until the brokers answer; reading the topics takes what it takes
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a check found."""
+
+    tally: Tally
+    repeated: dict[str, int]
+    """By kind of message, how many were written again in the same bytes."""
+    faults: tuple[Fault, ...]
+    unread: str = ""
+    """Why the topics were not read, if they were not."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs, with at most five ids an invariant."""
+        faults = [
+            {"invariant": one.invariant, "what": one.what, "count": len(one.ids), "ids": _some(one)}
+            for one in self.faults
+        ]
+        return {**asdict(self.tally), "repeated": self.repeated, "faults": faults, "topics_unread": self.unread}
+
+
+def check(settings: Settings, store: "Store", study: str | None) -> Findings:
+    """Audit the read model, and the topics where the brokers answer.
+
+    Args:
+        settings: Where the brokers are.
+        store: The read model.
+        study: Only this study; all where none is given.
+    """
+    kept, passed, unread = audit_of_store(store, study), Audit(), ""
+    try:
+        passed = asyncio.run(_audit_of_topics(settings, study))
+    except (SettingError, KafkaError, OSError, TimeoutError) as error:
+        unread = str(error) or f"the brokers did not answer within {_PATIENCE_S:g} s"
+    faults = [*kept.faults(all_taken_in=True), *passed.faults(all_taken_in=False)]
+    return Findings(kept.tally(), passed.repeated, tuple(_merged(faults)), unread)
+
+
+def audit_of_store(store: "Store", study: str | None) -> Audit:
+    """The read model's records."""
+    audit = Audit()
+    for kind in _KEPT:
+        for record in store.history(kind, study):
+            audit.add(record, record.to_bytes())
+    return audit
+
+
+async def _audit_of_topics(settings: Settings, study: str | None) -> Audit:
+    from streams.cluster import partitions_of
+    from streams.topology import TOPICS
+
+    cluster = build_cluster(settings)
+    async with asyncio.timeout(_PATIENCE_S):
+        await partitions_of(cluster, [TOPICS[0].name])
+    return await audit_of_topics(cluster, study)
+
+
+async def audit_of_topics(cluster: "Cluster", study: str | None = None) -> Audit:
+    """What stands on the topics, read whole; what cannot be read was set aside by the role that it was for."""
+    from streams.cluster import read_topic
+    from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, DECISIONS, FEEDBACK, PROPOSALS, REQUESTS
+
+    audit = Audit()
+    for topic in (FEEDBACK, PROPOSALS, DECISIONS, ASSIGNMENTS, CODEBOOK, REQUESTS, DEAD_LETTERS):
+        async for _, _, _, raw in read_topic(cluster, topic.name):
+            try:
+                record = topic.record.from_bytes(raw)
+            except ValueError:
+                continue
+            if raw is not None and study in (None, study_of(record)):
+                audit.add(record, raw)
+    return audit
+
+
+def _merged(faults: Iterable[Fault]) -> list[Fault]:
+    """One a kind: what the read model and the topics both show is one fault."""
+    by_kind: dict[tuple[str, str], set[UUID]] = {}
+    for one in faults:
+        by_kind.setdefault((one.invariant, one.what), set()).update(one.ids)
+    return [Fault(*kind, tuple(sorted(ids))) for kind, ids in by_kind.items()]
+
+
+def _some(fault: Fault) -> Sequence[str]:
+    return [str(one) for one in fault.ids[:_NAMED]]
+
+
+def show(findings: Findings, console: Console) -> None:
+    """Print the counts, and a line an invariant: whether it holds, else how often not and where."""
+    tally = findings.tally
+    console.print(f"{tally.taken_in} taken in = {tally.open} open + {tally.coded} coded + {tally.set_aside} set aside")
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for invariant in INVARIANTS:
+        broken = [one for one in findings.faults if one.invariant == invariant]
+        table.add_row(invariant, "[red]broken[/red]" if broken else "holds")
+    console.print(table)
+    for one in findings.faults:
+        more = f" and {len(one.ids) - _NAMED} more" if len(one.ids) > _NAMED else ""
+        console.print(f"{one.what}: {', '.join(_some(one))}{more}", soft_wrap=True)
+    repeated = ", ".join(f"{count} {kind}" for kind, count in sorted(findings.repeated.items()) if count)
+    console.print(f"written again, the same: {repeated or 'nothing'}" if not findings.unread else "")
+
+
+@click.command("check")
+@click.option("--study", help="Only this study; default: all.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def check_command(study: str | None, as_json: bool) -> None:
+    """Count whether anything was lost, coded twice or never asked; exits with 1 if so.
+
+    Reads the read model, and the topics whole where the brokers answer. Segments that are under way count as open.
+    """
+    settings = load_settings()
+    with opened_store(settings) as store:
+        findings = check(settings, store, study)
+    if findings.unread:
+        click.echo(f"the topics were not read: {findings.unread}", err=True)
+    if as_json:
+        click.echo(json.dumps(findings.as_json()))
+    else:
+        show(findings, Console(highlight=False))
+    if findings.faults:
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""Training of the studies' classifiers: candidates, checkpoints, releases."""

@@ -1,0 +1,188 @@
+"""A classifier that was just taught: how it does on segments that it was not taught, beside what serves and served."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.training.classifier_factory import TaughtClassifier, Workshop, guesses
+from models.classifier.promotion import HALF, Gate, Verdict, commonest, fold_of, judge, sure_from, thresholds
+from models.classifier.stopping import advise
+from models.classifier.training_set import Labelled, LabelledSet, Matrix, Today
+from models.ports import Embedder
+
+_HEAD_FOLDS, _TUNED_FOLDS = 5, 3
+"""Out of fold a head costs milliseconds, a tuned body as much as the tuning itself."""
+_LOOKED_AT, _LEAST_LOOKED_AT = 200, 30  # segments on which successive trainings are laid beside each other
+_TRAININGS_KEPT = 20
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What classifiers make of labelled segments that they were not taught."""
+
+    rows: tuple[Labelled, ...]
+    probabilities: NDArray[np.float64]
+    """Shape ``(rows, codes)``."""
+
+    def by_segment(self, codes: Sequence[UUID]) -> dict[UUID, dict[UUID, float]]:
+        """Segment to code to probability."""
+        values = self.probabilities.tolist()
+        return {row.segment: dict(zip(codes, line, strict=True)) for row, line in zip(self.rows, values, strict=True)}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A classifier that may come to serve."""
+
+    data: LabelledSet
+    tier: Literal["head", "tuned"]
+    classifier: TaughtClassifier
+    thresholds: tuple[float, ...]
+    unseen: Unseen | None
+    """None where it was not worth its time: what is not better needs none."""
+    seconds: float
+    """What teaching took."""
+
+    def name(self, code: UUID) -> str:
+        """A code's label."""
+        return self.data.names.get(code, str(code))
+
+    @property
+    def sure_from(self) -> float | None:
+        """The probability from which its best guess is sure; none where that cannot be told."""
+        if self.unseen is None:
+            return None
+        return sure_from(self.data.matrix(self.unseen.rows), self.unseen.probabilities)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What serves, as far as a comparison needs it."""
+
+    classifier: TaughtClassifier
+    thresholds: tuple[float, ...]
+    version: str
+
+
+def teach_head(workshop: Workshop, body: Embedder, data: LabelledSet) -> Candidate:
+    """Fit a head on a body as it is, and thresholds out of fold."""
+    began = time.perf_counter()
+    texts, targets, codes = _taught(data)
+    classifier = workshop.fit(body, texts, targets, codes)
+    seconds = time.perf_counter() - began
+    probabilities = _out_of_fold(data, _HEAD_FOLDS, lambda some, theirs: workshop.fit(body, some, theirs, codes))
+    unseen = _with_held_out(data, classifier, probabilities)
+    return Candidate(data, "head", classifier, thresholds(targets, probabilities), unseen, seconds)
+
+
+def teach_tuned(workshop: Workshop, data: LabelledSet) -> Candidate:
+    """Tune the body and fit a head on it."""
+    assert workshop.tune is not None, "this workshop does not tune"
+    began = time.perf_counter()
+    texts, targets, codes = _taught(data)
+    classifier = workshop.fit(workshop.tune(texts, targets), texts, targets, codes)
+    seconds = time.perf_counter() - began
+    return Candidate(data, "tuned", classifier, (HALF,) * len(codes), None, seconds)
+
+
+def with_unseen(workshop: Workshop, candidate: Candidate) -> Candidate:
+    """The same with what is known out of fold: for a tuned body that takes twice as long as the tuning."""
+    tune = workshop.tune
+    if candidate.unseen is not None or tune is None:
+        return candidate
+    data = candidate.data
+    _, _, codes = _taught(data)
+    probabilities = _out_of_fold(
+        data, _TUNED_FOLDS, lambda some, theirs: workshop.fit(tune(some, theirs), some, theirs, codes)
+    )
+    return replace(candidate, unseen=_with_held_out(data, candidate.classifier, probabilities))
+
+
+def compare(candidate: Candidate, rival: Rival | None, today: Today, gate: Gate) -> Verdict:
+    """Put a candidate through the gate, against what serves, or against who knows the commonest code alone."""
+    data = candidate.data
+    texts = [row.text for row in data.held_out]
+    theirs = [] if rival is None else [today.code(code) for code in rival.classifier.codes]
+    codes = tuple(dict.fromkeys([*data.codes, *(code for code in theirs if code is not None)]))
+    truth = data.matrix(data.held_out, codes)
+    said = guesses(candidate.classifier, texts, candidate.thresholds)
+    mine = _columns(said, candidate.classifier.codes, codes)
+    if rival is None:
+        old, name = commonest(data.matrix(data.taught, codes), len(texts)), "always saying the commonest code"
+    else:
+        old = _columns(guesses(rival.classifier, texts, rival.thresholds), theirs, codes)
+        name = f"version {rival.version}"
+    return judge(truth, mine, old, codes, gate, share=data.held_out_share, rival=name)
+
+
+class Settling:
+    """Whether the last trainings still change their mind, on segments nobody had labelled when the first was made."""
+
+    def __init__(self) -> None:
+        """Begin; a trainer that starts again begins anew, and says nothing till it has seen some trainings."""
+        self._texts: tuple[str, ...] = ()
+        self._decided: list[tuple[tuple[UUID, ...], Matrix]] = []
+
+    def look(self, candidate: Candidate, texts: Sequence[str]) -> dict[str, float]:
+        """Take a training in.
+
+        Args:
+            candidate: What was trained.
+            texts: Of unlabelled segments; the first ones given stay those that are looked at.
+
+        Returns:
+            Numbers for its release, see ``Advice.metrics``; none where there are too few segments to tell.
+        """
+        if not self._texts and len(texts) >= _LEAST_LOOKED_AT:
+            self._texts = tuple(texts[:_LOOKED_AT])
+        if not self._texts:
+            return {}
+        said = guesses(candidate.classifier, self._texts, candidate.thresholds)
+        self._decided = [*self._decided, (candidate.classifier.codes, said)][-_TRAININGS_KEPT:]
+        codes = tuple(dict.fromkeys(code for known, _ in self._decided for code in known))
+        return advise([_columns(said, known, codes) for known, said in self._decided]).metrics
+
+
+def _taught(data: LabelledSet) -> tuple[list[str], Matrix, list[tuple[UUID, str]]]:
+    codes = [(code, data.names.get(code, str(code))) for code in data.codes]
+    return [row.text for row in data.taught], data.matrix(data.taught), codes
+
+
+def _out_of_fold(
+    data: LabelledSet, folds: int, teach: Callable[[Sequence[str], Matrix], TaughtClassifier]
+) -> NDArray[np.float64]:
+    """What classifiers that were taught the other folds make of each, shape ``(taught, codes)``."""
+    texts, targets, _ = _taught(data)
+    at = fold_of([row.segment for row in data.taught], min(folds, len(texts)))
+    found = np.zeros(targets.shape, dtype=np.float64)
+    for fold in np.unique(at):
+        here = at == fold
+        part = teach(_some(texts, ~here), targets[~here])
+        found[here] = part.probabilities(_some(texts, here))
+    return found
+
+
+def _some(texts: Sequence[str], which: NDArray[np.bool_]) -> list[str]:
+    return [texts[n] for n in np.flatnonzero(which).tolist()]
+
+
+def _with_held_out(data: LabelledSet, classifier: TaughtClassifier, probabilities: NDArray[np.float64]) -> Unseen:
+    """What is known out of fold, and what the classifier itself makes of what it was never taught."""
+    held = classifier.probabilities([row.text for row in data.held_out]) if data.held_out else None
+    both = probabilities if held is None else np.vstack([probabilities, held])
+    return Unseen((*data.taught, *data.held_out), both)
+
+
+def _columns(said: Matrix, has: Sequence[UUID | None], wanted: Sequence[UUID]) -> Matrix:
+    """Guesses in other columns: of codes that were merged into one, any counts; one that is not known is never said."""
+    at: Mapping[UUID, int] = {code: n for n, code in enumerate(wanted)}
+    found = np.zeros((len(said), len(wanted)), dtype=np.bool_)
+    for n, code in enumerate(has):
+        if code is not None and code in at:
+            found[:, at[code]] |= said[:, n]
+    return found

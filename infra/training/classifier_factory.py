@@ -1,0 +1,131 @@
+"""Where classifiers are made, opened and saved: a body that embeds texts, and a head over people's codes."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.training.checkpoints import BODY, Checkpoint
+from models.classifier.training_set import Matrix
+from models.errors import SettingError
+from models.ports import Classifier, Embedder
+
+_TUNED = "sha256:"
+
+
+class TaughtClassifier(Classifier, Protocol):
+    """A classifier whose body can be used again, and that can be saved."""
+
+    @property
+    def body(self) -> Embedder:
+        """What embeds texts for it."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder, as safetensors and JSON."""
+        ...
+
+
+Tune = Callable[[Sequence[str], Matrix], Embedder]
+"""Tunes the base body on texts and their codes, shape ``(texts, codes)``; what it gives saves itself with a classifier
+that has it."""
+OpenBody = Callable[[Path], Embedder]
+"""Opens the folder of a tuned body, which must be verified."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Makes and opens classifiers."""
+
+    base: Embedder
+    """The body that is not tuned; it should keep its embeddings."""
+    tune: Tune | None = None
+    """``None`` where bodies are not tuned."""
+    open_body: OpenBody | None = None
+    """``None`` where there are no tuned bodies to open."""
+
+    def fit(
+        self, body: Embedder, texts: Sequence[str], targets: Matrix, codes: Sequence[tuple[UUID, str]]
+    ) -> TaughtClassifier:
+        """Fit a head on a body.
+
+        Args:
+            body: Embeds the texts.
+            texts: What is taught.
+            targets: Which text has which code, shape ``(n, k)``.
+            codes: Id and label of each column.
+        """
+        from models.backends.sentence.classifier import TextClassifier
+        from models.backends.sentence.heads import LogisticHead
+
+        head = LogisticHead.fit(body.embed(texts), targets)
+        return TextClassifier(body, head, [code for code, _ in codes], [label for _, label in codes])
+
+    def open(self, checkpoint: Checkpoint) -> TaughtClassifier:
+        """Open a verified classifier.
+
+        Raises:
+            SettingError: If its body is neither with it nor the one that is at hand.
+        """
+        from models.backends.sentence.classifier import TextClassifier
+
+        named = checkpoint.manifest.body
+        if named.startswith(_TUNED) and self.open_body is not None:
+            body = self.open_body(checkpoint.folder / BODY)
+        elif named == self.base.version:
+            body = self.base
+        else:
+            raise SettingError(
+                f"the classifier in '{checkpoint.folder}' has the body {named} but {self.base.version} is at hand; "
+                "set the profile's sentence model to the one it was made with, or train again"
+            )
+        return TextClassifier.load(checkpoint.folder, body, version=checkpoint.version)
+
+
+def guesses(classifier: Classifier, texts: Sequence[str], thresholds: Sequence[float]) -> Matrix:
+    """Which codes a classifier gives each text, shape ``(len(texts), len(classifier.codes))``."""
+    if not texts:
+        return np.zeros((0, len(classifier.codes)), dtype=np.bool_)
+    found: NDArray[np.bool_] = classifier.probabilities(texts) >= np.asarray(thresholds)
+    return found
+
+
+def sentence_workshop(base: Embedder, name: str, device: str, *, tunes: bool) -> Workshop:
+    """A workshop of sentence models.
+
+    Args:
+        base: The body that is not tuned.
+        name: Its model, from which tuning starts.
+        device: Where tuned bodies go.
+        tunes: Whether bodies are tuned.
+    """
+
+    def tune(texts: Sequence[str], targets: Matrix) -> Embedder:
+        import torch
+
+        from models.backends.sentence.contrastive import TunedBody
+        from models.backends.sentence.contrastive import tune as contrast
+        from models.backends.sentence.embedder import load_body
+
+        torch.set_num_threads(1)  # the stream's other roles want to go on
+        return TunedBody(contrast(load_body(name, device), texts, targets), f"{name}, tuned")
+
+    return Workshop(base, tune if tunes else None, lambda folder: saved_body(folder, device))
+
+
+def saved_body(folder: Path, device: str) -> Embedder:
+    """A tuned body as it lies on disk; a classifier that has it saves it again as links to the same files."""
+    from models.backends.sentence.contrastive import TunedBody
+    from models.backends.sentence.embedder import load_body
+
+    class SavedBody(TunedBody):
+        def save(self, into: Path) -> None:
+            shutil.copytree(folder, into, copy_function=os.link)
+
+    return SavedBody(load_body(str(folder), device), str(folder))

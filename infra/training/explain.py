@@ -1,0 +1,244 @@
+"""Why a study's classifier gives a segment a code: words with what each adds, for the page and the command line."""
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import select
+
+from infra.factory.stores import opened_store
+from infra.settings import load_settings, nearest
+from infra.storage.database import Database
+from infra.storage.releases import history
+from infra.storage.tables import segments
+from infra.training.checkpoints import Checkpoints
+from infra.training.loader import verified
+from infra.training.releases import classifier_of, serving
+from models.classifier.predictions import GUESSES
+from models.errors import InputError, UnavailableError
+from schemas import ModelRelease, Segment
+from schemas.coding import Guess
+from schemas.ids import normalised_label
+
+if TYPE_CHECKING:
+    from models.backends.sentence.attribution import Word
+    from models.backends.sentence.classifier import TextClassifier
+
+DEGREES = 4
+"""How many strengths of colour a word may have, in either direction."""
+_WAITING = 4  # who comes later is asked to try again, so that a slow text does not take all of the page's threads
+_NONE_YET = "the classifier has not been taught yet; label more segments, and start the trainer (`qualstream up`)"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A word, or what stands between two."""
+
+    text: str
+    word: bool = False
+    weight: float | None = None
+    """What it adds to the code's log-odds; none for blanks, and for words that the classifier did not read."""
+    share: float = 0.0
+    """Of all that the words add and take away, from -1 to 1."""
+    degree: int = 0
+    """How strong beside the strongest word, from -4 (against the code) to 4 (for it)."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a classifier says how likely a text has a code."""
+
+    version: str
+    code: UUID
+    label: str
+    probability: float
+    baseline: float
+    """Probability for a text of as many word pieces that say nothing."""
+    gap: float
+    """Log-odds that the words leave unexplained; 0 but for rounding where all is well."""
+    parts: Sequence[Part]
+    """The whole text, in order."""
+    guesses: Sequence[Guess]
+    """The likeliest codes of the text, best first."""
+
+    def strongest(self, direction: int, most: int = 3) -> list[Part]:
+        """The words that speak most for the code (1) or against it (-1), the strongest first."""
+        found = [part for part in self.parts if part.degree * direction > 0]
+        return sorted(found, key=lambda part: -abs(part.share))[:most]
+
+    @property
+    def words(self) -> list[Part]:
+        """The words, in order."""
+        return [part for part in self.parts if part.word]
+
+    @property
+    def unread(self) -> int:
+        """Words beyond what the classifier reads."""
+        return sum(part.weight is None for part in self.words)
+
+
+class Explainer:
+    """Explains with a classifier that is loaded once; one text at a time, from any thread."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Take the data folder, where the trainer puts its classifiers; nothing loads before it is asked."""
+        self._checkpoints = Checkpoints(data_dir)
+        self._lock, self._places = threading.Lock(), threading.Semaphore(_WAITING)
+        self._loaded: tuple[str, TextClassifier] | None = None
+
+    def loaded(self, release: ModelRelease) -> bool:
+        """Whether an answer needs no loading first."""
+        return self._loaded is not None and self._loaded[0] == release.sha256
+
+    def explain(self, release: ModelRelease, text: str, code: UUID | str | None = None) -> Explanation:
+        """Say what made a release's classifier give a text a code.
+
+        Args:
+            release: The one to ask.
+            text: The segment's.
+            code: The code's id or label; ``None``: the likeliest.
+
+        Raises:
+            InputError: If the classifier does not know the code.
+            SettingError: If the release's files are not there, or not what was released.
+            UnavailableError: If too many are waiting for an answer.
+        """
+        if not self._places.acquire(blocking=False):
+            raise UnavailableError("the classifier explains other segments just now; try again in a moment")
+        try:
+            with self._lock:
+                return self._explain(release, text, code)
+        finally:
+            self._places.release()
+
+    def _explain(self, release: ModelRelease, text: str, code: UUID | str | None) -> Explanation:
+        from models.backends.sentence.attribution import attribute
+
+        classifier = self._classifier(release)
+        guesses = _guesses(classifier, text)
+        wanted = _code(classifier, code) if code is not None else guesses[0].code_id
+        found = attribute(classifier, text, wanted)
+        return Explanation(
+            version=release.version,
+            code=wanted,
+            label=classifier.labels[classifier.codes.index(wanted)],
+            probability=found.probability,
+            baseline=found.baseline_probability,
+            gap=found.gap,
+            parts=list(_parts(text, found.words)),
+            guesses=guesses,
+        )
+
+    def _classifier(self, release: ModelRelease) -> "TextClassifier":
+        from models.backends.sentence.classifier import TextClassifier
+
+        if self._loaded is None or self._loaded[0] != release.sha256:
+            self._loaded = None  # one in memory is enough
+            checkpoint = verified(self._checkpoints, release)
+            made = TextClassifier.load(checkpoint.folder, version=release.version)
+            self._loaded = (release.sha256, made)
+        return self._loaded[1]
+
+
+def _guesses(classifier: "TextClassifier", text: str) -> list[Guess]:
+    row = classifier.probabilities([text])[0].tolist()
+    ordered = sorted(zip(row, classifier.codes, classifier.labels, strict=True), key=lambda each: -each[0])
+    return [Guess(code_id=code, label=label, probability=p) for p, code, label in ordered[:GUESSES]]
+
+
+def _code(classifier: "TextClassifier", wanted: UUID | str) -> UUID:
+    if isinstance(wanted, UUID):
+        if wanted not in classifier.codes:
+            raise InputError("the classifier that serves now does not know this code; choose one of its guesses")
+        return wanted
+    known = {normalised_label(label): code for code, label in zip(classifier.codes, classifier.labels, strict=True)}
+    found = known.get(normalised_label(wanted))
+    if found is None:
+        meant = nearest(normalised_label(wanted), known)
+        hint = f"the nearest is '{meant}'" if meant else f"it knows {', '.join(classifier.labels[:20])}"
+        raise InputError(f"the classifier was not taught a code '{wanted}'; {hint}")
+    return found
+
+
+def _parts(text: str, words: Sequence["Word"]) -> list[Part]:
+    """The text cut into words and what stands between them."""
+    weights = [abs(one.weight) for one in words if one.weight is not None]
+    strongest, total = max(weights, default=0.0) or 1.0, sum(weights) or 1.0
+    found, at = [], 0
+    for one in words:
+        if one.start > at:
+            found.append(Part(text[at : one.start]))
+        weight = one.weight or 0.0
+        degree = round(DEGREES * weight / strongest)
+        found.append(Part(text[one.start : one.end], True, one.weight, weight / total, degree))
+        at = one.end
+    return [*found, Part(text[at:])] if at < len(text) else found
+
+
+@click.command("explain")
+@click.argument("segment", type=click.UUID)
+@click.option("--code", help="Label of the code to explain; default: the likeliest.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def explain_command(segment: UUID, code: str | None, as_json: bool) -> None:
+    """Show which words of SEGMENT speak for its classifier's code, and which against it."""
+    settings = load_settings()
+    with opened_store(settings) as store:
+        found = _segment(store.database, segment)
+        release = serving(history(store.database, classifier_of(found.study)))
+    if release is None:
+        raise InputError(f"study '{found.study}' has none to ask: {_NONE_YET}")
+    told = Explainer(settings.data_dir).explain(release, found.text, code)
+    if as_json:
+        click.echo(json.dumps(to_json(told, segment), ensure_ascii=False))
+    else:
+        _print(told)
+
+
+def _segment(database: Database, segment: UUID) -> Segment:
+    with database.reading() as connection:
+        raw = connection.execute(select(segments.c.record).where(segments.c.id == segment)).scalar()
+    if raw is None:
+        raise InputError(f"no segment {segment}; `qualstream export --format jsonl` shows those there are")
+    return Segment.from_bytes(raw)
+
+
+def to_json(told: Explanation, segment: UUID) -> dict[str, Any]:
+    """An explanation for programs; words in the text's order."""
+    words = [
+        {
+            "word": part.text,
+            "weight": None if part.weight is None else round(part.weight, 5),
+            "share": round(part.share, 5),
+        }
+        for part in told.words
+    ]
+    return {
+        "segment": str(segment),
+        "version": told.version,
+        "code": str(told.code),
+        "label": told.label,
+        "probability": round(told.probability, 5),
+        "baseline": round(told.baseline, 5),
+        "gap": round(told.gap, 5),
+        "words": words,
+        "guesses": [{"label": one.label, "probability": round(one.probability, 5)} for one in told.guesses],
+    }
+
+
+def _print(told: Explanation) -> None:
+    table = Table(title=f"'{told.label}' {told.probability:.1%} (without words {told.baseline:.1%}), {told.version}")
+    table.add_column("Word", overflow="fold")
+    table.add_column("Log-odds", justify="right")
+    table.add_column("Share", justify="right")
+    for part in sorted(told.words, key=lambda each: -abs(each.share)):
+        table.add_row(part.text, "not read" if part.weight is None else f"{part.weight:+.3f}", f"{part.share:+.1%}")
+    Console(markup=False, emoji=False).print(table)  # a review's brackets and colons stay as they are
+    others = ", ".join(f"{one.label} {one.probability:.0%}" for one in told.guesses)
+    click.echo(f"likeliest: {others}; unexplained {told.gap:+.3f}", err=True)

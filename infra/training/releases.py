@@ -1,0 +1,180 @@
+"""Releases of a study's classifier: one is made of a candidate, one serves, and one can go back to an earlier one."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from infra.training.candidates import Candidate
+from infra.training.checkpoints import Checkpoints, Manifest, TaughtCode
+from models.classifier.promotion import Verdict
+from models.classifier.registry import CLASSIFIERS
+from models.classifier.schedule import Schedule
+from models.classifier.training_set import LabelledSet
+from models.errors import InputError, SettingError
+from models.ports import Clock
+from schemas import ModelRelease
+
+AUTHOR = "trainer"
+_TICK = timedelta(microseconds=1)
+
+
+def classifier_of(study: str) -> str:
+    """The name under which a study's classifier is released."""
+    return CLASSIFIERS + study
+
+
+def announce(
+    checkpoints: Checkpoints,
+    study: str,
+    candidate: Candidate,
+    verdict: Verdict,
+    current: ModelRelease | None,
+    now: datetime,
+) -> ModelRelease:
+    """Write a classifier to where it stays, before anybody hears of it; of a refused one nothing stays but this.
+
+    Args:
+        checkpoints: Where it is written.
+        study: Whose.
+        candidate: The classifier.
+        verdict: What the gate said.
+        current: What serves.
+        now: The time; the release is later than ``current``.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    data, codes, at = candidate.data, candidate.classifier.codes, later(now, current)
+    unseen = {} if candidate.unseen is None else candidate.unseen.by_segment(codes)
+    staged = checkpoints.stage(_manifest(study, candidate, at), candidate.classifier.save, unseen)
+    uri = ""
+    if verdict.promoted:
+        uri = checkpoints.uri(checkpoints.keep(staged))
+    else:
+        checkpoints.discard(staged)
+    tier = "a tuned body" if candidate.tier == "tuned" else "a head"
+    return ModelRelease(
+        model=classifier_of(study),
+        version=staged.version,
+        study=study,
+        outcome="released" if verdict.promoted else "refused",
+        uri=uri,
+        sha256=staged.sha256,
+        metrics=_metrics(candidate, verdict),
+        per_code={candidate.name(code): round(score.f1, 4) for code, score in verdict.per_code.items()},
+        labels=len(data.taught),
+        replaces=None if current is None else current.version,
+        author=AUTHOR,
+        why=f"{tier} taught {len(data.taught)} labels of {len(codes)} codes: {verdict.why}",
+        released_at=at,
+    )
+
+
+def _manifest(study: str, candidate: Candidate, at: datetime) -> Manifest:
+    data, classifier = candidate.data, candidate.classifier
+    return Manifest(
+        study=study,
+        made_at=at,
+        tier=candidate.tier,
+        body=classifier.body.version,
+        codes=tuple(
+            TaughtCode(id=code, label=candidate.name(code), threshold=threshold)
+            for code, threshold in zip(classifier.codes, candidate.thresholds, strict=True)
+        ),
+        sure_from=candidate.sure_from,
+        labels=len(data.taught),
+        data=data.digest,
+    )
+
+
+def _metrics(candidate: Candidate, verdict: Verdict) -> dict[str, float]:
+    found = {
+        "held_out": float(len(candidate.data.held_out)),
+        "codes": float(len(candidate.classifier.codes)),
+        "training_s": round(candidate.seconds, 3),
+    }
+    if verdict.difference is None:
+        return found
+    return found | {
+        "macro_f1": round(verdict.macro_f1, 4),
+        "macro_f1_low": round(verdict.low, 4),
+        "macro_f1_high": round(verdict.high, 4),
+        "macro_f1_before": round(verdict.before, 4),
+        "difference": round(verdict.difference.mean, 4),
+        "difference_low": round(verdict.difference.low, 4),
+        "difference_high": round(verdict.difference.high, 4),
+        "better": round(verdict.better, 4),
+    }
+
+
+def serving(releases: Iterable[ModelRelease]) -> ModelRelease | None:
+    """The one that serves: the newest with the outcome ``released``; refused ones leave the old one at work."""
+    released = [one for one in releases if one.outcome == "released"]
+    return max(released, key=lambda one: (one.released_at, one.version), default=None)
+
+
+def find(releases: Iterable[ModelRelease], version: str) -> ModelRelease:
+    """A version that has served.
+
+    Raises:
+        InputError: If there is no such version, or it was refused and so has never served.
+    """
+    known = {one.version: one for one in sorted(releases, key=lambda one: one.outcome == "released")}
+    found = known.get(version)
+    if found is None:
+        raise InputError(f"no version '{version[:80]}' of this classifier was released; see the list of releases")
+    if found.outcome != "released":
+        raise InputError(f"version '{version}' was refused and has never served; choose one that was released")
+    return found
+
+
+def again(release: ModelRelease, current: ModelRelease | None, author: str, clock: Clock) -> ModelRelease:
+    """The message by which a version that has served serves again.
+
+    Args:
+        release: The version to go back to; see ``find``.
+        current: The one that serves now; see ``serving``.
+        author: Who goes back.
+        clock: Tells the time.
+
+    Raises:
+        InputError: If that version was refused, or serves already.
+    """
+    if release.outcome != "released":
+        raise InputError(f"version '{release.version}' was refused and has never served; choose one that was released")
+    if current is not None and current.version == release.version:
+        raise InputError(f"version '{release.version}' serves already; choose another")
+    gone = None if current is None else current.version
+    return release.model_copy(
+        update={
+            "replaces": gone,
+            "author": author,
+            "why": "back to it" + (f" from {gone}" if gone else ""),
+            "released_at": later(clock.now(), current),
+        }
+    )
+
+
+def choice_holds_for(release: ModelRelease, labels: LabelledSet, schedule: Schedule) -> int:
+    """For how many more labels nothing takes the place of what a person chose to serve; 0 where a trainer chose it."""
+    if release.author == AUTHOR:
+        return 0
+    newer = sum(row.at > release.released_at for row in labels.rows)
+    return max(0, schedule.every_labels - newer)
+
+
+def later(at: datetime, current: ModelRelease | None) -> datetime:
+    """A time for a release that is to serve after ``current``, even where the clocks of two machines differ."""
+    return at if current is None else max(at, current.released_at + _TICK)
+
+
+def kept(data_dir: Path, release: ModelRelease) -> bool:
+    """Whether a release can be loaded again, as far as this machine can tell: old ones are cleared away.
+
+    A machine that has no classifiers of the study at all, such as a page beside a trainer elsewhere, cannot tell.
+    """
+    try:
+        folder = Checkpoints(data_dir).folder(release.uri)
+    except SettingError:
+        return False
+    return folder.is_dir() or not folder.parent.is_dir()

@@ -1,0 +1,360 @@
+"""The trainer: teaches each study's classifier what people's labels say, and releases what is better than before.
+
+A head is fitted at every batch of labels, at once. The body is tuned in the background when it is due. Both go through
+the same gate. Everything is derived from topics that are kept for ever, so that a trainer that dies loses nothing: the
+next one reads the labels, sees that they are others than the last attempt had, and trains again.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from infra.training.background import Side
+from infra.training.candidates import Candidate, Rival, Settling, compare, teach_head, teach_tuned, with_unseen
+from infra.training.checkpoints import Checkpoint, Checkpoints
+from infra.training.classifier_factory import Workshop
+from infra.training.query_pool import OpenPool, Pool, ask
+from infra.training.releases import announce, choice_holds_for
+from infra.training.state import Attempts, read_attempts, write_attempts
+from models.classifier.promotion import Gate, Verdict
+from models.classifier.registry import Serving
+from models.classifier.schedule import Cause, Schedule, Tuned, due
+from models.classifier.training_set import LabelledSet, Today, Words
+from models.codebook.codebook import Standing, stand
+from models.errors import QualstreamError, UnavailableError
+from models.ports import Clock
+from models.routing.router import plain_rules
+from schemas import Annotation, AnnotationRequest, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
+
+log = logging.getLogger(__name__)
+_SAYS_NOTHING = frozenset({"defined", "moved"})
+"""Codebook events that leave every label as it was, unless they take another one back."""
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """How a trainer works."""
+
+    least_examples: int = 4
+    """How often a code must be among what is taught."""
+    held_out: float = 0.25
+    """Share of labelled segments that are only tested on."""
+    schedule: Schedule = field(default_factory=Schedule)
+    gate: Gate = field(default_factory=Gate)
+    keep: int = 5
+    """Classifiers of a study that stay on the disk beside the one that serves."""
+    pool: int = 1_000
+    """Newest unlabelled segments among which it chooses what people should see."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """What serves a study."""
+
+    release: ModelRelease
+    checkpoint: Checkpoint
+    rival: Rival
+
+
+class Training(NamedTuple):
+    """One training, for whoever keeps a log of them."""
+
+    study: str
+    cause: Cause
+    candidate: Candidate
+    verdict: Verdict
+    asked: Sequence[AnnotationRequest]
+    release: ModelRelease
+
+
+class Made(NamedTuple):
+    """What came of a tuning in the background."""
+
+    study: str
+    cause: Cause
+    candidate: Candidate | None
+    asked: Sequence[AnnotationRequest]
+    settled: Mapping[str, float]
+
+
+@dataclass
+class _Study:
+    """What is known of one study."""
+
+    name: str
+    attempts: Attempts
+    rules: StudyRules
+    words: Words = field(default_factory=Words)
+    events: dict[UUID, list[CodeEvent]] = field(default_factory=dict)
+    codebook: dict[UUID, Standing] = field(default_factory=dict)
+    alert: datetime | None = None
+    changed: bool = False
+    """Whether labels or codes are others than at the last look."""
+    data: LabelledSet = field(default_factory=lambda: LabelledSet((), ()))
+    tuning: Tuned | None = None
+    """What a tuning under way has. It is an attempt when it is done: a trainer that dies before that tunes again."""
+    settling: Settling = field(default_factory=Settling)
+    """Of those trained in the background; only the one that trains looks into it."""
+    settled: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def today(self) -> Today:
+        """What codes are by now."""
+        return Today(dict(self.codebook))
+
+
+class Trainer:
+    """One trainer of all studies. Others may tell it things while it works: ``hear`` takes them from any thread."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        checkpoints: Checkpoints,
+        side: Side[Made],
+        clock: Clock,
+        settings: TrainerSettings,
+        *,
+        pool: OpenPool | None = None,
+        rules: Callable[[str], StudyRules] = plain_rules,
+        track: Callable[[Training], None] | None = None,
+    ) -> None:
+        """Begin; what was being written when the last trainer died is removed.
+
+        Args:
+            workshop: Makes and opens classifiers.
+            checkpoints: Where they lie; the caller holds the folder.
+            side: Where bodies are tuned.
+            clock: Tells the time.
+            settings: How to work.
+            pool: Opens what people can be asked about; nobody is asked anything without.
+            rules: Those of a study that has set none itself.
+            track: Told of every training that went through the gate.
+        """
+        self._workshop, self._checkpoints, self._side = workshop, checkpoints, side
+        self._clock, self._settings, self._pool, self._track = clock, settings, pool, track
+        self._rules = rules
+        self._studies: dict[str, _Study] = {}
+        self._serving: Serving[Served] = Serving(self._open)
+        self._heard: deque[Record] = deque()
+        self._tried: dict[str, Attempts] = {}
+        self._results: list[Record] = []
+        for folder in checkpoints.clean():
+            log.warning(
+                "'%s' was being written when a trainer died; it is removed, and trained again if need be", folder
+            )
+
+    def hear(self, records: Iterable[Record]) -> None:
+        """Take in labels, codebook events, rules, releases and alerts; they count from the next step on."""
+        self._heard.extend(records)
+
+    def learn(self, said: Sequence[Annotation]) -> list[Record]:
+        """Take a batch of labels in and fit heads on them.
+
+        Returns:
+            What is to be published: releases, and requests to people.
+        """
+        self.hear(said)
+        return self.tick()
+
+    def tick(self) -> list[Record]:
+        """See what is due; whatever the last call returned counts as published now.
+
+        Raises:
+            UnavailableError: If nothing can be written; the same call may be made again later.
+        """
+        self._absorb()
+        for name, attempts in self._tried.items():
+            write_attempts(self._checkpoints.study_folder(name), attempts)
+        self._tried.clear()
+        self._collect()
+        for study in self._studies.values():
+            self._fit(study)
+        for study in self._studies.values():
+            if not self._side.busy:
+                self._begin(study)
+        results, self._results = self._results, []
+        return results
+
+    # What it is told
+
+    def _study(self, name: str) -> _Study:
+        if name not in self._studies:
+            attempts = read_attempts(self._checkpoints.study_folder(name)) or Attempts()
+            self._studies[name] = _Study(name, attempts, self._rules(name))
+        return self._studies[name]
+
+    def _absorb(self) -> None:
+        changed: dict[UUID, _Study] = {}
+        releases = []
+        for _ in range(len(self._heard)):
+            match self._heard.popleft():
+                case Annotation() as said:
+                    study = self._study(said.study)
+                    study.changed |= study.words.add(said)
+                case CodeEvent() as event:
+                    study = self._study(event.study)
+                    study.events.setdefault(event.code_id, []).append(event)
+                    changed[event.code_id] = study
+                    study.changed |= event.undoes is not None or event.kind not in _SAYS_NOTHING
+                case StudyRules() as rules:
+                    study = self._study(rules.study)
+                    if study.rules.at <= rules.at:
+                        study.rules = rules
+                case DriftAlert() as alert:
+                    study = self._study(alert.study)
+                    study.alert = max(study.alert or alert.detected_at, alert.detected_at)
+                case ModelRelease() as release:
+                    releases.append(release)
+        for code, study in changed.items():
+            study.codebook[code] = stand(study.events[code])
+        self._serving.hear(releases)
+
+    def _open(self, release: ModelRelease) -> Served:
+        checkpoint = self._checkpoints.load(release)
+        thresholds = tuple(code.threshold for code in checkpoint.manifest.codes)
+        return Served(release, checkpoint, Rival(self._workshop.open(checkpoint), thresholds, release.version))
+
+    # At every batch of labels
+
+    def _fit(self, study: _Study) -> None:
+        """Fit a head where labels or codes have changed, on the body of what serves."""
+        if not study.changed:
+            return
+        study.changed = False
+        data = study.data = study.words.labelled(
+            study.codebook, least_examples=self._settings.least_examples, held_out=self._settings.held_out
+        )
+        served = self._serving.of(study.name)
+        known = data.digest in (study.attempts.head, served and served.checkpoint.manifest.data)
+        if known or not _teachable(data) or self._rolled_back(study, served):
+            return
+        body = served.rival.classifier.body if served else self._workshop.base
+        candidate = teach_head(self._workshop, body, data)
+        verdict = compare(candidate, served.rival if served else None, study.today, self._settings.gate)
+        study.attempts = study.attempts.model_copy(update={"head": data.digest})
+        self._tried[study.name] = study.attempts
+        told = study.attempts.told
+        tell = told is None or abs(len(data.rows) - told) >= self._settings.schedule.every_labels
+        if verdict.promoted or tell:
+            self._announce(study, candidate, verdict)
+
+    def _rolled_back(self, study: _Study, served: Served | None) -> bool:
+        """Whether a person chose what serves and has hardly labelled anything since: their choice stands till then."""
+        return served is not None and choice_holds_for(served.release, study.data, self._settings.schedule) > 0
+
+    # In the background
+
+    def _begin(self, study: _Study) -> None:
+        """Start a tuning where one is due."""
+        data, served, now = study.data, self._serving.of(study.name), self._clock.now()
+        if not _teachable(data) or self._rolled_back(study, served):
+            return
+        cause = due(self._settings.schedule, len(data.rows), data.digest, study.attempts.tuned, study.alert, now)
+        if cause is None:
+            return
+        study.tuning = Tuned(len(data.rows), now, data.digest)
+        today, rules = study.today, study.rules
+        log.info("study %r: training in the background (%s), %d labels", study.name, cause, len(data.rows))
+        self._side.start(lambda: self._make(study, cause, data, served, today, rules))
+
+    def _make(
+        self,
+        study: _Study,
+        cause: Cause,
+        data: LabelledSet,
+        served: Served | None,
+        today: Today,
+        rules: StudyRules,
+    ) -> Made:
+        """Tune, and choose what people should see next; beside the stream, so on nothing that it changes."""
+        rival = served.rival if served else None
+        candidate = None
+        if self._workshop.tune is not None and len(data.held_out) >= self._settings.gate.least:
+            candidate = teach_tuned(self._workshop, data)
+            if compare(candidate, rival, today, self._settings.gate).promoted:
+                candidate = with_unseen(self._workshop, candidate)
+        trained = candidate or teach_head(self._workshop, self._workshop.base, data)
+        better = candidate is not None and candidate.unseen is not None
+        asks = rival.classifier if rival and not better else trained.classifier
+        try:
+            pool = self._pool(study.name, self._settings.pool) if self._pool else Pool(())
+        except UnavailableError as error:
+            log.warning("study %r: nobody is asked for more labels this time: %s", study.name, error)
+            pool = Pool(())
+        asked = ask(asks, data, pool, rules, self._clock.now())
+        settled = study.settling.look(trained, [row.text for row in pool.rows])
+        return Made(study.name, cause, candidate, asked, settled)
+
+    def _collect(self) -> None:
+        """Release, or refuse, what was tuned: against what serves now, which may be newer than when it began."""
+        try:
+            made = self._side.collect()
+        except Exception:  # a body that cannot be tuned leaves the heads at work; it is tried again when next due
+            log.exception("a training in the background failed; what serves goes on serving")
+            self._tuned()
+            return
+        if made is None:
+            return
+        self._tuned()
+        study, served = self._study(made.study), self._serving.of(made.study)
+        self._tried[made.study] = study.attempts
+        self._results += made.asked
+        study.settled = made.settled or study.settled
+        if made.candidate is None:
+            return
+        verdict = compare(made.candidate, served.rival if served else None, study.today, self._settings.gate)
+        if verdict.promoted and made.candidate.unseen is None:  # it only became better since: what it needs is missing
+            verdict = replace(verdict, promoted=False, why=f"not better when it was taught; now {verdict.why}")
+        self._announce(study, made.candidate, verdict, made.cause, made.asked)
+
+    def _tuned(self) -> None:
+        """Count what was tuned as tried, whatever came of it: what failed is tried again when next due, not at once."""
+        for study in self._studies.values():
+            if study.tuning is not None:
+                study.attempts = study.attempts.model_copy(update={"tuned": study.tuning})
+                study.tuning = None
+
+    # What it says
+
+    def _announce(
+        self,
+        study: _Study,
+        candidate: Candidate,
+        verdict: Verdict,
+        cause: Cause = "labels",
+        asked: Sequence[AnnotationRequest] = (),
+    ) -> None:
+        """Keep a classifier that is better, and say what was decided about it."""
+        served = self._serving.of(study.name)
+        serves = served.release if served else None
+        try:
+            release = announce(self._checkpoints, study.name, candidate, verdict, serves, self._clock.now())
+            release = release.model_copy(update={"metrics": {**release.metrics, **study.settled}})
+            if verdict.promoted:
+                needed = [release.version, *([serves.version] if serves else [])]
+                self._checkpoints.prune(study.name, self._settings.keep, needed)
+        except OSError as error:
+            study.changed = True
+            again = {"tuned": None} if candidate.tier == "tuned" else {"head": ""}
+            study.attempts = self._tried[study.name] = study.attempts.model_copy(update=again)
+            raise UnavailableError(
+                f"a classifier cannot be written to '{self._checkpoints.root}': {error}; it will be tried again"
+            ) from error
+        log.info("study %r: %s %s: %s", study.name, release.version, release.outcome, release.why)
+        self._results.append(release)
+        self._serving.hear([release])
+        study.attempts = study.attempts.model_copy(update={"told": len(candidate.data.rows)})
+        self._tried[study.name] = study.attempts
+        if self._track is not None:
+            try:
+                self._track(Training(study.name, cause, candidate, verdict, asked, release))
+            except (QualstreamError, OSError) as error:
+                log.warning("study %r: the training could not be logged: %s", study.name, error)
+
+
+def _teachable(data: LabelledSet) -> bool:
+    return bool(data.codes) and len(data.taught) > 1

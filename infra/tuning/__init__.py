@@ -1,1 +1,0 @@
-"""Teaching members and the moderator: LoRA, grids, cards."""

@@ -1,0 +1,120 @@
+"""How well coders agree, what they disagree on, and settling it."""
+
+from typing import Annotated
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel
+
+from infra.annotation.agreement import CONVENTION, MEANINGS, StudyAgreement, study_agreement, to_csv
+from infra.annotation.disputes import Case, disagreements, read_case
+from infra.profiles.study_rules import rules_of
+from infra.web.access import Lead, Viewer
+from infra.web.site import Here, Site, draw, profile_of
+from models.annotation.adjudication import Ruling, adjudicate, withdraw
+from models.errors import InputError
+
+MOST = 50
+"""Disagreements listed at once."""
+
+router = APIRouter()
+
+
+class Entered(BaseModel):
+    """The form that settles a segment; see ``models.annotation.adjudication.Ruling``."""
+
+    form: UUID
+    code: list[UUID] = []
+    label: str = ""
+    none_fits: bool = False
+    memo: str = ""
+
+
+@router.get("/s/{study}/agreement")
+def page(request: Request, site: Here, _viewer: Viewer, study: str, models: bool = False) -> HTMLResponse:
+    """All figures, and what is left to settle."""
+    database = site.store.database
+    open_, count = disagreements(database, study, MOST)
+    values = {
+        "agreement": study_agreement(database, study, with_models=models),
+        "goal": rules_of(database, profile_of(site), study).double_share,
+        "open": open_,
+        "count": count,
+        "convention": CONVENTION,
+        "meanings": MEANINGS,
+    }
+    return draw(request, "agreement.html", values)
+
+
+@router.get("/s/{study}/agreement/figures.json")
+def as_json(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Response:
+    """All figures, for programs."""
+    found = study_agreement(site.store.database, study, with_models=models)
+    return JSONResponse(found.to_json(), headers=_download(found, "json"))
+
+
+@router.get("/s/{study}/agreement/figures.csv")
+def as_csv(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Response:
+    """All figures, a line each."""
+    found = study_agreement(site.store.database, study, with_models=models)
+    return Response(to_csv(found), media_type="text/csv; charset=utf-8", headers=_download(found, "csv"))
+
+
+@router.get("/s/{study}/agreement/{segment}")
+def case(request: Request, site: Here, viewer: Viewer, study: str, segment: UUID) -> HTMLResponse:
+    """One segment: who gave it what and why, and what the codes mean."""
+    return _draw_case(request, _case(site, study, segment, viewer.name), Ruling(str(uuid4())))
+
+
+@router.post("/s/{study}/agreement/{segment}")
+def settle(
+    request: Request, site: Here, lead: Lead, study: str, segment: UUID, form: Annotated[Entered, Form()]
+) -> Response:
+    """Settle what a segment's codes are."""
+    found = _case(site, study, segment, lead.name)
+    ruling = Ruling(str(form.form), form.code, form.label, form.none_fits, form.memo)
+    try:
+        decided = adjudicate(found.docket, ruling, found.codes, lead.name, site.clock.now())
+    except InputError as error:
+        return _draw_case(request, found, ruling, str(error))
+    site.write(decided.records)
+    return RedirectResponse(_address(study, segment), status_code=303)
+
+
+@router.post("/s/{study}/agreement/{segment}/undo")
+def undo(request: Request, site: Here, lead: Lead, study: str, segment: UUID) -> Response:
+    """Take back what one settled oneself."""
+    found = _case(site, study, segment, lead.name)
+    try:
+        records = withdraw(found.docket, site.clock.now())
+    except InputError as error:
+        return _draw_case(request, found, Ruling(str(uuid4())), str(error))
+    site.write(records)
+    return RedirectResponse(_address(study, segment), status_code=303)
+
+
+def _case(site: Site, study: str, segment: UUID, name: str) -> Case:
+    found = read_case(site.store.database, study, segment, name)
+    if found is None:
+        raise HTTPException(
+            404, f"study '{study}' has no segment {segment}; the list of disagreements shows those open"
+        )
+    return found
+
+
+def _draw_case(request: Request, found: Case, ruling: Ruling, fault: str = "") -> HTMLResponse:
+    site: Site = request.app.state.site
+    _, left = disagreements(site.store.database, found.docket.segment.study, 0)
+    values = {"case": found, "ruling": ruling, "fault": fault, "left": left}
+    return draw(request, "disagreement.html", values, status=422 if fault else 200)
+
+
+def _address(study: str, segment: UUID) -> str:
+    return f"/s/{quote(study)}/agreement/{segment}"
+
+
+def _download(found: StudyAgreement, ending: str) -> dict[str, str]:
+    name = quote(f"agreement-{found.study}.{ending}")
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}

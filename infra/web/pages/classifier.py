@@ -1,0 +1,114 @@
+"""A study's classifier: what serves, how well it tells each code, what was refused and why, and going back."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from infra.storage.releases import count, history
+from infra.training.releases import again, classifier_of, find, kept, serving
+from infra.training.report import first_of, report
+from infra.web.access import Lead, Viewer
+from infra.web.site import Here, Site, draw, profile_of
+from models.errors import InputError
+from schemas import ModelRelease
+
+SHOWN = 30
+"""Releases and refusals in the list, the newest."""
+
+router = APIRouter()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the history."""
+
+    release: ModelRelease
+    serves: bool
+    again: bool
+    """Whether the version had served before."""
+    offered: bool
+    """Whether one may go back to it."""
+
+
+@router.get("/s/{study}/classifier")
+def page(request: Request, site: Here, _viewer: Viewer, study: str, back: bool = False) -> HTMLResponse:
+    """All that is known of the study's classifier."""
+    return _draw(request, site, study, back=back)
+
+
+@router.post("/s/{study}/classifier/rollback")
+def go_back(
+    request: Request, site: Here, lead: Lead, study: str, version: Annotated[str, Form(max_length=200)] = ""
+) -> Response:
+    """Have an earlier version serve again, from the coders' next batch on."""
+    releases = history(site.store.database, classifier_of(study))
+    try:
+        chosen = find(releases, version)
+        if not kept(site.settings.data_dir, chosen):
+            raise InputError(f"version '{version}' is no longer kept on disk; choose a newer one")
+        site.write([again(chosen, serving(releases), lead.name, site.clock)])
+    except InputError as error:
+        return _draw(request, site, study, error=str(error))
+    return RedirectResponse(f"/s/{quote(study, safe='')}/classifier?back=true", status_code=303)
+
+
+def _draw(request: Request, site: Site, study: str, *, error: str = "", back: bool = False) -> HTMLResponse:
+    found = report(site.store, site.settings.data_dir, study, profile_of(site).trainer, site.clock.now())
+    releases = found.releases
+    values: dict[str, Any] = {
+        "report": found,
+        "rows": rows(site, releases[:SHOWN], releases),
+        "total": count(site.store.database, classifier_of(study)),
+        "points": (points := curve(releases)),
+        "chart": _chart(points),
+        "error": error,
+        "back": back,
+    }
+    return draw(request, "classifier.html", values, status=422 if error else 200)
+
+
+def rows(site: Site, shown: Sequence[ModelRelease], releases: Sequence[ModelRelease]) -> list[Row]:
+    """The history; each version that has served is offered once, where it is newest."""
+    current = serving(releases)
+    found, offered = [], {current.version} if current else set()
+    for one in shown:
+        first = first_of(releases, one.version)
+        served = one.outcome == "released"
+        new = served and one.version not in offered and kept(site.settings.data_dir, one)
+        if new:
+            offered.add(one.version)
+        returned = served and first is not None and first.released_at < one.released_at
+        found.append(Row(one, one is current, returned, new))
+    return found
+
+
+def curve(releases: Iterable[ModelRelease]) -> list[ModelRelease]:
+    """Every classifier that was judged, once, by how much it was taught."""
+    found: dict[tuple[str, str], ModelRelease] = {}
+    for one in releases:  # the newest first, so that the first time of each stays
+        if "macro_f1" in one.metrics:
+            found[one.version, one.outcome] = one
+    return sorted(found.values(), key=lambda one: (one.labels, one.released_at))
+
+
+def _chart(points: Sequence[ModelRelease]) -> str:
+    """What static/curve.js draws, as JSON for a data attribute."""
+
+    def values(name: str, outcome: str | None = None) -> list[float | None]:
+        wanted = (one.metrics.get(name) if outcome in (None, one.outcome) else None for one in points)
+        return [None if value is None else round(value, 4) for value in wanted]
+
+    return json.dumps(
+        {
+            "x": [one.labels for one in points],
+            "released": values("macro_f1", "released"),
+            "refused": values("macro_f1", "refused"),
+            "low": values("macro_f1_low"),
+            "high": values("macro_f1_high"),
+        }
+    )

@@ -1,0 +1,314 @@
+"""The codebook: codes by theme, a page for each, and every change of them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from threading import Lock
+from typing import Annotated, Any, NoReturn
+from urllib.parse import quote, urlencode
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from infra.accounts.accounts import Visitor
+from infra.annotation.codebook_view import Listed, listed, moved, with_code
+from infra.annotation.queue import Desk
+from infra.files.timestamps import read_time
+from infra.storage.search import Found
+from infra.web.access import Lead, Viewer, unread_by, visitor_of
+from infra.web.pages.codebook_forms import (
+    Action,
+    CodeForm,
+    NewForm,
+    done_already,
+    made,
+    narrowed,
+    overtaken,
+    parts_of,
+    told,
+)
+from infra.web.site import Here, Site, draw
+from models.codebook.codebook import Standing, final, replay
+from models.codebook.diff import compare
+from models.codebook.edits import Act, Curation
+from models.errors import InputError
+from schemas import CodeEvent, Record
+
+SHOWN = 50
+"""Segments of a code that its page shows."""
+PAGE = 200
+"""Codes, or events, on one page."""
+_MOST_MOVED = 5_000  # segments of a split code that are moved or asked about again at once
+_turn = Lock()  # one change at a time, so that each one sees the one before
+
+router = APIRouter()
+
+
+@router.get("/s/{study}/codebook", response_class=HTMLResponse)
+def list_codes(
+    request: Request, study: str, site: Here, visitor: Viewer, q: str = "", show: str = "live", page: int = 1
+) -> HTMLResponse:
+    """Codes by theme, the most used first."""
+    every = listed(site.store.database, study)
+    wanted = narrowed(every, q, live=show != "ended")
+    start = max(0, page - 1) * PAGE
+    values = {
+        "groups": _by_theme(wanted[start : start + PAGE], every),
+        "total": len(wanted),
+        "most": max((one.count for one in every), default=0),
+        "ended": sum(not one.live for one in every),
+        "any": bool(every),
+        "q": q,
+        "show": show,
+        "page": page,
+        "more": len(wanted) > start + PAGE,
+    }
+    return draw(request, "codebook.html", values)
+
+
+def _by_theme(some: Sequence[Listed], every: Sequence[Listed]) -> list[tuple[Listed | None, list[Listed]]]:
+    """Codes under their themes, the most used theme first; then those that stand alone."""
+    themes = {one.id: one for one in every if one.level == "theme"}
+    groups: dict[UUID | None, list[Listed]] = {}
+    for one in some:
+        key = one.id if one.level == "theme" else one.theme
+        groups.setdefault(key, []).extend([one] if one.level == "code" else [])
+    order = sorted(groups, key=lambda key: (key is None, -sum(one.count for one in groups[key])))
+    return [(themes.get(key) if key else None, groups[key]) for key in order]
+
+
+@router.get("/s/{study}/codebook/new", response_class=HTMLResponse)
+def new_code(request: Request, study: str, site: Here, visitor: Lead, level: str = "code") -> HTMLResponse:
+    """The form for a new code or theme."""
+    return _new_page(request, site, study, NewForm(cause=uuid4(), level="theme" if level == "theme" else "code"))
+
+
+@router.post("/s/{study}/codebook/new", response_class=HTMLResponse)
+def create_code(request: Request, study: str, site: Here, visitor: Lead, form: Annotated[NewForm, Form()]) -> Response:
+    """Make a code or theme."""
+    try:
+        with _turn:
+            curation = Curation(site.store.code_events(study), study, _act(site, visitor, form.reason, form.cause))
+            events = curation.create(form.label, form.level, parent=form.parent, notes=form.notes)
+            site.write(events)
+    except InputError as error:
+        return _new_page(request, site, study, form, str(error))
+    return _to(study, f"codes/{events[0].code_id}", done="created")
+
+
+def _new_page(request: Request, site: Site, study: str, form: NewForm, fault: str = "") -> HTMLResponse:
+    themes = [one for one in listed(site.store.database, study) if one.live and one.level == "theme"]
+    values = {"form": form, "themes": themes, "fault": fault}
+    return draw(request, "codebook_new.html", values, status=422 if fault else 200)
+
+
+@router.get("/s/{study}/codebook/history", response_class=HTMLResponse)
+def show_history(
+    request: Request, study: str, site: Here, visitor: Viewer, show: str = "people", page: int = 1, done: str = ""
+) -> HTMLResponse:
+    """Every change of the codebook, the newest first."""
+    return _history_page(request, site, study, {"show": show, "page": page, "done": done})
+
+
+@router.post("/s/{study}/codebook/history", response_class=HTMLResponse)
+def restore_version(
+    request: Request,
+    study: str,
+    site: Here,
+    visitor: Lead,
+    then: Annotated[str, Form()],
+    cause: Annotated[UUID, Form()],
+    reason: Annotated[str, Form()] = "",
+) -> Response:
+    """Make the whole codebook what it was."""
+    try:
+        with _turn:
+            curation = Curation(site.store.code_events(study), study, _act(site, visitor, reason, cause))
+            site.write(curation.restore_version(_moment(then)))
+    except InputError as error:
+        return _history_page(request, site, study, {"fault": str(error)}, status=422)
+    return _to(study, "history", done="version")
+
+
+def _history_page(
+    request: Request, site: Site, study: str, values: dict[str, Any], *, status: int = 200
+) -> HTMLResponse:
+    events = list(site.store.code_events(study))
+    show, page = values.get("show", "people"), max(1, values.get("page", 1))
+    lines = [one for one in reversed(told(events)) if show == "all" or not one.by_refiner]
+    start = (page - 1) * PAGE
+    shown = {"lines": lines[start : start + PAGE], "more": len(lines) > start + PAGE, "any": bool(events)}
+    given = {"show": show, "page": page, "cause": uuid4(), **shown}
+    return draw(request, "codebook_history.html", {**values, **given}, status=status)
+
+
+@router.get("/s/{study}/codebook/compare", response_class=HTMLResponse)
+def compare_versions(
+    request: Request, study: str, site: Here, visitor: Viewer, then: str, now: str = ""
+) -> HTMLResponse:
+    """What became different between two moments, or from one until now."""
+    events = list(site.store.code_events(study))
+    try:
+        first, second = _moment(then), _moment(now) if now else None
+    except InputError as error:
+        raise HTTPException(422, str(error)) from None
+    if second is not None and second < first:
+        first, second = second, first
+    before = replay(event for event in events if event.at <= first)
+    after = replay(event for event in events if second is None or event.at <= second)
+    names = {code: one.label for code, one in {**before, **after}.items()}
+    values = {"then": first, "now": second, "found": compare(before, after), "names": names, "cause": uuid4()}
+    return draw(request, "codebook_compare.html", values)
+
+
+@router.get("/s/{study}/codebook/codes/{code}", response_class=HTMLResponse)
+def show_code(request: Request, study: str, code: UUID, site: Here, visitor: Viewer, done: str = "") -> HTMLResponse:
+    """All about one code or theme."""
+    return _code_page(request, site, study, code, {"done": done})
+
+
+@router.get("/s/{study}/codebook/codes/{code}/merge", response_class=HTMLResponse)
+def choose_target(request: Request, study: str, code: UUID, site: Here, visitor: Lead, q: str = "") -> HTMLResponse:
+    """Choose what a code is merged into; says how many segments move."""
+    standing = _standing(site, study, code)
+    every = listed(site.store.database, study)
+    same = [one for one in narrowed(every, q) if one.level == standing.level and one.id != code]
+    values = {"code": standing, "q": q, "targets": same[:SHOWN], "more": len(same) > SHOWN, "cause": uuid4()}
+    return draw(request, "codebook_merge.html", {**values, "count": _count(every, code)})
+
+
+@router.get("/s/{study}/codebook/codes/{code}/split", response_class=HTMLResponse)
+def choose_parts(request: Request, study: str, code: UUID, site: Here, visitor: Lead, parts: str = "") -> HTMLResponse:
+    """Name the parts of a code, then say which of its segments goes where."""
+    return _split_page(request, site, study, code, parts)
+
+
+def _split_page(request: Request, site: Site, study: str, code: UUID, parts: str, fault: str = "") -> HTMLResponse:
+    standing, names = _standing(site, study, code), parts_of(parts)
+    found = with_code(site.store.database, study, code, SHOWN) if names else []
+    count = _count(listed(site.store.database, study), code)
+    values = {"code": standing, "parts": names, "said": parts, "found": found, "count": count, "most": _MOST_MOVED}
+    return draw(
+        request, "codebook_split.html", {**values, "fault": fault, "cause": uuid4()}, status=422 if fault else 200
+    )
+
+
+@router.post("/s/{study}/codebook/codes/{code}/{action}", response_class=HTMLResponse)
+def change_code(
+    request: Request,
+    study: str,
+    code: UUID,
+    action: Action,
+    site: Here,
+    visitor: Lead,
+    form: Annotated[CodeForm, Form()],
+) -> Response:
+    """Change a code; what somebody else has changed meanwhile is shown instead."""
+    act = _act(site, visitor, form.reason, form.cause)
+    try:
+        with _turn:
+            known = list(site.store.code_events(study))
+            curation = Curation(known, study, act)
+            standing = curation.codes.get(code) or _missing(study, code)
+            if done_already(known, code, form.cause):
+                return _to(study, f"codes/{code}", done=action)
+            if standing.last.id != form.last:
+                return _code_page(request, site, study, code, {"fault": overtaken(standing)}, status=409)
+            events = made(curation, code, action, form)
+            more = _of_segments(site, study, code, events, form, act) if action == "split" else []
+            site.write([*events, *more])
+    except InputError as error:
+        if action == "split":
+            return _split_page(request, site, study, code, form.parts, str(error))
+        return _code_page(request, site, study, code, {"fault": str(error), "form": form}, status=422)
+    return _to(study, f"codes/{code}", done=action)
+
+
+def _of_segments(
+    site: Site, study: str, code: UUID, events: Sequence[CodeEvent], form: CodeForm, act: Act
+) -> list[Record]:
+    """What becomes of the segments of a code that is split: moved to a part, asked about again, or left."""
+    names, into = parts_of(form.parts), events[-1].into
+    if len(names) != len(into):
+        raise InputError(f"{len(names)} names are given for {len(into)} codes; name each part once")
+    places = form.places()
+    found = with_code(site.store.database, study, code, _MOST_MOVED)
+    to: list[tuple[Found, tuple[UUID, str]]] = []
+    again: list[UUID] = []
+    for one in found:
+        place = places.get(one.id, form.rest)
+        if place == "again":
+            again.append(one.id)
+        elif place.isdigit() and int(place) < len(into) and into[int(place)] != code:
+            to.append((one, (into[int(place)], names[int(place)])))
+    why = act.reason or f"{events[-1].label!r} was split"
+    asked = Desk(site.store.database, site.clock).requeue(study, again, why, act.author) if again else []
+    return [*moved(site.store.database, to, code, act), *asked]
+
+
+def _code_page(
+    request: Request, site: Site, study: str, code: UUID, values: dict[str, Any], *, status: int = 200
+) -> HTMLResponse:
+    events = list(site.store.code_events(study))
+    book = replay(events)
+    standing = book.get(code) or _missing(study, code)
+    every = {one.id: one for one in listed(site.store.database, study)}
+    mine = [one for one in told(events) if one.event.code_id == code]
+    found = with_code(site.store.database, study, code, SHOWN) if standing.level == "code" else []
+    origin = [standing.origin] if standing.origin else []
+    hidden = unread_by(site, visitor_of(request), study, [*origin, *(one.id for one in found)])
+    shown = {
+        "code": standing,
+        "names": {id_: one.label for id_, one in book.items()},
+        "numbers": every.get(code),
+        "theme": _theme(standing, book),
+        "themes": [one for one in every.values() if one.live and one.level == "theme"],
+        "below": [one for one in every.values() if one.live and one.theme == code and one.level == "code"],
+        "became": final(code, lambda each: book[each].into if each in book else (), lambda each: _lives(each, book)),
+        "found": [one for one in found if one.id not in hidden],
+        "unread": hidden,
+        "lines": list(reversed(mine)),
+        "cause": uuid4(),
+    }
+    return draw(
+        request, "codebook_code.html", {"form": None, "fault": "", "done": "", **shown, **values}, status=status
+    )
+
+
+def _theme(code: Standing, book: dict[UUID, Standing]) -> Standing | None:
+    """The living theme that a code stands under."""
+    if code.parent is None or code.parent not in book:
+        return None
+    found = final(code.parent, lambda each: book[each].into if each in book else (), lambda each: _lives(each, book))
+    return book[found] if found else None
+
+
+def _lives(code: UUID, book: dict[UUID, Standing]) -> bool:
+    return code in book and book[code].live
+
+
+def _standing(site: Site, study: str, code: UUID) -> Standing:
+    return replay(site.store.code_events(study)).get(code) or _missing(study, code)
+
+
+def _missing(study: str, code: UUID) -> NoReturn:
+    raise HTTPException(404, f"study '{study}' has no code {code}; look for it in its codebook")
+
+
+def _count(every: Sequence[Listed], code: UUID) -> int:
+    return next((one.count for one in every if one.id == code), 0)
+
+
+def _act(site: Site, visitor: Visitor, reason: str, cause: UUID) -> Act:
+    return Act(visitor.name, site.clock.now(), reason.strip()[:1000], str(cause))
+
+
+def _moment(said: str) -> datetime:
+    found = read_time(said)
+    if found is None:
+        raise InputError(f"'{said[:40]}' is no time; one such as 2026-03-01T12:00:00Z is expected")
+    return found
+
+
+def _to(study: str, path: str, **query: str) -> RedirectResponse:
+    return RedirectResponse(f"/s/{quote(study)}/codebook/{path}?{urlencode(query)}", status_code=303)

@@ -1,0 +1,195 @@
+"""The drift page: what changed, since when, how sure and why, and what somebody did about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Annotated
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from markupsafe import Markup
+from sqlalchemy import func, select
+
+from infra.drift.charts import distance, scatter, stacked
+from infra.drift.report_data import Emerging, Picture, main_change
+from infra.drift.report_html import CAUSES, interval, shown_p, shown_time
+from infra.drift.scan_study import with_words
+from infra.storage.alerts import Mark, MarkKind, Raised, mark, raised, reopen
+from infra.storage.database import Database
+from infra.storage.observations import count_observed, observed, texts_of
+from infra.storage.tables import annotations, assignments, segments
+from infra.web.access import Lead, Viewer
+from infra.web.site import Here, draw
+from models.ports import Embedder
+
+router = APIRouter()
+NEWEST = 20_000
+"""Segments that are drawn, the newest of a study."""
+_EMBEDDED = 600  # texts of them
+_EXAMPLES, _LONGEST = 5, 400
+_SNOOZE_DAYS = (1, 7, 30)
+_NOTE = 500
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The charts, as SVG that ``infra.drift.charts`` escapes."""
+
+    segments: int
+    shares: Markup
+    step: int
+    """Segments of one step."""
+    distances: Markup
+    sources: Markup
+    signals: Mapping[str, Sequence[float | None]]
+    """How it is coded: means by quarter of the stream."""
+    emerging: Sequence[Emerging]
+
+
+@router.get("/s/{study}/drift")
+def page(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResponse:
+    """Alerts, the open ones first, and the stream in which they were seen."""
+    database, now = site.store.database, site.clock.now()
+    found = raised(database, study)
+    wanted = [id_ for one in found for id_ in one.alert.examples[:_EXAMPLES]]
+    texts = texts_of(database, wanted)
+    values = {
+        "open": [one for one in found if one.open(now)],
+        "seen_to": [one for one in found if not one.open(now)],
+        "numbers": {one.alert.id: n for n, one in enumerate(_in_order(found), 1)},
+        "texts": {id_: text[:_LONGEST] for id_, text in texts.items()},
+        "causes": CAUSES,
+        "snooze_days": _SNOOZE_DAYS,
+        "drawn": _draw(database, study, found),
+        "shown_time": shown_time,
+        "shown_p": shown_p,
+        "interval": interval,
+        "newest": NEWEST,
+    }
+    return draw(request, "drift.html", values)
+
+
+@router.get("/s/{study}/drift/texts")
+def texts(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResponse:
+    """The part with the texts in two dimensions, to be put in its place: it takes some seconds."""
+    database = site.store.database
+    change = main_change([one.alert for one in raised(database, study)])
+    picture = _embedded(database, study, site.embedder)
+    points, explained = picture.projection(change)
+    values = {
+        "chart": _chart(scatter(points, named=False)),  # some of them may wait to be read blind
+        "texts": len(points),
+        "explained": explained,
+        "change": change and shown_time(change),
+    }
+    return draw(request, "drift_texts.html", values)
+
+
+@router.post("/s/{study}/drift/{alert}")
+def see_to(
+    study: str,
+    alert: UUID,
+    site: Here,
+    lead: Lead,
+    does: Annotated[str, Form()],
+    note: Annotated[str, Form()] = "",
+) -> RedirectResponse:
+    """Acknowledge an alert, snooze it for some days, or open it again."""
+    database, now = site.store.database, site.clock.now()
+    if alert not in {one.alert.id for one in raised(database, study)}:
+        raise HTTPException(404, "there is no such alert in this study")
+    if does == "reopen":
+        reopen(database, study, [alert])
+    else:
+        kind, until = _done(does, now)
+        mark(database, study, alert, Mark(kind, lead.name, now, until, " ".join(note.split())[:_NOTE]))
+    return RedirectResponse(f"/s/{quote(study, safe='')}/drift#{alert}", status_code=303)
+
+
+def _done(does: str, now: datetime) -> tuple[MarkKind, datetime | None]:
+    if does == "acknowledge":
+        return "acknowledged", None
+    days = {f"snooze-{n}": n for n in _SNOOZE_DAYS}.get(does)
+    if days is None:
+        raise HTTPException(422, f"{does[:40]!r} is nothing that can be done about an alert")
+    return "snoozed", now + timedelta(days=days)
+
+
+def _in_order(found: Sequence[Raised]) -> list[Raised]:
+    """As the charts number them."""
+    return sorted(found, key=lambda one: (one.alert.at, one.alert.detected_at, str(one.alert.id)))
+
+
+Version = tuple[int, datetime | None, int, datetime | None]
+
+
+def _version(database: Database, study: str) -> Version:
+    """What changes whenever a segment is coded, or somebody says something of a code."""
+    coded = select(func.count(), func.max(assignments.c.assigned_at)).where(assignments.c.study == study)
+    said = select(func.count(), func.max(annotations.c.decided_at)).where(annotations.c.study == study)
+    with database.reading() as connection:
+        count, last = connection.execute(coded).one()
+        words, newest = connection.execute(said).one()
+    return count, last, words, newest
+
+
+def _draw(database: Database, study: str, found: Sequence[Raised]) -> Drawn | None:
+    """The charts; none while nothing is coded."""
+    picture = _counted(database, study, _version(database, study))
+    if not picture.bins:
+        return None
+    alerts = [one.alert for one in _in_order(found)]
+    marks = [(alert.at, alert.says or alert.kind) for alert in alerts]
+    ends = (picture.bins[0].start, picture.bins[-1].end)
+    codes = picture.shown("codes", [code for alert in alerts for code in alert.codes[:3]])
+    sources = picture.shown("sources", [source for alert in alerts for source in alert.sources[:3]])
+
+    def shares(what: str, names: Sequence[str]) -> Markup:
+        return _chart(
+            stacked(picture.bins, names, picture.shares(what, names), marks, f"Shares of the {what} over time")
+        )
+
+    return Drawn(
+        segments=picture.segments,
+        shares=shares("codes", codes),
+        step=picture.bins[0].segments,
+        distances=_chart(distance(picture.distances([alert.at for alert in alerts]), marks, ends)),
+        sources=shares("sources", sources) if len(picture.totals("sources")) > 1 else Markup(),
+        signals=picture.quarters(),
+        emerging=picture.emerging(),
+    )
+
+
+def _chart(svg: str) -> Markup:
+    return Markup(svg)  # noqa: S704 - infra.drift.charts escapes every name in it
+
+
+@lru_cache(maxsize=8)
+def _counted(database: Database, study: str, _version: Version) -> Picture:
+    """The newest segments and people's words on them, counted; what was counted for the same is not counted again."""
+    since = _since(database, study, NEWEST)
+    picture = Picture(count_observed(database, study, since))
+    for one in with_words(observed(database, study, since), database, study, since):
+        picture.add(one)
+    return picture
+
+
+def _embedded(database: Database, study: str, embedder: Embedder) -> Picture:
+    """The same with the meaning of some texts, whose vectors the embedder keeps."""
+    since = _since(database, study, NEWEST)
+    count = count_observed(database, study, since)
+    picture = Picture(count)
+    share = min(1.0, _EMBEDDED / max(count, 1))
+    for one in observed(database, study, since, embedder=embedder, share=share):
+        picture.add(one)
+    return picture
+
+
+def _since(database: Database, study: str, newest: int) -> datetime | None:
+    """When the newest so many segments begin; none where there are no more than that."""
+    said = select(segments.c.order_at).where(segments.c.study == study).order_by(segments.c.order_at.desc())
+    with database.reading() as connection:
+        return connection.execute(said.offset(newest - 1).limit(1)).scalar()

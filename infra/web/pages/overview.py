@@ -1,0 +1,175 @@
+"""A study at a glance: live counts and segments, codes over time, and how the workers are doing."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse, StreamingResponse
+
+from infra.profiles.study_rules import rules_of
+from infra.storage.blind import unread
+from infra.storage.overview import STEPS, OverTime, Step, live, newest, over_time
+from infra.telemetry.status import lags_of
+from infra.web.access import Viewer
+from infra.web.live_updates import Pulses
+from infra.web.site import Here, Site, draw, profile_of
+from streams.topology import ROLES
+
+SHOWN = 20
+"""The newest segments that a page shows."""
+_ASK_LAGS_S = 10.0
+_WANTED_S = 60.0  # lags are asked for as long as somebody looked so lately
+_STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_COUNTS = (
+    ("taken_in", "taken in", "segments"),
+    ("coded", "coded", "segments"),
+    ("accepted", "accepted", "segments?route=accepted"),
+    ("people", "to people", "segments?route=people"),
+    ("open_requests", "open requests", "queue"),
+    ("human_coded", "coded by people", "segments?human=yes"),
+    ("codes", "codes", "codebook"),
+    ("dead_letters", "set aside", None),
+)
+
+
+@dataclass
+class Lags:
+    """How many messages each role has not read yet, as last asked of the brokers."""
+
+    by_role: Mapping[str, int] = field(default_factory=dict)
+    wanted_at: float = float("-inf")
+
+    def now(self) -> Mapping[str, int]:
+        """What is known; what is asked for is kept fresh for a minute."""
+        self.wanted_at = time.monotonic()
+        return self.by_role
+
+    async def keep(self, site: Site) -> None:
+        """Ask the brokers while somebody wants to know, until cancelled."""
+        while True:
+            if time.monotonic() - self.wanted_at < _WANTED_S:
+                self.by_role = await lags_of(site.settings, ROLES)
+                await asyncio.sleep(_ASK_LAGS_S)
+            await asyncio.sleep(1.0)
+
+
+@asynccontextmanager
+async def _running(app: FastAPI) -> AsyncIterator[None]:
+    keeping = asyncio.create_task(_lags(app).keep(app.state.site))
+    try:
+        yield
+    finally:
+        stop_streams(app)
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+
+
+router = APIRouter(lifespan=_running)
+
+
+def stop_streams(app: FastAPI) -> None:
+    """End every stream of events: to be called when the server is told to stop, because it waits for open ones."""
+    _pulses(app).stop()
+
+
+@router.get("/s/{study}/", response_class=HTMLResponse)
+def show_overview(request: Request, study: str, site: Here, visitor: Viewer, by: str = "day") -> HTMLResponse:
+    """The overview as it is now; the page keeps it fresh."""
+    step = by if by in STEPS else "day"
+    values = {
+        **_now(site, study),
+        **_system(request, site),
+        **_series(site, study, step),
+        "tiles": _COUNTS,
+        "shown": SHOWN,
+    }
+    return draw(request, "overview.html", values)
+
+
+@router.get("/s/{study}/overview/system", response_class=HTMLResponse)
+def show_system(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResponse:
+    """The part about workers, to be put in its place."""
+    return draw(request, "overview_system.html", _system(request, site))
+
+
+@router.get("/s/{study}/overview/codes", response_class=HTMLResponse)
+def show_codes(request: Request, study: str, site: Here, visitor: Viewer, by: str = "day") -> HTMLResponse:
+    """The part about codes over time, to be put in its place."""
+    return draw(request, "overview_codes.html", _series(site, study, by if by in STEPS else "day"))
+
+
+@router.get("/s/{study}/overview/events")
+async def stream(request: Request, study: str, site: Here, visitor: Viewer) -> StreamingResponse:
+    """Counts and the newest segments as server-sent events, at most one a second."""
+
+    def look() -> str:
+        now = _now(site, study)
+        segments = [{**asdict(one), "id": str(one.id), "at": one.at.isoformat()} for one in now["newest"]]
+        return json.dumps({"counts": now["counts"], "newest": segments})
+
+    events: AsyncGenerator[str, None] = _pulses(request.app).watch(study, look)
+    return StreamingResponse(events, media_type="text/event-stream", headers=_STREAM_HEADERS)
+
+
+def _pulses(app: FastAPI) -> Pulses:
+    if not hasattr(app.state, "pulses"):
+        app.state.pulses = Pulses()
+    pulses: Pulses = app.state.pulses
+    return pulses
+
+
+def _lags(app: FastAPI) -> Lags:
+    if not hasattr(app.state, "lags"):
+        app.state.lags = Lags()
+    lags: Lags = app.state.lags
+    return lags
+
+
+def _now(site: Site, study: str) -> dict[str, Any]:
+    database = site.store.database
+    counts = asdict(live(database, study, site.clock.now()))
+    shown = newest(database, study, SHOWN)
+    every = rules_of(database, profile_of(site), study).blind
+    hidden = unread(database, study, [one.id for one in shown], every=every)  # one poll serves everybody
+    return {"counts": counts, "newest": [replace(one, code=None) if one.id in hidden else one for one in shown]}
+
+
+def _series(site: Site, study: str, by: Step) -> dict[str, Any]:
+    found = over_time(site.store.database, study, by)
+    rows = [
+        (moment, [counts[n] for counts in found.counts])
+        for n, moment in enumerate(found.moments)
+        if any(counts[n] for counts in found.counts)
+    ]
+    return {"by": by, "over_time": found, "over_time_rows": rows, "chart": _chart(found)}
+
+
+def _chart(found: OverTime) -> str:
+    """What charts.js draws, as JSON for a data attribute."""
+    series = [
+        {"label": code.label, "values": list(counts)} for code, counts in zip(found.codes, found.counts, strict=True)
+    ]
+    return json.dumps({"x": [int(moment.timestamp()) for moment in found.moments], "series": series})
+
+
+def _system(request: Request, site: Site) -> dict[str, Any]:
+    """How each role does: its lag, its workers, and what they could not do."""
+    workers = site.store.workers()
+    now, lags = site.clock.now(), _lags(request.app).now()
+
+    roles = [
+        {
+            "name": role.name,
+            "does": role.does,
+            "lag": lags.get(role.name),
+            "workers": [(worker, worker.alive(now)) for worker in workers if worker.role == role.name],
+        }
+        for role in ROLES
+    ]
+    return {"roles": roles, "outbox": site.outbox.backlog(), "broker_known": bool(lags)}

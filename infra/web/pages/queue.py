@@ -1,0 +1,221 @@
+"""The page's queue: one segment after another, decided with two key presses."""
+
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel
+
+from infra.annotation.code_search import Nearby
+from infra.annotation.queue import Desk
+from infra.profiles.study_rules import rules_of
+from infra.web.access import Annotator
+from infra.web.pages.suggestions import Offer, offers, proposed, system
+from infra.web.site import Here, Site, draw, profile_of
+from models.annotation.coding import Choice, Codes, Task, decide, undo
+from models.errors import InputError
+from schemas import StudyRules
+
+router = APIRouter()
+_FOUND = 8  # codes that a search shows
+_NOTES = {
+    "taken": "Somebody else had coded this segment in the meantime. Your decision is kept beside theirs.",
+    "gone": "That segment is on somebody else's screen by now. Here is another one.",
+}
+
+
+class DecisionForm(BaseModel):
+    """What a person entered about a segment."""
+
+    segment: UUID
+    cause: UUID
+    accept: bool = False
+    code: list[UUID] = []
+    new: list[str] = []
+    search: str = ""
+    """A code by its name, as it is sent where no script runs."""
+    unsure: bool = False
+    memo: str = ""
+
+    def choice(self, seconds: float | None) -> Choice:
+        """As records are made of it."""
+        labels = [label for label in (*self.new, self.search) if label.strip()]
+        return Choice(str(self.cause), self.accept, self.code, labels, self.unsure, self.memo, seconds)
+
+
+class SecondForm(BaseModel):
+    """What becomes of a blind choice when the system's code is seen."""
+
+    segment: UUID
+    cause: UUID
+    keep: Literal["mine", "system", "both"] = "mine"
+
+
+def nearby_of(request: Request, site: Site) -> Nearby:
+    """The codebooks as this application looks things up in them, one for all requests."""
+    state = request.app.state
+    if not hasattr(state, "nearby"):
+        state.nearby = Nearby(site.store.database, site.embedder)
+    found: Nearby = state.nearby
+    return found
+
+
+def desk_of(site: Site) -> Desk:
+    """The desk of a site."""
+    return Desk(site.store.database, site.clock)
+
+
+@router.get("/s/{study}/queue")
+def queue(request: Request, here: Here, who: Annotator, study: str, note: str = "") -> HTMLResponse:
+    """The next segment, locked for the person; the one that they have already, if they have one."""
+    return _next(request, here, who.name, study, note)
+
+
+@router.post("/s/{study}/queue/decide")
+def decided(
+    request: Request, here: Here, who: Annotator, study: str, form: Annotated[DecisionForm, Form()]
+) -> Response:
+    """Keep a decision; a blind one that the system does not share is shown beside the system's code."""
+    rules = _rules(here, study)
+    task = _task(here, study, form.segment, who.name, rules)
+    codes = nearby_of(request, here).codes(study)
+    try:
+        done = decide(task, form.choice(_seconds(here, task, rules)), codes, who.name, here.clock.now())
+    except InputError as error:
+        return _page(request, here, who.name, study, {"task": task, "fault": str(error), "entered": form}, status=422)
+    here.write(done.records)
+    if task.blind and not done.annotation.accepted and done.annotation.code_ids:
+        seen = {"task": task, "mine": done.annotation, "reveal": True}
+        return _page(request, here, who.name, study, seen)
+    late = not (task.held or task.lacks or (task.said and not task.said.withdrawn))
+    return _onward(request, here, who.name, study, "taken" if late else "")
+
+
+@router.post("/s/{study}/queue/second")
+def second(request: Request, here: Here, who: Annotator, study: str, form: Annotated[SecondForm, Form()]) -> Response:
+    """Keep or change a blind choice, now that the system's code is seen; both stay in the history."""
+    task = _task(here, study, form.segment, who.name, _rules(here, study))
+    first = task.said
+    if first is None or first.withdrawn:
+        raise HTTPException(409, "there is no first choice to change; code the segment again")
+    if form.keep != "mine":
+        own = first.code_ids if form.keep == "both" else ()
+        seconds = (here.clock.now() - first.decided_at).total_seconds()
+        choice = Choice(str(form.cause), True, own, memo=first.memo, unsure=first.unsure, seconds=max(0.0, seconds))
+        try:
+            done = decide(task, choice, nearby_of(request, here).codes(study), who.name, here.clock.now())
+        except InputError as error:
+            seen = {"task": task, "mine": first, "reveal": True, "fault": str(error)}
+            return _page(request, here, who.name, study, seen, status=422)
+        here.write(done.records)
+    return _onward(request, here, who.name, study)
+
+
+@router.post("/s/{study}/queue/skip")
+def skip(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
+    """Another one first; this one comes back to the person tomorrow."""
+    desk_of(here).skip(study, segment, who.name)
+    return _onward(request, here, who.name, study)
+
+
+@router.post("/s/{study}/queue/leave")
+def leave(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
+    """Stop for now: the segment is free for others at once."""
+    desk_of(here).release(study, segment, who.name)
+    overview = f"/s/{quote(study)}/"
+    if request.headers.get("HX-Request"):
+        return Response(headers={"HX-Redirect": overview})
+    return RedirectResponse(overview, status_code=303)
+
+
+@router.post("/s/{study}/queue/undo")
+def take_back(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
+    """Withdraw a decision, and show its segment again where nobody else has it."""
+    rules = _rules(here, study)
+    said = _task(here, study, segment, who.name, rules).said
+    if said is not None and not said.withdrawn:
+        here.write([undo(said, here.clock.now())])
+    taken = desk_of(here).take(study, segment, who.name, rules)
+    return _onward(request, here, who.name, study, "gone" if taken is None else "")
+
+
+@router.get("/s/{study}/queue/codes")
+def matching(request: Request, here: Here, who: Annotator, study: str, search: str = "") -> HTMLResponse:
+    """The options of the search over the codebook: as spelt first, then by meaning."""
+    words = " ".join(search.split())[:120]
+    found = nearby_of(request, here).search(study, words, _FOUND)
+    exact = any(code.label.casefold() == words.casefold() for code in found)
+    return draw(request, "queue_codes.html", {"found": found, "words": words, "exact": exact})
+
+
+@router.get("/s/{study}/queue/near")
+def near(request: Request, here: Here, who: Annotator, study: str, segment: UUID) -> HTMLResponse:
+    """The nearest codes, for a page that was drawn before the embedder was there."""
+    task = _task(here, study, segment, who.name, _rules(here, study))
+    nearby = nearby_of(request, here)
+    return draw(request, "queue_near.html", {"task": task, "near": offers(task, nearby.codes(study), nearby)})
+
+
+def _rules(here: Site, study: str) -> StudyRules:
+    return rules_of(here.store.database, profile_of(here), study)
+
+
+def _task(here: Site, study: str, segment: UUID, annotator: str, rules: StudyRules) -> Task:
+    task = desk_of(here).task(study, segment, annotator, rules)
+    if task is None:
+        raise HTTPException(404, "nobody was asked about this segment; go on in the queue")
+    return task
+
+
+def _seconds(here: Site, task: Task, rules: StudyRules) -> float | None:
+    """Time since it came on the screen, in seconds; at most the lock's, for those who went away."""
+    if task.since is None:
+        return None
+    return min(max(0.0, (here.clock.now() - task.since).total_seconds()), rules.lock_minutes * 60)
+
+
+def _onward(request: Request, here: Site, annotator: str, study: str, note: str = "") -> Response:
+    """The next segment: at once for HTMX, by a fresh page (which can be reloaded) for everybody else."""
+    if request.headers.get("HX-Request"):
+        return _next(request, here, annotator, study, note)
+    return RedirectResponse(f"/s/{quote(study)}/queue" + (f"?note={note}" if note else ""), status_code=303)
+
+
+def _next(request: Request, here: Site, annotator: str, study: str, note: str = "") -> HTMLResponse:
+    task = desk_of(here).claim(study, annotator, _rules(here, study))
+    return _page(request, here, annotator, study, {"task": task, "note": _NOTES.get(note, "")})
+
+
+def _page(
+    request: Request, here: Site, annotator: str, study: str, values: dict[str, object], *, status: int = 200
+) -> HTMLResponse:
+    desk, rules, task = desk_of(here), _rules(here, study), values["task"]
+    nearby = nearby_of(request, here)
+    shown: dict[str, Any] = {
+        "waiting": desk.waiting(study, annotator, rules),
+        "last": desk.last(study, annotator),
+        "cause": uuid4(),
+        "base": f"/s/{quote(study)}/queue",
+    }
+    if isinstance(task, Task):
+        codes = nearby.codes(study)
+        shown["system"] = system(task, codes)
+        if not values.get("reveal"):
+            shown["proposed"], shown["near"] = proposed(task, codes), offers(task, codes, nearby)
+            shown["kept"] = _kept(values.get("entered"), [*shown["proposed"], *(shown["near"] or [])], codes)
+    return draw(request, "queue.html", {**shown, **values}, status=status)
+
+
+def _kept(entered: object, offered: list[Offer], codes: Codes) -> list[tuple[str, str, str]]:
+    """What was entered and is not offered: the field's name, its value and what to show, to be ticked again."""
+    if not isinstance(entered, DecisionForm):
+        return []
+    there = {offer.code.id if offer.code else offer.label for offer in offered}
+    found = []
+    for identity in entered.code:
+        known = codes.get(identity)
+        if identity not in there and known is not None:
+            found.append(("code", str(identity), known.label))
+    return found + [("new", label, label) for label in entered.new if label.strip() and label not in there]

@@ -1,0 +1,222 @@
+"""Segments: searched by words and by meaning, filtered, and each with its whole story."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, cast
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, FastAPI, Form, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from infra.annotation.queue import Desk
+from infra.files.timestamps import read_time
+from infra.storage.search import COUNTED, Filters, Found, Mark, among, choices, count, find
+from infra.storage.trace import trace
+from infra.vectors.segment_index import Filled, SegmentIndex, place_of
+from infra.web.access import Lead, Viewer, unread_by
+from infra.web.pages.explanation import classifier_now, guessed
+from infra.web.site import Here, Site, draw
+from models.errors import QualstreamError
+
+PAGE = 50
+NEAREST = 200
+"""Segments that a search by meaning looks at; of those that the filters leave, a page is shown."""
+_ROUTES = ("accepted", "people", "none")
+
+
+@asynccontextmanager
+async def _running(app: FastAPI) -> AsyncIterator[None]:
+    """Fill the index of segments for as long as the page runs."""
+    index = index_of(app)
+    filling = asyncio.create_task(index.fill())
+    try:
+        yield
+    finally:
+        filling.cancel()
+        with suppress(asyncio.CancelledError):
+            await filling
+        await asyncio.to_thread(index.close)
+
+
+router = APIRouter(lifespan=_running)
+
+
+def index_of(app: FastAPI) -> SegmentIndex:
+    """The page's index of segments by meaning; made on first use."""
+    if not hasattr(app.state, "segment_index"):
+        site: Site = app.state.site
+        place = place_of(site.settings)
+        app.state.segment_index = SegmentIndex(site.store.database, site.embedder, site.clock, place)
+    index: SegmentIndex = app.state.segment_index
+    return index
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody looks for, as the form has it: every field text, so that any URL can be drawn."""
+
+    q: str = ""
+    by: str = "words"
+    code: str = ""
+    since: str = ""
+    until: str = ""
+    source: str = ""
+    low: str = ""
+    high: str = ""
+    route: str = ""
+    annotator: str = ""
+    human: str = ""
+    after: str = ""
+
+    @property
+    def meaning(self) -> bool:
+        """Whether to search by meaning."""
+        return self.by == "meaning" and bool(self.q.strip())
+
+    def filters(self) -> tuple[Filters, list[str]]:
+        """What narrows, and a line for each field that cannot be read."""
+        wrong: list[str] = []
+        since, until = _day(self.since, "From", wrong), _day(self.until, "To", wrong)
+        if until is not None and len(self.until.strip()) <= len("2026-01-01"):
+            until += timedelta(days=1)  # a day is meant whole
+        found = Filters(
+            words="" if self.meaning else self.q,
+            code=_code(self.code, wrong),
+            since=since,
+            until=until,
+            source=self.source,
+            low=_share(self.low, "Confidence from", wrong),
+            high=_share(self.high, "Confidence to", wrong),
+            route=cast(Literal["", "accepted", "people", "none"], self.route if self.route in _ROUTES else ""),
+            annotator=self.annotator.strip(),
+            human=cast(Literal["", "yes", "no"], self.human if self.human in ("yes", "no") else ""),
+        )
+        return found, wrong
+
+    def url(self, base: str, **other: str) -> str:
+        """The address of this search, or of one that differs a little."""
+        values = {**vars(self), "after": "", **other}
+        default = vars(Asked())
+        kept = {name: value for name, value in values.items() if value and value != default[name]}
+        return base + ("?" + urlencode(kept) if kept else "")
+
+
+@router.get("/s/{study}/segments", response_class=HTMLResponse)
+def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResponse:
+    """The segments that match, newest first; by meaning, the nearest first."""
+    asked = Asked(**{name: request.query_params.get(name, "") or value for name, value in vars(Asked()).items()})
+    filters, wrong = asked.filters()
+    base = f"/s/{quote(study)}/segments"
+    if asked.meaning:
+        values = _by_meaning(request, site, study, asked, filters)
+    else:
+        values = _by_words(site, study, asked, filters, base)
+    hidden = unread_by(site, visitor, study, [one.id for one in values["found"]])
+    if filters.by_system:  # nor may a search for a code tell which segments have it
+        values["found"] = [one for one in values["found"] if one.id not in hidden]
+    values |= {"hidden": hidden, "asked": asked, "filters": filters, "wrong": wrong, "base": base, "counted": COUNTED}
+    if asked.after and "HX-Request" in request.headers:
+        return draw(request, "segments_rows.html", values)
+    return draw(request, "segments.html", {**values, "choices": choices(site.store.database, study)})
+
+
+def _by_words(site: Site, study: str, asked: Asked, filters: Filters, base: str) -> dict[str, Any]:
+    database = site.store.database
+    page = find(database, study, filters, after=_mark(asked.after), limit=PAGE)
+    more = page.after and asked.url(base, after=f"{page.after.order_at.isoformat()},{page.after.seq}")
+    counts = None if asked.after else count(database, study, filters)
+    return {"found": page.found, "more": more, "count": counts, "filled": None}
+
+
+def _by_meaning(request: Request, site: Site, study: str, asked: Asked, filters: Filters) -> dict[str, Any]:
+    index = index_of(request.app)
+    filled = index.filled()
+    found: list[Found] = []
+    if filled.fault is None:
+        try:
+            found = among(site.store.database, study, filters, index.nearest(study, asked.q, NEAREST))[:PAGE]
+        except QualstreamError as error:
+            filled = Filled(filled.indexed, filled.total, str(error))
+    return {"found": found, "more": None, "count": len(found), "filled": filled}
+
+
+@router.get("/s/{study}/segments/{segment}", response_class=HTMLResponse)
+def show_segment(request: Request, study: str, segment: UUID, site: Here, visitor: Viewer) -> HTMLResponse:
+    """One segment's whole story."""
+    told = trace(site.store.database, study, segment)
+    if told is None:
+        raise HTTPException(404, f"study '{study}' has no segment {segment}; look for it among its segments")
+    similar = _similar(request, site, study, told.segment.text)
+    hidden = unread_by(site, visitor, study, [segment, *(one.id for one in similar)])
+    values = {"guessed": guessed(site, told.decision), "classifier": classifier_now(request, study)}
+    return draw(request, "segment.html", {"trace": told, "similar": similar, "hidden": hidden, **values})
+
+
+@router.post("/s/{study}/segments/{segment}/again")
+def ask_again(
+    study: str, segment: UUID, site: Here, visitor: Lead, reason: Annotated[str, Form(max_length=500)] = ""
+) -> RedirectResponse:
+    """Put a segment first in the queue, whoever has coded it before."""
+    why = " ".join(reason.split()) or "somebody wants it read again"
+    asked = Desk(site.store.database, site.clock).requeue(study, [segment], why, visitor.name)
+    if not asked:
+        raise HTTPException(409, "the segment has no code yet; people can be asked as soon as it has one")
+    site.write(asked)
+    return RedirectResponse(f"/s/{quote(study)}/segments/{segment}#people", status_code=303)
+
+
+def _similar(request: Request, site: Site, study: str, text: str, most: int = 6) -> list[Found]:
+    """The segments nearest in meaning; none while they cannot be told."""
+    index = index_of(request.app)
+    try:
+        if index.filled().fault is not None:
+            return []
+        near = index.nearest(study, text, most)
+    except QualstreamError:
+        return []
+    return among(site.store.database, study, Filters(), near)
+
+
+def _mark(after: str) -> Mark | None:
+    moment, _, seq = after.rpartition(",")
+    try:
+        at = datetime.fromisoformat(moment)
+        return Mark(at if at.tzinfo else at.replace(tzinfo=UTC), int(seq))
+    except ValueError:
+        return None
+
+
+def _day(value: str, field: str, wrong: list[str]) -> datetime | None:
+    if not value.strip():
+        return None
+    found = read_time(value)
+    if found is None:
+        wrong.append(f"{field}: '{value[:40]}' is no time; a day such as 2026-03-01 is expected")
+    return found
+
+
+def _share(value: str, field: str, wrong: list[str]) -> float | None:
+    if not value.strip():
+        return None
+    try:
+        found = float(value)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 1:
+        wrong.append(f"{field}: '{value[:40]}' found; a number from 0 to 1 is expected")
+        return None
+    return found
+
+
+def _code(value: str, wrong: list[str]) -> UUID | None:
+    if not value:
+        return None
+    try:
+        return UUID(value)
+    except ValueError:
+        wrong.append("Code: choose one of the list")
+        return None

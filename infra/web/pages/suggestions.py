@@ -1,0 +1,94 @@
+"""What a segment's page offers to choose from: the system's code, the members' proposals, the nearest codes."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from infra.annotation.code_search import Nearby
+from models.annotation.coding import Codes, KnownCode, Task
+from models.errors import InputError
+from models.text.labels import clean_code
+from schemas.ids import normalised_label
+
+_NEAREST = 6
+_KEYS = 9
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One line that can be ticked."""
+
+    label: str
+    code: KnownCode | None
+    """None where it would be a new code."""
+    by: tuple[str, ...] = ()
+    """The members that proposed it."""
+    similarity: float | None = None
+    key: int | None = None
+    """The digit that ticks it."""
+
+
+@dataclass(frozen=True)
+class System:
+    """The system's code as it stands today."""
+
+    id: UUID
+    label: str
+    definition: str | None
+    now: bool
+    """Whether it can still be given: it was not retired or split."""
+
+
+def system(task: Task, codes: Codes) -> System:
+    """The code that accepting means."""
+    final = codes.final(task.code)
+    if final is not None:
+        return System(final.id, final.label, final.definition, True)
+    return System(task.code, task.label, None, codes.get(task.code) is None)
+
+
+def proposed(task: Task, codes: Codes) -> list[Offer]:
+    """What the members proposed, but for the system's code; nothing while it is coded blind."""
+    if task.blind or task.decision is None:
+        return []
+    taken = system(task, codes)
+    found: dict[str, Offer] = {}
+    for proposal in task.decision.proposals:
+        if proposal.fault or not proposal.label:
+            continue
+        try:
+            label = clean_code(proposal.label)
+            code = codes.named(task.segment.study, label)
+        except InputError:  # no code that a person could choose either
+            continue
+        name = normalised_label(code.label if code else label)
+        if name == normalised_label(taken.label) or (code and code.id == taken.id):
+            continue
+        before = found.get(name)
+        found[name] = Offer(code.label if code else label, code, (*(before.by if before else ()), proposal.member))
+    return _numbered(list(found.values()), 1)
+
+
+def offers(task: Task, codes: Codes, nearby: Nearby) -> list[Offer] | None:
+    """The codes nearest to the segment that are not offered already; ``None`` while they cannot be told yet.
+
+    While it is coded blind, only its text says what is near, and a code that it created itself is left out.
+    """
+    before = proposed(task, codes)
+    without = {offer.code.id for offer in before if offer.code}
+    if not task.blind:
+        without.add(system(task, codes).id)
+    elif task.assignment is not None and task.assignment.new:
+        without.add(task.code)
+    texts = [task.segment.text, *([] if task.blind else [task.label])]
+    near = nearby.nearest(task.segment.study, texts, _NEAREST, without)
+    if near is None:
+        return None
+    found = [Offer(one.code.label, one.code, similarity=one.similarity) for one in near]
+    return _numbered(found, 1 + len(before))
+
+
+def _numbered(some: list[Offer], first: int) -> list[Offer]:
+    return [
+        Offer(one.label, one.code, one.by, one.similarity, key if key <= _KEYS else None)
+        for key, one in enumerate(some, first)
+    ]

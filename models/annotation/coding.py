@@ -1,0 +1,270 @@
+"""What a person chooses on the page, made into records: an annotation, and the codes that they made."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import NoReturn
+from uuid import UUID
+
+from models.errors import InputError
+from models.text.labels import clean_code, clean_memo
+from schemas import Annotation, AnnotationRequest, Assignment, CodeEvent, Decision, Record, Segment
+from schemas.ids import code_event_id, code_id, normalised_label
+
+_MOST_CODES = 20  # of one segment
+
+
+@dataclass(frozen=True)
+class KnownCode:
+    """A code or theme as the page needs it."""
+
+    id: UUID
+    label: str
+    definition: str | None = None
+    final: UUID | None = None
+    """Itself while it lives, else the code that it was merged into; none where there is none."""
+    theme: str | None = None
+    """The label of the theme that it stands under."""
+    is_theme: bool = False
+
+
+class Codes:
+    """A study's codebook, to look codes up in."""
+
+    def __init__(self, every: Iterable[KnownCode]) -> None:
+        """Take every code and theme, those that were merged or retired too."""
+        self._by_id = {code.id: code for code in every}
+
+    @cached_property
+    def live(self) -> tuple[KnownCode, ...]:
+        """The codes that a segment can be given, by label."""
+        found = [code for code in self._by_id.values() if code.final == code.id and not code.is_theme]
+        return tuple(sorted(found, key=lambda code: (normalised_label(code.label), str(code.id))))
+
+    @cached_property
+    def _by_label(self) -> dict[str, KnownCode]:
+        return {normalised_label(code.label): code for code in self.live}
+
+    def get(self, code: UUID) -> KnownCode | None:
+        """A code by its id, living or not."""
+        return self._by_id.get(code)
+
+    def final(self, code: UUID) -> KnownCode | None:
+        """What a code has become: itself while it lives, else the one that it was merged into, if any."""
+        seen: set[UUID] = set()
+        found = self._by_id.get(code)
+        while found is not None and found.final != found.id:
+            if found.final is None or found.id in seen:
+                return None
+            seen.add(found.id)
+            found = self._by_id.get(found.final)
+        return found
+
+    def named(self, study: str, label: str) -> KnownCode | None:
+        """The code of this label in any spelling, or of this name before it was renamed or merged.
+
+        Raises:
+            InputError: If the label is a theme's, or a code's that was retired or split.
+        """
+        found = self._by_label.get(normalised_label(label))
+        if found is not None:
+            return found
+        before = self._by_id.get(code_id(study, label))
+        if before is None:
+            return None
+        if before.is_theme:
+            raise InputError(f"{label!r} is a theme found where a code is expected; choose a code that stands under it")
+        return self.final(before.id) or _gone(before.label)
+
+    def living(self, code: UUID) -> KnownCode:
+        """What a code has become, to be given to a segment.
+
+        Raises:
+            InputError: If it is no more, or a theme.
+        """
+        found = self.final(code)
+        if found is None:
+            known = self.get(code)
+            _gone(known.label if known else str(code))
+        if found.is_theme:
+            raise InputError(f"{found.label!r} is a theme; choose a code that stands under it")
+        return found
+
+    def resolve(
+        self, study: str, chosen: Iterable[KnownCode], labels: Iterable[str]
+    ) -> tuple[dict[UUID, KnownCode], dict[UUID, str]]:
+        """Add what is named in words to the codes that were chosen.
+
+        Args:
+            study: Whose codebook it is.
+            chosen: Living codes.
+            labels: As a person wrote them: codes that exist in any spelling, or new ones.
+
+        Returns:
+            Every code once, by its id, and the labels of those that are new.
+
+        Raises:
+            InputError: If a label is no code.
+        """
+        taken, fresh = {code.id: code for code in chosen}, dict[UUID, str]()
+        for said in labels:
+            label = clean_code(said)
+            known = self.named(study, label)
+            if known is not None:
+                taken[known.id] = known
+            elif (identity := code_id(study, label)) not in taken:
+                fresh[identity] = label
+                taken[identity] = KnownCode(identity, label, final=identity)
+        return taken, fresh
+
+
+def _gone(label: str) -> NoReturn:
+    raise InputError(f"the code {label!r} is retired, a living one is expected; choose another or restore it first")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One segment on one person's screen, with everything that is known about it."""
+
+    segment: Segment
+    request: AnnotationRequest
+    assignment: Assignment | None
+    """The system's code; none where it is not recorded yet."""
+    decision: Decision | None
+    """The members' proposals and the moderator's verdict."""
+    said: Annotation | None
+    """This person's last word on it, a withdrawn one too."""
+    before: Segment | None
+    """The one before it in the same source, and after it the next."""
+    after: Segment | None
+    blind: bool
+    """Whether the system's code is hidden until a first choice."""
+    since: datetime | None
+    """When it came on this person's screen; none where it is not."""
+    held: bool
+    """Whether it is theirs alone now."""
+    lacks: int
+    """How many people it still lacks."""
+
+    @property
+    def code(self) -> UUID:
+        """The system's code, as it was assigned."""
+        return self.assignment.code_id if self.assignment else self.request.code_id
+
+    @property
+    def label(self) -> str:
+        """That code's label, as it was assigned."""
+        return self.assignment.label if self.assignment else self.request.label
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person entered."""
+
+    cause: str
+    """The id of the form that it came from: sent twice, it makes the same codes."""
+    accept: bool = False
+    codes: Sequence[UUID] = ()
+    labels: Sequence[str] = ()
+    """In their own words: codes that exist in any spelling, or new ones."""
+    unsure: bool = False
+    memo: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The records that a choice comes to."""
+
+    annotation: Annotation
+    created: tuple[CodeEvent, ...]
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """All of them, codes first."""
+        return (*self.created, self.annotation)
+
+
+def decide(task: Task, choice: Choice, codes: Codes, annotator: str, now: datetime) -> Decided:
+    """Make records of a person's choice; codes that were merged in the meantime become what they were merged into.
+
+    Args:
+        task: What they were shown.
+        choice: What they entered.
+        codes: The study's codebook now.
+        annotator: Their name.
+        now: The time of the decision; a moment later where their last word is not before it.
+
+    Raises:
+        InputError: If nothing was chosen, a label is no code, or a code is no more.
+    """
+    study = task.segment.study
+    chosen = [codes.living(code) for code in choice.codes]
+    if choice.accept:
+        unrecorded = None if codes.get(task.code) else KnownCode(task.code, task.label, final=task.code)
+        chosen.insert(0, codes.final(task.code) or unrecorded or _gone(task.label))
+    taken, fresh = codes.resolve(study, chosen, choice.labels)
+    if not taken and not choice.unsure:
+        raise InputError("no code is chosen; choose one, write a new one, or say that you are unsure")
+    if len(taken) > _MOST_CODES:
+        raise InputError(f"{len(taken)} codes are chosen, at most {_MOST_CODES} expected; take some away")
+    at = _after(task.said, now)
+    created = created_for(task.segment, fresh, annotator, at, choice.cause, "a new code for a segment")
+    return Decided(_annotation(task, choice, taken, codes, annotator, at), created)
+
+
+def undo(said: Annotation, now: datetime) -> Annotation:
+    """Take a decision back: the segment is as if this person had said nothing."""
+    return said.model_copy(update={"withdrawn": True, "decided_at": _after(said, now), "seconds": None})
+
+
+def created_for(
+    segment: Segment, fresh: Mapping[UUID, str], author: str, at: datetime, cause: str, reason: str
+) -> tuple[CodeEvent, ...]:
+    """The codes that a person made for a segment; the same cause makes the same events."""
+    return tuple(
+        CodeEvent(
+            id=code_event_id(code, "created", cause),
+            code_id=code,
+            study=segment.study,
+            kind="created",
+            label=label,
+            author=author,
+            at=at,
+            reason=reason,
+            segment_id=segment.id,
+        )
+        for code, label in fresh.items()
+    )
+
+
+def _annotation(
+    task: Task, choice: Choice, taken: dict[UUID, KnownCode], codes: Codes, annotator: str, at: datetime
+) -> Annotation:
+    final = codes.final(task.code)
+    shown = task.code if final is None else final.id
+    return Annotation(
+        segment_id=task.segment.id,
+        study=task.segment.study,
+        annotator=annotator,
+        code_ids=list(taken),
+        labels=[code.label for code in taken.values()],
+        text=task.segment.text,
+        memo=clean_memo(choice.memo),
+        unsure=choice.unsure,
+        shown=task.label,
+        accepted=shown in taken if taken else None,  # unsure and nothing chosen says nothing about the code
+        confidence=task.request.confidence,
+        signals=task.request.signals,
+        reason=task.request.reason,
+        blind=task.blind,
+        sample=task.request.sample,
+        decided_at=at,
+        seconds=choice.seconds,
+    )
+
+
+def _after(said: Annotation | None, now: datetime) -> datetime:
+    """A second thought comes after the first, whatever the clocks say: by its time it is another row."""
+    return now if said is None else max(now, said.decided_at + timedelta(microseconds=1))

@@ -1,0 +1,1 @@
+"""Language models with LoRA adapters: tuned and asked."""

@@ -1,0 +1,137 @@
+"""The ensemble's members that run in this process: base models, each wearing the LoRA adapters of its members."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from models.backends.lora.adapters import adapter_revision, wear
+from models.backends.lora.generation import Answer, Generator, Row, Sampling
+from models.backends.parsing import coding_start, proposal, row_seed
+from models.backends.weights import load_language_model
+from models.coding.prompts import CODING_PROMPTS, Ending, coding_suffix
+from models.errors import SettingError
+from schemas import Proposal, Segment
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member: a base model, an adapter on it, and one of the paper's prompts."""
+
+    name: str
+    base: str
+    adapter: Path | None
+    prompt: int
+    ending: Ending = "dot"
+    examples: tuple[tuple[str, str], ...] = ()
+    """Texts and codes that stand in the prompt, for a model that was not tuned."""
+
+
+class LoraCoder:
+    """Members on base models of this process; those of one base read in one batch. Weights load on first use."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        *,
+        sampling: Sampling,
+        cache: Path,
+        device: str = "cpu",
+        dtype: str = "float32",
+        seed: int = 0,
+        batch_tokens: int = 4096,
+    ) -> None:
+        """Take the members; nothing is loaded yet.
+
+        Args:
+            members: In the order in which they answer.
+            sampling: How tokens are chosen, and how many further answers each member draws.
+            cache: Folder for converted weights.
+            device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
+            dtype: ``float32``, ``bfloat16`` or ``float16``.
+            seed: The profile's; draws depend on it, the segment and the member only.
+            batch_tokens: Most tokens of a batch, padding and room for the answers included.
+
+        Raises:
+            SettingError: If a member asks for a prompt that is not there.
+        """
+        for member in members:
+            if member.prompt not in CODING_PROMPTS:
+                known = ", ".join(map(str, CODING_PROMPTS))
+                raise SettingError(f"member {member.name!r} has prompt {member.prompt}; choose one of {known}")
+        self._members = tuple(members)
+        self._sampling, self._cache, self._device, self._dtype = sampling, cache, device, dtype
+        self._seed, self._batch_tokens = seed, batch_tokens
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of the members, in the order in which they answer."""
+        return tuple(member.name for member in self._members)
+
+    def load(self) -> None:
+        """Load all weights now, so that the first batch is as fast as the others.
+
+        Raises:
+            SettingError: If a base or an adapter is not to be had, or they do not fit each other.
+        """
+        _ = self._versions, self._generators
+
+    def propose(self, segments: Sequence[Segment], among: Sequence[str] | None = None) -> list[list[Proposal]]:
+        """Read each segment once per member, or per member that ``among`` names.
+
+        Returns:
+            One list a segment, in order; in it one proposal a member asked, in the order of ``members``.
+
+        Raises:
+            SettingError: See ``load``.
+        """
+        if not segments:
+            return []
+        self.load()
+        started = time.monotonic()
+        asked = [member for member in self._members if among is None or member.name in among]
+        answers: dict[str, list[Answer]] = {}
+        for base, generator in self._generators.items():
+            worn = [member for member in asked if member.base == base]
+            rows = [self._row(member, segment) for member in worn for segment in segments]
+            given = generator.generate(rows, self._sampling)
+            for at, member in enumerate(worn):
+                answers[member.name] = given[at * len(segments) : (at + 1) * len(segments)]
+        share = (time.monotonic() - started) / len(segments)
+        return [[self._proposal(m, answers[m.name][n], share) for m in asked] for n in range(len(segments))]
+
+    @cached_property
+    def _generators(self) -> dict[str, Generator]:
+        return {base: self._generator(base) for base in dict.fromkeys(member.base for member in self._members)}
+
+    def _generator(self, base: str) -> Generator:
+        model, tokenizer = load_language_model(base, cache=self._cache, device=self._device, dtype=self._dtype)
+        adapters = {str(m.adapter): m.adapter for m in self._members if m.base == base and m.adapter is not None}
+        return Generator(model, tokenizer, wear(model, adapters), batch_tokens=self._batch_tokens)
+
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        return {member.name: model_version(member.base, member.adapter) for member in self._members}
+
+    def _row(self, member: Member, segment: Segment) -> Row:
+        return Row(
+            adapter=None if member.adapter is None else str(member.adapter),
+            prefix=coding_start(member.prompt, member.ending, member.examples),
+            suffix=coding_suffix(segment.text),
+            seed=row_seed(segment, member.name, self._seed),
+        )
+
+    def _proposal(self, member: Member, answer: Answer, latency_s: float) -> Proposal:
+        drawn = [further.text for further in answer.drawn]
+        model = self._versions[member.name]
+        return proposal(member.name, model, answer.text, answer.log_probability, latency_s, drawn)
+
+
+def model_version(base: str, adapter: Path | None) -> str:
+    """The base and the adapter's revision, such as ``SmolLM2-135M-Instruct+1a2b3c4d``.
+
+    Raises:
+        SettingError: If the adapter cannot be read.
+    """
+    return base if adapter is None else f"{base}+{adapter_revision(adapter)}"

@@ -1,0 +1,361 @@
+"""Batched decoding over one base model that wears several LoRA adapters at once, and how prompts become token ids.
+
+What is the same for every segment is computed once per adapter and kept; a batch then reads its suffixes and
+decodes them together. A prompt that is answered several times is read once, and what its answers begin with in
+common is written once. Knows nothing about codes: text in, text out.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from models.backends import token_usage
+from models.backends.lora import attention_masks
+from models.backends.lora.adapters import Wardrobe
+
+if TYPE_CHECKING:
+    import torch
+
+_TEXT_ENDS = ">>>\n"  # models.coding.prompts: a segment holds no line break, so this is where its border stands
+
+
+def prompt_ids(tokenizer: Any, prefix: str, suffix: str, max_tokens: int) -> tuple[list[int], list[int]]:
+    """Turn a prompt into token ids, prefix and suffix apart, so that tuning and serving see the same ids.
+
+    What stands in the text like a special token is read as plain characters. A text that is too long loses
+    its right end; the prefix and what follows the text are never cut.
+
+    Args:
+        tokenizer: A ``transformers`` tokenizer.
+        prefix: What is the same for every segment.
+        suffix: The segment and what follows it, from ``models.coding.prompts``.
+        max_tokens: Most tokens of both together.
+
+    Returns:
+        Ids of the prefix (with the tokenizer's BOS, if it puts one) and of the suffix.
+    """
+    first = tokenizer("").input_ids[:1]
+    opening = first if first and first[0] == tokenizer.bos_token_id else []
+    head = opening + _plain_ids(tokenizer, prefix)
+    tail = _plain_ids(tokenizer, suffix)
+    if len(head) + len(tail) > max_tokens:
+        text, mark, rest = suffix.partition(_TEXT_ENDS)
+        end = _plain_ids(tokenizer, mark + rest)
+        tail = _plain_ids(tokenizer, text)[: max(0, max_tokens - len(head) - len(end))] + end
+    return head, tail
+
+
+def answer_ids(tokenizer: Any, code: str) -> list[int]:
+    """The ids that a model should answer with: a space, the code, the end-of-sequence token."""
+    return [*_plain_ids(tokenizer, f" {code}"), tokenizer.eos_token_id]
+
+
+def _plain_ids(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One answer that is wanted."""
+
+    adapter: str | None  # a name the wardrobe knows; None is the base model itself
+    prefix: str
+    suffix: str
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen; temperature 0 is greedy. The paper's values: 15, 0.7, 0.7."""
+
+    max_new_tokens: int = 15
+    temperature: float = 0.7
+    top_p: float = 0.7
+    draws: int = 0
+    """Further answers to each row, drawn with a temperature and top-p of their own."""
+    draw_temperature: float = 0.8
+    draw_top_p: float = 0.95
+
+    def drawing(self) -> "Sampling":
+        """How the tokens of the further answers are chosen."""
+        return replace(self, temperature=self.draw_temperature, top_p=self.draw_top_p)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model wrote, and how likely it found that: mean per token in nats, the end token included."""
+
+    text: str
+    log_probability: float
+    drawn: "tuple[Answer, ...]" = ()
+    """The further answers, in the order of their seeds."""
+
+
+@dataclass
+class _Writing:
+    """An answer on its way."""
+
+    settings: Sampling
+    seed: int
+    written: list[int] = field(default_factory=list)
+    log_probabilities: list[float] = field(default_factory=list)
+
+    def answer(self, tokenizer: Any, drawn: tuple[Answer, ...] = ()) -> Answer:
+        text = tokenizer.decode(self.written, skip_special_tokens=True)
+        likelihood = sum(self.log_probabilities) / max(1, len(self.log_probabilities))
+        return Answer(text, min(0.0, likelihood), drawn)
+
+
+@dataclass
+class _Prompt:
+    """A row as ids, and the answers to it."""
+
+    at: int  # its place in the call
+    row: Row
+    prefix: tuple[int, ...]
+    suffix: list[int]
+    writings: list[_Writing]  # the answer, then the drawn ones
+
+    def answer(self, tokenizer: Any) -> Answer:
+        first, *others = self.writings
+        return first.answer(tokenizer, tuple(one.answer(tokenizer) for one in others))
+
+
+_KEPT_PREFIXES = 64
+_MOST_PADDING = 512  # tokens read for nothing in a batch before a new one begins; not tuned
+
+
+class Generator:
+    """Decodes rows in batches. Safe to call from several threads: calls wait for each other."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, wardrobe: Wardrobe, *, batch_tokens: int = 4096, max_tokens: int = 1024
+    ) -> None:
+        """Take a model that wears the wardrobe's adapters.
+
+        Args:
+            model: A causal language model in evaluation mode.
+            tokenizer: Its tokenizer.
+            wardrobe: What ``wear`` returned for the model.
+            batch_tokens: Most tokens of a batch, padding and room for the answer included; bounds memory.
+            max_tokens: Most tokens of a prompt; longer texts are cut.
+        """
+        self._model, self._tokenizer, self._wardrobe = model, tokenizer, wardrobe
+        self._batch_tokens, self._max_tokens = batch_tokens, max_tokens
+        self._prefixes: dict[tuple[str | None, tuple[int, ...]], list[tuple[torch.Tensor, torch.Tensor]]] = {}
+        self._pieces: dict[int, str] = {}
+        ends = model.generation_config.eos_token_id  # one id, several, or none
+        model.get_output_embeddings().register_forward_pre_hook(_contiguous)
+        self._ends = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
+        self._lock = threading.Lock()
+
+    def generate(self, rows: Sequence[Row], settings: Sampling) -> list[Answer]:
+        """Answer every row, in order.
+
+        What a row's answers draw comes from its own seed, so they depend on its neighbours only through rounding.
+        """
+        import torch
+
+        ways = [settings, *[settings.drawing()] * settings.draws]
+        with self._lock, torch.inference_mode():
+            prompts = []
+            for at, row in enumerate(rows):
+                prefix, suffix = prompt_ids(self._tokenizer, row.prefix, row.suffix, self._max_tokens)
+                writings = [_Writing(way, row.seed + n) for n, way in enumerate(ways)]
+                prompts.append(_Prompt(at, row, tuple(prefix), suffix, writings))
+            for batch in self._batches(prompts, settings.max_new_tokens):
+                self._decode(batch, settings.max_new_tokens)
+            token_usage.spend(sum(len(writing.written) for prompt in prompts for writing in prompt.writings))
+            return [prompt.answer(self._tokenizer) for prompt in prompts]
+
+    def _batches(self, prompts: Sequence[_Prompt], room: int) -> Iterator[list[_Prompt]]:
+        """Cut into batches of like length, longest first; inside, the rows of one adapter stand together.
+
+        A prompt counts as often as it is answered: in the end each answer may need its own copy of the cache.
+        """
+        batch: list[_Prompt] = []
+        widest, padding = (0, 0), 0
+        for prompt in sorted(prompts, key=lambda p: -len(p.suffix)):
+            wider = (max(widest[0], len(prompt.prefix)), max(widest[1], len(prompt.suffix)))
+            full = (len(batch) + 1) * len(prompt.writings) * (sum(wider) + room) > self._batch_tokens
+            padding += wider[1] - len(prompt.suffix)
+            if batch and (full or padding > _MOST_PADDING):
+                yield sorted(batch, key=lambda p: (p.row.adapter or "", p.at))
+                batch, wider, padding = [], (len(prompt.prefix), len(prompt.suffix)), 0
+            batch.append(prompt)
+            widest = wider
+        if batch:
+            yield sorted(batch, key=lambda p: (p.row.adapter or "", p.at))
+
+    def _decode(self, batch: list[_Prompt], room: int) -> None:
+        """Write all answers to the prompts; those of a prompt share a row of the batch for as long as they are equal.
+
+        Args:
+            batch: The prompts; each is a row until its answers begin to differ.
+            room: Most tokens of an answer.
+        """
+        import torch
+
+        device = self._model.device
+        cache, mask = self._read_prefixes(batch)
+        ids, suffix_mask = _left_padded([p.suffix for p in batch], self._tokenizer.pad_token_id)
+        ids, mask = ids.to(device), torch.cat([mask, suffix_mask], dim=1).to(device)
+        going = [(n, writing) for n, prompt in enumerate(batch) for writing in prompt.writings]  # each with its row
+        draws = {id(writing): _draws(writing.seed, room) for _, writing in going}
+        worn = [p.row.adapter for p in batch]
+        for step in range(room):
+            logits = self._forward(worn, ids, mask, cache)
+            _write(going, logits, torch.stack([draws[id(writing)][step] for _, writing in going]).to(device))
+            going = [(row, writing) for row, writing in going if not self._ended(writing)]
+            if not going:
+                break
+            nodes = list(dict.fromkeys((row, writing.written[-1]) for row, writing in going))
+            places = {node: n for n, node in enumerate(nodes)}
+            going = [(places[row, writing.written[-1]], writing) for row, writing in going]
+            rows = [row for row, _ in nodes]
+            if rows != list(range(len(worn))):  # a row that is done costs as much as one that is not
+                kept = torch.tensor(rows, device=device)
+                cache.batch_select_indices(kept)
+                worn, mask = [worn[row] for row in rows], mask[kept]
+            ids = torch.tensor([[token] for _, token in nodes], device=device)
+            mask = torch.cat([mask, mask.new_ones(len(nodes), 1)], dim=1)
+
+    def _forward(self, worn: Sequence[str | None], ids: Any, mask: Any, cache: Any) -> "torch.Tensor":
+        """Logits of the last position, shape (rows, vocabulary)."""
+        self._wardrobe.dress(worn)
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        out = self._model(
+            input_ids=ids,
+            attention_mask=attention_masks.padded(self._model.config, mask, ids.shape[1]),
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: torch.Tensor = out.logits[:, -1]
+        return logits
+
+    def _ended(self, writing: _Writing) -> bool:
+        """At the end token, or at a line break after something was said."""
+        if writing.written[-1] in self._ends:
+            return True
+        pieces = [self._piece(t) for t in writing.written]
+        return "\n" in pieces[-1] and ("".join(pieces[:-1]) + pieces[-1].split("\n")[0]).strip() != ""
+
+    def _piece(self, token: int) -> str:
+        if token not in self._pieces:
+            self._pieces[token] = self._tokenizer.decode([token])
+        return self._pieces[token]
+
+    def _read_prefixes(self, batch: Sequence[_Prompt]) -> tuple[Any, "torch.Tensor"]:
+        """A cache that holds each row's prefix, padded on the left, and its mask, shape (rows, longest prefix)."""
+        import torch
+        from transformers import DynamicCache
+
+        keys = [(p.row.adapter, p.prefix) for p in batch]
+        distinct = list(dict.fromkeys(keys))
+        known = [self._prefix(*key) for key in distinct]
+        longest = max(len(prefix) for _, prefix in distinct)
+        pick = torch.tensor([distinct.index(key) for key in keys], device=self._model.device)
+        layers = []
+        for parts in zip(*known, strict=True):  # one layer of every distinct prefix, each (heads, tokens, dim)
+            layers.append(tuple(torch.stack([_grown(pair[side], longest) for pair in parts])[pick] for side in (0, 1)))
+        _, mask = _left_padded([list(p.prefix) for p in batch], 0)
+        return DynamicCache(layers), mask
+
+    def _prefix(self, adapter: str | None, ids: tuple[int, ...]) -> list[tuple["torch.Tensor", "torch.Tensor"]]:
+        """Keys and values of one prefix, layer by layer; computed once."""
+        import torch
+        from transformers import DynamicCache
+
+        if (adapter, ids) not in self._prefixes:
+            cache = DynamicCache()
+            self._wardrobe.dress([adapter])
+            tokens = torch.tensor([ids], device=self._model.device)
+            self._model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            if len(self._prefixes) >= _KEPT_PREFIXES:
+                del self._prefixes[next(iter(self._prefixes))]
+            self._prefixes[adapter, ids] = [(layer.keys[0], layer.values[0]) for layer in cache.layers]
+        return self._prefixes[adapter, ids]
+
+
+def _write(going: Sequence[tuple[int, _Writing]], logits: "torch.Tensor", draws: "torch.Tensor") -> None:
+    """Put the next token to each answer.
+
+    Args:
+        going: The answers, each with its row in ``logits``.
+        logits: Shape (rows, vocabulary).
+        draws: One number in [0, 1) an answer.
+    """
+    for settings in dict.fromkeys(writing.settings for _, writing in going):
+        at = [n for n, (_, writing) in enumerate(going) if writing.settings == settings]
+        rows = [going[n][0] for n in at]
+        picked = logits if rows == list(range(len(logits))) else logits[rows]  # a copy costs
+        tokens, values = choose(picked, settings, draws[at])
+        for n, token, value in zip(at, tokens.tolist(), values.tolist(), strict=True):
+            going[n][1].written.append(token)
+            going[n][1].log_probabilities.append(value)
+
+
+def choose(logits: "torch.Tensor", settings: Sampling, draws: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor"]:
+    """Choose the next token of each row.
+
+    Args:
+        logits: Shape (rows, vocabulary).
+        settings: Greedy at temperature 0, else nucleus sampling.
+        draws: One number in [0, 1) a row.
+
+    Returns:
+        Token ids, and their log-probability under the model as it is (no temperature, no nucleus), in nats.
+    """
+    logits = logits.float()
+    tokens = logits.argmax(-1)
+    if settings.temperature > 0:
+        tokens = _nucleus(logits / settings.temperature, settings.top_p, draws)
+    return tokens, logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
+
+
+def _nucleus(logits: "torch.Tensor", top_p: float, draws: "torch.Tensor", first: int = 64) -> "torch.Tensor":
+    """Draw from the fewest likeliest tokens that hold ``top_p``; the whole vocabulary is sorted only if it must be.
+
+    Source: Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020, section 3.1.
+    """
+    values, tokens = logits.topk(min(first, logits.shape[-1]))
+    shares = (values - logits.logsumexp(-1, keepdim=True)).exp()
+    upto = shares.cumsum(-1)
+    if values.shape[-1] < logits.shape[-1] and bool((upto[:, -1] < top_p).any()):
+        return _nucleus(logits, top_p, draws, first=logits.shape[-1])
+    inside = upto - shares < top_p
+    inside[:, 0] = True
+    mass = (shares * inside).sum(-1)
+    place = (upto <= (draws * mass)[:, None]).sum(-1).clamp(max=inside.sum(-1) - 1)
+    return tokens.gather(-1, place[:, None])[:, 0]
+
+
+def _contiguous(_: Any, inputs: tuple["torch.Tensor"]) -> tuple["torch.Tensor"]:
+    """Spare the last layer a slice of a longer tensor, for which torch 2.13 copies the vocabulary once a row."""
+    return (inputs[0].contiguous(),)
+
+
+def _draws(seed: int, count: int) -> "torch.Tensor":
+    import torch
+
+    return torch.rand(count, generator=torch.Generator().manual_seed(seed))
+
+
+def _left_padded(rows: Sequence[Sequence[int]], pad: int) -> tuple["torch.Tensor", "torch.Tensor"]:
+    """Ids and mask, both shape (rows, longest)."""
+    import torch
+
+    longest = max(len(row) for row in rows)
+    ids = [[pad] * (longest - len(row)) + list(row) for row in rows]
+    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+    return torch.tensor(ids), torch.tensor(mask)
+
+
+def _grown(part: "torch.Tensor", length: int) -> "torch.Tensor":
+    """Pad keys or values of shape (heads, tokens, dim) on the left to a length."""
+    from torch.nn.functional import pad
+
+    return pad(part, (0, 0, length - part.shape[1], 0))

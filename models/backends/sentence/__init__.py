@@ -1,0 +1,1 @@
+"""Sentence models: embeddings, heads, tuning and attribution."""

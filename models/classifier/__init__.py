@@ -1,0 +1,1 @@
+"""A study's own classifier: what it is trained on, when, and what it says."""

@@ -1,0 +1,172 @@
+"""What a study's classifier says of segments, and the confidence signals that come of it."""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.classifier.registry import Serving, log
+from models.codebook.chronicle import Chronicle
+from models.ports import Classifier
+from schemas import CodeEvent, Segment
+from schemas.coding import Classified, Guess, rounded_signal
+from schemas.ids import normalised_label
+
+GUESSES = 5
+"""Codes that are told of a segment, at most."""
+
+
+_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a release says of the segments that people labelled, each by a model that was not taught it."""
+
+    labels: Mapping[UUID, str]
+    """The codes that it knows."""
+    probabilities: Mapping[UUID, Mapping[UUID, float]]
+    """Segment to code to probability."""
+    sure_from: float | None = None
+    """The best guess's probability from which it is sure; None where it never is."""
+
+    @cached_property
+    def _by_label(self) -> dict[str, UUID]:
+        return {normalised_label(label): code for code, label in self.labels.items()}
+
+    def said(
+        self, segment: UUID, signals: Mapping[str, float], code: UUID | None, label: str | None
+    ) -> Mapping[str, float]:
+        """A labelled segment's signals with this release's in the place of an earlier one's.
+
+        Args:
+            segment: Any; one that the release says nothing of keeps its signals.
+            signals: As they were when the segment was routed.
+            code: What it was coded with.
+            label: That code's label, which finds it where ids do not.
+        """
+        row = self.probabilities.get(segment)
+        if not row or code is None:
+            return signals
+        if code not in self.labels:
+            code = self._by_label.get(normalised_label(label or ""), code)
+        guesses = {each: row[each] for each in sorted(row, key=lambda one: (-row[one], one))[:GUESSES]}
+        sure = self.sure_from is not None and max(guesses.values()) >= self.sure_from
+        others = {name: value for name, value in signals.items() if name not in CLASSIFIER_SIGNALS}
+        return others | classifier_signals(guesses, code, sure=sure, known=code in self.labels)
+
+    def of_known(self, signals: Mapping[str, float], code: UUID) -> dict[str, float]:
+        """A routed segment's signals without a probability of 0 that only says that the code is not known here."""
+        silent = code not in self.labels and not signals.get("classifier")
+        return {name: value for name, value in signals.items() if not (silent and name == "classifier")}
+
+
+@dataclass(frozen=True)
+class StudyClassifier:
+    """A classifier as the stream asks it."""
+
+    classifier: Classifier
+    labels: Sequence[str]
+    """One a code, in the order of the classifier's codes."""
+    sure_from: float | None = None
+    """The best guess's probability from which it is sure; None where it never is."""
+
+    def classify(self, texts: Sequence[str]) -> list[Classified]:
+        """The likeliest codes of each text, in order."""
+        table = self.classifier.probabilities(texts)
+        return [self._classified(row) for row in table]
+
+    def _classified(self, row: NDArray[np.float64]) -> Classified:
+        codes = self.classifier.codes
+        best = np.argsort(-row, kind="stable")[:GUESSES].tolist()
+        guesses = [
+            Guess(code_id=codes[n], label=self.labels[n], probability=round(min(1.0, max(0.0, float(row[n]))), _DIGITS))
+            for n in best
+        ]
+        sure = self.sure_from is not None and guesses[0].probability >= self.sure_from
+        return Classified(model=self.classifier.version, guesses=guesses, sure=sure)
+
+
+class Classifiers:
+    """The classifiers of all studies, as coders use them."""
+
+    def __init__(self, serving: Serving[StudyClassifier], *, first: bool = False) -> None:
+        """Use what serves.
+
+        Args:
+            serving: May hear of releases while this classifies.
+            first: Whether the members are spared where a classifier is sure: the cascade's first step.
+        """
+        self.serving, self.first = serving, first
+        self._chronicle = Chronicle()
+        self._lock = threading.Lock()
+
+    def follow(self, events: Iterable[CodeEvent]) -> None:
+        """Hear of the codebook: codes that were retired or split are guessed no more."""
+        with self._lock:
+            self._chronicle.add(events)
+
+    def classify(self, segments: Sequence[Segment]) -> list[Classified | None]:
+        """What each segment's study's classifier makes of it, in order; None where there is none.
+
+        It adds to what the members say, so nothing is lost where it fails: that is logged and the members decide.
+        """
+        found: list[Classified | None] = [None] * len(segments)
+        for study in dict.fromkeys(segment.study for segment in segments):
+            serves = self.serving.of(study)
+            if serves is None:
+                continue
+            ours = [n for n, segment in enumerate(segments) if segment.study == study]
+            try:
+                made = serves.classify([segments[n].text for n in ours])
+            except Exception:
+                log.exception("the classifier of study %r failed on %d segments", study, len(ours))
+                continue
+            for n, one in zip(ours, made, strict=True):
+                found[n] = self._standing(one)
+        return found
+
+    def _standing(self, made: Classified) -> Classified | None:
+        """The guesses whose codes are still there; what was sure of one that is not is sure no more."""
+        with self._lock:
+            left = [guess for guess in made.guesses if not self._chronicle.ended(guess.code_id)]
+        if len(left) == len(made.guesses):
+            return made
+        if not left:
+            return None
+        return made.model_copy(update={"guesses": left, "sure": made.sure and left[0] == made.guesses[0]})
+
+
+CLASSIFIER_SIGNALS = ("classifier", "classifier_margin", "classifier_agrees", "classifier_sure")
+"""What ``classifier_signals`` gives; another release gives other numbers."""
+
+
+def classifier_signals(
+    guesses: Mapping[UUID, float], code: UUID, *, sure: bool, known: bool = True
+) -> dict[str, float]:
+    """What a study's classifier says of the code that a segment got.
+
+    Args:
+        guesses: The likeliest codes, as they are called now, and how likely each is, at least one.
+        code: The segment's.
+        sure: Whether the likeliest is sure.
+        known: Whether the classifier knows the code at all; of one that it does not know it says nothing.
+
+    Returns:
+        ``classifier``: the code's probability, 0 where it is not among the likeliest; ``classifier_margin``: that less
+        the best other code's; ``classifier_agrees`` and ``classifier_sure`` (0 or 1): whether the code is the
+        likeliest, and surely so.
+    """
+    mine = guesses.get(code, 0.0)
+    other = max((value for each, value in guesses.items() if each != code), default=0.0)
+    agrees = code in guesses and mine >= other
+    found = {"classifier": rounded_signal(mine)} if known else {}
+    return found | {
+        "classifier_margin": rounded_signal(mine - other),
+        "classifier_agrees": float(agrees),
+        "classifier_sure": float(agrees and sure),
+    }

@@ -1,0 +1,1 @@
+"""Codes and themes, from their events."""

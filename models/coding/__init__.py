@@ -1,0 +1,1 @@
+"""Many readings of one segment."""

@@ -1,0 +1,1 @@
+"""Many proposals become one decision."""

@@ -1,0 +1,1 @@
+"""Reuse an earlier code, or create one."""

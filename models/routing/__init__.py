@@ -1,0 +1,1 @@
+"""Accept a code, or ask a person."""

@@ -1,0 +1,287 @@
+"""One agent for every role: read a batch, take the stage's step, deliver, acknowledge in order."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from time import monotonic, time, time_ns
+from typing import Any, Protocol, TypeVar
+
+import faust
+from faust.types import TP
+
+from models.errors import UnavailableError
+from schemas import DeadLetter
+from streams.cluster import OWN_NAMES, Names, patiently
+from streams.metrics import AGES_S, SECONDS, SIZES, Tally
+from streams.ordered_acks import OrderedAcks
+from streams.publish import Outgoing, Publisher
+from streams.stage import Received, Result, Stage
+from streams.topology import DEAD_LETTERS, Topic
+from streams.tracing import Passing, Trail
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+TICK_S = 0.5
+_MOST_TOLD = 5  # dead letters of one batch that the log names
+
+
+@dataclass
+class Progress:
+    """What a worker has done so far; read by heartbeats and the watchdog."""
+
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    read: int = 0
+    finished: int = 0  # acknowledged
+    written: int = 0
+    dead_lettered: int = 0
+    errors: int = 0
+    last_error: str = ""
+    in_flight: int = 0
+    last_commit_at: datetime | None = None
+    last_progress: float = field(default_factory=monotonic)
+    lags: dict[str, int] = field(default_factory=dict)  # by topic, where they were looked for
+    sizes: Tally = field(default_factory=lambda: Tally(SIZES))  # messages a batch
+    step_s: Tally = field(default_factory=lambda: Tally(SECONDS))
+    delivery_s: Tally = field(default_factory=lambda: Tally(SECONDS))
+    ages_s: Tally = field(default_factory=lambda: Tally(AGES_S))  # of a segment when what was written of it is there
+
+    def stepped(self, size: int, step_s: float, delivery_s: float) -> None:
+        """Count a batch: its messages, and the seconds that its step and its delivery took."""
+        self.sizes.add(size)
+        self.step_s.add(step_s)
+        self.delivery_s.add(delivery_s)
+
+    def aged(self, passing: Passing) -> None:
+        """Count how long ago the segments were published that something was written about."""
+        now_ms = time() * 1000
+        for taken_ms in passing.taken_ms:
+            self.ages_s.add(max(0.0, now_ms - taken_ms) / 1000)
+
+    def delivered(self, messages: Sequence[Outgoing]) -> None:
+        """Count messages that were confirmed."""
+        letters = sum(message.topic == DEAD_LETTERS.name for message in messages)
+        self.dead_lettered += letters
+        self.written += len(messages) - letters
+
+    def failed(self, error: Exception) -> None:
+        """Count something that went wrong, whether it is tried again or ends the worker."""
+        self.errors += 1
+        self.last_error = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+    def acknowledged(self, count: int, left: int) -> None:
+        """Count messages that were acknowledged."""
+        self.in_flight = left
+        self.finished += count
+        if count:
+            self.last_commit_at = datetime.now(UTC)
+            self.last_progress = monotonic()
+
+
+@dataclass
+class Batches:
+    """How much a role reads at once: at most ``size`` messages, or what came in ``wait_s`` seconds."""
+
+    size: int
+    wait_s: float
+
+
+Partition = tuple[str, int]
+
+
+class Membership(Protocol):
+    """What a worker is in its consumer group."""
+
+    async def owns(self, offsets: Mapping[Partition, int]) -> bool:
+        """Whether partitions are this worker's now, as the broker says; all before these offsets is finished.
+
+        A worker that stood still for longer than its session does not know that others have gone on in its place.
+        """
+        ...
+
+    async def recall(self, stage: Stage) -> None:
+        """Let a stage read again what may have been written by those who had its partitions before."""
+        ...
+
+
+class Runner:
+    """Drives one stage. Used by one agent, so one batch is under way at a time."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        publisher: Publisher,
+        progress: Progress,
+        trail: Trail | None = None,
+        names: Names = OWN_NAMES,
+        membership: Membership | None = None,
+    ) -> None:
+        """Start with nothing in flight.
+
+        Args:
+            stage: What it drives.
+            publisher: Delivers.
+            progress: Where it is counted.
+            trail: Follows the segments, where anybody wants to know of them.
+            names: What the brokers call the topics; the stage knows them by their own names.
+            membership: In the consumer group; without it every partition is this worker's for good.
+        """
+        self.names = names
+        self._stage = stage
+        self._publisher = publisher
+        self._progress = progress
+        self._trail = trail
+        self._membership = membership if stage.recalls() else None
+        self._recall_due = True
+        self._acks: OrderedAcks[Any] = OrderedAcks()
+        self._busy = asyncio.Lock()
+        self._revoked: set[tuple[str, int]] = set()
+
+    async def batch(self, stream: Any, events: Sequence[Any]) -> None:
+        """Take a batch of Faust events through the stage."""
+        messages, now = [], time_ns()
+        for event in events:
+            m = event.message
+            topic, headers, sent_ms = self.names.own(m.topic), m.headers or (), int((m.timestamp or 0) * 1000)
+            messages.append(Received(topic, m.partition, m.offset, m.key, m.value, headers, sent_ms, now))
+            self._acks.read((topic, m.partition), m.offset, event)
+        self._progress.read += len(messages)
+        await self._run(stream, lambda: self._stage.step(messages), len(messages))
+
+    async def tick(self, stream: Any) -> None:
+        """Let the stage finish what has fallen due."""
+        await self._run(stream, self._stage.tick)
+
+    def revoke(self, partitions: set[tuple[str, int]]) -> None:
+        """Forget what is in flight on partitions that go to another worker."""
+        self._acks.forget(partitions)
+        self._revoked |= partitions
+        self._recall_due = True
+
+    async def _run(self, stream: Any, work: Callable[[], Result], size: int = 0) -> None:
+        async with self._busy:
+            await self._begin(size)
+            began_ns, began = time_ns(), monotonic()
+            result = await patiently("waiting", lambda: self._attempt(work), UnavailableError)
+            if not await self._owns(result):
+                log.warning("partitions went to another worker meanwhile; it does what this batch was about")
+                return
+            if result.settle is not None:
+                await patiently("waiting", partial(self._attempt, result.settle), UnavailableError)
+            stepped = monotonic()
+            sent = result.messages
+            passing = self._trail.pass_on(result.done, sent) if self._trail else Passing(sent)
+            await self._deliver(passing.send, len(result.before))
+            self._progress.delivered(sent)
+            if size:
+                self._progress.stepped(size, stepped - began, monotonic() - stepped)
+            if self._trail:
+                self._progress.aged(passing)
+                self._trail.tell(passing, began_ns, size)
+            _say_set_aside(sent)
+            ready = [e for m in result.done for e in self._acks.finish((m.topic, m.partition), m.offset)]
+            for event in ready:
+                await stream.ack(event)
+            self._progress.acknowledged(len(ready), len(self._acks))
+
+    async def _begin(self, size: int) -> None:
+        """Let the stage know which partitions went, and before its first batch of others what was written of them."""
+        if self._revoked:
+            revoked, self._revoked = self._revoked, set()
+            self._stage.revoked(revoked)
+        if size and self._recall_due and self._membership is not None:
+            self._recall_due = False
+            await self._membership.recall(self._stage)
+
+    async def _owns(self, result: Result) -> bool:
+        """Whether what a batch was about is still this worker's to do."""
+        if self._membership is None or not result.messages:
+            return True
+        oldest = {key: self._acks.oldest(key) for key in {(m.topic, m.partition) for m in result.done}}
+        offsets = {key: offset for key, offset in oldest.items() if offset is not None}
+        return len(offsets) == len(oldest) and await self._membership.owns(offsets)
+
+    async def _deliver(self, messages: Sequence[Outgoing], first: int) -> None:
+        """Send the first so many, and when they are confirmed the others."""
+        for some in (messages[:first], messages[first:]):
+            if some:
+                await self._publisher.send(some)
+
+    async def _attempt(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.to_thread(work)
+        except UnavailableError as error:
+            self._progress.failed(error)
+            raise
+
+
+def _say_set_aside(sent: Sequence[Outgoing]) -> None:
+    """A line in the log a dead letter, without what it holds: its reason may quote a text."""
+    letters = [message for message in sent if message.topic == DEAD_LETTERS.name]
+    for message in letters[:_MOST_TOLD]:
+        letter = DeadLetter.from_bytes(message.value)
+        about = {"segment": str(letter.segment_id)} if letter.segment_id else {}
+        place = f"{letter.topic}, partition {letter.partition}, offset {letter.offset}"
+        log.warning("set aside what stood on %s: dead letter %s", place, letter.id, extra=about)
+    if len(letters) > _MOST_TOLD:
+        log.warning("set aside %d more of the same batch", len(letters) - _MOST_TOLD)
+
+
+def register(
+    app: faust.App, topics: Sequence[Topic], runner: Runner, batches: Batches, fail: Callable[[Exception], None]
+) -> Any:
+    """Make the agent that drives a runner.
+
+    Args:
+        app: The worker's Faust application.
+        topics: What it reads, as raw bytes.
+        runner: Drives the stage.
+        batches: How much to read at once.
+        fail: Called with anything unexpected; it ends the worker before the batch is acknowledged.
+
+    Returns:
+        The Faust agent.
+    """
+    source = app.topic(
+        *(runner.names.at_broker(each.name) for each in topics),
+        key_serializer="raw",
+        value_serializer="raw",
+        internal=False,
+        allow_empty=True,
+    )
+
+    @app.agent(source, name=f"{app.conf.id}", concurrency=1)  # type: ignore[untyped-decorator]
+    async def agent(stream: Any) -> None:  # noack_take is missing from StreamT
+        ticking = asyncio.create_task(_tick(stream))
+        try:
+            async for events in _batches(stream):
+                await runner.batch(stream, events)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("unexpected; stopping before anything of this batch is acknowledged")
+            fail(error)
+        finally:
+            ticking.cancel()
+
+    def _batches(stream: Any) -> AsyncIterator[Sequence[Any]]:
+        events: AsyncIterator[Sequence[Any]] = stream.noack_take(batches.size, within=batches.wait_s)
+        return events
+
+    async def _tick(stream: Any) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                await runner.tick(stream)
+            except Exception as error:
+                log.exception("unexpected; stopping")
+                fail(error)
+                return
+
+    @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
+    async def _revoked(sender: Any, revoked: set[TP], **kwargs: Any) -> None:
+        runner.revoke({(runner.names.own(tp.topic), tp.partition) for tp in revoked})
+
+    return agent

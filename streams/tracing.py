@@ -1,0 +1,220 @@
+"""The trail of each segment through the topics: headers in, headers out, a span for each role.
+
+A segment's trace has the segment's own id, and a span's id follows from segment and role. So a person's label joins the
+trace weeks later although nothing was kept for it, and what is done again is told under the same ids.
+"""
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from time import time_ns
+from typing import NamedTuple
+
+from streams.metrics import Span, Spans
+from streams.publish import Header, Outgoing
+from streams.stage import Received
+from streams.topology import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, FEEDBACK, LABELS, PROPOSALS, REQUESTS, Role
+
+TRACEPARENT, TAKEN_AT = "traceparent", "taken-at"
+"""Headers of messages: W3C's trace context, and when the segment was published, in milliseconds of Unix time."""
+
+_UUID = rb"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
+_BEGINS_WITH_ID = re.compile(_UUID)
+_SEGMENT_INSIDE = re.compile(rb'\{"schema_version":1,"(?:segment":\{"schema_version":1,")?id":"' + _UUID)
+_PARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}$")
+_NUMBER = re.compile(rb"\d{1,15}$")
+_KEYED = frozenset(one.name for one in (FEEDBACK, PROPOSALS, ASSIGNMENTS, REQUESTS, LABELS, DEAD_LETTERS))
+_INSIDE = frozenset((FEEDBACK.name, DECISIONS.name))
+_ASKS = "router"  # the role whose span a person's decision follows
+
+
+class Visit(NamedTuple):
+    """A segment with a role."""
+
+    segment: bytes
+    span: int
+    parent: int | None
+    stranger: tuple[int, int] | None
+    origin: Received | None
+    topic: str
+
+
+class Passing(NamedTuple):
+    """A step's messages, with their headers, and what is to be told once they were delivered."""
+
+    send: Sequence[Outgoing]
+    taken_ms: Sequence[int] = ()
+    """When each segment that something was written about was published."""
+    visits: Sequence[Visit] = ()
+    sent: Mapping[bytes, Sequence[str]] = {}
+    """The topics written to, by segment."""
+
+
+class Trail:
+    """Follows segments through one worker."""
+
+    def __init__(self, role: Role, part: Sequence[str] = (), spans: Spans | None = None, share: float = 1.0) -> None:
+        """Follow nothing yet.
+
+        Args:
+            role: The worker's.
+            part: The members that live here, where not all do: their spans are not those of the other workers.
+            spans: Where spans go; without it headers are only passed on.
+            share: Of all segments the share whose spans are told, 0 to 1; the same segments by every role.
+        """
+        self._name = "-".join([role.name, *sorted(part)])
+        self._reads_one = len(role.reads) == 1
+        self._spans = spans
+        self._below = int(share * 2**32)
+
+    def pass_on(self, done: Sequence[Received], send: Sequence[Outgoing]) -> Passing:
+        """Put headers to what came of messages.
+
+        Args:
+            done: The messages that a step has finished.
+            send: What came of them.
+        """
+        origins: dict[bytes, Received] = {}
+        visits: dict[tuple[bytes, str], Visit] = {}
+        for message in done:
+            segment = segment_in(message.topic, message.key, message.value)
+            if segment is None or message.topic == DEAD_LETTERS.name:  # whose key may be anything
+                continue
+            origins.setdefault(segment, message)
+            if self._spans is not None and (segment, message.topic) not in visits and self._told(segment):
+                visits[segment, message.topic] = self._visit(segment, message)
+        out: list[Outgoing] = []
+        taken_ms: list[int] = []
+        sent: dict[bytes, list[str]] = {}
+        headers: dict[bytes, tuple[Header, ...]] = {}
+        for each in send:
+            segment = segment_in(each.topic, each.key, each.value)
+            origin = origins.get(segment) if segment is not None else None
+            if segment is None or origin is None:
+                out.append(each)
+                continue
+            if segment in sent:
+                sent[segment].append(each.topic)
+            else:
+                sent[segment] = [each.topic]
+                taken = _taken_ms(origin)
+                headers[segment] = self._headers(origin, taken, visits.get((segment, origin.topic)))
+                if taken is not None and each.topic != DEAD_LETTERS.name:
+                    taken_ms.append(taken)
+            out.append(Outgoing(each.topic, each.key, each.value, headers[segment]))
+        told = [visit for visit in visits.values() if visit.parent != visit.span]  # else it reads what it wrote
+        return Passing(out, taken_ms, told, sent)
+
+    def begin(self, messages: Sequence[Outgoing]) -> Passing:
+        """Put headers to what comes from outside: segments, and what people say about them."""
+        if self._spans is None:
+            return Passing(messages)
+        out, visits = [], []
+        for each in messages:
+            segment = segment_in(each.topic, each.key, each.value)
+            if segment is None or not self._told(segment):
+                out.append(each)
+                continue
+            first = each.topic == FEEDBACK.name
+            span = span_id(segment, self._name if first else each.topic, b"" if first else each.key)
+            visits.append(Visit(segment, span, None if first else span_id(segment, _ASKS), None, None, each.topic))
+            out.append(Outgoing(each.topic, each.key, each.value, (_traceparent(segment, span),)))
+        return Passing(out, (), visits)
+
+    def tell(self, passing: Passing, began_ns: int, size: int) -> None:
+        """Tell of a step whose messages were delivered.
+
+        Args:
+            passing: What ``pass_on`` or ``begin`` gave.
+            began_ns: When it began, in Unix time.
+            size: Messages in the batch.
+        """
+        if self._spans is None or not passing.visits:
+            return
+        ended_ns = time_ns()
+        step = (random.getrandbits(128) or 1, random.getrandbits(64) or 1)
+        spans = [Span(f"{self._name} batch", *step, None, began_ns, ended_ns, {"qualstream.batch": size})]
+        for visit in passing.visits:
+            spans.append(self._span(visit, step, (began_ns, ended_ns), passing.sent.get(visit.segment, ())))
+        self._spans.keep(spans)
+
+    def _span(self, visit: Visit, step: tuple[int, int], time: tuple[int, int], sent: Sequence[str]) -> Span:
+        began_ns, ended_ns = time
+        facts: dict[str, str | int] = {
+            "qualstream.segment": visit.segment.decode("ascii"),
+            "messaging.system": "kafka",
+            "messaging.destination.name": visit.topic,
+        }
+        if visit.origin is not None:
+            began_ns = visit.origin.read_ns or began_ns  # a message that was held came with an earlier batch
+            facts["messaging.destination.partition.id"] = str(visit.origin.partition)
+            facts["messaging.kafka.offset"] = visit.origin.offset
+            facts["qualstream.waited_ms"] = max(0, began_ns // 1_000_000 - visit.origin.sent_ms)
+        if sent:
+            facts["qualstream.sent"] = ",".join(sorted(set(sent)))
+        only = self._reads_one if visit.origin is not None else visit.topic == FEEDBACK.name
+        name = self._name if only else f"{self._name} {visit.topic}"
+        linked = (step,) if visit.stranger is None else (step, visit.stranger)
+        failed = DEAD_LETTERS.name in sent
+        return Span(name, _trace(visit.segment), visit.span, visit.parent, began_ns, ended_ns, facts, linked, failed)
+
+    def _visit(self, segment: bytes, message: Received) -> Visit:
+        parent, stranger = None, None
+        found = _PARENT.match(_header(message.headers, TRACEPARENT) or b"")
+        if found is not None:
+            trace, span = int(found[1], 16), int(found[2], 16)
+            if trace == _trace(segment):
+                parent = span
+            else:  # who published it traces by rules of its own
+                stranger = (trace, span)
+        several = b"" if self._reads_one else b"%s %d" % (message.topic.encode(), parent or 0)
+        return Visit(segment, span_id(segment, self._name, several), parent, stranger, message, message.topic)
+
+    def _headers(self, origin: Received, taken_ms: int | None, visit: Visit | None) -> tuple[Header, ...]:
+        headers = [] if taken_ms is None else [(TAKEN_AT, b"%d" % taken_ms)]
+        if visit is not None:
+            headers.append(_traceparent(visit.segment, visit.span))
+        elif (given := _header(origin.headers, TRACEPARENT)) is not None:
+            headers.append((TRACEPARENT, given))  # who follows may tell spans although this worker does not
+        return tuple(headers)
+
+    def _told(self, segment: bytes) -> bool:
+        return int(segment[:8], 16) < self._below and _trace(segment) != 0
+
+
+def segment_in(topic: str, key: bytes | None, value: bytes | None) -> bytes | None:
+    """The id of the segment that a message is about, as it is written there; ``None`` where none can be told."""
+    found = _BEGINS_WITH_ID.match(key) if key and topic in _KEYED else None
+    if found is None and value and topic in _INSIDE:
+        found = _SEGMENT_INSIDE.match(value)
+    return None if found is None else found[1]
+
+
+def span_id(segment: bytes, name: str, which: bytes = b"") -> int:
+    """The id of a role's span of a segment, 64 bits, never 0; ``which`` tells several apart."""
+    told = blake2b(b"\0".join((segment, name.encode(), which)), digest_size=8)
+    return int.from_bytes(told.digest(), "big") or 1
+
+
+def _trace(segment: bytes) -> int:
+    return int(segment.replace(b"-", b""), 16)
+
+
+def _traceparent(segment: bytes, span: int) -> Header:
+    return TRACEPARENT, b"00-%s-%016x-01" % (segment.replace(b"-", b""), span)
+
+
+def _header(headers: Sequence[Header], name: str) -> bytes | None:
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
+
+
+def _taken_ms(message: Received) -> int | None:
+    """When the message's segment was published, if that is known."""
+    given = _header(message.headers, TAKEN_AT)
+    if given is not None and _NUMBER.match(given):
+        return int(given)
+    return message.sent_ms if message.topic == FEEDBACK.name and message.sent_ms > 0 else None

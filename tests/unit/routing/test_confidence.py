@@ -1,0 +1,179 @@
+"""The first confidence never falls when a signal rises; labels count by their last word, and a promise has its own."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.classifier.predictions import Taught
+from models.fakes import HandClock
+from models.routing.confidence import Labels, Trust, prior, trust
+from schemas.ids import code_id, uniform
+from tests.unit.builders import judgement, judgements, rules, segment
+
+SIGNALS = st.fixed_dictionaries(
+    {"agreement": st.floats(0, 1), "margin": st.floats(-2, 2)},
+    optional={
+        "moderator_log_probability": st.floats(-20, 0),
+        "classifier": st.floats(0, 1),
+        "classifier_sure": st.sampled_from([0.0, 1.0]),
+    },
+)
+
+
+# the score before there are labels
+
+
+@given(SIGNALS, st.sampled_from([0.0, 1.0]))
+def test_the_score_is_a_share(signals, fell_back):
+    assert 0 <= prior(signals | {"fell_back": fell_back}) <= 1
+
+
+@given(SIGNALS, st.data())
+def test_the_score_never_falls_when_a_signal_rises(signals, data):
+    name = data.draw(st.sampled_from(sorted(signals)))
+    raised = signals | {name: signals[name] + data.draw(st.floats(0, 3))}
+    assert prior(raised) >= prior(signals)
+
+
+@given(SIGNALS)
+def test_a_fallback_after_an_invalid_answer_is_never_surer(signals):
+    assert prior(signals | {"fell_back": 1.0}) <= prior(signals)
+
+
+def test_full_agreement_with_a_clear_margin_is_certain_and_nothing_known_is_not():
+    assert prior({"agreement": 1, "margin": 0.5, "moderator_log_probability": 0}) == pytest.approx(1)
+    assert prior({}) < 0.25
+
+
+def test_a_code_that_blames_what_the_segment_praises_is_less_sure():
+    signals = {"agreement": 0.9, "margin": 0.3}
+    assert prior(signals | {"tone_clash": 1.0}) == pytest.approx(0.6 * prior(signals))
+
+
+# chance
+
+
+def test_what_is_drawn_is_a_segments_own_and_evenly_spread():
+    ids = [segment(str(n)).id for n in range(4000)]
+    first = [uniform(one, "sample") for one in ids]
+    assert first == [uniform(one, "sample") for one in ids]
+    assert all(0 <= one < 1 for one in first)
+    for cut in (0.02, 0.25, 0.5, 0.9):
+        assert sum(one < cut for one in first) / 4000 == pytest.approx(cut, abs=0.03)
+
+
+def test_what_is_drawn_for_one_purpose_says_nothing_about_another():
+    ids = [segment(str(n)).id for n in range(4000)]
+    both = sum(uniform(one, "sample") < 0.5 and uniform(one, "half") < 0.5 for one in ids)
+    assert both / 4000 == pytest.approx(0.25, abs=0.03)
+
+
+# labels
+
+
+def said(**values):
+    return judgement(0, **values)
+
+
+def verdicts(*annotations):
+    return [one.accepted for one in Labels(annotations).judged()]
+
+
+def test_a_persons_last_word_counts_whatever_order_it_is_heard_in():
+    first, last = said(accepted=True), said(accepted=False, minute=1)
+    assert verdicts(first, last) == verdicts(last, first) == [False]
+
+
+def test_a_word_that_is_withdrawn_was_never_said():
+    assert verdicts(said(), said(minute=1, withdrawn=True)) == []
+    assert verdicts(said(), said(minute=1, withdrawn=True), said(minute=2)) == [True]
+
+
+def test_a_segment_that_several_people_judged_is_one_label_and_a_tie_is_no_acceptance():
+    yes, no = said(annotator="ana"), said(annotator="ben", accepted=False)
+    assert verdicts(yes, no) == [False]
+    assert verdicts(yes, no, said(annotator="cy")) == [True]
+
+
+def test_who_settles_a_segment_counts_before_all_who_coded_it():
+    coders = [said(annotator=name, accepted=False) for name in ("ana", "ben")]
+    assert verdicts(*coders, said(annotator="lea", kind="adjudication", signals={})) == [True]
+
+
+def test_what_came_without_signals_or_without_a_verdict_teaches_nothing():
+    assert verdicts(said(signals={})) == []
+    assert verdicts(said(accepted=None)) == []
+
+
+def test_what_is_heard_again_is_no_news():
+    labels = Labels()
+    assert labels.add(said())
+    assert not labels.add(said())
+
+
+# what labels say
+
+
+def test_without_labels_the_score_is_all_there_is_and_the_promise_needs_the_fewest_for_both_halves():
+    known = trust([], rules(mode="promise"), promising=True)
+    signals = {"agreement": 0.9}
+    assert known.confidence(signals) == prior(signals)
+    assert known.labels_needed == 2 * 29
+
+
+def test_labels_make_the_confidence_a_probability_and_keep_the_promise():
+    known = trust(Labels(judgements(600)).judged(), rules(), promising=True)
+    assert known.calibration is not None
+    assert known.promise.kept
+    assert known.labels_needed == 0
+    assert known.confidence({"agreement": 0.95}) > 0.9
+    assert known.confidence({"agreement": 0.05}) < 0.5
+
+
+def test_no_calibration_is_fitted_on_the_labels_of_the_promise():
+    labels = Labels(judgements(600)).judged()
+    half = [one for one in labels if one.held_out]
+    known = trust(labels, rules(), promising=True)
+    assert known.promise.labels == len(half)
+    assert known.calibration.labels == len(labels) - len(half)
+    assert 0.4 < len(half) / 600 < 0.6
+
+
+def test_labels_that_were_not_drawn_by_chance_are_for_the_calibration_alone():
+    known = trust(Labels(judgements(200, sample=False)).judged(), rules(), promising=True)
+    assert known.calibration.labels == 200
+    assert known.promise.labels == 0
+
+
+def test_no_promise_is_made_where_none_is_wanted():
+    assert trust([], rules(), promising=False) == Trust(None, None)
+
+
+def test_clocks_do_not_matter_to_what_is_learnt():
+    later = [one.model_copy(update={"decided_at": HandClock().now() + timedelta(days=3)}) for one in judgements(100)]
+    assert Labels(later).judged() == Labels(judgements(100)).judged()
+
+
+# a classifier
+
+
+def test_a_sure_classifier_stands_for_the_members_agreement_and_one_that_is_not_changes_nothing():
+    members = {"agreement": 0.4, "margin": 0.3}
+    assert prior(members | {"classifier": 0.95, "classifier_sure": 1.0}) == prior(members | {"agreement": 0.95})
+    assert prior(members | {"classifier": 0.95}) == prior(members | {"classifier": 0.0}) == prior(members)
+    assert prior({"margin": 0.3, "classifier": 0.95, "classifier_sure": 1.0}) == prior(members | {"agreement": 0.95})
+
+
+def test_labels_are_weighed_with_what_the_release_that_serves_says_of_them():
+    slow, ads = (code_id("reviews", label) for label in ("slow app", "ads"))
+    accepted = judgement(0, shown="ads", labels=["slow app", "ads"], code_ids=[slow, ads])
+    refused = judgement(1, shown="ads", labels=["slow app"], code_ids=[slow], accepted=False)
+    unshown = judgement(2)
+    rows = {one.segment_id: {slow: 0.3, ads: 0.6} for one in (accepted, refused, unshown)}
+    labels = Labels([accepted, refused, unshown])
+    found = [dict(one.signals) for one in labels.judged(Taught({slow: "slow app", ads: "ads"}, rows))]
+    said = {"classifier": 0.6, "classifier_margin": 0.3, "classifier_agrees": 1.0, "classifier_sure": 0.0}
+    assert found == [{"agreement": 0.5} | said, {"agreement": 0.5} | said, {"agreement": 0.5}]
+    assert [dict(one.signals) for one in labels.judged()] == [{"agreement": 0.5}] * 3

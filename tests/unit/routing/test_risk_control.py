@@ -1,0 +1,109 @@
+"""A promise holds as often as it says, and says how far away it is where it cannot be made."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from models.errors import SettingError
+from models.routing.risk_control import MOST_LABELS, error_rate, fewest_labels, promise
+
+LABELS = st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans()), max_size=120)
+
+
+def world(seed, labels, base=1.5, slope=2.0, digits=9):
+    """Confidences, and answers of people who accept the surer ones more often."""
+    draw = np.random.default_rng(seed)
+    score = draw.normal(size=labels)
+    chance = 1 / (1 + np.exp(-(base + slope * score)))
+    return chance.round(digits), draw.random(labels) < chance
+
+
+@pytest.mark.parametrize("digits", [9, 1])
+@pytest.mark.parametrize(("base", "slope"), [(1.5, 2.0), (2.4, 0.3), (0.3, 3.0)])
+def test_the_promised_share_is_exceeded_in_at_most_one_of_twenty_resplits(base, slope, digits):
+    confidences, accepted = world(0, 200_000, base, slope, digits)
+    draw = np.random.default_rng(1)
+    broken = 0
+    for _ in range(400):
+        sample = draw.choice(len(confidences), 250, replace=False)
+        made = promise(confidences[sample].tolist(), accepted[sample].tolist())
+        if made.threshold is not None:
+            broken += np.mean(~accepted[confidences >= made.threshold]) > 0.1
+    assert broken / 400 <= 0.05
+
+
+def test_a_promise_about_a_useful_confidence_is_made_in_most_resplits():
+    made = [promise(*(part.tolist() for part in world(seed, 500))) for seed in range(50)]
+    assert np.mean([one.kept for one in made]) > 0.8
+    assert np.mean([one.accepted / one.labels for one in made]) > 0.3
+
+
+@given(LABELS, st.sampled_from([0.05, 0.1, 0.3]))
+def test_what_is_accepted_is_counted_and_passes_the_exact_test(labels, share):
+    made = promise([c for c, _ in labels], [a for _, a in labels], wrong_share=share)
+    assert made.labels == len(labels)
+    if made.threshold is None:
+        assert (made.accepted, made.wrong) == (0, 0)
+        assert made.labels_needed > 0
+        return
+    above = [a for c, a in labels if c >= made.threshold]  # all of equal confidence, or none
+    assert (made.accepted, made.wrong) == (len(above), above.count(False))
+    assert binom.cdf(made.wrong, made.accepted, share) <= 0.05
+    assert (made.labels_needed, made.reachable) == (0, True)
+
+
+@given(LABELS, st.randoms(use_true_random=False))
+def test_the_order_of_labels_does_not_matter(labels, random):
+    shuffled = random.sample(labels, len(labels))
+    assert promise(*_apart(labels)) == promise(*_apart(shuffled))
+
+
+def _apart(labels):
+    return [c for c, _ in labels], [a for _, a in labels]
+
+
+def test_twenty_nine_right_labels_are_the_fewest_that_promise_a_tenth_at_95_percent():
+    assert fewest_labels(0.1, 0.95) == 29
+    assert promise([0.9] * 28, [True] * 28).labels_needed == 1
+    assert promise([0.9] * 29, [True] * 29).threshold == 0.9
+
+
+def test_without_labels_the_fewest_are_needed():
+    none = promise([], [])
+    assert (none.threshold, none.labels, none.labels_needed, none.reachable) == (None, 0, 29, True)
+
+
+def test_codes_that_are_wrong_too_often_are_out_of_reach_however_many_labels_come():
+    hopeless = promise([0.5] * 100, [n % 2 == 0 for n in range(100)])
+    assert (hopeless.threshold, hopeless.labels_needed, hopeless.reachable) == (None, MOST_LABELS, False)
+
+
+def test_what_is_said_to_be_needed_is_about_what_is_needed():
+    labels = [n % 20 != 7 for n in range(60)]  # three wrong ones
+    more = promise([0.9] * 60, labels)
+    assert more.threshold is None
+    longer = [n % 20 != 7 for n in range(60 + more.labels_needed)]
+    assert promise([0.9] * len(longer), longer).kept
+
+
+def test_a_smaller_share_is_never_promised_from_a_lower_confidence_on():
+    confidences, accepted = (part.tolist() for part in world(3, 800))
+    strict, loose = promise(confidences, accepted, wrong_share=0.1), promise(confidences, accepted, wrong_share=0.2)
+    assert strict.threshold > loose.threshold
+
+
+@pytest.mark.parametrize(("share", "certainty"), [(0, 0.95), (1, 0.95), (0.1, 1), (0.1, 0)])
+def test_a_share_or_certainty_that_promises_nothing_is_refused(share, certainty):
+    with pytest.raises(SettingError, match=r"promise's .* is [01]; a number between 0 and 1 is expected"):
+        promise([0.5], [True], wrong_share=share, certainty=certainty)
+
+
+def test_an_error_rate_comes_with_its_exact_interval():
+    assert error_rate(3, 50) == pytest.approx((0.06, 0.0125, 0.1655), abs=1e-4)
+    assert error_rate(0, 29)[1:] == pytest.approx((0, 0.1194), abs=1e-4)
+    assert error_rate(4, 4)[2] == 1
+    assert math.isnan(error_rate(0, 0)[0])

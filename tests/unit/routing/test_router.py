@@ -1,0 +1,290 @@
+"""Who sees a segment next: by a threshold, a promise or a budget; some by chance, some by two people."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.classifier.predictions import Taught
+from models.classifier.registry import Serving
+from models.fakes import HandClock
+from models.routing.confidence import prior
+from models.routing.router import Router
+from schemas import Assignment
+from schemas.ids import code_id, uniform
+from tests.unit.builders import judgement, judgements, release, rules, segment
+
+NOW = HandClock().now()
+SURE, DOUBTFUL = {"agreement": 0.95}, {"agreement": 0.1}
+
+
+def assignment(signals=SURE, key="one", study="reviews", verdict="consensus", moderator="consensus"):
+    return Assignment(
+        segment_id=segment(key=key, study=study).id,
+        study=study,
+        code_id=code_id(study, "ads"),
+        label="ads",
+        proposed="ads",
+        new=True,
+        similarity=1,
+        why="new",
+        verdict=verdict,
+        signals=signals,
+        models={"moderator": moderator},
+        assigned_at=NOW,
+    )
+
+
+def many(count, signals=SURE):
+    return [assignment(signals, str(n)) for n in range(count)]
+
+
+def router(**values):
+    return Router(lambda study: rules(study, **({"audit_share": 0} | values)))
+
+
+def routes(of, *assignments):
+    return [routed.assignment.route for routed in of.route(assignments)]
+
+
+# threshold
+
+
+def test_the_sure_are_accepted_and_the_doubtful_go_to_people():
+    sure, doubtful = router().route([assignment(SURE), assignment(DOUBTFUL)])
+    assert (sure.assignment.route, sure.request) == ("accepted", None)
+    assert doubtful.assignment.route == "people"
+    asked = doubtful.request
+    assert (asked.reason, asked.blind, asked.sample, asked.coders) == ("low confidence", False, False, 1)
+    assert asked.confidence == doubtful.assignment.confidence == prior(DOUBTFUL)
+    assert asked.signals == doubtful.assignment.signals
+
+
+def test_only_a_consensus_that_stands_in_for_a_moderator_counts_as_a_fallback():
+    signals = {"agreement": 0.8, "margin": 0.2}
+    by_rule, fallback, picked = router().route(
+        [
+            assignment(signals),
+            assignment(signals, moderator="m@1"),
+            assignment(signals, "one", "reviews", "picked", "m"),
+        ]
+    )
+    assert fallback.assignment.confidence < by_rule.assignment.confidence == picked.assignment.confidence
+    assert fallback.assignment.signals == signals | {"fell_back": 1.0}
+    (led,) = router().route([assignment(signals, moderator="consensus+precedents")])
+    assert led.assignment.confidence == by_rule.assignment.confidence
+
+
+def test_the_same_assignment_makes_the_same_request_again_whatever_the_time():
+    of = router(expire_days=3)
+    (first,), (again,) = of.route([assignment(DOUBTFUL)]), of.route([assignment(DOUBTFUL)])
+    assert first == again
+    assert first.request.requested_at == NOW
+    assert first.request.expires_at == NOW + timedelta(days=3)
+
+
+def test_rules_that_expire_after_the_end_of_the_calendar_stop_no_router():
+    assert router(expire_days=1e9).route([assignment(DOUBTFUL)])[0].request.expires_at.year < 9999
+
+
+def test_each_study_has_its_own_rules():
+    of = Router(lambda study: rules(study, threshold=1.0 if study == "strict" else 0.0, audit_share=0))
+    assert routes(of, assignment(study="strict"), assignment(DOUBTFUL, study="loose")) == ["people", "accepted"]
+
+
+# chance
+
+
+def test_the_chosen_share_of_the_accepted_is_read_blind_as_an_audit():
+    routed = router(audit_share=0.1).route(many(2000))
+    audits = [one.request for one in routed if one.request]
+    assert 150 < len(audits) < 250
+    assert {(one.reason, one.sample, one.blind) for one in audits} == {("audit", True, True)}
+    assert {one.assignment.route for one in routed} == {"accepted"}
+
+
+def test_whether_a_segment_is_drawn_has_nothing_to_do_with_its_confidence():
+    of = router(audit_share=0.1)
+
+    def sampled(signals):
+        return [one.request is not None and one.request.sample for one in of.route(many(500, signals))]
+
+    assert sampled(SURE) == sampled(DOUBTFUL)
+    assert {one.request.blind for one in of.route(many(500, DOUBTFUL))} == {True, False}
+
+
+def test_the_drawn_come_first_in_their_order_and_then_what_tells_the_most():
+    of = router(audit_share=0.2, threshold=0.9)
+    asked = [one.request for one in of.route([*many(300, DOUBTFUL), assignment({"agreement": 0.5}, "halfway")])]
+    ordered = sorted(asked, key=lambda one: -one.priority)
+    sample = [one for one in ordered if one.sample]
+    assert ordered[: len(sample)] == sample
+    assert sample == sorted(sample, key=lambda one: uniform(one.segment_id, "sample"))
+    assert ordered[len(sample)].segment_id == segment(key="halfway").id
+
+
+def test_the_chosen_share_of_what_people_get_is_coded_by_two():
+    asked = [one.request for one in router(double_share=0.3).route(many(1000, DOUBTFUL))]
+    twice = [one for one in asked if one.coders == 2]
+    assert 250 < len(twice) < 350
+    assert {(one.reason, one.blind) for one in twice} == {("double coding", True)}
+
+
+def test_an_audit_that_two_people_read_is_still_an_audit():
+    asked = [one.request for one in router(double_share=1, audit_share=1).route(many(20))]
+    assert {(one.reason, one.coders) for one in asked} == {("audit", 2)}
+
+
+# promise
+
+
+def test_without_labels_everything_goes_to_people_by_chance_and_says_how_many_labels_are_needed():
+    (routed,) = router(mode="promise").route([assignment()])
+    assert routed.assignment.route == "people"
+    assert (routed.request.sample, routed.request.blind) == (True, True)
+    assert routed.request.why == "the promise needs about 58 more labels"
+
+
+def test_labels_keep_the_promise_and_what_is_accepted_is_wrong_less_often():
+    of = router(mode="promise")
+    of.learn(judgements(600))
+    _, known = of.trusts("reviews")
+    assert routes(of, assignment(), assignment(DOUBTFUL)) == ["accepted", "people"]
+    world = judgements(5000, seed=1)
+    accepted = [one.accepted for one in world if known.confidence(one.signals) >= known.promise.threshold]
+    assert accepted.count(False) / len(accepted) < 0.1
+
+
+def test_where_codes_are_wrong_too_often_it_says_so():
+    of = router(mode="promise")
+    of.learn(judgement(n, accepted=n % 2 == 0) for n in range(400))
+    (routed,) = of.route([assignment()])
+    assert routed.request.why == "codes are wrong too often for the promise, however sure they are"
+
+
+def test_labels_that_are_withdrawn_take_the_promise_back():
+    of = router(mode="promise")
+    said = judgements(600)
+    of.learn(said)
+    assert routes(of, assignment()) == ["accepted"]
+    of.learn(one.model_copy(update={"withdrawn": True, "decided_at": NOW + timedelta(hours=1)}) for one in said)
+    assert routes(of, assignment()) == ["people"]
+
+
+def test_labels_of_one_study_promise_nothing_to_another():
+    of = router(mode="promise")
+    of.learn(judgements(600))
+    assert routes(of, assignment(), assignment(study="other")) == ["accepted", "people"]
+
+
+def test_few_labels_are_weighed_one_by_one_and_many_only_when_a_fiftieth_is_new():
+    of = router(mode="promise")
+    of.learn(judgements(40))
+    before = of.trusts("reviews")[1]
+    of.learn([judgement(100)])
+    after = of.trusts("reviews")[1]
+    assert after is not before
+    of.learn(judgements(400))
+    before = of.trusts("reviews")[1]
+    of.learn([judgement(1001)])
+    assert of.trusts("reviews")[1] is before
+    of.learn([judgement(n) for n in range(1002, 1012)])
+    assert of.trusts("reviews")[1] is not before
+
+
+# budget
+
+
+def test_a_budget_asks_about_all_that_is_not_certain_the_most_informative_first():
+    of = router(mode="budget", certainty=0.9)
+    certain, sure, even = of.route(
+        [assignment({"agreement": 1, "margin": 0.5}), assignment(), assignment({"agreement": 0.5})]
+    )
+    assert certain.request is None
+    assert even.request.priority > sure.request.priority
+    assert even.assignment.route == "people"
+
+
+# rules
+
+
+def test_the_newest_rules_hold_from_the_next_batch_on_whatever_order_they_are_heard_in():
+    of = router()
+    of.follow([rules(minute=2, threshold=1.0, audit_share=0), rules(minute=1, threshold=0.0, audit_share=0)])
+    assert routes(of, assignment()) == ["people"]
+    of.follow([rules(minute=3, threshold=0.0, audit_share=0)])
+    assert routes(of, assignment(DOUBTFUL)) == ["accepted"]
+
+
+@given(st.permutations(range(60)))
+@settings(max_examples=10, deadline=None)
+def test_routes_do_not_depend_on_the_order_in_which_labels_were_heard(order):
+    said = judgements(60)
+    one, other = router(mode="promise"), router(mode="promise")
+    one.learn(said)
+    other.learn(said[n] for n in order)
+    batch = [assignment({"agreement": n / 10}, str(n)) for n in range(10)]
+    assert one.route(batch) == other.route(batch)
+
+
+def test_a_router_is_taught_by_one_thread_while_another_routes():
+    of, failed = router(mode="promise"), []
+
+    def route():
+        try:
+            for _ in range(50):
+                of.route(many(3))
+        except RuntimeError as error:
+            failed.append(error)
+
+    routing = threading.Thread(target=route)
+    routing.start()
+    for one in judgements(300):
+        of.learn([one])
+    routing.join()
+    assert not failed
+    of.settle()
+    assert of.trusts("reviews")[1].promise.labels == pytest.approx(150, abs=30)
+
+
+# a classifier's releases
+
+
+def test_a_release_s_word_on_labelled_segments_is_weighed_for_the_next_batch():
+    ads, slow = code_id("reviews", "ads"), code_id("reviews", "slow app")
+    said = [
+        judgement(n, shown="ads", labels=["ads"] if n % 2 else ["slow app"], accepted=bool(n % 2), sample=False)
+        for n in range(100)
+    ]
+    rows = {one.segment_id: {ads: 0.9 if one.accepted else 0.1, slow: 0.3} for one in said}
+    of = Router(rules, Serving(lambda one: Taught({ads: "ads", slow: "slow app"}, rows)))
+    of.learn(said)
+    likely = assignment({"agreement": 0.5, "classifier": 0.9, "classifier_margin": 0.6, "classifier_agrees": 1.0})
+    unlikely = assignment({"agreement": 0.5, "classifier": 0.1, "classifier_margin": -0.2, "classifier_agrees": 0.0})
+    before = [one.assignment.confidence for one in of.route([likely, unlikely])]
+    assert before == [pytest.approx(0.5, abs=0.01)] * 2  # what the labels' own signals say: nothing
+    of.hear([release("v1", outcome="refused"), release("v0", model="other/reviews")])
+    assert [one.assignment.confidence for one in of.route([likely, unlikely])] == before
+    of.hear([release("v1")])
+    sure, doubtful = (one.assignment.confidence for one in of.route([likely, unlikely]))
+    assert sure > 0.75
+    assert doubtful < 0.25
+
+
+def test_a_probability_of_nothing_is_no_signal_where_the_release_does_not_know_the_code():
+    slow = code_id("reviews", "slow app")
+    of = Router(rules, Serving(lambda one: Taught({slow: "slow app"}, {})))
+    signals = {"agreement": 0.5, "classifier": 0.0, "classifier_margin": -0.4}
+    (before,) = of.route([assignment(signals)])
+    of.hear([release("v1")])
+    (after,) = of.route([assignment(signals)])
+    assert "classifier" in before.assignment.signals
+    assert "classifier" not in after.assignment.signals
+
+
+def test_a_router_without_classifiers_passes_releases_over():
+    of = router()
+    of.hear([release("v1")])
+    assert routes(of, assignment()) == ["accepted"]
