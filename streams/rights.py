@@ -113,13 +113,10 @@ async def check_rights(cluster: Cluster, role: Role, group: str) -> None:
         if role.reads:
             lacking += await _lacking_on_group(client, cluster.names.at_broker(group))
     if lacking:
-        rest = ", ".join(f"{operation} {on}" for operation, on in lacking[1:])
-        raise SettingError(
-            f"{role.name}: {cluster.principal} may not {lacking[0][0]} {lacking[0][1]}"
-            + (f", and lacks {rest}" if rest else "")
-            + f"; {acl(cluster, *lacking[0])}"
-            + ("; the others likewise" if rest else "")
-        )
+        first, *rest = (f"{operation} {on.removeprefix('--')}" for operation, on in lacking)
+        others = f", and lacks {', '.join(rest)}" if rest else ""
+        mend = acl(cluster, *lacking[0]) + ("; the others likewise" if rest else "")
+        raise SettingError(f"{role.name}: {cluster.principal} may not {first}{others}; {mend}")
 
 
 async def _lacking_on_topics(client: AIOKafkaClient, cluster: Cluster, role: Role) -> list[tuple[str, str]]:
