@@ -18,10 +18,10 @@ from streams.cluster import Cluster, consumer_group, group_lag, patiently, read_
 from streams.collector import calm_collector
 from streams.faust_consumer import POLLS, App, Tables
 from streams.memory import Hear, Recall
+from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
 from streams.runner import Batches, Partition, Progress, Runner, register
 from streams.stage import Stage
-from streams.starting import prepare
 from streams.topology import FEEDBACK, Role, role
 from streams.tracing import Passing, Trail
 

@@ -10,7 +10,7 @@ import pytest
 
 from models.errors import SettingError
 from streams.cluster import Cluster, consumer_group, partitions_of
-from streams.starting import prepare
+from streams.preflight import prepare
 from streams.topics import create_topics
 from streams.topology import FEEDBACK, role
 from tests.brokers.certificates import certificates

@@ -9,7 +9,7 @@ from streams.topology import ROLES, TOPICS, Role, Topic
 
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
-    for line in (Path(__file__).parents[2] / "docs" / "kafka.md").read_text(encoding="utf-8").splitlines()
+    for line in (Path(__file__).parents[3] / "docs" / "kafka.md").read_text(encoding="utf-8").splitlines()
     if line.startswith("|")
 ]
 
