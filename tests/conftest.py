@@ -34,14 +34,19 @@ def broker_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """An Apache Kafka of one node for the whole session; tests keep apart by prefixes."""
+def kafka_programs() -> None:
+    """See that Apache Kafka can run here; who needs nodes of its own asks for this first."""
     try:
         require_kafka()
     except KafkaMissingError as error:
         if CI and error.obtainable:
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def kafka_node(kafka_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """An Apache Kafka of one node for the whole session; tests keep apart by prefixes."""
     with running_kafka(tmp_path_factory.mktemp("kafka"), settings=QUICK) as kafka:
         yield kafka
 
