@@ -147,7 +147,7 @@ class LocalStack:
         return pids | ({"broker": self._broker.process.pid} if self._broker else {})
 
     def start(self) -> None:
-        """Start the embedded broker where no Kafka is named, give fresh topics what the store knows, start the roles."""
+        """Start the embedded broker where no Kafka is named; give fresh topics what the store knows; start the roles."""
         self.log_dir.mkdir(parents=True, exist_ok=True)
         if self.embedded:
             self._start_broker()
@@ -259,7 +259,7 @@ def _plain(value: object) -> str:
 
 
 async def prepare_brokers(cluster: Cluster, store: Store) -> None:
-    """Create the topics. Fresh ones get the history that must never be lost, and what has no outcome is opened again."""
+    """Create the topics; fresh ones get the history that must never be lost, and what has no outcome comes again."""
     fresh = await create_topics(cluster, [CODEBOOK])
     await create_topics(cluster)
     if not fresh:
