@@ -147,7 +147,7 @@ class LocalStack:
         return pids | ({"broker": self._broker.process.pid} if self._broker else {})
 
     def start(self) -> None:
-        """Start the embedded broker where no Kafka is named; give fresh topics what the store knows; start the roles."""
+        """Start the embedded broker where none is named; give fresh topics what the store knows; start the roles."""
         self.log_dir.mkdir(parents=True, exist_ok=True)
         if self.embedded:
             self._start_broker()
