@@ -19,10 +19,10 @@ from models.errors import SettingError, SpareError, UnavailableError, WorkerFaul
 from streams.cluster import Cluster, consumer_group, group_lag, patiently, read_batches
 from streams.faust_consumer import POLLS, App, Tables
 from streams.memory import Hear, Recall
+from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
 from streams.runner import Batches, Partition, Progress, Runner, register
 from streams.stage import Stage
-from streams.starting import prepare
 from streams.topology import FEEDBACK, Role, role
 from streams.tracing import Passing, Trail
 
