@@ -80,6 +80,8 @@ class Drill:
     beside: dict[str, Beside] = field(default_factory=dict)
     """Processes that the drill itself starts, and starts again."""
     strikes: list[Strike] = field(default_factory=list)
+    began: float = 0.0
+    """When the roles were started, by the monotonic clock."""
     _fed: int = 0
 
     def start_beside(self, name: str, command: Sequence[str]) -> None:
@@ -119,6 +121,11 @@ class Drill:
         least = self.store.counts().routed + _FLOWS
         self.wait(lambda: self.store.counts().routed >= least)
 
+    def calm(self, seconds: float) -> None:
+        """Let segments flow for a time without a strike."""
+        end = time.monotonic() + seconds
+        self.wait(lambda: time.monotonic() >= end)
+
     def strike(self, what: str) -> None:
         """Note that something is done now."""
         self.strikes.append(Strike(what, time.time()))
@@ -146,10 +153,9 @@ class Drill:
         """Stop a role where it is, and let it go on after a time."""
         pid = self._running(name)
         self.strike(f"{name} paused for {seconds:g} s")
-        end = time.monotonic() + seconds
         os.kill(pid, signal.SIGSTOP)
         try:
-            self.wait(lambda: time.monotonic() >= end)
+            self.calm(seconds)
         finally:
             os.kill(pid, signal.SIGCONT)
         self.flow()
@@ -185,18 +191,18 @@ async def _coded_at(cluster: Cluster) -> list[float]:
 
 
 @contextmanager
-def drill(
-    folder: Path, roles: Sequence[str] = CODING, studies: Sequence[str] = (STUDY,), **options: str
-) -> Iterator[Drill]:
+def drill(folder: Path, roles: Sequence[str] = CODING, studies: Sequence[str] = (STUDY,)) -> Iterator[Drill]:
     """Start three nodes and roles with fake models; segments of the studies come in at a steady rate."""
     with running_kafka(folder / "kafka", nodes=3) as kafka:
         fixed = {"data_dir": folder / "data", "profile": str(FAKES), "study": STUDY}
         settings = load_settings(**fixed, **kafka.options())
-        settings.data_dir.mkdir()
+        settings.data_dir.mkdir(parents=True)
         store = build_store(settings)
-        stack = LocalStack(settings, store, roles, options={"QUALSTREAM_INGEST_RATE": str(RATE), **options})
+        stack = LocalStack(settings, store, roles, options={"QUALSTREAM_INGEST_RATE": str(RATE)})
         drilled = Drill(kafka, stack, store, studies)
+        drilled.feed()
         try:
+            drilled.began = time.monotonic()
             stack.start()
             yield drilled
         finally:
