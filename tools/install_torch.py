@@ -3,7 +3,7 @@
     .venv/bin/python tools/install_torch.py
 
 Taken is, the first that applies: the index in TORCH_INDEX; with an NVIDIA driver, with TORCH_BUILD=cuda or away from
-Linux the default index, whose wheels for Linux bring CUDA (4.5 GB with torch); the PyTorch project's CPU index where
+Linux the default index, whose wheels for Linux bring CUDA (4.9 GB with torch); the PyTorch project's CPU index where
 it answers at once; the default index. The version is requirements.lock's; so are the hashes, on the default index.
 """
 
@@ -58,7 +58,7 @@ def choose(
         return Choice(None, "an NVIDIA driver is here")
     if answers(CPU_INDEX):
         return Choice(CPU_INDEX, "no NVIDIA driver is here, and it answers")
-    return Choice(None, f"{CPU_INDEX} does not answer; brings CUDA, 4.5 GB: set TORCH_INDEX for another")
+    return Choice(None, f"{CPU_INDEX} does not answer; brings CUDA, 4.9 GB: set TORCH_INDEX for another")
 
 
 def has_driver() -> bool:
