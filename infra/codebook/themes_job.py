@@ -1,4 +1,4 @@
-"""The themes job: a study's codes in, themes and the places of codes out; and the command for it."""
+"""The themes job: a study's codes in, themes and the places of codes out."""
 
 import asyncio
 import json
@@ -11,17 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import click
-from rich.console import Console
-from rich.text import Text
-from rich.tree import Tree
-
 from infra.brokers import build_cluster
 from infra.clock import SystemClock
 from infra.factory.models import build_embedder
 from infra.factory.stores import build_store
 from infra.profiles.loading import checked_profile
-from infra.settings import Settings, ensure_data_dir, load_settings
+from infra.settings import Settings, ensure_data_dir
 from models.codebook.codebook import Standing, replay
 from models.codebook.themes import AUTHOR, Arrangement, Code, ThemeSettings, arrange, read_book, to_events
 from models.errors import InputError, UnavailableError
@@ -204,80 +199,3 @@ def as_lines(themed: Themed) -> list[dict[str, Any]]:
         line = {"code_id": str(code.id), "code": code.label, "segments": code.segments}
         lines.append(line | {"theme_id": home and str(home), "theme": home and names.get(home)})
     return lines
-
-
-def as_tree(themed: Themed) -> Tree:
-    """Themes with their codes and how many segments each has; then the codes that stand alone."""
-    tree = Tree(Text("themes"), guide_style="dim")
-    lines = as_lines(themed)
-    for home in dict.fromkeys(line["theme_id"] for line in lines):
-        codes = [line for line in lines if line["theme_id"] == home]
-        name = codes[0]["theme"] or home or "without a theme"
-        branch = tree.add(_counted(name, sum(line["segments"] for line in codes), "bold" if home else "dim"))
-        for line in codes:
-            branch.add(_counted(line["code"], line["segments"]))
-    return tree
-
-
-def _counted(label: str, segments: int, style: str = "") -> Text:
-    return Text.assemble((label, style), (f"  {segments}", "dim"))
-
-
-def summary(themed: Themed, written: str) -> str:
-    """One line on what a run came to."""
-    made, homes = themed.arrangement, themed.arrangement.homes
-    alone = sum(code.id not in homes for code in themed.codes)
-    themes = len({*homes.values()})
-    return (
-        f"{themes} themes ({len(made.created)} new) over {len(homes)} codes ({len(made.placed)} placed now); "
-        f"{alone} codes stand alone; {written}"
-    )
-
-
-@click.command()
-@click.option("--study", help="Study; default: QUALSTREAM_STUDY, else demo.")
-@click.option("--profile", help="Profile, for its embedder: a name, or the path of a TOML file.")
-@click.option(
-    "--file",
-    "file",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="What `qualstream code` wrote, in place of a codebook; JSON lines out, the tree on standard error.",
-)
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1),
-    default=ThemeSettings.threshold,
-    show_default=True,
-    help="Mean cosine of a code to those of its theme.",
-)
-@click.option(
-    "--alone-from", type=click.IntRange(min=1), help="Segments from which one code is a theme; default: never."
-)
-@click.option("--dry-run", is_flag=True, help="Show what would be, write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a code, for programs.")
-def themes(
-    study: str | None,
-    profile: str | None,
-    file: Path | None,
-    threshold: float,
-    alone_from: int | None,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
-    """Group a study's codes under themes. What stands stays: only codes without a theme are placed."""
-    settings = load_settings(study=study, profile=profile)
-    wanted = ThemeSettings(threshold, alone_from)
-    if file is not None:
-        themed, written = theme_file(settings, wanted, file, study), "nothing is kept of a file"
-    else:
-        themed = theme_study(settings, wanted, dry_run=dry_run)
-        written = f"{len(themed.events)} changes " + ("not written (dry run)" if dry_run else "written")
-    width = None if sys.stdout.isatty() else 120
-    if as_json or file is not None:
-        for line in as_lines(themed):
-            click.echo(json.dumps(line, ensure_ascii=False))
-    else:
-        Console(width=width).print(as_tree(themed))
-    if file is not None and not as_json:
-        Console(stderr=True, width=width).print(as_tree(themed))
-    click.echo(summary(themed, written), err=True)

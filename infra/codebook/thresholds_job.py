@@ -1,21 +1,14 @@
-"""From which similarity a study's codes are reused, and what people said that moved it; and the command for it."""
+"""From which similarity a study's codes are reused, and what people said that moved it."""
 
-import json
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
-
-import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from infra.factory.models import build_embedder
 from infra.factory.stores import build_store
 from infra.profiles.loading import Profile, checked_profile
 from infra.profiles.study_rules import refiner_settings
-from infra.settings import Settings, ensure_data_dir, load_settings
+from infra.settings import Settings, ensure_data_dir
 from models.ports import Embedder
 from models.refinement.thresholds import Judgement, Threshold, corrections, judgements, learned
 from schemas import Annotation, Assignment, CodeEvent
@@ -66,32 +59,3 @@ def as_object(study: str, default: Threshold, now: Threshold, found: list[Judgem
     """All of it, for programs."""
     told = [asdict(one) | {"at": one.at.isoformat()} for one in found]
     return {"study": study, "default": asdict(default), "threshold": asdict(now), "judgements": told}
-
-
-def as_table(found: list[Judgement]) -> Table:
-    """One row a judgement, the nearest pair first."""
-    table = Table("cosine", "said", "code", "other code", "by", "how", "when", box=None, pad_edge=False)
-    for one in sorted(found, key=lambda one: -one.similarity):
-        said = "same" if one.same else "different"
-        names = (escape(name) for name in (one.a, one.b, one.author))
-        table.add_row(f"{one.similarity:.2f}", said, *names, one.reason, f"{one.at:%Y-%m-%d %H:%M}")
-    return table
-
-
-@click.command()
-@click.option("--study", help="Study; default: QUALSTREAM_STUDY, else demo.")
-@click.option("--profile", help="Profile: a name, or the path of a TOML file.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def threshold(study: str | None, profile: str | None, as_json: bool) -> None:
-    """Show from which similarity codes are reused, and what people said that moved it.
-
-    A refiner learns at its start; what people say later counts from its next start.
-    """
-    settings = load_settings(study=study, profile=profile)
-    default, now, found = study_threshold(settings)
-    if as_json:
-        click.echo(json.dumps(as_object(settings.study, default, now, found), ensure_ascii=False))
-        return
-    click.echo(f"study      {settings.study}\ndefault    {default}\nthreshold  {now}")
-    if found:
-        Console(width=None if sys.stdout.isatty() else 160).print(as_table(found))

@@ -1,21 +1,17 @@
 """`qualstream check`: what must hold of a study, counted in the read model and on the topics."""
 
 import asyncio
-import json
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import click
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 
 from infra.brokers import build_cluster
-from infra.factory.stores import opened_store
-from infra.settings import Settings, load_settings
+from infra.settings import Settings
 from models.errors import SettingError
 from models.invariants import INVARIANTS, Audit, Fault, Tally, study_of
 from schemas import AnnotationRequest, Assignment, CodeEvent, DeadLetter, Decision, Record, Segment
@@ -128,24 +124,3 @@ def show(findings: Findings, console: Console) -> None:
         console.print(f"{one.what}: {', '.join(_some(one))}{more}", soft_wrap=True)
     repeated = ", ".join(f"{count} {kind}" for kind, count in sorted(findings.repeated.items()) if count)
     console.print(f"written again, the same: {repeated or 'nothing'}" if not findings.unread else "")
-
-
-@click.command("check")
-@click.option("--study", help="Only this study; default: all.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def check_command(study: str | None, as_json: bool) -> None:
-    """Count whether anything was lost, coded twice or never asked; exits with 1 if so.
-
-    Reads the read model, and the topics whole where the brokers answer. Segments that are under way count as open.
-    """
-    settings = load_settings()
-    with opened_store(settings) as store:
-        findings = check(settings, store, study)
-    if findings.unread:
-        click.echo(f"the topics were not read: {findings.unread}", err=True)
-    if as_json:
-        click.echo(json.dumps(findings.as_json()))
-    else:
-        show(findings, Console(highlight=False))
-    if findings.faults:
-        sys.exit(1)

@@ -8,12 +8,13 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from infra.cli.finetune import finetune
 from infra.factory.models import build_members
 from infra.files.few_shot import choose_examples, read_examples
 from infra.files.pairs import Pair
 from infra.finetuning.grid import Grid, command, run_grid
 from infra.finetuning.grid_table import Cell, Result, choose, profile_text, ranked, table
-from infra.finetuning.lora import ADAPTER_FILE, Job, finetune
+from infra.finetuning.lora import ADAPTER_FILE, Job
 from infra.profiles.loading import check_files, load_profile
 from infra.settings import load_settings
 from models.errors import SettingError
