@@ -12,12 +12,11 @@ from infra.cli.drift import drift
 from infra.cli.evaluate import evaluate
 from infra.cli.finetune import finetune
 from infra.cli.learn import learn
+from infra.cli.options import EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED
 from infra.cli.replay import replay
 from infra.cli.run import check, demo, status, tail, topics, topology, up
 from infra.telemetry import logs
 from models.errors import QualstreamError, SettingError
-
-EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED = 1, 2, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -24,11 +24,10 @@ from infra.cli.options import (
     say_written,
     several,
 )
-from infra.factory.models import build_embedder
+from infra.factory.models import Models
 from infra.factory.pipeline import build_pipeline
 from infra.factory.stores import build_store
 from infra.files.timestamps import read_time
-from infra.profiles.loading import checked_profile
 from infra.settings import Settings
 from models.drift.settings import DriftSettings
 from models.errors import InputError
@@ -163,8 +162,8 @@ def report(study: str | None, since: datetime | None, as_json: bool, html: Path 
 
 def drift_settings(given: dict[str, Any], **fixed: Any) -> DriftSettings:
     """The defaults, with what was given in their place."""
-    chosen = {name: given[name] for name in ("window", "false_alarms", "reference") if given.get(name) is not None}
-    return DriftSettings(**chosen, **fixed)
+    requested = {name: given[name] for name in ("window", "false_alarms", "reference") if given.get(name) is not None}
+    return DriftSettings(**requested, **fixed)
 
 
 def as_json_line(alert: DriftAlert) -> str:
@@ -217,7 +216,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _embedder(settings: Settings) -> Any:
-    return build_embedder(checked_profile(settings), settings)
+    return Models.of(settings).embedder
 
 
 def _coder(settings: Settings) -> Any:

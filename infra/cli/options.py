@@ -14,6 +14,7 @@ from models.errors import InputError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED = 1, 2, 130  # what a process ends with
 PIPED_WIDTH = 200  # characters: what is piped is folded late, so that a table's row stays a line
 LONGEST_NAME = 120  # characters of an author or a coder
 

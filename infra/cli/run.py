@@ -10,6 +10,8 @@ import click
 
 from infra.cli.options import (
     CASCADE,
+    EXIT_ERROR,
+    EXIT_STOPPED,
     JSON_LINES,
     JSON_OBJECT,
     PROFILE,
@@ -20,8 +22,6 @@ from infra.cli.options import (
 )
 from infra.factory.stores import opened_store
 from models.errors import InputError
-
-EXIT_DIFFERS, EXIT_STOPPED = 1, 130
 
 
 @click.command()
@@ -71,7 +71,7 @@ def status(role: str | None, check: bool, as_json: bool) -> None:
     with opened_store(settings) as store:
         healthy = report(settings, store, role, as_json, output_console())
     if check and not healthy:
-        sys.exit(EXIT_DIFFERS)
+        sys.exit(EXIT_ERROR)
 
 
 @click.command()
@@ -98,7 +98,7 @@ def topics(check: bool, as_json: bool) -> None:
     if not check:
         print_topics(expected(settings), as_json, console)
     elif not compare(settings, as_json, console):
-        sys.exit(EXIT_DIFFERS)
+        sys.exit(EXIT_ERROR)
 
 
 @click.command()
@@ -140,4 +140,4 @@ def check(study: str | None, as_json: bool) -> None:
     else:
         show(findings, output_console(highlight=False))
     if findings.faults:
-        sys.exit(EXIT_DIFFERS)
+        sys.exit(EXIT_ERROR)

@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.progress import track
 from sqlalchemy import select
 
-from infra.factory.models import build_embedder
+from infra.factory.models import Models
 from infra.factory.pipeline import build_pipeline
 from infra.files.timestamps import read_time
-from infra.profiles.loading import checked_profile
 from infra.settings import Settings
 from infra.storage.database import Database
 from infra.storage.final_codes import names_now, outcomes
@@ -51,8 +50,8 @@ def recode(store: "Store", stretch: Stretch, profile: str, pipeline: "Pipeline",
     """
     left = _left(store.database, stretch)
     batches = [left[n : n + _TOGETHER] for n in range(0, len(left), _TOGETHER)]
-    for some in track(batches, "coding again", console=console, transient=True):
-        rows = [_row(outcome, stretch, profile) for outcome in pipeline.run(some)]
+    for batch in track(batches, "coding again", console=console, transient=True):
+        rows = [_row(outcome, stretch, profile) for outcome in pipeline.run(batch)]
         with store.database.writing() as connection:
             statement = insert(recodings, store.database.dialect)
             new = {name: statement.excluded[name] for name in ("profile", "label", "proposed", "at")}
@@ -128,12 +127,12 @@ def again(settings: Settings, store: "Store", stretch: Stretch, events: Sequence
     from models.fakes import MemoryCodeIndex
 
     index = MemoryCodeIndex()
-    embeds = build_embedder(checked_profile(settings), settings)
-    reconcile(index, embeds, events)
-    index.put(opened([CodedText(stretch.study, stretch.name, "", _created(store.database, stretch))], embeds))
-    made = build_pipeline(settings, index)
-    made.refiner.recall(events)
-    return made
+    embedder = Models.of(settings).embedder
+    reconcile(index, embedder, events)
+    index.put(opened([CodedText(stretch.study, stretch.name, "", _created(store.database, stretch))], embedder))
+    pipeline = build_pipeline(settings, index)
+    pipeline.refiner.recall(events)
+    return pipeline
 
 
 def _created(database: Database, stretch: Stretch) -> tuple[str, ...]:
@@ -143,20 +142,20 @@ def _created(database: Database, stretch: Stretch) -> tuple[str, ...]:
         return tuple(connection.execute(query.distinct().order_by(recodings.c.label)).scalars())
 
 
-def history(store: "Store", study: str, wanted: str) -> list[CodeEvent]:
+def history(store: "Store", study: str, start: str) -> list[CodeEvent]:
     """The codebook's events that a replay begins with.
 
     Args:
         store: The read model.
         study: The study.
-        wanted: ``now``, ``empty``, or a time: the codebook as it stood then.
+        start: ``now``, ``empty``, or a time: the codebook as it stood then.
 
     Raises:
         InputError: If it is none of these.
     """
-    if wanted == "empty":
+    if start == "empty":
         return []
-    then = None if wanted == "now" else moment(wanted, "--codebook")
+    then = None if start == "now" else moment(start, "--codebook")
     return [event for event in store.code_events(study) if then is None or event.at <= then]
 
 
@@ -166,7 +165,7 @@ def moment(value: str, option: str) -> datetime:
     Raises:
         InputError: If it cannot be told.
     """
-    found = read_time(value)
-    if found is None:
+    then = read_time(value)
+    if then is None:
         raise InputError(f"{option} is {value!r}; a time such as 2026-11-22 or 2026-11-22T09:30 is expected")
-    return found
+    return then

@@ -22,7 +22,7 @@ def history(texts: Sequence[HumanCoded], coder: str, at: datetime) -> "Iterator[
         coder: Who coded them.
         at: When: the same each time that the same file is taught, later for a later version of it.
     """
-    created = {normalised_label(code): code for code in distinct(code for one in texts for code in one.codes)}
+    created = {normalised_label(code): code for code in distinct(code for text in texts for code in text.codes)}
     study = texts[0].segment.study if texts else ""
     for label in created.values():
         identity = code_id(study, label)
@@ -36,14 +36,14 @@ def history(texts: Sequence[HumanCoded], coder: str, at: datetime) -> "Iterator[
             at=at,
             reason="taught from a coded file",
         )
-    for one in texts:
-        labels = [created[normalised_label(code)] for code in one.codes]
+    for text in texts:
+        labels = [created[normalised_label(code)] for code in text.codes]
         yield Annotation(
-            segment_id=one.segment.id,
+            segment_id=text.segment.id,
             study=study,
             annotator=coder,
             code_ids=[code_id(study, label) for label in labels],
             labels=labels,
-            text=one.segment.text,
+            text=text.segment.text,
             decided_at=at,  # not when it was said: what is decided later takes the place of what was before
         )

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from infra.factory.models import build_embedder
+from infra.factory.models import Models
 from infra.factory.stores import build_store
-from infra.profiles.loading import Profile, checked_profile
+from infra.profiles.loading import Profile
 from infra.profiles.study_rules import refiner_settings
 from infra.settings import Settings, ensure_data_dir
 from models.ports import Embedder
@@ -15,8 +15,8 @@ from schemas import Annotation, Assignment, CodeEvent
 
 
 def judged(
-    chosen: Profile,
-    embeds: Embedder,
+    profile: Profile,
+    embedder: Embedder,
     events: Iterable[CodeEvent],
     assignments: Iterable[Assignment],
     annotations: Iterable[Annotation],
@@ -25,12 +25,12 @@ def judged(
 
     Nor where texts are compared: the history holds labels only, and their cosines are others.
     """
-    if not chosen.refiner.learn or chosen.refiner.by != "code":
+    if not profile.refiner.learn or profile.refiner.by != "code":
         return {}
-    wanted = refiner_settings(chosen)
+    rules = refiner_settings(profile)
     corrected = corrections(assignments, annotations)
     return judgements(
-        events, corrected, embeds, lambda study: wanted.of(study).value, polarity_gate=wanted.polarity_gate
+        events, corrected, embedder, lambda study: rules.of(study).value, polarity_gate=rules.polarity_gate
     )
 
 
@@ -42,20 +42,20 @@ def study_threshold(settings: Settings) -> tuple[Threshold, Threshold, list[Judg
         UnavailableError: If the database does not answer.
     """
     ensure_data_dir(settings)
-    chosen, study = checked_profile(settings), settings.study
+    models, study = Models.of(settings), settings.study
     store = build_store(settings)
     try:
         annotations = list(store.history(Annotation, study))
         assignments = store.history(Assignment, study) if annotations else []
-        embeds = build_embedder(chosen, settings)
-        found = judged(chosen, embeds, store.code_events(study), assignments, annotations).get(study, [])
+        events = store.code_events(study)
+        evidence = judged(models.profile, models.embedder, events, assignments, annotations).get(study, [])
     finally:
         store.close()
-    default = refiner_settings(chosen).of(study)
-    return default, learned(default, found), found
+    default = refiner_settings(models.profile).of(study)
+    return default, learned(default, evidence), evidence
 
 
-def as_object(study: str, default: Threshold, now: Threshold, found: list[Judgement]) -> dict[str, Any]:
+def as_object(study: str, default: Threshold, now: Threshold, evidence: list[Judgement]) -> dict[str, Any]:
     """All of it, for programs."""
-    told = [asdict(one) | {"at": one.at.isoformat()} for one in found]
-    return {"study": study, "default": asdict(default), "threshold": asdict(now), "judgements": told}
+    rows = [asdict(judgement) | {"at": judgement.at.isoformat()} for judgement in evidence]
+    return {"study": study, "default": asdict(default), "threshold": asdict(now), "judgements": rows}
