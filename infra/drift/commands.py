@@ -98,8 +98,8 @@ def scan_command(file: Path, study: str | None, as_json: bool, html: Path | None
     Times without a zone are UTC. A file without codes is watched by its texts and sources; --profile codes it first.
     """
     from infra.drift.report_html import write_report
-    from infra.drift.scan_file import How, example_texts, scan
-    from infra.drift.timestamped_texts import Wanted, read_timed
+    from infra.drift.scan_file import ScanOptions, example_texts, scan
+    from infra.drift.timestamped_texts import ReadOptions, read_timestamped
     from infra.local.file_coding import Tally
     from streams.worker import calm_collector
 
@@ -109,18 +109,18 @@ def scan_command(file: Path, study: str | None, as_json: bool, html: Path | None
         raise InputError("--profile codes the rows and --texts-only leaves codes alone; give one of them")
     settings = load_settings(study=study, profile=profile)
     err = Console(stderr=True)
-    wanted = Wanted(
+    wanted = ReadOptions(
         **{what: given[f"{what}_column"] for what in ("text", "time", "code", "source", "confidence")},
         **{what: given[what] for what in ("fmt", "since", "until")},
     )
-    how = How(settings.study, drift_settings(given, lateness=timedelta()), given["embed"], given["texts_only"])
-    with read_timed(file, wanted, Tally(err)) as reading:
+    how = ScanOptions(settings.study, drift_settings(given, lateness=timedelta()), given["embed"], given["texts_only"])
+    with read_timestamped(file, wanted, Tally(err)) as reading:
         found = scan(reading, how, lambda: _embedder(settings), _coder(settings) if profile else None)
         texts = example_texts(reading, how, {id_ for one in found.alerts for id_ in one.examples}) if html else {}
     _say_scanned(reading, found, how, err, profile)
     show(found.alerts, as_json)
     if html is not None:
-        write_report(html, reading.name, found.alerts, found.picture, texts)
+        write_report(html, reading.name, found.alerts, found.data, texts)
         err.print(f"wrote {html}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -150,7 +150,7 @@ def report_command(study: str | None, since: datetime | None, as_json: bool, htm
         show(found.alerts, as_json)
         if html is not None:
             texts = texts_of(store.database, [id_ for one in found.alerts for id_ in one.examples])
-            write_report(html, f"study '{settings.study}'", found.alerts, found.picture, texts)
+            write_report(html, f"study '{settings.study}'", found.alerts, found.data, texts)
             err.print(f"wrote {html}", highlight=False, markup=False, soft_wrap=True)
     finally:
         store.close()

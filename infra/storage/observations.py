@@ -24,14 +24,14 @@ _CURATED = ("merged", "split", "retired", "restored")
 _given, _parents, _themes = codes.alias("given"), codes.alias("parents"), codes.alias("themes")
 
 
-def count_observed(database: Database, study: str, since: datetime | None = None) -> int:
+def count_observations(database: Database, study: str, since: datetime | None = None) -> int:
     """How many segments :func:`observed` gives."""
     query = _joined(select(func.count()), study).where(*_watched(study, since, None))
     with database.reading() as connection:
         return int(connection.execute(query).scalar_one())
 
 
-def observed(
+def observations(
     database: Database,
     study: str,
     since: datetime | None = None,
@@ -82,14 +82,16 @@ def judgements(
         until_decided: Only words given before.
     """
     with database.reading() as connection:
-        stretch, place = (study, since_decided, until_decided), None
-        words = heapq.merge(_accepted(connection, *stretch), _agreed(connection, *stretch), key=_order)
-        for row, accepted, agreed in words:
+        span, place = (study, since_decided, until_decided), None
+        judged = heapq.merge(_accepted(connection, *span), _agreed(connection, *span), key=_order)
+        for row, accepted, agreed in judged:
             if row.place is None:
                 return
             place = row.place if place is None else max(place, row.place)
-            one = Observed(place, row.segment_id, row.source, row.code, accepted=accepted, agreed=agreed, judged=True)
-            yield row.decided_at, one
+            observed = Observed(
+                place, row.segment_id, row.source, row.code, accepted=accepted, agreed=agreed, judged=True
+            )
+            yield row.decided_at, observed
 
 
 def changes(
@@ -97,20 +99,22 @@ def changes(
 ) -> list[Change]:
     """What was changed on purpose, in the segments' own time: releases, the codebook, people who began to code."""
     with database.reading() as connection:
-        found = [*_released(connection, study), *_curated(connection, study), *_began(connection, study)]
-        placed = [Change(_first_coded(connection, study, one.at), one.kind, one.what) for one in found]
-    kept = [one for one in placed if (since is None or one.at >= since) and (until is None or one.at < until)]
-    return sorted(kept, key=lambda one: (one.at, one.kind, one.what))
+        on_purpose = [*_released(connection, study), *_curated(connection, study), *_began(connection, study)]
+        placed = [Change(_first_coded(connection, study, change.at), change.kind, change.what) for change in on_purpose]
+    kept = [
+        change for change in placed if (since is None or change.at >= since) and (until is None or change.at < until)
+    ]
+    return sorted(kept, key=lambda change: (change.at, change.kind, change.what))
 
 
 def texts_of(database: Database, ids: Sequence[UUID]) -> dict[UUID, str]:
     """The texts of some segments; those that are not there are left out."""
-    found: dict[UUID, str] = {}
+    texts: dict[UUID, str] = {}
     with database.reading() as connection:
         for chunk in chunks(ids):
             query = select(segments.c.id, segments.c.text).where(segments.c.id.in_(chunk))
-            found.update((row.id, row.text) for row in connection.execute(query))
-    return found
+            texts.update((row.id, row.text) for row in connection.execute(query))
+    return texts
 
 
 def _query(study: str, since: datetime | None, until: datetime | None, *, texts: bool) -> Select[*tuple[Any, ...]]:
@@ -271,9 +275,9 @@ def _released(connection: Connection, study: str) -> Iterator[Change]:
 def _curated(connection: Connection, study: str) -> Iterator[Change]:
     query = select(code_events.c.record).where(code_events.c.study == study, code_events.c.kind.in_(_CURATED))
     events = [CodeEvent.from_bytes(raw) for raw in connection.execute(query).scalars()]
-    wanted = sorted({id_ for event in events for id_ in event.into})
+    ids = sorted({id_ for event in events for id_ in event.into})
     labels: dict[UUID, str] = {}
-    for chunk in chunks(wanted):
+    for chunk in chunks(ids):
         rows = connection.execute(select(codes.c.id, codes.c.label).where(codes.c.id.in_(chunk)))
         labels.update((row.id, row.label) for row in rows)
     for event in events:
@@ -310,11 +314,11 @@ def with_vectors(rows: Iterable[tuple[Observed, str]], embedder: Embedder, share
     """Give a share of the segments, drawn by their ids, the direction of their text."""
     source = iter(rows)
     while batch := list(islice(source, _BATCH)):
-        chosen = [n for n, (one, _) in enumerate(batch) if uniform(one.segment, "embedded") < share]
-        vectors = embedder.embed([batch[n][1][:_LONGEST] for n in chosen]) if chosen else ()
-        found = dict(zip(chosen, vectors, strict=True))
-        for n, (one, _) in enumerate(batch):
-            yield replace(one, vector=found[n]) if n in found else one
+        drawn = [n for n, (observed, _) in enumerate(batch) if uniform(observed.segment, "embedded") < share]
+        vectors = embedder.embed([batch[n][1][:_LONGEST] for n in drawn]) if drawn else ()
+        by_place = dict(zip(drawn, vectors, strict=True))
+        for n, (observed, _) in enumerate(batch):
+            yield replace(observed, vector=by_place[n]) if n in by_place else observed
 
 
 def named_models(models: Any) -> str:
