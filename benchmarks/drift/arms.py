@@ -16,7 +16,7 @@ from benchmarks.drift.streams import Item, Stream, vectors
 from benchmarks.pages.layout import ROOT
 from infra.drift.scan_file import EMBEDDED, PER_WINDOW, UNCODED
 from models.drift.monitor import Monitor
-from models.drift.observation import Change, Observed
+from models.drift.observation import KnownChange, Observed
 from models.drift.settings import DriftSettings
 from schemas import DriftAlert
 from schemas.ids import uniform
@@ -68,7 +68,7 @@ def watch(stream: Stream, false_alarms: float = SETTINGS.false_alarms) -> Watche
     seen_at: list[int] = []
     for n, item in enumerate(stream.items):
         if stream.noted and n == stream.changes_at:
-            monitor.note(Change(item.at, "codebook", stream.noted))
+            monitor.note(KnownChange(item.at, "codebook", stream.noted))
         found = monitor.update(_observed(stream, item, n, share))
         alerts += found
         seen_at += [n + 1] * len(found)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 
-from infra.drift.report_data import OTHERS, Bin, BinDistance, Floats, TextPoint
+from infra.drift.report_data import OTHERS, BinDistance, FloatArray, StreamBin, TextPoint
 
 COLOURS = ("#2f7fb8", "#d9822b", "#3a9c5f", "#b64a76", "#7d62c3", "#a08620", "#2a9d9d", "#c0473c", "#9aa0a6")
 _WIDTH, _HEIGHT = 960, 300
@@ -65,7 +65,11 @@ class _Frame:
 
 
 def stacked(
-    bins: Sequence[Bin], names: Sequence[str], shares: Floats, changes: Sequence[tuple[datetime, str]], title: str
+    bins: Sequence[StreamBin],
+    names: Sequence[str],
+    shares: FloatArray,
+    changes: Sequence[tuple[datetime, str]],
+    title: str,
 ) -> str:
     """Shares over time, one area above the other.
 

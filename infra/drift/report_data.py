@@ -15,7 +15,7 @@ from models.evaluation.metrics import jensen_shannon
 from models.ports import Embeddings
 from schemas import DriftAlert
 
-Floats = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 BINS, LEAST = 80, 25
 """Stretches of equal numbers of segments that a stream is drawn in, and how many segments one has at least."""
 OTHERS = "other codes"
@@ -40,7 +40,7 @@ _WORDS = ("accepted", "agreed")
 
 
 @dataclass
-class Bin:
+class StreamBin:
     """A stretch of the stream."""
 
     start: datetime
@@ -95,7 +95,7 @@ class ReportData:
         self._random = Random(seed)
         self._known: set[str] = set()
         self._sample: list[tuple[datetime, str, Embeddings]] = []
-        self.bins: list[Bin] = []
+        self.bins: list[StreamBin] = []
         self.embedded = 0
         self.segments = 0
 
@@ -106,7 +106,7 @@ class ReportData:
                 self._measure(observed)
             return
         if not self.bins or self.bins[-1].segments >= self._size:
-            self.bins.append(Bin(observed.at, observed.at))
+            self.bins.append(StreamBin(observed.at, observed.at))
         now = self.bins[-1]
         self.segments += 1
         now.segments += 1
@@ -165,7 +165,7 @@ class ReportData:
         means = {title: [_mean(part, name) for part in parts] for name, title in SIGNALS.items()}
         return {title: each for title, each in means.items() if any(each)}
 
-    def shares(self, what: str, names: Sequence[str]) -> Floats:
+    def shares(self, what: str, names: Sequence[str]) -> FloatArray:
         """Shares by stretch, shape ``(names + 1, bins)``: the last row is all others."""
         table = np.zeros((len(names) + 1, len(self.bins)))
         for n, bin_ in enumerate(self.bins):
@@ -209,7 +209,7 @@ class ReportData:
                 rises.append((z, EmergingCode(code, first, p, q, count)))
         return [each for _, each in sorted(rises, key=lambda rise: -rise[0])[:most]]
 
-    def projection(self, change: datetime | None) -> tuple[list[TextPoint], Floats]:
+    def projection(self, change: datetime | None) -> tuple[list[TextPoint], FloatArray]:
         """The sampled texts on their two main axes (PCA), before and after a change, or by halves.
 
         Returns:
@@ -237,7 +237,7 @@ def main_change(alerts: Sequence[DriftAlert]) -> datetime | None:
     return ordered[0].at if ordered else None
 
 
-def _limit(reference: Floats, counts: Floats, random: Any) -> float:
+def _limit(reference: FloatArray, counts: FloatArray, random: Any) -> float:
     """The 99th percentile of the distance of two samples of these sizes from one and the same distribution."""
     pooled = (reference + counts) / (reference.sum() + counts.sum())
     drawn = random.multinomial(int(counts.sum()), pooled, _SIMULATED)
@@ -245,23 +245,23 @@ def _limit(reference: Floats, counts: Floats, random: Any) -> float:
     return float(np.quantile(_distance(base, drawn), 0.99))
 
 
-def _distance(counts: NDArray[Any], others: NDArray[Any]) -> Floats:
+def _distance(counts: NDArray[Any], others: NDArray[Any]) -> FloatArray:
     """The distance of frequency tables: the square root of their divergence, a metric from 0 to 1.
 
     Source:
         Endres and Schindelin, "A new metric for probability distributions", IEEE Trans. Inf. Theory 49 (2003).
     """
-    distances: Floats = np.sqrt(jensen_shannon(counts, others))
+    distances: FloatArray = np.sqrt(jensen_shannon(counts, others))
     return distances
 
 
-def _mean(bins: Sequence[Bin], signal: str) -> float | None:
+def _mean(bins: Sequence[StreamBin], signal: str) -> float | None:
     known = [bin_.signals[signal] for bin_ in bins if signal in bin_.signals]
     count = sum(each for each, _ in known)
     return sum(total for _, total in known) / count if count else None
 
 
-def _summed(bins: Sequence[Bin]) -> Counter[str]:
+def _summed(bins: Sequence[StreamBin]) -> Counter[str]:
     total: Counter[str] = Counter()
     for bin_ in bins:
         total.update(bin_.codes)

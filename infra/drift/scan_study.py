@@ -11,7 +11,7 @@ from infra.drift.scan_file import EMBEDDED, ScanResult, watch
 from infra.storage.database import Database
 from infra.storage.observations import changes, count_observations, judgements, observations
 from models.drift.monitor import Monitor
-from models.drift.observation import Change, Observed
+from models.drift.observation import KnownChange, Observed
 from models.drift.settings import DriftSettings
 from models.ports import Embedder
 
@@ -49,7 +49,7 @@ def with_judgements(
     return heapq.merge(watched, later, key=lambda each: each.at)
 
 
-def _noting(watched: Iterable[Observed], known: Sequence[Change], monitor: Monitor) -> Iterator[Observed]:
+def _noting(watched: Iterable[Observed], known: Sequence[KnownChange], monitor: Monitor) -> Iterator[Observed]:
     """Tell the monitor of each change just before the segments that it moved."""
     waiting = deque(known)
     for observed in watched:

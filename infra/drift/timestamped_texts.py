@@ -161,7 +161,7 @@ def read_timestamped(source: Path, options: ReadOptions, tally: RowTally) -> Tim
     """
     name = "standard input" if str(source) == "-" else source.name
     texts = TimestampedTexts(name, options)
-    columns = _Columns(name, options)
+    columns = _ColumnRoles(name, options)
     texts.candidates = columns.candidates
     texts._values = columns.values
     try:
@@ -188,7 +188,7 @@ def read_timestamped(source: Path, options: ReadOptions, tally: RowTally) -> Tim
     return texts
 
 
-class _Columns:
+class _ColumnRoles:
     """Which column is what, by the names of a row."""
 
     def __init__(self, file: str, options: ReadOptions) -> None:

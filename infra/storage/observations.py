@@ -14,7 +14,7 @@ from infra.storage.annotations import Book
 from infra.storage.database import CHUNK, Database, chunks
 from infra.storage.tables import annotations, assignments, code_events, codes, dead_letters, decisions, segments
 from infra.storage.tables import releases as release_rows
-from models.drift.observation import Change, Observed
+from models.drift.observation import KnownChange, Observed
 from models.ports import Embedder
 from schemas import CodeEvent
 from schemas.ids import uniform
@@ -96,11 +96,13 @@ def judgements(
 
 def changes(
     database: Database, study: str, since: datetime | None = None, until: datetime | None = None
-) -> list[Change]:
+) -> list[KnownChange]:
     """What was changed on purpose, in the segments' own time: releases, the codebook, people who began to code."""
     with database.reading() as connection:
         on_purpose = [*_released(connection, study), *_curated(connection, study), *_began(connection, study)]
-        placed = [Change(_first_coded(connection, study, change.at), change.kind, change.what) for change in on_purpose]
+        placed = [
+            KnownChange(_first_coded(connection, study, change.at), change.kind, change.what) for change in on_purpose
+        ]
     kept = [
         change for change in placed if (since is None or change.at >= since) and (until is None or change.at < until)
     ]
@@ -265,14 +267,14 @@ def _observed(row: Row[Any]) -> Observed:
     )
 
 
-def _released(connection: Connection, study: str) -> Iterator[Change]:
+def _released(connection: Connection, study: str) -> Iterator[KnownChange]:
     serves = or_(release_rows.c.study == study, release_rows.c.study.is_(None))
     query = select(release_rows.c.released_at, release_rows.c.model, release_rows.c.version)
     for row in connection.execute(query.where(serves, release_rows.c.outcome == "released")):
-        yield Change(row.released_at, "model", f"release {row.version} of {row.model}")
+        yield KnownChange(row.released_at, "model", f"release {row.version} of {row.model}")
 
 
-def _curated(connection: Connection, study: str) -> Iterator[Change]:
+def _curated(connection: Connection, study: str) -> Iterator[KnownChange]:
     query = select(code_events.c.record).where(code_events.c.study == study, code_events.c.kind.in_(_CURATED))
     events = [CodeEvent.from_bytes(raw) for raw in connection.execute(query).scalars()]
     ids = sorted({id_ for event in events for id_ in event.into})
@@ -282,14 +284,14 @@ def _curated(connection: Connection, study: str) -> Iterator[Change]:
         labels.update((row.id, row.label) for row in rows)
     for event in events:
         into = ", ".join(f"'{labels[id_]}'" for id_ in event.into if id_ in labels)
-        yield Change(event.at, "codebook", f"{event.kind} '{event.label}'" + (f" into {into}" if into else ""))
+        yield KnownChange(event.at, "codebook", f"{event.kind} '{event.label}'" + (f" into {into}" if into else ""))
 
 
-def _began(connection: Connection, study: str) -> Iterator[Change]:
+def _began(connection: Connection, study: str) -> Iterator[KnownChange]:
     first = func.min(annotations.c.decided_at).label("first")
     query = select(annotations.c.annotator, first).where(annotations.c.study == study)
     for row in connection.execute(query.group_by(annotations.c.annotator)):
-        yield Change(row.first, "people", f"{row.annotator} began to code")
+        yield KnownChange(row.first, "people", f"{row.annotator} began to code")
 
 
 def _first_coded(connection: Connection, study: str, at: datetime) -> datetime:

@@ -10,10 +10,10 @@ from uuid import UUID, uuid5
 from models.drift.attribution import cause_of, codes_and_sources, kind_of, near_to
 from models.drift.change_point import ChangePoint, locate
 from models.drift.embedding_drift import TextFinding, TextWatch
-from models.drift.observation import Change
+from models.drift.observation import KnownChange
 from models.drift.scan import Finding, Moved
 from models.drift.signal_watch import SignalWatch
-from models.drift.signals import Cause, Signal
+from models.drift.signals import DriftCause, Signal
 from models.drift.tail_tests import to_score
 from schemas import DriftAlert
 
@@ -39,7 +39,7 @@ class AlertBuilder:
         finding: Finding,
         all_watches: Sequence[SignalWatch],
         texts: TextWatch,
-        changes: Sequence[Change],
+        changes: Sequence[KnownChange],
         detected: float,
     ) -> tuple[DriftAlert, ChangePoint, tuple[Moved, ...]]:
         """Say what a finding is about, since when, and what is behind it; and all cells that moved with it."""
@@ -78,7 +78,7 @@ class AlertBuilder:
         )
         return alert, point, finding.moved
 
-    def of_texts(self, finding: TextFinding, changes: Sequence[Change], detected: float) -> DriftAlert:
+    def of_texts(self, finding: TextFinding, changes: Sequence[KnownChange], detected: float) -> DriftAlert:
         """Say that the texts of a window are others than those of the reference."""
         first, last = finding.texts[0].at, finding.texts[-1].at
         near = [c for c in changes if c.kind != "people" and _time(first) - _SLACK <= c.at <= _time(last)]
@@ -105,9 +105,9 @@ class AlertBuilder:
 
     def _evidence(
         self, watch: SignalWatch, finding: Finding, watches: Sequence[SignalWatch], point: ChangePoint
-    ) -> dict[Cause, float]:
+    ) -> dict[DriftCause, float]:
         """By cause, how surely other signals moved at the same time: ``-log10`` of the p-value."""
-        scores: dict[Cause, float] = {}
+        scores: dict[DriftCause, float] = {}
         for other in watches:
             signal = other.signal
             if signal.name == watch.signal.name or signal.family == watch.signal.family:
@@ -123,9 +123,9 @@ def moved_since(watch: SignalWatch, at: float) -> float:
     return 0.0 if finding is None else float(to_score(finding.p * _PROBABLE))
 
 
-def _shares(evidence: Mapping[Cause, float]) -> dict[str, float]:
+def _shares(evidence: Mapping[DriftCause, float]) -> dict[str, float]:
     whole = sum(evidence.values())
-    order = [cause for cause in get_args(Cause) if evidence.get(cause)]
+    order = [cause for cause in get_args(DriftCause) if evidence.get(cause)]
     return {cause: round(evidence[cause] / whole, 4) for cause in order}
 
 
@@ -146,7 +146,7 @@ def _time(at: float) -> datetime:
     return datetime.fromtimestamp(at, UTC)
 
 
-def sentence(signal: Signal, finding: Finding, point: ChangePoint, cause: Cause, why: str) -> str:
+def sentence(signal: Signal, finding: Finding, point: ChangePoint, cause: DriftCause, why: str) -> str:
     """What happened, since when, and what is behind it."""
     first = finding.moved[0]
     change = f"'{_cell_name(signal, first.cell)}'{_where(first)} went {_way(first)}"
@@ -175,7 +175,7 @@ def _way(moved: Moved) -> str:
     return f"from {moved.before:.1%} to {moved.after:.1%}"
 
 
-def _reason(signal: Signal, cause: Cause, why: str) -> str:
+def _reason(signal: Signal, cause: DriftCause, why: str) -> str:
     if why:
         return f"about then: {why}"
     return {

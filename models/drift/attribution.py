@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from models.drift.change_point import ChangePoint
 from models.drift.counts.stratified import StratifiedCounts
-from models.drift.observation import Change
+from models.drift.observation import KnownChange
 from models.drift.scan import Finding, Moved
-from models.drift.signals import Cause, Signal
+from models.drift.signals import DriftCause, Signal
 
 _GONE = 0.1  # of what was expected: less than this is gone, but for stragglers
 _ALIKE = 0.35  # by how much what came may differ from what went, if one became the other: chance moves both
@@ -16,10 +16,10 @@ _ALIKE = 0.35  # by how much what came may differ from what went, if one became 
 def cause_of(
     signal: Signal,
     finding: Finding,
-    near: Sequence[Change],
-    evidence: Mapping[Cause, float],
+    near: Sequence[KnownChange],
+    evidence: Mapping[DriftCause, float],
     texts_moved: bool | None,
-) -> Cause:
+) -> DriftCause:
     """What is most likely behind a change.
 
     Args:
@@ -52,7 +52,7 @@ def became(moved: Iterable[Moved]) -> bool:
     return gone > 0 and abs(came - gone) <= _ALIKE * gone
 
 
-def _concerns(change: Change, signal: Signal, finding: Finding) -> bool:
+def _concerns(change: KnownChange, signal: Signal, finding: Finding) -> bool:
     if change.kind == "codebook":  # a codebook changes all the time: only what names these codes counts
         what = change.what.casefold()
         return signal.family == "said" and any(m.cell.casefold() in what for m in finding.moved)
@@ -61,7 +61,7 @@ def _concerns(change: Change, signal: Signal, finding: Finding) -> bool:
     return signal.family in {"said", "coded", "people"}
 
 
-def near_to(changes: Iterable[Change], point: ChangePoint, slack: timedelta) -> list[Change]:
+def near_to(changes: Iterable[KnownChange], point: ChangePoint, slack: timedelta) -> list[KnownChange]:
     """What was changed on purpose within a change point's interval and some time around it, the nearest first."""
     at, low, high = (datetime.fromtimestamp(t, UTC) for t in (point.at, point.earliest, point.latest))
     within = [change for change in changes if low - slack <= change.at <= high + slack]

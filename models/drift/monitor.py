@@ -8,7 +8,7 @@ from uuid import UUID
 
 from models.drift.alerts import AlertBuilder
 from models.drift.embedding_drift import TextWatch
-from models.drift.observation import Change, Observed
+from models.drift.observation import KnownChange, Observed
 from models.drift.scan import Finding
 from models.drift.settings import DriftSettings
 from models.drift.signal_watch import SignalWatch
@@ -58,7 +58,7 @@ class Monitor:
         self.study = study
         self.settings = settings or DriftSettings()
         self.late = 0
-        self.changes: list[Change] = []
+        self.changes: list[KnownChange] = []
         self.watches = [SignalWatch(signal, self.settings) for signal in SIGNALS]
         self.texts = TextWatch(self.settings, TEXTS.budget)
         self._waiting: list[tuple[float, int, int, Observed]] = []
@@ -88,7 +88,7 @@ class Monitor:
         """Take many, one after the other."""
         return [alert for segment in observed for alert in self.update(segment)]
 
-    def note(self, change: Change) -> None:
+    def note(self, change: KnownChange) -> None:
         """Hear of something that was changed on purpose, at best before the segments that it moved."""
         self.changes = [*self.changes, change][-_CHANGES:]
 
@@ -123,7 +123,7 @@ class Monitor:
         self._taken, self._last = at, observed.segment
         if observed.models != self._models:
             if self._models:
-                self.note(Change(observed.at, "model", f"{self._models} gave way to {observed.models}"))
+                self.note(KnownChange(observed.at, "model", f"{self._models} gave way to {observed.models}"))
             self._models = observed.models
         season = self._season(observed.at)
         for watch in self.watches:
@@ -203,7 +203,7 @@ class Monitor:
         settings = DriftSettings.from_json(state["settings"])
         monitor = cls(state["study"], settings)
         monitor.late = state["late"]
-        monitor.changes = [Change(datetime.fromisoformat(at), kind, what) for at, kind, what in state["changes"]]
+        monitor.changes = [KnownChange(datetime.fromisoformat(at), kind, what) for at, kind, what in state["changes"]]
         monitor.watches = [
             type(watch).restore(watch.signal, settings, state["watches"][watch.signal.name])
             for watch in monitor.watches

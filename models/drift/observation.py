@@ -61,7 +61,7 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class KnownChange:
     """Something that somebody changed on purpose: an alert near it may name it."""
 
     at: datetime

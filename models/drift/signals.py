@@ -6,8 +6,8 @@ from typing import Literal
 
 from models.drift.observation import Observed
 
-Cause = Literal["input", "model", "codebook", "people", "volume"]
-Measure = Callable[[Observed], float | None]
+DriftCause = Literal["input", "model", "codebook", "people", "volume"]
+SignalValue = Callable[[Observed], float | None]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Signal:
 
     name: str
     """As alerts and saved states call it."""
-    cause: Cause
+    cause: DriftCause
     """What is behind it, as long as nothing else speaks against that."""
     within: Literal["source", "code", ""]
     """What is held fixed: it has to move within sources, within codes, or at all."""
@@ -26,7 +26,7 @@ class Signal:
     """Signals of a family move together: one change is one alert."""
     cell: Callable[[Observed], str | None] | None = None
     """The cell that a segment is in, for what is counted."""
-    value: Measure | None = None
+    value: SignalValue | None = None
     """A number from 0 to 1, for what is measured."""
     applies_to: Callable[[Observed], bool] = lambda _: True
     """Whether a segment counts at all."""

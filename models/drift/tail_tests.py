@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
-
 _NEAR_END = 0.5  # of its draws: a binomial count above is too near its end for a number of draws that was only fitted
 _SOON = 100  # looks, some six windows, that may spend about alike before the spending begins to fall
 
@@ -32,7 +30,9 @@ def alpha_spent(look: int) -> float:
     return math.log(_SOON - 1) / (n * math.log(n) ** 2)
 
 
-def tails(observed: ArrayLike, mean: ArrayLike, variance: ArrayLike, most: ArrayLike) -> tuple[Floats, Floats]:
+def tails(
+    observed: ArrayLike, mean: ArrayLike, variance: ArrayLike, most: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How likely a count is that is as low, or as high, as the observed one.
 
     The count is taken for binomial where its variance is below its mean, for negative binomial where above, with

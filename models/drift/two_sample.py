@@ -7,8 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.ports import Embeddings
 
-Floats = NDArray[np.float64]
-
 _PERMUTATIONS = 999
 """Times that rows are dealt out anew: p-values down to one in a thousand."""
 _SEED = 20_241
@@ -80,7 +78,7 @@ def bandwidth(vectors: Embeddings) -> float:
     return float(np.sqrt(np.median(squared))) if len(squared) and np.median(squared) > 0 else 1.0
 
 
-def gaussian(vectors: Embeddings, width: float) -> Floats:
+def gaussian(vectors: Embeddings, width: float) -> NDArray[np.float64]:
     """Gaussian kernel ``exp(-|x - y|^2 / (2 width^2))`` of all pairs of rows, shape ``(n, n)``.
 
     >>> gaussian(np.array([[0.0], [1.0]], dtype=np.float32), width=1.0).round(4)
@@ -90,7 +88,7 @@ def gaussian(vectors: Embeddings, width: float) -> Floats:
     return np.asarray(np.exp(-_squared_distances(vectors, vectors) / (2 * width**2)))
 
 
-def squared_mmd(kernel: Floats, newer: NDArray[np.bool_]) -> float:
+def squared_mmd(kernel: NDArray[np.float64], newer: NDArray[np.bool_]) -> float:
     """Squared maximum mean discrepancy of two windows; about 0 where they are alike, at times slightly below.
 
     ``MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y)``, unbiased: pairs of a row with itself are left out.
@@ -110,13 +108,13 @@ def squared_mmd(kernel: Floats, newer: NDArray[np.bool_]) -> float:
 
 
 def mmd_test(
-    kernel: Floats,
+    kernel: NDArray[np.float64],
     newer: NDArray[np.bool_],
     strata: ArrayLike,
     permutations: int = _PERMUTATIONS,
     seed: int = _SEED,
     together: int = 1,
-) -> tuple[float, float, Floats]:
+) -> tuple[float, float, NDArray[np.float64]]:
     """Squared MMD of two windows, its permutation p-value, and its values where rows are dealt out anew.
 
     >>> rows = np.random.default_rng(1).standard_normal((60, 3)).astype(np.float32)
@@ -149,7 +147,7 @@ def mmd_test(
     return effect, float((1 + (dealt >= effect - 1e-12).sum()) / (1 + permutations)), dealt
 
 
-def fourier_features(vectors: Embeddings, width: float, features: int = 256, seed: int = _SEED) -> Floats:
+def fourier_features(vectors: Embeddings, width: float, features: int = 256, seed: int = _SEED) -> NDArray[np.float64]:
     """Features whose dot products are about a Gaussian kernel, for windows too large for all pairs, ``(n, features)``.
 
     ``sqrt(2 / features) cos(w x + b)`` with ``w`` normal of deviation ``1 / width`` and ``b`` uniform on a circle.
@@ -168,7 +166,7 @@ def fourier_features(vectors: Embeddings, width: float, features: int = 256, see
     return np.asarray(np.sqrt(2 / features) * np.cos(vectors.astype(np.float64) @ turn + shift))
 
 
-def _squared_mmds(kernel: Floats, newer: NDArray[np.bool_]) -> Floats:
+def _squared_mmds(kernel: NDArray[np.float64], newer: NDArray[np.bool_]) -> NDArray[np.float64]:
     """As :func:`squared_mmd`, for many choices of the newer rows, shape ``(choices, n)``, that are equally many."""
     flags = newer.astype(np.float64)
     m = flags[0].sum()
@@ -181,6 +179,6 @@ def _squared_mmds(kernel: Floats, newer: NDArray[np.bool_]) -> Floats:
     return np.asarray((new - mine) / (m * (m - 1)) + (old - (own.sum() - mine)) / (n * (n - 1)) - 2 * both / (m * n))
 
 
-def _squared_distances(a: Embeddings, b: Embeddings) -> Floats:
+def _squared_distances(a: Embeddings, b: Embeddings) -> NDArray[np.float64]:
     x, y = a.astype(np.float64), b.astype(np.float64)
     return np.asarray(np.maximum((x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1)[None] - 2 * x @ y.T, 0.0))

@@ -17,7 +17,7 @@ from infra.drift.charts import distance, scatter, stacked
 from infra.drift.report_data import EmergingCode, ReportData, main_change
 from infra.drift.report_html import CAUSES, interval, shown_p, shown_time
 from infra.drift.scan_study import with_judgements
-from infra.storage.alerts import Mark, MarkKind, Raised, mark, raised, reopen
+from infra.storage.alerts import AlertMark, MarkKind, Raised, mark, raised, reopen
 from infra.storage.database import Database
 from infra.storage.observations import count_observations, observations, texts_of
 from infra.storage.tables import annotations, assignments, segments
@@ -105,7 +105,7 @@ def see_to(
         reopen(database, study, [alert])
     else:
         kind, until = _done(does, now)
-        mark(database, study, alert, Mark(kind, lead.name, now, until, " ".join(note.split())[:_NOTE]))
+        mark(database, study, alert, AlertMark(kind, lead.name, now, until, " ".join(note.split())[:_NOTE]))
     return RedirectResponse(f"/s/{quote(study, safe='')}/drift#{alert}", status_code=303)
 
 

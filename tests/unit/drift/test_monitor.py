@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from models.drift.monitor import Monitor
-from models.drift.observation import Change, Observed
+from models.drift.observation import KnownChange, Observed
 from models.drift.settings import DriftSettings
 from models.drift.signals import SIGNALS, TEXTS
 from models.errors import SettingError
@@ -134,7 +134,7 @@ def test_a_stream_may_raise_so_many_false_alarms_in_all():
 
 def test_a_merge_that_is_noted_is_named():
     monitor = Monitor("demo", IN_ORDER)
-    monitor.note(Change(minute(AT), "codebook", "merged 'waited' into 'wanted'"))
+    monitor.note(KnownChange(minute(AT), "codebook", "merged 'waited' into 'wanted'"))
     alerts = monitor.extend(stream(share=lambda i: 0.05 if i < AT else 0.25))
     assert alerts[0].cause == "codebook"
     assert "merged 'waited'" in alerts[0].says
