@@ -144,8 +144,8 @@ async def check_rights(cluster: Cluster, role: Role, group: str) -> None:
 async def _lacking_on_topics(client: AIOKafkaClient, cluster: Cluster, role: Role) -> list[tuple[str, str]]:
     at_broker = cluster.names.at_broker
     reads = dict.fromkeys([*role.reads, *role.hears, *role.recalls])
-    wanted = [(at_broker(each.name), READ) for each in reads]
-    wanted += [(at_broker(each.name), WRITE) for each in role.writes]
+    needed = [(at_broker(each.name), READ) for each in reads]
+    needed += [(at_broker(each.name), WRITE) for each in role.writes]
     request = _TopicRights([at_broker(each.name) for each in role.topics])
     async for node in answering(client, cluster):
         try:
@@ -153,7 +153,7 @@ async def _lacking_on_topics(client: AIOKafkaClient, cluster: Cluster, role: Rol
         except NotImplementedError:
             return []  # a broker that does not say
         allowed = {topic["topic"]: _operations(topic) for topic in answer["topics"]}
-        return [(OPERATIONS[op], f"--topic {name}") for name, op in wanted if not _allows(allowed[name], op)]
+        return [(OPERATIONS[op], f"--topic {name}") for name, op in needed if not _allows(allowed[name], op)]
     return []
 
 

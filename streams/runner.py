@@ -205,9 +205,9 @@ class Runner:
 
     async def _deliver(self, messages: Sequence[Outgoing], first: int) -> None:
         """Send the first so many, and when they are confirmed the others."""
-        for some in (messages[:first], messages[first:]):
-            if some:
-                await self._publisher.send(some)
+        for part in (messages[:first], messages[first:]):
+            if part:
+                await self._publisher.send(part)
 
     async def _attempt(self, work: Callable[[], T]) -> T:
         try:

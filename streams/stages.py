@@ -86,15 +86,15 @@ class CodersStage(PlainStage):
 
     def _recall(self, values: Sequence[bytes | None]) -> None:
         here = set(self.coder.members)
-        for one in readable(values, Proposals):
-            if one.answered - {CLASSIFIER} == here:  # else it is of members that live elsewhere
-                self.answers.keep(one.segment.id, _proposed(one))
+        for proposals in readable(values, Proposals):
+            if proposals.answered - {CLASSIFIER} == here:  # else it is of members that live elsewhere
+                self.answers.keep(proposals.segment.id, _proposed(proposals))
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Propose labels for a batch of segments; one that comes twice gets what was proposed first."""
         self.answers.forget()
         segments = self.read(batch, Segment, result)
-        fresh = {one.id: one for _, one in segments if one.id not in self.answers}
+        fresh = {segment.id: segment for _, segment in segments if segment.id not in self.answers}
         outcomes = code_batch(self.coder, list(fresh.values()), self.text_limit, self.classifiers)
         uncoded = {}
         for segment, outcome in zip(fresh.values(), outcomes, strict=True):
@@ -131,8 +131,8 @@ class ModeratorStage(PlainStage):
         return {DECISIONS.name: Recall(2_000, self._recall)}
 
     def _recall(self, values: Sequence[bytes | None]) -> None:
-        for one in readable(values, Decision):
-            self.answers.keep(one.segment.id, _decided(one))
+        for decision in readable(values, Decision):
+            self.answers.keep(decision.segment.id, _decided(decision))
 
     def step(self, batch: Sequence[Received]) -> Result:
         """Decide the segments that this batch made ready; hold the others."""
@@ -266,16 +266,16 @@ class RouterStage(PlainStage):
         return {ASSIGNMENTS.name: Recall(2_000, self._recall)}
 
     def _recall(self, values: Sequence[bytes | None]) -> None:
-        for one in readable(values, Assignment):
-            if one.route is not None:
-                self.answers.keep(_question(one), _assigned(one))
+        for assignment in readable(values, Assignment):
+            if assignment.route is not None:
+                self.answers.keep(_question(assignment), _assigned(assignment))
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Route a batch; assignments that have a route are our own and are passed over."""
         self.answers.forget()
-        unrouted = [one for _, one in self.read(batch, Assignment, result) if one.route is None]
-        questions = {_question(one): one for one in unrouted}
-        fresh = {question: one for question, one in questions.items() if question not in self.answers}
+        unrouted = [assignment for _, assignment in self.read(batch, Assignment, result) if assignment.route is None]
+        questions = {_question(assignment): assignment for assignment in unrouted}
+        fresh = {question: assignment for question, assignment in questions.items() if question not in self.answers}
         for question, routed in zip(fresh, self.router.route(list(fresh.values())), strict=True):
             self.answers.keep(question, _assigned(routed.assignment))
             if routed.request is not None:
@@ -287,7 +287,7 @@ class RouterStage(PlainStage):
 class Learner(Protocol):
     """Teaches classifiers what people's labels say."""
 
-    def learn(self, said: Sequence[Annotation]) -> Sequence[Record]:
+    def learn(self, annotations: Sequence[Annotation]) -> Sequence[Record]:
         """Take a batch of labels in; returns the releases and requests that came of it, or of earlier ones."""
         ...
 
@@ -327,15 +327,15 @@ class TrainerStage(PlainStage):
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Learn a batch of labels."""
-        said = [annotation for _, annotation in self.read(batch, Annotation, result)]
-        result.send += [outgoing(record) for record in self.trainer.learn(said)]
+        annotations = [annotation for _, annotation in self.read(batch, Annotation, result)]
+        result.send += [outgoing(record) for record in self.trainer.learn(annotations)]
 
     def tick(self) -> Result:
         """Publish what came of work in the background."""
         return Result(send=[outgoing(record) for record in self.trainer.tick()])
 
 
-_READ_BY_OTHERS = {each.name for one in ROLES if one.name != "recorder" for each in one.reads} | {DEAD_LETTERS.name}
+_READ_BY_OTHERS = {each.name for role in ROLES if role.name != "recorder" for each in role.reads} | {DEAD_LETTERS.name}
 
 
 @dataclass

@@ -47,7 +47,7 @@ class Difference:
 
     topic: str
     setting: str
-    found: str
+    current: str
     expected: str
     harm: str
     mend: str
@@ -55,7 +55,7 @@ class Difference:
     def __str__(self) -> str:
         """One line: what was found, what is expected, what to do."""
         harm = f", so {self.harm}" if self.harm else ""
-        return f"topic {self.topic} has {self.setting} {self.found}, expected {self.expected}{harm}; {self.mend}"
+        return f"topic {self.topic} has {self.setting} {self.current}, expected {self.expected}{harm}; {self.mend}"
 
 
 @asynccontextmanager
@@ -96,14 +96,14 @@ async def create_topics(cluster: Cluster, topics: Iterable[Topic] = TOPICS) -> b
 
 async def wait_for_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
     """Return when every partition of the topics has a leader; the log says once what is waited for."""
-    topics, said = list(topics), set[str]()
+    topics, logged = list(topics), set[str]()
 
     async def attempt() -> None:
         while missing := await _missing(cluster, topics):
             names = {cluster.names.at_broker(each.name) for each in missing}
-            if names - said:
+            if names - logged:
                 log.info("waiting for the topics %s", ", ".join(sorted(names)))
-                said.update(names)
+                logged.update(names)
             await asyncio.sleep(_LOOK_S)
 
     await _patiently(cluster, attempt)
@@ -115,16 +115,16 @@ async def check_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
     Raises:
         SettingError: If data would be lost so.
     """
-    found: list[Difference] = []
+    differing: list[Difference] = []
 
     async def attempt() -> None:
-        found[:] = await differences(cluster, topics)
+        differing[:] = await differences(cluster, topics)
 
     await _patiently(cluster, attempt)
-    for each in found:
+    for each in differing:
         if not each.harm:
             log.warning("%s", each)
-    harmful = [str(each) for each in found if each.harm]
+    harmful = [str(each) for each in differing if each.harm]
     if harmful:
         raise SettingError(" | ".join(harmful))
 
@@ -143,7 +143,7 @@ async def states_of(cluster: Cluster, topics: Sequence[Topic]) -> dict[str, Topi
         SettingError: If the brokers refuse us for good.
         KafkaError: If they are away.
     """
-    there = [name for name, found in (await partitions_of(cluster, [t.name for t in topics])).items() if found]
+    there = [name for name, partitions in (await partitions_of(cluster, [t.name for t in topics])).items() if partitions]
     states = {each.name: TopicState(0, 0, {}) for each in topics}
     if there:
         async with _admin(cluster) as admin:
@@ -159,7 +159,7 @@ async def states_of(cluster: Cluster, topics: Sequence[Topic]) -> dict[str, Topi
 
 async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
     asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]  # the embedded broker takes no filter
-    found: dict[str, dict[str, str]] = {}
+    configs: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(asked):
         for topic in answer.to_object()["resources"]:
             if topic["error_code"] == TopicAuthorizationFailedError.errno:
@@ -167,10 +167,10 @@ async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str
                     "the settings of topic %s cannot be checked: the right DescribeConfigs is missing",
                     topic["resource_name"],
                 )
-            found[topic["resource_name"]] = {
+            configs[topic["resource_name"]] = {
                 entry["config_names"]: entry["config_value"] for entry in topic["config_entries"]
             }
-    return found
+    return configs
 
 
 def compare(topic: Topic, cluster: Cluster, state: TopicState) -> list[Difference]:
@@ -178,7 +178,7 @@ def compare(topic: Topic, cluster: Cluster, state: TopicState) -> list[Differenc
     name = cluster.names.at_broker(topic.name)
     if not state.partitions:
         return [Difference(name, PARTITIONS, "0", str(cluster.partitions), "", "start a role, or create it")]
-    found = [
+    differing = [
         Difference(name, setting, str(have), str(want), "", f"set {variable}={have}, or create the topic anew")
         for setting, have, want, variable in (
             (PARTITIONS, state.partitions, cluster.partitions, "QUALSTREAM_KAFKA_PARTITIONS"),
@@ -190,8 +190,8 @@ def compare(topic: Topic, cluster: Cluster, state: TopicState) -> list[Differenc
         have = state.config.get(setting, want)  # where the broker does not say, it cannot be compared
         if have != want:
             harm, mend = _harm(topic, setting, state), _alter(cluster, name, setting, want)
-            found.append(Difference(name, setting, have, want, harm, mend))
-    return found
+            differing.append(Difference(name, setting, have, want, harm, mend))
+    return differing
 
 
 def _alter(cluster: Cluster, name: str, setting: str, want: str) -> str:
@@ -222,10 +222,10 @@ def _harm(topic: Topic, setting: str, state: TopicState) -> str:
 async def _missing(cluster: Cluster, topics: Sequence[Topic]) -> list[Topic]:
     """The topics that are not there, or not ready yet."""
     try:
-        found = await partitions_of(cluster, [each.name for each in topics])
+        partitions = await partitions_of(cluster, [each.name for each in topics])
     except LeaderNotAvailableError:
         return list(topics)
-    return [each for each in topics if not found[each.name]]
+    return [each for each in topics if not partitions[each.name]]
 
 
 async def _create(cluster: Cluster, topics: Sequence[Topic]) -> None:

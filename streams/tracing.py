@@ -24,7 +24,7 @@ _BEGINS_WITH_ID = re.compile(_UUID)
 _SEGMENT_INSIDE = re.compile(rb'\{"schema_version":1,"(?:segment":\{"schema_version":1,")?id":"' + _UUID)
 _PARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}$")
 _NUMBER = re.compile(rb"\d{1,15}$")
-_KEYED = frozenset(one.name for one in (FEEDBACK, PROPOSALS, ASSIGNMENTS, REQUESTS, LABELS, DEAD_LETTERS))
+_KEYED = frozenset(topic.name for topic in (FEEDBACK, PROPOSALS, ASSIGNMENTS, REQUESTS, LABELS, DEAD_LETTERS))
 _INSIDE = frozenset((FEEDBACK.name, DECISIONS.name))
 _ASKS = "router"  # the role whose span a person's decision follows
 
@@ -82,7 +82,7 @@ class Trail:
             if segment is None or message.topic == DEAD_LETTERS.name:  # whose key may be anything
                 continue
             origins.setdefault(segment, message)
-            if self._spans is not None and (segment, message.topic) not in visits and self._told(segment):
+            if self._spans is not None and (segment, message.topic) not in visits and self._is_sampled(segment):
                 visits[segment, message.topic] = self._visit(segment, message)
         out: list[Outgoing] = []
         taken_ms: list[int] = []
@@ -103,8 +103,8 @@ class Trail:
                 if taken is not None and each.topic != DEAD_LETTERS.name:
                     taken_ms.append(taken)
             out.append(Outgoing(each.topic, each.key, each.value, headers[segment]))
-        told = [visit for visit in visits.values() if visit.parent != visit.span]  # else it reads what it wrote
-        return Passing(out, taken_ms, told, sent)
+        reported = [visit for visit in visits.values() if visit.parent != visit.span]  # else it reads what it wrote
+        return Passing(out, taken_ms, reported, sent)
 
     def begin(self, messages: Sequence[Outgoing]) -> Passing:
         """Put headers to what comes from outside: segments, and what people say about them."""
@@ -113,7 +113,7 @@ class Trail:
         out, visits = [], []
         for each in messages:
             segment = segment_in(each.topic, each.key, each.value)
-            if segment is None or not self._told(segment):
+            if segment is None or not self._is_sampled(segment):
                 out.append(each)
                 continue
             first = each.topic == FEEDBACK.name
@@ -161,9 +161,9 @@ class Trail:
 
     def _visit(self, segment: bytes, message: Received) -> Visit:
         parent, stranger = None, None
-        found = _PARENT.match(_header(message.headers, TRACEPARENT) or b"")
-        if found is not None:
-            trace, span = int(found[1], 16), int(found[2], 16)
+        match = _PARENT.match(_header(message.headers, TRACEPARENT) or b"")
+        if match is not None:
+            trace, span = int(match[1], 16), int(match[2], 16)
             if trace == _trace(segment):
                 parent = span
             else:  # who published it traces by rules of its own
@@ -179,22 +179,22 @@ class Trail:
             headers.append((TRACEPARENT, given))  # who follows may tell spans although this worker does not
         return tuple(headers)
 
-    def _told(self, segment: bytes) -> bool:
+    def _is_sampled(self, segment: bytes) -> bool:
         return int(segment[:8], 16) < self._below and _trace(segment) != 0
 
 
 def segment_in(topic: str, key: bytes | None, value: bytes | None) -> bytes | None:
     """The id of the segment that a message is about, as it is written there; ``None`` where none can be told."""
-    found = _BEGINS_WITH_ID.match(key) if key and topic in _KEYED else None
-    if found is None and value and topic in _INSIDE:
-        found = _SEGMENT_INSIDE.match(value)
-    return None if found is None else found[1]
+    match = _BEGINS_WITH_ID.match(key) if key and topic in _KEYED else None
+    if match is None and value and topic in _INSIDE:
+        match = _SEGMENT_INSIDE.match(value)
+    return None if match is None else match[1]
 
 
 def span_id(segment: bytes, name: str, which: bytes = b"") -> int:
     """The id of a role's span of a segment, 64 bits, never 0; ``which`` tells several apart."""
-    told = blake2b(b"\0".join((segment, name.encode(), which)), digest_size=8)
-    return int.from_bytes(told.digest(), "big") or 1
+    digest = blake2b(b"\0".join((segment, name.encode(), which)), digest_size=8)
+    return int.from_bytes(digest.digest(), "big") or 1
 
 
 def _trace(segment: bytes) -> int:
