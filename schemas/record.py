@@ -66,7 +66,8 @@ class Record(BaseModel):
 def describe(error: ValidationError, *, most: int = 3) -> str:
     """Say in one line what pydantic found, without repeating input text of any length."""
     errors = error.errors(include_url=False, include_context=False)
-    shown = [detail for detail in errors if detail["type"] == _UNKNOWN_MAJOR] or errors  # what else is wrong follows from it
+    major = [detail for detail in errors if detail["type"] == _UNKNOWN_MAJOR]
+    shown = major or errors  # what else is wrong follows from an unknown version
     sentences = []
     for detail in shown[:most]:
         place = ".".join(str(part) for part in detail["loc"] if part != "schema_version")

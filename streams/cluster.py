@@ -96,7 +96,7 @@ class Cluster:
         return options
 
 
-async def patiently(what: str, attempt: Callable[[], Awaitable[T]], *errors: type[Exception]) -> T:
+async def retry_with_backoff(what: str, attempt: Callable[[], Awaitable[T]], *errors: type[Exception]) -> T:
     """Try until it works, with back-off and a line in the log at each failure."""
     pause = 0.5
     while True:

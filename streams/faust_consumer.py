@@ -58,7 +58,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         positions = {faust.types.TP(*partition): offset for partition, offset in offsets.items()}
         if not positions.keys() <= self.assignment():
             return False
-        return bool(await self._commit(positions)) and positions.keys() <= self.assignment()  # Faust leaves out what is not
+        committed = await self._commit(positions)  # Faust leaves out what is not assigned
+        return bool(committed) and positions.keys() <= self.assignment()
 
     async def _wait_next_records(self, timeout: float) -> Any:
         """Fetch when half of the queue is free.

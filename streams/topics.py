@@ -17,7 +17,7 @@ from aiokafka.errors import (
 )
 
 from models.errors import SettingError
-from streams.cluster import Cluster, partitions_of, patiently
+from streams.cluster import Cluster, partitions_of, retry_with_backoff
 from streams.refusals import in_plain_words
 from streams.topology import TOPICS, Topic
 
@@ -42,7 +42,7 @@ class TopicState:
 
 
 @dataclass(frozen=True)
-class Difference:
+class TopicDifference:
     """A setting that a topic has otherwise than we create it; ``harm`` says what would be lost, if anything would."""
 
     topic: str
@@ -88,7 +88,7 @@ async def create_topics(cluster: Cluster, topics: Iterable[Topic] = TOPICS) -> b
             await _create(cluster, missing)
             created.update(each.name for each in missing)
 
-    await _patiently(cluster, attempt)
+    await _retry(cluster, attempt)
     if created:
         await wait_for_topics(cluster, topics)
     return bool(created)
@@ -106,7 +106,7 @@ async def wait_for_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
                 logged.update(names)
             await asyncio.sleep(_LOOK_S)
 
-    await _patiently(cluster, attempt)
+    await _retry(cluster, attempt)
 
 
 async def check_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
@@ -115,12 +115,12 @@ async def check_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
     Raises:
         SettingError: If data would be lost so.
     """
-    differing: list[Difference] = []
+    differing: list[TopicDifference] = []
 
     async def attempt() -> None:
         differing[:] = await differences(cluster, topics)
 
-    await _patiently(cluster, attempt)
+    await _retry(cluster, attempt)
     for each in differing:
         if not each.harm:
             log.warning("%s", each)
@@ -129,7 +129,7 @@ async def check_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
         raise SettingError(" | ".join(harmful))
 
 
-async def differences(cluster: Cluster, topics: Iterable[Topic]) -> list[Difference]:
+async def differences(cluster: Cluster, topics: Iterable[Topic]) -> list[TopicDifference]:
     """What differs at the brokers from how we create topics; a missing topic differs in its partitions."""
     topics = list(topics)
     states = await states_of(cluster, topics)
@@ -143,7 +143,8 @@ async def states_of(cluster: Cluster, topics: Sequence[Topic]) -> dict[str, Topi
         SettingError: If the brokers refuse us for good.
         KafkaError: If they are away.
     """
-    there = [name for name, partitions in (await partitions_of(cluster, [t.name for t in topics])).items() if partitions]
+    known = await partitions_of(cluster, [each.name for each in topics])
+    there = [name for name, partitions in known.items() if partitions]
     states = {each.name: TopicState(0, 0, {}) for each in topics}
     if there:
         async with _admin(cluster) as admin:
@@ -173,13 +174,13 @@ async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str
     return configs
 
 
-def compare(topic: Topic, cluster: Cluster, state: TopicState) -> list[Difference]:
+def compare(topic: Topic, cluster: Cluster, state: TopicState) -> list[TopicDifference]:
     """What a topic has otherwise than we create it, and what would be lost so."""
     name = cluster.names.at_broker(topic.name)
     if not state.partitions:
-        return [Difference(name, PARTITIONS, "0", str(cluster.partitions), "", "start a role, or create it")]
+        return [TopicDifference(name, PARTITIONS, "0", str(cluster.partitions), "", "start a role, or create it")]
     differing = [
-        Difference(name, setting, str(have), str(want), "", f"set {variable}={have}, or create the topic anew")
+        TopicDifference(name, setting, str(have), str(want), "", f"set {variable}={have}, or create the topic anew")
         for setting, have, want, variable in (
             (PARTITIONS, state.partitions, cluster.partitions, "QUALSTREAM_KAFKA_PARTITIONS"),
             (REPLICAS, state.replicas, cluster.replication, "QUALSTREAM_KAFKA_REPLICATION"),
@@ -190,7 +191,7 @@ def compare(topic: Topic, cluster: Cluster, state: TopicState) -> list[Differenc
         have = state.config.get(setting, want)  # where the broker does not say, it cannot be compared
         if have != want:
             harm, mend = _harm(topic, setting, state), _alter(cluster, name, setting, want)
-            differing.append(Difference(name, setting, have, want, harm, mend))
+            differing.append(TopicDifference(name, setting, have, want, harm, mend))
     return differing
 
 
@@ -250,5 +251,5 @@ async def _create(cluster: Cluster, topics: Sequence[Topic]) -> None:
                 raise error(f"{topic['topic']}: {topic.get('error_message') or 'not created'}")
 
 
-async def _patiently(cluster: Cluster, attempt: Callable[[], Awaitable[None]]) -> None:
-    await patiently(f"brokers at {','.join(cluster.servers)}", attempt, KafkaError, OSError)
+async def _retry(cluster: Cluster, attempt: Callable[[], Awaitable[None]]) -> None:
+    await retry_with_backoff(f"brokers at {','.join(cluster.servers)}", attempt, KafkaError, OSError)

@@ -32,7 +32,7 @@ _READS: tuple[tuple[Topic, type[Record]], ...] = (
     (ALERTS, DriftAlert),
     (LABELS, Annotation),
 )
-"""In the order in which the trainer hears them."""
+"""In the order in which the trainer takes them in."""
 
 
 async def build_stage(settings: Settings) -> Stage:
@@ -51,7 +51,7 @@ async def build_stage(settings: Settings) -> Stage:
         os.close(lock)  # whoever tries again takes it anew
         raise
     for records in history:
-        trainer.hear(records)
+        trainer.add_records(records)
     return TrainerStage(trainer, SystemClock())
 
 

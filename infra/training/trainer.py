@@ -147,17 +147,17 @@ class Trainer:
                 "'%s' was being written when a trainer died; it is removed, and trained again if need be", folder
             )
 
-    def hear(self, records: Iterable[Record]) -> None:
+    def add_records(self, records: Iterable[Record]) -> None:
         """Take in labels, codebook events, rules, releases and alerts; they count from the next step on."""
         self._heard.extend(records)
 
-    def learn(self, said: Sequence[Annotation]) -> list[Record]:
+    def add_annotations(self, said: Sequence[Annotation]) -> list[Record]:
         """Take a batch of labels in and fit heads on them.
 
         Returns:
             What is to be published: releases, and requests to people.
         """
-        self.hear(said)
+        self.add_records(said)
         return self.tick()
 
     def tick(self) -> list[Record]:
