@@ -25,7 +25,7 @@ from schemas.ids import code_event_id, code_id, normalised_label
 
 By = Literal["code", "text", "both"]
 
-_REMEMBERED = 50_000
+_REMEMBERED = 50_000  # segments with their assignments: one that comes again is given the same
 
 
 @dataclass(frozen=True)
