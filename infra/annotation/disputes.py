@@ -109,16 +109,20 @@ def _docket(connection: Connection, study: str, segment: UUID, lead: str) -> Doc
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
+    last = _own(connection, study, segment, lead)
     return Docket(
         segment=Segment.from_bytes(row.record),
         assignment=Assignment.from_bytes(row.assignment) if row.assignment else None,
         request=AnnotationRequest.from_bytes(row.request) if row.request else None,
-        ruling=_own(connection, study, segment, lead, "adjudication"),
+        ruling=last if last and last.kind == "adjudication" else None,
         coding=_own(connection, study, segment, lead, "coding"),
     )
 
 
-def _own(connection: Connection, study: str, segment: UUID, name: str, kind: AnnotationKind) -> Annotation | None:
+def _own(
+    connection: Connection, study: str, segment: UUID, name: str, kind: AnnotationKind | None = None
+) -> Annotation | None:
+    """A person's last word on a segment, or their last of a kind."""
     own = (annotations.c.segment_id == segment, annotations.c.annotator == name)
     raw = connection.execute(select(current_annotations(study, *own, kind=kind).c.record)).scalar()
     return None if raw is None else Annotation.from_bytes(raw)

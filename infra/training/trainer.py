@@ -20,10 +20,11 @@ from infra.training.classifier_factory import Workshop
 from infra.training.query_pool import OpenPool, Pool, ask
 from infra.training.releases import announce, choice_holds_for
 from infra.training.state import Attempts, read_attempts, write_attempts
+from models.annotation.latest import LatestAnnotations
 from models.classifier.promotion import Gate, Verdict
 from models.classifier.registry import Serving
 from models.classifier.schedule import Cause, Schedule, Tuned, due
-from models.classifier.training_set import LabelledSet, Today, Words
+from models.classifier.training_set import Today, TrainingSet, training_set
 from models.codebook.codebook import Standing, stand
 from models.errors import QualstreamError, UnavailableError
 from models.ports import Clock
@@ -88,13 +89,13 @@ class _Study:
     name: str
     attempts: Attempts
     rules: StudyRules
-    words: Words = field(default_factory=Words)
+    annotations: LatestAnnotations = field(default_factory=LatestAnnotations)
     events: dict[UUID, list[CodeEvent]] = field(default_factory=dict)
     codebook: dict[UUID, Standing] = field(default_factory=dict)
     alert: datetime | None = None
     changed: bool = False
     """Whether labels or codes are others than at the last look."""
-    data: LabelledSet = field(default_factory=lambda: LabelledSet((), ()))
+    data: TrainingSet = field(default_factory=lambda: TrainingSet((), ()))
     tuning: Tuned | None = None
     """What a tuning under way has. It is an attempt when it is done: a trainer that dies before that tunes again."""
     settling: Settling = field(default_factory=Settling)
@@ -192,9 +193,9 @@ class Trainer:
         releases = []
         for _ in range(len(self._heard)):
             match self._heard.popleft():
-                case Annotation() as said:
-                    study = self._study(said.study)
-                    study.changed |= study.words.add(said)
+                case Annotation() as annotation:
+                    study = self._study(annotation.study)
+                    study.changed |= study.annotations.add(annotation)
                 case CodeEvent() as event:
                     study = self._study(event.study)
                     study.events.setdefault(event.code_id, []).append(event)
@@ -225,8 +226,11 @@ class Trainer:
         if not study.changed:
             return
         study.changed = False
-        data = study.data = study.words.labelled(
-            study.codebook, least_examples=self._settings.least_examples, held_out=self._settings.held_out
+        data = study.data = training_set(
+            study.annotations,
+            study.today,
+            least_examples=self._settings.least_examples,
+            held_out=self._settings.held_out,
         )
         served = self._serving.of(study.name)
         known = data.digest in (study.attempts.head, served and served.checkpoint.manifest.data)
@@ -265,7 +269,7 @@ class Trainer:
         self,
         study: _Study,
         cause: Cause,
-        data: LabelledSet,
+        data: TrainingSet,
         served: Served | None,
         today: Today,
         rules: StudyRules,
@@ -356,5 +360,5 @@ class Trainer:
                 log.warning("study %r: the training could not be logged: %s", study.name, error)
 
 
-def _teachable(data: LabelledSet) -> bool:
-    return bool(data.codes) and len(data.taught) > 1
+def _teachable(data: TrainingSet) -> bool:
+    return bool(data.codes) and len(data.training) > 1

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from models.classifier.training_set import LabelledSet, Words, held_out
+from models.classifier.training_set import TrainingSet, Words, held_out
 from models.codebook.codebook import replay
 from models.fakes import HandClock
 from schemas import Annotation, CodeEvent
@@ -51,7 +51,7 @@ def labels_of(*annotations, events=(), **settings):
     return words.labelled(replay(events), **({"least_examples": 1} | settings))
 
 
-def codes_by_key(found: LabelledSet):
+def codes_by_key(found: TrainingSet):
     names = {code_id(STUDY, name): name for name in ("ads", "price", "speed", "slow", "login")}
     return {row.text.removeprefix("text "): {names[code] for code in row.codes} for row in found.rows}
 
@@ -132,7 +132,7 @@ def test_the_held_out_segments_are_the_same_whatever_else_is_labelled_and_are_ne
     more = labels_of(*(said(f"s{n}", "ads") for n in range(400)))
     held = {row.segment for row in few.held_out}
     assert held == {row.segment for row in more.held_out} & {row.segment for row in few.rows}
-    assert not held & {row.segment for row in more.taught}
+    assert not held & {row.segment for row in more.training}
     assert 0.18 < len(more.held_out) / 400 < 0.32
     assert all(held_out(row.segment, 0.25) for row in more.held_out)
 
