@@ -4,6 +4,7 @@ import asyncio
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic, time_ns
@@ -40,7 +41,8 @@ class WorkerSettings:
     members: tuple[str, ...] = ()  # coders only: which members live here, where not all do
     watchdog_s: float = 300.0
     trail: Trail | None = None  # where somebody follows the worker
-    instance: str | None = None  # its name in the group, the same after a restart and nobody else's
+    seat: Callable[[], AbstractContextManager[str | None]] = nullcontext
+    """Holds the worker's name in its group while it is a member: the same after a restart, and nobody else's."""
 
 
 class Intake(Protocol):
@@ -55,8 +57,8 @@ class Intake(Protocol):
         ...
 
 
-def make_app(role: Role, settings: WorkerSettings) -> faust.App:
-    """The Faust application of one role; its id is the consumer group."""
+def make_app(role: Role, settings: WorkerSettings, instance: str | None = None) -> faust.App:
+    """The Faust application of one role; its id is the consumer group, ``instance`` its name in it."""
     cluster, poll = settings.cluster, max(64, settings.batches.size)
     return App(
         cluster.names.at_broker(consumer_group(role.name, settings.members)),
@@ -67,7 +69,7 @@ def make_app(role: Role, settings: WorkerSettings) -> faust.App:
         broker_commit_interval=0.5,
         broker_commit_livelock_soft_timeout=settings.watchdog_s,
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=settings.instance,
+        consumer_group_instance_id=instance,
         consumer_max_fetch_size=4 * 1024 * 1024,
         broker_max_poll_records=poll,
         stream_buffer_maxsize=POLLS * poll,
@@ -115,6 +117,13 @@ async def run_stage(
     """
     await prepare(settings.cluster, role, consumer_group(role.name, settings.members))
     stage = await make_stage()
+    with settings.seat() as instance:  # not before: who waits as a spare takes the seat of the one that it replaces
+        await _drive(role, stage, make_app(role, settings, instance), settings, beat, stop)
+
+
+async def _drive(
+    role: Role, stage: Stage, app: faust.App, settings: WorkerSettings, beat: Beat, stop: asyncio.Event
+) -> None:
     publisher = KafkaPublisher(settings.cluster)
     await publisher.start()
     progress = Progress()
@@ -126,7 +135,6 @@ async def run_stage(
             failed.set_exception(error)
 
     calm_collector()
-    app = make_app(role, settings)
     membership = _InGroup(app, settings.cluster)
     runner = Runner(stage, publisher, progress, settings.trail, settings.cluster.names, membership)
     register(app, role.reads, runner, settings.batches, fail)
@@ -207,7 +215,9 @@ async def run_ingest(
     await publisher.start()
     progress = Progress()
     beating = asyncio.create_task(keep_saying(beat, progress))
-    size = settings.batches.size if rate is None else max(1, min(settings.batches.size, int(rate)))
+    size, wait_s = settings.batches.size, settings.batches.wait_s
+    if rate is not None:
+        size = max(1, min(size, int(rate * wait_s)))  # a few at a time, not a second's worth at once
     try:
         while not stop.is_set():
             began = monotonic()
@@ -223,7 +233,7 @@ async def run_ingest(
                 progress.read += len(rows)
                 progress.written += len(rows)
                 progress.acknowledged(len(rows), 0)
-            due_s = settings.batches.wait_s if not rows else (len(rows) / rate if rate else 0.0)
+            due_s = wait_s if not rows else (len(rows) / rate if rate else 0.0)
             await _pause(stop, due_s - (monotonic() - began))
     finally:
         beating.cancel()

@@ -9,7 +9,7 @@ from functools import partial
 
 from infra.brokers import build_cluster
 from infra.factory.stores import build_store
-from infra.roles.seats import seat
+from infra.roles.seats import member, seat
 from infra.roles.stage import make_stage
 from infra.settings import Settings
 from infra.storage.store import Store
@@ -69,7 +69,7 @@ async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
             settings = settings.model_copy(update={"instance": mine.instance(settings.instance)})
             with watched(settings, wanted, store) as watch:
                 beats = watch.beats(beat(settings, wanted, store))
-                how = replace(how, trail=watch.trail, instance=mine.name)
+                how = replace(how, trail=watch.trail, seat=partial(member, settings, group))
                 await _work(wanted, settings, store, how, beats, stop)
     finally:
         store.close()

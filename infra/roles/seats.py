@@ -55,6 +55,13 @@ def seat(settings: Settings, group: str) -> Iterator[Seat]:
             return
 
 
+@contextmanager
+def member(settings: Settings, group: str) -> Iterator[str]:
+    """Hold a name in a consumer group: the lowest number among those that are members now."""
+    with seat(settings, f"{group}.member") as place:
+        yield place.name
+
+
 def _locked(path: Path) -> IO[str] | None:
     file = path.open("a+")
     try:

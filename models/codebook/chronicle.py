@@ -39,6 +39,10 @@ class Chronicle:
         """What a code is called now, if it is known."""
         return self._codes[code].label if code in self._codes else None
 
+    def event(self, code: UUID, event: UUID) -> CodeEvent | None:
+        """An event of a code by its id, if it is known."""
+        return self._events.get(code, {}).get(event)
+
     def ended(self, code: UUID) -> bool:
         """Whether a code is no more, and no single other one stands in its place."""
         known = self._codes.get(code)

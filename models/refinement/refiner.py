@@ -231,7 +231,7 @@ class Refiner:
         before = self._given.get(decision.segment.id)
         if before is None or before.proposed != decision.label or before.code_id not in self._origins:
             return None
-        return Refined(before, _created(before, decision) if before.new else None)
+        return Refined(before, self._event(before, decision))
 
     def _embed(self, decisions: Sequence[Decision]) -> Embeddings:
         """What is compared, in one call of the embedder, shape ``(len(decisions), dim)``."""
@@ -340,7 +340,14 @@ class Refiner:
             | self._versions,
             assigned_at=now,
         )
-        return Refined(assignment, _created(assignment, decision) if found.new else None)
+        return Refined(assignment, self._event(assignment, decision))
+
+    def _event(self, assignment: Assignment, decision: Decision) -> CodeEvent | None:
+        """The event of the code that an assignment created, if it did; one that stands already as it stands."""
+        if not assignment.new:
+            return None
+        event = _created(assignment, decision)
+        return self._chronicle.event(event.code_id, event.id) or event
 
     def _signals(self, decisions: Sequence[Decision], found: Sequence[_Found]) -> list[dict[str, float]]:
         """What a confidence can be made from; a study without a second code has a runner-up at 0."""
@@ -363,7 +370,7 @@ class Refiner:
 
 
 def _created(assignment: Assignment, decision: Decision) -> CodeEvent:
-    """The event of the code that an assignment created; the same whenever it is asked for."""
+    """The event of the code that an assignment created."""
     code, study = assignment.code_id, assignment.study
     same = code == code_id(study, decision.label)
     return CodeEvent(

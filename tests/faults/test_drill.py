@@ -1,0 +1,40 @@
+"""Three Kafka nodes and every role: each is killed or paused once, and nothing is lost or decided twice."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.local.stack import CODING
+from streams.topology import ASSIGNMENTS, DECISIONS
+from tests.brokers.drill import coordinator, drill
+from tests.brokers.kafka import KafkaMissingError, require_kafka
+
+ROLE_S, BROKER_S = 8.0, 16.0  # twice what it takes alone on two cores: other tests run beside this one
+
+
+@pytest.fixture(autouse=True)
+def _kafka_is_here():
+    try:
+        require_kafka()
+    except KafkaMissingError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.slow
+def test_whatever_is_killed_or_paused_nothing_is_lost_and_nothing_decided_twice(tmp_path: Path) -> None:
+    with drill(tmp_path) as drilled:
+        drilled.flow()
+        for role in CODING:
+            drilled.kill_role(role)
+        for topic in (DECISIONS.name, ASSIGNMENTS.name):
+            drilled.kill_node(drilled.kafka.leader(topic), topic)
+        drilled.kill_node(coordinator(drilled, "refiner"), "the refiner's group")
+        drilled.pause_role("refiner", 12)
+        findings = drilled.finish()
+        pauses = drilled.pauses()
+    assert findings.faults == ()
+    assert findings.unread == ""
+    assert findings.tally.coded == findings.tally.taken_in > 500
+    longest = {role: max(s for strike, s in pauses if strike.what == role) for role in CODING}
+    assert {role: s for role, s in longest.items() if s > ROLE_S} == {}
+    assert [(strike.what, s) for strike, s in pauses if strike.what.startswith("broker that") and s > BROKER_S] == []
