@@ -16,8 +16,7 @@ from infra.factory.stores import build_store
 from infra.profiles.loading import Profile, checked_profile
 from infra.profiles.study_rules import refiner_settings
 from infra.settings import Settings, ensure_data_dir, load_settings
-from models.classifier.training_set import Today
-from models.codebook.codebook import replay
+from models.codebook.codebook import Codebook
 from models.ports import Embedder
 from models.refinement.thresholds import Judgement, Threshold, corrections, judgements, learned
 from schemas import Annotation, Assignment, CodeEvent
@@ -38,7 +37,7 @@ def judged(
         return {}
     wanted = refiner_settings(chosen)
     history = list(events)
-    corrected = corrections(assignments, annotations, Today(replay(history)))
+    corrected = corrections(assignments, annotations, Codebook(history))
     return judgements(
         history, corrected, embeds, lambda study: wanted.of(study).value, polarity_gate=wanted.polarity_gate
     )

@@ -11,8 +11,8 @@ from infra.storage.database import Database
 from infra.storage.store import Store
 from infra.storage.tables import releases
 from models.annotation.latest import LatestAnnotations
-from models.classifier.training_set import Today, TrainingExample, TrainingSet, training_set
-from models.codebook.codebook import replay
+from models.classifier.training_set import TrainingExample, TrainingSet, training_set
+from models.codebook.codebook import Codebook
 from schemas import Annotation, ModelRelease
 
 MOST = 2_000
@@ -51,8 +51,7 @@ def labels_of(store: Store, study: str, *, least_examples: int = 4, held_out: fl
         UnavailableError: If the database does not answer.
     """
     latest = LatestAnnotations(store.history(Annotation, study))
-    codebook = Today(replay(store.code_events(study)))
-    return training_set(latest, codebook, least_examples=least_examples, held_out=held_out)
+    return training_set(latest, Codebook(store.code_events(study)), least_examples=least_examples, held_out=held_out)
 
 
 @dataclass(frozen=True)

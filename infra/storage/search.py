@@ -209,9 +209,8 @@ def _coded_as(code: UUID, study: str, connection: Connection) -> ColumnElement[b
     theirs = or_(*(ids.like(f"%{each}%") for each in family)) if family else false()
     counts = or_(said.c.kind == "adjudication", said.c.segment_id.not_in(ruled))
     by_people = segments.c.id.in_(select(said.c.segment_id).where(theirs, counts))
-    by_model = and_(
-        assignments.c.code_id.in_(family), segments.c.id.not_in(select(said.c.segment_id).where(~abstaining(said)))
-    )
+    coded = select(said.c.segment_id).where(~abstaining(said))
+    by_model = and_(assignments.c.code_id.in_(family), segments.c.id.not_in(coded))
     return or_(by_people, by_model)
 
 

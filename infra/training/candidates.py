@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from infra.training.classifier_factory import TaughtClassifier, Workshop, guesses
 from models.classifier.promotion import HALF, Gate, Verdict, commonest, fold_of, judge, sure_from, thresholds
 from models.classifier.stopping import advise
-from models.classifier.training_set import Matrix, Today, TrainingExample, TrainingSet
+from models.classifier.training_set import Matrix, TrainingExample, TrainingSet
+from models.codebook.codebook import Codebook
 from models.ports import Embedder
 
 _HEAD_FOLDS, _TUNED_FOLDS = 5, 3
@@ -103,11 +104,11 @@ def with_unseen(workshop: Workshop, candidate: Candidate) -> Candidate:
     return replace(candidate, unseen=_with_held_out(data, candidate.classifier, probabilities))
 
 
-def compare(candidate: Candidate, rival: Rival | None, today: Today, gate: Gate) -> Verdict:
+def compare(candidate: Candidate, rival: Rival | None, codebook: Codebook, gate: Gate) -> Verdict:
     """Put a candidate through the gate, against what serves, or against who knows the commonest code alone."""
     data = candidate.data
     texts = [row.text for row in data.held_out]
-    theirs = [] if rival is None else [today.current_code(code) for code in rival.classifier.codes]
+    theirs = [] if rival is None else [codebook.current_code(code) for code in rival.classifier.codes]
     codes = tuple(dict.fromkeys([*data.codes, *(code for code in theirs if code is not None)]))
     truth = data.matrix(data.held_out, codes)
     said = guesses(candidate.classifier, texts, candidate.thresholds)

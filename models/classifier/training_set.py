@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.annotation.latest import HumanDecision, LatestAnnotations
-from models.codebook.codebook import Standing, final, heirs
+from models.codebook.codebook import Codebook
 from schemas.ids import uniform
 
 Matrix = NDArray[np.bool_]
@@ -85,7 +85,7 @@ def matrix(rows: Sequence[TrainingExample], codes: Sequence[UUID]) -> Matrix:
 
 
 def training_set(
-    latest: LatestAnnotations, codebook: Today, *, least_examples: int = 4, held_out: float = 0.25
+    latest: LatestAnnotations, codebook: Codebook, *, least_examples: int = 4, held_out: float = 0.25
 ) -> TrainingSet:
     """What people have decided about a study, as it can be taught now; ``models.annotation.latest`` has the rule.
 
@@ -110,7 +110,7 @@ def training_set(
     return TrainingSet(tuple(rows), tuple(kept), names, held_out)
 
 
-def _example(segment: UUID, decision: HumanDecision | None, codebook: Today) -> TrainingExample | None:
+def _example(segment: UUID, decision: HumanDecision | None, codebook: Codebook) -> TrainingExample | None:
     """A segment as it is taught; ``None`` where it teaches nothing, see ``training_set``."""
     if decision is None or decision.undecided or decision.text is None:
         return None
@@ -118,32 +118,3 @@ def _example(segment: UUID, decision: HumanDecision | None, codebook: Today) -> 
         return None
     codes = frozenset(decision.codes) - decision.ended
     return TrainingExample(segment, decision.text, codes, decision.coders, decision.last.decided_at)
-
-
-class Today:
-    """What codes are by now."""
-
-    def __init__(self, codebook: Mapping[UUID, Standing]) -> None:
-        """Take every code by id; one that the codebook does not know yet counts as it is."""
-        self._codebook = codebook
-
-    def current_code(self, code: UUID) -> UUID | None:
-        """What a code is: itself, what it was merged into, or nothing where it was retired or split."""
-        return final(code, self._into, self._lives)
-
-    def successors(self, code: UUID) -> set[UUID]:
-        """The living codes that one which has ended was merged or split into."""
-        return heirs(code, self._into, self._lives)
-
-    def label(self, code: UUID) -> str | None:
-        """A code's label, if the codebook knows it."""
-        known = self._codebook.get(code)
-        return None if known is None else known.label
-
-    def _into(self, code: UUID) -> tuple[UUID, ...]:
-        known = self._codebook.get(code)
-        return () if known is None else known.into
-
-    def _lives(self, code: UUID) -> bool:
-        known = self._codebook.get(code)
-        return known is None or (known.live and known.level == "code")

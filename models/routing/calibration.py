@@ -95,6 +95,9 @@ class Calibration:
             raise ValueError(f"a calibration as JSON was expected, found {text[:60]!r}") from error
 
 
+Fitting = Callable[[Sequence[LabelledSignals]], Calibration | None]
+
+
 def fit(labelled: Sequence[LabelledSignals]) -> Calibration | None:
     """Learn what the signals are worth from what people accepted; the order of the labels does not matter.
 
@@ -226,12 +229,7 @@ def _spread(column: Floats) -> float:
     return float(known.std()) if len(known) else 0.0
 
 
-def _held_out(
-    labelled: Sequence[LabelledSignals],
-    folds: int,
-    seed: int,
-    fitting: Callable[[Sequence[LabelledSignals]], Calibration | None],
-) -> Floats:
+def _held_out(labelled: Sequence[LabelledSignals], folds: int, seed: int, fitting: Fitting) -> Floats:
     """Per label the probability by what was fitted on the other folds."""
     of = np.array([_fold(one.key, folds, seed) for one in labelled])
     found = np.zeros(len(labelled))

@@ -5,8 +5,9 @@ from uuid import uuid4
 
 import numpy as np
 
-from models.classifier.training_set import TrainingSet, Words, held_out
-from models.codebook.codebook import replay
+from models.annotation.latest import LatestAnnotations
+from models.classifier.training_set import TrainingSet, held_out, training_set
+from models.codebook.codebook import Codebook
 from models.fakes import HandClock
 from schemas import Annotation, CodeEvent
 from schemas.ids import code_id
@@ -45,10 +46,7 @@ def opened(*labels):
 
 
 def labels_of(*annotations, events=(), **settings):
-    words = Words()
-    for one in annotations:
-        words.add(one)
-    return words.labelled(replay(events), **({"least_examples": 1} | settings))
+    return training_set(LatestAnnotations(annotations), Codebook(events), **({"least_examples": 1} | settings))
 
 
 def codes_by_key(found: TrainingSet):
@@ -63,7 +61,7 @@ def test_a_persons_last_word_counts_whatever_the_order_they_come_in():
 
 
 def test_a_word_that_comes_twice_is_no_news():
-    words = Words()
+    words = LatestAnnotations()
     assert words.add(said("a", "ads"))
     assert not words.add(said("a", "ads"))
 
