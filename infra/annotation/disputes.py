@@ -11,8 +11,8 @@ from infra.annotation.code_search import read_codes
 from infra.storage.annotations import Coding, codings, current_annotations
 from infra.storage.database import Database, chunks
 from infra.storage.tables import annotations, assignments, codes, requests, segments
-from models.annotation.adjudication import Docket
-from models.annotation.coding import Codes
+from models.annotation.adjudication import AdjudicationCase
+from models.annotation.coding import CodeLookup
 from models.evaluation.reliability import Dispute, disputes
 from schemas import Annotation, AnnotationRequest, Assignment, Segment
 from schemas.annotation import AnnotationKind
@@ -45,14 +45,14 @@ class Definition:
 class Case:
     """A segment, who gave it what, and the codes at hand."""
 
-    docket: Docket
+    docket: AdjudicationCase
     people: tuple[Coding, ...]
     models: tuple[Coding, ...]
     rulings: tuple[Coding, ...]
     """The newest last, which counts."""
     at_hand: tuple[Definition, ...]
     """Codes that somebody gave it, or the system did; those that people gave first."""
-    codes: Codes
+    codes: CodeLookup
 
 
 def disagreements(database: Database, study: str, limit: int) -> tuple[list[Disagreement], int]:
@@ -99,7 +99,7 @@ def _texts(database: Database, some: Sequence[Dispute]) -> dict[UUID, str]:
     return found
 
 
-def _docket(connection: Connection, study: str, segment: UUID, lead: str) -> Docket | None:
+def _docket(connection: Connection, study: str, segment: UUID, lead: str) -> AdjudicationCase | None:
     query = (
         select(segments.c.record, assignments.c.record.label("assignment"), requests.c.record.label("request"))
         .join_from(segments, assignments, segments.c.id == assignments.c.segment_id, isouter=True)
@@ -110,7 +110,7 @@ def _docket(connection: Connection, study: str, segment: UUID, lead: str) -> Doc
     if row is None:
         return None
     last = _own(connection, study, segment, lead)
-    return Docket(
+    return AdjudicationCase(
         segment=Segment.from_bytes(row.record),
         assignment=Assignment.from_bytes(row.assignment) if row.assignment else None,
         request=AnnotationRequest.from_bytes(row.request) if row.request else None,
