@@ -213,7 +213,7 @@ class RefinerStage(PlainStage):
     def __post_init__(self, history: Iterable[CodeEvent] | None) -> None:
         """Know the history, so that what is heard of it again is no news."""
         self._follows = history is not None
-        self.refiner.recall(history or ())
+        self.refiner.load_history(history or ())
 
     def hears(self) -> Mapping[str, Hear]:
         """What people do to the codebook holds for the next batch."""
@@ -226,15 +226,15 @@ class RefinerStage(PlainStage):
         """What another refiner decided on these partitions, and the codes that it created for that."""
         if not self._follows:
             return {}
-        assignments = Recall(2_000, lambda values: self.refiner.remember(readable(values, Assignment)))
+        assignments = Recall(2_000, lambda values: self.refiner.load_assignments(readable(values, Assignment)))
         return {CODEBOOK.name: Recall(2_000, self._hear), ASSIGNMENTS.name: assignments}
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Assign a code to each decision, by the codebook as it was last heard of."""
-        self.refiner.follow([self._heard.popleft() for _ in range(len(self._heard))])
+        self.refiner.apply_events([self._heard.popleft() for _ in range(len(self._heard))])
         decisions = [decision for _, decision in self.read(batch, Decision, result)]
         refinement = self.refiner.decide(decisions)
-        result.settle = partial(self.refiner.keep, refinement)
+        result.settle = partial(self.refiner.commit, refinement)
         for refined in refinement.refined:
             if refined.event is not None:
                 result.before.append(Outgoing(CODEBOOK.name, _key(refined.event.code_id), refined.event.to_bytes()))

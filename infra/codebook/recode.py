@@ -140,7 +140,7 @@ def again(settings: Settings, store: "Store", stretch: Stretch, events: Sequence
     reconcile(index, embeds, events)
     index.put(opened([CodedText(stretch.study, stretch.name, "", _created(store.database, stretch))], embeds))
     made = build_pipeline(settings, index)
-    made.refiner.recall(events)
+    made.refiner.load_history(events)
     return made
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,8 @@ from infra.factory.models import build_embedder
 from infra.factory.stores import build_store
 from infra.profiles.loading import checked_profile
 from infra.settings import Settings, ensure_data_dir, load_settings
-from models.codebook.codebook import Standing, replay
-from models.codebook.themes import AUTHOR, Arrangement, Code, ThemeSettings, arrange, read_book, to_events
+from models.codebook.codebook import Codebook
+from models.codebook.themes import AUTHOR, Arrangement, Code, ThemeSettings, arrange, codes_and_themes, to_events
 from models.errors import InputError, UnavailableError
 from models.ports import Embedder
 from schemas import CodeEvent
@@ -87,14 +87,16 @@ def _brokers(settings: Settings) -> "Cluster | None":
 
 def _place(settings: Settings, wanted: ThemeSettings, store: "Store", brokers: "Cluster | None") -> Themed:
     study = settings.study
-    book = replay(asyncio.run(_read(brokers)) if brokers else store.code_events(study))
-    codes, themes = read_book(book, study, store.segments_by_code(study))
+    codebook = Codebook(asyncio.run(_read(brokers)) if brokers else store.code_events(study))
+    codes, themes = codes_and_themes(codebook, study, store.segments_by_code(study))
     if not codes:
         raise InputError(f"study '{study}' has no codes in '{settings.data_dir}'; ingest and code it, or name another")
     embedder = _embedder(settings)
-    arrangement = arrange(study, codes, themes, embedder, wanted, used=_themes(book))
+    arrangement = arrange(study, codes, themes, embedder, wanted, used=_themes(codebook))
     author = _author(embedder)
-    return Themed(tuple(codes), arrangement, tuple(to_events(arrangement, book, study, author, SystemClock().now())))
+    return Themed(
+        tuple(codes), arrangement, tuple(to_events(arrangement, codebook, study, author, SystemClock().now()))
+    )
 
 
 def _embedder(settings: Settings) -> Embedder:
@@ -102,8 +104,8 @@ def _embedder(settings: Settings) -> Embedder:
     return build_embedder(checked_profile(settings), settings)
 
 
-def _themes(book: Mapping[UUID, Standing]) -> set[UUID]:
-    return {one.id for one in book.values() if one.level == "theme"}
+def _themes(codebook: Codebook) -> set[UUID]:
+    return {state.id for state in codebook.values() if state.level == "theme"}
 
 
 def _author(embedder: Embedder) -> str:

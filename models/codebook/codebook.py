@@ -204,6 +204,14 @@ class Codebook(Mapping[UUID, CodeState]):
         copied._ended = {level: dict(ended) for level, ended in self._ended.items()}
         return copied
 
+    def history(self, code: UUID) -> list[CodeEvent]:
+        """A code's events in the order of their time; none of one that is not known."""
+        return in_order(self._histories.get(code, {}).values())
+
+    def event(self, code: UUID, event: UUID) -> CodeEvent | None:
+        """An event of a code by its id, if it is known."""
+        return self._histories.get(code, {}).get(event)
+
     def is_active(self, code: UUID) -> bool:
         """Whether a code, or a theme, has not ended."""
         return code not in self._states or self._states[code].active

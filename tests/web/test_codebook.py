@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from infra.storage.final_codes import outcomes
 from infra.storage.tables import requests
-from models.codebook.codebook import replay
+from models.codebook.codebook import Codebook
 from models.codebook.themes import theme_id
 from schemas import Annotation, AnnotationRequest, CodeEvent
 from schemas.ids import code_id
@@ -35,11 +35,11 @@ def lead(site):
 
 
 def book(site):
-    return replay(site.store.code_events(STUDY))
+    return Codebook(site.store.code_events(STUDY))
 
 
 def last(site, label):
-    return str(book(site)[code(label)].last.id)
+    return str(book(site)[code(label)].last_event.id)
 
 
 def change(client, site, label, action, /, **fields):
@@ -165,7 +165,7 @@ def test_a_split_places_segments_by_hand_asks_people_about_the_rest_and_leaves_s
         lacks = connection.execute(select(requests.c.lacks).where(requests.c.segment_id == second)).scalar_one()
     assert [one.label for one in settled[first].codes] == ["password wrong"]
     assert lacks == 1
-    assert not book(site)[code("login fails")].live
+    assert not book(site)[code("login fails")].active
 
 
 def test_a_split_into_one_is_refused_with_its_parts_kept(site, lead):
@@ -185,7 +185,7 @@ def test_a_retired_code_is_listed_apart_and_restored(site, lead):
 
 def test_two_versions_are_compared_and_the_earlier_one_is_restored(site, lead):
     then = max(one.at for one in site.store.code_events(STUDY)).isoformat()
-    before = {one.id: (one.label, one.live) for one in book(site).values()}
+    before = {one.id: (one.label, one.active) for one in book(site).values()}
     ok(change(lead, site, "login fails", "rename", label="no login"))
     ok(change(lead, site, "app crashes", "merge", into=str(code("login fails"))))
     ok(lead.post(f"{BASE}/new", data={"cause": str(uuid4()), "label": "brand new"}, follow_redirects=False))
@@ -197,8 +197,8 @@ def test_two_versions_are_compared_and_the_earlier_one_is_restored(site, lead):
     assert lead.get(f"{BASE}/compare?then=yesterdayish").status_code == 422
     form = {"cause": str(uuid4()), "then": then, "reason": "a mistake"}
     ok(lead.post(f"{BASE}/history", data=form, follow_redirects=False))
-    assert {one.id: (one.label, one.live) for one in book(site).values() if one.id in before} == before
-    assert not book(site)[code("brand new")].live
+    assert {one.id: (one.label, one.active) for one in book(site).values() if one.id in before} == before
+    assert not book(site)[code("brand new")].active
     refused = lead.post(f"{BASE}/history", data=form | {"cause": str(uuid4())})
     assert refused.status_code == 422
     assert "there is nothing to restore" in refused.text

@@ -28,7 +28,7 @@ from infra.web.pages.codebook_forms import (
     told,
 )
 from infra.web.site import Here, Site, draw
-from models.codebook.codebook import Standing, final, replay
+from models.codebook.codebook import Codebook, CodeState
 from models.codebook.diff import compare
 from models.codebook.edits import Act, Curation
 from models.errors import InputError
@@ -154,8 +154,8 @@ def compare_versions(
         raise HTTPException(422, str(error)) from None
     if second is not None and second < first:
         first, second = second, first
-    before = replay(event for event in events if event.at <= first)
-    after = replay(event for event in events if second is None or event.at <= second)
+    before = Codebook(event for event in events if event.at <= first)
+    after = Codebook(event for event in events if second is None or event.at <= second)
     names = {code: one.label for code, one in {**before, **after}.items()}
     values = {"then": first, "now": second, "found": compare(before, after), "names": names, "cause": uuid4()}
     return draw(request, "codebook_compare.html", values)
@@ -170,10 +170,10 @@ def show_code(request: Request, study: str, code: UUID, site: Here, visitor: Vie
 @router.get("/s/{study}/codebook/codes/{code}/merge", response_class=HTMLResponse)
 def choose_target(request: Request, study: str, code: UUID, site: Here, visitor: Lead, q: str = "") -> HTMLResponse:
     """Choose what a code is merged into; says how many segments move."""
-    standing = _standing(site, study, code)
+    state = _state(site, study, code)
     every = listed(site.store.database, study)
-    same = [one for one in narrowed(every, q) if one.level == standing.level and one.id != code]
-    values = {"code": standing, "q": q, "targets": same[:SHOWN], "more": len(same) > SHOWN, "cause": uuid4()}
+    same = [one for one in narrowed(every, q) if one.level == state.level and one.id != code]
+    values = {"code": state, "q": q, "targets": same[:SHOWN], "more": len(same) > SHOWN, "cause": uuid4()}
     return draw(request, "codebook_merge.html", {**values, "count": _count(every, code)})
 
 
@@ -184,10 +184,10 @@ def choose_parts(request: Request, study: str, code: UUID, site: Here, visitor: 
 
 
 def _split_page(request: Request, site: Site, study: str, code: UUID, parts: str, fault: str = "") -> HTMLResponse:
-    standing, names = _standing(site, study, code), parts_of(parts)
+    state, names = _state(site, study, code), parts_of(parts)
     found = with_code(site.store.database, study, code, SHOWN) if names else []
     count = _count(listed(site.store.database, study), code)
-    values = {"code": standing, "parts": names, "said": parts, "found": found, "count": count, "most": _MOST_MOVED}
+    values = {"code": state, "parts": names, "said": parts, "found": found, "count": count, "most": _MOST_MOVED}
     return draw(
         request, "codebook_split.html", {**values, "fault": fault, "cause": uuid4()}, status=422 if fault else 200
     )
@@ -209,11 +209,11 @@ def change_code(
         with _turn:
             known = list(site.store.code_events(study))
             curation = Curation(known, study, act)
-            standing = curation.codes.get(code) or _missing(study, code)
+            state = curation.codebook.get(code) or _missing(study, code)
             if done_already(known, code, form.cause):
                 return _to(study, f"codes/{code}", done=action)
-            if standing.last.id != form.last:
-                return _code_page(request, site, study, code, {"fault": overtaken(standing)}, status=409)
+            if state.last_event.id != form.last:
+                return _code_page(request, site, study, code, {"fault": overtaken(state)}, status=409)
             events = made(curation, code, action, form)
             more = _of_segments(site, study, code, events, form, act) if action == "split" else []
             site.write([*events, *more])
@@ -250,21 +250,21 @@ def _code_page(
     request: Request, site: Site, study: str, code: UUID, values: dict[str, Any], *, status: int = 200
 ) -> HTMLResponse:
     events = list(site.store.code_events(study))
-    book = replay(events)
-    standing = book.get(code) or _missing(study, code)
+    codebook = Codebook(events)
+    state = codebook.get(code) or _missing(study, code)
     every = {one.id: one for one in listed(site.store.database, study)}
     mine = [one for one in told(events) if one.event.code_id == code]
-    found = with_code(site.store.database, study, code, SHOWN) if standing.level == "code" else []
-    origin = [standing.origin] if standing.origin else []
+    found = with_code(site.store.database, study, code, SHOWN) if state.level == "code" else []
+    origin = [state.origin] if state.origin else []
     hidden = unread_by(site, visitor_of(request), study, [*origin, *(one.id for one in found)])
     shown = {
-        "code": standing,
-        "names": {id_: one.label for id_, one in book.items()},
+        "code": state,
+        "names": {id_: each.label for id_, each in codebook.items()},
         "numbers": every.get(code),
-        "theme": _theme(standing, book),
+        "theme": _theme(state, codebook),
         "themes": [one for one in every.values() if one.live and one.level == "theme"],
         "below": [one for one in every.values() if one.live and one.theme == code and one.level == "code"],
-        "became": final(code, lambda each: book[each].into if each in book else (), lambda each: _lives(each, book)),
+        "became": codebook.current_theme(code) if state.level == "theme" else codebook.current_code(code),
         "found": [one for one in found if one.id not in hidden],
         "unread": hidden,
         "lines": list(reversed(mine)),
@@ -275,20 +275,14 @@ def _code_page(
     )
 
 
-def _theme(code: Standing, book: dict[UUID, Standing]) -> Standing | None:
-    """The living theme that a code stands under."""
-    if code.parent is None or code.parent not in book:
-        return None
-    found = final(code.parent, lambda each: book[each].into if each in book else (), lambda each: _lives(each, book))
-    return book[found] if found else None
+def _theme(code: CodeState, codebook: Codebook) -> CodeState | None:
+    """The active theme that a code stands under."""
+    theme = None if code.parent is None else codebook.current_theme(code.parent)
+    return None if theme is None else codebook.get(theme)
 
 
-def _lives(code: UUID, book: dict[UUID, Standing]) -> bool:
-    return code in book and book[code].live
-
-
-def _standing(site: Site, study: str, code: UUID) -> Standing:
-    return replay(site.store.code_events(study)).get(code) or _missing(study, code)
+def _state(site: Site, study: str, code: UUID) -> CodeState:
+    return Codebook(site.store.code_events(study)).get(code) or _missing(study, code)
 
 
 def _missing(study: str, code: UUID) -> NoReturn:

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, field_validator
 
 from infra.annotation.codebook_view import Listed
-from models.codebook.codebook import Standing, in_order, taken_back
+from models.codebook.codebook import CodeState, in_order, taken_back
 from models.codebook.edits import Curation, Notes
 from models.errors import InputError
 from schemas import CodeEvent
@@ -117,9 +117,9 @@ def done_already(events: Iterable[CodeEvent], code: UUID, cause: UUID) -> bool:
     return any(event.id in ids for event in events)
 
 
-def overtaken(code: Standing) -> str:
+def overtaken(code: CodeState) -> str:
     """That somebody else was faster."""
-    last = code.last
+    last = code.last_event
     return (
         f"{code.label!r} was changed by {last.author} while you had it open ({last.kind}); nothing of yours is kept, "
         "look at how it stands now and try again"
