@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import Taught
@@ -17,7 +17,6 @@ from schemas.coding import Route
 from schemas.ids import uniform
 
 _FEW = 50  # a fiftieth of the labels must be new before they are weighed again: that costs up to a tenth of a second
-_LATEST = 36_500  # days: rules may say more than a calendar has
 
 
 @dataclass(frozen=True)
@@ -176,19 +175,14 @@ def _request(routed: Assignment, rules: StudyRules, chance: float | None, why: s
     sure = routed.confidence or 0.0
     double = uniform(routed.segment_id, "double") < rules.double_share
     reason: RequestReason = "double coding" if double else "low confidence"
-    return AnnotationRequest(
-        segment_id=routed.segment_id,
-        study=routed.study,
-        code_id=routed.code_id,
-        label=routed.label,
-        confidence=sure,
-        reason="audit" if routed.route == "accepted" else reason,
+    return AnnotationRequest.for_assignment(
+        routed,
+        "audit" if routed.route == "accepted" else reason,
+        routed.assigned_at,  # not now: asked again after a crash, it is still the same request
+        days=rules.expire_days,
         blind=double or chance is not None,
         sample=chance is not None,
         coders=2 if double else 1,
         priority=sure * (1 - sure) if chance is None else 2 - chance,
-        signals=routed.signals,
-        requested_at=routed.assigned_at,  # not now: asked again after a crash, it is still the same request
-        expires_at=routed.assigned_at + timedelta(days=min(rules.expire_days, _LATEST)) if rules.expire_days else None,
         why=why,
     )
