@@ -101,7 +101,7 @@ def scan_command(file: Path, study: str | None, as_json: bool, html: Path | None
     from infra.drift.scan_file import How, example_texts, scan
     from infra.drift.timestamped_texts import Wanted, read_timed
     from infra.local.file_coding import Tally
-    from streams.collector import calm_collector
+    from streams.worker import calm_collector
 
     calm_collector()
     profile = given.pop("profile")

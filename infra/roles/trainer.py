@@ -23,8 +23,8 @@ from models.ports import load
 from schemas import Annotation, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
 from streams.cluster import read_topic
 from streams.stage import readable
+from streams.stages import TrainerStage
 from streams.topology import ALERTS, CODEBOOK, LABELS, RELEASES, STUDIES
-from streams.training import TrainerStage
 
 EMBEDDINGS = "embeddings"
 _READS: dict[str, type[Record]] = {
