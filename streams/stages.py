@@ -15,7 +15,7 @@ from uuid import UUID
 from models.classifier.predictions import Classifiers
 from models.errors import UnavailableError
 from models.moderation.classifier_vote import CLASSIFIER
-from models.moderation.precedents import Precedents, from_annotations
+from models.moderation.precedents import Precedents
 from models.moderation.proposal_join import Joined, ProposalJoin
 from models.pipeline import Uncoded, code_batch, moderate_batch
 from models.ports import Clock, Coder, Moderator
@@ -124,7 +124,7 @@ class ModeratorStage(PlainStage):
 
     def _learn(self, values: Sequence[bytes | None]) -> None:
         assert self.precedents is not None
-        self.precedents.learn(from_annotations(readable(values, Annotation)))
+        self.precedents.update_annotations(readable(values, Annotation))
 
     def recalls(self) -> Mapping[str, Recall]:
         """What was decided: other labels of people may lead to another decision by now."""

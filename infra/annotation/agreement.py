@@ -140,11 +140,11 @@ def study_agreement(database: Database, study: str, *, with_models: bool) -> Stu
 
 
 def readings(found: Sequence[Coding]) -> list[Reading]:
-    """Codings as they are compared: not what settled a dispute, nor that somebody was unsure and gave no code."""
+    """Codings as they are compared: no adjudications, nor that somebody was unsure and gave no code."""
     return [
-        Reading(one.segment_id, one.coder, frozenset(one.code_ids))
-        for one in found
-        if one.kind == "coding" and (one.code_ids or not one.unsure)
+        Reading(coding.segment_id, coding.coder, frozenset(coding.code_ids))
+        for coding in found
+        if coding.kind == "coding" and (coding.code_ids or not coding.unsure)
     ]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, case, func, select
 from infra.storage.database import Database, chunks
 from infra.storage.search import Filters, Found, find
 from infra.storage.tables import assignments, codes, segments
-from models.annotation.reassigning import NamedCode, reassigned
+from models.annotation.adjudication import NamedCode, move_segment
 from models.codebook.edits import Act
 from schemas import Annotation, Assignment, Segment
 from schemas.codebook import Level
@@ -95,7 +95,7 @@ def moved(database: Database, wanted: Collection[tuple[Found, NamedCode]], of: U
             for one, to in some:
                 segment, assignment = records[one.id]
                 now = [(each.id, each.label) for each in one.outcome.codes]
-                made.append(reassigned(segment, assignment, now, of, to, act))
+                made.append(move_segment(segment, assignment, now, of, to, act))
     return made
 
 

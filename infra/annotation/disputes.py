@@ -11,8 +11,8 @@ from infra.annotation.code_search import read_codes
 from infra.storage.annotations import Coding, codings, current_annotations
 from infra.storage.database import Database, chunks
 from infra.storage.tables import annotations, assignments, codes, requests, segments
-from models.annotation.adjudication import Docket
-from models.annotation.coding import Codes
+from models.annotation.adjudication import AdjudicationCase
+from models.annotation.coding import CodeLookup
 from models.evaluation.reliability import Dispute, disputes
 from schemas import Annotation, AnnotationRequest, Assignment, Segment
 from schemas.annotation import AnnotationKind
@@ -45,14 +45,14 @@ class Definition:
 class Case:
     """A segment, who gave it what, and the codes at hand."""
 
-    docket: Docket
+    docket: AdjudicationCase
     people: tuple[Coding, ...]
     models: tuple[Coding, ...]
     rulings: tuple[Coding, ...]
     """The newest last, which counts."""
     at_hand: tuple[Definition, ...]
     """Codes that somebody gave it, or the system did; those that people gave first."""
-    codes: Codes
+    codes: CodeLookup
 
 
 def disagreements(database: Database, study: str, limit: int) -> tuple[list[Disagreement], int]:
@@ -99,7 +99,7 @@ def _texts(database: Database, some: Sequence[Dispute]) -> dict[UUID, str]:
     return found
 
 
-def _docket(connection: Connection, study: str, segment: UUID, lead: str) -> Docket | None:
+def _docket(connection: Connection, study: str, segment: UUID, lead: str) -> AdjudicationCase | None:
     query = (
         select(segments.c.record, assignments.c.record.label("assignment"), requests.c.record.label("request"))
         .join_from(segments, assignments, segments.c.id == assignments.c.segment_id, isouter=True)
@@ -109,16 +109,20 @@ def _docket(connection: Connection, study: str, segment: UUID, lead: str) -> Doc
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    return Docket(
+    last = _own(connection, study, segment, lead)
+    return AdjudicationCase(
         segment=Segment.from_bytes(row.record),
         assignment=Assignment.from_bytes(row.assignment) if row.assignment else None,
         request=AnnotationRequest.from_bytes(row.request) if row.request else None,
-        ruling=_own(connection, study, segment, lead, "adjudication"),
+        ruling=last if last and last.kind == "adjudication" else None,
         coding=_own(connection, study, segment, lead, "coding"),
     )
 
 
-def _own(connection: Connection, study: str, segment: UUID, name: str, kind: AnnotationKind) -> Annotation | None:
+def _own(
+    connection: Connection, study: str, segment: UUID, name: str, kind: AnnotationKind | None = None
+) -> Annotation | None:
+    """A person's last word on a segment, or their last of a kind."""
     own = (annotations.c.segment_id == segment, annotations.c.annotator == name)
     raw = connection.execute(select(current_annotations(study, *own, kind=kind).c.record)).scalar()
     return None if raw is None else Annotation.from_bytes(raw)

@@ -16,6 +16,7 @@ from infra.factory.stores import build_store
 from infra.profiles.loading import Profile, checked_profile
 from infra.profiles.study_rules import refiner_settings
 from infra.settings import Settings, ensure_data_dir, load_settings
+from models.codebook.codebook import Codebook
 from models.ports import Embedder
 from models.refinement.thresholds import Judgement, Threshold, corrections, judgements, learned
 from schemas import Annotation, Assignment, CodeEvent
@@ -35,9 +36,10 @@ def judged(
     if not chosen.refiner.learn or chosen.refiner.by != "code":
         return {}
     wanted = refiner_settings(chosen)
-    corrected = corrections(assignments, annotations)
+    history = list(events)
+    corrected = corrections(assignments, annotations, Codebook(history))
     return judgements(
-        events, corrected, embeds, lambda study: wanted.of(study).value, polarity_gate=wanted.polarity_gate
+        history, corrected, embeds, lambda study: wanted.of(study).value, polarity_gate=wanted.polarity_gate
     )
 
 

@@ -11,7 +11,7 @@ from infra.factory.models import (
 from infra.profiles.loading import Profile
 from infra.settings import Settings
 from models.errors import SettingError
-from models.moderation.precedents import Precedents, from_annotations
+from models.moderation.precedents import Precedents
 from models.moderation.proposal_join import JoinSettings, ProposalJoin
 from schemas import Annotation
 from streams.stage import Received, Stage
@@ -35,5 +35,5 @@ def moderator_stage(chosen: Profile, settings: Settings, labels: Sequence[Annota
     join: ProposalJoin[Received] = ProposalJoin(JoinSettings(names, quorum, deadline, PATIENCE * deadline), clock)
     embeds = build_embedder(chosen, settings)
     precedents = Precedents(embeds)
-    precedents.learn(from_annotations(labels))
+    precedents.update_annotations(labels)
     return ModeratorStage(warm(build_moderator(chosen, settings, embeds, precedents)), join, clock, precedents)

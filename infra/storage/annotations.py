@@ -6,10 +6,26 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    String,
+    Subquery,
+    and_,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from infra.storage.database import Database, chunks
 from infra.storage.tables import annotations, assignments, codes, decisions, marks, requests
+from models.annotation.latest import chosen_codes
 from schemas import Annotation
 from schemas.annotation import AnnotationKind
 from schemas.ids import code_id, normalised_label
@@ -68,6 +84,8 @@ def codings(
     database: Database, study: str, include_models: bool = True, *, segment: UUID | None = None
 ) -> list[Coding]:
     """The codings of a study as they stand, by segment and coder.
+
+    Who adjudicated is still known to have coded; an adjudication counts where it is its author's last word.
 
     The models' are given for segments that a person coded, so that all coders are compared on the same ones. The
     system's assignment goes as coder ``Qualstream``, a member's usable proposal under the member's name.
@@ -136,21 +154,21 @@ def _people(
     connection: Connection, study: str, kind: AnnotationKind, book: Book, segment: UUID | None
 ) -> Iterator[Coding]:
     narrow = [] if segment is None else [annotations.c.segment_id == segment]
-    current = current_annotations(study, *narrow, kind=kind)
-    for raw in connection.execute(select(current.c.record)).scalars():
-        said = Annotation.from_bytes(raw)
-        ids = said.code_ids or [book.named(label) for label in said.labels]  # labels alone: made elsewhere
-        now, labels = book.today(ids, said.labels)
+    current = current_annotations(study, *narrow, kind="coding" if kind == "coding" else None)
+    for raw in connection.execute(select(current.c.record).where(current.c.kind == kind)).scalars():
+        annotation = Annotation.from_bytes(raw)
+        chosen = chosen_codes(annotation)
+        now, labels = book.today(chosen, chosen.values())
         yield Coding(
-            segment_id=said.segment_id,
-            coder=said.annotator,
+            segment_id=annotation.segment_id,
+            coder=annotation.annotator,
             code_ids=now,
             labels=labels,
-            kind=said.kind,
-            at=said.decided_at,
-            memo=said.memo,
-            unsure=said.unsure,
-            blind=said.blind,
+            kind=annotation.kind,
+            at=annotation.decided_at,
+            memo=annotation.memo,
+            unsure=annotation.unsure,
+            blind=annotation.blind,
         )
 
 
@@ -213,6 +231,12 @@ def count_lacking(connection: Connection, segments: Collection[UUID]) -> None:
             annotations.c.withdrawn.is_(False),
         )
         connection.execute(delete(marks).where(marks.c.segment_id.in_(chunk), marks.c.kind == "locked", decided))
+
+
+def abstaining(of: FromClause) -> ColumnElement[bool]:
+    """``models.annotation.latest.abstains`` in SQL: somebody was unsure and gave no code."""
+    given = (cast(of.c[name], String) for name in ("code_ids", "labels"))
+    return and_(of.c.unsure, *(column == "[]" for column in given))
 
 
 def answered_by(said: Subquery) -> ColumnElement[bool]:

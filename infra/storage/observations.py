@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, null, or_, select
 
-from infra.storage.annotations import Book
+from infra.storage.annotations import Book, abstaining
 from infra.storage.database import CHUNK, Database, chunks
 from infra.storage.tables import annotations, assignments, code_events, codes, dead_letters, decisions, segments
 from infra.storage.tables import releases as release_rows
@@ -177,7 +177,7 @@ def _agreed(connection: Connection, study: str, since: datetime | None, until: d
         before(one.withdrawn).label("gone_before"),
         before(one.code_ids).label("codes_before"),
         before(one.labels).label("labels_before"),
-    ).where(one.study == study, one.kind == "coding")
+    ).where(one.study == study, one.kind == "coding", ~abstaining(annotations))
     if since is not None:
         fresh = select(one.segment_id).where(one.study == study, one.decided_at > since)
         given = given.where(one.segment_id.in_(fresh))

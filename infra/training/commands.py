@@ -151,7 +151,7 @@ def _facts(found: Report) -> Iterator[tuple[str, str]]:
     yield "study", found.study
     yield from _serves(found)
     coders = ", ".join(f"{one.name} {one.segments}" for one in found.coders)
-    counted = f"{len(labels.rows)} segments, {len(labels.taught)} taught and {len(labels.held_out)} held out"
+    counted = f"{len(labels.rows)} segments, {len(labels.training)} taught and {len(labels.held_out)} held out"
     yield "labels", counted + (f"; by {coders}" if coders else "")
     if found.next is not None:
         yield "next", found.next.sentence

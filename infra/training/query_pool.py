@@ -12,7 +12,7 @@ from infra.storage.database import Database
 from infra.storage.tables import annotations, assignments, requests, segments
 from infra.training.classifier_factory import TaughtClassifier
 from models.classifier.query import choose
-from models.classifier.training_set import LabelledSet
+from models.classifier.training_set import TrainingSet
 from models.ports import Embeddings
 from schemas import AnnotationRequest, Assignment, StudyRules
 
@@ -80,7 +80,7 @@ def read_pool(database: Database, study: str, limit: int) -> Pool:
 
 
 def ask(
-    classifier: TaughtClassifier, data: LabelledSet, pool: Pool, rules: StudyRules, now: datetime
+    classifier: TaughtClassifier, data: TrainingSet, pool: Pool, rules: StudyRules, now: datetime
 ) -> list[AnnotationRequest]:
     """Ask about the segments that teach the classifier most, so many that the study's number of them is open.
 
@@ -95,7 +95,7 @@ def ask(
     if wanted <= 0:
         return []
     texts = [row.text for row in pool.rows]
-    known = data.taught
+    known = data.training
     embeddings = _embedded(classifier, texts)
     chosen = choose(
         rules.strategy,

@@ -9,7 +9,7 @@ from infra.training.checkpoints import Checkpoints, Manifest, TaughtCode
 from models.classifier.promotion import Verdict
 from models.classifier.registry import CLASSIFIERS
 from models.classifier.schedule import Schedule
-from models.classifier.training_set import LabelledSet
+from models.classifier.training_set import TrainingSet
 from models.errors import InputError, SettingError
 from models.ports import Clock
 from schemas import ModelRelease
@@ -62,10 +62,10 @@ def announce(
         sha256=staged.sha256,
         metrics=_metrics(candidate, verdict),
         per_code={candidate.name(code): round(score.f1, 4) for code, score in verdict.per_code.items()},
-        labels=len(data.taught),
+        labels=len(data.training),
         replaces=None if current is None else current.version,
         author=AUTHOR,
-        why=f"{tier} taught {len(data.taught)} labels of {len(codes)} codes: {verdict.why}",
+        why=f"{tier} taught {len(data.training)} labels of {len(codes)} codes: {verdict.why}",
         released_at=at,
     )
 
@@ -82,7 +82,7 @@ def _manifest(study: str, candidate: Candidate, at: datetime) -> Manifest:
             for code, threshold in zip(classifier.codes, candidate.thresholds, strict=True)
         ),
         sure_from=candidate.sure_from,
-        labels=len(data.taught),
+        labels=len(data.training),
         data=data.digest,
     )
 
@@ -155,7 +155,7 @@ def again(release: ModelRelease, current: ModelRelease | None, author: str, cloc
     )
 
 
-def choice_holds_for(release: ModelRelease, labels: LabelledSet, schedule: Schedule) -> int:
+def choice_holds_for(release: ModelRelease, labels: TrainingSet, schedule: Schedule) -> int:
     """For how many more labels nothing takes the place of what a person chose to serve; 0 where a trainer chose it."""
     if release.author == AUTHOR:
         return 0

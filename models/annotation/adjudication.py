@@ -1,18 +1,19 @@
 """What settles a segment that coders disagree on, made into records: the adjudication, and a code that it made."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from models.annotation.coding import Codes, Decided, KnownCode, created_for
+from models.annotation.coding import CodeEntry, CodeLookup, CodingRecords, created_for
+from models.codebook.edits import Act
 from models.errors import InputError
 from models.text.labels import clean_memo
 from schemas import Annotation, AnnotationRequest, Assignment, Record, Segment
 
 
 @dataclass(frozen=True)
-class Docket:
+class AdjudicationCase:
     """A segment that is to be settled, with what the system and the one who settles it said about it."""
 
     segment: Segment
@@ -30,7 +31,7 @@ class Docket:
 
 
 @dataclass(frozen=True)
-class Ruling:
+class AdjudicationChoice:
     """What a lead entered."""
 
     cause: str
@@ -42,7 +43,9 @@ class Ruling:
     memo: str = ""
 
 
-def adjudicate(docket: Docket, ruling: Ruling, codes: Codes, lead: str, now: datetime) -> Decided:
+def adjudicate(
+    docket: AdjudicationCase, ruling: AdjudicationChoice, codes: CodeLookup, lead: str, now: datetime
+) -> CodingRecords:
     """Make records of a ruling; codes that were merged in the meantime become what they were merged into.
 
     Raises:
@@ -55,10 +58,10 @@ def adjudicate(docket: Docket, ruling: Ruling, codes: Codes, lead: str, now: dat
         found = "codes are chosen, and that none fits" if taken else "no code is chosen"
         raise InputError(f"{found}; choose codes, write one, or say that none fits")
     created = created_for(docket.segment, fresh, lead, at, ruling.cause, "a new code where coders disagreed")
-    return Decided(_annotation(docket, ruling, taken, codes, lead, at), created)
+    return CodingRecords(_annotation(docket, ruling, taken, codes, lead, at), created)
 
 
-def withdraw(docket: Docket, now: datetime) -> list[Record]:
+def withdraw(docket: AdjudicationCase, now: datetime) -> list[Record]:
     """Take a ruling back: the segment is disputed again, and the lead's own coding, if there is one, counts again.
 
     Raises:
@@ -75,7 +78,12 @@ def withdraw(docket: Docket, now: datetime) -> list[Record]:
 
 
 def _annotation(
-    docket: Docket, ruling: Ruling, taken: dict[UUID, KnownCode], codes: Codes, lead: str, at: datetime
+    docket: AdjudicationCase,
+    ruling: AdjudicationChoice,
+    taken: dict[UUID, CodeEntry],
+    codes: CodeLookup,
+    lead: str,
+    at: datetime,
 ) -> Annotation:
     was, asked = docket.assignment, docket.request
     now = codes.final(was.code_id) if was else None
@@ -95,4 +103,39 @@ def _annotation(
         reason=asked.reason if asked else None,
         sample=asked.sample if asked else False,
         decided_at=at,
+    )
+
+
+NamedCode = tuple[UUID, str]
+"""A code and its label."""
+
+
+def move_segment(
+    segment: Segment, assignment: Assignment | None, codes: Iterable[NamedCode], of: UUID, to: NamedCode, act: Act
+) -> Annotation:
+    """Put one code in another's place; the segment's other codes stay.
+
+    Args:
+        segment: The segment.
+        assignment: What the system gave it, if it did.
+        codes: The segment's codes as they are settled now.
+        of: The code that goes.
+        to: The code that comes.
+        act: Who moves it, and when; the reason becomes the memo.
+    """
+    chosen = dict(to if code == of else (code, label) for code, label in [*codes, to])
+    given = {} if assignment is None else {"shown": assignment.label, "confidence": assignment.confidence}
+    return Annotation(
+        segment_id=segment.id,
+        study=segment.study,
+        annotator=act.author,
+        kind="adjudication",  # it settles what the segment is, whoever coded it before
+        code_ids=list(chosen),
+        labels=list(chosen.values()),
+        text=segment.text,
+        memo=act.reason,
+        accepted=assignment.code_id in chosen if assignment else None,
+        signals=assignment.signals if assignment else {},
+        decided_at=act.at,
+        **given,
     )

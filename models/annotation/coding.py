@@ -16,7 +16,7 @@ _MOST_CODES = 20  # of one segment
 
 
 @dataclass(frozen=True)
-class KnownCode:
+class CodeEntry:
     """A code or theme as the page needs it."""
 
     id: UUID
@@ -29,28 +29,28 @@ class KnownCode:
     is_theme: bool = False
 
 
-class Codes:
+class CodeLookup:
     """A study's codebook, to look codes up in."""
 
-    def __init__(self, every: Iterable[KnownCode]) -> None:
+    def __init__(self, every: Iterable[CodeEntry]) -> None:
         """Take every code and theme, those that were merged or retired too."""
         self._by_id = {code.id: code for code in every}
 
     @cached_property
-    def live(self) -> tuple[KnownCode, ...]:
+    def live(self) -> tuple[CodeEntry, ...]:
         """The codes that a segment can be given, by label."""
         found = [code for code in self._by_id.values() if code.final == code.id and not code.is_theme]
         return tuple(sorted(found, key=lambda code: (normalised_label(code.label), str(code.id))))
 
     @cached_property
-    def _by_label(self) -> dict[str, KnownCode]:
+    def _by_label(self) -> dict[str, CodeEntry]:
         return {normalised_label(code.label): code for code in self.live}
 
-    def get(self, code: UUID) -> KnownCode | None:
+    def get(self, code: UUID) -> CodeEntry | None:
         """A code by its id, living or not."""
         return self._by_id.get(code)
 
-    def final(self, code: UUID) -> KnownCode | None:
+    def final(self, code: UUID) -> CodeEntry | None:
         """What a code has become: itself while it lives, else the one that it was merged into, if any."""
         seen: set[UUID] = set()
         found = self._by_id.get(code)
@@ -61,7 +61,7 @@ class Codes:
             found = self._by_id.get(found.final)
         return found
 
-    def named(self, study: str, label: str) -> KnownCode | None:
+    def named(self, study: str, label: str) -> CodeEntry | None:
         """The code of this label in any spelling, or of this name before it was renamed or merged.
 
         Raises:
@@ -77,7 +77,7 @@ class Codes:
             raise InputError(f"{label!r} is a theme found where a code is expected; choose a code that stands under it")
         return self.final(before.id) or _gone(before.label)
 
-    def living(self, code: UUID) -> KnownCode:
+    def living(self, code: UUID) -> CodeEntry:
         """What a code has become, to be given to a segment.
 
         Raises:
@@ -92,8 +92,8 @@ class Codes:
         return found
 
     def resolve(
-        self, study: str, chosen: Iterable[KnownCode], labels: Iterable[str]
-    ) -> tuple[dict[UUID, KnownCode], dict[UUID, str]]:
+        self, study: str, chosen: Iterable[CodeEntry], labels: Iterable[str]
+    ) -> tuple[dict[UUID, CodeEntry], dict[UUID, str]]:
         """Add what is named in words to the codes that were chosen.
 
         Args:
@@ -115,7 +115,7 @@ class Codes:
                 taken[known.id] = known
             elif (identity := code_id(study, label)) not in taken:
                 fresh[identity] = label
-                taken[identity] = KnownCode(identity, label, final=identity)
+                taken[identity] = CodeEntry(identity, label, final=identity)
         return taken, fresh
 
 
@@ -174,7 +174,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Decided:
+class CodingRecords:
     """The records that a choice comes to."""
 
     annotation: Annotation
@@ -186,7 +186,7 @@ class Decided:
         return (*self.created, self.annotation)
 
 
-def decide(task: Task, choice: Choice, codes: Codes, annotator: str, now: datetime) -> Decided:
+def decide(task: Task, choice: Choice, codes: CodeLookup, annotator: str, now: datetime) -> CodingRecords:
     """Make records of a person's choice; codes that were merged in the meantime become what they were merged into.
 
     Args:
@@ -202,7 +202,7 @@ def decide(task: Task, choice: Choice, codes: Codes, annotator: str, now: dateti
     study = task.segment.study
     chosen = [codes.living(code) for code in choice.codes]
     if choice.accept:
-        unrecorded = None if codes.get(task.code) else KnownCode(task.code, task.label, final=task.code)
+        unrecorded = None if codes.get(task.code) else CodeEntry(task.code, task.label, final=task.code)
         chosen.insert(0, codes.final(task.code) or unrecorded or _gone(task.label))
     taken, fresh = codes.resolve(study, chosen, choice.labels)
     if not taken and not choice.unsure:
@@ -211,7 +211,7 @@ def decide(task: Task, choice: Choice, codes: Codes, annotator: str, now: dateti
         raise InputError(f"{len(taken)} codes are chosen, at most {_MOST_CODES} expected; take some away")
     at = _after(task.said, now)
     created = created_for(task.segment, fresh, annotator, at, choice.cause, "a new code for a segment")
-    return Decided(_annotation(task, choice, taken, codes, annotator, at), created)
+    return CodingRecords(_annotation(task, choice, taken, codes, annotator, at), created)
 
 
 def undo(said: Annotation, now: datetime) -> Annotation:
@@ -240,7 +240,7 @@ def created_for(
 
 
 def _annotation(
-    task: Task, choice: Choice, taken: dict[UUID, KnownCode], codes: Codes, annotator: str, at: datetime
+    task: Task, choice: Choice, taken: dict[UUID, CodeEntry], codes: CodeLookup, annotator: str, at: datetime
 ) -> Annotation:
     final = codes.final(task.code)
     shown = task.code if final is None else final.id

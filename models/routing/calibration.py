@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledSignals:
     """An assignment that a person judged."""
 
     signals: Mapping[str, float]
@@ -95,7 +95,10 @@ class Calibration:
             raise ValueError(f"a calibration as JSON was expected, found {text[:60]!r}") from error
 
 
-def fit(labelled: Sequence[Labelled]) -> Calibration | None:
+Fitting = Callable[[Sequence[LabelledSignals]], Calibration | None]
+
+
+def fit(labelled: Sequence[LabelledSignals]) -> Calibration | None:
     """Learn what the signals are worth from what people accepted; the order of the labels does not matter.
 
     From ``ISOTONIC_FROM`` labels on, an isotonic curve over cross-fitted probabilities is added where that lowers the
@@ -125,7 +128,7 @@ def fit(labelled: Sequence[Labelled]) -> Calibration | None:
     return Calibration(**(plain.__dict__ | {"curve": _isotonic(scores, answers)}))
 
 
-def cross_fitted(labelled: Sequence[Labelled], folds: int = _FOLDS, seed: int = 0) -> list[float]:
+def cross_fitted(labelled: Sequence[LabelledSignals], folds: int = _FOLDS, seed: int = 0) -> list[float]:
     """The probability of each label by a calibration that did not see its key, in the given order.
 
     Where the other folds are too few to fit, the share that was accepted in them.
@@ -167,12 +170,12 @@ def log_loss(probabilities: Sequence[float] | Floats, accepted: Sequence[bool] |
     return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
 
 
-def _in_order(labelled: Sequence[Labelled]) -> list[Labelled]:
+def _in_order(labelled: Sequence[LabelledSignals]) -> list[LabelledSignals]:
     """Sums in floating point depend on their order, so there is only one."""
     return sorted(labelled, key=lambda one: (one.key, one.accepted, sorted(one.signals.items())))
 
 
-def _logistic(labelled: Sequence[Labelled]) -> Calibration | None:
+def _logistic(labelled: Sequence[LabelledSignals]) -> Calibration | None:
     rows = _in_order(labelled)
     answers = np.array([one.accepted for one in rows], dtype=np.float64)
     if len(rows) < LEAST or min(answers.sum(), len(rows) - answers.sum()) < LEAST_EACH:
@@ -226,9 +229,7 @@ def _spread(column: Floats) -> float:
     return float(known.std()) if len(known) else 0.0
 
 
-def _held_out(
-    labelled: Sequence[Labelled], folds: int, seed: int, fitting: Callable[[Sequence[Labelled]], Calibration | None]
-) -> Floats:
+def _held_out(labelled: Sequence[LabelledSignals], folds: int, seed: int, fitting: Fitting) -> Floats:
     """Per label the probability by what was fitted on the other folds."""
     of = np.array([_fold(one.key, folds, seed) for one in labelled])
     found = np.zeros(len(labelled))

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import Taught
 from models.classifier.registry import Serving
 from models.moderation.decision import fell_back
 from models.moderation.voting import CONSENSUS
-from models.routing.confidence import Labels, Trust, load, trust
+from models.routing.confidence import ConfidenceModel, fit_confidence, judged_assignments, load
 from schemas import Annotation, AnnotationRequest, Assignment, ModelRelease, StudyRules
 from schemas.annotation import RequestReason
 from schemas.coding import Route
@@ -37,18 +38,18 @@ class _Study:
     """What is known of a study, and what was made of it."""
 
     rules: StudyRules
-    labels: Labels = field(default_factory=Labels)
+    annotations: LatestAnnotations = field(default_factory=LatestAnnotations)
     taught: Taught | None = None
     """What the classifier that serves says of the labelled segments."""
-    trust: Trust | None = None
+    model: ConfidenceModel | None = None
     counted: int = 0
-    """Labels that the trust was made from."""
+    """Labels that the model was fitted on."""
     news: int = 0
     """Labels heard since."""
 
     @property
     def stale(self) -> bool:
-        return self.trust is None or self.news * _FEW > max(_FEW - 1, self.counted)
+        return self.model is None or self.news * _FEW > max(_FEW - 1, self.counted)
 
 
 class Router:
@@ -72,13 +73,13 @@ class Router:
 
     def learn(self, annotations: Iterable[Annotation]) -> None:
         """Hear what people decided; it holds from the next batch on."""
-        said = list(annotations)
-        if said:
+        batch = list(annotations)
+        if batch:
             load()  # here, where no batch waits for it
         with self._lock:
-            for one in said:
-                study = self._of(one.study)
-                study.news += study.labels.add(one)
+            for annotation in batch:
+                study = self._of(annotation.study)
+                study.news += study.annotations.add(annotation)
 
     def follow(self, rules: Iterable[StudyRules]) -> None:
         """Hear what studies want; the newest rules hold from the next batch on."""
@@ -89,7 +90,7 @@ class Router:
             for one in wanted:
                 study = self._of(one.study)
                 if one.at >= study.rules.at and one != study.rules:
-                    study.rules, study.trust = one, None
+                    study.rules, study.model = one, None
 
     def hear(self, releases: Iterable[ModelRelease]) -> None:
         """Hear which classifiers serve; what their probabilities are worth is weighed for the next batch."""
@@ -99,7 +100,7 @@ class Router:
             taught = self._classifiers.of(name)
             with self._lock:
                 study = self._of(name)
-                study.taught, study.trust = taught, None
+                study.taught, study.model = taught, None
 
     def settle(self) -> None:
         """Weigh all labels heard so far, so that the first batch does not wait for it."""
@@ -108,21 +109,21 @@ class Router:
         for study in studies:
             self.trusts(study)
 
-    def trusts(self, study: str) -> tuple[StudyRules, Trust]:
+    def trusts(self, study: str) -> tuple[StudyRules, ConfidenceModel]:
         """A study's rules, and what its labels say by them."""
         with self._lock:
             known = self._of(study)
             rules = known.rules
-            if known.trust is not None and not known.stale:
-                return rules, known.trust
+            if known.model is not None and not known.stale:
+                return rules, known.model
             taught, news = known.taught, known.news
-            judged = known.labels.judged(taught)
-        made = trust(judged, rules, promising=rules.mode == "promise")
+            judged = judged_assignments(known.annotations, taught)
+        model = fit_confidence(judged, rules, promising=rules.mode == "promise")
         with self._lock:
             if known.rules is rules and known.taught is taught:  # else it is made again for the next batch
-                known.trust, known.counted = made, len(judged)
+                known.model, known.counted = model, len(judged)
                 known.news -= news
-        return rules, made
+        return rules, model
 
     def route(self, assignments: Sequence[Assignment]) -> list[Routed]:
         """Give each assignment its confidence and route, in order."""
@@ -143,7 +144,7 @@ def _as_known(assignment: Assignment, taught: Taught | None) -> Assignment:
     return assignment.model_copy(update={"signals": taught.of_known(assignment.signals, assignment.code_id)})
 
 
-def _route(assignment: Assignment, rules: StudyRules, known: Trust) -> Routed:
+def _route(assignment: Assignment, rules: StudyRules, known: ConfidenceModel) -> Routed:
     moderator = assignment.models.get("moderator", CONSENSUS)
     signals = {**assignment.signals, "fell_back": float(fell_back(assignment.verdict, moderator))}
     sure = known.confidence(signals)
@@ -157,14 +158,14 @@ def _route(assignment: Assignment, rules: StudyRules, known: Trust) -> Routed:
     return Routed(routed, _request(routed, rules, chance if sample else None, _why(known) if least is None else ""))
 
 
-def _least(rules: StudyRules, known: Trust) -> float | None:
+def _least(rules: StudyRules, known: ConfidenceModel) -> float | None:
     """The confidence from which a code is accepted; None where none is."""
     if rules.mode == "promise":
         return None if known.promise is None else known.promise.threshold
     return rules.certainty if rules.mode == "budget" else rules.threshold
 
 
-def _why(known: Trust) -> str:
+def _why(known: ConfidenceModel) -> str:
     if known.promise is not None and not known.promise.reachable:
         return "codes are wrong too often for the promise, however sure they are"
     return f"the promise needs about {known.labels_needed} more labels"

@@ -13,7 +13,7 @@ from infra.annotation.disputes import Case, disagreements, read_case
 from infra.profiles.study_rules import rules_of
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw, profile_of
-from models.annotation.adjudication import Ruling, adjudicate, withdraw
+from models.annotation.adjudication import AdjudicationChoice, adjudicate, withdraw
 from models.errors import InputError
 
 MOST = 50
@@ -65,7 +65,7 @@ def as_csv(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Res
 @router.get("/s/{study}/agreement/{segment}")
 def case(request: Request, site: Here, viewer: Viewer, study: str, segment: UUID) -> HTMLResponse:
     """One segment: who gave it what and why, and what the codes mean."""
-    return _draw_case(request, _case(site, study, segment, viewer.name), Ruling(str(uuid4())))
+    return _draw_case(request, _case(site, study, segment, viewer.name), AdjudicationChoice(str(uuid4())))
 
 
 @router.post("/s/{study}/agreement/{segment}")
@@ -74,7 +74,7 @@ def settle(
 ) -> Response:
     """Settle what a segment's codes are."""
     found = _case(site, study, segment, lead.name)
-    ruling = Ruling(str(form.form), form.code, form.label, form.none_fits, form.memo)
+    ruling = AdjudicationChoice(str(form.form), form.code, form.label, form.none_fits, form.memo)
     try:
         decided = adjudicate(found.docket, ruling, found.codes, lead.name, site.clock.now())
     except InputError as error:
@@ -90,7 +90,7 @@ def undo(request: Request, site: Here, lead: Lead, study: str, segment: UUID) ->
     try:
         records = withdraw(found.docket, site.clock.now())
     except InputError as error:
-        return _draw_case(request, found, Ruling(str(uuid4())), str(error))
+        return _draw_case(request, found, AdjudicationChoice(str(uuid4())), str(error))
     site.write(records)
     return RedirectResponse(_address(study, segment), status_code=303)
 
@@ -104,7 +104,7 @@ def _case(site: Site, study: str, segment: UUID, name: str) -> Case:
     return found
 
 
-def _draw_case(request: Request, found: Case, ruling: Ruling, fault: str = "") -> HTMLResponse:
+def _draw_case(request: Request, found: Case, ruling: AdjudicationChoice, fault: str = "") -> HTMLResponse:
     site: Site = request.app.state.site
     _, left = disagreements(site.store.database, found.docket.segment.study, 0)
     values = {"case": found, "ruling": ruling, "fault": fault, "left": left}

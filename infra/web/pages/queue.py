@@ -12,7 +12,7 @@ from infra.profiles.study_rules import rules_of
 from infra.web.access import Annotator
 from infra.web.pages.suggestions import Offer, offers, proposed, system
 from infra.web.site import Here, Site, draw, profile_of
-from models.annotation.coding import Choice, Codes, Task, decide, undo
+from models.annotation.coding import Choice, CodeLookup, Task, decide, undo
 from models.errors import InputError
 from schemas import StudyRules
 
@@ -192,7 +192,7 @@ def _page(
     return draw(request, "queue.html", {**shown, **values}, status=status)
 
 
-def _kept(entered: object, offered: list[Offer], codes: Codes) -> list[tuple[str, str, str]]:
+def _kept(entered: object, offered: list[Offer], codes: CodeLookup) -> list[tuple[str, str, str]]:
     """What was entered and is not offered: the field's name, its value and what to show, to be ticked again."""
     if not isinstance(entered, DecisionForm):
         return []

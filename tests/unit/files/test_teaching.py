@@ -16,7 +16,7 @@ from infra.settings import load_settings
 from models.codebook.codebook import replay
 from models.errors import InputError, SettingError
 from models.fakes import HashEmbedder
-from models.moderation.precedents import Precedents, from_annotations
+from models.moderation.precedents import Precedents
 from schemas import Annotation, CodeEvent, Record
 from schemas.ids import code_id, segment_id
 
@@ -130,8 +130,10 @@ def test_each_code_is_created_once_by_its_author_and_each_text_is_annotated(tmp_
 def test_the_longest_code_fits_every_record_and_its_precedent(tmp_path):
     long = "x" * LONGEST_CODE
     made = records(tmp_path, f"text,codes\nlogin is slow,{long}\n")
-    (coded,) = from_annotations([one for one in made if isinstance(one, Annotation)])
-    assert coded.codes == (long,)
+    precedents = Precedents(HashEmbedder())
+    precedents.update_annotations(one for one in made if isinstance(one, Annotation))
+    (found,) = precedents.nearest("reviews", HashEmbedder().embed(["login"]), 5)[0]
+    assert found.codes == (long,)
 
 
 def test_when_something_was_said_is_not_when_it_was_coded(tmp_path):
@@ -191,7 +193,7 @@ def test_a_corrected_file_takes_the_place_of_what_was_taught_before(data, tmp_pa
     run(path, "--study", "reviews", "--coder", "ana")
     events, said = kept()
     precedents = Precedents(HashEmbedder())
-    precedents.learn(from_annotations(said))
+    precedents.update_annotations(said)
     (found,) = precedents.nearest("reviews", HashEmbedder().embed(["login"]), 5)[0]
     assert found.codes == ("slow login",)
     assert {one.label for one in replay(events).values()} == {"speed", "slow login"}
