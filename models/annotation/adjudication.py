@@ -86,7 +86,7 @@ def _annotation(
     at: datetime,
 ) -> Annotation:
     was, asked = docket.assignment, docket.request
-    now = codes.final(was.code_id) if was else None
+    now = codes.current(was.code_id) if was else None
     return Annotation(
         segment_id=docket.segment.id,
         study=docket.segment.study,
