@@ -4,24 +4,37 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser kafka screenshots check bench results results-routing results-drift results-retraining results-learning measuring setup lock adapters format clean grid
+.PHONY: demo test browser postgresql brokers kafka screenshots check bench results results-routing results-drift results-retraining results-learning measuring setup lock adapters format clean grid
 
 demo: setup
 	@$(BIN)/qualstream demo
 
-test: setup browser
-	@$(BIN)/python -m pytest -q
+# Two workers; the modules that take longest come first. One worker of its own: make test WORKERS=0
+WORKERS ?= 2
+test: setup browser postgresql brokers
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
+# Brings a package of Debian's where this is root on a Debian.
+debian = ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \
+	|| (apt-get update -qq && apt-get install -y -qq --no-install-recommends $(1)) >/dev/null 2>&1 || true
 
 # The page's tests drive Debian's Chromium; where it cannot be installed they skip and say so.
 browser:
-	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \
-		|| (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 || true
+	@command -v chromium >/dev/null || $(call debian,chromium)
+
+# The read model's tests run on a PostgreSQL that they start themselves, from Debian's package.
+postgresql:
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(call debian,postgresql)
+
+# The stream's tests run on the embedded broker and, where Java and Maven are there, on Apache Kafka.
+brokers: | setup
+	@! command -v java >/dev/null || ! command -v mvn >/dev/null || $(MAKE) --no-print-directory kafka || [ -z "$$CI" ]
 
 # Apache Kafka's jars, 54 MB from Maven Central; needs Java 17 and Maven.
 KAFKA := .venv/share/kafka
 kafka: $(KAFKA)/pom.xml
 
-$(KAFKA)/pom.xml: tests/brokers/pom.xml
+$(KAFKA)/pom.xml: tests/brokers/pom.xml | setup
 	@tests/brokers/jars.sh $(KAFKA)
 
 # The pages as docs/images shows them. Their texts need fonts of many scripts: fonts-noto-core, fonts-noto-color-emoji.

@@ -120,15 +120,15 @@ class KafkaPublisher:
         async def attempt() -> None:
             nonlocal left
             again, errors = [], []
-            for message, delivery in zip(left, await self._hand_over(left), strict=True):
-                try:
-                    await delivery  # most are done when the first is: they went in the same batch
-                except Exception as error:
-                    again.append(message)
-                    errors.append(error)
-            left = again
-            if errors:
-                with in_plain_words(self._cluster):
+            with in_plain_words(self._cluster):
+                for message, delivery in zip(left, await self._hand_over(left), strict=True):
+                    try:
+                        await delivery  # most are done when the first is: they went in the same batch
+                    except Exception as error:
+                        again.append(message)
+                        errors.append(error)
+                left = again
+                if errors:
                     raise errors[0]
 
         if left:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Protocol
 from uuid import UUID
 
 from models.classifier.predictions import Classifiers
@@ -25,6 +26,7 @@ from schemas import (
     Assignment,
     CodeEvent,
     Decision,
+    DriftAlert,
     ModelRelease,
     Proposals,
     Record,
@@ -32,9 +34,10 @@ from schemas import (
     StudyRules,
 )
 from streams.memory import Answers, Hear, Recall
-from streams.publish import Outgoing
+from streams.publish import Outgoing, outgoing
 from streams.stage import PlainStage, Received, Result, readable
 from streams.topology import (
+    ALERTS,
     ASSIGNMENTS,
     CODEBOOK,
     DEAD_LETTERS,
@@ -278,6 +281,57 @@ class RouterStage(PlainStage):
                 key = _key(routed.assignment.segment_id)
                 result.before.append(Outgoing(REQUESTS.name, key, routed.request.to_bytes()))
         result.send += [self.answers[_question(one)] for one in unrouted]
+
+
+class Learner(Protocol):
+    """Teaches classifiers what people's labels say."""
+
+    def learn(self, said: Sequence[Annotation]) -> Sequence[Record]:
+        """Take a batch of labels in; returns the releases and requests that came of it, or of earlier ones."""
+        ...
+
+    def tick(self) -> Sequence[Record]:
+        """What has come about since; all that was returned before has been published by now."""
+        ...
+
+    def hear(self, records: Sequence[Record]) -> None:
+        """Take other records in, from any thread; they count from the next call on."""
+        ...
+
+
+@dataclass
+class TrainerStage(PlainStage):
+    """Teach classifiers at every batch of labels, and publish what came of it as soon as it is there.
+
+    Labels are acknowledged with their batch, before what they are taught in the background is done: the next start
+    reads all of them again, from their topic's beginning, and so makes good what a kill cut off.
+    """
+
+    trainer: Learner
+    clock: Clock
+    role: str = "trainer"
+
+    def hears(self) -> Mapping[str, Hear]:
+        """Codes, rules, releases (a person may have gone back to one) and alerts count from the next step on."""
+        kinds: dict[str, type[Record]] = {
+            CODEBOOK.name: CodeEvent,
+            STUDIES.name: StudyRules,
+            RELEASES.name: ModelRelease,
+            ALERTS.name: DriftAlert,
+        }
+        return {name: partial(self._hear, kind) for name, kind in kinds.items()}
+
+    def _hear(self, kind: type[Record], values: Sequence[bytes | None]) -> None:
+        self.trainer.hear(readable(values, kind))
+
+    def work(self, batch: Sequence[Received], result: Result) -> None:
+        """Learn a batch of labels."""
+        said = [annotation for _, annotation in self.read(batch, Annotation, result)]
+        result.send += [outgoing(record) for record in self.trainer.learn(said)]
+
+    def tick(self) -> Result:
+        """Publish what came of work in the background."""
+        return Result(send=[outgoing(record) for record in self.trainer.tick()])
 
 
 _READ_BY_OTHERS = {each.name for one in ROLES if one.name != "recorder" for each in one.reads} | {DEAD_LETTERS.name}

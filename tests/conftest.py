@@ -11,6 +11,9 @@ from tests import postgresql
 from tests.brokers.chosen import EMBEDDED, QUICK, Brokers
 from tests.brokers.kafka import Kafka, KafkaMissingError, require_kafka, running_kafka
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # each worker has a core; torch would take all of them in each
+
 CI = os.environ.get("CI", "").casefold() in ("1", "true")
 
 
@@ -31,14 +34,19 @@ def broker_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """An Apache Kafka of one node for the whole session; tests keep apart by prefixes."""
+def kafka_programs() -> None:
+    """See that Apache Kafka can run here; who needs nodes of its own asks for this first."""
     try:
         require_kafka()
     except KafkaMissingError as error:
         if CI and error.obtainable:
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def kafka_node(kafka_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """An Apache Kafka of one node for the whole session; tests keep apart by prefixes."""
     with running_kafka(tmp_path_factory.mktemp("kafka"), settings=QUICK) as kafka:
         yield kafka
 
@@ -65,11 +73,27 @@ def _chosen(name: str, request: pytest.FixtureRequest) -> Iterator[Brokers]:
     kafka.delete_topics(prefix)
 
 
+LONGEST = ("tests/browser", "tests/integration", "tests/faults", "tests/contract")
+"""What takes longest comes first, so that at the end no worker waits long for the other."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a module on one worker, and all that share the browser's stack."""
+    for item in items:
+        module = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group("browser" if module.startswith("tests/browser") else module))
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "broker_name" in item.callspec.params:
+            item.user_properties.append(("broker", item.callspec.params["broker_name"]))
+    items.sort(key=lambda item: next((n for n, way in enumerate(LONGEST) if item.nodeid.startswith(way)), len(LONGEST)))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name every reason for which something was skipped, and how many tests ran on each broker."""
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"{count} skipped: {reason}")
-    passed = [report.nodeid for report in terminalreporter.getreports("passed")]
+    passed = Counter(dict(report.user_properties).get("broker") for report in terminalreporter.getreports("passed"))
     for name in ("embedded", "kafka"):
-        terminalreporter.write_line(f"{sum(f'[{name}' in one for one in passed)} passed on the broker '{name}'")
+        if passed[name]:
+            terminalreporter.write_line(f"{passed[name]} passed on the broker '{name}'")

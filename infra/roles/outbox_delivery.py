@@ -7,9 +7,9 @@ from time import time_ns
 from infra.storage.outbox import Outbox
 from models.errors import QualstreamError
 from streams.cluster import Cluster, consumer_group
+from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
 from streams.runner import Progress
-from streams.starting import prepare
 from streams.topology import Role
 from streams.tracing import Passing, Trail
 

@@ -97,29 +97,30 @@ def codings(
         segment: Only of this one, and then the models' too where no person coded it.
     """
     with database.reading() as connection:
-        book = Book.read(connection, study)
-        found = [one for kind in KINDS for one in _people(connection, study, kind, book, segment)]
+        codes_now = CurrentCodes.read(connection, study)
+        found = [one for kind in KINDS for one in _people(connection, study, kind, codes_now, segment)]
         if include_models:
             people = {one.coder for one in found}
             wanted = {one.segment_id for one in found} if segment is None else {segment}
-            for one in _models(connection, study, book, segment):
+            for one in _models(connection, study, codes_now, segment):
                 if one.segment_id in wanted:
                     found.append(_told_apart(one, people))
     return sorted(found, key=lambda one: (str(one.segment_id), one.by_model, one.kind != "coding", one.coder))
 
 
 @dataclass(frozen=True)
-class Book:
-    """A study's codes as they stand, to say what an earlier code or a written label is today."""
+class CurrentCodes:
+    """A study's codes as the read model has them, to say what an earlier code or a written label is by now."""
 
     study: str
-    final: Mapping[UUID, UUID | None]
+    current: Mapping[UUID, UUID | None]
+    """Code to the one that it is by now; see ``infra.storage.successors``."""
     labels: Mapping[UUID, str]
-    live: Mapping[str, UUID]
-    """Normalised label to code."""
+    by_label: Mapping[str, UUID]
+    """Normalised label to the active code."""
 
     @classmethod
-    def read(cls, connection: Connection, study: str) -> "Book":
+    def read(cls, connection: Connection, study: str) -> "CurrentCodes":
         """Read the codes of a study, themes left out."""
         query = select(codes.c.id, codes.c.label, codes.c.final, codes.c.retired)
         rows = connection.execute(query.where(codes.c.study == study, codes.c.level == "code")).all()
@@ -130,35 +131,34 @@ class Book:
             {normalised_label(row.label): row.id for row in rows if not row.retired},
         )
 
-    def today(self, chosen: Iterable[UUID], written: Iterable[str] = ()) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
+    def resolve(self, chosen: Iterable[UUID], written: Iterable[str] = ()) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
         """Codes and labels as they are now, each code once.
 
         Args:
             chosen: Codes as they were chosen.
             written: Their labels at that time, for those that the codebook does not know.
         """
-        found: dict[UUID, str] = {}
-        labels = list(written)
+        labels: dict[UUID, str] = {}
+        earlier = list(written)
         for n, code in enumerate(chosen):
-            now = self.final.get(code) or code
-            found.setdefault(now, self.labels.get(now) or (labels[n] if n < len(labels) else str(now)))
-        return tuple(found), tuple(found.values())
+            current = self.current.get(code) or code
+            labels.setdefault(current, self.labels.get(current) or (earlier[n] if n < len(earlier) else str(current)))
+        return tuple(labels), tuple(labels.values())
 
-    def named(self, label: str) -> UUID:
+    def id_of(self, label: str) -> UUID:
         """The code that goes by a label, or was made under it; where there is none, the id that it would have."""
-        live = self.live.get(normalised_label(label))
-        return live or code_id(self.study, label)
+        return self.by_label.get(normalised_label(label)) or code_id(self.study, label)
 
 
 def _people(
-    connection: Connection, study: str, kind: AnnotationKind, book: Book, segment: UUID | None
+    connection: Connection, study: str, kind: AnnotationKind, codes_now: CurrentCodes, segment: UUID | None
 ) -> Iterator[Coding]:
     narrow = [] if segment is None else [annotations.c.segment_id == segment]
     current = current_annotations(study, *narrow, kind="coding" if kind == "coding" else None)
     for raw in connection.execute(select(current.c.record).where(current.c.kind == kind)).scalars():
         annotation = Annotation.from_bytes(raw)
         chosen = chosen_codes(annotation)
-        now, labels = book.today(chosen, chosen.values())
+        now, labels = codes_now.resolve(chosen, chosen.values())
         yield Coding(
             segment_id=annotation.segment_id,
             coder=annotation.annotator,
@@ -172,7 +172,7 @@ def _people(
         )
 
 
-def _models(connection: Connection, study: str, book: Book, segment: UUID | None) -> Iterator[Coding]:
+def _models(connection: Connection, study: str, codes_now: CurrentCodes, segment: UUID | None) -> Iterator[Coding]:
     done, said = assignments.c, decisions.c
     assigned = select(done.segment_id, done.code_id, done.label, done.assigned_at).where(done.study == study)
     decided = select(said.segment_id, said.proposals, said.at).where(said.study == study)
@@ -182,11 +182,11 @@ def _models(connection: Connection, study: str, book: Book, segment: UUID | None
     else:
         assigned, decided = assigned.where(done.segment_id == segment), decided.where(said.segment_id == segment)
     for row in connection.execute(assigned):
-        yield _model(row.segment_id, SYSTEM, row.assigned_at, book.today([row.code_id], [row.label]))
+        yield _model(row.segment_id, SYSTEM, row.assigned_at, codes_now.resolve([row.code_id], [row.label]))
     for segment_id, proposals, at in connection.execute(decided):
         for proposal in proposals:
             if label := _usable(proposal):
-                yield _model(segment_id, proposal["member"], at, book.today([book.named(label)], [label]))
+                yield _model(segment_id, proposal["member"], at, codes_now.resolve([codes_now.id_of(label)], [label]))
 
 
 def _model(segment: UUID, coder: str, at: datetime, chosen: tuple[tuple[UUID, ...], tuple[str, ...]]) -> Coding:

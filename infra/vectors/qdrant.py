@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -176,6 +177,16 @@ class LocalVectors:
                 self._unflushed = 0
 
 
+@cache
+def _say_in_the_clear(url: str) -> None:
+    """Say once a process that the key can be read on its way."""
+    _log.warning(
+        "the Qdrant API key goes to %s in the clear; on a network that is not yours alone give the server TLS and set "
+        "QUALSTREAM_QDRANT_URL=https://HOST:PORT",
+        url,
+    )
+
+
 class ServerVectors:
     """Points in a collection of a Qdrant server, which several processes may share."""
 
@@ -184,7 +195,10 @@ class ServerVectors:
 
         self._collection = collection
         self._url = url
-        self._client = QdrantClient(url=url, api_key=api_key, timeout=_TIMEOUT_S, check_compatibility=False)
+        if api_key and url.startswith("http://"):
+            _say_in_the_clear(url)
+        headers = {"api-key": api_key} if api_key else {}  # given as a key, the client warns in words of its own
+        self._client = QdrantClient(url=url, headers=headers, timeout=_TIMEOUT_S, check_compatibility=False)
         with self._answering():
             _prepare(self._client, collection, url)
 

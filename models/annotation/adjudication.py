@@ -120,5 +120,5 @@ def _accepts(assignment: Assignment | None, taken: Mapping[UUID, CodeEntry], cod
     """Whether the system's code, as it is now, is among those chosen."""
     if assignment is None:
         return None
-    now = codes.final(assignment.code_id)
+    now = codes.current(assignment.code_id)
     return (now.id if now else assignment.code_id) in taken

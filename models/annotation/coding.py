@@ -51,16 +51,10 @@ class CodeLookup:
         """A code by its id, living or not."""
         return self._by_id.get(code)
 
-    def final(self, code: UUID) -> CodeEntry | None:
+    def current(self, code: UUID) -> CodeEntry | None:
         """What a code has become: itself while it lives, else the one that it was merged into, if any."""
-        seen: set[UUID] = set()
-        found = self._by_id.get(code)
-        while found is not None and found.final != found.id:
-            if found.final is None or found.id in seen:
-                return None
-            seen.add(found.id)
-            found = self._by_id.get(found.final)
-        return found
+        entry = self._by_id.get(code)
+        return None if entry is None or entry.final is None else self._by_id.get(entry.final)
 
     def named(self, study: str, label: str) -> CodeEntry | None:
         """The code of this label in any spelling, or of this name before it was renamed or merged.
@@ -76,7 +70,7 @@ class CodeLookup:
             return None
         if before.is_theme:
             raise InputError(f"{label!r} is a theme found where a code is expected; choose a code that stands under it")
-        return self.final(before.id) or _gone(before.label)
+        return self.current(before.id) or _gone(before.label)
 
     def living(self, code: UUID) -> CodeEntry:
         """What a code has become, to be given to a segment.
@@ -84,13 +78,13 @@ class CodeLookup:
         Raises:
             InputError: If it is no more, or a theme.
         """
-        found = self.final(code)
-        if found is None:
+        current = self.current(code)
+        if current is None:
             known = self.get(code)
             _gone(known.label if known else str(code))
-        if found.is_theme:
-            raise InputError(f"{found.label!r} is a theme; choose a code that stands under it")
-        return found
+        if current.is_theme:
+            raise InputError(f"{current.label!r} is a theme; choose a code that stands under it")
+        return current
 
     def resolve(
         self, study: str, chosen: Iterable[CodeEntry], labels: Iterable[str]
@@ -204,7 +198,7 @@ def decide(task: Task, choice: Choice, codes: CodeLookup, annotator: str, now: d
     chosen = [codes.living(code) for code in choice.codes]
     if choice.accept:
         unrecorded = None if codes.get(task.code) else CodeEntry(task.code, task.label, final=task.code)
-        chosen.insert(0, codes.final(task.code) or unrecorded or _gone(task.label))
+        chosen.insert(0, codes.current(task.code) or unrecorded or _gone(task.label))
     taken, fresh = codes.resolve(study, chosen, choice.labels)
     if not taken and not choice.unsure:
         raise InputError("no code is chosen; choose one, write a new one, or say that you are unsure")
@@ -243,8 +237,8 @@ def created_for(
 def _annotation(
     task: Task, choice: Choice, taken: dict[UUID, CodeEntry], codes: CodeLookup, annotator: str, at: datetime
 ) -> Annotation:
-    final = codes.final(task.code)
-    shown = task.code if final is None else final.id
+    current = codes.current(task.code)
+    shown = task.code if current is None else current.id
     return Annotation.about(
         task.segment,
         annotator,

@@ -1,4 +1,4 @@
-"""What people have decided about a segment: the one rule for all who read it; docs/adr/0011 says why it is so."""
+"""What people have decided about a segment: the one rule for all who read it; docs/adr/0013 says why it is so."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

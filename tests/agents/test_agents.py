@@ -8,16 +8,17 @@ import pytest
 from faust.types import TP
 
 from models.errors import UnavailableError, WorkerFault
-from models.fakes import FakeCoder, HandClock, HashEmbedder
+from models.fakes import FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
 from models.moderation.proposal_join import JoinSettings, ProposalJoin
+from models.refinement.refiner import Refiner
 from schemas import DeadLetter, Decision, Proposals
 from streams.cluster import Cluster
 from streams.runner import Batches, Progress, Runner, register
-from streams.stages import CodersStage, ModeratorStage
-from streams.topology import DEAD_LETTERS, DECISIONS, PROPOSALS, role
+from streams.stages import CodersStage, ModeratorStage, RefinerStage
+from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, DECISIONS, PROPOSALS, role
 from streams.worker import WorkerSettings, make_app
-from tests.unit.builders import proposal, segment
+from tests.unit.builders import decision, proposal, segment
 
 ENOUGH_S = 20
 TOGETHER = Batches(size=3, wait_s=30)  # a batch comes when three messages are there
@@ -89,12 +90,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(name, stage, batches=TOGETHER, error=None):
+async def running(name, stage, batches=TOGETHER, error=None, membership=None):
     said = stage.said if hasattr(stage, "said") else []
     publisher, progress = Collecting(said, error), Noted(said)
     failed = asyncio.get_running_loop().create_future()
     app = make_app(role(name), WorkerSettings(Cluster(("127.0.0.1:9",)), batches))
-    runner = Runner(stage, publisher, progress)
+    runner = Runner(stage, publisher, progress, membership=membership)
     agent = register(app, role(name).reads, runner, batches, failed.set_result)
     async with agent.test_context() as tested:
         yield Bench(tested, runner, publisher, progress, failed, said)
@@ -222,3 +223,88 @@ async def test_what_was_held_from_a_revoked_partition_is_neither_decided_nor_ack
         await bench.progress.reach(2, held=1)
         assert bench.acked == [False, True, True, False]
         assert [d.segment.text for d in bench.publisher.of(DECISIONS, Decision)] == ["stays"]
+
+
+# Partitions that change hands
+
+
+@dataclass
+class Group:
+    """A consumer group of which the test says whether this worker still has its partitions."""
+
+    said: list
+    mine: bool = True
+    written: tuple = ()
+    asked: asyncio.Queue = field(default_factory=asyncio.Queue)
+
+    async def owns(self, offsets):
+        self.asked.put_nowait(offsets)
+        return self.mine
+
+    async def recall(self, stage):
+        self.said.append("recalled")
+        for recall in stage.recalls().values():
+            recall.hear([record.to_bytes() for record in self.written])
+
+
+async def test_nothing_is_published_or_acknowledged_of_partitions_that_are_another_worker_s():
+    group = Group([])
+    async with running("coders", coders(), Batches(2, 30), membership=group) as bench:
+        await bench.put(*texts("one", "two"))
+        await bench.progress.reach(2)
+        group.mine = False
+        await bench.put(*texts("three", "four"))
+        await bench.put(*texts("five", "six"))
+        questions = [await group.asked.get() for _ in range(3)]
+        assert [one.segment.text for one in bench.publisher.of(PROPOSALS, Proposals)] == ["one", "two"]
+        assert bench.acked == [True, True, False, False, False, False]
+        assert questions[0] == {("feedback", 0): bench.events[0].message.offset}
+
+
+async def test_what_a_predecessor_answered_is_read_again_before_the_first_batch_and_sent_as_it_stands():
+    (text,) = texts("answered")
+    (answer,) = FakeCoder().propose([text])
+    slow = [one.model_copy(update={"latency_s": 7.5}) for one in answer]
+    group = Group([], written=(Proposals(segment=text, proposals=slow),))
+    async with running("coders", coders(), Batches(2, 30), membership=group) as bench:
+        await bench.put(text, *texts("new"))
+        await bench.progress.reach(2)
+        first, second = bench.publisher.of(PROPOSALS, Proposals)
+        assert first == group.written[0]
+        assert second.proposals[0].latency_s == 0
+
+
+async def test_partitions_that_come_back_are_read_again_once():
+    group = Group([])
+    async with running("coders", coders(), Batches(1, 30), membership=group) as bench:
+        await bench.put(*texts("one", "two"))
+        await bench.progress.reach(2)
+        assert group.said == ["recalled"]
+        await bench.agent.app.on_partitions_revoked.send({TP("feedback", 0)})
+        await bench.put(*texts("three", "four"))
+        await bench.progress.reach(4)
+        assert group.said == ["recalled", "recalled"]
+
+
+async def test_the_refiner_keeps_nothing_of_a_batch_that_turns_out_to_be_another_s():
+    group, index = Group([], mine=False), MemoryCodeIndex()
+    stage = RefinerStage(Refiner(index, HashEmbedder(), HandClock()), HandClock(), history=[])
+    async with running("refiner", stage, Batches(1, 30), membership=group) as bench:
+        await bench.put(decision("slow login", "1"))
+        await group.asked.get()
+        await bench.put(decision("late reply", "2"))
+        await group.asked.get()
+        assert index.origins() == {}
+        assert bench.publisher.sent == []
+
+
+async def test_a_code_s_event_is_confirmed_before_what_refers_to_it_is_sent():
+    group = Group([])
+    stage = RefinerStage(Refiner(MemoryCodeIndex(), HashEmbedder(), HandClock()), HandClock(), history=[])
+    stage.said = []
+    async with running("refiner", stage, Batches(2, 30), membership=group) as bench:
+        await bench.put(decision("slow login", "1"), decision("late reply", "2"))
+        await bench.progress.reach(2)
+        topics = [message.topic for message in bench.publisher.sent]
+        assert topics == [CODEBOOK.name, CODEBOOK.name, ASSIGNMENTS.name, ASSIGNMENTS.name]
+        assert bench.said == ["delivered", "delivered", "acknowledged"]

@@ -83,6 +83,13 @@ def test_the_tab_key_reaches_what_a_page_is_for(house: House, page: Page) -> Non
         assert wanted in stops, f"{path}: {stops}"
 
 
+def test_on_a_phone_the_navigation_is_scrolled_to_where_one_is(house: House, new_context: NewContext) -> None:
+    page = new_context(viewport={"width": 360, "height": 700}).new_page()
+    house.sign_in(page, "lea")
+    page.goto(f"{house.address}/s/app%20reviews/drift")
+    expect(page.get_by_role("navigation").get_by_role("link", name="Drift")).to_be_in_viewport(ratio=1)
+
+
 def test_keys_are_explained_and_the_dialog_closes(house: House, page: Page) -> None:
     house.sign_in(page, "ana")
     page.goto(f"{house.address}/s/app%20reviews/queue")

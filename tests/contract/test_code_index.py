@@ -8,7 +8,10 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -238,3 +241,41 @@ def test_a_server_with_vectors_of_another_length_is_refused() -> None:
     open_code_index(url, DIM, key).close()
     with pytest.raises(SettingError, match=r"length 8 but the embedder makes 16"):
         open_code_index(url, 16, key)
+
+
+def test_a_key_over_plain_http_is_sent_and_said_to_be_in_the_clear_once_in_our_own_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with listening() as (url, requests):
+        for _ in range(2):
+            with pytest.raises(SettingError, match="refuses the API key"):
+                open_code_index(url, DIM, "a-key")
+    assert {request.headers["api-key"] for request in requests} == {"a-key"}
+    said = [record.getMessage() for record in caplog.records if "in the clear" in record.getMessage()]
+    assert said == [
+        f"the Qdrant API key goes to {url} in the clear; on a network that is not yours alone give the server TLS and "
+        "set QUALSTREAM_QDRANT_URL=https://HOST:PORT"
+    ]
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[BaseHTTPRequestHandler]]]:
+    """A server that refuses every key, and the requests that came to it."""
+    requests: list[BaseHTTPRequestHandler] = []
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            requests.append(self)
+            self.send_error(401)
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", requests
+        finally:
+            server.shutdown()
+            thread.join()

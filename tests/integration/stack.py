@@ -229,8 +229,10 @@ def publish(cluster: Cluster, messages: list[Outgoing]) -> None:
     async def send() -> None:
         publisher = KafkaPublisher(cluster)
         await publisher.start()
-        await publisher.send(messages)
-        await publisher.stop()
+        try:
+            await publisher.send(messages)
+        finally:
+            await publisher.stop()
 
     asyncio.run(send())
 

@@ -20,7 +20,7 @@ from infra.settings import load_settings
 from infra.storage.store import Store
 from streams.cluster import Cluster
 from streams.publish import Outgoing
-from streams.topology import FEEDBACK, ROLES, describe
+from streams.topology import FEEDBACK, ROLES, TOPICS, describe
 from tests.brokers.chosen import Brokers
 from tests.integration.stack import STUDY, Started, environment, messages, publish, segments, started, until
 
@@ -174,6 +174,31 @@ def test_status_tells_a_line_a_role_and_is_healthy(up):
     assert rows["coders"]["read"] >= 4
     assert rows["coders"]["lag"] == 0
     assert rows["coders"]["last_commit_at"] is not None
+
+
+def test_topics_prints_settings_and_rights_behind_the_prefix_without_a_broker(tmp_path):
+    rows = lines(qualstream(tmp_path, "topics", "--json", kafka_prefix="team-a.", kafka_replication="3"))
+    topics = {row["topic"]: row for row in rows if "topic" in row}
+    rights = {row["role"]: row for row in rows if "role" in row}
+    assert list(topics) == [f"team-a.{topic.name}" for topic in TOPICS]
+    assert topics["team-a.codebook"] == {
+        "topic": "team-a.codebook",
+        "partitions": "4",
+        "replicas": "3",
+        "cleanup.policy": "delete",
+        "retention.ms": "-1",
+        "retention.bytes": "-1",
+        "max.message.bytes": "5308416",
+        "min.insync.replicas": "2",
+    }
+    assert list(rights) == [role.name for role in ROLES]
+    assert rights["moderator"]["Read on group"] == "team-a.qualstream-moderator"
+    assert rights["moderator"]["Write on topics"] == ["team-a.decisions", "team-a.dead-letters"]
+
+
+def test_topics_finds_no_difference_where_the_roles_made_them(up):
+    done = up("topics", "--check", "--json")
+    assert (done.returncode, done.stdout) == (0, b"")
 
 
 def test_tail_prints_messages_with_their_place_and_key(up):

@@ -10,12 +10,12 @@ import pytest
 
 from models.errors import SettingError
 from streams.cluster import Cluster, consumer_group, partitions_of
-from streams.starting import prepare
+from streams.preflight import prepare
 from streams.topics import create_topics
 from streams.topology import FEEDBACK, role
 from tests.brokers.certificates import certificates
 from tests.brokers.kafka import Kafka, running_kafka
-from tests.integration.stack import until, worker
+from tests.integration.stack import feedback, publish, segments, until, worker
 
 PASSWORDS = {"admin": "a-password", "app": "another", "stranger": "a-third"}
 CODERS = role("coders")
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings(  # the client library leaves connection
 
 
 @pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def kafka(kafka_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     with running_kafka(tmp_path_factory.mktemp("kafka"), users=PASSWORDS) as running:
         asyncio.run(create_topics(running.cluster()))
         yield running
@@ -100,8 +100,8 @@ async def answer_in_the_clear(reader: asyncio.StreamReader, writer: asyncio.Stre
 
 def test_a_user_without_rights_is_told_each_that_the_role_needs_and_how_it_is_added(kafka: Kafka) -> None:
     message = refusal(kafka.cluster("stranger"))
-    assert message.startswith("coders: User:stranger may not Read --topic feedback, and lacks ")
-    for right in ("Read --topic codebook", "Write --topic proposals", "Read --group qualstream-coders"):
+    assert message.startswith("coders: User:stranger may not Read topic feedback, and lacks ")
+    for right in ("Read topic codebook", "Write topic proposals", "Read group qualstream-coders"):
         assert right in message
     server = kafka.nodes[0].server
     assert (
@@ -110,15 +110,22 @@ def test_a_user_without_rights_is_told_each_that_the_role_needs_and_how_it_is_ad
     ) in message
 
 
+def test_a_right_that_is_missing_when_a_message_is_sent_is_said_and_the_message_not_tried_for_ever(
+    kafka: Kafka,
+) -> None:
+    with pytest.raises(SettingError, match=r"User:stranger has no right on a topic \(feedback\); add it: kafka-acls"):
+        publish(kafka.cluster("stranger"), feedback(segments(1)))
+
+
 @pytest.mark.slow
 def test_a_role_ends_for_want_of_one_right_and_starts_when_it_is_added(kafka: Kafka, tmp_path: Path) -> None:
-    reads = [f"--topic={each.name}" for each in (*CODERS.reads, *CODERS.hears)]
+    reads = [f"--topic={each.name}" for each in (*CODERS.reads, *CODERS.hears, *CODERS.recalls)]
     kafka.allow("app", "--operation", "Read", *reads, "--group", "qualstream-coders")
     kafka.allow("app", "--operation", "Write", "--topic", "proposals")
     options = kafka.options("app")
     with worker("coders", tmp_path, **options) as ending:
         assert ending.process.wait(timeout=60) == 2
-    assert "error: coders: User:app may not Write --topic dead-letters; add it: kafka-acls.sh" in ending.said
+    assert "error: coders: User:app may not Write topic dead-letters; add it: kafka-acls.sh" in ending.said
     assert "Traceback" not in ending.said
     kafka.allow("app", "--operation", "Write", "--topic", "dead-letters")
     with worker("coders", tmp_path, **options) as coders:

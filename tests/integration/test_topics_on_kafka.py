@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from models.errors import SettingError
 from streams.cluster import Cluster, Names, consumer_group, group_lag, partitions_of
-from streams.starting import prepare
+from streams.preflight import prepare
 from streams.topics import create_topics, wait_for_topics
 from streams.topology import CODEBOOK, FEEDBACK, PROPOSALS, role
 from tests.brokers.kafka import Kafka

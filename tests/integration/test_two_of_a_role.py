@@ -23,3 +23,12 @@ def test_status_shows_each_process(tmp_path: Path) -> None:
         assert len({row["instance"] for row in rows}) == 2
         assert all(row["alive"] for row in rows)
         assert [row["lag"] for row in rows] == [0, 0]
+
+
+def test_a_second_refiner_on_one_index_folder_ends_as_a_wrong_setting_that_is_not_tried_again(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with running(folder, roles=("refiner",)) as (stack, store):
+        until(lambda: any(one.role == "refiner" for one in store.workers()), stack)
+        with worker("refiner", folder, **reach(stack.cluster)) as second:
+            assert second.process.wait(timeout=60) == 2
+        assert "is in use, and it takes one process; stop the other one, or use a Qdrant server" in second.said

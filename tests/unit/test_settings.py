@@ -77,6 +77,11 @@ def test_an_unknown_override_is_refused():
         ("KAFKA_PARTITIONS", "0", "is '0' but a whole number from 1"),
         ("KAFKA_URL", "nowhere:port", "is 'nowhere:port' but host:port, or several"),
         ("KAFKA_URL", "kafka://a:9092,,", "host:port"),
+        (
+            "KAFKA_PREFIX",
+            "team a/",
+            "is 'team a/' but letters, digits and . _ -, at most 100",
+        ),
         ("KAFKA_SECURITY", "tls", "plaintext, ssl, sasl_plaintext or sasl_ssl is expected"),
         ("DEVICE", "gpu", "QUALSTREAM_DEVICE is 'gpu' but auto, cpu, cuda or cuda:N is expected"),
         ("STUDY", "a/b", "QUALSTREAM_STUDY is 'a/b' but 1 to 80 letters"),

@@ -1,6 +1,8 @@
 """The codebook's pages: what a lead changes holds at once, is told with who and why, and can be had back."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
@@ -115,6 +117,41 @@ def test_what_somebody_else_changed_meanwhile_is_shown_and_not_overwritten(site,
     assert late.status_code == 409
     assert "was changed by ben while you had it open (renamed)" in late.text
     assert book(site)[code("slow checkout")].label == "payment"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def pages(request, tmp_path):
+    """Two pages over one store, each as a process of its own has it."""
+    shared = {}
+    if request.param == "postgresql":
+        shared["database_url"] = request.getfixturevalue("postgresql_url")
+    pages = [make_site(tmp_path, **shared) for _ in range(2)]
+    pages[0].store.reset()
+    fill(pages[0], 21)
+    yield pages
+    for page in pages:
+        page.store.close()
+
+
+def test_of_two_pages_that_change_one_code_at_once_the_second_sees_what_the_first_did(pages):
+    gate = threading.Barrier(2)
+    clients = [visit(page, "lead", name=name) for page, name in zip(pages, ("ana", "ben"), strict=True)]
+
+    def rename(client, cause, seen, label):
+        form = {"cause": cause, "last": seen, "label": label}
+        gate.wait()
+        return client.post(f"{BASE}/codes/{code('slow checkout')}/rename", data=form, follow_redirects=False)
+
+    for turn in range(8):
+        seen = last(pages[0], "slow checkout")
+        with ThreadPoolExecutor(2) as pool:
+            sent = [
+                pool.submit(rename, client, str(uuid4()), seen, f"turn {turn} {n}") for n, client in enumerate(clients)
+            ]
+            assert sorted(each.result().status_code for each in sent) == [303, 409]
+    renamed = [each for each in pages[1].store.code_events(STUDY) if each.kind == "renamed"]
+    assert len(renamed) == 8
+    assert len({each.at for each in renamed}) == 8
 
 
 def test_a_form_that_is_sent_twice_is_one_change(site, lead):

@@ -40,9 +40,9 @@ class System:
 
 def system(task: Task, codes: CodeLookup) -> System:
     """The code that accepting means."""
-    final = codes.final(task.code)
-    if final is not None:
-        return System(final.id, final.label, final.definition, True)
+    current = codes.current(task.code)
+    if current is not None:
+        return System(current.id, current.label, current.definition, True)
     return System(task.code, task.label, None, codes.get(task.code) is None)
 
 

@@ -111,10 +111,19 @@ function open(id, event) {
   document.getElementById(id)?.showModal();
 }
 
+// Scrolls the navigation to the page's own entry. scrollIntoView would also have the tab key start there (Chromium 150).
+function showWhereWeAre() {
+  const entry = document.querySelector(".site-nav [aria-current]");
+  const list = entry?.closest("ul");
+  if (!list) return;
+  const { left, width } = entry.getBoundingClientRect();
+  list.scrollLeft += left + width / 2 - list.getBoundingClientRect().left - list.clientWidth / 2;
+}
+
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-opens]");
   if (opener) open(opener.dataset.opens, event);
 });
 
 localTimes(document);
-document.querySelector(".site-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+showWhereWeAre();

@@ -9,11 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from infra.brokers import data_folder_lock, publish_or_keep
-from infra.codebook.seed_codebook import history, teach
+from infra.cli.codebook import teach
+from infra.codebook.seed_codebook import history
 from infra.factory.stores import build_store
 from infra.files.coded_texts import read_human_coded
 from infra.settings import load_settings
-from models.codebook.codebook import replay
+from models.codebook.codebook import Codebook
 from models.errors import InputError, SettingError
 from models.fakes import HashEmbedder
 from models.moderation.precedents import Precedents
@@ -197,7 +198,7 @@ def test_a_corrected_file_takes_the_place_of_what_was_taught_before(data, tmp_pa
     precedents.update_annotations(said)
     (found,) = precedents.nearest("reviews", HashEmbedder().embed(["login"]), 5)[0]
     assert found.codes == ("slow login",)
-    assert {one.label for one in replay(events).values()} == {"speed", "slow login"}
+    assert {one.label for one in Codebook(events).values()} == {"speed", "slow login"}
 
 
 def test_codes_that_members_may_not_write_are_counted(data, tmp_path):

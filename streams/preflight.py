@@ -1,20 +1,23 @@
-"""What a role may do at the brokers, asked before it starts (KIP-430: authorized operations).
+"""What a role sees to at the brokers before it starts: that it is let in, its topics are there, and it may use them.
 
-Without that, a worker would join its group, be refused at the first message, and idle.
+Its rights are asked for (KIP-430: authorized operations): without that, a worker would join its group, be refused at
+the first message, and idle.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
 from models.errors import SettingError
-from streams.cluster import Cluster, answering, connected
+from streams.cluster import Cluster, answering, connected, patiently
 from streams.refusals import acl
+from streams.topics import check_topics, create_topics
 from streams.topology import Role
 
 READ, WRITE = 3, 4
@@ -96,6 +99,25 @@ class _GroupRights(Request[_GroupRightsRequest_v3]):  # type: ignore[misc]
         return request_struct_class([self._group], True)
 
 
+async def prepare(cluster: Cluster, role: Role, group: str) -> None:
+    """Return when a role can start; waits while the brokers are away or its topics are missing.
+
+    Args:
+        cluster: Where.
+        role: What it reads and writes.
+        group: Its consumer group.
+
+    Raises:
+        SettingError: If the brokers refuse it, a right is missing, or a topic's settings would lose data.
+    """
+    rights = partial(check_rights, cluster, role, group)
+    what = f"brokers at {','.join(cluster.servers)}"
+    await patiently(what, rights, KafkaError, OSError)
+    if await create_topics(cluster, role.topics):
+        await patiently(what, rights, KafkaError, OSError)  # of a topic that is missing they say nothing
+    await check_topics(cluster, role.topics)
+
+
 async def check_rights(cluster: Cluster, role: Role, group: str) -> None:
     """See that a role may read, write and join what it must.
 
@@ -113,13 +135,10 @@ async def check_rights(cluster: Cluster, role: Role, group: str) -> None:
         if role.reads:
             lacking += await _lacking_on_group(client, cluster.names.at_broker(group))
     if lacking:
-        rest = ", ".join(f"{operation} {on}" for operation, on in lacking[1:])
-        raise SettingError(
-            f"{role.name}: {cluster.principal} may not {lacking[0][0]} {lacking[0][1]}"
-            + (f", and lacks {rest}" if rest else "")
-            + f"; {acl(cluster, *lacking[0])}"
-            + ("; the others likewise" if rest else "")
-        )
+        first, *rest = (f"{operation} {on.removeprefix('--')}" for operation, on in lacking)
+        others = f", and lacks {', '.join(rest)}" if rest else ""
+        mend = acl(cluster, *lacking[0]) + ("; the others likewise" if rest else "")
+        raise SettingError(f"{role.name}: {cluster.principal} may not {first}{others}; {mend}")
 
 
 async def _lacking_on_topics(client: AIOKafkaClient, cluster: Cluster, role: Role) -> list[tuple[str, str]]:
