@@ -47,7 +47,7 @@ def listed(database: Database, study: str) -> list[Listed]:
         rows = connection.execute(select(codes).where(codes.c.study == study)).all()
         numbers = _numbers(connection, study)
     finals = {row.id: row.final for row in rows}
-    found = [
+    entries = [
         Listed(
             row.id,
             row.label,
@@ -59,7 +59,7 @@ def listed(database: Database, study: str) -> list[Listed]:
         )
         for row in rows
     ]
-    return sorted(found, key=lambda one: (-one.count, one.label.casefold(), str(one.id)))
+    return sorted(entries, key=lambda one: (-one.count, one.label.casefold(), str(one.id)))
 
 
 def _numbers(connection: Connection, study: str) -> dict[UUID, tuple[int, int, int]]:
@@ -67,10 +67,10 @@ def _numbers(connection: Connection, study: str) -> dict[UUID, tuple[int, int, i
     newest = connection.execute(select(func.max(segments.c.order_at)).where(segments.c.study == study)).scalar()
     if newest is None:
         return {}
-    given, said = codes.alias("given"), segments.c.order_at
+    given, order_at = codes.alias("given"), segments.c.order_at
     now = func.coalesce(given.c.final, assignments.c.code_id)
-    recent = func.sum(case((said > newest - WINDOW, 1), else_=0))
-    lately = func.sum(case((said > newest - 2 * WINDOW, 1), else_=0))
+    recent = func.sum(case((order_at > newest - WINDOW, 1), else_=0))
+    lately = func.sum(case((order_at > newest - 2 * WINDOW, 1), else_=0))
     query = (
         select(now, func.count(), recent, lately)
         .join_from(assignments, segments, assignments.c.segment_id == segments.c.id)
@@ -83,15 +83,17 @@ def _numbers(connection: Connection, study: str) -> dict[UUID, tuple[int, int, i
 
 def with_code(database: Database, study: str, code: UUID, limit: int) -> list[Found]:
     """The newest segments that have a code in the end, people's decisions counted."""
-    found = find(database, study, Filters(code=code), limit=limit).found
-    return [one for one in found if any(each.id == code for each in one.outcome.codes)]
+    segments_ = find(database, study, Filters(code=code), limit=limit).found
+    return [segment for segment in segments_ if any(given.id == code for given in segment.outcome.codes)]
 
 
-def moved(database: Database, wanted: Collection[tuple[Found, NamedCode]], of: UUID, act: Act) -> list[Annotation]:
+def moved(
+    database: Database, destinations: Collection[tuple[Found, NamedCode]], of: UUID, act: Act
+) -> list[Annotation]:
     """The annotations that put each segment's new code in the place of one that is split."""
     annotations = []
     with database.reading() as connection:
-        for batch in chunks(wanted):
+        for batch in chunks(destinations):
             cases = _cases(connection, [segment.id for segment, _ in batch])
             for segment, to in batch:
                 now = [(code.id, code.label) for code in segment.outcome.codes]

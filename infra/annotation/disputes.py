@@ -62,42 +62,44 @@ def disagreements(database: Database, study: str, limit: int) -> tuple[list[Disa
     Returns:
         At most ``limit`` of them, and how many there are.
     """
-    found = codings(database, study, include_models=False)
-    settled = {one.segment_id for one in found if one.kind == "adjudication"}
+    people = codings(database, study, include_models=False)
+    adjudicated = {coding.segment_id for coding in people if coding.kind == "adjudication"}
     by_segment: dict[UUID, list[Coding]] = {}
-    for one in found:
-        by_segment.setdefault(one.segment_id, []).append(one)
-    every = [one for one in disputes(readings(found)) if one.unit not in settled]
-    texts = _texts(database, every[:limit])
+    for coding in people:
+        by_segment.setdefault(coding.segment_id, []).append(coding)
+    open_disputes = [coding for coding in disputes(readings(people)) if coding.unit not in adjudicated]
+    texts = _texts(database, open_disputes[:limit])
     shown = [
-        Disagreement(one.unit, texts.get(one.unit, ""), one.distance, tuple(by_segment[one.unit]))
-        for one in every[:limit]
+        Disagreement(coding.unit, texts.get(coding.unit, ""), coding.distance, tuple(by_segment[coding.unit]))
+        for coding in open_disputes[:limit]
     ]
-    return shown, len(every)
+    return shown, len(open_disputes)
 
 
 def read_case(database: Database, study: str, segment: UUID, lead: str) -> DisputedSegment | None:
     """One segment as it is to be settled, or ``None`` where the study has no such segment."""
-    found = codings(database, study, segment=segment)
-    people = tuple(one for one in found if one.kind == "coding" and not one.by_model)
-    models = tuple(one for one in found if one.by_model)
-    adjudications = tuple(sorted((one for one in found if one.kind == "adjudication"), key=lambda one: one.at))
+    every = codings(database, study, segment=segment)
+    people = tuple(coding for coding in every if coding.kind == "coding" and not coding.by_model)
+    models = tuple(coding for coding in every if coding.by_model)
+    adjudications = tuple(
+        sorted((coding for coding in every if coding.kind == "adjudication"), key=lambda coding: coding.at)
+    )
     with database.reading() as connection:
         case = _case(connection, study, segment, lead)
         if case is None:
             return None
-        given = dict.fromkeys(code for one in (*people, *adjudications, *models) for code in one.code_ids)
+        given = dict.fromkeys(code for coding in (*people, *adjudications, *models) for code in coding.code_ids)
         at_hand = tuple(_definitions(connection, list(given)))
         return DisputedSegment(case, people, models, adjudications, at_hand, read_codes(connection, study))
 
 
-def _texts(database: Database, some: Sequence[Dispute]) -> dict[UUID, str]:
-    found: dict[UUID, str] = {}
+def _texts(database: Database, listed: Sequence[Dispute]) -> dict[UUID, str]:
+    texts: dict[UUID, str] = {}
     with database.reading() as connection:
-        for wanted in chunks(one.unit for one in some):
-            query = select(segments.c.id, segments.c.text).where(segments.c.id.in_(wanted))
-            found |= {row.id: row.text for row in connection.execute(query)}
-    return found
+        for chunk in chunks(dispute.unit for dispute in listed):
+            query = select(segments.c.id, segments.c.text).where(segments.c.id.in_(chunk))
+            texts |= {row.id: row.text for row in connection.execute(query)}
+    return texts
 
 
 def _case(connection: Connection, study: str, segment: UUID, lead: str) -> AdjudicationCase | None:
@@ -140,10 +142,10 @@ def _own(
     return None if raw is None else Annotation.from_bytes(raw)
 
 
-def _definitions(connection: Connection, wanted: Sequence[UUID]) -> list[Definition]:
+def _definitions(connection: Connection, ids: Sequence[UUID]) -> list[Definition]:
     """The codes that the codebook has, in the order that they are asked for."""
-    rows = {row.id: row for row in connection.execute(select(codes).where(codes.c.id.in_(wanted)))}
+    rows = {row.id: row for row in connection.execute(select(codes).where(codes.c.id.in_(ids)))}
     return [
         Definition(row.id, row.label, row.definition, row.inclusion, row.exclusion, row.final == row.id)
-        for row in (rows[code] for code in wanted if code in rows)
+        for row in (rows[code] for code in ids if code in rows)
     ]

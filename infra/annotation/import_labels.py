@@ -84,19 +84,19 @@ def plan(database: Database, sheet: Sheet, who: Importing) -> Plan:
     with database.reading() as connection:
         matched = _match(connection, rows, who.study, sheet.name)
         book = _Book.read(connection, who.study, {label for row in rows for label in row.codes})
-        made = _annotations(connection, rows, matched, book, who)
-    kept = {normalised_label(label) for one in made.kept for label in one.labels}
-    new = {normalised_label(label): label for one in made.fresh for label in one.labels}
+        labels = _annotations(connection, rows, matched, book, who)
+    kept = {normalised_label(label) for annotation in labels.kept for label in annotation.labels}
+    new = {normalised_label(label): label for annotation in labels.fresh for label in annotation.labels}
     new = {folded: label for folded, label in new.items() if folded not in book.codes}
     return Plan(
         rows=len(sheet.rows) + len(sheet.rejected),
-        annotations=made.fresh,
-        already=len(made.kept) - len(made.fresh),
+        annotations=labels.fresh,
+        already=len(labels.kept) - len(labels.fresh),
         known=sorted({book.codes[folded][1] for folded in kept if folded in book.codes}),
         new=sorted(new.values()),
         events=[_created(label, sheet.name, who) for label in new.values()],
-        unmatched=made.unmatched,
-        rejected=sorted(rejected, key=lambda one: one.line),
+        unmatched=labels.unmatched,
+        rejected=sorted(rejected, key=lambda annotation: annotation.line),
     )
 
 
@@ -112,26 +112,26 @@ def _match(
     connection: Connection, rows: Sequence[Labelled], study: str, file: str
 ) -> dict[int, "_Known | UUID | None"]:
     """By line, the segment; the id that one would have; or nothing to go by."""
-    wanted = {row.line: _ids(row, study, file) for row in rows}
-    by_id = _known(connection, study, {one for ids in wanted.values() for one in ids})
-    found: dict[int, _Known | UUID | None] = {}
+    ids_by_line = {row.line: _ids(row, study, file) for row in rows}
+    by_id = _known(connection, study, {id_ for ids in ids_by_line.values() for id_ in ids})
+    matched: dict[int, _Known | UUID | None] = {}
     for row in rows:
-        hit = next((by_id[one] for one in wanted[row.line] if one in by_id), None)
-        if hit is not None:
-            found[row.line] = hit
-    loose = [row for row in rows if row.line not in found]
+        known = next((by_id[id_] for id_ in ids_by_line[row.line] if id_ in by_id), None)
+        if known is not None:
+            matched[row.line] = known
+    loose = [row for row in rows if row.line not in matched]
     same = _with_text(connection, study, {row.text for row in loose if row.text is not None})
-    by_text = _known(connection, study, {one for ids in same.values() for one in ids})
+    by_text = _known(connection, study, {id_ for ids in same.values() for id_ in ids})
     for row, place in _places(loose):
         having = same.get(row.text or "", ())
         if row.text is not None and place < len(having):
-            found[row.line] = by_text[having[place]]
+            matched[row.line] = by_text[having[place]]
         elif row.text is not None:
             digest = sha256(row.text.encode()).hexdigest()
-            found[row.line] = segment_id(study, file, row.key or f"{digest}:{place + 1}")
+            matched[row.line] = segment_id(study, file, row.key or f"{digest}:{place + 1}")
         else:
-            found[row.line] = None
-    return found
+            matched[row.line] = None
+    return matched
 
 
 def _ids(row: Labelled, study: str, file: str) -> list[UUID]:
@@ -177,14 +177,14 @@ def _known(connection: Connection, study: str, ids: Iterable[UUID]) -> dict[UUID
 
 def _with_text(connection: Connection, study: str, texts: set[str]) -> dict[str, list[UUID]]:
     """The segments with each of these texts, in the order they were said; reads the study once."""
-    found: dict[str, list[UUID]] = {}
+    ids: dict[str, list[UUID]] = {}
     if texts:
         query = select(segments.c.id, segments.c.text).where(segments.c.study == study)
         query = query.order_by(segments.c.order_at, segments.c.seq)
         for row in connection.execution_options(yield_per=CHUNK).execute(query):
             if row.text in texts:
-                found.setdefault(row.text, []).append(row.id)
-    return found
+                ids.setdefault(row.text, []).append(row.id)
+    return ids
 
 
 @dataclass(frozen=True)
@@ -200,9 +200,9 @@ class _Book:
         query = select(codes.c.id, codes.c.label).where(codes.c.study == study, codes.c.level == "code")
         live = connection.execute(query.where(codes.c.retired.is_(False)).order_by(codes.c.created_at.desc())).all()
         by_label = {normalised_label(row.label): (row.id, row.label) for row in live}
-        made = {code_id(study, label): normalised_label(label) for label in labels}
-        for id_, now in names_now(connection, made).items():
-            by_label.setdefault(made[id_], (now.id, now.label))
+        labels_by_code = {code_id(study, label): normalised_label(label) for label in labels}
+        for id_, now in names_now(connection, labels_by_code).items():
+            by_label.setdefault(labels_by_code[id_], (now.id, now.label))
         return cls(by_label)
 
     def code(self, study: str, label: str) -> tuple[UUID, str]:
@@ -238,7 +238,7 @@ def _annotations(
         annotation = _annotation(row, target, book, who)
         key = (annotation.segment_id, row.annotator, row.at)
         together[key] = _joined(together[key], annotation) if key in together else annotation
-    before = _said(connection, {annotation.segment_id for annotation in together.values()})
+    before = _history(connection, {annotation.segment_id for annotation in together.values()})
     fresh = [annotation for (_, _, at), annotation in together.items() if not _there(annotation, at, before)]
     return _Made(list(together.values()), fresh, unmatched)
 
@@ -270,26 +270,32 @@ def _joined(first: Annotation, more: Annotation) -> Annotation:
     return first.model_copy(update={"code_ids": list(chosen), "labels": list(chosen.values()), "accepted": accepted})
 
 
-def _said(connection: Connection, ids: Iterable[UUID]) -> dict[tuple[UUID, str], list[tuple[datetime, set[str], bool]]]:
+_Word = tuple[datetime, set[str], bool]
+"""When somebody said something, which codes it had, and whether it was withdrawn."""
+
+
+def _history(connection: Connection, ids: Iterable[UUID]) -> dict[tuple[UUID, str], list[_Word]]:
     """What each person said about these segments, the latest last."""
-    said: dict[tuple[UUID, str], list[tuple[datetime, set[str], bool]]] = {}
+    history: dict[tuple[UUID, str], list[_Word]] = {}
     columns = annotations.c
     for chunk in chunks(list(ids)):
         query = select(columns.segment_id, columns.annotator, columns.decided_at, columns.code_ids, columns.withdrawn)
         for row in connection.execute(query.where(columns.segment_id.in_(chunk)).order_by(columns.decided_at)):
-            one = (row.decided_at, set(row.code_ids), row.withdrawn)
-            said.setdefault((row.segment_id, row.annotator), []).append(one)
-    return said
+            word = (row.decided_at, set(row.code_ids), row.withdrawn)
+            history.setdefault((row.segment_id, row.annotator), []).append(word)
+    return history
 
 
 def _there(
-    one: Annotation, at: datetime | None, said: Mapping[tuple[UUID, str], Sequence[tuple[datetime, set[str], bool]]]
+    annotation: Annotation,
+    at: datetime | None,
+    history: Mapping[tuple[UUID, str], Sequence[tuple[datetime, set[str], bool]]],
 ) -> bool:
     """Whether the study has it: the same time, or where the file has none the same codes as the last word."""
-    words = said.get((one.segment_id, one.annotator), ())
+    words = history.get((annotation.segment_id, annotation.annotator), ())
     if at is not None:
         return any(when == at for when, _, _ in words)
-    return bool(words) and words[-1][1:] == ({str(code) for code in one.code_ids}, one.withdrawn)
+    return bool(words) and words[-1][1:] == ({str(code) for code in annotation.code_ids}, annotation.withdrawn)
 
 
 def _created(label: str, file: str, who: Importing) -> CodeEvent:

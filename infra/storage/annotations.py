@@ -54,6 +54,11 @@ class Coding:
     blind: bool = False
     """Whether a person chose before the system's code was shown."""
 
+    @property
+    def named(self) -> dict[UUID, str]:
+        """The codes with their labels."""
+        return dict(zip(self.code_ids, self.labels, strict=True))
+
 
 def current_annotations(
     study: str | None = None, *where: ColumnElement[bool], kind: AnnotationKind | None = None
@@ -98,14 +103,17 @@ def codings(
     """
     with database.reading() as connection:
         codes_now = CurrentCodes.read(connection, study)
-        found = [one for kind in KINDS for one in _people(connection, study, kind, codes_now, segment)]
+        coded = [coding for kind in KINDS for coding in _people(connection, study, kind, codes_now, segment)]
         if include_models:
-            people = {one.coder for one in found}
-            wanted = {one.segment_id for one in found} if segment is None else {segment}
-            for one in _models(connection, study, codes_now, segment):
-                if one.segment_id in wanted:
-                    found.append(_told_apart(one, people))
-    return sorted(found, key=lambda one: (str(one.segment_id), one.by_model, one.kind != "coding", one.coder))
+            people = {coding.coder for coding in coded}
+            ids = {coding.segment_id for coding in coded} if segment is None else {segment}
+            for coding in _models(connection, study, codes_now, segment):
+                if coding.segment_id in ids:
+                    coded.append(_told_apart(coding, people))
+    return sorted(
+        coded,
+        key=lambda coding: (str(coding.segment_id), coding.by_model, coding.kind != "coding", coding.coder),
+    )
 
 
 @dataclass(frozen=True)
@@ -173,14 +181,14 @@ def _people(
 
 
 def _models(connection: Connection, study: str, codes_now: CurrentCodes, segment: UUID | None) -> Iterator[Coding]:
-    done, said = assignments.c, decisions.c
+    done, decision = assignments.c, decisions.c
     assigned = select(done.segment_id, done.code_id, done.label, done.assigned_at).where(done.study == study)
-    decided = select(said.segment_id, said.proposals, said.at).where(said.study == study)
+    decided = select(decision.segment_id, decision.proposals, decision.at).where(decision.study == study)
     if segment is None:
         read = select(current_annotations(study).c.segment_id)
-        assigned, decided = assigned.where(done.segment_id.in_(read)), decided.where(said.segment_id.in_(read))
+        assigned, decided = assigned.where(done.segment_id.in_(read)), decided.where(decision.segment_id.in_(read))
     else:
-        assigned, decided = assigned.where(done.segment_id == segment), decided.where(said.segment_id == segment)
+        assigned, decided = assigned.where(done.segment_id == segment), decided.where(decision.segment_id == segment)
     for row in connection.execute(assigned):
         yield _model(row.segment_id, SYSTEM, row.assigned_at, codes_now.resolve([row.code_id], [row.label]))
     for segment_id, proposals, at in connection.execute(decided):
@@ -198,9 +206,9 @@ def _usable(proposal: Mapping[str, Any]) -> str | None:
     return None if proposal.get("fault") else proposal.get("label") or None
 
 
-def _told_apart(one: Coding, people: set[str]) -> Coding:
+def _told_apart(coding: Coding, people: set[str]) -> Coding:
     """A model that goes by a person's name gets another."""
-    return replace(one, coder=f"{one.coder} (model)") if one.coder in people else one
+    return replace(coding, coder=f"{coding.coder} (model)") if coding.coder in people else coding
 
 
 _ALL = 99  # an adjudication stands for every coder
@@ -209,21 +217,21 @@ _ALL = 99  # an adjudication stands for every coder
 def count_lacking(connection: Connection, segments: Collection[UUID]) -> None:
     """Bring the requests of these segments up to what people have said, inside the connection's transaction."""
     for chunk in chunks(sorted(segments)):
-        wanted = requests.c.segment_id.in_(chunk)
+        in_chunk = requests.c.segment_id.in_(chunk)
         # Two decisions at once: the second counts when the first is in (on SQLite it has waited for that already).
         connection.execute(
-            select(requests.c.segment_id).where(wanted).order_by(requests.c.segment_id).with_for_update()
+            select(requests.c.segment_id).where(in_chunk).order_by(requests.c.segment_id).with_for_update()
         ).all()
-        said = current_annotations(None, annotations.c.segment_id.in_(chunk))
-        settles = func.max(case((said.c.kind == "adjudication", 1), else_=0)) == 1
+        current = current_annotations(None, annotations.c.segment_id.in_(chunk))
+        settles = func.max(case((current.c.kind == "adjudication", 1), else_=0)) == 1
         answers = (
             select(case((settles, _ALL), else_=func.count()))
-            .where(said.c.segment_id == requests.c.segment_id, answered_by(said))
+            .where(current.c.segment_id == requests.c.segment_id, answered_by(current))
             .correlate(requests)
             .scalar_subquery()
         )
         lacks = case((requests.c.coders > answers, requests.c.coders - answers), else_=0)
-        connection.execute(update(requests).where(wanted).values(lacks=lacks))
+        connection.execute(update(requests).where(in_chunk).values(lacks=lacks))
         decided = exists().where(
             annotations.c.segment_id == marks.c.segment_id,
             annotations.c.annotator == marks.c.annotator,
@@ -239,6 +247,6 @@ def abstaining(of: FromClause) -> ColumnElement[bool]:
     return and_(of.c.unsure, *(column == "[]" for column in given))
 
 
-def answered_by(said: Subquery) -> ColumnElement[bool]:
+def answered_by(current: Subquery) -> ColumnElement[bool]:
     """Whether an annotation answers its segment's request: asked again, only what was said since does."""
-    return or_(requests.c.reason != "asked again", said.c.decided_at > requests.c.requested_at)
+    return or_(requests.c.reason != "asked again", current.c.decided_at > requests.c.requested_at)

@@ -56,11 +56,11 @@ def outcomes(
     words = _standing(connection, assigned)
     ids = {code for annotations_ in words.values() for annotation in annotations_ for code in chosen_codes(annotation)}
     ids |= {each[0] for each in assigned.values() if each is not None}
-    names = Names(names_now(connection, ids))
+    names = CurrentNames(names_now(connection, ids))
     return {segment: _outcome(words.get(segment, ()), model, names, undecided) for segment, model in assigned.items()}
 
 
-class Names:
+class CurrentNames:
     """What codes stand for now, as far as the read model knows them; others stand for themselves."""
 
     def __init__(self, now: Mapping[UUID, Named]) -> None:
@@ -102,7 +102,7 @@ def _standing(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, list[An
     return standing
 
 
-def _outcome(words: Sequence[Annotation], model: Assigned | None, names: Names, undecided: Undecided) -> Outcome:
+def _outcome(words: Sequence[Annotation], model: Assigned | None, names: CurrentNames, undecided: Undecided) -> Outcome:
     people = tuple(_named_coding(annotation, names) for annotation in words)
     known = {code.id: code for coding in people for code in coding.codes}
     given = names.named(dict([model])) if model else {}
@@ -110,6 +110,6 @@ def _outcome(words: Sequence[Annotation], model: Assigned | None, names: Names, 
     return Outcome(tuple((known | given)[code] for code in final.codes), final.by, people)
 
 
-def _named_coding(annotation: Annotation, names: Names) -> NamedCoding:
+def _named_coding(annotation: Annotation, names: CurrentNames) -> NamedCoding:
     codes = tuple(names.named(chosen_codes(annotation)).values())
     return NamedCoding(annotation.annotator, codes, annotation.kind, annotation.unsure)

@@ -40,8 +40,8 @@ class CodeLookup:
     @cached_property
     def live(self) -> tuple[CodeEntry, ...]:
         """The codes that a segment can be given, by label."""
-        found = [code for code in self._by_id.values() if code.final == code.id and not code.is_theme]
-        return tuple(sorted(found, key=lambda code: (normalised_label(code.label), str(code.id))))
+        active = [code for code in self._by_id.values() if code.final == code.id and not code.is_theme]
+        return tuple(sorted(active, key=lambda code: (normalised_label(code.label), str(code.id))))
 
     @cached_property
     def _by_label(self) -> dict[str, CodeEntry]:
@@ -62,9 +62,9 @@ class CodeLookup:
         Raises:
             InputError: If the label is a theme's, or a code's that was retired or split.
         """
-        found = self._by_label.get(normalised_label(label))
-        if found is not None:
-            return found
+        known = self._by_label.get(normalised_label(label))
+        if known is not None:
+            return known
         before = self._by_id.get(code_id(study, label))
         if before is None:
             return None
