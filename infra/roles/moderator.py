@@ -8,7 +8,7 @@ from infra.factory.models import Models, load_now
 from infra.roles.definition import read_records, stage_role
 from infra.settings import Settings
 from models.errors import SettingError
-from models.moderation.precedents import Precedents, from_annotations
+from models.moderation.precedents import Precedents
 from models.moderation.proposal_join import JoinSettings, ProposalJoin
 from schemas import Annotation
 from streams.stage import Received, Stage
@@ -34,7 +34,7 @@ def moderator_stage(models: Models, labels: Sequence[Annotation]) -> Stage:
     clock = SystemClock()
     join: ProposalJoin[Received] = ProposalJoin(join_settings(models), clock)
     precedents = Precedents(models.embedder)
-    precedents.learn(from_annotations(labels))
+    precedents.update_annotations(labels)
     return ModeratorStage(load_now(models.build_moderator(precedents)), join, clock, precedents)
 
 

@@ -31,10 +31,12 @@ async def build_stage(settings: Settings) -> Stage:
     events = sorted(await read_records(settings, CODEBOOK, CodeEvent), key=lambda event: (event.at, str(event.id)))
     refiner = models.build_refiner(await asyncio.to_thread(reconciled_index, models, events))
     assignments = await read_records(settings, ASSIGNMENTS, Assignment, last=READ_AGAIN)
-    refiner.remember(assignments)
+    refiner.load_assignments(assignments)
     labels = await read_records(settings, LABELS, Annotation)
     judgements = await asyncio.to_thread(judged, models.profile, models.embedder, events, assignments, labels)
-    refiner.learned({study: learned(refiner.threshold(study), evidence) for study, evidence in judgements.items()})
+    refiner.set_thresholds(
+        {study: learned(refiner.threshold(study), evidence) for study, evidence in judgements.items()}
+    )
     return RefinerStage(refiner, SystemClock(), events)
 
 

@@ -6,8 +6,10 @@ that dies between the two leaves nothing undone: the next one sends what is left
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select
@@ -21,6 +23,7 @@ from streams.publish import Outgoing, Publisher, outgoing
 
 log = logging.getLogger(__name__)
 _MOST = 500  # messages delivered at once
+_CODEBOOK_EDIT_LOCK = 7_305_804  # any number that nothing else locks in this database
 _LOOK_S = 0.5  # how often another process's decisions are looked for
 
 
@@ -52,13 +55,27 @@ class Outbox:
         """
         if not records:
             return
-        messages = [outgoing(record) for record in records]
-        rows = [{"topic": message.topic, "key": message.key, "value": message.value} for message in messages]
         with self._database.writing() as connection:
-            write(connection, records, datetime.now(UTC))
-            connection.execute(insert(outbox), rows)
+            _keep(connection, records)
             if also is not None:
                 also(connection)
+        self._wake()
+
+    @contextmanager
+    def editing_codebook(self, study: str) -> Iterator[Callable[[Sequence[Record]], None]]:
+        """A transaction in which nobody else, in no process, edits the study's codebook: each edit sees the one before.
+
+        Yields:
+            What keeps records, as ``keep`` does, when the transaction ends.
+
+        Raises:
+            UnavailableError: If the database does not answer; nothing is kept then.
+        """
+        with self._database.exclusive(_CODEBOOK_EDIT_LOCK, study) as connection:
+            yield partial(_keep, connection)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._kept.set)
 
@@ -93,3 +110,11 @@ class Outbox:
                 await asyncio.wait_for(self._kept.wait(), _LOOK_S)
             except TimeoutError:
                 continue
+
+
+def _keep(connection: Connection, records: Sequence[Record]) -> None:
+    messages = [outgoing(record) for record in records]
+    rows = [{"topic": message.topic, "key": message.key, "value": message.value} for message in messages]
+    if rows:
+        write(connection, records, datetime.now(UTC))
+        connection.execute(insert(outbox), rows)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.classifier.registry import Serving, log
-from models.codebook.chronicle import Chronicle
+from models.codebook.codebook import Codebook
 from models.ports import Classifier
 from schemas import CodeEvent, Segment
 from schemas.coding import Classified, Guess, rounded_signal
@@ -102,13 +102,13 @@ class Classifiers:
             first: Whether the members are spared where a classifier is sure: the cascade's first step.
         """
         self.serving, self.first = serving, first
-        self._chronicle = Chronicle()
+        self._codebook = Codebook()
         self._lock = threading.Lock()
 
     def follow(self, events: Iterable[CodeEvent]) -> None:
         """Hear of the codebook: codes that were retired or split are guessed no more."""
         with self._lock:
-            self._chronicle.add(events)
+            self._codebook.add(events)
 
     def classify(self, segments: Sequence[Segment]) -> list[Classified | None]:
         """What each segment's study's classifier makes of it, in order; None where there is none.
@@ -133,7 +133,7 @@ class Classifiers:
     def _standing(self, made: Classified) -> Classified | None:
         """The guesses whose codes are still there; what was sure of one that is not is sure no more."""
         with self._lock:
-            left = [guess for guess in made.guesses if not self._chronicle.ended(guess.code_id)]
+            left = [guess for guess in made.guesses if self._codebook.current_code(guess.code_id) is not None]
         if len(left) == len(made.guesses):
             return made
         if not left:

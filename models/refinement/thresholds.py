@@ -9,6 +9,7 @@ from uuid import UUID
 
 import numpy as np
 
+from models.annotation.latest import HumanDecision, LatestAnnotations, Succession
 from models.ports import Embedder, Embeddings
 from models.text.polarity import opposite
 from schemas import Annotation, Assignment, CodeEvent
@@ -162,26 +163,36 @@ def _vagueness(text: str, clear: int) -> float:
     return 1 - 2 * said / clear
 
 
-def corrections(assignments: Iterable[Assignment], annotations: Iterable[Annotation]) -> list[Correction]:
-    """What annotations say about the refiner: codes it should not have reused, or should have.
+def corrections(
+    assignments: Iterable[Assignment], annotations: Iterable[Annotation], codebook: Succession
+) -> list[Correction]:
+    """What people's decisions say about the refiner: codes it should not have reused, or should have.
 
-    A reused code that a person replaced stands apart from the ones they chose; a new code that a person replaced by
-    its runner-up was none. The last word of each person on a segment counts, unless they were unsure or took it back.
+    A reused code that people replaced stands apart from the ones they chose; a new code that they replaced by its
+    runner-up was none. Decisions that nobody is sure of say nothing; ``models.annotation.latest`` has the rule.
+
+    Args:
+        assignments: What the refiner gave.
+        annotations: What people said, in any order.
+        codebook: What codes are by now.
     """
-    given = {one.segment_id: one for one in assignments}
-    last: dict[tuple[UUID, str], Annotation] = {}
-    for annotation in sorted(annotations, key=lambda one: one.decided_at):
-        last[annotation.segment_id, annotation.annotator] = annotation
+    latest = LatestAnnotations(annotations)
     found = []
-    for said in last.values():
-        was = given.get(said.segment_id)
-        if was is None or said.unsure or said.withdrawn or was.code_id in said.code_ids:
-            continue
-        second = was.runner_up.code_id if was.runner_up else None
-        chosen = [code for code in said.code_ids if not was.new or code == second]
-        reason = "replaced a new code by one that stood" if was.new else "replaced a reused code by another"
-        found += [Correction(was.code_id, code, was.new, said.annotator, reason, said.decided_at) for code in chosen]
+    for assignment in {assignment.segment_id: assignment for assignment in assignments}.values():
+        decision = latest.decision(assignment.segment_id, codebook)
+        if decision is not None and not decision.unsure:
+            found += _corrected(assignment, decision, codebook)
     return found
+
+
+def _corrected(assignment: Assignment, decision: HumanDecision, codebook: Succession) -> list[Correction]:
+    given, new, last = assignment.code_id, assignment.new, decision.last
+    if (codebook.current_code(given) or given) in decision.codes:
+        return []
+    second = codebook.current_code(assignment.runner_up.code_id) if assignment.runner_up else None
+    chosen = [code for code in decision.codes if not new or code == second]
+    reason = "replaced a new code by one that stood" if new else "replaced a reused code by another"
+    return [Correction(given, code, new, last.annotator, reason, last.decided_at) for code in chosen]
 
 
 def judgements(
