@@ -68,6 +68,18 @@ def cluster_at(settings: Settings, servers: Sequence[str]) -> Cluster:
     )
 
 
+def _lock_file(settings: Settings) -> Path:
+    return settings.data_dir / "lock"
+
+
+def started_by_stack(settings: Settings) -> bool:
+    """Whether the process that started this one is the local stack that holds the data folder."""
+    try:
+        return int(_lock_file(settings).read_text(encoding="ascii")) == os.getppid()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def data_folder_lock(settings: Settings) -> Iterator[None]:
     """Hold the data folder: one local stack at a time.
@@ -75,7 +87,7 @@ def data_folder_lock(settings: Settings) -> Iterator[None]:
     Raises:
         SettingError: If another process holds it.
     """
-    path = settings.data_dir / "lock"
+    path = _lock_file(settings)
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -88,7 +100,10 @@ def data_folder_lock(settings: Settings) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            file.truncate(0)
 
 
 HISTORY: tuple[type[Record], ...] = (CodeEvent, Annotation, StudyRules, ModelRelease)

@@ -31,7 +31,7 @@ from infra.storage.store import Store
 from models.errors import QualstreamError, SettingError
 from streams.cluster import Cluster
 from streams.topics import create_topics
-from streams.topology import ROLES
+from streams.topology import CODEBOOK, ROLES
 
 log = logging.getLogger(__name__)
 
@@ -149,13 +149,11 @@ class LocalStack:
         return pids | ({"broker": self._broker.process.pid} if self._broker else {})
 
     def start(self) -> None:
-        """Start the embedded broker and give it what the store knows, or use the Kafka there is; start the roles."""
+        """Start the embedded broker where none is named; give fresh topics what the store knows; start the roles."""
         self.log_dir.mkdir(parents=True, exist_ok=True)
         if self.embedded:
             self._start_broker()
-            asyncio.run(prepare_fresh_broker(self.cluster, self.store))
-        else:
-            asyncio.run(create_topics(self.cluster))
+        asyncio.run(prepare_brokers(self.cluster, self.store))
         for role in self.roles:
             self._children[role] = self._start_role(role)
 
@@ -262,9 +260,12 @@ def _plain(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-async def prepare_fresh_broker(cluster: Cluster, store: Store) -> None:
-    """Create the topics, publish the history that must never be lost, and open again what has no outcome."""
+async def prepare_brokers(cluster: Cluster, store: Store) -> None:
+    """Create the topics; fresh ones get the history that must never be lost, and what has no outcome comes again."""
+    fresh = await create_topics(cluster, [CODEBOOK])
     await create_topics(cluster)
+    if not fresh:
+        return
     for record in HISTORY:
         await publish_history(store.history(record), cluster)
     opened = store.reopen()

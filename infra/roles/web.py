@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from infra.accounts.accounts import Accounts
-from infra.brokers import local_broker
+from infra.brokers import started_by_stack
 from infra.clock import SystemClock
 from infra.factory.models import Models
 from infra.roles.definition import RoleDefinition, Worker
@@ -187,8 +187,7 @@ def _say_address(settings: Settings, site: Site, port: int) -> None:
     """Log where the page is; the local stack, which started this process, says it by itself."""
     address = settings.page_address(port)
     log.info("the page is at %s", address)
-    server = local_broker(settings)
-    if server is None or settings.kafka_servers != [server]:
+    if not started_by_stack(settings):
         link = site.accounts.first_link(address)
         if link is not None:
             log.warning("nobody is admin yet; set the admin's password here (works once, for a day): %s", link)

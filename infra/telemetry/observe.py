@@ -6,15 +6,20 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infra.settings import Settings
 from infra.telemetry.heartbeat import instance_of
 from infra.telemetry.metrics import Gauge, RoleMetrics, serve_metrics
 from models.backends.token_usage import TokenUsage
+from models.errors import SettingError
 from streams.runner import Progress
 from streams.topology import Role
 from streams.tracing import Trail
 from streams.worker import Beat
+
+if TYPE_CHECKING:
+    from infra.telemetry.tracing import OtelSpans
 
 _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared only
 
@@ -58,7 +63,7 @@ def worker_telemetry(
         gauges: What it tells beside its progress.
 
     Raises:
-        SettingError: If the metrics cannot be served where the settings say.
+        SettingError: If the metrics cannot be served where the settings say, or what sends spans is not installed.
     """
     with ExitStack() as stack:
         metrics, spans = None, None
@@ -67,13 +72,22 @@ def worker_telemetry(
             port = stack.enter_context(serve_metrics(metrics, settings.metrics_host, settings.metrics_port))
             stack.callback(_announce(settings, role, port).unlink, missing_ok=True)
         if settings.otlp_url is not None:
-            from infra.telemetry.tracing import otlp  # costs a second that a worker without it is spared
-
-            spans = otlp(settings.otlp_url, role.name, instance_of(settings))
+            spans = _spans(settings.otlp_url, role.name, instance_of(settings))
             stack.callback(spans.close)
         members = settings.members if role.has_members else ()
         followed = metrics is not None or spans is not None
         yield WorkerTelemetry(metrics, Trail(role, members, spans, settings.trace_share) if followed else None)
+
+
+def _spans(url: str, role: str, instance: str) -> "OtelSpans":
+    try:
+        from infra.telemetry.tracing import otlp  # costs a second that a worker without it is spared
+    except ImportError as error:
+        raise SettingError(
+            f"QUALSTREAM_OTLP_URL is set, and OpenTelemetry is not installed ({error}); install 'qualstream[traces]', "
+            "or unset it"
+        ) from error
+    return otlp(url, role, instance)
 
 
 def metrics_addresses(settings: Settings) -> Mapping[tuple[str, str], str]:
