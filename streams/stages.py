@@ -256,9 +256,9 @@ class RouterStage(PlainStage):
     def hears(self) -> Mapping[str, Hear]:
         """What people decide, and the rules that they set, hold from the next batch on."""
         return {
-            LABELS.name: lambda values: self.router.learn(readable(values, Annotation)),
-            STUDIES.name: lambda values: self.router.follow(readable(values, StudyRules)),
-            RELEASES.name: lambda values: self.router.hear(readable(values, ModelRelease)),
+            LABELS.name: lambda values: self.router.update_annotations(readable(values, Annotation)),
+            STUDIES.name: lambda values: self.router.update_rules(readable(values, StudyRules)),
+            RELEASES.name: lambda values: self.router.update_releases(readable(values, ModelRelease)),
         }
 
     def recalls(self) -> Mapping[str, Recall]:

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, case, func, select
 
+from infra.annotation.disputes import read_adjudication_case
 from infra.storage.database import Database, chunks
 from infra.storage.search import Filters, Found, find
-from infra.storage.tables import assignments, codes, segments
-from models.annotation.adjudication import NamedCode, move_segment
+from infra.storage.tables import assignments, codes, requests, segments
+from models.annotation.adjudication import AdjudicationCase, NamedCode, move_segment
 from models.codebook.edits import Act
-from schemas import Annotation, Assignment, Segment
+from schemas import Annotation
 from schemas.codebook import Level
 
 WINDOW = timedelta(days=7)
@@ -88,24 +89,22 @@ def with_code(database: Database, study: str, code: UUID, limit: int) -> list[Fo
 
 def moved(database: Database, wanted: Collection[tuple[Found, NamedCode]], of: UUID, act: Act) -> list[Annotation]:
     """The annotations that put each segment's new code in the place of one that is split."""
-    made = []
+    annotations = []
     with database.reading() as connection:
-        for some in chunks(wanted):
-            records = _records(connection, [one.id for one, _ in some])
-            for one, to in some:
-                segment, assignment = records[one.id]
-                now = [(each.id, each.label) for each in one.outcome.codes]
-                made.append(move_segment(segment, assignment, now, of, to, act))
-    return made
+        for batch in chunks(wanted):
+            cases = _cases(connection, [segment.id for segment, _ in batch])
+            for segment, to in batch:
+                now = [(code.id, code.label) for code in segment.outcome.codes]
+                annotations.append(move_segment(cases[segment.id], now, of, to, act))
+    return annotations
 
 
-def _records(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[Segment, Assignment | None]]:
+def _cases(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, AdjudicationCase]:
     query = (
-        select(segments.c.id, segments.c.record, assignments.c.record.label("assignment"))
+        select(segments.c.record, assignments.c.record.label("assignment"), requests.c.record.label("request"))
         .join_from(segments, assignments, segments.c.id == assignments.c.segment_id, isouter=True)
+        .join(requests, segments.c.id == requests.c.segment_id, isouter=True)
         .where(segments.c.id.in_(ids))
     )
-    return {
-        row.id: (Segment.from_bytes(row.record), Assignment.from_bytes(row.assignment) if row.assignment else None)
-        for row in connection.execute(query)
-    }
+    cases = (read_adjudication_case(row) for row in connection.execute(query))
+    return {case.segment.id: case for case in cases}

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from infra.annotation.agreement import readings
 from infra.annotation.code_search import read_codes
@@ -42,13 +43,13 @@ class Definition:
 
 
 @dataclass(frozen=True)
-class Case:
+class DisputedSegment:
     """A segment, who gave it what, and the codes at hand."""
 
-    docket: AdjudicationCase
+    case: AdjudicationCase
     people: tuple[Coding, ...]
     models: tuple[Coding, ...]
-    rulings: tuple[Coding, ...]
+    adjudications: tuple[Coding, ...]
     """The newest last, which counts."""
     at_hand: tuple[Definition, ...]
     """Codes that somebody gave it, or the system did; those that people gave first."""
@@ -75,19 +76,19 @@ def disagreements(database: Database, study: str, limit: int) -> tuple[list[Disa
     return shown, len(every)
 
 
-def read_case(database: Database, study: str, segment: UUID, lead: str) -> Case | None:
+def read_case(database: Database, study: str, segment: UUID, lead: str) -> DisputedSegment | None:
     """One segment as it is to be settled, or ``None`` where the study has no such segment."""
     found = codings(database, study, segment=segment)
     people = tuple(one for one in found if one.kind == "coding" and not one.by_model)
     models = tuple(one for one in found if one.by_model)
-    rulings = tuple(sorted((one for one in found if one.kind == "adjudication"), key=lambda one: one.at))
+    adjudications = tuple(sorted((one for one in found if one.kind == "adjudication"), key=lambda one: one.at))
     with database.reading() as connection:
-        docket = _docket(connection, study, segment, lead)
-        if docket is None:
+        case = _case(connection, study, segment, lead)
+        if case is None:
             return None
-        given = dict.fromkeys(code for one in (*people, *rulings, *models) for code in one.code_ids)
+        given = dict.fromkeys(code for one in (*people, *adjudications, *models) for code in one.code_ids)
         at_hand = tuple(_definitions(connection, list(given)))
-        return Case(docket, people, models, rulings, at_hand, read_codes(connection, study))
+        return DisputedSegment(case, people, models, adjudications, at_hand, read_codes(connection, study))
 
 
 def _texts(database: Database, some: Sequence[Dispute]) -> dict[UUID, str]:
@@ -99,7 +100,7 @@ def _texts(database: Database, some: Sequence[Dispute]) -> dict[UUID, str]:
     return found
 
 
-def _docket(connection: Connection, study: str, segment: UUID, lead: str) -> AdjudicationCase | None:
+def _case(connection: Connection, study: str, segment: UUID, lead: str) -> AdjudicationCase | None:
     query = (
         select(segments.c.record, assignments.c.record.label("assignment"), requests.c.record.label("request"))
         .join_from(segments, assignments, segments.c.id == assignments.c.segment_id, isouter=True)
@@ -110,12 +111,23 @@ def _docket(connection: Connection, study: str, segment: UUID, lead: str) -> Adj
     if row is None:
         return None
     last = _own(connection, study, segment, lead)
+    return read_adjudication_case(
+        row,
+        adjudication=last if last and last.kind == "adjudication" else None,
+        coding=_own(connection, study, segment, lead, "coding"),
+    )
+
+
+def read_adjudication_case(
+    row: Row[*tuple[Any, ...]], adjudication: Annotation | None = None, coding: Annotation | None = None
+) -> AdjudicationCase:
+    """A segment's records as a row has them, with what a lead said about it."""
     return AdjudicationCase(
         segment=Segment.from_bytes(row.record),
         assignment=Assignment.from_bytes(row.assignment) if row.assignment else None,
         request=AnnotationRequest.from_bytes(row.request) if row.request else None,
-        ruling=last if last and last.kind == "adjudication" else None,
-        coding=_own(connection, study, segment, lead, "coding"),
+        adjudication=adjudication,
+        coding=coding,
     )
 
 

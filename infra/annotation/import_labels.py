@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import cast
 from uuid import UUID
 
 from sqlalchemy import Connection, select
@@ -18,7 +17,7 @@ from infra.files.rows import Rejected
 from infra.storage.database import CHUNK, Database, chunks
 from infra.storage.final_codes import names_now
 from infra.storage.tables import annotations, assignments, codes, segments
-from schemas import Annotation, CodeEvent, Record
+from schemas import Annotation, Assignment, CodeEvent, Record, Segment
 from schemas.annotation import AnnotationKind
 from schemas.ids import code_event_id, code_id, normalised_label, segment_id
 
@@ -70,12 +69,8 @@ class Importing:
 class _Known:
     """A segment of the study, and what the system made of it."""
 
-    id: UUID
-    text: str
-    code: UUID | None
-    label: str | None
-    confidence: float | None
-    signals: Mapping[str, float]
+    segment: Segment
+    assignment: Assignment | None
 
 
 def plan(database: Database, sheet: Sheet, who: Importing) -> Plan:
@@ -165,18 +160,19 @@ def _places(rows: Sequence[Labelled]) -> Iterator[tuple[Labelled, int]]:
 
 
 def _known(connection: Connection, study: str, ids: Iterable[UUID]) -> dict[UUID, _Known]:
-    done, found = assignments.c, {}
+    known = {}
     for chunk in chunks(list(ids)):
         query = (
-            select(segments.c.study, segments.c.id, segments.c.text, done.code_id, done.label)
-            .add_columns(done.confidence, done.signals)
-            .join_from(segments, assignments, segments.c.id == done.segment_id, isouter=True)
+            select(segments.c.record, assignments.c.record.label("assignment"))
+            .join_from(segments, assignments, segments.c.id == assignments.c.segment_id, isouter=True)
             .where(segments.c.id.in_(chunk))  # by id alone: with the study SQLite would read all of it
         )
         for row in connection.execute(query):
-            if row.study == study:
-                found[row.id] = _Known(row.id, row.text, row.code_id, row.label, row.confidence, row.signals or {})
-    return found
+            segment = Segment.from_bytes(row.record)
+            if segment.study == study:
+                assignment = Assignment.from_bytes(row.assignment) if row.assignment else None
+                known[segment.id] = _Known(segment, assignment)
+    return known
 
 
 def _with_text(connection: Connection, study: str, texts: set[str]) -> dict[str, list[UUID]]:
@@ -236,43 +232,33 @@ def _annotations(
         if not isinstance(target, _Known):
             taught = who.teach_unmatched and target is not None
             unmatched.append(Unmatched(row.line, row.text or f"id {row.key}", taught))
-            if not taught:
+            if target is None or not taught:
                 continue
-        known = (
-            target if isinstance(target, _Known) else _Known(cast(UUID, target), row.text or "", None, None, None, {})
-        )
-        one = _annotation(row, known, book, who)
-        key = (known.id, row.annotator, row.at)
-        together[key] = _joined(together[key], one) if key in together else one
-    said = _said(connection, {one.segment_id for one in together.values()})
-    fresh = [one for (_, _, at), one in together.items() if not _there(one, at, said)]
+            target = _Known(Segment(id=target, study=who.study, text=row.text or "", source="import"), None)
+        annotation = _annotation(row, target, book, who)
+        key = (annotation.segment_id, row.annotator, row.at)
+        together[key] = _joined(together[key], annotation) if key in together else annotation
+    before = _said(connection, {annotation.segment_id for annotation in together.values()})
+    fresh = [annotation for (_, _, at), annotation in together.items() if not _there(annotation, at, before)]
     return _Made(list(together.values()), fresh, unmatched)
-
-
-def _unknown(segment: UUID, row: Labelled) -> _Known:
-    return _Known(segment, row.text or "", None, None, None, {})
 
 
 def _annotation(row: Labelled, known: _Known, book: _Book, who: Importing) -> Annotation:
     chosen = dict(book.code(who.study, label) for label in row.codes)
     kind: AnnotationKind = "adjudication" if row.adjudicates else "coding"
-    return Annotation(
-        segment_id=known.id,
-        study=who.study,
-        annotator=row.annotator,
+    judges = known.assignment is not None and not row.withdrawn and (chosen or not row.unsure)
+    return Annotation.about(
+        known.segment,
+        row.annotator,
+        chosen,
+        row.at or who.at,
+        assignment=known.assignment,
         kind=kind,
-        code_ids=list(chosen),
-        labels=list(chosen.values()),
-        text=known.text,
         memo=row.memo,
         unsure=row.unsure,
         withdrawn=row.withdrawn,
-        shown=known.label,
-        accepted=None if known.code is None or row.withdrawn else known.code in chosen,
-        confidence=known.confidence,
-        signals=dict(known.signals),
+        accepted=known.assignment.code_id in chosen if known.assignment and judges else None,
         blind=row.blind,
-        decided_at=row.at or who.at,
         seconds=row.seconds,
     )
 

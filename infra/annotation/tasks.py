@@ -47,7 +47,7 @@ def read_task(
         request=request,
         assignment=Assignment.from_bytes(row.assignment) if row.assignment else None,
         decision=Decision.from_bytes(row.decision) if row.decision else None,
-        said=Annotation.from_bytes(row.said) if row.said else None,
+        last=Annotation.from_bytes(row.said) if row.said else None,
         before=_beside(connection, found, (row.order_at, row.seq), -1),
         after=_beside(connection, found, (row.order_at, row.seq), 1),
         blind=request.blind or rules.blind,
@@ -100,19 +100,14 @@ def ask_again(
     now: datetime,
 ) -> AnnotationRequest:
     """A request that asks again about a coded segment, before all others."""
-    return AnnotationRequest(
-        segment_id=assignment.segment_id,
-        study=assignment.study,
-        code_id=assignment.code_id,
-        label=assignment.label,
-        confidence=assignment.confidence or 0.0,
-        reason="asked again",
+    return AnnotationRequest.for_assignment(
+        assignment,
+        "asked again",
+        now,
         blind=before.blind if before else False,
         sample=before.sample if before else False,  # it was drawn by chance, or not, for good
         coders=before.coders if before else 1,
         priority=highest + 1.0,
-        signals=assignment.signals,
-        requested_at=now,
         author=author,
         why=why,
     )

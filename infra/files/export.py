@@ -106,7 +106,7 @@ def export(store: Store, study: str | None, fmt: str, out: BinaryIO) -> int:
     """Write every segment of a study, or of all, with what became of it; see ``tabular.encoded`` for the formats.
 
     ``code`` is the system's; ``human_codes`` are all that people chose, ``annotators`` who they are. ``final_codes``
-    are an adjudication's, else people's where they agree, else the system's, and ``decided_by`` says whose.
+    are an adjudication's, else what more than half of the people chose, else the system's; ``decided_by`` says whose.
 
     Args:
         store: Where the segments are.

@@ -16,10 +16,10 @@ from streams.topology import LABELS, RELEASES, STUDIES
 async def build_stage(settings: Settings, usage: TokenUsage) -> Stage:
     """The router, taught what people have decided, which rules they have set and which classifiers serve so far."""
     router = Models.of(settings, usage).build_router()
-    router.follow(await read_records(settings, STUDIES, StudyRules))
-    router.learn(await read_records(settings, LABELS, Annotation))
-    await asyncio.to_thread(router.hear, await read_records(settings, RELEASES, ModelRelease))
-    await asyncio.to_thread(router.settle)
+    router.update_rules(await read_records(settings, STUDIES, StudyRules))
+    router.update_annotations(await read_records(settings, LABELS, Annotation))
+    await asyncio.to_thread(router.update_releases, await read_records(settings, RELEASES, ModelRelease))
+    await asyncio.to_thread(router.warm_up)
     return RouterStage(router, SystemClock())
 
 

@@ -98,14 +98,13 @@ def codings(
     """
     with database.reading() as connection:
         codes_now = CurrentCodes.read(connection, study)
-        found = [one for kind in KINDS for one in _people(connection, study, kind, codes_now, segment)]
+        rows = [coding for kind in KINDS for coding in _people(connection, study, kind, codes_now, segment)]
         if include_models:
-            people = {one.coder for one in found}
-            wanted = {one.segment_id for one in found} if segment is None else {segment}
-            for one in _models(connection, study, codes_now, segment):
-                if one.segment_id in wanted:
-                    found.append(_told_apart(one, people))
-    return sorted(found, key=lambda one: (str(one.segment_id), one.by_model, one.kind != "coding", one.coder))
+            people = {coding.coder for coding in rows}
+            coded = {coding.segment_id for coding in rows} if segment is None else {segment}
+            models = _models(connection, study, codes_now, segment)
+            rows += [_renamed(coding, people) for coding in models if coding.segment_id in coded]
+    return sorted(rows, key=lambda row: (str(row.segment_id), row.by_model, row.kind != "coding", row.coder))
 
 
 @dataclass(frozen=True)
@@ -131,16 +130,16 @@ class CurrentCodes:
             {normalised_label(row.label): row.id for row in rows if not row.retired},
         )
 
-    def resolve(self, chosen: Iterable[UUID], written: Iterable[str] = ()) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
+    def resolve(self, ids: Iterable[UUID], written: Iterable[str] = ()) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
         """Codes and labels as they are now, each code once.
 
         Args:
-            chosen: Codes as they were chosen.
+            ids: Codes as they were chosen.
             written: Their labels at that time, for those that the codebook does not know.
         """
         labels: dict[UUID, str] = {}
         earlier = list(written)
-        for n, code in enumerate(chosen):
+        for n, code in enumerate(ids):
             current = self.current.get(code) or code
             labels.setdefault(current, self.labels.get(current) or (earlier[n] if n < len(earlier) else str(current)))
         return tuple(labels), tuple(labels.values())
@@ -157,8 +156,8 @@ def _people(
     current = current_annotations(study, *narrow, kind="coding" if kind == "coding" else None)
     for raw in connection.execute(select(current.c.record).where(current.c.kind == kind)).scalars():
         annotation = Annotation.from_bytes(raw)
-        chosen = chosen_codes(annotation)
-        now, labels = codes_now.resolve(chosen, chosen.values())
+        by_id = chosen_codes(annotation)
+        now, labels = codes_now.resolve(by_id, by_id.values())
         yield Coding(
             segment_id=annotation.segment_id,
             coder=annotation.annotator,
@@ -173,14 +172,14 @@ def _people(
 
 
 def _models(connection: Connection, study: str, codes_now: CurrentCodes, segment: UUID | None) -> Iterator[Coding]:
-    done, said = assignments.c, decisions.c
-    assigned = select(done.segment_id, done.code_id, done.label, done.assigned_at).where(done.study == study)
-    decided = select(said.segment_id, said.proposals, said.at).where(said.study == study)
+    given, proposed = assignments.c, decisions.c
+    assigned = select(given.segment_id, given.code_id, given.label, given.assigned_at).where(given.study == study)
+    decided = select(proposed.segment_id, proposed.proposals, proposed.at).where(proposed.study == study)
     if segment is None:
         read = select(current_annotations(study).c.segment_id)
-        assigned, decided = assigned.where(done.segment_id.in_(read)), decided.where(said.segment_id.in_(read))
+        assigned, decided = assigned.where(given.segment_id.in_(read)), decided.where(proposed.segment_id.in_(read))
     else:
-        assigned, decided = assigned.where(done.segment_id == segment), decided.where(said.segment_id == segment)
+        assigned, decided = assigned.where(given.segment_id == segment), decided.where(proposed.segment_id == segment)
     for row in connection.execute(assigned):
         yield _model(row.segment_id, SYSTEM, row.assigned_at, codes_now.resolve([row.code_id], [row.label]))
     for segment_id, proposals, at in connection.execute(decided):
@@ -189,8 +188,8 @@ def _models(connection: Connection, study: str, codes_now: CurrentCodes, segment
                 yield _model(segment_id, proposal["member"], at, codes_now.resolve([codes_now.id_of(label)], [label]))
 
 
-def _model(segment: UUID, coder: str, at: datetime, chosen: tuple[tuple[UUID, ...], tuple[str, ...]]) -> Coding:
-    return Coding(segment, coder, *chosen, kind="coding", at=at, by_model=True)
+def _model(segment: UUID, coder: str, at: datetime, resolved: tuple[tuple[UUID, ...], tuple[str, ...]]) -> Coding:
+    return Coding(segment, coder, *resolved, kind="coding", at=at, by_model=True)
 
 
 def _usable(proposal: Mapping[str, Any]) -> str | None:
@@ -198,9 +197,9 @@ def _usable(proposal: Mapping[str, Any]) -> str | None:
     return None if proposal.get("fault") else proposal.get("label") or None
 
 
-def _told_apart(one: Coding, people: set[str]) -> Coding:
+def _renamed(coding: Coding, people: set[str]) -> Coding:
     """A model that goes by a person's name gets another."""
-    return replace(one, coder=f"{one.coder} (model)") if one.coder in people else one
+    return replace(coding, coder=f"{coding.coder} (model)") if coding.coder in people else coding
 
 
 _ALL = 99  # an adjudication stands for every coder
@@ -209,21 +208,21 @@ _ALL = 99  # an adjudication stands for every coder
 def count_lacking(connection: Connection, segments: Collection[UUID]) -> None:
     """Bring the requests of these segments up to what people have said, inside the connection's transaction."""
     for chunk in chunks(sorted(segments)):
-        wanted = requests.c.segment_id.in_(chunk)
+        in_chunk = requests.c.segment_id.in_(chunk)
         # Two decisions at once: the second counts when the first is in (on SQLite it has waited for that already).
         connection.execute(
-            select(requests.c.segment_id).where(wanted).order_by(requests.c.segment_id).with_for_update()
+            select(requests.c.segment_id).where(in_chunk).order_by(requests.c.segment_id).with_for_update()
         ).all()
-        said = current_annotations(None, annotations.c.segment_id.in_(chunk))
-        settles = func.max(case((said.c.kind == "adjudication", 1), else_=0)) == 1
+        latest = current_annotations(None, annotations.c.segment_id.in_(chunk))
+        adjudicated = func.max(case((latest.c.kind == "adjudication", 1), else_=0)) == 1
         answers = (
-            select(case((settles, _ALL), else_=func.count()))
-            .where(said.c.segment_id == requests.c.segment_id, answered_by(said))
+            select(case((adjudicated, _ALL), else_=func.count()))
+            .where(latest.c.segment_id == requests.c.segment_id, answered_by(latest))
             .correlate(requests)
             .scalar_subquery()
         )
         lacks = case((requests.c.coders > answers, requests.c.coders - answers), else_=0)
-        connection.execute(update(requests).where(wanted).values(lacks=lacks))
+        connection.execute(update(requests).where(in_chunk).values(lacks=lacks))
         decided = exists().where(
             annotations.c.segment_id == marks.c.segment_id,
             annotations.c.annotator == marks.c.annotator,
@@ -239,6 +238,6 @@ def abstaining(of: FromClause) -> ColumnElement[bool]:
     return and_(of.c.unsure, *(column == "[]" for column in given))
 
 
-def answered_by(said: Subquery) -> ColumnElement[bool]:
+def answered_by(latest: Subquery) -> ColumnElement[bool]:
     """Whether an annotation answers its segment's request: asked again, only what was said since does."""
-    return or_(requests.c.reason != "asked again", said.c.decided_at > requests.c.requested_at)
+    return or_(requests.c.reason != "asked again", latest.c.decided_at > requests.c.requested_at)

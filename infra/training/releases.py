@@ -1,7 +1,7 @@
 """Releases of a study's classifier: one is made of a candidate, one serves, and one can go back to an earlier one."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from infra.training.candidates import Candidate
@@ -13,9 +13,9 @@ from models.classifier.training_set import TrainingSet
 from models.errors import InputError, SettingError
 from models.ports import Clock
 from schemas import ModelRelease
+from schemas.record import later_than
 
 AUTHOR = "trainer"
-_TICK = timedelta(microseconds=1)
 
 
 def classifier_of(study: str) -> str:
@@ -165,7 +165,7 @@ def choice_holds_for(release: ModelRelease, labels: TrainingSet, schedule: Sched
 
 def later(at: datetime, current: ModelRelease | None) -> datetime:
     """A time for a release that is to serve after ``current``, even where the clocks of two machines differ."""
-    return at if current is None else max(at, current.released_at + _TICK)
+    return at if current is None else later_than(at, current.released_at)
 
 
 def kept(data_dir: Path, release: ModelRelease) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import NoReturn
 from uuid import UUID
@@ -11,6 +11,7 @@ from models.errors import InputError
 from models.text.labels import clean_code, clean_memo
 from schemas import Annotation, AnnotationRequest, Assignment, CodeEvent, Decision, Record, Segment
 from schemas.ids import code_event_id, code_id, normalised_label
+from schemas.record import later_than
 
 _MOST_CODES = 20  # of one segment
 
@@ -39,8 +40,8 @@ class CodeLookup:
     @cached_property
     def live(self) -> tuple[CodeEntry, ...]:
         """The codes that a segment can be given, by label."""
-        found = [code for code in self._by_id.values() if code.final == code.id and not code.is_theme]
-        return tuple(sorted(found, key=lambda code: (normalised_label(code.label), str(code.id))))
+        live = [code for code in self._by_id.values() if code.final == code.id and not code.is_theme]
+        return tuple(sorted(live, key=lambda code: (normalised_label(code.label), str(code.id))))
 
     @cached_property
     def _by_label(self) -> dict[str, CodeEntry]:
@@ -61,9 +62,9 @@ class CodeLookup:
         Raises:
             InputError: If the label is a theme's, or a code's that was retired or split.
         """
-        found = self._by_label.get(normalised_label(label))
-        if found is not None:
-            return found
+        live = self._by_label.get(normalised_label(label))
+        if live is not None:
+            return live
         before = self._by_id.get(code_id(study, label))
         if before is None:
             return None
@@ -86,13 +87,13 @@ class CodeLookup:
         return current
 
     def resolve(
-        self, study: str, chosen: Iterable[CodeEntry], labels: Iterable[str]
+        self, study: str, entries: Iterable[CodeEntry], labels: Iterable[str]
     ) -> tuple[dict[UUID, CodeEntry], dict[UUID, str]]:
         """Add what is named in words to the codes that were chosen.
 
         Args:
             study: Whose codebook it is.
-            chosen: Living codes.
+            entries: Living codes.
             labels: As a person wrote them: codes that exist in any spelling, or new ones.
 
         Returns:
@@ -101,9 +102,9 @@ class CodeLookup:
         Raises:
             InputError: If a label is no code.
         """
-        taken, fresh = {code.id: code for code in chosen}, dict[UUID, str]()
-        for said in labels:
-            label = clean_code(said)
+        taken, fresh = {code.id: code for code in entries}, dict[UUID, str]()
+        for written in labels:
+            label = clean_code(written)
             known = self.named(study, label)
             if known is not None:
                 taken[known.id] = known
@@ -127,7 +128,7 @@ class Task:
     """The system's code; none where it is not recorded yet."""
     decision: Decision | None
     """The members' proposals and the moderator's verdict."""
-    said: Annotation | None
+    last: Annotation | None
     """This person's last word on it, a withdrawn one too."""
     before: Segment | None
     """The one before it in the same source, and after it the next."""
@@ -194,23 +195,23 @@ def decide(task: Task, choice: Choice, codes: CodeLookup, annotator: str, now: d
         InputError: If nothing was chosen, a label is no code, or a code is no more.
     """
     study = task.segment.study
-    chosen = [codes.living(code) for code in choice.codes]
+    entries = [codes.living(code) for code in choice.codes]
     if choice.accept:
         unrecorded = None if codes.get(task.code) else CodeEntry(task.code, task.label, final=task.code)
-        chosen.insert(0, codes.current(task.code) or unrecorded or _gone(task.label))
-    taken, fresh = codes.resolve(study, chosen, choice.labels)
+        entries.insert(0, codes.current(task.code) or unrecorded or _gone(task.label))
+    taken, fresh = codes.resolve(study, entries, choice.labels)
     if not taken and not choice.unsure:
         raise InputError("no code is chosen; choose one, write a new one, or say that you are unsure")
     if len(taken) > _MOST_CODES:
         raise InputError(f"{len(taken)} codes are chosen, at most {_MOST_CODES} expected; take some away")
-    at = _after(task.said, now)
+    at = _after(task.last, now)
     created = created_for(task.segment, fresh, annotator, at, choice.cause, "a new code for a segment")
     return CodingRecords(_annotation(task, choice, taken, codes, annotator, at), created)
 
 
-def undo(said: Annotation, now: datetime) -> Annotation:
+def undo(last: Annotation, now: datetime) -> Annotation:
     """Take a decision back: the segment is as if this person had said nothing."""
-    return said.model_copy(update={"withdrawn": True, "decided_at": _after(said, now), "seconds": None})
+    return last.model_copy(update={"withdrawn": True, "decided_at": _after(last, now), "seconds": None})
 
 
 def created_for(
@@ -238,27 +239,21 @@ def _annotation(
 ) -> Annotation:
     current = codes.current(task.code)
     shown = task.code if current is None else current.id
-    return Annotation(
-        segment_id=task.segment.id,
-        study=task.segment.study,
-        annotator=annotator,
-        code_ids=list(taken),
-        labels=[code.label for code in taken.values()],
-        text=task.segment.text,
+    return Annotation.about(
+        task.segment,
+        annotator,
+        {code.id: code.label for code in taken.values()},
+        at,
+        assignment=task.assignment,
+        request=task.request,
         memo=clean_memo(choice.memo),
         unsure=choice.unsure,
-        shown=task.label,
         accepted=shown in taken if taken else None,  # unsure and nothing chosen says nothing about the code
-        confidence=task.request.confidence,
-        signals=task.request.signals,
-        reason=task.request.reason,
         blind=task.blind,
-        sample=task.request.sample,
-        decided_at=at,
         seconds=choice.seconds,
     )
 
 
-def _after(said: Annotation | None, now: datetime) -> datetime:
+def _after(last: Annotation | None, now: datetime) -> datetime:
     """A second thought comes after the first, whatever the clocks say: by its time it is another row."""
-    return now if said is None else max(now, said.decided_at + timedelta(microseconds=1))
+    return now if last is None else later_than(now, last.decided_at)

@@ -1,4 +1,4 @@
-"""What people have decided about a segment: the one rule for all who read it; docs/adr/0011 says why it is so."""
+"""What people have decided about a segment: the one rule for all who read it; docs/adr/0013 says why it is so."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -44,10 +44,15 @@ class HumanDecision:
 
     words: tuple[PersonCodes, ...]
     """The newest adjudication, or all codings, the latest last; at least one."""
-    text: str | None
-    """The segment's, where anybody's annotation came with it."""
+    standing: tuple[Annotation, ...]
+    """All words that stand, also those in whose place an adjudication counts; the latest last."""
     ended: frozenset[UUID]
     """Those of the given codes that were retired or split, and stand for themselves."""
+
+    @property
+    def text(self) -> str | None:
+        """The segment's, where anybody's annotation came with it."""
+        return next((annotation.text for annotation in reversed(self.standing) if annotation.text), None)
 
     @property
     def adjudicated(self) -> bool:
@@ -199,10 +204,11 @@ def _decision(standing: Sequence[Annotation], codebook: Succession) -> HumanDeci
     counting = [annotation for annotation in counting if annotation.kind == "adjudication"][-1:] or counting
     if not counting:
         return None
-    now = {code: codebook.current_code(code) for annotation in counting for code in chosen_codes(annotation)}
+    chosen = [chosen_codes(annotation) for annotation in counting]
+    now = {code: codebook.current_code(code) for codes in chosen for code in codes}
     return HumanDecision(
-        words=tuple(PersonCodes(annotation, _followed(chosen_codes(annotation), now)) for annotation in counting),
-        text=next((annotation.text for annotation in reversed(standing) if annotation.text), None),
+        words=tuple(map(PersonCodes, counting, (_followed(codes, now) for codes in chosen))),
+        standing=tuple(standing),
         ended=frozenset(code for code, current in now.items() if current is None),
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from models.text.labels import clean_code
 from schemas import CodeEvent
 from schemas.codebook import CodeEventKind, Level
 from schemas.ids import code_event_id, code_id
+from schemas.record import later_than
 
 _TAKEN_BACK_AS: Mapping[CodeEventKind, CodeEventKind] = {
     "created": "retired",
@@ -65,7 +66,7 @@ class Curation:
         """
         self._events = {event.id: event for event in in_order(events)}
         self._study, self._act = study, act
-        self._at = max([act.at, *(event.at + timedelta(microseconds=1) for event in self._events.values())])
+        self._at = later_than(act.at, *(event.at for event in self._events.values()))
         self.codebook = Codebook(self._events.values())
         """Every code and theme as it is before the act."""
 

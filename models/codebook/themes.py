@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain, count
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from models.ports import Embedder, Embeddings
 from models.text.polarity import opposite
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id, normalised_label
+from schemas.record import later_than
 
 AUTHOR = "themes@1"
 """Who wrote our events: this rule with its revision, then the embedder."""
@@ -369,7 +370,7 @@ def _move(before: CodeState, home: UUID, name: str, author: str, now: datetime) 
         kind="moved",
         label=before.label,
         author=author,
-        at=max(now, last.at + timedelta(microseconds=1)),  # another machine's clock may be ahead
+        at=later_than(now, last.at),  # another machine's clock may be ahead
         reason=f"under {name!r}",
         parent_id=home,
     )

@@ -82,12 +82,15 @@ def judged_assignments(latest: LatestAnnotations, taught: Taught | None = None) 
 
 
 def _judged(segment: UUID, latest: LatestAnnotations, taught: Taught | None) -> JudgedAssignment | None:
-    decision, words = latest.decision(segment), latest.of(segment)
-    last = next((annotation for annotation in reversed(words) if annotation.signals), None)
-    if decision is None or decision.accepted is None or last is None:
+    decision = latest.decision(segment)
+    if decision is None or decision.accepted is None:
+        return None
+    last = next((annotation for annotation in reversed(decision.standing) if annotation.signals), None)
+    if last is None:
         return None
     signals = last.signals if taught is None else taught.said(segment, last.signals, _shown_code(last), last.shown)
-    return JudgedAssignment(segment, signals, decision.accepted, any(annotation.sample for annotation in words))
+    sample = any(annotation.sample for annotation in decision.standing)
+    return JudgedAssignment(segment, signals, decision.accepted, sample)
 
 
 def _shown_code(annotation: Annotation) -> UUID | None:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import Taught
@@ -17,7 +17,6 @@ from schemas.coding import Route
 from schemas.ids import uniform
 
 _FEW = 50  # a fiftieth of the labels must be new before they are weighed again: that costs up to a tenth of a second
-_LATEST = 36_500  # days: rules may say more than a calendar has
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Router:
         self._studies: dict[str, _Study] = {}
         self._lock = threading.Lock()
 
-    def learn(self, annotations: Iterable[Annotation]) -> None:
+    def update_annotations(self, annotations: Iterable[Annotation]) -> None:
         """Hear what people decided; it holds from the next batch on."""
         batch = list(annotations)
         if batch:
@@ -81,18 +80,18 @@ class Router:
                 study = self._of(annotation.study)
                 study.news += study.annotations.add(annotation)
 
-    def follow(self, rules: Iterable[StudyRules]) -> None:
+    def update_rules(self, rules: Iterable[StudyRules]) -> None:
         """Hear what studies want; the newest rules hold from the next batch on."""
-        wanted = list(rules)
-        if any(one.mode == "promise" for one in wanted):
+        batch = list(rules)
+        if any(newest.mode == "promise" for newest in batch):
             load()
         with self._lock:
-            for one in wanted:
-                study = self._of(one.study)
-                if one.at >= study.rules.at and one != study.rules:
-                    study.rules, study.model = one, None
+            for newest in batch:
+                study = self._of(newest.study)
+                if newest.at >= study.rules.at and newest != study.rules:
+                    study.rules, study.model = newest, None
 
-    def hear(self, releases: Iterable[ModelRelease]) -> None:
+    def update_releases(self, releases: Iterable[ModelRelease]) -> None:
         """Hear which classifiers serve; what their probabilities are worth is weighed for the next batch."""
         if self._classifiers is None:
             return
@@ -102,14 +101,14 @@ class Router:
                 study = self._of(name)
                 study.taught, study.model = taught, None
 
-    def settle(self) -> None:
+    def warm_up(self) -> None:
         """Weigh all labels heard so far, so that the first batch does not wait for it."""
         with self._lock:
             studies = list(self._studies)
         for study in studies:
-            self.trusts(study)
+            self.fitted(study)
 
-    def trusts(self, study: str) -> tuple[StudyRules, ConfidenceModel]:
+    def fitted(self, study: str) -> tuple[StudyRules, ConfidenceModel]:
         """A study's rules, and what its labels say by them."""
         with self._lock:
             known = self._of(study)
@@ -127,10 +126,14 @@ class Router:
 
     def route(self, assignments: Sequence[Assignment]) -> list[Routed]:
         """Give each assignment its confidence and route, in order."""
-        of = {study: self.trusts(study) for study in dict.fromkeys(one.study for one in assignments)}
+        studies = dict.fromkeys(assignment.study for assignment in assignments)
+        fitted = {study: self.fitted(study) for study in studies}
         with self._lock:
-            taught = {study: self._of(study).taught for study in of}
-        return [_route(_as_known(one, taught[one.study]), *of[one.study]) for one in assignments]
+            taught = {study: self._of(study).taught for study in studies}
+        return [
+            _route(_as_known(assignment, taught[assignment.study]), *fitted[assignment.study])
+            for assignment in assignments
+        ]
 
     def _of(self, study: str) -> _Study:
         if study not in self._studies:
@@ -176,19 +179,14 @@ def _request(routed: Assignment, rules: StudyRules, chance: float | None, why: s
     sure = routed.confidence or 0.0
     double = uniform(routed.segment_id, "double") < rules.double_share
     reason: RequestReason = "double coding" if double else "low confidence"
-    return AnnotationRequest(
-        segment_id=routed.segment_id,
-        study=routed.study,
-        code_id=routed.code_id,
-        label=routed.label,
-        confidence=sure,
-        reason="audit" if routed.route == "accepted" else reason,
+    return AnnotationRequest.for_assignment(
+        routed,
+        "audit" if routed.route == "accepted" else reason,
+        routed.assigned_at,  # not now: asked again after a crash, it is still the same request
+        days=rules.expire_days,
         blind=double or chance is not None,
         sample=chance is not None,
         coders=2 if double else 1,
         priority=sure * (1 - sure) if chance is None else 2 - chance,
-        signals=routed.signals,
-        requested_at=routed.assigned_at,  # not now: asked again after a crash, it is still the same request
-        expires_at=routed.assigned_at + timedelta(days=min(rules.expire_days, _LATEST)) if rules.expire_days else None,
         why=why,
     )

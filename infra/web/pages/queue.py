@@ -73,7 +73,7 @@ def decided(
     if task.blind and not done.annotation.accepted and done.annotation.code_ids:
         seen = {"task": task, "mine": done.annotation, "reveal": True}
         return _page(request, here, who.name, study, seen)
-    late = not (task.held or task.lacks or (task.said and not task.said.withdrawn))
+    late = not (task.held or task.lacks or (task.last and not task.last.withdrawn))
     return _onward(request, here, who.name, study, "taken" if late else "")
 
 
@@ -81,7 +81,7 @@ def decided(
 def second(request: Request, here: Here, who: Annotator, study: str, form: Annotated[SecondForm, Form()]) -> Response:
     """Keep or change a blind choice, now that the system's code is seen; both stay in the history."""
     task = _task(here, study, form.segment, who.name, _rules(here, study))
-    first = task.said
+    first = task.last
     if first is None or first.withdrawn:
         raise HTTPException(409, "there is no first choice to change; code the segment again")
     if form.keep != "mine":
@@ -118,9 +118,9 @@ def leave(request: Request, here: Here, who: Annotator, study: str, segment: Ann
 def take_back(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
     """Withdraw a decision, and show its segment again where nobody else has it."""
     rules = _rules(here, study)
-    said = _task(here, study, segment, who.name, rules).said
-    if said is not None and not said.withdrawn:
-        here.write([undo(said, here.clock.now())])
+    last = _task(here, study, segment, who.name, rules).last
+    if last is not None and not last.withdrawn:
+        here.write([undo(last, here.clock.now())])
     taken = here.desk.take(study, segment, who.name, rules)
     return _onward(request, here, who.name, study, "gone" if taken is None else "")
 

@@ -45,7 +45,7 @@ def task(code=SLOW, label="slow app", *, said=None, blind=False, **request):
             assigned_at=AT,
         ),
         decision=None,
-        said=said,
+        last=said,
         before=None,
         after=None,
         blind=blind,

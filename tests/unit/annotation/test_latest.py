@@ -305,7 +305,7 @@ def as_read_in_models(annotations, codebook):
         next((assignment.accepted for assignment in judged_assignments(latest)), None),
         next((called(example.codes) for example in examples), None),
         {code for precedent in near for code in precedent.codes},
-        called(one.chosen for one in corrections([ASSIGNED], annotations, codebook)),
+        called(one.replacement for one in corrections([ASSIGNED], annotations, codebook)),
     )
 
 
@@ -351,6 +351,7 @@ WORDS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=8), st.randoms(use_true_random=False))
 def test_neither_order_nor_replays_change_a_decision(words, shuffler):
     shuffled = words * 2
@@ -358,6 +359,7 @@ def test_neither_order_nor_replays_change_a_decision(words, shuffler):
     assert human_decision(shuffled) == human_decision(words)
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=8))
 def test_a_decided_code_was_given_by_more_than_half_of_those_who_count(words):
     decision = human_decision(words)
