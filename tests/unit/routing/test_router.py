@@ -224,8 +224,8 @@ def test_the_newest_rules_hold_from_the_next_batch_on_whatever_order_they_are_he
 def test_routes_do_not_depend_on_the_order_in_which_labels_were_heard(order):
     said = judgements(60)
     one, other = router(mode="promise"), router(mode="promise")
-    one.learn(said)
-    other.learn(said[n] for n in order)
+    one.update_annotations(said)
+    other.update_annotations(said[n] for n in order)
     batch = [assignment({"agreement": n / 10}, str(n)) for n in range(10)]
     assert one.route(batch) == other.route(batch)
 
