@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from infra.vectors.qdrant import Collection, Point, Vectors, open_vectors
+from infra.vectors.points import Collection, Point, Vectors
+from infra.vectors.qdrant import open_vectors
 from models.ports import CodeIndex, Embeddings, IndexedCode
 from schemas import Neighbour
 
@@ -39,8 +40,10 @@ class QdrantCodeIndex:
 
     def nearest(self, study: str, vector: Embeddings, limit: int) -> list[Neighbour]:
         """The study's codes nearest to the vector, best first, at most ``limit``."""
-        found = self._vectors.nearest(study, vector, limit)
-        return [Neighbour(code_id=one.id, label=one.payload["label"], similarity=one.similarity) for one in found]
+        neighbours = self._vectors.nearest(study, vector, limit)
+        return [
+            Neighbour(code_id=near.id, label=near.payload["label"], similarity=near.similarity) for near in neighbours
+        ]
 
     def put(self, codes: Sequence[IndexedCode]) -> None:
         """Add or overwrite codes; they are found by the next call and outlive a kill."""

@@ -20,7 +20,8 @@ from sqlalchemy import func, select
 from infra.settings import Settings
 from infra.storage.database import Database
 from infra.storage.tables import segments
-from infra.vectors.qdrant import Collection, Point, Vectors, open_vectors
+from infra.vectors.points import Collection, Point, Vectors
+from infra.vectors.qdrant import open_vectors
 from models.errors import QualstreamError
 from models.ports import Clock, Embedder
 

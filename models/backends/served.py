@@ -21,7 +21,7 @@ from models.moderation.decision import Answer, moderate
 from models.ports import Embedder
 from schemas import Decision, Proposal, Proposals, Segment
 
-_TRY_LATER = frozenset({408, 425, 429})
+_TRY_LATER = frozenset({408, 425, 429})  # timeout, too early, too many requests: the same request may do later
 _ONE_REQUEST = frozenset({400, 413, 422})  # too long, or not liked: the next text may do
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,60}")  # of a kind of error, such as context_length_exceeded
 

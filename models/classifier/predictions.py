@@ -20,7 +20,7 @@ GUESSES = 5
 """Codes that are told of a segment, at most."""
 
 
-_DIGITS = 4
+_DIGITS = 4  # decimals of a probability in a record: finer than any threshold is set
 
 
 @dataclass(frozen=True)

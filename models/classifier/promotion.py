@@ -13,8 +13,8 @@ from models.classifier.training_set import Matrix
 from models.evaluation.bootstrap import LEVEL, Difference, resample
 
 Floats = NDArray[np.float64]
-HALF = 0.5
-_GRID = np.round(np.arange(0.1, 0.901, 0.05), 2)
+HALF = 0.5  # probability from which a code without a threshold of its own is decided: the likelier of yes and no
+_GRID = np.round(np.arange(0.1, 0.901, 0.05), 2)  # thresholds that are tried: finer ones would fit the few labels
 _LEAST_POSITIVE = 4  # examples of a code from which its own threshold is fitted
 _LEAST_GUESSES = 20  # guesses from which it can be told how often they are right
 _CERTAINTY = 0.8  # that they are right so often

@@ -24,7 +24,7 @@ _TAKEN_BACK_AS: Mapping[CodeEventKind, CodeEventKind] = {
 }
 """What an event that takes another back is called; others by the name of what they take back."""
 _LONGEST_NOTE = 4_000  # characters
-_MOST_EXAMPLES = 50
+_MOST_EXAMPLES = 50  # segments that a code's notes may give: more than anybody reads before coding
 
 
 @dataclass(frozen=True)

@@ -112,18 +112,15 @@ def jensen_shannon(p: Floats, q: Floats) -> Floats:
     Source:
         Lin, "Divergence Measures Based on the Shannon Entropy", IEEE Transactions on Information Theory 37 (1991).
     """
+    from scipy.special import rel_entr
+
     sums = p.sum(axis=-1), q.sum(axis=-1)
     there = (sums[0] > 0) & (sums[1] > 0)
     p, q = (side / np.where(total > 0, total, 1)[..., None] for side, total in zip((p, q), sums, strict=True))
-    bits = _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2
+    middle = (p + q) / 2
+    bits = (rel_entr(p, middle) + rel_entr(q, middle)).sum(axis=-1) / (2 * np.log(2))
     clipped: Floats = np.where(there, np.clip(bits, 0, 1), 1.0)
     return clipped
-
-
-def _entropy(p: Floats) -> Floats:
-    logs = np.log2(p, where=p > 0, out=np.zeros_like(p, dtype=np.float64))
-    total: Floats = -(p * logs).sum(axis=-1)
-    return total
 
 
 def set_jaccard(near: Floats, threshold: float) -> float:

@@ -20,6 +20,7 @@ from schemas import Decision
 from schemas.coding import rounded_signal
 
 _UNANIMOUS = {"entropy": 0.0, "clusters": 1.0, "vote_share": 1.0, "farthest_vote": 1.0}
+"""What the votes' signals are where all said the same."""
 _STEM = 5  # letters by which words are compared: "cheating" and "cheat" are not told apart
 
 

@@ -24,7 +24,7 @@ from schemas.ids import code_event_id, code_id, normalised_label
 
 By = Literal["code", "text", "both"]
 
-_ASSIGNMENTS_KEPT = 50_000  # the newest: a message is read again soon or never
+_ASSIGNMENTS_KEPT = 50_000  # segments with their assignments: one that comes again is given the same
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from schemas.ids import code_event_id, normalised_label
 LOWEST, HIGHEST = 0.5, 0.95  # what is learned stays between them
 _TRUST = 0.03  # standard deviation of the threshold about the study's default, before anybody has judged
 _DOUBT = 0.05  # cosine over which people go from "different" to "same"
-_HALVINGS = 50
+_HALVINGS = 50  # of an interval of less than 1: behind them a float does not change
 _DIGITS = 6  # a cosine differs behind them with the batch that a label was embedded in
 
 _BY_LABEL, _BY_TEXT = 0.04, 0.01  # most that label and text move a threshold, either way

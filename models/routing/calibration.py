@@ -17,9 +17,9 @@ LEAST_EACH = 8
 ISOTONIC_FROM = 300
 """Labels from which the curve may be bent to what was observed."""
 
-_FOLDS = 5
+_FOLDS = 5  # parts that take turns in being held out: four fifths of the labels teach
 _PENALTY = 20.0  # of the squared weights, on standardised signals: three dozen signals, a few hundred labels
-_STEPS = 50
+_STEPS = 50  # of Newton's method at most: it ends by itself when weights stand still
 _FARTHEST = 3.0  # standard deviations behind which a signal counts no more: one long text must not decide alone
 _EDGE = 1e-4  # nothing is certain
 Floats = NDArray[np.float64]

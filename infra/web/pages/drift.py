@@ -14,12 +14,12 @@ from markupsafe import Markup
 from sqlalchemy import func, select
 
 from infra.drift.charts import distance, scatter, stacked
-from infra.drift.report_data import Emerging, Picture, main_change
+from infra.drift.report_data import EmergingCode, ReportData, main_change
 from infra.drift.report_html import CAUSES, interval, shown_p, shown_time
-from infra.drift.scan_study import with_words
-from infra.storage.alerts import Mark, MarkKind, Raised, mark, raised, reopen
+from infra.drift.scan_study import with_judgements
+from infra.storage.alerts import AlertMark, MarkKind, Raised, mark, raised, reopen
 from infra.storage.database import Database
-from infra.storage.observations import count_observed, observed, texts_of
+from infra.storage.observations import count_observations, observations, texts_of
 from infra.storage.tables import annotations, assignments, segments
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, draw
@@ -46,7 +46,7 @@ class Drawn:
     sources: Markup
     signals: Mapping[str, Sequence[float | None]]
     """How it is coded: means by quarter of the stream."""
-    emerging: Sequence[Emerging]
+    emerging: Sequence[EmergingCode]
 
 
 @router.get("/s/{study}/drift")
@@ -105,7 +105,7 @@ def see_to(
         reopen(database, study, [alert])
     else:
         kind, until = _done(does, now)
-        mark(database, study, alert, Mark(kind, lead.name, now, until, " ".join(note.split())[:_NOTE]))
+        mark(database, study, alert, AlertMark(kind, lead.name, now, until, " ".join(note.split())[:_NOTE]))
     return RedirectResponse(f"/s/{quote(study, safe='')}/drift#{alert}", status_code=303)
 
 
@@ -168,22 +168,22 @@ def _chart(svg: str) -> Markup:
 
 
 @lru_cache(maxsize=8)
-def _counted(database: Database, study: str, _version: Version) -> Picture:
+def _counted(database: Database, study: str, _version: Version) -> ReportData:
     """The newest segments and people's words on them, counted; what was counted for the same is not counted again."""
     since = _since(database, study, NEWEST)
-    picture = Picture(count_observed(database, study, since))
-    for one in with_words(observed(database, study, since), database, study, since):
+    picture = ReportData(count_observations(database, study, since))
+    for one in with_judgements(observations(database, study, since), database, study, since):
         picture.add(one)
     return picture
 
 
-def _embedded(database: Database, study: str, embedder: Embedder) -> Picture:
+def _embedded(database: Database, study: str, embedder: Embedder) -> ReportData:
     """The same with the meaning of some texts, whose vectors the embedder keeps."""
     since = _since(database, study, NEWEST)
-    count = count_observed(database, study, since)
-    picture = Picture(count)
+    count = count_observations(database, study, since)
+    picture = ReportData(count)
     share = min(1.0, _EMBEDDED / max(count, 1))
-    for one in observed(database, study, since, embedder=embedder, share=share):
+    for one in observations(database, study, since, embedder=embedder, share=share):
         picture.add(one)
     return picture
 

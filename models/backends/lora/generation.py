@@ -122,7 +122,7 @@ class _Prompt:
         return first.answer(tokenizer, tuple(one.answer(tokenizer) for one in others))
 
 
-_KEPT_PREFIXES = 64
+_KEPT_PREFIXES = 64  # beginnings of prompts, by adapter, whose keys and values stay in memory: fewer are in use at once
 _MOST_PADDING = 512  # tokens read for nothing in a batch before a new one begins; not tuned
 
 

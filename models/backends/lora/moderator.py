@@ -16,6 +16,7 @@ from models.ports import Embedder
 from schemas import Decision, Proposals
 
 _GREEDY = Sampling(max_new_tokens=15, temperature=0.0, top_p=1.0)
+"""The likeliest label, the same each time; fifteen tokens are enough for the five words that it may have."""
 
 
 class LoraModerator:

@@ -17,7 +17,7 @@ from models.errors import SettingError
 from models.ports import Embedder
 
 HEAD_TENSORS, HEAD_FACTS, BODY = "head.safetensors", "head.json", "body"
-FORMAT = 1
+FORMAT = 1  # of the head's file: another one is refused
 SAFE = frozenset({".safetensors", ".json", ".txt"})
 """Endings of files that hold no code; nothing else is read."""
 _KINDS: dict[str, type[LogisticHead | DifferentiableHead]] = {
