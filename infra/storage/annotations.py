@@ -139,16 +139,16 @@ class CurrentCodes:
             {normalised_label(row.label): row.id for row in rows if not row.retired},
         )
 
-    def resolve(self, chosen: Iterable[UUID], written: Iterable[str] = ()) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
+    def resolve(self, ids: Iterable[UUID], written: Iterable[str] = ()) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
         """Codes and labels as they are now, each code once.
 
         Args:
-            chosen: Codes as they were chosen.
+            ids: Codes as they were chosen.
             written: Their labels at that time, for those that the codebook does not know.
         """
         labels: dict[UUID, str] = {}
         earlier = list(written)
-        for n, code in enumerate(chosen):
+        for n, code in enumerate(ids):
             current = self.current.get(code) or code
             labels.setdefault(current, self.labels.get(current) or (earlier[n] if n < len(earlier) else str(current)))
         return tuple(labels), tuple(labels.values())
@@ -165,8 +165,8 @@ def _people(
     current = current_annotations(study, *narrow, kind="coding" if kind == "coding" else None)
     for raw in connection.execute(select(current.c.record).where(current.c.kind == kind)).scalars():
         annotation = Annotation.from_bytes(raw)
-        chosen = chosen_codes(annotation)
-        now, labels = codes_now.resolve(chosen, chosen.values())
+        by_id = chosen_codes(annotation)
+        now, labels = codes_now.resolve(by_id, by_id.values())
         yield Coding(
             segment_id=annotation.segment_id,
             coder=annotation.annotator,
@@ -197,8 +197,8 @@ def _models(connection: Connection, study: str, codes_now: CurrentCodes, segment
                 yield _model(segment_id, proposal["member"], at, codes_now.resolve([codes_now.id_of(label)], [label]))
 
 
-def _model(segment: UUID, coder: str, at: datetime, chosen: tuple[tuple[UUID, ...], tuple[str, ...]]) -> Coding:
-    return Coding(segment, coder, *chosen, kind="coding", at=at, by_model=True)
+def _model(segment: UUID, coder: str, at: datetime, resolved: tuple[tuple[UUID, ...], tuple[str, ...]]) -> Coding:
+    return Coding(segment, coder, *resolved, kind="coding", at=at, by_model=True)
 
 
 def _usable(proposal: Mapping[str, Any]) -> str | None:

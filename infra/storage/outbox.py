@@ -90,10 +90,10 @@ class Outbox:
         with self._database.reading() as connection:
             return connection.execute(select(func.count()).select_from(outbox)).scalar_one()
 
-    def sent(self, some: Sequence[Waiting]) -> None:
+    def sent(self, batch: Sequence[Waiting]) -> None:
         """The broker has confirmed these."""
         with self._database.writing() as connection:
-            connection.execute(delete(outbox).where(outbox.c.seq.in_([one.seq for one in some])))
+            connection.execute(delete(outbox).where(outbox.c.seq.in_([waiting.seq for waiting in batch])))
 
     async def deliver(self, publisher: Publisher) -> None:
         """Deliver what is kept, and what is kept later, until cancelled."""
@@ -101,9 +101,9 @@ class Outbox:
         while True:
             self._kept.clear()
             try:
-                while some := await asyncio.to_thread(self.waiting):
-                    await publisher.send([one.message for one in some])
-                    await asyncio.to_thread(self.sent, some)
+                while batch := await asyncio.to_thread(self.waiting):
+                    await publisher.send([waiting.message for waiting in batch])
+                    await asyncio.to_thread(self.sent, batch)
             except UnavailableError as error:
                 log.warning("the outbox cannot be read: %s", error)
             try:

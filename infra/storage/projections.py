@@ -158,9 +158,9 @@ def write(connection: Connection, records: Iterable[Record], now: datetime) -> N
     if CodeEvent in batches:
         _project_codes(connection, {event.code_id for event in batches[CodeEvent]})
         update_finals(connection, {event.study for event in batches[CodeEvent]})
-    asked_or_said = {one.segment_id for kind in (AnnotationRequest, Annotation) for one in batches.get(kind, ())}
-    if asked_or_said:
-        count_lacking(connection, asked_or_said)
+    touched = {record.segment_id for kind in (AnnotationRequest, Annotation) for record in batches.get(kind, ())}
+    if touched:
+        count_lacking(connection, touched)
 
 
 def _write_rows(connection: Connection, kind: type[Record], rows: list[Row], now: datetime) -> None:
@@ -202,8 +202,8 @@ def _project_codes(connection: Connection, ids: set[UUID]) -> None:
     events: dict[UUID, list[CodeEvent]] = {}
     source, ordered = tables.code_events, sorted(ids)
     for chunk in chunks(ordered):
-        wanted = source.c.code_id.in_(chunk)
-        for raw in connection.execute(select(source.c.record).where(wanted)).scalars():
+        query = select(source.c.record).where(source.c.code_id.in_(chunk))
+        for raw in connection.execute(query).scalars():
             event = CodeEvent.from_bytes(raw)
             events.setdefault(event.code_id, []).append(event)
     statement = insert(tables.codes, connection.dialect.name)

@@ -87,13 +87,13 @@ class CodeLookup:
         return current
 
     def resolve(
-        self, study: str, chosen: Iterable[CodeEntry], labels: Iterable[str]
+        self, study: str, entries: Iterable[CodeEntry], labels: Iterable[str]
     ) -> tuple[dict[UUID, CodeEntry], dict[UUID, str]]:
         """Add what is named in words to the codes that were chosen.
 
         Args:
             study: Whose codebook it is.
-            chosen: Living codes.
+            entries: Living codes.
             labels: As a person wrote them: codes that exist in any spelling, or new ones.
 
         Returns:
@@ -102,7 +102,7 @@ class CodeLookup:
         Raises:
             InputError: If a label is no code.
         """
-        taken, fresh = {code.id: code for code in chosen}, dict[UUID, str]()
+        taken, fresh = {code.id: code for code in entries}, dict[UUID, str]()
         for written in labels:
             label = clean_code(written)
             known = self.named(study, label)
@@ -195,11 +195,11 @@ def decide(task: Task, choice: Choice, codes: CodeLookup, annotator: str, now: d
         InputError: If nothing was chosen, a label is no code, or a code is no more.
     """
     study = task.segment.study
-    chosen = [codes.living(code) for code in choice.codes]
+    entries = [codes.living(code) for code in choice.codes]
     if choice.accept:
         unrecorded = None if codes.get(task.code) else CodeEntry(task.code, task.label, final=task.code)
-        chosen.insert(0, codes.current(task.code) or unrecorded or _gone(task.label))
-    taken, fresh = codes.resolve(study, chosen, choice.labels)
+        entries.insert(0, codes.current(task.code) or unrecorded or _gone(task.label))
+    taken, fresh = codes.resolve(study, entries, choice.labels)
     if not taken and not choice.unsure:
         raise InputError("no code is chosen; choose one, write a new one, or say that you are unsure")
     if len(taken) > _MOST_CODES:

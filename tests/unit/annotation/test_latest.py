@@ -305,7 +305,7 @@ def as_read_in_models(annotations, codebook):
         next((assignment.accepted for assignment in judged_assignments(latest)), None),
         next((called(example.codes) for example in examples), None),
         {code for precedent in near for code in precedent.codes},
-        called(one.chosen for one in corrections([ASSIGNED], annotations, codebook)),
+        called(one.replacement for one in corrections([ASSIGNED], annotations, codebook)),
     )
 
 

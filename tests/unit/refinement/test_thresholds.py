@@ -239,7 +239,7 @@ def test_a_reused_code_that_is_replaced_differs_and_a_new_one_replaced_by_its_ru
     given_ = [assignment("1", "slow app", new=False), assignment("2", "app slowness", new=True, runner_up="slow app")]
     said = [annotation("1", "slow app start"), annotation("2", "slow app")]
     found = corrections(given_, said, AsWritten())
-    assert [(one.given, one.chosen, one.same) for one in found] == [
+    assert [(one.given, one.replacement, one.same) for one in found] == [
         (*ids("slow app", "slow app start"), False),
         (*ids("app slowness", "slow app"), True),
     ]
