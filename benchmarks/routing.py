@@ -24,7 +24,7 @@ from models.moderation.decision import ConsensusModerator
 from models.moderation.precedents import PrecedentModerator, Precedents, opened
 from models.pipeline import moderate_batch
 from models.refinement.refiner import Refiner, RefinerSettings
-from models.routing.calibration import Bin, Labelled, expected_calibration_error, fit, reliability
+from models.routing.calibration import Bin, LabelledSignals, expected_calibration_error, fit, reliability
 from models.routing.confidence import prior
 from models.routing.risk_control import promise
 from schemas import Decision, Proposals
@@ -49,9 +49,9 @@ class Coded:
     nearness: float
     """Cosine to the nearest human code; 1 where it is the same label."""
 
-    def judged(self, least: float) -> Labelled:
+    def judged(self, least: float) -> LabelledSignals:
         """As a label of a person who accepts from ``least`` on."""
-        return Labelled(self.signals, self.nearness >= least, self.text)
+        return LabelledSignals(self.signals, self.nearness >= least, self.text)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, null, or_, select
 
-from infra.storage.annotations import Book
+from infra.storage.annotations import CurrentCodes, abstaining
 from infra.storage.database import CHUNK, Database, chunks
 from infra.storage.tables import annotations, assignments, code_events, codes, dead_letters, decisions, segments
 from infra.storage.tables import releases as release_rows
@@ -183,7 +183,7 @@ def _agreed(connection: Connection, study: str, since: datetime | None, until: d
         before(one.withdrawn).label("gone_before"),
         before(one.code_ids).label("codes_before"),
         before(one.labels).label("labels_before"),
-    ).where(one.study == study, one.kind == "coding")
+    ).where(one.study == study, one.kind == "coding", ~abstaining(annotations))
     if since is not None:
         fresh = select(one.segment_id).where(one.study == study, one.decided_at > since)
         given = given.where(one.segment_id.in_(fresh))
@@ -192,15 +192,19 @@ def _agreed(connection: Connection, study: str, since: datetime | None, until: d
     rows = connection.execute(_placed(said, study, since, until).where(*further)).all()
     if not rows:
         return
-    book = Book.read(connection, study)
+    codes_now = CurrentCodes.read(connection, study)
     for row in rows:
-        yield row, None, _chosen(book, row.code_ids, row.labels) == _chosen(book, row.codes_before, row.labels_before)
+        yield (
+            row,
+            None,
+            _chosen(codes_now, row.code_ids, row.labels) == _chosen(codes_now, row.codes_before, row.labels_before),
+        )
 
 
-def _chosen(book: Book, ids: Sequence[str], labels: Sequence[str]) -> frozenset[UUID]:
+def _chosen(codes_now: CurrentCodes, ids: Sequence[str], labels: Sequence[str]) -> frozenset[UUID]:
     """Codes as they are today, so that what was merged since is no disagreement."""
-    chosen = [UUID(each) for each in ids] or [book.named(label) for label in labels]
-    return frozenset(book.today(chosen, labels)[0])
+    chosen = [UUID(each) for each in ids] or [codes_now.id_of(label) for label in labels]
+    return frozenset(codes_now.resolve(chosen, labels)[0])
 
 
 def _placed(said: Subquery, study: str, since: datetime | None, until: datetime | None) -> Select[*tuple[Any, ...]]:
