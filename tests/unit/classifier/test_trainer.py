@@ -8,13 +8,13 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from infra.training.background import InThread
+from infra.training.background import ThreadTask
 from infra.training.checkpoints import Checkpoints
-from infra.training.classifier_factory import Workshop
+from infra.training.classifier_factory import ClassifierFactory
 from infra.training.query_pool import Pool, Unlabelled
 from infra.training.releases import again
 from infra.training.trainer import Trainer, TrainerSettings
-from infra.training.training_log import Logbook
+from infra.training.training_log import TrainingLog
 from infra.vectors.embedding_cache import KeptEmbedder
 from models.classifier.schedule import Schedule
 from models.classifier.training_set import held_out
@@ -102,10 +102,10 @@ class Desk:
         self.clock = HandClock()
         self.clock.advance(3600)
         self.checkpoints = Checkpoints(folder)
-        self.workshop = Workshop(HashEmbedder(), tune)
+        self.factory = ClassifierFactory(HashEmbedder(), tune)
         self.side = side or AtOnce()
         settings = TrainerSettings(schedule=Schedule(every, 60.0))
-        self.trainer = Trainer(self.workshop, self.checkpoints, self.side, self.clock, settings, pool=pool, track=track)
+        self.trainer = Trainer(self.factory, self.checkpoints, self.side, self.clock, settings, pool=pool, track=track)
 
     def learn(self, said):
         self.clock.advance(1)
@@ -116,7 +116,7 @@ class Desk:
         return self.trainer.tick()
 
     def opened(self, release):
-        return self.workshop.open(self.checkpoints.load(release))
+        return self.factory.open(self.checkpoints.load(release))
 
 
 def released(records):
@@ -298,7 +298,7 @@ def test_drift_and_time_call_for_a_tuning_too(tmp_path):
 
 
 def test_a_trainer_that_dies_while_it_tunes_tunes_again_at_its_next_start(tmp_path):
-    side = InThread()
+    side = ThreadTask()
     dying = Desk(tmp_path, tune=tune_badly, side=side)
     records = dying.learn(labels(100))
     assert side.busy  # and nobody collects what it comes to
@@ -430,7 +430,7 @@ def test_every_training_is_told_to_whoever_keeps_a_log_and_a_log_that_is_away_st
     told = []
     desk = Desk(tmp_path, track=told.append)
     assert released(desk.learn(labels(100)))
-    assert [(one.study, one.cause, one.verdict.promoted) for one in told] == [(STUDY, "labels", True)]
+    assert [(one.study, one.cause, one.result.promoted) for one in told] == [(STUDY, "labels", True)]
 
     def fail(training):
         raise OSError("away")
@@ -458,7 +458,7 @@ class Kept:
 
 def test_a_training_is_written_down_with_its_labels_coders_scores_and_times(tmp_path):
     kept = Kept()
-    logbook = Logbook(lambda: kept, TrainerSettings())
+    logbook = TrainingLog(lambda: kept, TrainerSettings())
     desk = Desk(tmp_path, track=logbook)
     (first,) = released(desk.learn([*labels(50), *labels(50, start=50, by="ben")]))
     logbook.written()
