@@ -11,9 +11,7 @@ def test_no_number_in_the_domain_stands_without_a_word():
     assert unexplained_constants() == []
 
 
-@pytest.mark.parametrize(
-    "value", ["3", "-0.5", "1 << 20", "(1, 2)", "{408, 425}", "np.array([0.5, 1])", "f(hours=1)"]
-)
+@pytest.mark.parametrize("value", ["3", "-0.5", "1 << 20", "(1, 2)", "{408, 425}", "np.array([0.5, 1])", "f(hours=1)"])
 def test_what_counts_as_a_number(value):
     assert _is_number(ast.parse(value, mode="eval").body)
 
