@@ -11,7 +11,7 @@ def lower_bound(hits: ArrayLike, total: ArrayLike, certainty: float) -> NDArray[
 
     The ``1 - certainty`` quantile of ``Beta(hits, total - hits + 1)``; 0 where there is no hit.
 
-    >>> float(lower_bound(10, 10, 0.95)) == 0.05 ** (1 / 10)
+    >>> round(float(lower_bound(10, 10, 0.95)), 9) == round(0.05 ** (1 / 10), 9)
     True
 
     Args:

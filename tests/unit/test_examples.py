@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in (ROOT / "models").rglob("*.py")
-    if ">>>" in path.read_text(encoding="utf-8")
+    if "    >>> " in path.read_text(encoding="utf-8")
 )
 """Those with an example."""
 
