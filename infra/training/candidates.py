@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.training.classifier_factory import TaughtClassifier, Workshop, guesses
-from models.classifier.promotion import HALF, Gate, Verdict, commonest, fold_of, judge, sure_from, thresholds
+from models.classifier.promotion import HALF, Gate, Verdict, commonest, even_folds, judge, sure_from, thresholds
 from models.classifier.stopping import advise
 from models.classifier.training_set import Matrix, TrainingExample, TrainingSet
 from models.codebook.codebook import Codebook
@@ -159,7 +159,7 @@ def _out_of_fold(
 ) -> NDArray[np.float64]:
     """What classifiers that were taught the other folds make of each, shape ``(taught, codes)``."""
     texts, targets, _ = _taught(data)
-    at = fold_of([row.segment for row in data.training], min(folds, len(texts)))
+    at = even_folds([row.segment for row in data.training], min(folds, len(texts)))
     found = np.zeros(targets.shape, dtype=np.float64)
     for fold in np.unique(at):
         here = at == fold
