@@ -16,7 +16,7 @@ from models.classifier.promotion import (
     PromotionResult,
     commonest,
     compare_to_champion,
-    fold_of,
+    even_folds,
     sure_from,
     thresholds,
 )
@@ -170,7 +170,7 @@ def _out_of_fold(
 ) -> NDArray[np.float64]:
     """What classifiers that were taught the other folds make of each, shape ``(taught, codes)``."""
     texts, targets, _ = _training_data(data)
-    at = fold_of([row.segment for row in data.training], min(folds, len(texts)))
+    at = even_folds([row.segment for row in data.training], min(folds, len(texts)))
     probabilities = np.zeros(targets.shape, dtype=np.float64)
     for fold in np.unique(at):
         here = at == fold

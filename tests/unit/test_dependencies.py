@@ -18,6 +18,7 @@ from infra.experiments.plots import inked
 from infra.settings import load_settings
 from infra.telemetry.observe import worker_telemetry
 from infra.training.tracking import MlflowTracking
+from models.backends.token_usage import TokenUsage
 from models.errors import SettingError
 from streams.topology import role
 
@@ -68,7 +69,7 @@ def of_others(*folders: str, lazy: bool = True) -> dict[str, set[str]]:
     """The distributions of others that folders import, with the modules that do."""
     importers: dict[str, set[str]] = {}
     for module, package in imports(*folders, lazy=lazy):
-        if package not in sys.stdlib_module_names and package not in (*PACKAGES, "tests", "benchmarks", "tools"):
+        if package not in sys.stdlib_module_names and package not in (*PACKAGES, "tests", "benchmarks"):
             for owner in owners_of(package):
                 importers.setdefault(owner, set()).add(module)
     return importers
@@ -130,6 +131,6 @@ def test_spans_without_opentelemetry_name_the_extra_that_is_missing(monkeypatch,
     settings = load_settings(data_dir=tmp_path, otlp_url="http://127.0.0.1:4318")
     with (
         pytest.raises(SettingError, match=r"QUALSTREAM_OTLP_URL .* install 'qualstream\[traces\]'"),
-        worker_telemetry(settings, role("coders")),
+        worker_telemetry(settings, role("coders"), TokenUsage()),
     ):
         pass

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 
 from infra.profiles.study_rules import rules_of
 from infra.storage.blind import unread
-from infra.storage.overview import STEPS, OverTime, Step, live, newest, over_time
+from infra.storage.overview import STEPS, OverTime, TimeStep, live, newest, over_time
 from infra.telemetry.status import lags_of
 from infra.web.access import Viewer
 from infra.web.live_updates import Pulses
@@ -140,7 +140,7 @@ def _now(site: Site, study: str) -> dict[str, Any]:
     return {"counts": counts, "newest": [replace(one, code=None) if one.id in hidden else one for one in shown]}
 
 
-def _series(site: Site, study: str, by: Step) -> dict[str, Any]:
+def _series(site: Site, study: str, by: TimeStep) -> dict[str, Any]:
     found = over_time(site.store.database, study, by)
     rows = [
         (moment, [counts[n] for counts in found.counts])
