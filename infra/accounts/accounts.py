@@ -46,8 +46,8 @@ class Visitor:
 
     def may(self, role: AccountRole, study: str | None) -> bool:
         """Whether they have at least this role in a study; ``None`` asks for a role everywhere."""
-        held = [self.roles[scope] for scope in (study, EVERYWHERE) if scope is not None and scope in self.roles]
-        return any(ROLES.index(one) >= ROLES.index(role) for one in held)
+        own = [self.roles[scope] for scope in (study, EVERYWHERE) if scope is not None and scope in self.roles]
+        return any(ROLES.index(owned) >= ROLES.index(role) for owned in own)
 
 
 @dataclass(frozen=True)
@@ -269,9 +269,9 @@ class Accounts:
         return account
 
     def _insert(self, connection: Connection, name: str) -> UUID:
-        made = uuid4()
-        connection.execute(accounts.insert().values(id=made, name=name, created_at=self._clock.now()))
-        return made
+        account = uuid4()
+        connection.execute(accounts.insert().values(id=account, name=name, created_at=self._clock.now()))
+        return account
 
     def _set(self, connection: Connection, account: UUID, encoded: str) -> None:
         connection.execute(update(accounts).where(accounts.c.id == account).values(password=encoded))
@@ -280,10 +280,10 @@ class Accounts:
 
 
 def _clean(name: str) -> str:
-    found = " ".join(unicodedata.normalize("NFKC", name).split())
-    if not _NAME.fullmatch(found) or len(found) > 60:
-        raise InputError(f"name '{found[:60]}' found; 1 to 60 letters, digits, spaces and . _ - + @ ' are expected")
-    return found
+    cleaned = " ".join(unicodedata.normalize("NFKC", name).split())
+    if not _NAME.fullmatch(cleaned) or len(cleaned) > 60:
+        raise InputError(f"name '{cleaned[:60]}' found; 1 to 60 letters, digits, spaces and . _ - + @ ' are expected")
+    return cleaned
 
 
 def _rows(connection: Connection, name: str) -> list[Row[tuple[object, ...]]]:
@@ -293,14 +293,14 @@ def _rows(connection: Connection, name: str) -> list[Row[tuple[object, ...]]]:
 
 
 def _roles(connection: Connection, ids: list[UUID]) -> dict[UUID, dict[str, AccountRole]]:
-    found: dict[UUID, dict[str, AccountRole]] = {}
+    roles: dict[UUID, dict[str, AccountRole]] = {}
     query = select(grants).order_by(grants.c.scope)
     if len(ids) == 1:
         query = query.where(grants.c.account_id == ids[0])
     for row in connection.execute(query):
         if row.role in ROLES:
-            found.setdefault(row.account_id, {})[row.scope] = row.role
-    return found
+            roles.setdefault(row.account_id, {})[row.scope] = row.role
+    return roles
 
 
 def _grant(connection: Connection, account: UUID, scope: str, role: AccountRole) -> None:

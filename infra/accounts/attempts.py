@@ -32,8 +32,8 @@ class TooManyAttempts(QualstreamError):
             wait_s: Seconds.
         """
         self.wait_s = max(1, math.ceil(wait_s))
-        some = f"{self.wait_s} seconds" if self.wait_s < 120 else f"{math.ceil(self.wait_s / 60)} minutes"
-        super().__init__(f"too many attempts failed; try again in {some}")
+        wait = f"{self.wait_s} seconds" if self.wait_s < 120 else f"{math.ceil(self.wait_s / 60)} minutes"
+        super().__init__(f"too many attempts failed; try again in {wait}")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Attempts:
             failures = {counter.who: 0 for counter in counters}
             wait_s = 0.0
             for row in connection.execute(select(attempts).where(attempts.c.who.in_(failures))):
-                counter = next(one for one in counters if one.who == row.who)
+                counter = next(each for each in counters if each.who == row.who)
                 failures[row.who] = row.failures
                 wait_s = max(wait_s, counter.wait_s(row.failures) - (now - row.last_at).total_seconds())
             if wait_s > 0:
@@ -106,7 +106,7 @@ def _counters(name: str, address: str) -> tuple[_Counter, _Counter, _Counter]:
 def _network(address: str) -> str:
     """An address; of IPv6 the network, since one customer has a whole one."""
     try:
-        found = ipaddress.ip_address(address)
+        ip = ipaddress.ip_address(address)
     except ValueError:
         return address[:60]
-    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
+    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else str(ip)

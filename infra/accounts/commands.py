@@ -24,8 +24,8 @@ def add(name: str, role: AccountRole, study: str | None) -> None:
     settings = load_settings()
     with _accounts(settings) as accounts:
         known = {each.name: each.id for each in accounts.all()}
-        made = known.get(name) or accounts.create(name)
-        accounts.grant(made, study or EVERYWHERE, role)
+        account_id = known.get(name) or accounts.create(name)
+        accounts.grant(account_id, study or EVERYWHERE, role)
         click.echo(f"{name} is {role} in {f'study {study!r}' if study else 'every study'}", err=True)
         if name not in known:
             _print_link(settings, accounts, name)

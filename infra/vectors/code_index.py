@@ -39,8 +39,10 @@ class QdrantCodeIndex:
 
     def nearest(self, study: str, vector: Embeddings, limit: int) -> list[Neighbour]:
         """The study's codes nearest to the vector, best first, at most ``limit``."""
-        found = self._vectors.nearest(study, vector, limit)
-        return [Neighbour(code_id=one.id, label=one.payload["label"], similarity=one.similarity) for one in found]
+        points = self._vectors.nearest(study, vector, limit)
+        return [
+            Neighbour(code_id=point.id, label=point.payload["label"], similarity=point.similarity) for point in points
+        ]
 
     def put(self, codes: Sequence[IndexedCode]) -> None:
         """Add or overwrite codes; they are found by the next call and outlive a kill."""

@@ -135,15 +135,15 @@ class LocalVectors:
         query = qe.Query.Nearest(_list(vector, self._collection))
         request = qe.QueryRequest(limit=limit, query=query, filter=_edge_filter(study), with_payload=True)
         with self._lock, _sound(self._collection.what, "searched"):
-            found = self._shard.query(request)
-        return [_near(point.id, point.payload, point.score) for point in found]
+            points = self._shard.query(request)
+        return [_near(point.id, point.payload, point.score) for point in points]
 
     def put(self, points: Sequence[Point]) -> None:
         """Add or overwrite points; they are found by the next call and outlive a kill."""
         import qdrant_edge as qe
 
-        made = [qe.Point(each.id, _list(each.vector, self._collection), dict(each.payload)) for each in points]
-        self._update(qe.UpdateOperation.upsert_points(made), len(made))
+        upserted = [qe.Point(each.id, _list(each.vector, self._collection), dict(each.payload)) for each in points]
+        self._update(qe.UpdateOperation.upsert_points(upserted), len(upserted))
 
     def remove(self, ids: Iterable[UUID]) -> None:
         """Take points out; ids that are not there are passed over."""
@@ -208,20 +208,20 @@ class ServerVectors:
             return []
         query, name = _list(vector, self._collection), self._collection.name
         with self._answering():
-            found = self._client.query_points(name, query, query_filter=_filter(study), limit=limit).points
-        return [_near(point.id, point.payload, point.score) for point in found]
+            points = self._client.query_points(name, query, query_filter=_filter(study), limit=limit).points
+        return [_near(point.id, point.payload, point.score) for point in points]
 
     def put(self, points: Sequence[Point]) -> None:
         """Add or overwrite points; the server has them on disk when this returns."""
         from qdrant_client import models as qm
 
-        made = [
+        structs = [
             qm.PointStruct(id=str(each.id), vector=_list(each.vector, self._collection), payload=dict(each.payload))
             for each in points
         ]
-        for start in range(0, len(made), _CHUNK):
+        for start in range(0, len(structs), _CHUNK):
             with self._answering():
-                self._client.upsert(self._collection.name, made[start : start + _CHUNK], wait=True)
+                self._client.upsert(self._collection.name, structs[start : start + _CHUNK], wait=True)
 
     def remove(self, ids: Iterable[UUID]) -> None:
         """Take points out; ids that are not there are passed over."""
@@ -230,8 +230,8 @@ class ServerVectors:
         gone: list[Any] = [str(id_) for id_ in ids]
         for start in range(0, len(gone), _CHUNK):
             with self._answering():
-                chosen = qm.PointIdsList(points=gone[start : start + _CHUNK])
-                self._client.delete(self._collection.name, chosen, wait=True)
+                selector = qm.PointIdsList(points=gone[start : start + _CHUNK])
+                self._client.delete(self._collection.name, selector, wait=True)
 
     def payloads(self, study: str | None = None) -> Iterator[tuple[UUID, Payload]]:
         """Every point's id and payload, of one study or of all, read as it is used."""
@@ -286,9 +286,9 @@ def _prepare(client: "QdrantClient", collection: Collection, url: str) -> None:
         collection.name, "study", qm.KeywordIndexParams(type=qm.KeywordIndexType.KEYWORD, is_tenant=True), wait=True
     )
     params = client.get_collection(collection.name).config.params.vectors
-    found = params.size if isinstance(params, qm.VectorParams) else None
-    if found != collection.dim:
-        raise _other_length(f"Qdrant at {url}", found, collection, f"delete its collection '{collection.name}'")
+    size = params.size if isinstance(params, qm.VectorParams) else None
+    if size != collection.dim:
+        raise _other_length(f"Qdrant at {url}", size, collection, f"delete its collection '{collection.name}'")
 
 
 def _filter(study: str | None) -> "qm.Filter | None":
@@ -347,9 +347,9 @@ def _load(path: Path, collection: Collection) -> "EdgeShard":
     """Load a shard and touch all that it holds once: damage can lie where loading does not look."""
     import qdrant_edge as qe
 
-    found = json.loads((path / "edge_config.json").read_bytes())["vectors"][""]["size"]
-    if found != collection.dim:
-        raise _other_length(f"the folder '{path.parent}'", found, collection, "delete that folder")
+    size = json.loads((path / "edge_config.json").read_bytes())["vectors"][""]["size"]
+    if size != collection.dim:
+        raise _other_length(f"the folder '{path.parent}'", size, collection, "delete that folder")
     shard = qe.EdgeShard.load(str(path))
     for point in _scroll(shard, None):
         _ = (point.payload or {})["study"]
@@ -383,13 +383,13 @@ def _sound(what: str, action: str) -> Iterator[None]:
     except (QualstreamError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        found = " ".join(str(error).split())
-        raise WorkerFault(f"the {what} on disk cannot be {action}: {type(error).__name__}: {found:.300}") from error
+        message = " ".join(str(error).split())
+        raise WorkerFault(f"the {what} on disk cannot be {action}: {type(error).__name__}: {message:.300}") from error
 
 
-def _other_length(place: str, found: object, collection: Collection, way_out: str) -> SettingError:
+def _other_length(place: str, size: object, collection: Collection, way_out: str) -> SettingError:
     return SettingError(
-        f"the {collection.what} in {place} holds vectors of length {found} but the embedder makes {collection.dim}; "
+        f"the {collection.what} in {place} holds vectors of length {size} but the embedder makes {collection.dim}; "
         f"set the embedder that made it, or {way_out} to have it filled again from {collection.source}"
     )
 

@@ -67,15 +67,15 @@ def candidates(proposals: Proposals) -> list[str]:
     Raises:
         UncodableError: If no proposal is usable.
     """
-    found = {normalised_label(p.label): p.label for p in sorted(usable(proposals.proposals), key=lambda p: p.label)}
-    if not found:
+    labels = {normalised_label(p.label): p.label for p in sorted(usable(proposals.proposals), key=lambda p: p.label)}
+    if not labels:
         raise UncodableError(no_usable_label(proposals.proposals))
     others: defaultdict[str, float] = defaultdict(float)
     spelled: dict[str, str] = {}
     for vote in ballot(proposals.proposals):
-        if vote.drawn and normalised_label(vote.label) not in found:
+        if vote.drawn and normalised_label(vote.label) not in labels:
             spelled.setdefault(normalised_label(vote.label), vote.label)
             others[normalised_label(vote.label)] += vote.weight
     best = sorted(others, key=lambda key: (-round(others[key], 6), key))
-    found |= {key: spelled[key] for key in best[: max(0, min(_MOST_DRAWN, _MOST_SHOWN - len(found)))]}
-    return [found[key] for key in sorted(found)]
+    labels |= {key: spelled[key] for key in best[: max(0, min(_MOST_DRAWN, _MOST_SHOWN - len(labels)))]}
+    return [labels[key] for key in sorted(labels)]

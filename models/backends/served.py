@@ -90,7 +90,7 @@ class ChatServer:
         with ThreadPoolExecutor(max_workers=max(1, min(self._concurrency, len(requests)))) as pool:
             pending = [pool.submit(self._ask_one, request) for request in requests]
             try:
-                return [one.result() for one in pending]
+                return [future.result() for future in pending]
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -217,7 +217,7 @@ class ServedModerator:
         return moderate(batch, self._ask, self._embedder, moderator=self.version)
 
     def _ask(self, batch: Sequence[Proposals]) -> list[Answer]:
-        texts = [self._prefix + moderator_suffix(one.segment.text, candidates(one)) for one in batch]
+        texts = [self._prefix + moderator_suffix(proposals.segment.text, candidates(proposals)) for proposals in batch]
         requests = [ChatRequest(self._model, text, self._max_tokens, 0.0, 1.0, self._seed) for text in texts]
         return [answer for answer, _ in self._server.ask(requests)]
 
@@ -261,10 +261,10 @@ def _mean_log_probability(choice: dict[str, Any]) -> float | None:
 def _told(response: httpx.Response) -> str:
     """What an error may say of an answer: its type and code, else its length. The rest may repeat the text sent."""
     try:
-        found = response.json()
+        body = response.json()
     except (ValueError, RecursionError):
-        found = None
-    error = found.get("error", found) if isinstance(found, dict) else None
+        body = None
+    error = body.get("error", body) if isinstance(body, dict) else None
     named = [error.get(name) for name in ("type", "code")] if isinstance(error, dict) else []
-    words = [str(one) for one in named if isinstance(one, str | int) and _NAME.fullmatch(str(one))]
+    words = [str(detail) for detail in named if isinstance(detail, str | int) and _NAME.fullmatch(str(detail))]
     return ", ".join(words) or f"{len(response.content):,} bytes"

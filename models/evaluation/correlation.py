@@ -123,8 +123,8 @@ def spearman(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Correl
     count = len(a)
     if count < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return Correlation(None, None, count)
-    found = spearmanr(a, b)
-    return Correlation(float(found.statistic), float(found.pvalue), count)
+    result = spearmanr(a, b)
+    return Correlation(float(result.statistic), float(result.pvalue), count)
 
 
 def _over_systems(
@@ -139,10 +139,10 @@ def _over_systems(
 
 def _nearest(sheet: Sheet, system: str) -> list[str]:
     """Of each text's human codes the one nearest to the system's."""
-    found = []
+    nearest = []
     for row, code in zip(sheet.gold, sheet.directions.of(sheet.first(system)), strict=True):
-        found.append(row.codes[int((sheet.directions.of(row.codes) @ code).argmax())])
-    return found
+        nearest.append(row.codes[int((sheet.directions.of(row.codes) @ code).argmax())])
+    return nearest
 
 
 def _compare(sheet: Sheet, a: Sequence[str], b: Sequence[str]) -> tuple[float, float]:

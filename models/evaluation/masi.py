@@ -71,10 +71,10 @@ class Sets:
         from scipy.sparse import coo_array, csr_array
 
         shared = (self.member @ self.member.T).tocoo()
-        one, other = shared.coords
+        first, second = shared.coords
         both, sizes = shared.data, self.sizes
-        part = np.where(both == np.minimum(sizes[one], sizes[other]), 2 / 3, 1 / 3)
-        values = np.where(one == other, 1.0, both / (sizes[one] + sizes[other] - both) * part)
-        table = coo_array((values, (one, other)), shape=shared.shape).tocsr()
+        part = np.where(both == np.minimum(sizes[first], sizes[second]), 2 / 3, 1 / 3)
+        values = np.where(first == second, 1.0, both / (sizes[first] + sizes[second] - both) * part)
+        table = coo_array((values, (first, second)), shape=shared.shape).tocsr()
         bare = np.flatnonzero(sizes == 0)
         return table + csr_array((np.ones(len(bare)), (bare, bare)), shape=shared.shape)

@@ -83,7 +83,7 @@ def compare(pairs: Sequence[Pair]) -> Recoding:
         judged=len(judged),
         right_before=sum(_among(pair.before, pair.people) for pair in judged),
         right_after=sum(_among(pair.after, pair.people) for pair in judged),
-        codes=tuple(sorted(shifts.values(), key=lambda one: (-one.moved, -one.before, one.code.casefold()))),
+        codes=tuple(sorted(shifts.values(), key=lambda shift: (-shift.moved, -shift.before, shift.code.casefold()))),
     )
 
 

@@ -222,15 +222,15 @@ def _part(name: str, where: Floats, sheet: Sheet, how: How) -> Part:
 
 
 def _row_means(measures: Mapping[str, Floats], where: Floats, draws: Floats) -> dict[str, Estimate]:
-    found = {}
+    means = {}
     for name, values in measures.items():
         rows = values[where]
         if name == "words":  # of the codes that there are
             there = 1 - measures["empty"][where]
-            found[name] = Estimate(_ratio(rows.sum(), there.sum()), _ratios(draws @ rows, draws @ there))
+            means[name] = Estimate(_ratio(rows.sum(), there.sum()), _ratios(draws @ rows, draws @ there))
         else:
-            found[name] = Estimate(float(rows.mean()), draws @ rows / len(rows))
-    return found
+            means[name] = Estimate(float(rows.mean()), draws @ rows / len(rows))
+    return means
 
 
 def _of_the_set(codes: Sequence[Codes], human: Sequence[Codes], sheet: Sheet, draws: Floats) -> dict[str, Estimate]:
@@ -257,11 +257,11 @@ def _of_the_set(codes: Sequence[Codes], human: Sequence[Codes], sheet: Sheet, dr
 def _resampled(figures: Callable[[Floats], dict[str, Floats]], draws: Floats) -> dict[str, Estimate]:
     whole = figures(np.ones((1, draws.shape[1]), dtype=np.float32))
     chunks = [figures(draws[n : n + _CHUNK]) for n in range(0, len(draws), _CHUNK)]
-    found = {}
+    estimates = {}
     for name, value in whole.items():
         drawn = np.concatenate([chunk[name] for chunk in chunks]) if chunks else np.zeros(0)
-        found[name] = centred(float(value[0]), drawn)
-    return found
+        estimates[name] = centred(float(value[0]), drawn)
+    return estimates
 
 
 def _merge(labels: Sequence[Any], spelling: Sequence[str], sheet: Sheet) -> list[Any]:

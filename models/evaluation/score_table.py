@@ -65,11 +65,11 @@ class Directions:
 
     def of(self, codes: Sequence[str]) -> Embeddings:
         """Directions of the codes, shape ``(len(codes), dim)``."""
-        found = np.zeros((len(codes), self._rows.shape[1]), dtype=np.float32)
+        vectors = np.zeros((len(codes), self._rows.shape[1]), dtype=np.float32)
         for n, code in enumerate(codes):
             if code:
-                found[n] = self._rows[self._places[code]]
-        return found
+                vectors[n] = self._rows[self._places[code]]
+        return vectors
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def make_sheet(
     for name, predictions in systems.items():
         if len(predictions) != len(gold):
             raise InputError(f"'{name}' has {len(predictions)} predictions for {len(gold)} texts; give one a text")
-    cleaned = {name: tuple(_codes(one) for one in predictions) for name, predictions in systems.items()}
+    cleaned = {name: tuple(_codes(prediction) for prediction in predictions) for name, predictions in systems.items()}
     human = [code for row in gold for code in row.codes]
     directions = Directions(
         tools.embedder, [*human, *(c for rows in cleaned.values() for codes in rows for c in codes)]
@@ -137,13 +137,13 @@ class _Bench:
         pairs = [(codes[owner], human) for owner, human in zip(self._owner, self._human, strict=True)]
         words = [len(code.split()) for code in codes]
         near = (self._directions.of([code for code, _ in pairs]) * self._directions.of(self._human)).sum(axis=1)
-        found = {
+        measures = {
             **self._best(("rouge_1", "rouge_2", "rouge_l"), np.array([rouge(*pair) for pair in pairs])),
             **self._best(("cosine",), near[:, None]),
             **self._token_measures(pairs),
             **self._meteor(pairs),
         }
-        return found | {
+        return measures | {
             "length_penalty": np.array([length_penalty(n) for n in words]),
             "jaccard": np.array([self._jaccard(n, row) for n, row in enumerate(rows)]),
             "over_five": np.array([float(n > _TOO_LONG) for n in words]),

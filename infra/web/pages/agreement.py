@@ -51,15 +51,15 @@ def page(request: Request, site: Here, _viewer: Viewer, study: str, models: bool
 @router.get("/s/{study}/agreement/figures.json")
 def as_json(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Response:
     """All figures, for programs."""
-    found = study_agreement(site.store.database, study, with_models=models)
-    return JSONResponse(found.to_json(), headers=_download(found, "json"))
+    agreement = study_agreement(site.store.database, study, with_models=models)
+    return JSONResponse(agreement.to_json(), headers=_download(agreement, "json"))
 
 
 @router.get("/s/{study}/agreement/figures.csv")
 def as_csv(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Response:
     """All figures, a line each."""
-    found = study_agreement(site.store.database, study, with_models=models)
-    return Response(to_csv(found), media_type="text/csv; charset=utf-8", headers=_download(found, "csv"))
+    agreement = study_agreement(site.store.database, study, with_models=models)
+    return Response(to_csv(agreement), media_type="text/csv; charset=utf-8", headers=_download(agreement, "csv"))
 
 
 @router.get("/s/{study}/agreement/{segment}")
@@ -73,12 +73,12 @@ def settle(
     request: Request, site: Here, lead: Lead, study: str, segment: UUID, form: Annotated[Entered, Form()]
 ) -> Response:
     """Settle what a segment's codes are."""
-    found = _case(site, study, segment, lead.name)
+    case = _case(site, study, segment, lead.name)
     ruling = Ruling(str(form.form), form.code, form.label, form.none_fits, form.memo)
     try:
-        decided = adjudicate(found.docket, ruling, found.codes, lead.name, site.clock.now())
+        decided = adjudicate(case.docket, ruling, case.codes, lead.name, site.clock.now())
     except InputError as error:
-        return _draw_case(request, found, ruling, str(error))
+        return _draw_case(request, case, ruling, str(error))
     site.write(decided.records)
     return RedirectResponse(_address(study, segment), status_code=303)
 
@@ -86,28 +86,28 @@ def settle(
 @router.post("/s/{study}/agreement/{segment}/undo")
 def undo(request: Request, site: Here, lead: Lead, study: str, segment: UUID) -> Response:
     """Take back what one settled oneself."""
-    found = _case(site, study, segment, lead.name)
+    case = _case(site, study, segment, lead.name)
     try:
-        records = withdraw(found.docket, site.clock.now())
+        records = withdraw(case.docket, site.clock.now())
     except InputError as error:
-        return _draw_case(request, found, Ruling(str(uuid4())), str(error))
+        return _draw_case(request, case, Ruling(str(uuid4())), str(error))
     site.write(records)
     return RedirectResponse(_address(study, segment), status_code=303)
 
 
 def _case(site: Site, study: str, segment: UUID, name: str) -> Case:
-    found = read_case(site.store.database, study, segment, name)
-    if found is None:
+    case = read_case(site.store.database, study, segment, name)
+    if case is None:
         raise HTTPException(
             404, f"study '{study}' has no segment {segment}; the list of disagreements shows those open"
         )
-    return found
+    return case
 
 
-def _draw_case(request: Request, found: Case, ruling: Ruling, fault: str = "") -> HTMLResponse:
+def _draw_case(request: Request, case: Case, ruling: Ruling, fault: str = "") -> HTMLResponse:
     site: Site = request.app.state.site
-    _, left = disagreements(site.store.database, found.docket.segment.study, 0)
-    values = {"case": found, "ruling": ruling, "fault": fault, "left": left}
+    _, left = disagreements(site.store.database, case.docket.segment.study, 0)
+    values = {"case": case, "ruling": ruling, "fault": fault, "left": left}
     return draw(request, "disagreement.html", values, status=422 if fault else 200)
 
 
@@ -115,6 +115,6 @@ def _address(study: str, segment: UUID) -> str:
     return f"/s/{quote(study)}/agreement/{segment}"
 
 
-def _download(found: StudyAgreement, ending: str) -> dict[str, str]:
-    name = quote(f"agreement-{found.study}.{ending}")
+def _download(agreement: StudyAgreement, ending: str) -> dict[str, str]:
+    name = quote(f"agreement-{agreement.study}.{ending}")
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}

@@ -53,17 +53,17 @@ class Drawn:
 def page(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResponse:
     """Alerts, the open ones first, and the stream in which they were seen."""
     database, now = site.store.database, site.clock.now()
-    found = raised(database, study)
-    wanted = [id_ for one in found for id_ in one.alert.examples[:_EXAMPLES]]
-    texts = texts_of(database, wanted)
+    entries = raised(database, study)
+    example_ids = [id_ for entry in entries for id_ in entry.alert.examples[:_EXAMPLES]]
+    texts = texts_of(database, example_ids)
     values = {
-        "open": [one for one in found if one.open(now)],
-        "seen_to": [one for one in found if not one.open(now)],
-        "numbers": {one.alert.id: n for n, one in enumerate(_in_order(found), 1)},
+        "open": [entry for entry in entries if entry.open(now)],
+        "seen_to": [entry for entry in entries if not entry.open(now)],
+        "numbers": {entry.alert.id: n for n, entry in enumerate(_in_order(entries), 1)},
         "texts": {id_: text[:_LONGEST] for id_, text in texts.items()},
         "causes": CAUSES,
         "snooze_days": _SNOOZE_DAYS,
-        "drawn": _draw(database, study, found),
+        "drawn": _draw(database, study, entries),
         "shown_time": shown_time,
         "shown_p": shown_p,
         "interval": interval,
@@ -76,7 +76,7 @@ def page(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLRespo
 def texts(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResponse:
     """The part with the texts in two dimensions, to be put in its place: it takes some seconds."""
     database = site.store.database
-    change = main_change([one.alert for one in raised(database, study)])
+    change = main_change([entry.alert for entry in raised(database, study)])
     picture = _embedded(database, study, site.embedder)
     points, explained = picture.projection(change)
     values = {
@@ -99,7 +99,7 @@ def see_to(
 ) -> RedirectResponse:
     """Acknowledge an alert, snooze it for some days, or open it again."""
     database, now = site.store.database, site.clock.now()
-    if alert not in {one.alert.id for one in raised(database, study)}:
+    if alert not in {entry.alert.id for entry in raised(database, study)}:
         raise HTTPException(404, "there is no such alert in this study")
     if does == "reopen":
         reopen(database, study, [alert])
@@ -118,9 +118,9 @@ def _done(does: str, now: datetime) -> tuple[MarkKind, datetime | None]:
     return "snoozed", now + timedelta(days=days)
 
 
-def _in_order(found: Sequence[Raised]) -> list[Raised]:
+def _in_order(entries: Sequence[Raised]) -> list[Raised]:
     """As the charts number them."""
-    return sorted(found, key=lambda one: (one.alert.at, one.alert.detected_at, str(one.alert.id)))
+    return sorted(entries, key=lambda entry: (entry.alert.at, entry.alert.detected_at, str(entry.alert.id)))
 
 
 Version = tuple[int, datetime | None, int, datetime | None]
@@ -129,19 +129,19 @@ Version = tuple[int, datetime | None, int, datetime | None]
 def _version(database: Database, study: str) -> Version:
     """What changes whenever a segment is coded, or somebody says something of a code."""
     coded = select(func.count(), func.max(assignments.c.assigned_at)).where(assignments.c.study == study)
-    said = select(func.count(), func.max(annotations.c.decided_at)).where(annotations.c.study == study)
+    annotated = select(func.count(), func.max(annotations.c.decided_at)).where(annotations.c.study == study)
     with database.reading() as connection:
         count, last = connection.execute(coded).one()
-        words, newest = connection.execute(said).one()
+        words, newest = connection.execute(annotated).one()
     return count, last, words, newest
 
 
-def _draw(database: Database, study: str, found: Sequence[Raised]) -> Drawn | None:
+def _draw(database: Database, study: str, entries: Sequence[Raised]) -> Drawn | None:
     """The charts; none while nothing is coded."""
     picture = _counted(database, study, _version(database, study))
     if not picture.bins:
         return None
-    alerts = [one.alert for one in _in_order(found)]
+    alerts = [entry.alert for entry in _in_order(entries)]
     marks = [(alert.at, alert.says or alert.kind) for alert in alerts]
     ends = (picture.bins[0].start, picture.bins[-1].end)
     codes = picture.shown("codes", [code for alert in alerts for code in alert.codes[:3]])
@@ -172,8 +172,8 @@ def _counted(database: Database, study: str, _version: Version) -> Picture:
     """The newest segments and people's words on them, counted; what was counted for the same is not counted again."""
     since = _since(database, study, NEWEST)
     picture = Picture(count_observed(database, study, since))
-    for one in with_words(observed(database, study, since), database, study, since):
-        picture.add(one)
+    for observation in with_words(observed(database, study, since), database, study, since):
+        picture.add(observation)
     return picture
 
 
@@ -183,13 +183,13 @@ def _embedded(database: Database, study: str, embedder: Embedder) -> Picture:
     count = count_observed(database, study, since)
     picture = Picture(count)
     share = min(1.0, _EMBEDDED / max(count, 1))
-    for one in observed(database, study, since, embedder=embedder, share=share):
-        picture.add(one)
+    for observation in observed(database, study, since, embedder=embedder, share=share):
+        picture.add(observation)
     return picture
 
 
 def _since(database: Database, study: str, newest: int) -> datetime | None:
     """When the newest so many segments begin; none where there are no more than that."""
-    said = select(segments.c.order_at).where(segments.c.study == study).order_by(segments.c.order_at.desc())
+    query = select(segments.c.order_at).where(segments.c.study == study).order_by(segments.c.order_at.desc())
     with database.reading() as connection:
-        return connection.execute(said.offset(newest - 1).limit(1)).scalar()
+        return connection.execute(query.offset(newest - 1).limit(1)).scalar()

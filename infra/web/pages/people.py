@@ -135,8 +135,8 @@ def revoke_token(token: UUID, site: Here, visitor: Person) -> Response:
 
 def _account(request: Request, site: Site, visitor: Visitor, *, status: int = 200, **more: Any) -> Response:
     values = {"tokens": site.accounts.keys.tokens(visitor.account), "days": _DAYS, "now": site.clock.now()}
-    said = {"fault": None, "token_fault": None, "secret": None, "done": request.query_params.get("done")}
-    return draw(request, "account.html", {**values, **said, **more}, status=status)
+    messages = {"fault": None, "token_fault": None, "secret": None, "done": request.query_params.get("done")}
+    return draw(request, "account.html", {**values, **messages, **more}, status=status)
 
 
 # Everybody's accounts
@@ -154,9 +154,9 @@ def add_person(
 ) -> Response:
     """Make an account with a role; its one-time link is shown."""
     try:
-        wanted = _role(role)
+        account_role = _role(role)
         account = site.accounts.create(name)
-        site.accounts.grant(account, scope.strip() or EVERYWHERE, wanted)
+        site.accounts.grant(account, scope.strip() or EVERYWHERE, account_role)
     except InputError as error:
         return _people(request, site, fault=str(error), status=422)
     return _people(request, site, link_for=site.accounts.named(name), link=_link(request, site, account))
@@ -175,9 +175,9 @@ def grant_role(
     """Give a role in a study or everywhere."""
     _known(site, account)
     try:
-        wanted, where = _role(role), scope.strip() or EVERYWHERE
-        _keep_oneself(visitor, account, lowers=where == EVERYWHERE and wanted != "admin")
-        site.accounts.grant(account, where, wanted)
+        account_role, where = _role(role), scope.strip() or EVERYWHERE
+        _keep_oneself(visitor, account, lowers=where == EVERYWHERE and account_role != "admin")
+        site.accounts.grant(account, where, account_role)
     except InputError as error:
         return _people(request, site, fault=str(error), status=422)
     return RedirectResponse("/people", 303)
@@ -222,8 +222,8 @@ def sign_out_person(account: UUID, site: Here, visitor: Admin, person: Person) -
 def _people(request: Request, site: Site, *, status: int = 200, **more: Any) -> Response:
     names = [each.name for each in studies(site.store.database)]
     values = {"people": site.accounts.all(), "studies": names, "roles": ROLES}
-    said = {"fault": None, "link_for": None, "link": None}
-    return draw(request, "people.html", {**values, **said, **more}, status=status)
+    messages = {"fault": None, "link_for": None, "link": None}
+    return draw(request, "people.html", {**values, **messages, **more}, status=status)
 
 
 def _link(request: Request, site: Site, account: UUID) -> str:

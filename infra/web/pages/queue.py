@@ -58,8 +58,8 @@ def nearby_of(request: Request, site: Site) -> Nearby:
     state = request.app.state
     if not hasattr(state, "nearby"):
         state.nearby = Nearby(site.store.database, site.embedder)
-    found: Nearby = state.nearby
-    return found
+    nearby: Nearby = state.nearby
+    return nearby
 
 
 def desk_of(site: Site) -> Desk:
@@ -134,9 +134,9 @@ def leave(request: Request, here: Here, who: Annotator, study: str, segment: Ann
 def take_back(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
     """Withdraw a decision, and show its segment again where nobody else has it."""
     rules = _rules(here, study)
-    said = _task(here, study, segment, who.name, rules).said
-    if said is not None and not said.withdrawn:
-        here.write([undo(said, here.clock.now())])
+    annotation = _task(here, study, segment, who.name, rules).said
+    if annotation is not None and not annotation.withdrawn:
+        here.write([undo(annotation, here.clock.now())])
     taken = desk_of(here).take(study, segment, who.name, rules)
     return _onward(request, here, who.name, study, "gone" if taken is None else "")
 
@@ -145,9 +145,9 @@ def take_back(request: Request, here: Here, who: Annotator, study: str, segment:
 def matching(request: Request, here: Here, who: Annotator, study: str, search: str = "") -> HTMLResponse:
     """The options of the search over the codebook: as spelt first, then by meaning."""
     words = " ".join(search.split())[:120]
-    found = nearby_of(request, here).search(study, words, _FOUND)
-    exact = any(code.label.casefold() == words.casefold() for code in found)
-    return draw(request, "queue_codes.html", {"found": found, "words": words, "exact": exact})
+    matches = nearby_of(request, here).search(study, words, _FOUND)
+    exact = any(code.label.casefold() == words.casefold() for code in matches)
+    return draw(request, "queue_codes.html", {"found": matches, "words": words, "exact": exact})
 
 
 @router.get("/s/{study}/queue/near")
@@ -213,9 +213,9 @@ def _kept(entered: object, offered: list[Offer], codes: Codes) -> list[tuple[str
     if not isinstance(entered, DecisionForm):
         return []
     there = {offer.code.id if offer.code else offer.label for offer in offered}
-    found = []
+    unlisted = []
     for identity in entered.code:
         known = codes.get(identity)
         if identity not in there and known is not None:
-            found.append(("code", str(identity), known.label))
-    return found + [("new", label, label) for label in entered.new if label.strip() and label not in there]
+            unlisted.append(("code", str(identity), known.label))
+    return unlisted + [("new", label, label) for label in entered.new if label.strip() and label not in there]

@@ -150,14 +150,14 @@ def _rules(site: Site, study: str) -> StudyRules:
 def _draw(
     request: Request, site: Site, rules: StudyRules, form: Entered, *, error: str = "", saved: bool = False
 ) -> HTMLResponse:
-    found = standing(site.store.database, rules.study, rules, reading_taught(site.settings.data_dir))
+    report = standing(site.store.database, rules.study, rules, reading_taught(site.settings.data_dir))
     values = {
         "rules": rules,
         "form": form,
         "names": _NAMES,
         "strategies": STRATEGIES,
-        "standing": found,
-        "chart": _chart(found.bins),
+        "standing": report,
+        "chart": _chart(report.bins),
         "error": error,
         "saved": saved,
     }
@@ -166,5 +166,5 @@ def _draw(
 
 def _chart(bins: Sequence[Bin]) -> str:
     """The reliability diagram as static/reliability.js reads it."""
-    points = {"x": [one.probability for one in bins], "y": [one.accepted for one in bins]}
+    points = {"x": [bin_.probability for bin_ in bins], "y": [bin_.accepted for bin_ in bins]}
     return json.dumps({name: [round(value, 4) for value in values] for name, values in points.items()})

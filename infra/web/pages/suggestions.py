@@ -51,7 +51,7 @@ def proposed(task: Task, codes: Codes) -> list[Offer]:
     if task.blind or task.decision is None:
         return []
     taken = system(task, codes)
-    found: dict[str, Offer] = {}
+    by_name: dict[str, Offer] = {}
     for proposal in task.decision.proposals:
         if proposal.fault or not proposal.label:
             continue
@@ -63,9 +63,9 @@ def proposed(task: Task, codes: Codes) -> list[Offer]:
         name = normalised_label(code.label if code else label)
         if name == normalised_label(taken.label) or (code and code.id == taken.id):
             continue
-        before = found.get(name)
-        found[name] = Offer(code.label if code else label, code, (*(before.by if before else ()), proposal.member))
-    return _numbered(list(found.values()), 1)
+        before = by_name.get(name)
+        by_name[name] = Offer(code.label if code else label, code, (*(before.by if before else ()), proposal.member))
+    return _numbered(list(by_name.values()), 1)
 
 
 def offers(task: Task, codes: Codes, nearby: Nearby) -> list[Offer] | None:
@@ -83,12 +83,12 @@ def offers(task: Task, codes: Codes, nearby: Nearby) -> list[Offer] | None:
     near = nearby.nearest(task.segment.study, texts, _NEAREST, without)
     if near is None:
         return None
-    found = [Offer(one.code.label, one.code, similarity=one.similarity) for one in near]
-    return _numbered(found, 1 + len(before))
+    nearest = [Offer(neighbour.code.label, neighbour.code, similarity=neighbour.similarity) for neighbour in near]
+    return _numbered(nearest, 1 + len(before))
 
 
-def _numbered(some: list[Offer], first: int) -> list[Offer]:
+def _numbered(suggestions: list[Offer], first: int) -> list[Offer]:
     return [
-        Offer(one.label, one.code, one.by, one.similarity, key if key <= _KEYS else None)
-        for key, one in enumerate(some, first)
+        Offer(suggestion.label, suggestion.code, suggestion.by, suggestion.similarity, key if key <= _KEYS else None)
+        for key, suggestion in enumerate(suggestions, first)
     ]

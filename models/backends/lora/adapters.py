@@ -104,13 +104,13 @@ def _matrices(layer: Any, wardrobe: Wardrobe) -> dict[str, tuple["torch.Tensor",
             f"one of the adapters {', '.join(wardrobe.names)} is not plain LoRA on a linear layer "
             f"(found {type(base).__name__}); train it without DoRA and on linear layers only"
         )
-    found = {}
+    matrices = {}
     for name in wardrobe.names:
         key = _key(wardrobe, name)
         if key in layer.lora_A:
             a, b = layer.lora_A[key].weight, layer.lora_B[key].weight * layer.scaling[key]
-            found[name] = tuple(m.detach().to(base.weight).t().contiguous() for m in (a, b))
-    return found
+            matrices[name] = tuple(m.detach().to(base.weight).t().contiguous() for m in (a, b))
+    return matrices
 
 
 def _hook(wardrobe: Wardrobe, matrices: Mapping[str, tuple["torch.Tensor", "torch.Tensor"]]) -> Any:

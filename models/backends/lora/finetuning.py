@@ -50,7 +50,7 @@ Report = Callable[[Progress, int], None]
 """Called after each batch and epoch with the progress and the number of batches an epoch."""
 
 
-def choose_device(wanted: str) -> str:
+def choose_device(requested: str) -> str:
     """Resolve ``auto`` to what is there.
 
     Raises:
@@ -58,11 +58,11 @@ def choose_device(wanted: str) -> str:
     """
     import torch
 
-    if wanted == "auto":
+    if requested == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
+    if requested == "cuda" and not torch.cuda.is_available():
         raise SettingError("--device cuda was asked for but torch sees no GPU; use --device cpu or auto")
-    return wanted
+    return requested
 
 
 def tune(

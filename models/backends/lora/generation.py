@@ -119,7 +119,7 @@ class _Prompt:
 
     def answer(self, tokenizer: Any) -> Answer:
         first, *others = self.writings
-        return first.answer(tokenizer, tuple(one.answer(tokenizer) for one in others))
+        return first.answer(tokenizer, tuple(sequence.answer(tokenizer) for sequence in others))
 
 
 _KEPT_PREFIXES = 64

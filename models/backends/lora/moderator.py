@@ -87,15 +87,15 @@ class LoraModerator:
         """
 
         def ask(asked: Sequence[Proposals]) -> list[Answer]:
-            rows = [self._row(one, seed) for one in asked]
+            rows = [self._row(proposals, seed) for proposals in asked]
             return [Answer(given.text, given.log_probability) for given in self._generator.generate(rows, sampling)]
 
         return moderate(batch, ask, self._embedder, moderator=version)
 
-    def _row(self, one: Proposals, seed: int) -> Row:
+    def _row(self, proposals: Proposals, seed: int) -> Row:
         adapter = None if self._adapter is None else str(self._adapter)
-        suffix = moderator_suffix(one.segment.text, candidates(one))
-        return Row(adapter, self._prefix, suffix, row_seed(one.segment, "moderator", seed))
+        suffix = moderator_suffix(proposals.segment.text, candidates(proposals))
+        return Row(adapter, self._prefix, suffix, row_seed(proposals.segment, "moderator", seed))
 
     @cached_property
     def _generator(self) -> Generator:

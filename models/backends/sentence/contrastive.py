@@ -205,5 +205,5 @@ def multiplies_bfloat16(kind: str) -> bool:
 
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    found = torch.cpu.get_capabilities()
-    return kind == "cpu" and bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return kind == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
