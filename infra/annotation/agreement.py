@@ -21,7 +21,7 @@ from infra.settings import load_settings
 from infra.storage.annotations import SYSTEM, Coding, codings
 from infra.storage.database import Database
 from infra.storage.tables import annotations, assignments, code_events
-from models.evaluation.reliability import Figure, Reading, Reliability, reliability
+from models.evaluation.reliability import Figure, Reliability, UnitCoding, reliability
 
 CONVENTION = (
     "Krippendorff relies on codes with an alpha of 0.8 or more and draws only tentative conclusions between 0.667 and "
@@ -139,10 +139,10 @@ def study_agreement(database: Database, study: str, *, with_models: bool) -> Stu
     return _computed(database, study, with_models, _version(database, study))
 
 
-def readings(found: Sequence[Coding]) -> list[Reading]:
+def readings(found: Sequence[Coding]) -> list[UnitCoding]:
     """Codings as they are compared: not what settled a dispute, nor that somebody was unsure and gave no code."""
     return [
-        Reading(one.segment_id, one.coder, frozenset(one.code_ids))
+        UnitCoding(one.segment_id, one.coder, frozenset(one.code_ids))
         for one in found
         if one.kind == "coding" and (one.code_ids or not one.unsure)
     ]

@@ -15,7 +15,7 @@ from infra.files.gold import Gold, Predicted, read_gold, read_predictions
 from models.errors import InputError
 from models.evaluation.bootstrap import RESAMPLES, SEED, difference
 from models.evaluation.correlation import Rated, agreement, correlate
-from models.evaluation.report import PEOPLE, Evaluation, How, Part, evaluate
+from models.evaluation.report import PEOPLE, Evaluation, EvaluationOptions, SetScores, evaluate
 
 if TYPE_CHECKING:
     from models.evaluation.metrics import Thesaurus, TokenEmbedder
@@ -38,7 +38,7 @@ _WIDTH = 200  # what is piped is not folded
 
 def as_json(evaluation: Evaluation, against: str, rated: Rated | None) -> dict[str, Any]:
     """Everything that was measured, for programs."""
-    found = evaluation.to_json(against) | {"agreement": agreement(evaluation.sheet).to_json()}
+    found = evaluation.to_json(against) | {"agreement": agreement(evaluation.score_table).to_json()}
     return found if rated is None else found | {"ratings": rated.to_json()}
 
 
@@ -56,7 +56,7 @@ def show(evaluation: Evaluation, against: str, console: Console) -> None:
             _show_table(part, metrics, against, console)
 
 
-def _show_table(part: Part, wanted: Sequence[str], against: str, console: Console) -> None:
+def _show_table(part: SetScores, wanted: Sequence[str], against: str, console: Console) -> None:
     metrics = [name for name in wanted if name in part.scores[against]]
     table = _table("", [_HEADINGS.get(name, name) for name in metrics])
     for name, scores in part.scores.items():
@@ -145,7 +145,7 @@ def evaluate_command(
     err = Console(stderr=True)
     texts = read_gold(gold)
     predictions = {name: read_predictions(path, texts, ratings) for name, path in preds.items()}
-    how = How(options["threshold"], options["resamples"], options["seed"])
+    how = EvaluationOptions(options["threshold"], options["resamples"], options["seed"])
     codes = {name: predicted.codes for name, predicted in predictions.items()}
     evaluation = evaluate(texts.rows, codes, *_tools(options, err), how)
     rated = correlate(evaluation, _ratings(texts, predictions, ratings)) if ratings else None

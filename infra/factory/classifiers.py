@@ -7,7 +7,7 @@ from infra.profiles.loading import Profile
 from infra.settings import Settings
 from infra.training.classifier_factory import Workshop, sentence_workshop
 from infra.training.loader import Opening
-from infra.vectors.embedding_cache import KeptEmbedder
+from infra.vectors.embedding_cache import CachedEmbedder
 from models.classifier.predictions import Classifiers
 from models.classifier.registry import Serving
 from models.ports import Embedder
@@ -35,6 +35,6 @@ def build_workshop(chosen: Profile, settings: Settings, embeds: Embedder, keep: 
 
         body = SentenceEmbedder(name, device=device(chosen, settings))
     tunes = keep is not None and chosen.trainer.tune and name != FAKE
-    base = KeptEmbedder(body, keep) if keep is not None else body
+    base = CachedEmbedder(body, keep) if keep is not None else body
     where = "cpu" if name == FAKE else device(chosen, settings)  # asking loads torch, a second that no fake needs
     return sentence_workshop(base, name, where, tunes=tunes)

@@ -58,7 +58,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Near:
+class ScoredPoint:
     """A point near to what was asked for, with the cosine of the two."""
 
     id: UUID
@@ -69,7 +69,7 @@ class Near:
 class Vectors(Protocol):
     """Points of several studies, and those nearest to a direction."""
 
-    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[Near]:
+    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[ScoredPoint]:
         """The study's points nearest to the vector, best first, at most ``limit``."""
         ...
 
@@ -126,7 +126,7 @@ class LocalVectors:
             os.close(self._held)
             raise
 
-    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[Near]:
+    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[ScoredPoint]:
         """The study's points nearest to the vector, best first, at most ``limit``."""
         import qdrant_edge as qe
 
@@ -178,7 +178,7 @@ class LocalVectors:
 
 
 @cache
-def _say_in_the_clear(url: str) -> None:
+def _warn_in_the_clear(url: str) -> None:
     """Say once a process that the key can be read on its way."""
     _log.warning(
         "the Qdrant API key goes to %s in the clear; on a network that is not yours alone give the server TLS and set "
@@ -196,13 +196,13 @@ class ServerVectors:
         self._collection = collection
         self._url = url
         if api_key and url.startswith("http://"):
-            _say_in_the_clear(url)
+            _warn_in_the_clear(url)
         headers = {"api-key": api_key} if api_key else {}  # given as a key, the client warns in words of its own
         self._client = QdrantClient(url=url, headers=headers, timeout=_TIMEOUT_S, check_compatibility=False)
         with self._answering():
             _prepare(self._client, collection, url)
 
-    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[Near]:
+    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[ScoredPoint]:
         """The study's points nearest to the vector, best first, at most ``limit``."""
         if limit < 1:
             return []
@@ -404,8 +404,8 @@ def _list(vector: Embeddings, collection: Collection) -> list[float]:
     return values
 
 
-def _near(id_: Any, payload: Payload | None, score: float) -> Near:
-    return Near(_uuid(id_), payload or {}, max(-1.0, min(1.0, score)))  # rounding takes a cosine past 1
+def _near(id_: Any, payload: Payload | None, score: float) -> ScoredPoint:
+    return ScoredPoint(_uuid(id_), payload or {}, max(-1.0, min(1.0, score)))  # rounding takes a cosine past 1
 
 
 def _uuid(id_: Any) -> UUID:

@@ -45,7 +45,7 @@ def handle_faults(app: FastAPI) -> None:
 
 async def answer_fault(request: Request, error: Exception) -> Response:
     """The answer to a request that failed."""
-    status, sentence, headers = _told(error)
+    status, sentence, headers = _answer_of(error)
     if wants_json(request):
         return JSONResponse({"detail": sentence}, status, headers)
     if status == 401:
@@ -82,7 +82,7 @@ def local_path(path: str) -> str:
     return path if plain and not parts.scheme and not parts.netloc else "/"
 
 
-def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
+def _answer_of(error: Exception) -> tuple[int, str, dict[str, str]]:
     """Status, sentence and headers of an error's answer."""
     match error:
         case StarletteHTTPException():

@@ -111,12 +111,12 @@ class ChatServer:
         except httpx.HTTPError as error:  # its words may be those that were exchanged, and the key
             raise UnavailableError(f"{who} does not answer ({type(error).__name__})") from None
         if response.status_code >= 500 or response.status_code in _TRY_LATER:
-            raise UnavailableError(f"{who} answered {response.status_code}: {_told(response)}")
+            raise UnavailableError(f"{who} answered {response.status_code}: {_fault_of(response)}")
         if response.status_code in _ONE_REQUEST:
-            raise UncodableError(f"{who} refused this text with {response.status_code}: {_told(response)}")
+            raise UncodableError(f"{who} refused this text with {response.status_code}: {_fault_of(response)}")
         if response.status_code != 200:
             raise SettingError(
-                f"{who} refused the request with {response.status_code}: {_told(response)}; "
+                f"{who} refused the request with {response.status_code}: {_fault_of(response)}; "
                 "check the profile's url and model and QUALSTREAM_SERVED_API_KEY"
             )
         answer = _read(response, who)
@@ -235,7 +235,7 @@ def _read(response: httpx.Response, who: str) -> Answer:
             raise TypeError(f"content is a {type(text).__name__}")
     except (json.JSONDecodeError, UnicodeDecodeError, LookupError, TypeError, RecursionError) as error:
         raise SettingError(
-            f"{who} did not send a chat completion ({type(error).__name__}: {error}) but {_told(response)}; "
+            f"{who} did not send a chat completion ({type(error).__name__}: {error}) but {_fault_of(response)}; "
             "the profile's url must lead to an OpenAI-compatible server, up to and with /v1"
         ) from error
     return Answer(text, _mean_log_probability(choice))
@@ -258,7 +258,7 @@ def _mean_log_probability(choice: dict[str, Any]) -> float | None:
     return min(0.0, mean) if mean is not None and mean > float("-inf") else None
 
 
-def _told(response: httpx.Response) -> str:
+def _fault_of(response: httpx.Response) -> str:
     """What an error may say of an answer: its type and code, else its length. The rest may repeat the text sent."""
     try:
         body = response.json()

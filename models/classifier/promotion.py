@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.classifier.training_set import Matrix
-from models.evaluation.bootstrap import LEVEL, Difference, resample
+from models.evaluation.bootstrap import LEVEL, PairedDifference, resample
 
 Floats = NDArray[np.float64]
 HALF = 0.5
@@ -54,7 +54,7 @@ class Verdict:
     """Ends of the 95% interval of the macro-F1."""
     before: float = 0.0
     """The macro-F1 of what serves."""
-    difference: Difference | None = None
+    difference: PairedDifference | None = None
     better: float = 0.0
     """Share of the bootstrap's draws in which the new one is better."""
     per_code: Mapping[UUID, CodeScore] = field(default_factory=dict)
@@ -88,7 +88,7 @@ def judge(
     macros = _macro_draws(truth, new, draws)
     differences = macros - _macro_draws(truth, old, draws)
     (low, high), ends = _ends(macros), _ends(differences)
-    found = Difference(macro - before, *ends)
+    found = PairedDifference(macro - before, *ends)
     better = float((differences > 0).mean())
     promoted = macro > before and better >= gate.certainty
     scores = {
@@ -119,7 +119,7 @@ def _too_few(found: int, least: int, share: float) -> str:
     return f"{found} held-out labels are too few to compare on, {least} are needed: about {more} more"
 
 
-def _why(promoted: bool, found: Difference, macro: float, before: float, rival: str) -> str:
+def _why(promoted: bool, found: PairedDifference, macro: float, before: float, rival: str) -> str:
     said = (
         f"macro-F1 {macro:.3f} against {before:.3f} of {rival or 'what serves'} on held-out labels "
         f"({found.mean:+.3f}, 95% interval {found.low:+.3f} to {found.high:+.3f})"

@@ -25,14 +25,14 @@ def masi_distance(a: frozenset[Any], b: frozenset[Any]) -> float:
 
 
 @dataclass(frozen=True)
-class Sets:
+class CodeSets:
     """The distinct sets of codes that were given, and their codes, each in an order of its own."""
 
     sets: tuple[frozenset[Any], ...]
     codes: tuple[Any, ...]
 
     @classmethod
-    def of(cls, given: Iterable[frozenset[Any]]) -> "Sets":
+    def of(cls, given: Iterable[frozenset[Any]]) -> "CodeSets":
         """Number them; the order does not depend on that of ``given``."""
         distinct = {each: sorted(map(str, each)) for each in given}
         sets = tuple(sorted(distinct, key=lambda each: distinct[each]))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.evaluation.bootstrap import SEED, resample
-from models.evaluation.masi import Sets, masi_distance
+from models.evaluation.masi import CodeSets, masi_distance
 from models.evaluation.metrics import Floats
 
 _MOST_DRAWS, _FEWEST_DRAWS, _CELLS = 1_000, 200, 10_000_000
@@ -29,7 +29,7 @@ SILENT = "on every shared segment all found that no code fits"
 CONSTANT = "all gave the same code everywhere, which chance alone would do as well"
 
 
-class Reading(NamedTuple):
+class UnitCoding(NamedTuple):
     """What one coder gave one unit; no codes at all means that none fits."""
 
     unit: Hashable
@@ -54,7 +54,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Pair:
+class CoderPair:
     """Two coders on the units that both coded."""
 
     coders: tuple[str, str]
@@ -120,12 +120,14 @@ class Reliability:
     """Fleiss' kappa; a category is the set of codes that a unit was given."""
     percent: Figure
     """Share of the pairs of codings of a unit that are the very same, averaged over units."""
-    pairs: tuple[Pair, ...]
+    pairs: tuple[CoderPair, ...]
     codes: tuple[CodeReliability, ...]
     """Those given most often first."""
 
 
-def reliability(readings: Iterable[Reading], codes: Collection[Any] | None = None, *, seed: int = SEED) -> Reliability:
+def reliability(
+    readings: Iterable[UnitCoding], codes: Collection[Any] | None = None, *, seed: int = SEED
+) -> Reliability:
     """Compare all coders.
 
     Args:
@@ -167,7 +169,7 @@ class Dispute(NamedTuple):
     coders: int
 
 
-def disputes(readings: Iterable[Reading]) -> list[Dispute]:
+def disputes(readings: Iterable[UnitCoding]) -> list[Dispute]:
     """The units on which coders differ, the most disputed first, and of those the ones with most coders."""
     by_unit: dict[Hashable, list[frozenset[Any]]] = defaultdict(list)
     for reading in readings:
@@ -186,16 +188,16 @@ class _Table:
 
     units: tuple[Hashable, ...]
     coders: tuple[str, ...]
-    sets: Sets
+    sets: CodeSets
     given: Floats
     """Shape ``(units, coders)``: which of the sets, or -1 where the coder did not code the unit."""
 
     @classmethod
-    def of(cls, readings: Iterable[Reading]) -> "_Table":
+    def of(cls, readings: Iterable[UnitCoding]) -> "_Table":
         codings = {(coding.unit, coding.coder): coding.codes for coding in readings}
         units = tuple(sorted({unit for unit, _ in codings}, key=str))
         coders = tuple(sorted({coder for _, coder in codings}))
-        sets = Sets.of(codings.values())
+        sets = CodeSets.of(codings.values())
         rows, columns = ({each: n for n, each in enumerate(axis)} for axis in (units, coders))
         given = np.full((len(units), len(coders)), -1)
         for (unit, coder), codes in codings.items():
@@ -324,14 +326,14 @@ def _use(table: _Table, weights: Floats, member: Any, given: Any, coders: Floats
     return uses
 
 
-def _pair(table: _Table, first: int, second: int, *, selected: Collection[Any] | None, seed: int) -> Pair:
+def _pair(table: _Table, first: int, second: int, *, selected: Collection[Any] | None, seed: int) -> CoderPair:
     """Two coders, by Cohen's kappa over sets of codes and over each code."""
     both, silent = table.shared((first, second))
     names = (table.coders[first], table.coders[second])
     n = len(both.units)
     if not n:
         none = Figure(None, None, None, 0, SILENT if silent else NOT_TOGETHER)
-        return Pair(names, none, none, silent, {})
+        return CoderPair(names, none, none, silent, {})
     from sklearn.metrics import cohen_kappa_score
 
     weights = _weights(n, seed)
@@ -348,4 +350,4 @@ def _pair(table: _Table, first: int, second: int, *, selected: Collection[Any] |
     kappas = _ratio(1 - a - b + 2 * ab - chances, 1 - chances)
     used = np.flatnonzero(a[0] + b[0])
     by_code = {both.sets.codes[codes[k]]: _figure(kappas[:, k], n, CONSTANT) for k in used}
-    return Pair(names, _figure(kappa, n, CONSTANT), _figure(same, n, ""), silent, by_code)
+    return CoderPair(names, _figure(kappa, n, CONSTANT), _figure(same, n, ""), silent, by_code)

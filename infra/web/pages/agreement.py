@@ -22,7 +22,7 @@ MOST = 50
 router = APIRouter()
 
 
-class Entered(BaseModel):
+class AdjudicationForm(BaseModel):
     """The form that settles a segment; see ``models.annotation.adjudication.Ruling``."""
 
     form: UUID
@@ -63,14 +63,14 @@ def as_csv(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Res
 
 
 @router.get("/s/{study}/agreement/{segment}")
-def case(request: Request, site: Here, viewer: Viewer, study: str, segment: UUID) -> HTMLResponse:
+def show_case(request: Request, site: Here, viewer: Viewer, study: str, segment: UUID) -> HTMLResponse:
     """One segment: who gave it what and why, and what the codes mean."""
     return _draw_case(request, _case(site, study, segment, viewer.name), Ruling(str(uuid4())))
 
 
 @router.post("/s/{study}/agreement/{segment}")
-def settle(
-    request: Request, site: Here, lead: Lead, study: str, segment: UUID, form: Annotated[Entered, Form()]
+def adjudicate_case(
+    request: Request, site: Here, lead: Lead, study: str, segment: UUID, form: Annotated[AdjudicationForm, Form()]
 ) -> Response:
     """Settle what a segment's codes are."""
     case = _case(site, study, segment, lead.name)
@@ -84,7 +84,7 @@ def settle(
 
 
 @router.post("/s/{study}/agreement/{segment}/undo")
-def undo(request: Request, site: Here, lead: Lead, study: str, segment: UUID) -> Response:
+def withdraw_ruling(request: Request, site: Here, lead: Lead, study: str, segment: UUID) -> Response:
     """Take back what one settled oneself."""
     case = _case(site, study, segment, lead.name)
     try:

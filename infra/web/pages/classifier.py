@@ -24,7 +24,7 @@ router = APIRouter()
 
 
 @dataclass(frozen=True)
-class Row:
+class ReleaseRow:
     """One line of the history."""
 
     release: ModelRelease
@@ -72,7 +72,7 @@ def _draw(request: Request, site: Site, study: str, *, error: str = "", back: bo
     return draw(request, "classifier.html", values, status=422 if error else 200)
 
 
-def rows(site: Site, shown: Sequence[ModelRelease], releases: Sequence[ModelRelease]) -> list[Row]:
+def rows(site: Site, shown: Sequence[ModelRelease], releases: Sequence[ModelRelease]) -> list[ReleaseRow]:
     """The history; each version that has served is offered once, where it is newest."""
     current = serving(releases)
     lines, offered = [], {current.version} if current else set()
@@ -83,7 +83,7 @@ def rows(site: Site, shown: Sequence[ModelRelease], releases: Sequence[ModelRele
         if new:
             offered.add(release.version)
         returned = served and first is not None and first.released_at < release.released_at
-        lines.append(Row(release, release is current, returned, new))
+        lines.append(ReleaseRow(release, release is current, returned, new))
     return lines
 
 

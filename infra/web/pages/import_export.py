@@ -53,7 +53,7 @@ def show_import(study: str, visitor: Lead) -> RedirectResponse:
     return RedirectResponse(f"/s/{quote(study)}/export#import", 303)
 
 
-def _said(
+def _form_fields(
     coder: Annotated[str, Form(max_length=120)] = "",
     text_column: Annotated[str, Form(max_length=200)] = "",
     codes_column: Annotated[str, Form(max_length=200)] = "",
@@ -71,7 +71,7 @@ def preview(
     site: Here,
     visitor: Lead,
     file: Annotated[UploadFile, File()],
-    fields: Annotated[dict[str, Any], Depends(_said)],
+    fields: Annotated[dict[str, Any], Depends(_form_fields)],
 ) -> HTMLResponse:
     """Keep the file for a while, and say what it comes to; nothing is written."""
     name = Path(file.filename or "").name[-120:] or "labels.csv"

@@ -12,7 +12,7 @@ from infra.annotation.code_search import Nearby
 from infra.annotation.queue import Desk
 from infra.profiles.study_rules import rules_of
 from infra.web.access import Annotator
-from infra.web.pages.suggestions import Offer, offers, proposed, system
+from infra.web.pages.suggestions import Suggestion, nearest_suggestions, proposed, system
 from infra.web.site import Here, Site, draw, profile_of
 from models.annotation.coding import Choice, Codes, Task, decide, undo
 from models.errors import InputError
@@ -155,7 +155,9 @@ def near(request: Request, here: Here, who: Annotator, study: str, segment: UUID
     """The nearest codes, for a page that was drawn before the embedder was there."""
     task = _task(here, study, segment, who.name, _rules(here, study))
     nearby = nearby_of(request, here)
-    return draw(request, "queue_near.html", {"task": task, "near": offers(task, nearby.codes(study), nearby)})
+    return draw(
+        request, "queue_near.html", {"task": task, "near": nearest_suggestions(task, nearby.codes(study), nearby)}
+    )
 
 
 def _rules(here: Site, study: str) -> StudyRules:
@@ -203,12 +205,12 @@ def _page(
         codes = nearby.codes(study)
         shown["system"] = system(task, codes)
         if not values.get("reveal"):
-            shown["proposed"], shown["near"] = proposed(task, codes), offers(task, codes, nearby)
+            shown["proposed"], shown["near"] = proposed(task, codes), nearest_suggestions(task, codes, nearby)
             shown["kept"] = _kept(values.get("entered"), [*shown["proposed"], *(shown["near"] or [])], codes)
     return draw(request, "queue.html", {**shown, **values}, status=status)
 
 
-def _kept(entered: object, offered: list[Offer], codes: Codes) -> list[tuple[str, str, str]]:
+def _kept(entered: object, offered: list[Suggestion], codes: Codes) -> list[tuple[str, str, str]]:
     """What was entered and is not offered: the field's name, its value and what to show, to be ticked again."""
     if not isinstance(entered, DecisionForm):
         return []

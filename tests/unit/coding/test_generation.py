@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from models.backends import token_usage
-from models.backends.lora.adapters import adapter_revision, wear
-from models.backends.lora.generation import Generator, Row, Sampling, answer_ids, choose, prompt_ids
+from models.backends.lora.adapters import adapter_revision, attach_adapters
+from models.backends.lora.generation import Generator, PromptRow, Sampling, answer_ids, choose, prompt_ids
 from models.coding.prompts import coding_prefix, coding_suffix, moderator_suffix
 from models.errors import SettingError
 
@@ -82,11 +82,11 @@ class Tiny:
     adapters: dict[str, Path]
     kind: str
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[PromptRow]:
         """Every text under every adapter and under none, the prefixes of different lengths."""
         worn = [(None, 4), *((name, n + 1) for n, name in enumerate(self.adapters))]
         return [
-            Row(name, coding_prefix(prompt, "dot"), coding_suffix(text), seed)
+            PromptRow(name, coding_prefix(prompt, "dot"), coding_suffix(text), seed)
             for seed, text in enumerate(TEXTS)
             for name, prompt in worn
         ]
@@ -101,10 +101,12 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(params=["Llama", "Gemma3"])
 def tiny(adapters: dict[str, Path], request: pytest.FixtureRequest) -> Tiny:
     model, tokenizer = tiny_model(kind=request.param), byte_tokenizer(bos=request.param == "Gemma3")
-    return Tiny(Generator(model, tokenizer, wear(model, adapters)), model, tokenizer, adapters, request.param)
+    return Tiny(
+        Generator(model, tokenizer, attach_adapters(model, adapters)), model, tokenizer, adapters, request.param
+    )
 
 
-def plain_answer(tiny: Tiny, row: Row, count: int = 15) -> list[int]:
+def plain_answer(tiny: Tiny, row: PromptRow, count: int = 15) -> list[int]:
     """What transformers' and peft's own code writes, one row at a time and without any cached prefix."""
     model = tiny_model(kind=tiny.kind)
     if row.adapter is not None:
@@ -145,7 +147,7 @@ def test_the_log_probability_is_the_mean_over_the_tokens_that_were_written(tiny:
 
 
 def test_small_batches_answer_as_one_large_batch_does(tiny: Tiny) -> None:
-    small = Generator(tiny.model, tiny.tokenizer, tiny.generator._wardrobe, batch_tokens=1)
+    small = Generator(tiny.model, tiny.tokenizer, tiny.generator._adapter_rows, batch_tokens=1)
     for settings in (GREEDY, DRAWN):
         together, alone = (g.generate(tiny.rows(), settings) for g in (tiny.generator, small))
         assert [a.text for a in together] == [a.text for a in alone]
@@ -156,7 +158,7 @@ def test_a_draw_depends_on_the_rows_own_seed_and_not_on_its_neighbours(tiny: Tin
     together = tiny.generator.generate(rows, DRAWN)
     assert tiny.generator.generate(rows[5:6], DRAWN)[0].text == together[5].text
     assert [a.text for a in tiny.generator.generate(rows[::-1], DRAWN)] == [a.text for a in together[::-1]]
-    reseeded = [Row(row.adapter, row.prefix, row.suffix, row.seed + 1000) for row in rows]
+    reseeded = [PromptRow(row.adapter, row.prefix, row.suffix, row.seed + 1000) for row in rows]
     assert [a.text for a in tiny.generator.generate(reseeded, DRAWN)] != [a.text for a in together]
 
 
@@ -167,7 +169,7 @@ def test_a_prefix_is_read_once(tiny: Tiny) -> None:
         lengths.append(kwargs["input_ids"].numel())
 
     tiny.model.register_forward_pre_hook(note, with_kwargs=True)
-    row = Row("v1.0", coding_prefix(1, "dot"), coding_suffix("slow"))
+    row = PromptRow("v1.0", coding_prefix(1, "dot"), coding_suffix("slow"))
     one_token = Sampling(max_new_tokens=1, temperature=0.0)
     head, tail = prompt_ids(tiny.tokenizer, row.prefix, row.suffix, 1000)
     tiny.generator.generate([row], one_token)
@@ -202,7 +204,7 @@ def test_a_drawn_answer_is_what_a_call_of_its_own_with_the_next_seed_draws(tiny:
 
 
 def test_draws_depend_neither_on_the_batch_nor_on_the_order(tiny: Tiny) -> None:
-    small = Generator(tiny.model, tiny.tokenizer, tiny.generator._wardrobe, batch_tokens=1)
+    small = Generator(tiny.model, tiny.tokenizer, tiny.generator._adapter_rows, batch_tokens=1)
     rows = tiny.rows()[:8]
     together, alone, turned = (
         g.generate(r, FOUR) for g, r in ((tiny.generator, rows), (small, rows), (small, rows[::-1]))
@@ -216,7 +218,7 @@ def test_a_prompt_is_read_once_for_all_its_answers(tiny: Tiny) -> None:
     rows = tiny.rows()
     reads = []
     for draws in (0, 8):
-        fresh = Generator(tiny.model, tiny.tokenizer, tiny.generator._wardrobe, batch_tokens=1_000_000)
+        fresh = Generator(tiny.model, tiny.tokenizer, tiny.generator._adapter_rows, batch_tokens=1_000_000)
         read = tokens_read(tiny.model)
         fresh.generate(rows, replace(FOUR, max_new_tokens=1, draws=draws))
         reads.append(list(read))
@@ -242,7 +244,7 @@ def test_a_batch_counts_each_answer_to_a_prompt(tiny: Tiny) -> None:
     room = (len(head) + len(tail) + FOUR.max_new_tokens) * 5
     widest = []
     for fits, settings in ((1, FOUR), (5, GREEDY)):
-        made = Generator(tiny.model, tiny.tokenizer, tiny.generator._wardrobe, batch_tokens=room)
+        made = Generator(tiny.model, tiny.tokenizer, tiny.generator._adapter_rows, batch_tokens=room)
         made.generate([row], settings)  # the prefix is kept from here on
         read = tokens_read(tiny.model)
         made.generate([row] * 10, settings)
@@ -271,7 +273,7 @@ def test_no_row_gives_no_answer(tiny: Tiny) -> None:
     "text", ["", "\x00", "\u202eאבג", "😀" * 40, "word " * 20_000, "<end>" * 3, "\ud800", ">>>" * 9]
 )
 def test_hostile_text_never_raises(tiny: Tiny, text: str) -> None:
-    (answer,) = tiny.generator.generate([Row("v1.1", coding_prefix(2, "dot"), coding_suffix(text))], GREEDY)
+    (answer,) = tiny.generator.generate([PromptRow("v1.1", coding_prefix(2, "dot"), coding_suffix(text))], GREEDY)
     assert isinstance(answer.text, str)
     assert answer.log_probability <= 0
 
@@ -314,7 +316,7 @@ def test_a_line_break_ends_the_answer_once_something_was_said(tiny: Tiny) -> Non
         forced[..., next(scripted)] = 100
         return forced
 
-    row = Row(None, "p", "s")
+    row = PromptRow(None, "p", "s")
     tiny.generator.generate([row], Sampling(max_new_tokens=1))  # the prefix is kept from here on
     tiny.model.get_output_embeddings().register_forward_hook(say)
     assert tiny.generator.generate([row], GREEDY)[0].text == "\na\n"
@@ -347,7 +349,7 @@ def test_an_adapter_that_cannot_be_worn_is_a_setting_error(tmp_path: Path, spoil
     if spoil == "no weights":
         (folder / "adapter_model.safetensors").unlink()
     with pytest.raises(SettingError, match="adapter"):
-        wear(tiny_model(), {"a": folder})
+        attach_adapters(tiny_model(), {"a": folder})
 
 
 def save_dora(folder: Path) -> None:
