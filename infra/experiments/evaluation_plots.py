@@ -10,8 +10,8 @@ import numpy as np
 from infra.experiments.plots import INK, as_page, as_svg, clean, inked, write_figures
 from models.evaluation.bootstrap import difference
 from models.evaluation.correlation import Agreement, agreement
-from models.evaluation.metrics import Floats
 from models.evaluation.report import PEOPLE, Evaluation, SetScores
+from models.ports import Floats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -47,11 +47,11 @@ def panelists(who: PanelistProfile, chosen: Profile, settings: Settings, embeds:
     if who.samples is None or who.temperature is None:
         return [single_moderator(who, chosen, settings, embeds)]
     from models.backends.lora.generation import Sampling
-    from models.backends.lora.moderator import DrawnModerator
+    from models.backends.lora.moderator import SampledModerator
 
     model = _lora_moderator(who, chosen, settings, embeds)
     sampling = Sampling(chosen.generation.max_new_tokens, who.temperature, chosen.generation.top_p)
-    return [DrawnModerator(model, sampling, chosen.seed + n) for n in range(who.samples)]
+    return [SampledModerator(model, sampling, chosen.seed + n) for n in range(who.samples)]
 
 
 def _lora_moderator(

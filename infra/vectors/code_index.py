@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from infra.vectors.qdrant import Collection, Point, Vectors, open_vectors
+from infra.vectors.points import Collection, Point, Vectors
+from infra.vectors.qdrant import open_vectors
 from models.ports import CodeIndex, Embeddings, IndexedCode
 from schemas import Neighbour
 

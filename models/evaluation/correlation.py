@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from models.errors import InputError
-from models.evaluation.metrics import Floats
 from models.evaluation.report import PEOPLE, Evaluation
 from models.evaluation.score_table import ScoreTable, word_counts
+from models.ports import Floats
 
 RATING = "rating"
 SHOWN = ("composite", "bertscore_f1", "rouge_1", "rouge_l", "words", RATING)

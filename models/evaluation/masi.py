@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.metrics import Floats
+from models.ports import Floats
 
 
 def masi_distance(a: frozenset[Any], b: frozenset[Any]) -> float:

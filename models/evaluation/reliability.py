@@ -15,7 +15,7 @@ import numpy as np
 
 from models.evaluation.bootstrap import SEED, resample
 from models.evaluation.masi import CodeSets, masi_distance
-from models.evaluation.metrics import Floats
+from models.ports import Floats
 
 _MOST_DRAWS, _FEWEST_DRAWS, _CELLS = 1_000, 200, 10_000_000
 _DEFINED = 0.9  # an interval needs a figure in so large a share of the draws

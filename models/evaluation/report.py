@@ -10,7 +10,6 @@ from models.errors import InputError
 from models.evaluation.bootstrap import RESAMPLES, SEED, Estimate, PairedDifference, centred, difference, resample
 from models.evaluation.metrics import (
     COMPOSITE_PARTS,
-    Floats,
     Thesaurus,
     TokenEmbedder,
     absolute_composite,
@@ -29,7 +28,7 @@ from models.evaluation.score_table import (
     label_counts,
     word_counts,
 )
-from models.ports import Embedder
+from models.ports import Embedder, Floats
 from schemas.ids import normalised_label
 
 __all__ = ["Evaluation", "EvaluationOptions", "GoldRow", "SetScores", "evaluate", "paired"]

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from models.errors import InputError
 from models.evaluation.metrics import (
-    Floats,
     Thesaurus,
     TokenEmbedder,
     bertscore,
@@ -20,7 +19,7 @@ from models.evaluation.metrics import (
     set_jaccard,
     words_of,
 )
-from models.ports import Embedder, Embeddings
+from models.ports import Embedder, Embeddings, Floats
 from schemas.ids import normalised_label
 
 Prediction = str | Sequence[str] | None

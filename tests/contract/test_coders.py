@@ -63,7 +63,7 @@ class Weights:
             Member("plain", BASE, None, 3, "newline", examples=(("it hangs", "slow app"),)),
             Member("essence", BASE, self.adapters[1], 1),
         )
-        sampling = Sampling(max_new_tokens=8, temperature=temperature, top_p=0.9, draws=draws)
+        sampling = Sampling(max_new_tokens=8, temperature=temperature, top_p=0.9, num_samples=draws)
         return LoraCoder(members, sampling=sampling, cache=self.cache, seed=seed)
 
 

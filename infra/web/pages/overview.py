@@ -16,7 +16,7 @@ from infra.storage.blind import unread
 from infra.storage.overview import STEPS, OverTime, Step, live, newest, over_time
 from infra.telemetry.status import lags_of
 from infra.web.access import Viewer
-from infra.web.live_updates import Pulses
+from infra.web.live_updates import LiveFeeds
 from infra.web.site import Here, Site, draw, profile_of
 from streams.topology import ROLES
 
@@ -75,7 +75,7 @@ router = APIRouter(lifespan=_running)
 
 def stop_streams(app: FastAPI) -> None:
     """End every stream of events: to be called when the server is told to stop, because it waits for open ones."""
-    _pulses(app).stop()
+    _feeds(app).stop()
 
 
 @router.get("/s/{study}/", response_class=HTMLResponse)
@@ -115,15 +115,15 @@ async def stream(request: Request, study: str, site: Here, visitor: Viewer) -> S
         ]
         return json.dumps({"counts": now["counts"], "newest": segments})
 
-    events: AsyncGenerator[str, None] = _pulses(request.app).watch(study, look)
+    events: AsyncGenerator[str, None] = _feeds(request.app).watch(study, look)
     return StreamingResponse(events, media_type="text/event-stream", headers=_STREAM_HEADERS)
 
 
-def _pulses(app: FastAPI) -> Pulses:
-    if not hasattr(app.state, "pulses"):
-        app.state.pulses = Pulses()
-    pulses: Pulses = app.state.pulses
-    return pulses
+def _feeds(app: FastAPI) -> LiveFeeds:
+    if not hasattr(app.state, "feeds"):
+        app.state.feeds = LiveFeeds()
+    feeds: LiveFeeds = app.state.feeds
+    return feeds
 
 
 def _lags(app: FastAPI) -> Lags:

@@ -123,9 +123,9 @@ class LoraCoder:
         )
 
     def _proposal(self, member: Member, answer: Completion, latency_s: float) -> Proposal:
-        drawn = [further.text for further in answer.drawn]
+        samples = [sample.text for sample in answer.samples]
         model = self._versions[member.name]
-        return proposal(member.name, model, answer.text, answer.log_probability, latency_s, drawn)
+        return proposal(member.name, model, answer.text, answer.log_probability, latency_s, samples)
 
 
 def model_version(base: str, adapter: Path | None) -> str:

@@ -72,14 +72,14 @@ class Sampling:
     max_new_tokens: int = 15
     temperature: float = 0.7
     top_p: float = 0.7
-    draws: int = 0
+    num_samples: int = 0
     """Further answers to each row, drawn with a temperature and top-p of their own."""
-    draw_temperature: float = 0.8
-    draw_top_p: float = 0.95
+    sample_temperature: float = 0.8
+    sample_top_p: float = 0.95
 
-    def drawing(self) -> "Sampling":
+    def for_samples(self) -> "Sampling":
         """How the tokens of the further answers are chosen."""
-        return replace(self, temperature=self.draw_temperature, top_p=self.draw_top_p)
+        return replace(self, temperature=self.sample_temperature, top_p=self.sample_top_p)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Completion:
 
     text: str
     log_probability: float
-    drawn: "tuple[Completion, ...]" = ()
+    samples: "tuple[Completion, ...]" = ()
     """The further answers, in the order of their seeds."""
 
 
@@ -101,10 +101,10 @@ class _Sequence:
     written: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
 
-    def answer(self, tokenizer: Any, drawn: tuple[Completion, ...] = ()) -> Completion:
+    def answer(self, tokenizer: Any, samples: tuple[Completion, ...] = ()) -> Completion:
         text = tokenizer.decode(self.written, skip_special_tokens=True)
         likelihood = sum(self.log_probabilities) / max(1, len(self.log_probabilities))
-        return Completion(text, min(0.0, likelihood), drawn)
+        return Completion(text, min(0.0, likelihood), samples)
 
 
 @dataclass
@@ -115,7 +115,7 @@ class _Prompt:
     row: PromptRow
     prefix: tuple[int, ...]
     suffix: list[int]
-    sequences: list[_Sequence]  # the answer, then the drawn ones
+    sequences: list[_Sequence]  # the answer, then the samples
 
     def answer(self, tokenizer: Any) -> Completion:
         first, *others = self.sequences
@@ -157,7 +157,7 @@ class Generator:
         """
         import torch
 
-        ways = [settings, *[settings.drawing()] * settings.draws]
+        ways = [settings, *[settings.for_samples()] * settings.num_samples]
         with self._lock, torch.inference_mode():
             prompts = []
             for at, row in enumerate(rows):

@@ -104,7 +104,7 @@ class LoraModerator:
         return Generator(model, tokenizer, attach_adapters(model, adapters))
 
 
-class DrawnModerator:
+class SampledModerator:
     """A ``LoraModerator`` that draws its answers: with each seed another reading, all on the same weights."""
 
     def __init__(self, model: LoraModerator, sampling: Sampling, seed: int) -> None:

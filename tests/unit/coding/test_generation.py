@@ -18,7 +18,7 @@ transformers = pytest.importorskip("transformers")
 
 GREEDY = Sampling(temperature=0.0)
 DRAWN = Sampling(temperature=1.0, top_p=0.9)
-FOUR = Sampling(temperature=0.0, draws=4, draw_temperature=1.0, draw_top_p=0.9)
+FOUR = Sampling(temperature=0.0, num_samples=4, sample_temperature=1.0, sample_top_p=0.9)
 TEXTS = ["so slow", "I love it", "it crashes when I open the camera and then it is gone", "?", "عربي", "😀😀", "a" * 90]
 
 
@@ -189,18 +189,18 @@ def test_a_first_answer_is_the_same_whether_others_are_drawn_or_not(tiny: Tiny) 
     assert [answer.text for answer in beside] == [answer.text for answer in alone]
     for one, other in zip(alone, beside, strict=True):
         assert one.log_probability == pytest.approx(other.log_probability, abs=1e-5)
-        assert (one.drawn, len(other.drawn)) == ((), 4)
+        assert (one.samples, len(other.samples)) == ((), 4)
 
 
 def test_a_drawn_answer_is_what_a_call_of_its_own_with_the_next_seed_draws(tiny: Tiny) -> None:
     rows = tiny.rows()
     beside = tiny.generator.generate(rows, FOUR)
     for n in range(4):
-        own = tiny.generator.generate([replace(row, seed=row.seed + n + 1) for row in rows], FOUR.drawing())
-        assert [answer.drawn[n].text for answer in beside] == [answer.text for answer in own]
-        ours, theirs = ([answer.log_probability for answer in some] for some in ([a.drawn[n] for a in beside], own))
+        own = tiny.generator.generate([replace(row, seed=row.seed + n + 1) for row in rows], FOUR.for_samples())
+        assert [answer.samples[n].text for answer in beside] == [answer.text for answer in own]
+        ours, theirs = ([answer.log_probability for answer in some] for some in ([a.samples[n] for a in beside], own))
         assert ours == pytest.approx(theirs, abs=1e-4)
-    assert sum(len({a.text, *(d.text for d in a.drawn)}) for a in beside) > 3 * len(rows)
+    assert sum(len({a.text, *(d.text for d in a.samples)}) for a in beside) > 3 * len(rows)
 
 
 def test_draws_depend_neither_on_the_batch_nor_on_the_order(tiny: Tiny) -> None:
@@ -209,18 +209,18 @@ def test_draws_depend_neither_on_the_batch_nor_on_the_order(tiny: Tiny) -> None:
     together, alone, turned = (
         g.generate(r, FOUR) for g, r in ((tiny.generator, rows), (small, rows), (small, rows[::-1]))
     )
-    texts = [[drawn.text for drawn in answer.drawn] for answer in together]
-    assert [[drawn.text for drawn in answer.drawn] for answer in alone] == texts
-    assert [[drawn.text for drawn in answer.drawn] for answer in turned[::-1]] == texts
+    texts = [[sample.text for sample in answer.samples] for answer in together]
+    assert [[sample.text for sample in answer.samples] for answer in alone] == texts
+    assert [[sample.text for sample in answer.samples] for answer in turned[::-1]] == texts
 
 
 def test_a_prompt_is_read_once_for_all_its_answers(tiny: Tiny) -> None:
     rows = tiny.rows()
     reads = []
-    for draws in (0, 8):
+    for num_samples in (0, 8):
         fresh = Generator(tiny.model, tiny.tokenizer, tiny.generator._adapter_rows, batch_tokens=1_000_000)
         read = tokens_read(tiny.model)
-        fresh.generate(rows, replace(FOUR, max_new_tokens=1, draws=draws))
+        fresh.generate(rows, replace(FOUR, max_new_tokens=1, num_samples=num_samples))
         reads.append(list(read))
     assert reads[0] == reads[1]
     assert sum(reads[0]) > 0
@@ -228,13 +228,13 @@ def test_a_prompt_is_read_once_for_all_its_answers(tiny: Tiny) -> None:
 
 def test_answers_are_written_once_for_as_long_as_they_are_equal(tiny: Tiny) -> None:
     row = replace(tiny.rows()[0], adapter=None)
-    sure = replace(FOUR, draw_top_p=1e-9)  # so that all draws are what greedy writes
+    sure = replace(FOUR, sample_top_p=1e-9)  # so that all draws are what greedy writes
     read = tokens_read(tiny.model)
     (answer,) = tiny.generator.generate([row], sure)
-    assert {drawn.text for drawn in answer.drawn} == {answer.text}
+    assert {sample.text for sample in answer.samples} == {answer.text}
     assert set(read[2:]) <= {1}  # after prefix and suffix
     read.clear()
-    tiny.generator.generate([row], replace(FOUR, draw_temperature=2.0, draw_top_p=1.0))
+    tiny.generator.generate([row], replace(FOUR, sample_temperature=2.0, sample_top_p=1.0))
     assert max(read[2:] or read) == 5
 
 
