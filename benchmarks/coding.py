@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.pages.layout import Report, options, publish, verdict
-from infra.factory.models import device
+from infra.factory.models import Models
 from infra.factory.pipeline import build_pipeline
 from infra.local.demo import demo_segments
 from infra.profiles.loading import checked_profile
@@ -112,7 +112,7 @@ def as_report(
         batch=pipeline.batch,
         profile=given.profile,
         members=f"{len(profile.members)} members ({', '.join(m.name for m in profile.members)})",
-        device=device(profile, settings),
+        device=Models(profile, settings).device,
         tokens=profile.generation.max_new_tokens,
     )
     figures = {

@@ -15,9 +15,8 @@ from uuid import uuid4
 from benchmarks.pages.layout import Report, options, publish
 from infra.accounts.accounts import Accounts
 from infra.clock import SystemClock
-from infra.factory.models import build_embedder
+from infra.factory.models import Models
 from infra.factory.stores import build_store
-from infra.profiles.loading import checked_profile
 from infra.settings import load_settings
 from infra.storage.outbox import Outbox
 from infra.web.app import make_app
@@ -123,7 +122,7 @@ def request(segment: Segment, label: str, at: datetime, *, answered: bool) -> It
 def make_site(folder: Path, profile: str) -> Site:
     settings = load_settings(data_dir=folder, profile=profile, study=STUDY)
     store = build_store(settings)
-    embedder = build_embedder(checked_profile(settings), settings)
+    embedder = Models.of(settings).embedder
     clock = SystemClock()
     return Site(settings, store, Accounts(store.database, clock), Outbox(store.database), embedder, clock)
 

@@ -13,7 +13,7 @@ from benchmarks.pages.layout import options
 from benchmarks.pages.quality import Section, publish_sections
 from infra.clock import SystemClock
 from infra.experiments.wordnet import find_wordnet, read_wordnet
-from infra.factory.models import build_embedder, build_members, build_moderator
+from infra.factory.models import Models
 from infra.profiles.loading import Profile, load_profile
 from infra.profiles.members import MemberProfile
 from infra.settings import Settings, ensure_data_dir, load_settings
@@ -65,7 +65,7 @@ class Lab:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.tiny = load_profile("tiny")
-        self.embeds = build_embedder(self.tiny, settings)
+        self.embeds = Models(self.tiny, settings).embedder
 
     @cached_property
     def measuring(self) -> Profile | None:
@@ -75,7 +75,7 @@ class Lab:
 
     def ask(self, member: MemberProfile, profile: Profile, rows: Sequence[Row]) -> list[Proposal]:
         """What one member proposes for each row."""
-        coder = build_members(profile.model_copy(update={"members": (member,)}), self.settings)
+        coder = Models(profile.model_copy(update={"members": (member,)}), self.settings).build_members()
         key = f"{member.model_dump_json()} {_revision(member)} {profile.generation} {[row.id for row in rows]}"
         file = BUILD / f"{_plain(member.name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.jsonl"
         if not file.exists():
@@ -106,7 +106,7 @@ class Lab:
         profile = Profile.model_validate(
             self.tiny.model_dump(exclude={"moderator"}) | {"moderator": table}, context={"folder": Path()}
         )
-        return build_moderator(profile, self.settings, self.embeds)
+        return Models(profile, self.settings, self.embeds).build_moderator()
 
     def led(self, coded: Sequence[CodedText]) -> Moderator:
         """The consensus, led by coded texts."""

@@ -1,4 +1,4 @@
-"""Records a second through every stage, with stub models: `python -m benchmarks.transport [--write]`."""
+"""Records a second through every stage, with stub models: `python -m benchmarks.transport [--broker kafka]`."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -34,6 +34,10 @@ STUBS = Path(__file__).parent / "stubs.toml"
 STUDY = "transport"
 STAGES = ("coders", "moderator", "refiner", "router", "recorder")
 TARGET_PER_S, TARGET_TIMES = 5_000, 5
+BROKERS = {
+    "embedded": "The embedded one (Tansu, in memory)",
+    "kafka": "Apache Kafka 4.4.0, one KRaft node (`make kafka`; 256 MB of heap, no replication),",
+}
 _SUBJECTS = ("payment screen", "login button", "voice message", "photo upload", "account page", "study timer")
 _JUDGEMENTS = ("fast", "slow", "broken", "helpful", "confusing", "missing")
 _REST = (
@@ -46,8 +50,8 @@ HOW = """\
   once, the moderator is the consensus of their proposals over hashed words, the code index is Qdrant's engine in the
   process, the recorder writes to SQLite on disk (WAL, synchronous=FULL): the same stages, wiring and worker as in the
   demo, with `benchmarks/stubs.toml` as profile.
-- **Broker.** The embedded one (Tansu, in memory) over TCP on the same machine, four partitions a topic, acks=all.
-  Everything on the topic `decisions` is in one partition: its key is the study.
+- **Broker.** {broker} over TCP on the same machine, four
+  partitions a topic, acks=all. Everything on the topic `decisions` is in one partition: its key is the study.
 - **A stage by itself.** Its topic was filled by the stage before. One worker process of the role drains it. The clock
   starts when the worker hands the first batch to the stage, and stops when the last record is acknowledged, which comes
   after the broker has confirmed everything that the record led to. Start-up (imports, connecting, joining the group)
@@ -81,10 +85,12 @@ def segments(count: int) -> Iterator[Segment]:
 
 
 @contextmanager
-def stack(folder: Path, batch: int, roles: tuple[str, ...] | None = None) -> Iterator[tuple[LocalStack, Store]]:
-    """The embedded broker, with all roles or the named ones, on a data folder of its own."""
+def stack(
+    folder: Path, batch: int, brokers: Mapping[str, str], roles: tuple[str, ...] | None = None
+) -> Iterator[tuple[LocalStack, Store]]:
+    """All roles or the named ones, on the embedded broker or the given one, with a data folder of its own."""
     folder.mkdir(parents=True)
-    settings = load_settings(data_dir=folder, profile=str(STUBS), study=STUDY)
+    settings = load_settings(data_dir=folder, profile=str(STUBS), study=STUDY, **brokers)
     store = build_store(settings)
     options = {"QUALSTREAM_BATCH_SIZE": str(batch)}
     local = LocalStack(settings, store, options=options, **({} if roles is None else {"roles": roles}))
@@ -134,10 +140,12 @@ def work(local: LocalStack, name: str, expected: int, batch: int) -> dict[str, A
     return {**found, "per_s": found["messages"] / found["seconds"], "process_s": time.monotonic() - started}
 
 
-def measure_stages(folder: Path, count: int, baseline: int, batch: int) -> tuple[dict[str, Any], float]:
+def measure_stages(
+    folder: Path, count: int, baseline: int, batch: int, brokers: Mapping[str, str]
+) -> tuple[dict[str, Any], float]:
     """Each stage by itself, and plain Faust, on one broker."""
     found: dict[str, Any] = {}
-    with stack(folder, batch, roles=()) as (local, _):
+    with stack(folder, batch, brokers, roles=()) as (local, _):
         local.start()
         asyncio.run(create_topics(local.cluster, [Topic(BASELINE_TOPIC, Segment, "none", "delete")]))
         size = fill(local.cluster, count)
@@ -152,9 +160,9 @@ def measure_stages(folder: Path, count: int, baseline: int, batch: int) -> tuple
     return found, size
 
 
-def measure_all(folder: Path, count: int, batch: int) -> dict[str, Any]:
+def measure_all(folder: Path, count: int, batch: int, brokers: Mapping[str, str]) -> dict[str, Any]:
     """All roles at once, from publication to the read model."""
-    with stack(folder, batch) as (local, store):
+    with stack(folder, batch, brokers) as (local, store):
         store.take_in(segments(count))
         local.start()
         last, seen_at = 0, time.monotonic()
@@ -184,7 +192,9 @@ def say(name: str, found: dict[str, Any]) -> None:
     print(f"{name}: {found['messages']} records in {found['seconds']:.1f} s, {rate}", flush=True)
 
 
-def as_report(found: dict[str, Any], together: dict[str, Any] | None, size: float, count: int, batch: int) -> Report:
+def as_report(
+    found: dict[str, Any], together: dict[str, Any] | None, size: float, count: int, batch: int, broker: str
+) -> Report:
     """Put the figures into a table and beside their targets."""
     plain = found["plain"]["per_s"]
     rows = []
@@ -222,21 +232,38 @@ def as_report(found: dict[str, Any], together: dict[str, Any] | None, size: floa
         "stages": {name: {k: round(v, 3) for k, v in one.items()} for name, one in found.items()},
         "all_roles": together and {k: round(v, 3) for k, v in together.items()},
     }
-    how = HOW.format(batch=batch)
-    return Report("transport", "Transport: records through every stage", how, header, rows, verdicts, figures)
+    how = HOW.format(batch=batch, broker=BROKERS[broker])
+    name, on = ("transport", "") if broker == "embedded" else (f"transport-{broker}", " of Apache Kafka")
+    return Report(name, f"Transport: records through every stage{on}", how, header, rows, verdicts, figures)
+
+
+@contextmanager
+def brokers_of(kind: str, folder: Path) -> Iterator[Mapping[str, str]]:
+    """The settings for a kind of broker, which runs until the block ends; the embedded one comes with the stack."""
+    if kind == "embedded":
+        yield {}
+        return
+    from tests.brokers.kafka import running_kafka
+
+    with running_kafka(folder) as kafka:
+        yield kafka.options()
 
 
 def main() -> None:
     parser = options("Records a second through every stage, with stub models.")
+    parser.add_argument("--broker", choices=list(BROKERS), default="embedded")
     parser.add_argument("--segments", type=int, default=50_000)
     parser.add_argument("--baseline", type=int, default=3_000, help="records through plain Faust, which is slow")
     parser.add_argument("--batch", type=int, default=256, help="records that a role reads at once")
     parser.add_argument("--no-together", action="store_true", help="leave out the run of all roles at once")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="qualstream-bench-") as folder:
-        found, size = measure_stages(Path(folder) / "stages", given.segments, given.baseline, given.batch)
-        together = None if given.no_together else measure_all(Path(folder) / "all", given.segments, given.batch)
-    publish(as_report(found, together, size, given.segments, given.batch), write=given.write)
+        root = Path(folder)
+        with brokers_of(given.broker, root / "kafka") as brokers:
+            found, size = measure_stages(root / "stages", given.segments, given.baseline, given.batch, brokers)
+            apart = {**brokers, "kafka_prefix": "all."} if brokers else {}
+            together = None if given.no_together else measure_all(root / "all", given.segments, given.batch, apart)
+    publish(as_report(found, together, size, given.segments, given.batch, given.broker), write=given.write)
 
 
 if __name__ == "__main__":

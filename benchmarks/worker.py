@@ -16,8 +16,8 @@ from typing import Any
 
 import faust
 
+from infra.roles.registry import find_role
 from infra.roles.run import worker_settings
-from infra.roles.stage import make_stage
 from infra.settings import Settings, load_settings
 from models.errors import WorkerFault
 from streams.memory import Hear, Recall
@@ -64,7 +64,7 @@ async def drain(name: str, settings: Settings, expected: int) -> dict[str, Any]:
     timed: list[Timed] = []
 
     async def make() -> Stage:
-        timed.append(Timed(await make_stage(wanted, settings)))
+        timed.append(Timed(await find_role(name).build_stage(settings)))
         return timed[0]
 
     def note(progress: Progress) -> None:

@@ -5,25 +5,19 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from infra.factory.stores import build_store
 from infra.settings import Settings, ensure_data_dir
-from infra.storage.store import Store
 from models.errors import SettingError
 from schemas import Annotation, CodeEvent, ModelRelease, Record, StudyRules
 from streams.cluster import Cluster, Names
 from streams.publish import KafkaPublisher, outgoing
 from streams.topics import create_topics
 from streams.topology import CODEBOOK, LABELS
-
-if TYPE_CHECKING:
-    from infra.storage.store import Store
-    from schemas import Record
-    from streams.cluster import Cluster
 
 
 def build_cluster(settings: Settings) -> Cluster:
@@ -49,9 +43,9 @@ def broker_file(settings: Settings) -> Path:
 def local_broker(settings: Settings) -> str | None:
     """``host:port`` of the local stack's broker, if one runs on this data folder."""
     try:
-        found = json.loads(broker_file(settings).read_text(encoding="utf-8"))
-        os.kill(int(found["pid"]), 0)
-        return str(found["server"])
+        broker = json.loads(broker_file(settings).read_text(encoding="utf-8"))
+        os.kill(int(broker["pid"]), 0)
+        return str(broker["server"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -74,6 +68,18 @@ def cluster_at(settings: Settings, servers: Sequence[str]) -> Cluster:
     )
 
 
+def _lock_file(settings: Settings) -> Path:
+    return settings.data_dir / "lock"
+
+
+def started_by_stack(settings: Settings) -> bool:
+    """Whether the process that started this one is the local stack that holds the data folder."""
+    try:
+        return int(_lock_file(settings).read_text(encoding="ascii")) == os.getppid()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def data_folder_lock(settings: Settings) -> Iterator[None]:
     """Hold the data folder: one local stack at a time.
@@ -81,7 +87,7 @@ def data_folder_lock(settings: Settings) -> Iterator[None]:
     Raises:
         SettingError: If another process holds it.
     """
-    path = settings.data_dir / "lock"
+    path = _lock_file(settings)
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -94,7 +100,10 @@ def data_folder_lock(settings: Settings) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            file.truncate(0)
 
 
 HISTORY: tuple[type[Record], ...] = (CodeEvent, Annotation, StudyRules, ModelRelease)
@@ -107,16 +116,59 @@ async def publish_history(records: Iterable[Record], cluster: Cluster) -> None:
     await publisher.start()
     try:
         left = iter(records)
-        while some := list(islice(left, 1_000)):
-            await publisher.send([outgoing(record) for record in some])
+        while batch := list(islice(left, 1_000)):
+            await publisher.send([outgoing(record) for record in batch])
     finally:
         await publisher.stop()
 
 
-def publish_or_keep(settings: Settings, records: "Sequence[Record]") -> str:
-    """Publish history where there are brokers; else keep it in the store, whose history the next start publishes.
+@dataclass(frozen=True)
+class History:
+    """Where records that must never be lost are written: the brokers, or the store until there are some."""
 
-    A local stack's broker forgets everything when it ends, so what it gets is in the store before.
+    settings: Settings
+    cluster: Cluster | None
+    """``None`` where no broker is set and no local stack runs."""
+
+    def write(self, records: Sequence[Record]) -> str:
+        """Publish the records where there are brokers; else keep them for the next start, which publishes them.
+
+        A local stack's broker forgets everything when it ends, so what it gets is in the store before.
+
+        Returns:
+            What was done, in words.
+        """
+        if not self.settings.kafka_url:
+            with closing(build_store(self.settings)) as store:
+                store.record(records)
+        if self.cluster is None:
+            return "kept; the next `qualstream up` publishes it"
+        asyncio.run(_publish(records, self.cluster))
+        return "published"
+
+
+@contextmanager
+def open_history(settings: Settings, *, read_only: bool = False) -> Iterator[History]:
+    """The history of the settings; where there are no brokers, no local stack starts while the block runs.
+
+    Args:
+        settings: Brokers and data folder.
+        read_only: Whether nothing will be written, and a local stack may start meanwhile.
+
+    Yields:
+        The history.
+
+    Raises:
+        SettingError: If a local stack is just starting or stopping.
+    """
+    ensure_data_dir(settings)
+    there = bool(settings.kafka_url) or local_broker(settings) is not None
+    with nullcontext() if there or read_only else data_folder_lock(settings):
+        yield History(settings, build_cluster(settings) if there else None)
+
+
+def publish_or_keep(settings: Settings, records: Sequence[Record]) -> str:
+    """Write records of the history; see ``History.write``.
 
     Returns:
         What was done, in words.
@@ -124,27 +176,10 @@ def publish_or_keep(settings: Settings, records: "Sequence[Record]") -> str:
     Raises:
         SettingError: If a local stack is just starting or stopping.
     """
-    pass
-
-    ensure_data_dir(settings)
-    published = bool(settings.kafka_url) or local_broker(settings) is not None
-    if not settings.kafka_url:
-        with nullcontext() if published else data_folder_lock(settings):
-            _keep(build_store(settings), records)
-    if not published:
-        return "kept; the next `qualstream up` publishes it"
-    asyncio.run(_publish(records, build_cluster(settings)))
-    return "published"
+    with open_history(settings) as history:
+        return history.write(records)
 
 
-def _keep(store: "Store", records: "Sequence[Record]") -> None:
-    try:
-        store.record(records)
-    finally:
-        store.close()
-
-
-async def _publish(records: "Sequence[Record]", cluster: "Cluster") -> None:
-
+async def _publish(records: Sequence[Record], cluster: Cluster) -> None:
     await create_topics(cluster, [CODEBOOK, LABELS])  # a broker would make a missing one with a single partition
     await publish_history(records, cluster)

@@ -56,7 +56,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def owns(self, offsets: Mapping[tuple[str, int], int]) -> bool:
         """Whether the broker takes these offsets from this consumer: it does not where another has the partitions."""
         wanted = {faust.types.TP(*partition): offset for partition, offset in offsets.items()}
-        return wanted.keys() <= self.assignment() and bool(await self._commit(wanted))
+        if not wanted.keys() <= self.assignment():
+            return False
+        return bool(await self._commit(wanted)) and wanted.keys() <= self.assignment()  # Faust leaves out what is not
 
     async def _wait_next_records(self, timeout: float) -> Any:
         """Fetch when half of the queue is free.

@@ -274,13 +274,14 @@ class RouterStage(PlainStage):
         """Route a batch; assignments that have a route are our own and are passed over."""
         self.answers.forget()
         unrouted = [one for _, one in self.read(batch, Assignment, result) if one.route is None]
-        fresh = {_question(one): one for one in unrouted if _question(one) not in self.answers}
-        for routed in self.router.route(list(fresh.values())):
-            self.answers.keep(_question(routed.assignment), _assigned(routed.assignment))
+        questions = {_question(one): one for one in unrouted}
+        fresh = {question: one for question, one in questions.items() if question not in self.answers}
+        for question, routed in zip(fresh, self.router.route(list(fresh.values())), strict=True):
+            self.answers.keep(question, _assigned(routed.assignment))
             if routed.request is not None:
                 key = _key(routed.assignment.segment_id)
                 result.before.append(Outgoing(REQUESTS.name, key, routed.request.to_bytes()))
-        result.send += [self.answers[_question(one)] for one in unrouted]
+        result.send += [self.answers[question] for question in questions]
 
 
 class Learner(Protocol):

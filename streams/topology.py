@@ -68,6 +68,10 @@ class Role:
     """What every worker of the role listens to beside its batches, outside the consumer group."""
     recalls: tuple[Topic, ...] = ()
     """What it reads besides: as it starts, or when partitions come to it from another worker."""
+    has_members: bool = False
+    """Whether its work may be split over processes by the profile's members, each part with a group of its own."""
+    for_people: bool = False
+    """Whether it serves what people do; the other roles code what comes in."""
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -112,6 +116,7 @@ ROLES = (
         0.3,
         (RELEASES, CODEBOOK),
         (PROPOSALS,),
+        has_members=True,
     ),
     Role(
         "moderator",
@@ -150,10 +155,19 @@ ROLES = (
         256,
         0.2,
         (CODEBOOK, STUDIES, RELEASES, ALERTS),
+        for_people=True,
     ),
     Role("recorder", TOPICS, (DEAD_LETTERS,), "fills the SQL read model", 500, 0.2),
-    Role("monitor", (), (ALERTS,), "watches what was coded for drift", 500, 0.2),
-    Role("web", (), (LABELS, CODEBOOK, REQUESTS, STUDIES, RELEASES), "people code, run the codebook", 500, 0.2),
+    Role("monitor", (), (ALERTS,), "watches what was coded for drift", 500, 0.2, for_people=True),
+    Role(
+        "web",
+        (),
+        (LABELS, CODEBOOK, REQUESTS, STUDIES, RELEASES),
+        "people code, run the codebook",
+        500,
+        0.2,
+        for_people=True,
+    ),
 )
 
 

@@ -79,13 +79,18 @@ LONGEST = ("tests/browser", "tests/integration", "tests/faults", "tests/contract
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module on one worker, and all that share the browser's stack."""
+    """Keep a module on one worker, and all that share the browser's stack; note which broker a test is for."""
     for item in items:
         module = item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group("browser" if module.startswith("tests/browser") else module))
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "broker_name" in item.callspec.params:
-            item.user_properties.append(("broker", item.callspec.params["broker_name"]))
+        if isinstance(item, pytest.Function):
+            item.user_properties.append(("broker", _broker(item)))
     items.sort(key=lambda item: next((n for n, way in enumerate(LONGEST) if item.nodeid.startswith(way)), len(LONGEST)))
+
+
+def _broker(item: pytest.Function) -> str:
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    return str(given.get("broker_name", "kafka" if "kafka_programs" in item.fixturenames else ""))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

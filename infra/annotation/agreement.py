@@ -1,7 +1,5 @@
-"""How well a study's coders agree, people and models alike; and the command that prints it."""
+"""How well a study's coders agree, people and models alike."""
 
-import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +7,9 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from sqlalchemy import Column, func, select
 
-from infra.factory.stores import opened_store
 from infra.files.tables import Row, Shape, encoded
-from infra.settings import load_settings
 from infra.storage.annotations import SYSTEM, Coding, codings
 from infra.storage.database import Database
 from infra.storage.tables import annotations, assignments, code_events
@@ -192,58 +184,3 @@ def _computed(database: Database, study: str, with_models: bool, _version: tuple
 
 def _row(name: str, figure: Figure, coders: tuple[str, str] = ("", ""), code: str = "") -> Row:
     return dict(zip(FIGURES.columns, (name, *coders, code, *figure.to_json().values()), strict=True))
-
-
-@click.command("agreement")
-@click.option("--study", help="Study; default: QUALSTREAM_STUDY, else demo.")
-@click.option("--models/--people", "with_models", default=False, show_default=True, help="Models as coders too.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def agreement_command(study: str | None, with_models: bool, as_json: bool) -> None:
-    """Say how well a study's coders agree beyond chance, over all codes, per pair of coders and per code."""
-    settings = load_settings(study=study)
-    with opened_store(settings) as store:
-        found = study_agreement(store.database, settings.study, with_models=with_models)
-    if as_json:
-        click.echo(json.dumps(found.to_json(), ensure_ascii=False))
-    else:
-        _print(found, Console(width=None if sys.stdout.isatty() else 120))
-
-
-def _print(found: StudyAgreement, console: Console) -> None:
-    figures, double = found.figures, found.double
-    console.print(
-        f"Study '{escape(found.study)}': {double.coded} segments coded by people, {double.twice} of them by two or "
-        f"more; {figures.units} compared, {figures.silent} left out because all found that no code fits",
-        highlight=False,
-    )
-    overall = (
-        ("Krippendorff's alpha", figures.alpha),
-        ("Fleiss' kappa", figures.fleiss),
-        ("the same", figures.percent),
-    )
-    _print_table(console, ("all coders",), [((name,), figure) for name, figure in overall])
-    if figures.pairs:
-        _print_table(console, ("pair", "Cohen's kappa of"), [(pair.coders, pair.kappa) for pair in figures.pairs])
-    if figures.codes:
-        rows = [((found.labels[code.code], _overused(code.overused_by)), code.alpha) for code in figures.codes]
-        _print_table(console, ("code, by alpha", "given more often by"), rows)
-    console.print(CONVENTION, style="dim", highlight=False)
-
-
-def _overused(by: Sequence[Any]) -> str:
-    return ", ".join(f"{use.coder} ({use.own}, others {use.others:.1f})" for use in by)
-
-
-def _print_table(console: Console, heads: Sequence[str], rows: Sequence[tuple[Sequence[str], Figure]]) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for head in ("value", "95% interval", "segments"):
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
-    for names, figure in rows:
-        value = "-" if figure.value is None else f"{figure.value:.3f}"
-        interval = "-" if figure.low is None else f"{figure.low:.3f} to {figure.high:.3f}"
-        table.add_row(*map(escape, names), value, interval, str(figure.n), escape(figure.why))
-    console.print()
-    console.print(table, highlight=False)

@@ -1,27 +1,21 @@
-"""The themes job: a study's codes in, themes and the places of codes out; and the command for it."""
+"""The themes job: a study's codes in, themes and the places of codes out."""
 
 import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import click
-from rich.console import Console
-from rich.text import Text
-from rich.tree import Tree
-
-from infra.brokers import build_cluster
+from infra.brokers import open_history
 from infra.clock import SystemClock
-from infra.factory.models import build_embedder
+from infra.factory.models import Models
 from infra.factory.stores import build_store
-from infra.profiles.loading import checked_profile
-from infra.settings import Settings, ensure_data_dir, load_settings
+from infra.settings import Settings
 from models.codebook.codebook import Standing, replay
 from models.codebook.themes import AUTHOR, Arrangement, Code, ThemeSettings, arrange, read_book, to_events
 from models.errors import InputError, UnavailableError
@@ -45,65 +39,43 @@ class Themed:
     events: tuple[CodeEvent, ...] = ()
 
 
-def theme_study(settings: Settings, wanted: ThemeSettings, *, dry_run: bool) -> Themed:
+def theme_study(settings: Settings, options: ThemeSettings, *, dry_run: bool) -> Themed:
     """Place a study's codes and write what changed.
 
-    With a broker the codebook topic is read and written, and the recorder does the rest. Without one (no
-    ``QUALSTREAM_KAFKA_URL``, no stack running on the data folder) the read model is: the stack's next start publishes
-    its history.
+    With a broker the codebook topic is read and written. Without one (no ``QUALSTREAM_KAFKA_URL``, no stack running on
+    the data folder) the read model is: the stack's next start publishes its history.
 
     Args:
         settings: Study, broker, store and profile.
-        wanted: When codes share a theme.
+        options: When codes share a theme.
         dry_run: Whether to write nothing.
 
     Raises:
         InputError: If the study has no codes.
         UnavailableError: If the brokers do not answer.
     """
-    from infra.brokers import data_folder_lock
-
-    ensure_data_dir(settings)
-    brokers = _brokers(settings)
-    alone = nullcontext() if brokers or dry_run else data_folder_lock(settings)
-    with alone:
-        store = build_store(settings)
-        try:
-            themed = _place(settings, wanted, store, brokers)
-            if themed.events and not dry_run:
-                _write(themed.events, store, brokers)
-        finally:
-            store.close()
+    with open_history(settings, read_only=dry_run) as history:
+        with closing(build_store(settings)) as store:
+            themed = _place(settings, options, store, history.cluster)
+        if themed.events and not dry_run:
+            history.write(themed.events)
     return themed
 
 
-def _brokers(settings: Settings) -> "Cluster | None":
-    from infra.brokers import local_broker
-
-    if not settings.kafka_url and local_broker(settings) is None:
-        return None
-    return build_cluster(settings)
-
-
-def _place(settings: Settings, wanted: ThemeSettings, store: "Store", brokers: "Cluster | None") -> Themed:
+def _place(settings: Settings, options: ThemeSettings, store: "Store", brokers: "Cluster | None") -> Themed:
     study = settings.study
     book = replay(asyncio.run(_read(brokers)) if brokers else store.code_events(study))
     codes, themes = read_book(book, study, store.segments_by_code(study))
     if not codes:
         raise InputError(f"study '{study}' has no codes in '{settings.data_dir}'; ingest and code it, or name another")
-    embedder = _embedder(settings)
-    arrangement = arrange(study, codes, themes, embedder, wanted, used=_themes(book))
+    embedder = Models.of(settings).embedder
+    arrangement = arrange(study, codes, themes, embedder, options, used=_themes(book))
     author = _author(embedder)
     return Themed(tuple(codes), arrangement, tuple(to_events(arrangement, book, study, author, SystemClock().now())))
 
 
-def _embedder(settings: Settings) -> Embedder:
-
-    return build_embedder(checked_profile(settings), settings)
-
-
 def _themes(book: Mapping[UUID, Standing]) -> set[UUID]:
-    return {one.id for one in book.values() if one.level == "theme"}
+    return {code.id for code in book.values() if code.level == "theme"}
 
 
 def _author(embedder: Embedder) -> str:
@@ -127,21 +99,12 @@ async def _read(brokers: "Cluster") -> list[CodeEvent]:
     return list(readable(values, CodeEvent))
 
 
-def _write(events: Sequence[CodeEvent], store: "Store", brokers: "Cluster | None") -> None:
-    if brokers is None:
-        store.record(events)
-        return
-    from infra.brokers import publish_history
-
-    asyncio.run(publish_history(events, brokers))
-
-
-def theme_file(settings: Settings, wanted: ThemeSettings, file: Path, study: str | None) -> Themed:
+def theme_file(settings: Settings, options: ThemeSettings, file: Path, study: str | None) -> Themed:
     """Place the codes of what ``qualstream code`` wrote; nothing is kept.
 
     Args:
         settings: The profile, for its embedder.
-        wanted: When codes share a theme.
+        options: When codes share a theme.
         file: JSON lines, or ``-`` for standard input.
         study: Whose lines to take; none: all, which must then be of one study.
 
@@ -151,12 +114,12 @@ def theme_file(settings: Settings, wanted: ThemeSettings, file: Path, study: str
     rows = [row for row in _rows(file) if study in (None, row["study"])]
     studies = sorted({row["study"] for row in rows})
     if len(studies) != 1:
-        found = f"codes of {len(studies)} studies ({', '.join(studies)})" if studies else "no coded segment"
-        raise InputError(f"'{file}' holds {found}, those of one are expected; choose one with --study")
+        content = f"codes of {len(studies)} studies ({', '.join(studies)})" if studies else "no coded segment"
+        raise InputError(f"'{file}' holds {content}, those of one are expected; choose one with --study")
     sizes, labels = Counter(row["code_id"] for row in rows), {row["code_id"]: row["code"] for row in rows}
     codes = tuple(Code(code, label, sizes[code]) for code, label in labels.items())
-    embedder = _embedder(settings)
-    return Themed(codes, arrange(studies[0], codes, (), embedder, wanted))
+    embedder = Models.of(settings).embedder
+    return Themed(codes, arrange(studies[0], codes, (), embedder, options))
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:
@@ -164,8 +127,8 @@ def _rows(file: Path) -> list[dict[str, Any]]:
         lines = sys.stdin.readlines() if str(file) == "-" else file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read '{file}' ({error}); give the file that `qualstream code` wrote") from None
-    found = (_row(line, f"'{file}', line {n}") for n, line in enumerate(lines, 1) if line.strip())
-    return [row for row in found if row is not None]
+    rows = (_row(line, f"'{file}', line {n}") for n, line in enumerate(lines, 1) if line.strip())
+    return [row for row in rows if row is not None]
 
 
 def _row(line: str, place: str) -> dict[str, Any] | None:
@@ -204,80 +167,3 @@ def as_lines(themed: Themed) -> list[dict[str, Any]]:
         line = {"code_id": str(code.id), "code": code.label, "segments": code.segments}
         lines.append(line | {"theme_id": home and str(home), "theme": home and names.get(home)})
     return lines
-
-
-def as_tree(themed: Themed) -> Tree:
-    """Themes with their codes and how many segments each has; then the codes that stand alone."""
-    tree = Tree(Text("themes"), guide_style="dim")
-    lines = as_lines(themed)
-    for home in dict.fromkeys(line["theme_id"] for line in lines):
-        codes = [line for line in lines if line["theme_id"] == home]
-        name = codes[0]["theme"] or home or "without a theme"
-        branch = tree.add(_counted(name, sum(line["segments"] for line in codes), "bold" if home else "dim"))
-        for line in codes:
-            branch.add(_counted(line["code"], line["segments"]))
-    return tree
-
-
-def _counted(label: str, segments: int, style: str = "") -> Text:
-    return Text.assemble((label, style), (f"  {segments}", "dim"))
-
-
-def summary(themed: Themed, written: str) -> str:
-    """One line on what a run came to."""
-    made, homes = themed.arrangement, themed.arrangement.homes
-    alone = sum(code.id not in homes for code in themed.codes)
-    themes = len({*homes.values()})
-    return (
-        f"{themes} themes ({len(made.created)} new) over {len(homes)} codes ({len(made.placed)} placed now); "
-        f"{alone} codes stand alone; {written}"
-    )
-
-
-@click.command()
-@click.option("--study", help="Study; default: QUALSTREAM_STUDY, else demo.")
-@click.option("--profile", help="Profile, for its embedder: a name, or the path of a TOML file.")
-@click.option(
-    "--file",
-    "file",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="What `qualstream code` wrote, in place of a codebook; JSON lines out, the tree on standard error.",
-)
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1),
-    default=ThemeSettings.threshold,
-    show_default=True,
-    help="Mean cosine of a code to those of its theme.",
-)
-@click.option(
-    "--alone-from", type=click.IntRange(min=1), help="Segments from which one code is a theme; default: never."
-)
-@click.option("--dry-run", is_flag=True, help="Show what would be, write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a code, for programs.")
-def themes(
-    study: str | None,
-    profile: str | None,
-    file: Path | None,
-    threshold: float,
-    alone_from: int | None,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
-    """Group a study's codes under themes. What stands stays: only codes without a theme are placed."""
-    settings = load_settings(study=study, profile=profile)
-    wanted = ThemeSettings(threshold, alone_from)
-    if file is not None:
-        themed, written = theme_file(settings, wanted, file, study), "nothing is kept of a file"
-    else:
-        themed = theme_study(settings, wanted, dry_run=dry_run)
-        written = f"{len(themed.events)} changes " + ("not written (dry run)" if dry_run else "written")
-    width = None if sys.stdout.isatty() else 120
-    if as_json or file is not None:
-        for line in as_lines(themed):
-            click.echo(json.dumps(line, ensure_ascii=False))
-    else:
-        Console(width=width).print(as_tree(themed))
-    if file is not None and not as_json:
-        Console(stderr=True, width=width).print(as_tree(themed))
-    click.echo(summary(themed, written), err=True)

@@ -1,29 +1,22 @@
-"""From which similarity a study's codes are reused, and what people said that moved it; and the command for it."""
+"""From which similarity a study's codes are reused, and what people said that moved it."""
 
-import json
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from infra.factory.models import build_embedder
+from infra.factory.models import Models
 from infra.factory.stores import build_store
-from infra.profiles.loading import Profile, checked_profile
+from infra.profiles.loading import Profile
 from infra.profiles.study_rules import refiner_settings
-from infra.settings import Settings, ensure_data_dir, load_settings
+from infra.settings import Settings, ensure_data_dir
 from models.ports import Embedder
 from models.refinement.thresholds import Judgement, Threshold, corrections, judgements, learned
 from schemas import Annotation, Assignment, CodeEvent
 
 
 def judged(
-    chosen: Profile,
-    embeds: Embedder,
+    profile: Profile,
+    embedder: Embedder,
     events: Iterable[CodeEvent],
     assignments: Iterable[Assignment],
     annotations: Iterable[Annotation],
@@ -32,12 +25,12 @@ def judged(
 
     Nor where texts are compared: the history holds labels only, and their cosines are others.
     """
-    if not chosen.refiner.learn or chosen.refiner.by != "code":
+    if not profile.refiner.learn or profile.refiner.by != "code":
         return {}
-    wanted = refiner_settings(chosen)
+    rules = refiner_settings(profile)
     corrected = corrections(assignments, annotations)
     return judgements(
-        events, corrected, embeds, lambda study: wanted.of(study).value, polarity_gate=wanted.polarity_gate
+        events, corrected, embedder, lambda study: rules.of(study).value, polarity_gate=rules.polarity_gate
     )
 
 
@@ -49,49 +42,20 @@ def study_threshold(settings: Settings) -> tuple[Threshold, Threshold, list[Judg
         UnavailableError: If the database does not answer.
     """
     ensure_data_dir(settings)
-    chosen, study = checked_profile(settings), settings.study
+    models, study = Models.of(settings), settings.study
     store = build_store(settings)
     try:
         annotations = list(store.history(Annotation, study))
         assignments = store.history(Assignment, study) if annotations else []
-        embeds = build_embedder(chosen, settings)
-        found = judged(chosen, embeds, store.code_events(study), assignments, annotations).get(study, [])
+        events = store.code_events(study)
+        evidence = judged(models.profile, models.embedder, events, assignments, annotations).get(study, [])
     finally:
         store.close()
-    default = refiner_settings(chosen).of(study)
-    return default, learned(default, found), found
+    default = refiner_settings(models.profile).of(study)
+    return default, learned(default, evidence), evidence
 
 
-def as_object(study: str, default: Threshold, now: Threshold, found: list[Judgement]) -> dict[str, Any]:
+def as_object(study: str, default: Threshold, now: Threshold, evidence: list[Judgement]) -> dict[str, Any]:
     """All of it, for programs."""
-    told = [asdict(one) | {"at": one.at.isoformat()} for one in found]
-    return {"study": study, "default": asdict(default), "threshold": asdict(now), "judgements": told}
-
-
-def as_table(found: list[Judgement]) -> Table:
-    """One row a judgement, the nearest pair first."""
-    table = Table("cosine", "said", "code", "other code", "by", "how", "when", box=None, pad_edge=False)
-    for one in sorted(found, key=lambda one: -one.similarity):
-        said = "same" if one.same else "different"
-        names = (escape(name) for name in (one.a, one.b, one.author))
-        table.add_row(f"{one.similarity:.2f}", said, *names, one.reason, f"{one.at:%Y-%m-%d %H:%M}")
-    return table
-
-
-@click.command()
-@click.option("--study", help="Study; default: QUALSTREAM_STUDY, else demo.")
-@click.option("--profile", help="Profile: a name, or the path of a TOML file.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def threshold(study: str | None, profile: str | None, as_json: bool) -> None:
-    """Show from which similarity codes are reused, and what people said that moved it.
-
-    A refiner learns at its start; what people say later counts from its next start.
-    """
-    settings = load_settings(study=study, profile=profile)
-    default, now, found = study_threshold(settings)
-    if as_json:
-        click.echo(json.dumps(as_object(settings.study, default, now, found), ensure_ascii=False))
-        return
-    click.echo(f"study      {settings.study}\ndefault    {default}\nthreshold  {now}")
-    if found:
-        Console(width=None if sys.stdout.isatty() else 160).print(as_table(found))
+    rows = [asdict(judgement) | {"at": judgement.at.isoformat()} for judgement in evidence]
+    return {"study": study, "default": asdict(default), "threshold": asdict(now), "judgements": rows}

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, TextIO, TypeVar, cast
 
 from pydantic import JsonValue
 
+from infra.files.row_tally import RowTally
 from infra.files.rows import FORMATS, PEEK, Format, Header, Rejected, Row, read_rows, tell_format
 from infra.files.segments import ID_NAMES, TEXT_NAMES, TIME_NAMES
 from infra.files.timestamps import read_time
-from infra.local.file_coding import Tally
 from models.errors import InputError
 
 CODE_NAMES = (
@@ -148,7 +148,7 @@ class Reading:
         self._chosen = next(several, 0 if self._values and len(self._values[0]) == 1 else None)
 
 
-def read_timed(source: Path, wanted: Wanted, tally: Tally) -> Reading:
+def read_timed(source: Path, wanted: Wanted, tally: RowTally) -> Reading:
     """Read a file whole and bring its rows into the order of time; memory does not grow with the file.
 
     Args:

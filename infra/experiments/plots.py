@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import InputError
+from models.errors import InputError, SettingError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,8 +27,15 @@ _STYLE = (
 
 
 def inked() -> AbstractContextManager[None]:
-    """Figures made inside have their words in INK."""
-    from matplotlib import rc_context
+    """Figures made inside have their words in INK; every figure is made inside of one of these.
+
+    Raises:
+        SettingError: If Matplotlib is not installed.
+    """
+    try:
+        from matplotlib import rc_context
+    except ImportError as error:
+        raise SettingError(f"plots need Matplotlib ({error}); install 'qualstream[plots]'") from error
 
     return rc_context({"font.size": 9, "axes.edgecolor": INK, "text.color": INK, "axes.labelcolor": INK})
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from infra.factory.classifiers import build_classifiers
-from infra.factory.models import build_coder, build_embedder, build_moderator, build_refiner, build_router
+from infra.factory.models import Models
 from infra.factory.stores import build_store
-from infra.profiles.loading import checked_profile
 from infra.settings import Settings
 from infra.training.loader import has_classifiers
 from models.fakes import MemoryCodeIndex
@@ -26,22 +25,21 @@ def build_pipeline(settings: Settings, index: CodeIndex | None = None, coded: Se
         index: The codes to reuse.
         coded: What people coded already, as codebook and precedents.
     """
-    chosen = checked_profile(settings)
-    embeds = build_embedder(chosen, settings)
+    models = Models.of(settings)
     index = index or MemoryCodeIndex()
-    precedents = Precedents(embeds)
+    precedents = Precedents(models.embedder)
     precedents.learn(coded)
-    index.put(opened(coded, embeds))
-    classifies = build_classifiers(chosen, settings, embeds)
+    index.put(opened(coded, models.embedder))
+    classifiers = build_classifiers(models)
     if has_classifiers(settings.data_dir, settings.study):
-        with closing(build_store(settings)) as read:
-            classifies.serving.hear(read.history(ModelRelease, settings.study))
-            classifies.follow(read.code_events(settings.study))
+        with closing(build_store(settings)) as store:
+            classifiers.serving.hear(store.history(ModelRelease, settings.study))
+            classifiers.follow(store.code_events(settings.study))
     return Pipeline(
-        build_coder(chosen, settings, embeds),
-        build_moderator(chosen, settings, embeds, precedents),
-        build_refiner(chosen, index, embeds),
-        build_router(chosen, settings),
-        chosen.text_limit,
-        classifiers=classifies,
+        models.build_coder(),
+        models.build_moderator(precedents),
+        models.build_refiner(index),
+        models.build_router(),
+        models.profile.text_limit,
+        classifiers=classifiers,
     )

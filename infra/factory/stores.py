@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from infra.factory.models import build_embedder
-from infra.profiles.loading import checked_profile
+from infra.factory.models import Models
 from infra.settings import Settings, ensure_data_dir
 from infra.storage.store import Store, open_store
 from infra.vectors.code_index import open_code_index
@@ -20,19 +19,19 @@ def build_store(settings: Settings) -> Store:
 def opened_store(settings: Settings) -> Iterator[Store]:
     """The SQL store for one command: the data folder is made where there is none, and the store closed at the end."""
     ensure_data_dir(settings)
-    with closing(build_store(settings)) as found:
-        yield found
+    with closing(build_store(settings)) as store:
+        yield store
 
 
-def build_code_index(settings: Settings, embeds: Embedder) -> CodeIndex:
+def build_code_index(settings: Settings, embedder: Embedder) -> CodeIndex:
     """The code index: Qdrant's server or its engine in this process."""
     key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
-    return open_code_index(settings.index_url, embeds.dim, key)
+    return open_code_index(settings.index_url, embedder.dim, key)
 
 
 def forget_codes(settings: Settings, study: str | None) -> None:
     """Take a study's codes, or all, out of the index."""
-    index = build_code_index(settings, build_embedder(checked_profile(settings), settings))
+    index = build_code_index(settings, Models.of(settings).embedder)
     try:
         index.remove(index.origins(study))
     finally:

@@ -1,27 +1,24 @@
-"""The fine-tuning job: pairs in, an adapter with its card out; and the command for it."""
+"""The fine-tuning job: pairs in, an adapter with its card out."""
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from infra.files.pairs import Pair, Split, data_id, read_pairs, split
 from infra.finetuning.adapter_card import code_metrics, make_card, write_card
-from infra.settings import load_settings
 from models.errors import SettingError
 
 if TYPE_CHECKING:
     from models.backends.lora.finetuning import TunedModel, TuningProgress
     from models.backends.lora.packing import Recipe
-    from models.coding.prompts import Ending
     from models.evaluation.metrics import TokenEmbedder
 
 ADAPTER_FILE = "adapter_model.safetensors"
@@ -198,128 +195,3 @@ def _bar(console: Console, epochs: int) -> Iterator[Any]:
             )
 
         yield report
-
-
-def _licences(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    for value in values:
-        if not all(value.partition("=")[::2]):
-            raise click.BadParameter(f"'{value}' is not SOURCE=LICENCE, such as 'interviews=CC BY 4.0'")
-    return dict(value.split("=", 1) for value in values)
-
-
-def _repeats(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
-    found = {}
-    for value in values:
-        source, _, times = value.partition("=")
-        if not source or not times.isdigit():
-            raise click.BadParameter(f"'{value}' is not SOURCE=TIMES, such as opencodes_games_as_art=2")
-        found[source] = int(times)
-    return found
-
-
-_TUNING = (
-    click.option("--epochs", type=click.IntRange(1), default=2, show_default=True),
-    click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Texts an update."),
-    click.option("--lr", type=click.FloatRange(0, min_open=True), default=6e-4, show_default=True),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
-    click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts the texts fall into."),
-    click.option("--fold", type=click.IntRange(0), default=0, show_default=True, help="The part kept for validation."),
-    click.option("--repeat", multiple=True, callback=_repeats, help="SOURCE=TIMES it is shown an epoch; 0: never."),
-    click.option("--licence", "licences", multiple=True, callback=_licences, help="SOURCE=LICENCE, for the card."),
-)
-
-
-def _tuning_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What one adapter and a grid of them are tuned by."""
-    for option in reversed(_TUNING):
-        command = option(command)
-    return command
-
-
-@click.group(invoke_without_command=True)
-@click.option("--pairs", type=click.Path(path_type=Path, dir_okay=False), help="JSONL: `text` and `codes`, a list.")
-@click.option("--base", default="SmolLM2-135M-Instruct", show_default=True, help="Packaged model, folder, or hub name.")
-@click.option("--prompt", type=click.IntRange(1, 6), default=1, show_default=True, help="The paper's prompt.")
-@click.option("--ending", type=click.Choice(["dot", "newline"]), default="dot", show_default=True)
-@click.option("--role", type=click.Choice(["member", "moderator"]), default="member", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the adapter and its card.")
-@_tuning_options
-@click.pass_context
-def finetune(context: click.Context, /, **options: Any) -> None:
-    """Tune a LoRA adapter on pairs of text and code; run again after a kill, it goes on where it was."""
-    if context.invoked_subcommand is not None:
-        return
-    for needed in ("pairs", "out"):
-        if options[needed] is None:
-            raise click.UsageError(f"missing option --{needed}")
-    from models.backends.lora.packing import Recipe
-    from models.backends.sentence.bertscore import TokenStates
-
-    recipe = Recipe(
-        base=options["base"],
-        prompt=options["prompt"],
-        ending=cast("Ending", options["ending"]),
-        role=options["role"],
-        epochs=options["epochs"],
-        batch=options["batch"],
-        learning_rate=options["lr"],
-        seed=options["seed"],
-    )
-    taken = {key: options[key] for key in ("pairs", "out", "folds", "fold", "repeat", "licences", "device")}
-    card = run(Job(recipe=recipe, **taken), load_settings().weights_dir, Console(stderr=True), TokenStates())
-    click.echo(json.dumps({"out": str(options["out"]), **card["metrics"]}))
-
-
-@finetune.command()
-@click.option("--pairs", type=click.Path(path_type=Path, dir_okay=False), required=True, help="What the members had.")
-@click.option(
-    "--adapter", "adapters", type=click.Path(path_type=Path, file_okay=False), multiple=True, required=True,
-    help="A tuned member; it reads only the texts that were kept from its training.",
-)  # fmt: skip
-@click.option("--samples", type=click.IntRange(0), default=2, show_default=True, help="Drawn answers a text.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JSONL for a moderator.")
-def proposals(pairs: Path, adapters: tuple[Path, ...], samples: int, out: Path) -> None:
-    """Let members propose codes for texts they were not trained on: what a moderator learns from."""
-    from infra.finetuning.cross_fitting import cross_fit
-    from models.backends.sentence.embedder import SentenceEmbedder
-
-    cache = load_settings().weights_dir
-    written = cross_fit(pairs, adapters, samples, out, cache=cache, embedder=SentenceEmbedder())
-    click.echo(json.dumps({"out": str(out), "texts": written}))
-
-
-@finetune.command(name="grid")
-@click.option("--pairs", type=click.Path(path_type=Path, dir_okay=False), required=True, help="As for finetune.")
-@click.option("--bases", multiple=True, default=["SmolLM2-135M-Instruct"], show_default=True, help="May be repeated.")
-@click.option(
-    "--prompts", type=click.IntRange(1, 6), multiple=True, default=list(range(1, 7)), help="Repeated; default: all."
-)
-@click.option(
-    "--endings",
-    type=click.Choice(["dot", "newline"]),
-    multiple=True,
-    default=["dot", "newline"],
-    help="Default: both; a prompt that ends with a question mark has one form only.",
-)
-@click.option(
-    "--few-shot", "shots", type=click.IntRange(0, 5), multiple=True,
-    help="Adds rows that are not tuned, with so many examples in the prompt; 0: none. May be repeated.",
-)  # fmt: skip
-@_tuning_options
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many texts by hash: a quick grid.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Cells that are tuned at once.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A folder a cell in it.")
-@click.option("--top", type=click.IntRange(1), help="Writes profile.toml with the best so many cells as members.")
-def run_the_grid(**options: Any) -> None:
-    """Tune and compare bases x prompts x endings; run again after a kill, it goes on where it was."""
-    from infra.finetuning.grid import Grid, run_grid
-    from models.backends.sentence.bertscore import TokenStates
-
-    training = {"learning_rate": options.pop("lr"), **{key: options.pop(key) for key in ("epochs", "batch", "seed")}}
-    mix = {key: options.pop(key) for key in ("folds", "fold", "repeat", "licences", "device")}
-    console = Console(stderr=True)
-    grid = Grid(training=training, mix=mix, **options)
-    click.echo(run_grid(grid, load_settings().weights_dir, console, TokenStates()), nl=False)
-    if grid.top:
-        console.print(f"profile with {grid.top} members: qualstream code FILE --profile {grid.out / 'profile.toml'}")

@@ -27,8 +27,8 @@ _LOOK_S = 0.25
 def demo_segments(study: str) -> list[Segment]:
     """The reviews that ship with the project."""
     with as_file(files("infra") / "data" / REVIEWS) as path:
-        read = list(read_segments(path, study=study, fmt="jsonl"))
-    return [one for one in read if not isinstance(one, Rejected)]
+        rows = list(read_segments(path, study=study, fmt="jsonl"))
+    return [row for row in rows if not isinstance(row, Rejected)]
 
 
 def run_demo(settings: Settings, console: Console) -> bool:

@@ -96,8 +96,9 @@ class View:
 
     def _line(self, state: str, done: int, total: int) -> str:
         newest = self._store.newest(self._study, 1)
-        said = f"   newest: {newest[0].text[:40]!r} -> {newest[0].label}" if newest else ""
-        return f"{state:<34} {done:>4}/{total} {self._rate.per_second:5.1f}/s {self._rate.left(total - done):<12}{said}"
+        latest = f"   newest: {newest[0].text[:40]!r} -> {newest[0].label}" if newest else ""
+        pace = f"{self._rate.per_second:5.1f}/s {self._rate.left(total - done):<12}"
+        return f"{state:<34} {done:>4}/{total} {pace}{latest}"
 
     def _picture(self, state: str, done: int, total: int, counts: Counts) -> RenderableType:
         bar = Table.grid(padding=(0, 2))

@@ -31,7 +31,7 @@ from infra.storage.store import Store
 from models.errors import QualstreamError, SettingError
 from streams.cluster import Cluster
 from streams.topics import create_topics
-from streams.topology import ROLES
+from streams.topology import CODEBOOK, ROLES
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,7 @@ _EXIT_SETTING = 2
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
-_FOR_PEOPLE = ("trainer", "monitor", "web")
-CODING = tuple(role.name for role in ROLES if role.name not in _FOR_PEOPLE)
+CODING = tuple(role.name for role in ROLES if not role.for_people)
 """The roles that code what comes in; the others are there for what people do."""
 
 
@@ -67,18 +66,21 @@ def broker_command(port: int) -> list[str]:
     return [binary, "broker", *options, "--silent"]
 
 
-def free_port(wanted: int = 0) -> int:
+def free_port(port: int = 0) -> int:
     """A port of 127.0.0.1 that nothing listens on.
 
+    Args:
+        port: The one that it must be; 0: any.
+
     Raises:
-        SettingError: If the wanted one is taken.
+        SettingError: If it is taken.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wanted))
+            probe.bind(("127.0.0.1", port))
         except OSError:
-            raise SettingError(f"port {wanted} is in use; choose another with --port, or 0 for any free one") from None
+            raise SettingError(f"port {port} is in use; choose another with --port, or 0 for any free one") from None
         return int(probe.getsockname()[1])
 
 
@@ -147,13 +149,11 @@ class LocalStack:
         return pids | ({"broker": self._broker.process.pid} if self._broker else {})
 
     def start(self) -> None:
-        """Start the embedded broker and give it what the store knows, or use the Kafka there is; start the roles."""
+        """Start the embedded broker where none is named; give fresh topics what the store knows; start the roles."""
         self.log_dir.mkdir(parents=True, exist_ok=True)
         if self.embedded:
             self._start_broker()
-            asyncio.run(prepare_fresh_broker(self.cluster, self.store))
-        else:
-            asyncio.run(create_topics(self.cluster))
+        asyncio.run(prepare_brokers(self.cluster, self.store))
         for role in self.roles:
             self._children[role] = self._start_role(role)
 
@@ -237,10 +237,10 @@ class LocalStack:
 
 def role_environment(settings: Settings, servers: Sequence[str]) -> dict[str, str]:
     """What a role's process must know that its environment may not say."""
-    chosen: dict[str, str] = {} if settings.cascade is None else {"QUALSTREAM_CASCADE": settings.cascade}
+    environment: dict[str, str] = {} if settings.cascade is None else {"QUALSTREAM_CASCADE": settings.cascade}
     if settings.metrics_port is not None:
-        chosen["QUALSTREAM_METRICS_PORT"] = "0"  # each its own; `qualstream status` tells them
-    return chosen | {
+        environment["QUALSTREAM_METRICS_PORT"] = "0"  # each its own; `qualstream status` tells them
+    return environment | {
         **_kafka_environment(settings),
         "QUALSTREAM_DATA_DIR": str(settings.data_dir.absolute()),
         "QUALSTREAM_PROFILE": settings.profile,
@@ -260,9 +260,12 @@ def _plain(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-async def prepare_fresh_broker(cluster: Cluster, store: Store) -> None:
-    """Create the topics, publish the history that must never be lost, and open again what has no outcome."""
+async def prepare_brokers(cluster: Cluster, store: Store) -> None:
+    """Create the topics; fresh ones get the history that must never be lost, and what has no outcome comes again."""
+    fresh = await create_topics(cluster, [CODEBOOK])
     await create_topics(cluster)
+    if not fresh:
+        return
     for record in HISTORY:
         await publish_history(store.history(record), cluster)
     opened = store.reopen()

@@ -2,34 +2,30 @@
 
 import asyncio
 
-from infra.brokers import build_cluster
 from infra.clock import SystemClock
 from infra.factory.classifiers import build_classifiers
-from infra.factory.models import (
-    build_coder,
-    build_embedder,
-    warm,
-)
-from infra.profiles.loading import Profile
+from infra.factory.models import Models, load_now
+from infra.roles.definition import read_records, stage_role
 from infra.settings import Settings
 from schemas import CodeEvent, ModelRelease
-from streams.cluster import read_topic
-from streams.stage import Stage, readable
+from streams.stage import Stage
 from streams.stages import CodersStage
 from streams.topology import CODEBOOK, RELEASES
 
 
-async def coders_stage(chosen: Profile, settings: Settings) -> Stage:
+async def build_stage(settings: Settings) -> Stage:
     """The members that live here, and the classifiers that serve by now.
 
     Every group of members asks the classifiers, where they live apart: so each may spare its members, and a group that
     is away takes no guess with it.
     """
-    embeds = build_embedder(chosen, settings)
-    everybody = await asyncio.to_thread(warm, build_coder(chosen, settings, embeds))
-    classifies = build_classifiers(chosen, settings, embeds)
-    said = [value async for _, _, _, value in read_topic(build_cluster(settings), RELEASES.name)]
-    await asyncio.to_thread(classifies.serving.hear, readable(said, ModelRelease))
-    history = [value async for _, _, _, value in read_topic(build_cluster(settings), CODEBOOK.name)]
-    classifies.follow(readable(history, CodeEvent))
-    return CodersStage(everybody, chosen.text_limit, SystemClock(), classifies)
+    models = Models.of(settings)
+    coder = await asyncio.to_thread(load_now, models.build_coder())
+    classifiers = build_classifiers(models)
+    releases = await read_records(settings, RELEASES, ModelRelease)
+    await asyncio.to_thread(classifiers.serving.hear, releases)
+    classifiers.follow(await read_records(settings, CODEBOOK, CodeEvent))
+    return CodersStage(coder, models.profile.text_limit, SystemClock(), classifiers)
+
+
+ROLE = stage_role("coders", build_stage)

@@ -1,14 +1,11 @@
 """The moderator: joins the members' proposals and decides."""
 
+import asyncio
 from collections.abc import Sequence
 
 from infra.clock import SystemClock
-from infra.factory.models import (
-    build_embedder,
-    build_moderator,
-    warm,
-)
-from infra.profiles.loading import Profile
+from infra.factory.models import Models, load_now
+from infra.roles.definition import read_records, stage_role
 from infra.settings import Settings
 from models.errors import SettingError
 from models.moderation.precedents import Precedents, from_annotations
@@ -16,24 +13,45 @@ from models.moderation.proposal_join import JoinSettings, ProposalJoin
 from schemas import Annotation
 from streams.stage import Received, Stage
 from streams.stages import ModeratorStage
+from streams.topology import LABELS
 
 PATIENCE = 10  # times the deadline: how long a segment without a quorum is held before it is set aside
 
 
-def moderator_stage(chosen: Profile, settings: Settings, labels: Sequence[Annotation]) -> Stage:
-    """The moderator, led by what people have coded so far.
+async def build_stage(settings: Settings) -> Stage:
+    """The moderator, led by what people have coded so far."""
+    models = Models.of(settings)
+    labels = await read_records(settings, LABELS, Annotation)
+    return await asyncio.to_thread(moderator_stage, models, labels)
+
+
+def moderator_stage(models: Models, labels: Sequence[Annotation]) -> Stage:
+    """The moderator with its models loaded.
 
     Raises:
         SettingError: If the quorum is more than the profile has members.
     """
-    names = tuple(member.name for member in chosen.members)
-    quorum = settings.quorum or len(names) // 2 + 1
-    if quorum > len(names):
-        raise SettingError(f"QUALSTREAM_QUORUM is {quorum} but profile '{chosen.name}' has {len(names)} members")
-    deadline = settings.proposal_deadline_s
     clock = SystemClock()
-    join: ProposalJoin[Received] = ProposalJoin(JoinSettings(names, quorum, deadline, PATIENCE * deadline), clock)
-    embeds = build_embedder(chosen, settings)
-    precedents = Precedents(embeds)
+    join: ProposalJoin[Received] = ProposalJoin(join_settings(models), clock)
+    precedents = Precedents(models.embedder)
     precedents.learn(from_annotations(labels))
-    return ModeratorStage(warm(build_moderator(chosen, settings, embeds, precedents)), join, clock, precedents)
+    return ModeratorStage(load_now(models.build_moderator(precedents)), join, clock, precedents)
+
+
+def join_settings(models: Models) -> JoinSettings:
+    """Whom a decision waits for, and how long.
+
+    Raises:
+        SettingError: If the quorum is more than the profile has members.
+    """
+    names = tuple(member.name for member in models.profile.members)
+    quorum = models.settings.quorum or len(names) // 2 + 1
+    if quorum > len(names):
+        raise SettingError(
+            f"QUALSTREAM_QUORUM is {quorum} but profile '{models.profile.name}' has {len(names)} members"
+        )
+    deadline = models.settings.proposal_deadline_s
+    return JoinSettings(names, quorum, deadline, PATIENCE * deadline)
+
+
+ROLE = stage_role("moderator", build_stage)

@@ -17,15 +17,14 @@ from sqlalchemy import Connection, func, select
 
 from infra.clock import SystemClock
 from infra.drift.notifications import hooks, tell
-from infra.factory.models import build_embedder
-from infra.profiles.loading import checked_profile
+from infra.factory.models import Models
+from infra.roles.definition import RoleDefinition, Worker
 from infra.roles.outbox_delivery import deliver
-from infra.settings import Settings
 from infra.storage.database import Database
 from infra.storage.observations import changes, judgements, observed
 from infra.storage.outbox import Outbox
 from infra.storage.projections import insert
-from infra.storage.store import Store, has_outcome
+from infra.storage.store import has_outcome
 from infra.storage.tables import drift_states, segments
 from models.drift.monitor import FORMAT, Monitor
 from models.drift.observation import Observed
@@ -33,8 +32,7 @@ from models.drift.settings import DriftSettings
 from models.errors import SettingError, UnavailableError, WorkerFault
 from models.ports import Clock, Embedder
 from streams.runner import Progress
-from streams.topology import role
-from streams.worker import Beat, WorkerSettings, keep_saying
+from streams.worker import keep_saying
 
 log = logging.getLogger(__name__)
 _AT_ONCE = 5_000  # segments between two writes
@@ -163,27 +161,26 @@ class Watch:
         return keep
 
 
-async def run_monitor(settings: Settings, store: Store, how: WorkerSettings, beat: Beat, stop: asyncio.Event) -> None:
-    """Look every so often, deliver alerts and tell the hooks, until ``stop`` is set.
+async def run(worker: Worker) -> None:
+    """Look every so often, deliver alerts and notify the hooks, until the worker is stopped.
 
     Raises:
         WorkerFault: If the delivery, or anything else of it, ended by itself.
     """
-    clock, database = SystemClock(), store.database
-    outbox, told, progress = Outbox(database), hooks(settings, clock), Progress()
-    embedder = build_embedder(checked_profile(settings), settings)
-    watch = Watch(database, outbox, clock, DriftSettings(), embedder)
+    clock, database, settings = SystemClock(), worker.store.database, worker.settings
+    outbox, channels, progress = Outbox(database), hooks(settings, clock), Progress()
+    watch = Watch(database, outbox, clock, DriftSettings(), Models.of(settings).embedder)
 
     def look() -> None:
         progress.read += watch.look()
-        tell(database, told, clock)
+        tell(database, channels, clock)
 
     tasks = {
-        asyncio.create_task(deliver(how.cluster, role("monitor"), outbox, progress, how.trail)),
-        asyncio.create_task(keep_saying(beat, progress)),
+        asyncio.create_task(deliver(worker.options.cluster, worker.role, outbox, progress, worker.options.trail)),
+        asyncio.create_task(keep_saying(worker.heartbeat, progress)),
         asyncio.create_task(_again_and_again(look, settings.monitor_every_s, progress)),
     }
-    stopping = asyncio.create_task(stop.wait())
+    stopping = asyncio.create_task(worker.stop.wait())
     try:
         ended, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in ended - {stopping}:
@@ -204,3 +201,6 @@ async def _again_and_again(look: Callable[[], None], every_s: float, progress: P
             progress.failed(error)
             log.warning("looked in vain: %s", error)
         await asyncio.sleep(every_s)
+
+
+ROLE = RoleDefinition("monitor", run)

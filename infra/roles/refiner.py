@@ -1,47 +1,50 @@
 """The refiner: its index and its studies' thresholds."""
 
 import asyncio
+from collections.abc import Sequence
 
-from infra.brokers import build_cluster
 from infra.clock import SystemClock
 from infra.codebook.thresholds_job import judged
-from infra.factory.models import (
-    build_embedder,
-    build_refiner,
-)
+from infra.factory.models import Models
 from infra.factory.stores import build_code_index
-from infra.profiles.loading import Profile
+from infra.roles.definition import read_records, stage_role
 from infra.settings import Settings
+from models.ports import CodeIndex
 from models.refinement.reindexing import reconcile
 from models.refinement.thresholds import learned
 from schemas import Annotation, Assignment, CodeEvent
-from streams.cluster import read_topic
-from streams.stage import Stage, readable
+from streams.stage import Stage
 from streams.stages import RefinerStage
 from streams.topology import ASSIGNMENTS, CODEBOOK, LABELS
 
 READ_AGAIN = 2_000  # assignments a partition that a refiner recalls at its start: more than it may be asked for again
 
 
-async def refiner_stage(chosen: Profile, settings: Settings) -> Stage:
+async def build_stage(settings: Settings) -> Stage:
     """The refiner with its index and thresholds as the topics have them now.
 
     The index follows the codebook from then on; the thresholds wait for a restart.
 
     Annotations count where their segment's assignment is among those that are recalled.
     """
-    history = [value async for _, _, _, value in read_topic(build_cluster(settings), CODEBOOK.name)]
-    events = sorted(readable(history, CodeEvent), key=lambda event: (event.at, str(event.id)))
-    embeds = build_embedder(chosen, settings)
-    index = await asyncio.to_thread(build_code_index, settings, embeds)
+    models = Models.of(settings)
+    events = sorted(await read_records(settings, CODEBOOK, CodeEvent), key=lambda event: (event.at, str(event.id)))
+    refiner = models.build_refiner(await asyncio.to_thread(reconciled_index, models, events))
+    assignments = await read_records(settings, ASSIGNMENTS, Assignment, last=READ_AGAIN)
+    refiner.remember(assignments)
+    labels = await read_records(settings, LABELS, Annotation)
+    judgements = await asyncio.to_thread(judged, models.profile, models.embedder, events, assignments, labels)
+    refiner.learned({study: learned(refiner.threshold(study), evidence) for study, evidence in judgements.items()})
+    return RefinerStage(refiner, SystemClock(), events)
+
+
+def reconciled_index(models: Models, events: Sequence[CodeEvent]) -> CodeIndex:
+    """The index of codes, with what the codebook says and it does not have."""
+    index = build_code_index(models.settings, models.embedder)
     # A server is shared with refiners that may be creating codes right now: what it has more is not ours to remove.
-    alone = settings.index_folder is not None
-    await asyncio.to_thread(reconcile, index, embeds, events, remove=alone)
-    refines = build_refiner(chosen, index, embeds)
-    tail = read_topic(build_cluster(settings), ASSIGNMENTS.name, last=READ_AGAIN)
-    recalled = readable([value async for _, _, _, value in tail], Assignment)
-    refines.remember(recalled)
-    said = readable([value async for _, _, _, value in read_topic(build_cluster(settings), LABELS.name)], Annotation)
-    found = await asyncio.to_thread(judged, chosen, embeds, events, recalled, said)
-    refines.learned({study: learned(refines.threshold(study), evidence) for study, evidence in found.items()})
-    return RefinerStage(refines, SystemClock(), events)
+    alone = models.settings.index_folder is not None
+    reconcile(index, models.embedder, events, remove=alone)
+    return index
+
+
+ROLE = stage_role("refiner", build_stage)

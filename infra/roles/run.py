@@ -9,18 +9,18 @@ from functools import partial
 
 from infra.brokers import build_cluster
 from infra.factory.stores import build_store
+from infra.roles.definition import Worker
+from infra.roles.registry import find_role
 from infra.roles.seats import member, seat
-from infra.roles.stage import make_stage
 from infra.settings import Settings
-from infra.storage.store import Store
 from infra.telemetry import logs
-from infra.telemetry.heartbeat import beat
-from infra.telemetry.observe import watched
+from infra.telemetry.heartbeat import build_heartbeat
+from infra.telemetry.observe import worker_telemetry
 from models.errors import SettingError, UnavailableError
 from streams.cluster import consumer_group, patiently
 from streams.runner import Batches
 from streams.topology import ROLES, Role, role
-from streams.worker import Beat, WorkerSettings, prepared, run_ingest, run_stage
+from streams.worker import WorkerSettings
 
 log = logging.getLogger(__name__)
 GRACE_S = 5.0
@@ -56,42 +56,21 @@ async def _until_stopped(name: str, settings: Settings) -> None:
 
 
 async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
-    wanted = role(name)
-    how = worker_settings(settings, wanted)
-
-    async def connect() -> Store:
-        return await asyncio.to_thread(build_store, settings)
-
-    store = await patiently("database", connect, UnavailableError)
+    row, definition = role(name), find_role(name)
+    options = worker_settings(settings, row)
+    store = await patiently("database", partial(asyncio.to_thread, build_store, settings), UnavailableError)
     try:
-        group = consumer_group(name, how.members)
-        with seat(settings, group) as mine:
-            settings = settings.model_copy(update={"instance": mine.instance(settings.instance)})
-            with watched(settings, wanted, store) as watch:
-                beats = watch.beats(beat(settings, wanted, store))
-                how = replace(how, trail=watch.trail, seat=partial(member, settings, group))
-                await _work(wanted, settings, store, how, beats, stop)
+        group = consumer_group(name, options.members)
+        with seat(settings, group) as place:
+            settings = settings.model_copy(update={"instance": place.instance(settings.instance)})
+            gauges = definition.build_gauges(store.database)
+            with worker_telemetry(settings, row, gauges) as telemetry:
+                heartbeat = telemetry.with_progress(build_heartbeat(settings, row, store))
+                options = replace(options, trail=telemetry.trail, seat=partial(member, settings, group))
+                await definition.run(Worker(row, settings, store, options, heartbeat, stop))
     finally:
         store.close()
     log.info("%s stopped", name)
-
-
-async def _work(
-    wanted: Role, settings: Settings, store: Store, how: WorkerSettings, beats: Beat, stop: asyncio.Event
-) -> None:
-    if wanted.name == "ingest":
-        await run_ingest(store, how, settings.ingest_rate, beats, stop)
-    elif wanted.name == "web":
-        from infra.roles.web import serve  # no other role needs the page
-
-        await serve(settings, store, beats, stop, how.trail)
-    elif wanted.name == "monitor":
-        from infra.roles.monitor import run_monitor
-
-        await run_monitor(settings, store, how, beats, stop)
-    else:
-        prepare = partial(prepared, partial(make_stage, wanted, settings), beats)
-        await run_stage(wanted, prepare, how, beats, stop)
 
 
 def worker_settings(settings: Settings, role: Role) -> WorkerSettings:
@@ -102,6 +81,6 @@ def worker_settings(settings: Settings, role: Role) -> WorkerSettings:
             role.batch if settings.batch_size is None else settings.batch_size,
             role.wait_s if settings.batch_wait_s is None else settings.batch_wait_s,
         ),
-        members=settings.members if role.name == "coders" else (),
+        members=settings.members if role.has_members else (),
         watchdog_s=settings.watchdog_s,
     )

@@ -23,7 +23,7 @@ class Seat:
 
     Attributes:
         number: 0 for the first, and so on.
-        name: The host, the data folder and the number, in characters that Kafka takes.
+        name: The host, its start, the data folder and the number, in characters that Kafka takes.
     """
 
     number: int
@@ -50,8 +50,8 @@ def seat(settings: Settings, group: str) -> Iterator[Seat]:
         file = _locked(folder / f"{_plain(group)}-{number}.lock")
         if file is not None:
             with file:
-                host = socket.gethostname()
-                yield Seat(number, _plain(f"{host}-{place.st_dev:x}-{place.st_ino:x}-{number}"))
+                where = f"{socket.gethostname()}-{_boot()}-{place.st_dev:x}-{place.st_ino:x}"
+                yield Seat(number, _plain(f"{where}-{number}"))
             return
 
 
@@ -60,6 +60,14 @@ def member(settings: Settings, group: str) -> Iterator[str]:
     """Hold a name in a consumer group: the lowest number among those that are members now."""
     with seat(settings, f"{group}.member") as place:
         yield place.name
+
+
+def _boot() -> str:
+    """What tells machines apart that were cloned with one name and one disk."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    except OSError:
+        return "0"
 
 
 def _locked(path: Path) -> IO[str] | None:

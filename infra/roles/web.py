@@ -11,14 +11,16 @@ import uvicorn
 from fastapi import FastAPI
 
 from infra.accounts.accounts import Accounts
-from infra.brokers import build_cluster, local_broker
+from infra.brokers import started_by_stack
 from infra.clock import SystemClock
-from infra.factory.models import build_embedder
-from infra.profiles.loading import checked_profile
+from infra.factory.models import Models
+from infra.roles.definition import RoleDefinition, Worker
 from infra.roles.outbox_delivery import deliver
 from infra.settings import Settings
+from infra.storage.database import Database
 from infra.storage.outbox import Outbox
 from infra.storage.store import Store
+from infra.telemetry.metrics import Gauge
 from infra.web.app import make_app
 from infra.web.pages.overview import stop_streams
 from infra.web.site import Site
@@ -26,9 +28,7 @@ from models.errors import SettingError, UnavailableError, WorkerFault
 from models.ports import Embedder, Embeddings, load
 from models.routing import confidence
 from streams.runner import Progress
-from streams.topology import role
-from streams.tracing import Trail
-from streams.worker import Beat, keep_saying
+from streams.worker import keep_saying
 
 log = logging.getLogger(__name__)
 GRACE_S = 2
@@ -41,7 +41,7 @@ class LazyEmbedder:
     def __init__(self, make: Callable[[], Embedder]) -> None:
         """Start loading."""
         self._make = make
-        self._made: Embedder | None = None
+        self._embedder: Embedder | None = None
         self._fault: str = ""
         self._done = Event()
         Thread(target=self._load, name="embedder", daemon=True).start()
@@ -67,15 +67,15 @@ class LazyEmbedder:
     def _ready(self) -> Embedder:
         if not self._done.wait(_LOADING_S):
             raise UnavailableError("the model that compares texts is still loading; try again in a moment")
-        if self._made is None:
+        if self._embedder is None:
             raise UnavailableError(f"the model that compares texts cannot be loaded: {self._fault}")
-        return self._made
+        return self._embedder
 
     def _load(self) -> None:
         try:
-            made = self._make()
-            load(made)
-            self._made = made
+            embedder = self._make()
+            load(embedder)
+            self._embedder = embedder
         except Exception as error:
             self._fault = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             log.warning("no search by meaning: %s", self._fault)
@@ -86,31 +86,32 @@ class LazyEmbedder:
 def open_site(settings: Settings, store: Store) -> Site:
     """The page's parts over a store."""
     clock = SystemClock()
-    embeds = LazyEmbedder(lambda: build_embedder(checked_profile(settings), settings))
+    embedder = LazyEmbedder(lambda: Models.of(settings).embedder)
     Thread(target=confidence.load, name="statistics", daemon=True).start()  # the rules page would wait for seconds
-    return Site(settings, store, Accounts(store.database, clock), Outbox(store.database), embeds, clock)
+    return Site(settings, store, Accounts(store.database, clock), Outbox(store.database), embedder, clock)
 
 
-async def serve(settings: Settings, store: Store, beat: Beat, stop: asyncio.Event, trail: Trail | None = None) -> None:
-    """Serve the page, and deliver what people decide, until ``stop`` is set.
+async def run(worker: Worker) -> None:
+    """Serve the page, and deliver what people decide, until the worker is stopped.
 
     Raises:
         SettingError: If the port is taken, or the address is not this machine's.
         WorkerFault: If the page or the delivery ended by itself.
     """
-    cluster = build_cluster(settings)
+    settings, options = worker.settings, worker.options
     listening = listen(settings.web_host, settings.web_port)
-    site = await asyncio.to_thread(open_site, settings, store)
+    site = await asyncio.to_thread(open_site, settings, worker.store)
     app = await asyncio.to_thread(make_app, site)
     server = _server(app)
     progress = Progress()
     await asyncio.to_thread(_say_address, settings, site, listening.getsockname()[1])
+    delivery = deliver(options.cluster, worker.role, site.outbox, progress, options.trail)
     tasks = {
         asyncio.create_task(server.serve(sockets=[listening]), name="the page"),
-        asyncio.create_task(deliver(cluster, role("web"), site.outbox, progress, trail), name="the delivery"),
-        asyncio.create_task(keep_saying(beat, progress), name="the heartbeat"),
+        asyncio.create_task(delivery, name="the delivery"),
+        asyncio.create_task(keep_saying(worker.heartbeat, progress), name="the heartbeat"),
     }
-    stopping = asyncio.create_task(stop.wait())
+    stopping = asyncio.create_task(worker.stop.wait())
     try:
         ended, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         if stopping not in ended:
@@ -186,8 +187,16 @@ def _say_address(settings: Settings, site: Site, port: int) -> None:
     """Log where the page is; the local stack, which started this process, says it by itself."""
     address = settings.page_address(port)
     log.info("the page is at %s", address)
-    server = local_broker(settings)
-    if server is None or settings.kafka_servers != [server]:
+    if not started_by_stack(settings):
         link = site.accounts.first_link(address)
         if link is not None:
             log.warning("nobody is admin yet; set the admin's password here (works once, for a day): %s", link)
+
+
+def build_gauges(database: Database) -> tuple[Gauge, ...]:
+    """How much of what people decided waits for the brokers."""
+    says = "What people decided and the brokers have not confirmed."
+    return (Gauge("qualstream_outbox_messages", says, Outbox(database).backlog),)
+
+
+ROLE = RoleDefinition("web", run, build_gauges)

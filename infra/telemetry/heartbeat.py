@@ -16,14 +16,14 @@ def instance_of(settings: Settings) -> str:
     return "-".join([settings.instance, *settings.members])
 
 
-def beat(settings: Settings, role: Role, to: Store) -> Beat:
+def build_heartbeat(settings: Settings, role: Role, store: Store) -> Beat:
     """What says how a worker goes, into the store."""
     instance = instance_of(settings)
-    before = [state for state in to.workers() if (state.role, state.instance) == (role.name, instance)]
+    before = [state for state in store.workers() if (state.role, state.instance) == (role.name, instance)]
     errors, last_error = (before[0].errors, before[0].last_error) if before else (0, None)
 
     def write(progress: Progress) -> None:
-        to.beat(
+        store.beat(
             WorkerState(
                 role=role.name,
                 instance=instance,

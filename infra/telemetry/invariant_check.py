@@ -1,21 +1,17 @@
 """`qualstream check`: what must hold of a study, counted in the read model and on the topics."""
 
 import asyncio
-import json
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import click
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 
 from infra.brokers import build_cluster
-from infra.factory.stores import opened_store
-from infra.settings import Settings, load_settings
+from infra.settings import Settings
 from models.errors import SettingError
 from models.invariants import INVARIANTS, Audit, Fault, Tally, study_of
 from schemas import AnnotationRequest, Assignment, CodeEvent, DeadLetter, Decision, Record, Segment
@@ -43,8 +39,8 @@ class Findings:
     def as_json(self) -> dict[str, Any]:
         """The same for programs, with at most five ids an invariant."""
         faults = [
-            {"invariant": one.invariant, "what": one.what, "count": len(one.ids), "ids": _some(one)}
-            for one in self.faults
+            {"invariant": fault.invariant, "what": fault.what, "count": len(fault.ids), "ids": _named_ids(fault)}
+            for fault in self.faults
         ]
         return {**asdict(self.tally), "repeated": self.repeated, "faults": faults, "topics_unread": self.unread}
 
@@ -105,13 +101,13 @@ async def audit_of_topics(cluster: "Cluster", study: str | None = None) -> Audit
 def _merged(faults: Iterable[Fault]) -> list[Fault]:
     """One a kind: what the read model and the topics both show is one fault."""
     by_kind: dict[tuple[str, str], set[UUID]] = {}
-    for one in faults:
-        by_kind.setdefault((one.invariant, one.what), set()).update(one.ids)
+    for fault in faults:
+        by_kind.setdefault((fault.invariant, fault.what), set()).update(fault.ids)
     return [Fault(*kind, tuple(sorted(ids))) for kind, ids in by_kind.items()]
 
 
-def _some(fault: Fault) -> Sequence[str]:
-    return [str(one) for one in fault.ids[:_NAMED]]
+def _named_ids(fault: Fault) -> Sequence[str]:
+    return [str(id_) for id_ in fault.ids[:_NAMED]]
 
 
 def show(findings: Findings, console: Console) -> None:
@@ -120,32 +116,11 @@ def show(findings: Findings, console: Console) -> None:
     console.print(f"{tally.taken_in} taken in = {tally.open} open + {tally.coded} coded + {tally.set_aside} set aside")
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for invariant in INVARIANTS:
-        broken = [one for one in findings.faults if one.invariant == invariant]
+        broken = [fault for fault in findings.faults if fault.invariant == invariant]
         table.add_row(invariant, "[red]broken[/red]" if broken else "holds")
     console.print(table)
-    for one in findings.faults:
-        more = f" and {len(one.ids) - _NAMED} more" if len(one.ids) > _NAMED else ""
-        console.print(f"{one.what}: {', '.join(_some(one))}{more}", soft_wrap=True)
+    for fault in findings.faults:
+        more = f" and {len(fault.ids) - _NAMED} more" if len(fault.ids) > _NAMED else ""
+        console.print(f"{fault.what}: {', '.join(_named_ids(fault))}{more}", soft_wrap=True)
     repeated = ", ".join(f"{count} {kind}" for kind, count in sorted(findings.repeated.items()) if count)
     console.print(f"written again, the same: {repeated or 'nothing'}" if not findings.unread else "")
-
-
-@click.command("check")
-@click.option("--study", help="Only this study; default: all.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def check_command(study: str | None, as_json: bool) -> None:
-    """Count whether anything was lost, coded twice or never asked; exits with 1 if so.
-
-    Reads the read model, and the topics whole where the brokers answer. Segments that are under way count as open.
-    """
-    settings = load_settings()
-    with opened_store(settings) as store:
-        findings = check(settings, store, study)
-    if findings.unread:
-        click.echo(f"the topics were not read: {findings.unread}", err=True)
-    if as_json:
-        click.echo(json.dumps(findings.as_json()))
-    else:
-        show(findings, Console(highlight=False))
-    if findings.faults:
-        sys.exit(1)

@@ -53,13 +53,13 @@ def configure(level: str, form: str, instance: str) -> None:
 
 def speak_as(role: str) -> None:
     """From now on say whose lines these are, where that is said."""
-    for one in _json_lines():
-        one.role = role
+    for formatter in _json_lines():
+        formatter.role = role
 
 
 def last_words(error: Exception) -> bool:
     """Say why a worker ends, where its log is for programs; whether it was said."""
-    if not any(one.role for one in _json_lines()):
+    if not any(formatter.role for formatter in _json_lines()):
         return False
     logging.getLogger("qualstream").error("ends with an error", exc_info=error)
     return True
@@ -127,8 +127,8 @@ def _message(record: logging.LogRecord) -> str:
     elif args:
         args = {name: _words(arg) for name, arg in args.items()}
     message = _words(record.msg) if not isinstance(record.msg, str) else record.msg
-    said = str(message) % args if args else str(message)
-    return said.split("\n", 1)[0]  # what asyncio puts below quotes the error
+    text = str(message) % args if args else str(message)
+    return text.split("\n", 1)[0]  # what asyncio puts below quotes the error
 
 
 def _words(arg: object) -> object:
@@ -138,13 +138,13 @@ def _words(arg: object) -> object:
 
 
 def _error(error: BaseException) -> dict[str, Any]:
-    told: dict[str, Any] = {"type": type(error).__name__}
+    fields: dict[str, Any] = {"type": type(error).__name__}
     if isinstance(error, _SPEAKS_FOR_ITSELF):
-        told["message"] = " ".join(str(error).split())
+        fields["message"] = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
-    told["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    fields["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else cause
     if inner is not None:
-        told["because"] = _error(inner)
-    return told
+        fields["because"] = _error(inner)
+    return fields

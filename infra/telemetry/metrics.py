@@ -123,14 +123,14 @@ def _gpu_memory(role: str) -> Iterator[Any]:
 
 def registry(metrics: RoleMetrics) -> Any:
     """The worker's metrics, and its process's own: memory, CPU, files."""
-    made = CollectorRegistry()
-    made.register(metrics)
-    ProcessCollector(registry=made)
-    return made
+    collectors = CollectorRegistry()
+    collectors.register(metrics)
+    ProcessCollector(registry=collectors)
+    return collectors
 
 
 @contextmanager
-def serving(metrics: RoleMetrics, host: str, port: int) -> Iterator[int]:
+def serve_metrics(metrics: RoleMetrics, host: str, port: int) -> Iterator[int]:
     """Answer Prometheus over HTTP while the block runs.
 
     Args:
@@ -161,8 +161,8 @@ def serving(metrics: RoleMetrics, host: str, port: int) -> Iterator[int]:
 
 def names(metrics: RoleMetrics) -> Mapping[str, frozenset[str]]:
     """The names of all series that can be asked for, each with its labels."""
-    found: dict[str, frozenset[str]] = {}
+    series: dict[str, frozenset[str]] = {}
     for family in registry(metrics).collect():
         for sample in family.samples:
-            found[sample.name] = found.get(sample.name, frozenset()) | frozenset(sample.labels)
-    return found
+            series[sample.name] = series.get(sample.name, frozenset()) | frozenset(sample.labels)
+    return series

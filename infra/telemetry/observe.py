@@ -6,21 +6,24 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infra.settings import Settings
-from infra.storage.store import Store
-from infra.telemetry.gauges import gauges
 from infra.telemetry.heartbeat import instance_of
-from infra.telemetry.metrics import RoleMetrics, serving
+from infra.telemetry.metrics import Gauge, RoleMetrics, serve_metrics
+from models.errors import SettingError
 from streams.runner import Progress
 from streams.topology import Role
 from streams.tracing import Trail
 from streams.worker import Beat
 
+if TYPE_CHECKING:
+    from infra.telemetry.tracing import OtelSpans
+
 _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared only
 
 
-class Watched:
+class WorkerTelemetry:
     """What a worker must know of those who watch it."""
 
     def __init__(self, metrics: RoleMetrics | None, trail: Trail | None) -> None:
@@ -33,53 +36,67 @@ class Watched:
         self._metrics = metrics
         self.trail = trail
 
-    def beats(self, beat: Beat) -> Beat:
+    def with_progress(self, heartbeat: Beat) -> Beat:
         """A heartbeat that shows the worker's progress too."""
         if self._metrics is None:
-            return beat
+            return heartbeat
         metrics = self._metrics
 
         def both(progress: Progress) -> None:
             metrics.progress = progress
-            beat(progress)
+            heartbeat(progress)
 
         return both
 
 
 @contextmanager
-def watched(settings: Settings, role: Role, store: Store) -> Iterator[Watched]:
+def worker_telemetry(settings: Settings, role: Role, gauges: tuple[Gauge, ...] = ()) -> Iterator[WorkerTelemetry]:
     """Serve metrics and send spans as the settings want while the block runs; without them nothing is started.
 
+    Args:
+        settings: Whether and where.
+        role: The worker's.
+        gauges: What it tells beside its progress.
+
     Raises:
-        SettingError: If the metrics cannot be served where the settings say.
+        SettingError: If the metrics cannot be served where the settings say, or what sends spans is not installed.
     """
     with ExitStack() as stack:
         metrics, spans = None, None
         if settings.metrics_port is not None:
-            metrics = RoleMetrics(role.name, gauges(role.name, store.database))
-            port = stack.enter_context(serving(metrics, settings.metrics_host, settings.metrics_port))
+            metrics = RoleMetrics(role.name, gauges)
+            port = stack.enter_context(serve_metrics(metrics, settings.metrics_host, settings.metrics_port))
             stack.callback(_announce(settings, role, port).unlink, missing_ok=True)
         if settings.otlp_url is not None:
-            from infra.telemetry.tracing import otlp  # costs a second that a worker without it is spared
-
-            spans = otlp(settings.otlp_url, role.name, instance_of(settings))
+            spans = _spans(settings.otlp_url, role.name, instance_of(settings))
             stack.callback(spans.close)
-        part = settings.members if role.name == "coders" else ()
+        members = settings.members if role.has_members else ()
         followed = metrics is not None or spans is not None
-        yield Watched(metrics, Trail(role, part, spans, settings.trace_share) if followed else None)
+        yield WorkerTelemetry(metrics, Trail(role, members, spans, settings.trace_share) if followed else None)
 
 
-def addresses(settings: Settings) -> Mapping[tuple[str, str], str]:
+def _spans(url: str, role: str, instance: str) -> "OtelSpans":
+    try:
+        from infra.telemetry.tracing import otlp  # costs a second that a worker without it is spared
+    except ImportError as error:
+        raise SettingError(
+            f"QUALSTREAM_OTLP_URL is set, and OpenTelemetry is not installed ({error}); install 'qualstream[traces]', "
+            "or unset it"
+        ) from error
+    return otlp(url, role, instance)
+
+
+def metrics_addresses(settings: Settings) -> Mapping[tuple[str, str], str]:
     """Where workers on this data folder serve their metrics, by role and instance."""
-    found = {}
+    addresses = {}
     for path in sorted(_folder(settings).glob("*.json")):
         try:
-            (told,) = json.loads(path.read_text(encoding="utf-8"))
-            labels = told["labels"]
-            found[labels["role"], labels["instance"]] = f"http://{told['targets'][0]}/metrics"
+            (listed,) = json.loads(path.read_text(encoding="utf-8"))
+            labels = listed["labels"]
+            addresses[labels["role"], labels["instance"]] = f"http://{listed['targets'][0]}/metrics"
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             continue  # its worker is writing it, or gone
-    return found
+    return addresses
 
 
 def _announce(settings: Settings, role: Role, port: int) -> Path:
@@ -89,9 +106,9 @@ def _announce(settings: Settings, role: Role, port: int) -> Path:
     instance = instance_of(settings)
     path = _folder(settings) / (re.sub(r"[^\w.\-]", "_", f"{role.name}-{instance}") + ".json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = [{"targets": [target], "labels": {"role": role.name, "instance": instance}}]
+    listed = [{"targets": [target], "labels": {"role": role.name, "instance": instance}}]
     written = path.with_suffix(".new")
-    written.write_text(json.dumps(told), encoding="utf-8")
+    written.write_text(json.dumps(listed), encoding="utf-8")
     return written.replace(path)
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from infra.brokers import build_cluster
 from infra.settings import Settings, nearest
 from infra.storage.store import Store, WorkerState
-from infra.telemetry.observe import addresses
+from infra.telemetry.observe import metrics_addresses
 from models.errors import InputError, SettingError, UnavailableError
 from schemas import DeadLetter
 from streams.cluster import Cluster, consumer_group, group_lag, read_topic
@@ -38,7 +38,7 @@ def report(settings: Settings, store: Store, only: str | None, as_json: bool, co
     workers = store.workers()
     lags = asyncio.run(lags_of(settings, roles))
     rows = [_row(role, worker, lags.get(role.name)) for role in roles for worker in _of(role, workers)]
-    served = addresses(settings)
+    served = metrics_addresses(settings)
     for row in rows:
         row["metrics"] = served.get((row["role"], row["instance"]))
     if as_json:
@@ -109,7 +109,7 @@ async def lags_of(settings: Settings, roles: Sequence[Role]) -> dict[str, int]:
 
 
 async def _lag(cluster: Cluster, settings: Settings, role: Role) -> int:
-    members = settings.members if role.name == "coders" else ()
+    members = settings.members if role.has_members else ()
     return sum((await group_lag(cluster, consumer_group(role.name, members), role.reads)).values())
 
 

@@ -59,14 +59,14 @@ def check(settings: Settings, as_json: bool, console: Console) -> bool:
     """
     cluster = build_cluster(settings)
     try:
-        found = asyncio.run(differences(cluster, TOPICS))
+        different = asyncio.run(differences(cluster, TOPICS))
     except (KafkaError, OSError) as error:
         raise UnavailableError(
             f"the brokers at {','.join(cluster.servers)} do not answer ({error}); "
             "start them, or correct QUALSTREAM_KAFKA_URL"
         ) from error
-    _print_differences(found, as_json, console)
-    return not found
+    _print_differences(different, as_json, console)
+    return not different
 
 
 def _settings(topic: Topic, cluster: Cluster) -> dict[str, str]:
@@ -99,12 +99,12 @@ def _print(first: str, rows: Sequence[dict[str, str]], console: Console) -> None
     console.print(table, highlight=False)
 
 
-def _print_differences(found: Sequence[Difference], as_json: bool, console: Console) -> None:
-    for each in found:
+def _print_differences(different: Sequence[Difference], as_json: bool, console: Console) -> None:
+    for each in different:
         row = {"topic": each.topic, "setting": each.setting, "found": each.found, "expected": each.expected}
         if as_json:
             console.print_json(json.dumps(row | {"harm": each.harm, "mend": each.mend}), indent=None)
         else:
             console.print(str(each), markup=False, highlight=False, soft_wrap=True)
-    if not found and not as_json:
+    if not different and not as_json:
         console.print(f"{len(TOPICS)} topics, each as it is expected", highlight=False)

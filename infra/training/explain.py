@@ -1,6 +1,5 @@
 """Why a study's classifier gives a segment a code: words with what each adds, for the page and the command line."""
 
-import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import click
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import select
 
-from infra.factory.stores import opened_store
-from infra.settings import load_settings, nearest
+from infra.settings import nearest
 from infra.storage.database import Database
-from infra.storage.releases import history
 from infra.storage.tables import segments
 from infra.training.checkpoints import Checkpoints
 from infra.training.loader import verified
-from infra.training.releases import classifier_of, serving
 from models.classifier.predictions import GUESSES
 from models.errors import InputError, UnavailableError
 from schemas import ModelRelease, Segment
@@ -34,7 +27,7 @@ if TYPE_CHECKING:
 DEGREES = 4
 """How many strengths of colour a word may have, in either direction."""
 _WAITING = 4  # who comes later is asked to try again, so that a slow text does not take all of the page's threads
-_NONE_YET = "the classifier has not been taught yet; label more segments, and start the trainer (`qualstream up`)"
+NONE_YET = "the classifier has not been taught yet; label more segments, and start the trainer (`qualstream up`)"
 
 
 @dataclass(frozen=True)
@@ -182,26 +175,12 @@ def _parts(text: str, words: Sequence["Word"]) -> list[Part]:
     return [*found, Part(text[at:])] if at < len(text) else found
 
 
-@click.command("explain")
-@click.argument("segment", type=click.UUID)
-@click.option("--code", help="Label of the code to explain; default: the likeliest.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def explain_command(segment: UUID, code: str | None, as_json: bool) -> None:
-    """Show which words of SEGMENT speak for its classifier's code, and which against it."""
-    settings = load_settings()
-    with opened_store(settings) as store:
-        found = _segment(store.database, segment)
-        release = serving(history(store.database, classifier_of(found.study)))
-    if release is None:
-        raise InputError(f"study '{found.study}' has none to ask: {_NONE_YET}")
-    told = Explainer(settings.data_dir).explain(release, found.text, code)
-    if as_json:
-        click.echo(json.dumps(to_json(told, segment), ensure_ascii=False))
-    else:
-        _print(told)
+def stored_segment(database: Database, segment: UUID) -> Segment:
+    """A segment by its id.
 
-
-def _segment(database: Database, segment: UUID) -> Segment:
+    Raises:
+        InputError: If there is none.
+    """
     with database.reading() as connection:
         raw = connection.execute(select(segments.c.record).where(segments.c.id == segment)).scalar()
     if raw is None:
@@ -230,15 +209,3 @@ def to_json(told: Explanation, segment: UUID) -> dict[str, Any]:
         "words": words,
         "guesses": [{"label": one.label, "probability": round(one.probability, 5)} for one in told.guesses],
     }
-
-
-def _print(told: Explanation) -> None:
-    table = Table(title=f"'{told.label}' {told.probability:.1%} (without words {told.baseline:.1%}), {told.version}")
-    table.add_column("Word", overflow="fold")
-    table.add_column("Log-odds", justify="right")
-    table.add_column("Share", justify="right")
-    for part in sorted(told.words, key=lambda each: -abs(each.share)):
-        table.add_row(part.text, "not read" if part.weight is None else f"{part.weight:+.3f}", f"{part.share:+.1%}")
-    Console(markup=False, emoji=False).print(table)  # a review's brackets and colons stay as they are
-    others = ", ".join(f"{one.label} {one.probability:.0%}" for one in told.guesses)
-    click.echo(f"likeliest: {others}; unexplained {told.gap:+.3f}", err=True)

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from models.errors import SettingError
+
 log = logging.getLogger(__name__)
 
 _AGAIN_S = 300.0
@@ -164,8 +166,10 @@ def flat(configuration: Mapping[str, Any], before: str = "") -> dict[str, str]:
 def _connect(url: str) -> Any:
     for name, value in _SPARING.items():
         os.environ.setdefault(name, value)
-    from mlflow import MlflowClient
-
+    try:
+        from mlflow import MlflowClient
+    except ImportError as error:
+        raise SettingError(f"MLflow is not installed ({error}); install 'qualstream[tracking]'") from error
     if url.startswith("file:"):
         folder = Path(url.removeprefix("file:"))
         folder.parent.mkdir(parents=True, exist_ok=True)

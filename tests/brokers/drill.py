@@ -3,15 +3,16 @@
 import asyncio
 import os
 import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 from infra.factory.stores import build_store
-from infra.local.stack import CODING, LocalStack
+from infra.local.stack import CODING, LocalStack, spawn
 from infra.settings import load_settings
 from infra.storage.store import Store
 from infra.telemetry.invariant_check import Findings, check
@@ -19,12 +20,13 @@ from schemas import Assignment
 from streams.cluster import Cluster, consumer_group, read_batches
 from streams.topology import ASSIGNMENTS
 from tests.brokers.kafka import Kafka, Node, running_kafka
-from tests.integration.stack import FAKES, STUDY, segments, until
+from tests.integration.stack import FAKES, STUDY, environment, segments
 
 RATE = 25
 _FED = 50  # segments that wait to be published, at least
 _FLOWS = 10  # segments that are coded before the flow counts as flowing again
 _PATIENCE_S = 120.0
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -37,35 +39,92 @@ class Strike:
 
 
 @dataclass
+class Beside:
+    """A process that is started again whenever it ends."""
+
+    command: Sequence[str]
+    log: Path
+    environment: Mapping[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self.process.pid if self.process is not None and self.process.poll() is None else None
+
+    def start(self) -> None:
+        """Start it."""
+        with self.log.open("ab") as log:
+            self.process = spawn(self.command, log, self.environment)
+
+    def check(self) -> None:
+        """Start it again where it ended."""
+        if self.pid is None:
+            self.start()
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+@dataclass
 class Drill:
     """Feeds a stack and strikes at it."""
 
     kafka: Kafka
     stack: LocalStack
     store: Store
+    studies: Sequence[str] = (STUDY,)
+    beside: dict[str, Beside] = field(default_factory=dict)
+    """Processes that the drill itself starts, and starts again."""
     strikes: list[Strike] = field(default_factory=list)
+    began: float = 0.0
+    """When the roles were started, by the monotonic clock."""
     _fed: int = 0
+
+    def start_beside(self, name: str, command: Sequence[str]) -> None:
+        """Start one more process on the stack's brokers and data folder."""
+        settings = self.stack.settings
+        known = environment(settings.data_dir, **self.kafka.options(), session_timeout_s="6")
+        self.beside[name] = Beside(command, self.stack.log_dir / f"{name}.log", known)
+        self.beside[name].start()
+
+    def pid(self, name: str) -> int | None:
+        """The process of a name while it runs."""
+        one = self.beside.get(name)
+        return one.pid if one else self.stack.pids().get(name)
 
     def feed(self) -> None:
         """Take segments in, so many that the flow does not end."""
-        counts = self.store.counts(STUDY)
+        counts = self.store.counts()
         if counts.taken_in - counts.published < _FED:
-            self._fed += 2 * _FED
-            self.store.take_in(segments(self._fed)[-2 * _FED :])
+            self._fed += _FED
+            for study in self.studies:
+                self.store.take_in(segments(self._fed, study)[-_FED:])
 
-    def wait(self, condition: Callable[[], bool]) -> None:
-        """Feed the stack and look after it until a condition holds."""
-
-        def fed() -> bool:
-            self.feed()
-            return condition()
-
-        until(fed, self.stack, seconds=_PATIENCE_S, every=0.1)
+    def wait(self, condition: Callable[[], bool], *, feeding: bool = True) -> None:
+        """Look after every process until a condition holds, and feed them meanwhile."""
+        end = time.monotonic() + _PATIENCE_S
+        while not condition():
+            assert time.monotonic() < end, "it did not come about in time"
+            if feeding:
+                self.feed()
+            self.stack.check()
+            for one in self.beside.values():
+                one.check()
+            time.sleep(_LOOK_S)
 
     def flow(self) -> None:
         """Wait until segments are coded again."""
-        least = self.store.counts(STUDY).routed + _FLOWS
-        self.wait(lambda: self.store.counts(STUDY).routed >= least)
+        least = self.store.counts().routed + _FLOWS
+        self.wait(lambda: self.store.counts().routed >= least)
+
+    def calm(self, seconds: float) -> None:
+        """Let segments flow for a time without a strike."""
+        end = time.monotonic() + seconds
+        self.wait(lambda: time.monotonic() >= end)
 
     def strike(self, what: str) -> None:
         """Note that something is done now."""
@@ -84,27 +143,31 @@ class Drill:
 
     def kill_role(self, name: str) -> None:
         """Kill a role's process, which the stack starts again."""
-        pid = self.stack.pids()[name]
+        pid = self._running(name)
         self.strike(name)
         os.kill(pid, signal.SIGKILL)
-        self.wait(lambda: self.stack.pids().get(name, pid) != pid)
+        self.wait(lambda: self.pid(name) not in (None, pid))
         self.flow()
 
     def pause_role(self, name: str, seconds: float) -> None:
         """Stop a role where it is, and let it go on after a time."""
-        pid = self.stack.pids()[name]
+        pid = self._running(name)
         self.strike(f"{name} paused for {seconds:g} s")
-        end = time.monotonic() + seconds
         os.kill(pid, signal.SIGSTOP)
         try:
-            self.wait(lambda: time.monotonic() >= end)
+            self.calm(seconds)
         finally:
             os.kill(pid, signal.SIGCONT)
         self.flow()
 
+    def _running(self, name: str) -> int:
+        pid = self.pid(name)
+        assert pid is not None, f"{name} does not run"
+        return pid
+
     def finish(self) -> Findings:
         """Wait until every segment that was taken in has its outcome, and count what must hold."""
-        until(lambda: not self.store.open_segments(STUDY), self.stack, seconds=_PATIENCE_S, every=0.1)
+        self.wait(lambda: not self.store.open_segments(), feeding=False)
         return check(self.stack.settings, self.store, None)
 
     def pauses(self) -> list[tuple[Strike, float]]:
@@ -128,18 +191,23 @@ async def _coded_at(cluster: Cluster) -> list[float]:
 
 
 @contextmanager
-def drill(folder: Path, **options: str) -> Iterator[Drill]:
-    """Start three nodes and every role that codes, with fake models; segments come in at a steady rate."""
+def drill(folder: Path, roles: Sequence[str] = CODING, studies: Sequence[str] = (STUDY,)) -> Iterator[Drill]:
+    """Start three nodes and roles with fake models; segments of the studies come in at a steady rate."""
     with running_kafka(folder / "kafka", nodes=3) as kafka:
         fixed = {"data_dir": folder / "data", "profile": str(FAKES), "study": STUDY}
         settings = load_settings(**fixed, **kafka.options())
-        settings.data_dir.mkdir()
+        settings.data_dir.mkdir(parents=True)
         store = build_store(settings)
-        stack = LocalStack(settings, store, CODING, options={"QUALSTREAM_INGEST_RATE": str(RATE), **options})
+        stack = LocalStack(settings, store, roles, options={"QUALSTREAM_INGEST_RATE": str(RATE)})
+        drilled = Drill(kafka, stack, store, studies)
+        drilled.feed()
         try:
+            drilled.began = time.monotonic()
             stack.start()
-            yield Drill(kafka, stack, store)
+            yield drilled
         finally:
+            for one in drilled.beside.values():
+                one.stop()
             stack.stop()
             store.close()
 

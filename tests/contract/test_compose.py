@@ -92,7 +92,7 @@ def test_gpus_are_reserved_for_coders_and_moderator_alone(composed):
     for name in reserved:
         (device,) = composed["services"][name]["deploy"]["resources"]["reservations"]["devices"]
         assert device["capabilities"] == ["gpu"]
-        assert composed["services"][name]["build"]["args"] == {"TORCH_INDEX": ""}
+        assert composed["services"][name]["build"]["args"] == {"TORCH_BUILD": "cuda"}
 
 
 def test_every_service_restarts_is_checked_and_keeps_its_data_in_a_named_volume(composed):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from infra.factory.models import build_moderator as wired
+from infra.factory.models import Models
 from infra.profiles.loading import load_profile
 from infra.profiles.members import PACKAGED_ADAPTERS, ModeratorProfile
 from infra.settings import Settings
@@ -61,7 +61,7 @@ def moderator(tmp_path_factory: pytest.TempPathFactory) -> Any:
     pytest.importorskip("peft")
     settings = Settings(data_dir=tmp_path_factory.mktemp("data"), device="cpu")
     taught = ModeratorProfile(strategy="model", base="SmolLM2-135M-Instruct", adapter=PACKAGED_ADAPTERS / "moderator")
-    made = wired(load_profile("tiny").model_copy(update={"moderator": taught}), settings, EMBEDDER)
+    made = Models(load_profile("tiny").model_copy(update={"moderator": taught}), settings, EMBEDDER).build_moderator()
     made._generator = Once(made._generator)
     return made
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from infra.roles.registry import find_role
 from infra.storage.store import open_store
-from infra.telemetry.gauges import gauges
 from infra.telemetry.metrics import RoleMetrics, names
 from streams.runner import Progress
 from streams.topology import ROLES
@@ -37,7 +37,7 @@ def told(tmp_path_factory):
     progress = Progress(last_commit_at=datetime.now(UTC), lags={"feedback": 1})
     every = dict(GPU)
     for role in ROLES:
-        metrics = RoleMetrics(role.name, gauges(role.name, store.database), progress)
+        metrics = RoleMetrics(role.name, find_role(role.name).build_gauges(store.database), progress)
         every |= {name: set(labels) for name, labels in names(metrics).items()}
     yield every
     store.close()

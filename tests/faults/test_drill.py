@@ -1,5 +1,6 @@
 """Three Kafka nodes and every role: each is killed or paused once, and nothing is lost or decided twice."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,11 @@ from infra.local.stack import CODING
 from streams.topology import ASSIGNMENTS, DECISIONS
 from tests.brokers.drill import coordinator, drill
 from tests.brokers.kafka import KafkaMissingError, require_kafka
+from tests.brokers.shared_index import served_index
 
 ROLE_S, BROKER_S = 8.0, 16.0  # twice what it takes alone on two cores: other tests run beside this one
+
+PAUSE_S = 12.0  # twice a session: the group has gone on without who wakes
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +33,7 @@ def test_whatever_is_killed_or_paused_nothing_is_lost_and_nothing_decided_twice(
         for topic in (DECISIONS.name, ASSIGNMENTS.name):
             drilled.kill_node(drilled.kafka.leader(topic), topic)
         drilled.kill_node(coordinator(drilled, "refiner"), "the refiner's group")
-        drilled.pause_role("refiner", 12)
+        drilled.pause_role("refiner", PAUSE_S)
         findings = drilled.finish()
         pauses = drilled.pauses()
     assert findings.faults == ()
@@ -38,3 +42,21 @@ def test_whatever_is_killed_or_paused_nothing_is_lost_and_nothing_decided_twice(
     longest = {role: max(s for strike, s in pauses if strike.what == role) for role in CODING}
     assert {role: s for role, s in longest.items() if s > ROLE_S} == {}
     assert [(strike.what, s) for strike, s in pauses if strike.what.startswith("broker that") and s > BROKER_S] == []
+
+
+@pytest.mark.slow
+def test_two_refiners_that_share_an_index_give_no_segment_two_codes_though_each_stands_still_or_is_killed(
+    tmp_path: Path,
+) -> None:
+    roles = [role for role in CODING if role != "refiner"]
+    studies = [f"study {n}" for n in range(6)]
+    with served_index() as address, drill(tmp_path, roles, studies) as drilled:
+        for name in ("one", "two"):
+            drilled.start_beside(name, [sys.executable, "-m", "tests.brokers.shared_index", address])
+        drilled.flow()
+        for name in ("one", "two"):
+            drilled.pause_role(name, PAUSE_S)
+            drilled.kill_role(name)
+        findings = drilled.finish()
+    assert findings.faults == ()
+    assert findings.tally.coded == findings.tally.taken_in > 500

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.brokers import data_folder_lock
 from infra.factory.stores import build_store
 from infra.local.stack import CODING, LocalStack, broker_command, spawn
 from infra.settings import load_settings
@@ -91,11 +92,12 @@ def running(
     folder.mkdir(exist_ok=True)
     store = store or build_store(settings)
     stack = LocalStack(settings, store, roles, options={f"QUALSTREAM_{k.upper()}": v for k, v in options.items()})
-    try:
-        stack.start()
-        yield stack, store
-    finally:
-        stack.stop()
+    with data_folder_lock(settings):
+        try:
+            stack.start()
+            yield stack, store
+        finally:
+            stack.stop()
 
 
 def environment(folder: Path, **options: str) -> dict[str, str]:

@@ -7,13 +7,12 @@ from pathlib import Path
 from infra.factory.stores import build_store
 from infra.local.stack import LocalStack
 from infra.profiles.loading import checked_profile
-from infra.roles.stage import make_stage
+from infra.roles.refiner import build_stage
 from infra.settings import load_settings
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id
 from streams.publish import outgoing
 from streams.stages import RefinerStage
-from streams.topology import role
 from tests.brokers.chosen import Brokers
 from tests.integration.stack import FAKES, STUDY, publish
 
@@ -38,7 +37,7 @@ async def test_a_merge_that_people_made_lowers_the_threshold_of_a_refiner_that_s
     try:
         await asyncio.to_thread(stack.start)
         await asyncio.to_thread(publish, stack.cluster, [outgoing(one) for one in events])
-        stage = await make_stage(role("refiner"), settings)
+        stage = await build_stage(settings)
     finally:
         stack.stop()
         store.close()

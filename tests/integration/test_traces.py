@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from infra.local.stack import CODING
 from infra.storage.outbox import Outbox
-from infra.telemetry.observe import addresses
+from infra.telemetry.observe import metrics_addresses
 from schemas import Annotation, Assignment, Segment
 from schemas.ids import segment_id
 from streams.publish import Outgoing
@@ -109,9 +109,10 @@ def test_a_review_its_code_and_a_person_s_label_are_one_trace_and_no_text_is_in_
             Outbox(store.database).keep([label(one, assigned[one.id]) for one in wanted])
             until(lambda: all("recorder annotation.labels" in collector.trace(one) for one in wanted), stack)
             until(
-                lambda: set(addresses(stack.settings)) >= {(role, stack.settings.instance) for role in WATCHED}, stack
+                lambda: set(metrics_addresses(stack.settings)) >= {(role, stack.settings.instance) for role in WATCHED},
+                stack,
             )
-            at = {role: address for (role, _), address in addresses(stack.settings).items()}
+            at = {role: address for (role, _), address in metrics_addresses(stack.settings).items()}
             until(lambda: ("qualstream_lag_messages", "decisions") in told(at["refiner"]), stack)
             metrics = {role: told(address) for role, address in at.items()}
             pages = [httpx.get(address, timeout=5).text for address in at.values()]

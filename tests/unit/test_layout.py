@@ -44,7 +44,7 @@ def test_importing_the_domain_the_streams_and_the_command_line_imports_no_tensor
     assert "models.pipeline" in modules
     script = (
         "import importlib, sys\n"
-        f"for name in {[*modules, 'infra.cli', 'infra.roles.stage']!r}: importlib.import_module(name)\n"
+        f"for name in {[*modules, 'infra.cli', 'infra.roles.registry']!r}: importlib.import_module(name)\n"
         f"print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import func, select
 
-from infra.annotation.agreement import agreement_command
 from infra.annotation.disputes import disagreements
+from infra.cli.agreement import agreement
 from infra.storage.annotations import codings
 from infra.storage.tables import outbox
 from schemas import Annotation, CodeEvent, StudyRules
@@ -314,11 +314,11 @@ def test_a_label_in_the_csv_is_no_formula(site, some):
 def test_the_command_prints_the_same(site, some, monkeypatch):
     two_coders(site, some)
     monkeypatch.setenv("QUALSTREAM_DATA_DIR", str(site.settings.data_dir))
-    plain = CliRunner().invoke(agreement_command, ["--study", STUDY])
+    plain = CliRunner().invoke(agreement, ["--study", STUDY])
     assert plain.exit_code == 0, plain.output
     for wanted in ("Krippendorff's alpha", "cem", "app crashes", "4 segments coded by people, 3 of them"):
         assert wanted in plain.output
-    as_json = CliRunner().invoke(agreement_command, ["--study", STUDY, "--json"])
+    as_json = CliRunner().invoke(agreement, ["--study", STUDY, "--json"])
     assert json.loads(as_json.output) == visit(site, "viewer").get(f"{PAGE}/figures.json").json()
-    empty = CliRunner().invoke(agreement_command, ["--study", "nothing", "--models"])
+    empty = CliRunner().invoke(agreement, ["--study", "nothing", "--models"])
     assert "nobody has coded a segment yet" in empty.output

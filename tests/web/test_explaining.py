@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner
 
-from infra.training.commands import learn
+from infra.cli.learn import learn
 from models.errors import InputError
 from schemas import Segment
 from schemas.ids import segment_id

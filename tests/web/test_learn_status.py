@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
+from infra.cli.learn import learn
 from infra.storage.releases import labels_of
 from infra.training.checkpoints import Checkpoints
-from infra.training.commands import learn
 from infra.training.releases import again
 from infra.training.report import NextTuning
 from infra.training.state import Attempts, write_attempts

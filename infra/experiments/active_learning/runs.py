@@ -1,12 +1,13 @@
 """A grid of experiments, run by run; each finished run is a line of a file, so that a broken grid goes on."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.experiments.active_learning.datasets import CodedTexts, Course
 from infra.experiments.active_learning.simulation import Learner, Run, Setup, run_key, simulate
+from infra.training.tracking import Tracking
 from models.errors import InputError
 
 
@@ -81,3 +82,18 @@ def _append(file: Path, run: Run) -> None:
             out.write(("" if whole else "\n") + json.dumps(run.to_json(), ensure_ascii=False) + "\n")
     except OSError as error:
         raise InputError(f"cannot write '{file}' ({error.strerror}); give another folder with --out") from error
+
+
+def track(tracking: Tracking, run: Run) -> None:
+    """Have a finished run kept: configuration, data, coders, the texts asked for, F1 by code, times."""
+    configuration = {**vars(run.setup), **vars(run.course), "seed": run.seed, "made": run.configuration}
+    tags = {"data": run.data, "data_sha256": run.sha256, "coders": run.coders or "unknown", "kind": "simulation"}
+    with tracking.run(f"simulation of {run.data}", f"{run.setup.name}, seed {run.seed}", configuration, tags) as kept:
+        for number, step in enumerate(run.steps):
+            known: Mapping[str, float | None] = {
+                "labels": step.labels, "macro_f1": step.macro_f1, "kappa": step.kappa, "delta_f": step.delta_f,
+                "train_s": step.train.clock, "query_s": step.query.clock,
+                **{f"f1.{code}": value for code, value in step.f1.items()},
+            }  # fmt: skip
+            kept.metrics({name: value for name, value in known.items() if value is not None}, number)
+        kept.artifact("selected", {"start": run.started_with, "asked": [step.asked for step in run.steps]})

@@ -8,12 +8,13 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from infra.experiments.active_learning.command import show, simulate_command, track
+from infra.cli.simulate import show
+from infra.cli.simulate import simulate as simulate_command
 from infra.experiments.active_learning.datasets import Columns, Course, draw, read_coded
 from infra.experiments.active_learning.learners import learner, name_of, setups
 from infra.experiments.active_learning.plots import write_plots
 from infra.experiments.active_learning.results import along, as_json, collect, final, interval
-from infra.experiments.active_learning.runs import Job, play, read_runs
+from infra.experiments.active_learning.runs import Job, play, read_runs, track
 from infra.experiments.active_learning.simulation import Run, Setup, f1_by_code, simulate
 from infra.training.tracking import MlflowTracking
 from models.errors import InputError, SettingError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.factory.models import build_coder
+from infra.factory.models import Models
 from infra.factory.pipeline import build_pipeline
 from infra.local.file_coding import as_row
 from infra.local.stack import role_environment
@@ -324,7 +324,7 @@ def mine(tmp_path, monkeypatch):
 )
 def test_the_setting_wins_over_the_profile(mine, profile, setting, there):
     settings = load_settings(profile=mine(profile), cascade=setting)
-    coder = build_coder(checked_profile(settings), settings)
+    coder = Models.of(settings).build_coder()
     assert isinstance(coder, CascadeCoder) == there
     assert coder.members == ("a", "b", "c")
     if there:

@@ -7,10 +7,11 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from infra.cli.finetune import finetune
 from infra.files.pairs import Pair, fold_of, read_pairs, split
 from infra.finetuning.adapter_card import code_metrics
 from infra.finetuning.cross_fitting import candidates, cross_fit, target
-from infra.finetuning.lora import ADAPTER_FILE, Job, finetune, run
+from infra.finetuning.lora import ADAPTER_FILE, Job, run
 from models.errors import InputError, SettingError
 from models.fakes import HashEmbedder
 

@@ -8,12 +8,13 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from infra.factory.models import build_members
+from infra.cli.finetune import finetune
+from infra.factory.models import Models
 from infra.files.few_shot import choose_examples, read_examples
 from infra.files.pairs import Pair
 from infra.finetuning.grid import Grid, command, run_grid
 from infra.finetuning.grid_table import Cell, Result, choose, profile_text, ranked, table
-from infra.finetuning.lora import ADAPTER_FILE, Job, finetune
+from infra.finetuning.lora import ADAPTER_FILE, Job
 from infra.profiles.loading import check_files, load_profile
 from infra.settings import load_settings
 from models.errors import SettingError
@@ -109,7 +110,7 @@ def test_a_grid_makes_a_folder_a_cell_a_table_and_a_profile_whose_members_code(g
     check_files(profile)
     assert [member.name for member in profile.members] == found["members"]
     assert {member.prompt for member in profile.members} == {1, 4}
-    coder = build_members(profile, load_settings(data_dir=tmp_path))
+    coder = Models(profile, load_settings(data_dir=tmp_path)).build_members()
     assert [said.member for said in coder.propose([segment("this is a slow thing")])[0]] == found["members"]
 
 

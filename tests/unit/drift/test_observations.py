@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from infra.drift.commands import drift
+from infra.cli.drift import drift
 from infra.drift.scan_study import report_study
 from infra.settings import load_settings
 from infra.storage.observations import changes, count_observed, judgements, observed, texts_of

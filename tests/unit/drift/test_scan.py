@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from infra.cli.drift import drift
 from infra.drift import timestamped_texts
-from infra.drift.commands import drift
 from infra.drift.scan_file import UNCODED, How, observed, scan
 from infra.drift.timestamped_texts import Wanted, read_timed
-from infra.local.file_coding import Tally
+from infra.files.row_tally import RowTally
 from models.drift.settings import DriftSettings
 from models.errors import InputError
 from models.fakes import FakeCoder, HashEmbedder
@@ -41,7 +41,7 @@ def jsonl(path, lines):
 
 def read(path, **wanted):
     said = StringIO()
-    return read_timed(path, Wanted(**wanted), Tally(Console(file=said, width=300))), said
+    return read_timed(path, Wanted(**wanted), RowTally(Console(file=said, width=300))), said
 
 
 def run(*words):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from infra.cli.evaluate import evaluate as evaluate_command
 from infra.experiments import wordnet
-from infra.experiments.evaluate import evaluate_command
 from infra.experiments.evaluation_plots import write_plots
 from infra.experiments.wordnet import find_wordnet, read_wordnet
 from infra.files.gold import read_gold, read_predictions

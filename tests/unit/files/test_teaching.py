@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from infra.brokers import data_folder_lock, publish_or_keep
-from infra.codebook.seed_codebook import history, teach
+from infra.cli.codebook import teach
+from infra.codebook.seed_codebook import history
 from infra.factory.stores import build_store
 from infra.files.coded_texts import LONGEST_CODE, read_human_coded
 from infra.settings import load_settings

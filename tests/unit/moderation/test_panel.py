@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.factory.models import build_moderator as wired
+from infra.factory.models import Models
 from infra.profiles.loading import load_profile
 from infra.settings import Settings
 from models.errors import SettingError, UnavailableError, UncodableError
@@ -243,7 +243,7 @@ def test_a_profile_can_have_a_panel_of_every_kind_with_samples_of_one_model(tmp_
             '[[moderator.panel]]\nstrategy = "model"\nbase = "small"\nsamples = 2\ntemperature = 0.7\n',
         )
     )
-    made = wired(chosen, Settings(data_dir=tmp_path, device="cpu"), EMBEDDER)
+    made = Models(chosen, Settings(data_dir=tmp_path, device="cpu"), EMBEDDER).build_moderator()
     assert made.version == "panel(consensus, mixtral@served, small, small#0, small#1)"
 
 

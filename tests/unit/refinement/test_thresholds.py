@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from infra.codebook.thresholds_job import judged, threshold
+from infra.cli.codebook import threshold
+from infra.codebook.thresholds_job import judged
 from infra.profiles.loading import load_profile
 from infra.profiles.study_rules import refiner_settings
 from infra.settings import load_settings

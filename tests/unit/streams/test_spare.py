@@ -8,7 +8,7 @@ from rich.console import Console
 
 from infra.settings import load_settings
 from infra.storage.store import open_store
-from infra.telemetry.heartbeat import beat
+from infra.telemetry.heartbeat import build_heartbeat
 from infra.telemetry.status import report
 from infra.training.checkpoints import Checkpoints
 from models.errors import SpareError, UnavailableError
@@ -37,7 +37,7 @@ async def soon(event):
 async def test_the_health_of_a_spare_trainer_is_good_while_it_waits_and_while_it_loads(settings, store):
     checkpoints, held, said = Checkpoints(settings.data_dir), [], asyncio.Event()
     held.append(checkpoints.hold())  # another trainer
-    tell, loop = beat(settings, role("trainer"), store), asyncio.get_running_loop()
+    tell, loop = build_heartbeat(settings, role("trainer"), store), asyncio.get_running_loop()
 
     def heard(progress):
         tell(progress)

@@ -19,14 +19,14 @@ from rich.console import Console
 from sqlalchemy import insert
 
 from infra.local.stack import role_environment
+from infra.roles.registry import find_role
 from infra.settings import load_settings
 from infra.storage.store import open_store
 from infra.storage.tables import alert_marks
 from infra.telemetry import logs, status
-from infra.telemetry.gauges import gauges
-from infra.telemetry.heartbeat import beat
-from infra.telemetry.metrics import Gauge, RoleMetrics, registry, serving
-from infra.telemetry.observe import addresses, watched
+from infra.telemetry.heartbeat import build_heartbeat
+from infra.telemetry.metrics import Gauge, RoleMetrics, registry, serve_metrics
+from infra.telemetry.observe import metrics_addresses, worker_telemetry
 from infra.telemetry.tracing import OtelSpans, endpoint
 from models.backends import token_usage
 from models.errors import InputError, SettingError, UnavailableError, WorkerFault
@@ -108,7 +108,7 @@ async def test_what_a_worker_did_can_be_read_over_http():
     metrics.progress.lags = {"feedback": 7}
     spent = token_usage.tokens()
     token_usage.spend(5)
-    with serving(metrics, "127.0.0.1", 0) as port:
+    with serve_metrics(metrics, "127.0.0.1", 0) as port:
         answer = await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{port}/metrics")
     told = read(answer.text)
     assert told["qualstream_messages_read_total",] == 3
@@ -147,15 +147,15 @@ def test_a_number_that_cannot_be_looked_up_is_left_out_and_the_others_are_told()
 
 
 def test_metrics_that_cannot_be_served_are_one_line_that_names_the_settings():
-    with serving(RoleMetrics("router"), "127.0.0.1", 0) as port:
+    with serve_metrics(RoleMetrics("router"), "127.0.0.1", 0) as port:
         with pytest.raises(SettingError, match=f"127.0.0.1 port {port}.*QUALSTREAM_METRICS_PORT") as told:
-            serving(RoleMetrics("refiner"), "127.0.0.1", port).__enter__()
+            serve_metrics(RoleMetrics("refiner"), "127.0.0.1", port).__enter__()
         assert "\n" not in str(told.value)
 
 
 def test_alerts_count_as_open_until_somebody_saw_to_them_and_again_when_a_snooze_is_over(tmp_path):
     store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
-    (gauge,) = gauges("recorder", store.database)
+    (gauge,) = find_role("recorder").build_gauges(store.database)
     made = [
         DriftAlert(id=uuid4(), study="s", kind="shares", cause="input", at=AT, detected_at=AT, p=0.01, effect=0.2)
         for _ in range(4)
@@ -169,7 +169,7 @@ def test_alerts_count_as_open_until_somebody_saw_to_them_and_again_when_a_snooze
             row = {"alert_id": alert.id, "study": "s", "kind": kind, "author": "lea", "at": now, "until": until}
             connection.execute(insert(alert_marks).values(row))
     assert gauge.value() == 2
-    assert gauges("refiner", store.database) == ()
+    assert find_role("refiner").build_gauges(store.database) == ()
     store.close()
 
 
@@ -186,18 +186,18 @@ def folder(tmp_path, monkeypatch):
 def test_a_worker_s_metrics_are_announced_while_it_runs_and_stand_in_the_status(folder):
     settings = load_settings(metrics_port=0)
     store = open_store(settings.store_url)
-    with watched(settings, role("router"), store) as watch:
+    with worker_telemetry(settings, role("router")) as watch:
         progress = Progress(read=11)
-        watch.beats(beat(settings, role("router"), store))(progress)
+        watch.with_progress(build_heartbeat(settings, role("router"), store))(progress)
         assert watch.trail is not None
-        address = addresses(settings)["router", "here"]
+        address = metrics_addresses(settings)["router", "here"]
         assert 'qualstream_messages_read_total{role="router"} 11.0' in httpx.get(address).text
         (listed,) = json.loads((folder / "metrics" / "router-here.json").read_text())
         assert listed["targets"] == [address.removeprefix("http://").removesuffix("/metrics")]
         console = Console(record=True, width=200)
         status.report(settings, store, "router", False, console)
         assert f"router: metrics at {address}" in console.export_text()
-    assert addresses(settings) == {}
+    assert metrics_addresses(settings) == {}
     with pytest.raises(httpx.TransportError):
         httpx.get(address)
     store.close()
@@ -206,10 +206,10 @@ def test_a_worker_s_metrics_are_announced_while_it_runs_and_stand_in_the_status(
 def test_without_settings_nothing_is_listened_on_nothing_sent_and_no_message_has_a_header(folder):
     settings = load_settings()
     store = open_store(settings.store_url)
-    with watched(settings, role("router"), store) as watch:
+    with worker_telemetry(settings, role("router")) as watch:
         assert watch.trail is None
         heard = []
-        assert watch.beats(heard.append) == heard.append
+        assert watch.with_progress(heard.append) == heard.append
     assert not (folder / "metrics").exists()
     store.close()
 

@@ -1,13 +1,13 @@
 """People on the page: what they are asked and decide in more detail, their accounts, and what waits for the broker."""
 
+import json
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from alembic import op
-
-from infra.storage.tables import UtcDateTime
-from models.codebook.codebook import replay, final
-from schemas import CodeEvent
 
 revision = "0003"
 down_revision = "0002"
@@ -25,7 +25,7 @@ _ADDED: dict[str, list[sa.Column[Any]]] = {
         sa.Column("sample", sa.Boolean(), nullable=False, server_default=_NO),
         sa.Column("coders", sa.Integer(), nullable=False, server_default="1"),
         sa.Column("priority", sa.Float(), nullable=False, server_default="0"),
-        sa.Column("expires_at", UtcDateTime()),
+        sa.Column("expires_at", sa.DateTime(timezone=True)),
         sa.Column("lacks", sa.Integer(), nullable=False, server_default="1"),
     ],
     "annotations": [
@@ -73,12 +73,52 @@ def _finals() -> None:
     every = connection.execute(sa.select(codes.c.id, codes.c.retired))
     lives = {row.id: not row.retired for row in every}
     joined = sa.select(events.c.record).join_from(events, codes, events.c.code_id == codes.c.id)
-    told = [CodeEvent.from_bytes(raw) for raw in connection.execute(joined.where(codes.c.retired)).scalars()]
-    into = {code: one.into for code, one in replay(told).items()}
-    for code in into:
-        now = final(code, lambda each: into.get(each, ()), lambda each: lives.get(each, False))
-        values = {"became": [str(each) for each in into[code]], "final": now}
+    histories: dict[UUID, dict[str, dict[str, Any]]] = {}
+    for raw in connection.execute(joined.where(codes.c.retired)).scalars():
+        event = json.loads(raw)
+        histories.setdefault(UUID(event["code_id"]), {})[event["id"]] = event
+    into = {code: _parts(code, history.values()) for code, history in histories.items()}
+    for code, parts in into.items():
+        values = {"became": [str(each) for each in parts], "final": _final(code, into, lives)}
         connection.execute(sa.update(codes).where(codes.c.id == code).values(values))
+
+
+# The codebook's rules as they were at this revision: a migration does not change with the program.
+
+_RANKS = {"created": 0, "merged": 2, "split": 2, "retired": 2, "restored": 3}
+
+
+def _parts(code: UUID, history: Iterable[dict[str, Any]]) -> list[UUID]:
+    """What one code was merged or split into, by its events; nothing where it lives or was retired."""
+    events = sorted(history, key=lambda e: (datetime.fromisoformat(e["at"]), _RANKS.get(e["kind"], 1), e["id"]))
+    undone: set[str] = set()
+    for event in reversed(events):
+        if event.get("undoes") is not None and event["id"] not in undone:
+            undone.add(event["undoes"])
+    parts: list[UUID] = []
+    for event in events:
+        if event["id"] in undone or event.get("undoes") is not None:
+            continue
+        into = [UUID(each) for each in event.get("into", ())]
+        if event["kind"] in ("created", "restored") or code in into:
+            parts = []
+        elif event["kind"] in ("merged", "split", "retired"):
+            parts = into
+    return parts
+
+
+def _final(code: UUID, into: dict[UUID, list[UUID]], lives: dict[UUID, bool]) -> UUID | None:
+    """The one living code that one became over however many steps, if there is one."""
+    living: set[UUID] = set()
+    seen, left = {code}, [code]
+    while left:
+        for each in into.get(left.pop(), ()):
+            if lives.get(each, False):
+                living.add(each)
+            elif each not in seen:
+                seen.add(each)
+                left.append(each)
+    return living.pop() if len(living) == 1 else None
 
 
 def _people() -> None:
@@ -89,7 +129,7 @@ def _people() -> None:
         sa.Column("password", sa.String(length=200)),
         sa.Column("epoch", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("disabled", sa.Boolean(), nullable=False, server_default=_NO),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
     )
@@ -107,9 +147,9 @@ def _people() -> None:
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("expires_at", UtcDateTime()),
-        sa.Column("used_at", UtcDateTime()),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True)),
+        sa.Column("used_at", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("sha256"),
     )
@@ -118,7 +158,7 @@ def _people() -> None:
         "attempts",
         sa.Column("who", sa.String(length=200), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("last_at", UtcDateTime(), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("who"),
     )
 
@@ -127,7 +167,7 @@ def _desk() -> None:
     op.create_table(
         "study_rules",
         sa.Column("study", sa.String(length=80), nullable=False),
-        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("study"),
     )
@@ -137,8 +177,8 @@ def _desk() -> None:
         sa.Column("annotator", sa.String(length=120), nullable=False),
         sa.Column("study", sa.String(length=80), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
-        sa.Column("since", UtcDateTime(), nullable=False),
-        sa.Column("until", UtcDateTime(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("segment_id", "annotator"),
     )
     op.create_index("ix_marks_study", "marks", ["study", "until"])

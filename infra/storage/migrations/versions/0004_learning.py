@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from infra.storage.tables import UtcDateTime
-
 revision = "0004"
 down_revision = "0003"
 
@@ -16,7 +14,7 @@ def upgrade() -> None:
         "releases",
         sa.Column("model", sa.String(), primary_key=True),
         sa.Column("version", sa.String(), primary_key=True),
-        sa.Column("released_at", UtcDateTime(), primary_key=True),
+        sa.Column("released_at", sa.DateTime(timezone=True), primary_key=True),
         sa.Column("study", sa.String(length=80)),
         sa.Column("outcome", sa.String(length=10), nullable=False),
         sa.Column("uri", sa.String(), nullable=False),
@@ -35,6 +33,6 @@ def downgrade() -> None:
         sa.Column("version", sa.String(), primary_key=True),
         sa.Column("uri", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.Column("released_at", UtcDateTime(), nullable=False),
+        sa.Column("released_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
     )

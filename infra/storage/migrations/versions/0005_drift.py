@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from infra.storage.tables import UtcDateTime
-
 revision = "0005"
 down_revision = "0004"
 
@@ -14,9 +12,9 @@ def upgrade() -> None:
     op.create_table(
         "drift_states",
         sa.Column("study", sa.String(length=80), primary_key=True),
-        sa.Column("since", UtcDateTime()),
+        sa.Column("since", sa.DateTime(timezone=True)),
         sa.Column("state", sa.JSON(), nullable=False),
-        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_table(
         "alert_marks",
@@ -24,8 +22,8 @@ def upgrade() -> None:
         sa.Column("study", sa.String(length=80), nullable=False),
         sa.Column("kind", sa.String(length=12), nullable=False),
         sa.Column("author", sa.String(length=120), nullable=False),
-        sa.Column("at", UtcDateTime(), nullable=False),
-        sa.Column("until", UtcDateTime()),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True)),
         sa.Column("note", sa.Text(), nullable=False, server_default=""),
     )
     op.create_index("ix_alert_marks_study", "alert_marks", ["study"])
@@ -35,7 +33,7 @@ def upgrade() -> None:
         sa.Column("hook", sa.String(length=20), primary_key=True),
         sa.Column("study", sa.String(length=80), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("delivered_at", UtcDateTime()),
+        sa.Column("delivered_at", sa.DateTime(timezone=True)),
         sa.Column("last_error", sa.Text()),
     )
     op.create_table(
@@ -46,7 +44,7 @@ def upgrade() -> None:
         sa.Column("profile", sa.String(length=120), nullable=False),
         sa.Column("label", sa.Text()),
         sa.Column("proposed", sa.Text()),
-        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_index("ix_recodings_study", "recodings", ["study", "replay"])
 

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 import click
 
 from infra.accounts.accounts import EVERYWHERE, ROLES, AccountRole, Accounts
+from infra.cli.options import read_settings
 from infra.factory.stores import opened_store
-from infra.settings import Settings, load_settings
+from infra.settings import Settings
 
 
 @click.group()
@@ -21,7 +22,7 @@ def account() -> None:
 @click.option("--study", help="Only in this study; default: in every one.")
 def add(name: str, role: AccountRole, study: str | None) -> None:
     """Make the account NAME, or give it one more role; prints a link that sets its password once."""
-    settings = load_settings()
+    settings = read_settings()
     with _accounts(settings) as accounts:
         known = {each.name: each.id for each in accounts.all()}
         account_id = known.get(name) or accounts.create(name)
@@ -35,7 +36,7 @@ def add(name: str, role: AccountRole, study: str | None) -> None:
 @click.argument("name")
 def link(name: str) -> None:
     """Print a link that sets the password of NAME once; the one that NAME has now holds until then."""
-    settings = load_settings()
+    settings = read_settings()
     with _accounts(settings) as accounts:
         _print_link(settings, accounts, name)
 
@@ -43,7 +44,7 @@ def link(name: str) -> None:
 @account.command("list")
 def list_accounts() -> None:
     """List accounts with their roles."""
-    with _accounts(load_settings()) as accounts:
+    with _accounts(read_settings()) as accounts:
         for each in accounts.all():
             roles = ", ".join(f"{role} in {scope}" for scope, role in each.roles.items()) or "no role"
             state = "  disabled" if each.disabled else "" if each.has_password else "  no password yet"

@@ -2,8 +2,8 @@
 
 import json
 import re
-import sys
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,27 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from infra.factory.models import build_embedder
+from infra.cli.options import (
+    STUDY,
+    TABLE_FORMAT,
+    TEXT_COLUMN,
+    Command,
+    error_console,
+    output_console,
+    read_settings,
+    say_written,
+    several,
+)
+from infra.factory.models import Models
 from infra.factory.pipeline import build_pipeline
 from infra.factory.stores import build_store
 from infra.files.timestamps import read_time
-from infra.profiles.loading import checked_profile
-from infra.settings import Settings, ensure_data_dir, load_settings
+from infra.settings import Settings
 from models.drift.settings import DriftSettings
 from models.errors import InputError
 from schemas import DriftAlert
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_STUDY = click.option("--study", help="Study; default: QUALSTREAM_STUDY, else demo.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object an alert, for programs.")
 _HTML = click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to this file.")
 _EMBED = click.option(
@@ -35,10 +44,10 @@ _EMBED = click.option(
 def _moment(_context: click.Context, option: click.Parameter, value: str | None) -> datetime | None:
     if value is None:
         return None
-    found = read_time(value)
-    if found is None:
+    moment = read_time(value)
+    if moment is None:
         raise click.BadParameter(f"'{value}' is no time such as 2026-03-01 or 2026-03-01T14:00")
-    return found
+    return moment
 
 
 def _length(_context: click.Context, _option: click.Parameter, value: str | None) -> int | timedelta | None:
@@ -50,9 +59,10 @@ def _length(_context: click.Context, _option: click.Parameter, value: str | None
     return timedelta(**{_UNITS[match[2]]: float(match[1])})
 
 
-def _watched(command: Any) -> Any:
+def _watched(command: Command) -> Command:
     """The options that say how to watch."""
-    options = (
+    return several(
+        command,
         click.option("--window", callback=_length, help="Segments in a window, or time such as 6h, 2d; default 400."),
         click.option(
             "--false-alarms",
@@ -65,26 +75,23 @@ def _watched(command: Any) -> Any:
             help="What the newest segments are compared with; default: all since the last change.",
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
-@click.group("drift")
+@click.group()
 def drift() -> None:
     """What changed in what people say or in how it is coded, since when, how sure, and why."""
 
 
 @drift.command("scan")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@_STUDY
+@STUDY
 @_JSON
 @_HTML
 @click.option("--from", "since", callback=_moment, help="Only rows from this time on (UTC where it has no zone).")
 @click.option("--to", "until", callback=_moment, help="Only rows before this time.")
 @_watched
-@click.option("--format", "fmt", type=click.Choice(["csv", "tsv", "jsonl", "xlsx"]), help="Default: by name.")
-@click.option("--text-column", help="Column with the text; default: the usual names.")
+@TABLE_FORMAT
+@TEXT_COLUMN
 @click.option("--time-column", help="Column with the time it was said; default: the usual names.")
 @click.option("--code-column", help="Column with the code, or with a list of them; default: the usual names.")
 @click.option("--source-column", help="Column with where it came from; default: the first usual one that varies.")
@@ -92,7 +99,7 @@ def drift() -> None:
 @click.option("--profile", help="Code the rows on the way with this profile, whatever codes the file has.")
 @click.option("--texts-only", is_flag=True, help="Leave codes alone: watch texts and sources.")
 @_EMBED
-def scan_command(file: Path, study: str | None, as_json: bool, html: Path | None, **given: Any) -> None:
+def scan_file(file: Path, study: str | None, as_json: bool, html: Path | None, **given: Any) -> None:
     """Say what changed in FILE, a table of timestamped texts (- for standard input), coded or not.
 
     Times without a zone are UTC. A file without codes is watched by its texts and sources; --profile codes it first.
@@ -100,73 +107,70 @@ def scan_command(file: Path, study: str | None, as_json: bool, html: Path | None
     from infra.drift.report_html import write_report
     from infra.drift.scan_file import How, example_texts, scan
     from infra.drift.timestamped_texts import Wanted, read_timed
-    from infra.local.file_coding import Tally
+    from infra.files.row_tally import RowTally
     from streams.worker import calm_collector
 
     calm_collector()
     profile = given.pop("profile")
     if profile and given["texts_only"]:
         raise InputError("--profile codes the rows and --texts-only leaves codes alone; give one of them")
-    settings = load_settings(study=study, profile=profile)
-    err = Console(stderr=True)
-    wanted = Wanted(
+    settings = read_settings(study=study, profile=profile)
+    err = error_console()
+    columns = Wanted(
         **{what: given[f"{what}_column"] for what in ("text", "time", "code", "source", "confidence")},
         **{what: given[what] for what in ("fmt", "since", "until")},
     )
-    how = How(settings.study, drift_settings(given, lateness=timedelta()), given["embed"], given["texts_only"])
-    with read_timed(file, wanted, Tally(err)) as reading:
-        found = scan(reading, how, lambda: _embedder(settings), _coder(settings) if profile else None)
-        texts = example_texts(reading, how, {id_ for one in found.alerts for id_ in one.examples}) if html else {}
-    _say_scanned(reading, found, how, err, profile)
-    show(found.alerts, as_json)
+    options = How(settings.study, drift_settings(given, lateness=timedelta()), given["embed"], given["texts_only"])
+    with read_timed(file, columns, RowTally(err)) as reading:
+        result = scan(reading, options, lambda: _embedder(settings), _coder(settings) if profile else None)
+        examples = {id_ for alert in result.alerts for id_ in alert.examples}
+        texts = example_texts(reading, options, examples) if html else {}
+    _say_scanned(reading, result, options, err, profile)
+    show(result.alerts, as_json)
     if html is not None:
-        write_report(html, reading.name, found.alerts, found.picture, texts)
-        err.print(f"wrote {html}", highlight=False, markup=False, soft_wrap=True)
+        write_report(html, reading.name, result.alerts, result.picture, texts)
+        say_written(html)
 
 
 @drift.command("report")
-@_STUDY
+@STUDY
 @click.option("--since", callback=_moment, help="Only segments said from this time on; default: all.")
 @_JSON
 @_HTML
 @_watched
 @_EMBED
-def report_command(study: str | None, since: datetime | None, as_json: bool, html: Path | None, **given: Any) -> None:
+def report(study: str | None, since: datetime | None, as_json: bool, html: Path | None, **given: Any) -> None:
     """Say what changed in a study, from what the read model holds."""
     from infra.drift.report_html import write_report
     from infra.drift.scan_study import report_study
     from infra.storage.observations import texts_of
 
-    settings = load_settings(study=study)
-    ensure_data_dir(settings)
-    err = Console(stderr=True)
-    store = build_store(settings)
-    try:
+    settings = read_settings(needs_folder=True, study=study)
+    err = error_console()
+    with closing(build_store(settings)) as store:
         embedder = (lambda: _embedder(settings)) if given["embed"] else None
-        found = report_study(store.database, settings.study, since, drift_settings(given), embedder)
-        if not found.segments:
+        result = report_study(store.database, settings.study, since, drift_settings(given), embedder)
+        if not result.segments:
             raise InputError(f"study '{settings.study}' has no segments in '{settings.data_dir}' since then")
-        err.print(f"{found.segments:,} segments of study '{settings.study}' watched", highlight=False, markup=False)
-        show(found.alerts, as_json)
+        err.print(f"{result.segments:,} segments of study '{settings.study}' watched", highlight=False, markup=False)
+        show(result.alerts, as_json)
         if html is not None:
-            texts = texts_of(store.database, [id_ for one in found.alerts for id_ in one.examples])
-            write_report(html, f"study '{settings.study}'", found.alerts, found.picture, texts)
-            err.print(f"wrote {html}", highlight=False, markup=False, soft_wrap=True)
-    finally:
-        store.close()
+            texts = texts_of(store.database, [id_ for alert in result.alerts for id_ in alert.examples])
+            write_report(html, f"study '{settings.study}'", result.alerts, result.picture, texts)
+            say_written(html)
 
 
 def drift_settings(given: dict[str, Any], **fixed: Any) -> DriftSettings:
     """The defaults, with what was given in their place."""
-    said = {name: given[name] for name in ("window", "false_alarms", "reference") if given.get(name) is not None}
-    return DriftSettings(**said, **fixed)
+    requested = {name: given[name] for name in ("window", "false_alarms", "reference") if given.get(name) is not None}
+    return DriftSettings(**requested, **fixed)
 
 
 def as_json_line(alert: DriftAlert) -> str:
     """An alert for programs."""
-    found = alert.model_dump(mode="json")
-    found["interval"] = [found.pop("earliest"), found.pop("latest")]
-    return json.dumps(found, ensure_ascii=False)
+    row = alert.model_dump(mode="json")
+    row["interval"] = [row.pop("earliest"), row.pop("latest")]
+    return json.dumps(row, ensure_ascii=False)
 
 
 def show(alerts: Sequence[DriftAlert], as_json: bool) -> None:
@@ -175,7 +179,7 @@ def show(alerts: Sequence[DriftAlert], as_json: bool) -> None:
         for alert in alerts:
             click.echo(as_json_line(alert))
         return
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = output_console()
     if not alerts:
         console.print("no change found")
         return
@@ -191,15 +195,16 @@ def show(alerts: Sequence[DriftAlert], as_json: bool) -> None:
     console.print(table, highlight=False)
 
 
-def _say_scanned(reading: Any, found: Any, how: Any, err: Console, profile: str | None) -> None:
+def _say_scanned(reading: Any, result: Any, options: Any, err: Console, profile: str | None) -> None:
     coded = "coded by the profile" if profile else "as coded in the file"
-    if not profile and (how.texts_only or not reading.coded):
-        coded = "by texts and sources alone" + ("" if how.texts_only else ": no column of codes (see --code-column)")
+    if not profile and (options.texts_only or not reading.coded):
+        why = "" if options.texts_only else ": no column of codes (see --code-column)"
+        coded = f"by texts and sources alone{why}"
     source = f"source: '{reading.source_column}'" if reading.source_column else "one source"
-    embedded = f"{found.embedded:,} texts embedded" if found.embedded else "no text embedded"
+    embedded = f"{result.embedded:,} texts embedded" if result.embedded else "no text embedded"
     err.print(
-        f"{found.segments:,} segments watched, {coded}; {source}; {embedded}; "
-        f"{_count(len(found.alerts), 'alert')} at a false-alarm rate of {how.settings.false_alarms:g} a stream",
+        f"{result.segments:,} segments watched, {coded}; {source}; {embedded}; "
+        f"{_count(len(result.alerts), 'alert')} at a false-alarm rate of {options.settings.false_alarms:g} a stream",
         highlight=False,
         markup=False,
         soft_wrap=True,
@@ -211,10 +216,8 @@ def _count(number: int, what: str) -> str:
 
 
 def _embedder(settings: Settings) -> Any:
-
-    return build_embedder(checked_profile(settings), settings)
+    return Models.of(settings).embedder
 
 
 def _coder(settings: Settings) -> Any:
-
     return build_pipeline(settings).run

@@ -1,32 +1,32 @@
-"""The command line of learning: what serves a study, what was released, and going back to an earlier one."""
+"""The commands of learning: what serves a study and why, what was released, and going back to an earlier one."""
 
 import getpass
 import json
-import sys
 from collections.abc import Iterator, Sequence
+from uuid import UUID
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from infra.brokers import publish_or_keep
+from infra.cli.options import JSON_LINES, JSON_OBJECT, STUDY, output_console, person, read_settings
+from infra.cli.simulate import simulate
 from infra.clock import SystemClock
-from infra.experiments.active_learning.command import simulate_command
 from infra.factory.stores import opened_store
 from infra.profiles.loading import load_profile
-from infra.settings import Settings, load_settings, nearest
+from infra.settings import Settings, nearest
 from infra.storage.releases import history
 from infra.storage.store import Store
 from infra.storage.studies import studies
 from infra.training.checkpoints import Checkpoints
-from infra.training.explain import explain_command
+from infra.training.explain import NONE_YET, Explainer, Explanation, stored_segment
+from infra.training.explain import to_json as explanation_json
 from infra.training.releases import again, classifier_of, find, serving
 from infra.training.report import Report, report, to_json
 from models.errors import InputError
 from schemas import ModelRelease
 
-_STUDY = click.option("--study", help="Study; default: QUALSTREAM_STUDY, else demo.")
-_LONGEST_NAME = 120
 _ATTEMPTS = 10  # shown in the status
 
 
@@ -36,25 +36,25 @@ def learn() -> None:
 
 
 @learn.command("status")
-@_STUDY
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@STUDY
+@JSON_OBJECT
 def show_status(study: str | None, as_json: bool) -> None:
     """Show a study's classifier: what serves, how good it is, whose labels there are, and whether more of them pay."""
-    settings = load_settings(study=study)
+    settings = read_settings(study=study)
     profile = load_profile(settings.profile)
     with opened_store(settings) as store:
-        found = report(store, settings.data_dir, settings.study, profile.trainer, SystemClock().now())
-        if not (found.releases or found.labels.rows):
+        status = report(store, settings.data_dir, settings.study, profile.trainer, SystemClock().now())
+        if not (status.releases or status.labels.rows):
             _known(store, settings)
     if as_json:
-        click.echo(json.dumps(to_json(found, _ATTEMPTS), ensure_ascii=False))
+        click.echo(json.dumps(to_json(status, _ATTEMPTS), ensure_ascii=False))
     else:
-        _print(found, _console())
+        _print(status, _console())
 
 
 def _known(store: Store, settings: Settings) -> None:
     """See that there is such a study at all."""
-    names = [one.name for one in studies(store.database)]
+    names = [study.name for study in studies(store.database)]
     if settings.study in names:
         return
     there = f"there is '{nearest(settings.study, names) or names[0]}': name one with --study, or " if names else ""
@@ -64,44 +64,61 @@ def _known(store: Store, settings: Settings) -> None:
 
 
 @learn.command("releases")
-@_STUDY
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@STUDY
+@JSON_LINES
 def list_releases(study: str | None, as_json: bool) -> None:
     """List a study's classifiers, released or refused, newest first, with the one that serves."""
-    settings = load_settings(study=study)
+    settings = read_settings(study=study)
     known = releases_of(settings)
     serves = serving(known)
     if as_json:
-        for one in known:
-            click.echo(json.dumps(json.loads(one.model_dump_json()) | {"serves": one == serves}, ensure_ascii=False))
+        for release in known:
+            row = json.loads(release.model_dump_json()) | {"serves": release == serves}
+            click.echo(json.dumps(row, ensure_ascii=False))
         return
     if not known:
-        found = f"study '{settings.study}' has no classifier yet in '{settings.data_dir}'"
-        click.echo(f"{found}; `qualstream learn status` says what it waits for", err=True)
+        finding = f"study '{settings.study}' has no classifier yet in '{settings.data_dir}'"
+        click.echo(f"{finding}; `qualstream learn status` says what it waits for", err=True)
         return
     _console().print(_table(known, serves))
 
 
 @learn.command()
 @click.argument("version")
-@_STUDY
+@STUDY
 @click.option("--author", help="Who goes back to it; default: your user name.")
 def rollback(version: str, study: str | None, author: str | None) -> None:
     """Let an earlier VERSION of a study's classifier serve again; `learn releases` shows them."""
-    settings = load_settings(study=study)
-    name = " ".join((author or getpass.getuser()).split())
-    if not 0 < len(name) <= _LONGEST_NAME:
-        raise InputError(f"author {name[:40]!r} is no name; 1 to {_LONGEST_NAME} characters are expected in --author")
+    settings = read_settings(study=study)
+    name = person(author or getpass.getuser(), "--author")
     known = releases_of(settings)
     earlier = find(known, version)
     Checkpoints(settings.data_dir).load(earlier)
     release = again(earlier, serving(known), name, SystemClock())
-    how = publish_or_keep(settings, [release])
-    click.echo(f"version {version} serves study '{settings.study}' again; {how}", err=True)
+    outcome = publish_or_keep(settings, [release])
+    click.echo(f"version {version} serves study '{settings.study}' again; {outcome}", err=True)
 
 
-learn.add_command(explain_command)
-learn.add_command(simulate_command)
+@learn.command()
+@click.argument("segment", type=click.UUID)
+@click.option("--code", help="Label of the code to explain; default: the likeliest.")
+@JSON_OBJECT
+def explain(segment: UUID, code: str | None, as_json: bool) -> None:
+    """Show which words of SEGMENT speak for its classifier's code, and which against it."""
+    settings = read_settings()
+    with opened_store(settings) as store:
+        stored = stored_segment(store.database, segment)
+        release = serving(history(store.database, classifier_of(stored.study)))
+    if release is None:
+        raise InputError(f"study '{stored.study}' has none to ask: {NONE_YET}")
+    explanation = Explainer(settings.data_dir).explain(release, stored.text, code)
+    if as_json:
+        click.echo(json.dumps(explanation_json(explanation, segment), ensure_ascii=False))
+    else:
+        _print_explanation(explanation)
+
+
+learn.add_command(simulate)
 
 
 def releases_of(settings: Settings) -> list[ModelRelease]:
@@ -112,60 +129,60 @@ def releases_of(settings: Settings) -> list[ModelRelease]:
 
 def _console() -> Console:
     """Where labels and reasons are shown as they are, whatever brackets and colons they have."""
-    return Console(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False, highlight=False)
+    return output_console(markup=False, emoji=False, highlight=False)
 
 
 def _table(known: Sequence[ModelRelease], serves: ModelRelease | None) -> Table:
     table = _columns("", "version", "when", "labels", "macro-F1", "outcome", "by", "why")
-    for one in known:
+    for release in known:
         table.add_row(
-            "serves" if one == serves else "",
-            one.version,
-            f"{one.released_at:%Y-%m-%d %H:%M}",
-            str(one.labels),
-            _figure(one.metrics.get("macro_f1")),
-            one.outcome,
-            one.author,
-            one.why,
+            "serves" if release == serves else "",
+            release.version,
+            f"{release.released_at:%Y-%m-%d %H:%M}",
+            str(release.labels),
+            _figure(release.metrics.get("macro_f1")),
+            release.outcome,
+            release.author,
+            release.why,
         )
     return table
 
 
-def _print(found: Report, console: Console) -> None:
+def _print(status: Report, console: Console) -> None:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(no_wrap=True)
-    for name, value in _facts(found):
+    for name, value in _facts(status):
         facts.add_row(name, value)
     console.print(facts)
-    if found.codes:
+    if status.codes:
         codes = _columns("code", "F1", "before", "held out", "taught")
-        for row in found.codes:
+        for row in status.codes:
             codes.add_row(row.label, _figure(row.f1), _figure(row.before), str(row.held_out), str(row.taught))
         console.print("", codes)
-    if found.releases:
-        console.print("", _table(found.releases[:_ATTEMPTS], found.current))
+    if status.releases:
+        console.print("", _table(status.releases[:_ATTEMPTS], status.current))
 
 
-def _facts(found: Report) -> Iterator[tuple[str, str]]:
-    labels, advice = found.labels, found.advice
-    yield "study", found.study
-    yield from _serves(found)
-    coders = ", ".join(f"{one.name} {one.segments}" for one in found.coders)
+def _facts(status: Report) -> Iterator[tuple[str, str]]:
+    labels, advice = status.labels, status.advice
+    yield "study", status.study
+    yield from _serves(status)
+    coders = ", ".join(f"{coder.name} {coder.segments}" for coder in status.coders)
     counted = f"{len(labels.rows)} segments, {len(labels.taught)} taught and {len(labels.held_out)} held out"
     yield "labels", counted + (f"; by {coders}" if coders else "")
-    if found.next is not None:
-        yield "next", found.next.sentence
+    if status.next is not None:
+        yield "next", status.next.sentence
     elif labels.codes:
         yield "next", "Not known here: ask on the machine where the trainer works."
     yield "stopping", "Too few trainings to tell yet." if advice is None else advice.sentence
-    if not found.trainer:
+    if not status.trainer:
         yield "trainer", "None is at work, so new labels teach nothing for now: start it with `qualstream up`."
 
 
-def _serves(found: Report) -> Iterator[tuple[str, str]]:
-    one = found.current
-    if one is None:
-        need = found.missing
+def _serves(status: Report) -> Iterator[tuple[str, str]]:
+    release = status.current
+    if release is None:
+        need = status.missing
         yield "serves", "nothing yet"
         if need.labels:
             yield (
@@ -176,17 +193,15 @@ def _serves(found: Report) -> Iterator[tuple[str, str]]:
             yield "needed", "Labels enough: the first serves once it is better than always saying the commonest code."
         yield "to test on", f"{need.held_out} of {need.least} held-out labels"
         lacking = [f"{label} ({more} more)" for label, more in need.lacking]
-        yield "codes", ", ".join([*need.enough, *lacking]) or f"none has {found.least_examples} examples yet"
+        yield "codes", ", ".join([*need.enough, *lacking]) or f"none has {status.least_examples} examples yet"
         return
-    yield (
-        "serves",
-        f"{one.version} since {one.released_at:%Y-%m-%d %H:%M} UTC, by {one.author}, taught {one.labels} segments",
-    )
-    low, high = one.metrics.get("macro_f1_low"), one.metrics.get("macro_f1_high")
+    since = f"{release.version} since {release.released_at:%Y-%m-%d %H:%M} UTC"
+    yield "serves", f"{since}, by {release.author}, taught {release.labels} segments"
+    low, high = release.metrics.get("macro_f1_low"), release.metrics.get("macro_f1_high")
     around = "" if low is None or high is None else f", 95% interval {low:.3f} to {high:.3f}"
-    held = one.metrics.get("held_out")
+    held = release.metrics.get("held_out")
     tested = "" if held is None else f" on {held:.0f} held-out segments that people labelled"
-    yield "macro-F1", (_figure(one.metrics.get("macro_f1")) or "not measured") + tested + around
+    yield "macro-F1", (_figure(release.metrics.get("macro_f1")) or "not measured") + tested + around
 
 
 def _columns(*names: str) -> Table:
@@ -200,3 +215,16 @@ def _columns(*names: str) -> Table:
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def _print_explanation(explanation: Explanation) -> None:
+    probability = f"{explanation.probability:.1%} (without words {explanation.baseline:.1%})"
+    table = Table(title=f"'{explanation.label}' {probability}, {explanation.version}")
+    table.add_column("Word", overflow="fold")
+    table.add_column("Log-odds", justify="right")
+    table.add_column("Share", justify="right")
+    for part in sorted(explanation.words, key=lambda each: -abs(each.share)):
+        table.add_row(part.text, "not read" if part.weight is None else f"{part.weight:+.3f}", f"{part.share:+.1%}")
+    output_console(markup=False, emoji=False).print(table)  # a review's brackets and colons stay as they are
+    others = ", ".join(f"{guess.label} {guess.probability:.0%}" for guess in explanation.guesses)
+    click.echo(f"likeliest: {others}; unexplained {explanation.gap:+.3f}", err=True)

@@ -1,0 +1,164 @@
+"""Commands on a study's codebook: teach it, group its codes under themes, show its threshold."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from infra.brokers import publish_or_keep
+from infra.cli.options import (
+    ID_COLUMN,
+    JSON_OBJECT,
+    PROFILE,
+    STUDY,
+    TABLE_FORMAT,
+    TEXT_COLUMN,
+    output_console,
+    person,
+    read_settings,
+)
+from infra.codebook.seed_codebook import history
+from infra.codebook.themes_job import Themed, as_lines, theme_file, theme_study
+from infra.codebook.thresholds_job import as_object, study_threshold
+from infra.files.coded_texts import distinct, read_human_coded
+from models.codebook.themes import ThemeSettings
+from models.coding.labels import label_fault
+from models.refinement.thresholds import Judgement
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@STUDY
+@click.option("--coder", required=True, help="Who coded it: a person's name or initials.")
+@TABLE_FORMAT
+@TEXT_COLUMN
+@ID_COLUMN
+@click.option("--codes-column", help="Column with the codes; default: codes, code, labels, label, themes, theme.")
+def teach(source: Path, study: str | None, coder: str, codes_column: str | None, **columns: str | None) -> None:
+    """Teach a study the texts that people coded already: their codes open its codebook and lead the moderator."""
+    settings = read_settings(study=study)
+    name = person(coder, "--coder")
+    texts = read_human_coded(source, settings.study, codes_column, **columns)
+    outcome = publish_or_keep(settings, list(history(texts, name, _last_changed(source))))
+    codes = distinct(code for text in texts for code in text.codes)
+    unlike = sum(label_fault(code) is not None for code in codes)
+    report = f"{len(texts)} texts with {len(codes)} codes of {name} taught to study '{settings.study}', {outcome}"
+    click.echo(report + (f"; {unlike} of the codes are none that members may write" if unlike else ""), err=True)
+
+
+def _last_changed(file: Path) -> datetime:
+    """When a person last had a hand in a file: the same however often it is taught."""
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+
+
+@click.command()
+@STUDY
+@click.option("--profile", help="Profile, for its embedder: a name, or the path of a TOML file.")
+@click.option(
+    "--file",
+    "file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="What `qualstream code` wrote, in place of a codebook; JSON lines out, the tree on standard error.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=ThemeSettings.threshold,
+    show_default=True,
+    help="Mean cosine of a code to those of its theme.",
+)
+@click.option(
+    "--alone-from", type=click.IntRange(min=1), help="Segments from which one code is a theme; default: never."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be, write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a code, for programs.")
+def themes(
+    study: str | None,
+    profile: str | None,
+    file: Path | None,
+    threshold: float,
+    alone_from: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Group a study's codes under themes. What stands stays: only codes without a theme are placed."""
+    settings = read_settings(study=study, profile=profile)
+    options = ThemeSettings(threshold, alone_from)
+    if file is not None:
+        themed, written = theme_file(settings, options, file, study), "nothing is kept of a file"
+    else:
+        themed = theme_study(settings, options, dry_run=dry_run)
+        written = f"{len(themed.events)} changes " + ("not written (dry run)" if dry_run else "written")
+    if as_json or file is not None:
+        for line in as_lines(themed):
+            click.echo(json.dumps(line, ensure_ascii=False))
+    else:
+        output_console().print(as_tree(themed))
+    if file is not None and not as_json:
+        output_console(stderr=True).print(as_tree(themed))
+    click.echo(summary(themed, written), err=True)
+
+
+def as_tree(themed: Themed) -> Tree:
+    """Themes with their codes and how many segments each has; then the codes that stand alone."""
+    tree = Tree(Text("themes"), guide_style="dim")
+    lines = as_lines(themed)
+    for home in dict.fromkeys(line["theme_id"] for line in lines):
+        codes = [line for line in lines if line["theme_id"] == home]
+        name = codes[0]["theme"] or home or "without a theme"
+        branch = tree.add(_counted(name, sum(line["segments"] for line in codes), "bold" if home else "dim"))
+        for line in codes:
+            branch.add(_counted(line["code"], line["segments"]))
+    return tree
+
+
+def _counted(label: str, segments: int, style: str = "") -> Text:
+    return Text.assemble((label, style), (f"  {segments}", "dim"))
+
+
+def summary(themed: Themed, written: str) -> str:
+    """One line on what a run came to."""
+    arrangement, homes = themed.arrangement, themed.arrangement.homes
+    alone = sum(code.id not in homes for code in themed.codes)
+    themes = len({*homes.values()})
+    return (
+        f"{themes} themes ({len(arrangement.created)} new) over {len(homes)} codes "
+        f"({len(arrangement.placed)} placed now); "
+        f"{alone} codes stand alone; {written}"
+    )
+
+
+@click.command()
+@STUDY
+@PROFILE
+@JSON_OBJECT
+def threshold(study: str | None, profile: str | None, as_json: bool) -> None:
+    """Show from which similarity codes are reused, and what people said that moved it.
+
+    A refiner learns at its start; what people say later counts from its next start.
+    """
+    settings = read_settings(study=study, profile=profile)
+    default, now, evidence = study_threshold(settings)
+    if as_json:
+        click.echo(json.dumps(as_object(settings.study, default, now, evidence), ensure_ascii=False))
+        return
+    click.echo(f"study      {settings.study}\ndefault    {default}\nthreshold  {now}")
+    if evidence:
+        output_console().print(as_table(evidence))
+
+
+def as_table(evidence: Sequence[Judgement]) -> Table:
+    """One row a judgement, the nearest pair first."""
+    table = Table("cosine", "said", "code", "other code", "by", "how", "when", box=None, pad_edge=False)
+    for judgement in sorted(evidence, key=lambda judgement: -judgement.similarity):
+        verdict = "same" if judgement.same else "different"
+        names = (escape(name) for name in (judgement.a, judgement.b, judgement.author))
+        when = f"{judgement.at:%Y-%m-%d %H:%M}"
+        table.add_row(f"{judgement.similarity:.2f}", verdict, *names, judgement.reason, when)
+    return table

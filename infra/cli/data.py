@@ -1,0 +1,203 @@
+"""Commands that bring texts in, code files, and take a study's data out again."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from uuid import UUID
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from infra.cli.options import (
+    CASCADE,
+    JSON_LINES,
+    PROFILE,
+    STUDY,
+    error_console,
+    read_settings,
+    source_columns,
+)
+from infra.factory.stores import forget_codes, opened_store
+from infra.files.row_tally import RowTally, accepted_segments
+from infra.storage.store import SetAside, Store
+from models.errors import InputError
+from schemas import Segment
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path, allow_dash=True))
+@STUDY
+@PROFILE
+@CASCADE
+@source_columns
+@click.option("--coded", type=click.Path(path_type=Path), help="Texts that people coded, to lead: see `teach`.")
+def code(
+    source: Path,
+    study: str | None,
+    profile: str | None,
+    cascade: str | None,
+    coded: Path | None,
+    **columns: str | None,
+) -> None:
+    """Code the segments of SOURCE (a file, or - for standard input) without Kafka; JSON lines out."""
+    from infra.local.file_coding import as_row, code_segments
+    from models.pipeline import Coded
+
+    settings = read_settings(needs_folder=True, study=study, profile=profile, cascade=cascade)
+    tally = RowTally(error_console())
+    segments: Iterable[Segment] = accepted_segments(settings.study, source, tally, **columns)
+    if str(source) != "-":
+        segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken
+    uncoded, out = 0, sys.stdout  # as it is before the progress bar takes it
+    outcomes = code_segments(settings, segments, coded)
+    with _progress(tally.console, len(segments) if isinstance(segments, list) else None) as advance:
+        for outcome in outcomes:
+            out.write(json.dumps(as_row(outcome), ensure_ascii=False) + "\n")
+            out.flush()
+            uncoded += not isinstance(outcome, Coded)
+            advance()
+    rejected = f", {len(tally.rejected)} rows rejected" if tally.rejected else ""
+    tally.console.print(f"{tally.good - uncoded} segments coded, {uncoded} could not be{rejected}")
+
+
+@contextmanager
+def _progress(console: Console, total: int | None) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error for the time of a block; call what it gives once a segment."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task("coding", total=total)
+        yield lambda: progress.advance(task)
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path, allow_dash=True))
+@STUDY
+@source_columns
+@JSON_LINES
+def ingest(source: Path, study: str | None, as_json: bool, **columns: str | None) -> None:
+    """Take in the segments of SOURCE; the running stack, or the next one, codes them."""
+    settings = read_settings(study=study)
+    tally = RowTally(error_console())
+    with opened_store(settings) as store:
+        new = store.take_in(accepted_segments(settings.study, source, tally, **columns))
+    report = {"read": tally.good, "new": new, "rejected": len(tally.rejected)}
+    if as_json:
+        click.echo(json.dumps(report))
+    else:
+        click.echo(f"{tally.good} segments read, {new} of them new; {len(tally.rejected)} rows rejected", err=True)
+
+
+@click.command()
+@STUDY
+@click.option("--format", "fmt", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File; default: standard output.")
+@click.option("--labels", is_flag=True, help="What people decided instead, with who and when: their last words.")
+@click.option("--history", is_flag=True, help="With --labels: everything they said, what they took back included.")
+def export(study: str | None, fmt: str, out: Path | None, labels: bool, history: bool) -> None:
+    """Write a study's segments with their codes, or the labels that people gave."""
+    from infra.files.export import export as write
+    from infra.files.export import export_labels
+
+    if history and not labels:
+        raise InputError("--history goes with --labels; add it")
+    settings = read_settings(study=study)
+    with opened_store(settings) as store, _output(out) as file:
+        if labels:
+            count = export_labels(store, settings.study, fmt, file, history=history)
+        else:
+            count = write(store, settings.study, fmt, file)
+    what = "labels" if labels else "segments"
+    if not count:
+        click.echo(f"study '{settings.study}' has no {what} in '{settings.data_dir}'", err=True)
+    else:
+        click.echo(f"{count} {what} of study '{settings.study}'" + (f" in {out}" if out else ""), err=True)
+
+
+@contextmanager
+def _output(out: Path | None) -> Iterator[BinaryIO]:
+    if out is None:
+        yield sys.stdout.buffer
+        return
+    try:
+        with out.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"cannot write '{out}' ({error.strerror}); give another file with --out") from error
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """What could not be read or coded, kept whole."""
+
+
+@dead_letters.command("list")
+@STUDY
+@JSON_LINES
+def list_letters(study: str | None, as_json: bool) -> None:
+    """List dead letters, newest first."""
+    settings = read_settings()
+    with opened_store(settings) as store:
+        for kept in store.dead_letters(study=study):
+            letter = kept.letter
+            if as_json:
+                click.echo(letter.model_dump_json())
+            else:
+                place = f"{letter.topic}/{letter.partition}@{letter.offset}"
+                again = f"  replayed {kept.replayed_at:%Y-%m-%d %H:%M}" if kept.replayed_at else ""
+                click.echo(f"{letter.id}  {letter.at:%Y-%m-%d %H:%M:%S}  {place:<22} {letter.reason}{again}")
+
+
+@dead_letters.command("show")
+@click.argument("letter", type=click.UUID)
+def show_letter(letter: UUID) -> None:
+    """Show one dead letter with the message as it came."""
+    with opened_store(read_settings()) as store:
+        kept = _kept_letter(store, letter)
+    raw = kept.letter.raw
+    shown = json.loads(kept.letter.model_dump_json(exclude={"raw", "key"}))
+    shown["key"] = None if kept.letter.key is None else kept.letter.key.decode("utf-8", "backslashreplace")
+    shown["raw"] = None if raw is None else raw.decode("utf-8", "backslashreplace")
+    click.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+
+
+@dead_letters.command()
+@click.argument("letters", type=click.UUID, nargs=-1, required=True)
+def replay(letters: tuple[UUID, ...]) -> None:
+    """Put dead letters back on the topic they were read from, as they came."""
+    from infra.telemetry.status import replay_letters
+
+    settings = read_settings()
+    with opened_store(settings) as store:
+        kept = [_kept_letter(store, letter).letter for letter in letters]
+        asyncio.run(replay_letters(settings, kept))
+        for each in kept:
+            store.mark_replayed(each.id)
+    click.echo(f"{len(kept)} replayed", err=True)
+
+
+def _kept_letter(store: Store, letter: UUID) -> SetAside:
+    kept = store.dead_letter(letter)
+    if kept is None:
+        raise InputError(f"no dead letter {letter}; `qualstream dead-letters list` shows those there are")
+    return kept
+
+
+@click.command()
+@STUDY
+@click.option("--all", "everything", is_flag=True, help="Every study.")
+@click.confirmation_option(prompt="This deletes segments, codes and decisions for good. Go on?")
+def reset(study: str | None, everything: bool) -> None:
+    """Delete a study (or everything) from the read model and the code index."""
+    from infra.brokers import data_folder_lock
+
+    settings = read_settings(needs_folder=True, study=study)
+    forgotten = None if everything else settings.study
+    with data_folder_lock(settings), opened_store(settings) as store:
+        store.reset(forgotten)
+        forget_codes(settings, forgotten)
+    click.echo("everything deleted" if everything else f"study '{settings.study}' deleted", err=True)

@@ -1,0 +1,234 @@
+"""Databases that every earlier revision wrote, with rows in each of their tables, come up to this version's tables."""
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from infra.storage.store import open_store
+from infra.storage.tables import metadata
+from schemas import CodeEvent
+
+MIGRATIONS = Path(__file__).parents[3] / "infra" / "storage" / "migrations"
+EARLIER = ("0001", "0002", "0003", "0004")
+Row = dict[str, Any]
+Rows = dict[str, list[Row]]
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+STUDY = "app"
+MERGED, ALIVE, RETIRED = UUID(int=1), UUID(int=2), UUID(int=3)
+ANSWERED, WAITING = UUID(int=11), UUID(int=12)
+ACCOUNT, ALERT = UUID(int=21), UUID(int=31)
+
+
+def event(number: int, code: UUID, kind: str, label: str, **more: object) -> Row:
+    identity, at = UUID(int=number), AT.replace(minute=number - 40)
+    record = {"id": str(identity), "code_id": str(code), "study": STUDY, "kind": kind, "label": label}
+    record |= {"schema_version": 1, "author": "lea", "at": at.isoformat(), **more}
+    row = {"id": identity, "code_id": code, "study": STUDY, "kind": kind, "label": label, "author": "lea", "at": at}
+    return row | {"record": json.dumps(record).encode()}
+
+
+def code(identity: UUID, label: str, *, retired: bool) -> Row:
+    row = {"id": identity, "study": STUDY, "label": label, "created_at": AT, "retired": retired}
+    return row | {"parent": None, "definition": f"what {label} is", "origin": ANSWERED}
+
+
+def segment(seq: int, identity: UUID) -> Row:
+    row = {"seq": seq, "id": identity, "study": STUDY, "text": f"text {seq}", "source": "mail", "timestamp": AT}
+    row |= {"language": "en", "metadata": {"stars": seq}, "cut_from": None, "taken_in_at": AT, "order_at": AT}
+    return row | {"published_at": AT if seq == 1 else None, "record": b"{}"}
+
+
+def request(identity: UUID) -> Row:
+    row = {"segment_id": identity, "study": STUDY, "code_id": ALIVE, "label": "slow", "confidence": 0.25}
+    return row | {"reason": "low confidence", "blind": False, "requested_at": AT, "record": b"{}"}
+
+
+def release(version: str) -> Row:
+    return {"model": "m", "version": version, "uri": "data:m", "sha256": "0" * 64, "released_at": AT, "record": b"{}"}
+
+
+WRITTEN: dict[str, Rows] = {
+    "0001": {
+        "segments": [segment(1, ANSWERED), segment(2, WAITING)],
+        "decisions": [
+            {"segment_id": ANSWERED, "study": STUDY, "label": "slow", "verdict": "picked", "why": "w", "agreement": 0.5}
+            | {"log_probability": -1.5, "moderator": "consensus", "proposals": [{"label": "slow"}], "at": AT}
+            | {"record": b"{}"}
+        ],
+        "assignments": [
+            {"segment_id": ANSWERED, "study": STUDY, "code_id": MERGED, "label": "slow", "proposed": "slow"}
+            | {"new": True, "similarity": 1.0, "runner_up": None, "verdict": "picked", "signals": {"agreement": 0.5}}
+            | {"models": {"a": "m@1"}, "confidence": 0.25, "route": "people", "assigned_at": AT, "record": b"{}"}
+        ],
+        "codes": [
+            code(MERGED, "slowness", retired=True),
+            code(ALIVE, "slow", retired=False),
+            code(RETIRED, "colours", retired=True),
+        ],
+        "code_events": [
+            event(41, MERGED, "created", "slowness"),
+            event(42, ALIVE, "created", "slow"),
+            event(43, RETIRED, "created", "colours"),
+            event(44, MERGED, "merged", "slowness", into=[str(ALIVE)]),
+            event(45, RETIRED, "retired", "colours"),
+        ],
+        "requests": [request(ANSWERED), request(WAITING)],
+        "annotations": [
+            {"segment_id": ANSWERED, "annotator": "ana", "decided_at": AT, "study": STUDY, "labels": ["slow"]}
+            | {"unsure": True, "record": b"{}"}
+        ],
+        "releases": [release("1")],
+        "alerts": [
+            {"id": ALERT, "study": STUDY, "kind": "codes", "cause": "input", "at": AT, "detected_at": AT, "p": 0.01}
+            | {"record": b"{}"}
+        ],
+        "dead_letters": [
+            {"id": UUID(int=51), "reason": "not UTF-8", "role": "coders", "topic": "feedback", "partition": 0}
+            | {"offset": 7, "key": b"k", "raw": b"\xff", "study": STUDY, "segment_id": None, "at": AT}
+            | {"replayed_at": None, "record": b"{}"}
+        ],
+        "workers": [
+            {"role": "coders", "instance": "a", "pid": 1, "host": "here", "started_at": AT, "seen_at": AT, "read": 3}
+            | {"written": 2, "dead_lettered": 1, "errors": 0, "last_error": None, "last_commit_at": AT}
+        ],
+    },
+    "0002": {},
+    "0003": {
+        "study_rules": [{"study": STUDY, "at": AT, "record": b"{}"}],
+        "marks": [
+            {"segment_id": WAITING, "annotator": "ana", "study": STUDY, "kind": "locked", "since": AT, "until": AT}
+        ],
+        "outbox": [{"seq": 1, "topic": "annotation.labels", "key": b"k", "value": b"v"}],
+        "accounts": [{"id": ACCOUNT, "name": "ana", "password": None, "epoch": 2, "disabled": False, "created_at": AT}],
+        "grants": [{"account_id": ACCOUNT, "scope": "*", "role": "lead"}],
+        "tokens": [
+            {"id": UUID(int=61), "account_id": ACCOUNT, "kind": "api", "name": "t", "sha256": "1" * 64}
+            | {"created_at": AT, "expires_at": None, "used_at": AT}
+        ],
+        "attempts": [{"who": "ana", "failures": 2, "last_at": AT}],
+    },
+    "0004": {},
+}
+"""Rows of the tables that a revision brought, as it wrote them."""
+
+CODE = {"inclusion": "when it waits", "exclusion": None, "examples": ["it hangs"]}
+ASKED = {"sample": True, "coders": 3, "priority": 0.75, "expires_at": AT, "lacks": 2}
+SAID = {"kind": "adjudication", "code_ids": [str(ALIVE)], "memo": "m", "withdrawn": True, "accepted": False}
+SAID |= {"sample": True, "seconds": 4.5}
+ENDED = [
+    {"became": [str(ALIVE)], "final": ALIVE},
+    {"became": [], "final": ALIVE},
+    {"became": [], "final": None},
+]
+WIDENED: dict[str, dict[str, Sequence[Row]]] = {
+    "0002": {"codes": [{"level": "code"}] * 2 + [{"level": "theme"}]},
+    "0003": {"codes": [CODE | each for each in ENDED], "requests": [ASKED, ASKED], "annotations": [SAID]},
+    "0004": {"releases": [{"study": STUDY, "outcome": "released"}]},
+}
+"""Columns that a revision added to rows of earlier tables, as it wrote them."""
+
+UNSAID: Row = {"inclusion": None, "exclusion": None, "examples": []}
+ONCE: Row = {"sample": False, "coders": 1, "priority": 0.0, "expires_at": None}
+CODING: Row = {"kind": "coding", "code_ids": [], "memo": "", "withdrawn": False, "accepted": None}
+CODING |= {"sample": False, "seconds": None}
+FILLED: dict[str, dict[str, Sequence[Row]]] = {
+    "0002": {"codes": [{"level": "code"}] * 3},
+    "0003": {
+        "codes": [UNSAID | each for each in ENDED],
+        "requests": [ONCE | {"lacks": 0}, ONCE | {"lacks": 1}],
+        "annotations": [CODING],
+    },
+}
+"""What a revision fills these columns with where rows were written before it."""
+
+
+def widened(rows: Rows, columns: Mapping[str, Sequence[Row]]) -> Rows:
+    added = {t: [r | c for r, c in zip(rows[t], each, strict=True)] for t, each in columns.items()}
+    return rows | added
+
+
+def written_at(revision: str) -> Rows:
+    """Every table's rows as a program of this revision left them."""
+    rows: Rows = {}
+    for each in EARLIER[: EARLIER.index(revision) + 1]:
+        rows = widened(rows, WIDENED.get(each, {})) | WRITTEN[each]
+    return rows
+
+
+def expected_from(revision: str) -> Rows:
+    """The same rows with the columns that later revisions fill."""
+    rows = written_at(revision)
+    for later in EARLIER[EARLIER.index(revision) + 1 :]:
+        rows = widened(rows, FILLED.get(later, {}))
+    return rows if revision == "0004" else rows | {"releases": []}  # nothing wrote releases before 0004
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, on both of the stores that this runs on."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'q.db'}"
+    served: str = request.getfixturevalue("postgresql_url")
+    with psycopg.connect(served, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return served
+
+
+def write_at(url: str, revision: str) -> None:
+    """Make the tables of a revision and fill them."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        rows = written_at(revision)
+        assert set(sa.inspect(connection).get_table_names()) - {"alembic_version"} == set(rows)
+        for name, each in rows.items():
+            columns = [sa.column(column, metadata.tables[name].c[column].type) for column in each[0]]
+            assert {c["name"] for c in sa.inspect(connection).get_columns(name)} == set(each[0])
+            connection.execute(sa.insert(sa.table(name, *columns)), each)
+    engine.dispose()
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    return sorted(rows, key=str)
+
+
+@pytest.mark.parametrize("revision", EARLIER)
+def test_rows_of_an_earlier_revision_are_kept_and_what_is_derived_from_them_is_filled_in(url, revision):
+    write_at(url, revision)
+    store = open_store(url)
+    with store.database.reading() as connection:
+        for name, rows in expected_from(revision).items():
+            kept = [dict(row) for row in connection.execute(sa.select(metadata.tables[name])).mappings()]
+            assert in_order([{k: row[k] for k in sorted(row)} for row in kept]) == in_order(
+                [{k: row[k] for k in sorted(row)} for row in rows]
+            ), name
+    assert [one.kind for one in store.history(CodeEvent)] == ["created", "created", "created", "merged", "retired"]
+    store.close()
+
+
+def test_every_earlier_revision_is_among_those_that_are_upgraded():
+    scripts = sorted(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    assert tuple(scripts[:-1]) == EARLIER
+
+
+@pytest.mark.parametrize("path", sorted((MIGRATIONS / "versions").glob("[0-9]*.py")), ids=lambda path: path.stem)
+def test_a_migration_imports_none_of_the_code_that_changes_after_it(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in imported} & {"schemas", "models", "streams", "infra"} == set()
