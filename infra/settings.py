@@ -192,9 +192,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _hooks_are_whole(self) -> Self:
-        for one, other in (("webhook_url", "webhook_secret"), ("smtp_url", "mail_to"), ("smtp_password", "smtp_url")):
-            if getattr(self, one) and not getattr(self, other):
-                raise ValueError(f"{variable(one)} is set but {variable(other)} is not; set both")
+        for setting, other in (
+            ("webhook_url", "webhook_secret"),
+            ("smtp_url", "mail_to"),
+            ("smtp_password", "smtp_url"),
+        ):
+            if getattr(self, setting) and not getattr(self, other):
+                raise ValueError(f"{variable(setting)} is set but {variable(other)} is not; set both")
         return self
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ from uuid import UUID
 from models.classifier.predictions import Classifiers
 from models.errors import UnavailableError
 from models.moderation.classifier_vote import CLASSIFIER
-from models.moderation.precedents import Precedents, from_annotations
+from models.moderation.precedents import Precedents
 from models.moderation.proposal_join import Joined, ProposalJoin
 from models.pipeline import Uncoded, code_batch, moderate_batch
 from models.ports import Clock, Coder, Moderator
@@ -124,7 +124,7 @@ class ModeratorStage(PlainStage):
 
     def _learn(self, values: Sequence[bytes | None]) -> None:
         assert self.precedents is not None
-        self.precedents.learn(from_annotations(readable(values, Annotation)))
+        self.precedents.update_annotations(readable(values, Annotation))
 
     def recalls(self) -> Mapping[str, Recall]:
         """What was decided: other labels of people may lead to another decision by now."""
@@ -216,7 +216,7 @@ class RefinerStage(PlainStage):
     def __post_init__(self, history: Iterable[CodeEvent] | None) -> None:
         """Know the history, so that what is heard of it again is no news."""
         self._follows = history is not None
-        self.refiner.recall(history or ())
+        self.refiner.load_history(history or ())
 
     def hears(self) -> Mapping[str, Hear]:
         """What people do to the codebook holds for the next batch."""
@@ -229,15 +229,15 @@ class RefinerStage(PlainStage):
         """What another refiner decided on these partitions, and the codes that it created for that."""
         if not self._follows:
             return {}
-        assignments = Recall(2_000, lambda values: self.refiner.remember(readable(values, Assignment)))
+        assignments = Recall(2_000, lambda values: self.refiner.load_assignments(readable(values, Assignment)))
         return {CODEBOOK.name: Recall(2_000, self._hear), ASSIGNMENTS.name: assignments}
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Assign a code to each decision, by the codebook as it was last heard of."""
-        self.refiner.follow([self._heard.popleft() for _ in range(len(self._heard))])
+        self.refiner.apply_events([self._heard.popleft() for _ in range(len(self._heard))])
         decisions = [decision for _, decision in self.read(batch, Decision, result)]
         refinement = self.refiner.decide(decisions)
-        result.settle = partial(self.refiner.keep, refinement)
+        result.settle = partial(self.refiner.commit, refinement)
         for refined in refinement.refined:
             if refined.event is not None:
                 result.before.append(Outgoing(CODEBOOK.name, _key(refined.event.code_id), refined.event.to_bytes()))
@@ -256,9 +256,9 @@ class RouterStage(PlainStage):
     def hears(self) -> Mapping[str, Hear]:
         """What people decide, and the rules that they set, hold from the next batch on."""
         return {
-            LABELS.name: lambda values: self.router.learn(readable(values, Annotation)),
-            STUDIES.name: lambda values: self.router.follow(readable(values, StudyRules)),
-            RELEASES.name: lambda values: self.router.hear(readable(values, ModelRelease)),
+            LABELS.name: lambda values: self.router.update_annotations(readable(values, Annotation)),
+            STUDIES.name: lambda values: self.router.update_rules(readable(values, StudyRules)),
+            RELEASES.name: lambda values: self.router.update_releases(readable(values, ModelRelease)),
         }
 
     def recalls(self) -> Mapping[str, Recall]:

@@ -54,16 +54,16 @@ def kafka_node(kafka_programs: None, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def brokers(broker_name: str, request: pytest.FixtureRequest) -> Iterator[Brokers]:
     """The brokers of a test."""
-    yield from _chosen(broker_name, request)
+    yield from _brokers_of(broker_name, request)
 
 
 @pytest.fixture(scope="module")
 def module_brokers(broker_name: str, request: pytest.FixtureRequest) -> Iterator[Brokers]:
     """The brokers of a stack that a module's tests share."""
-    yield from _chosen(broker_name, request)
+    yield from _brokers_of(broker_name, request)
 
 
-def _chosen(name: str, request: pytest.FixtureRequest) -> Iterator[Brokers]:
+def _brokers_of(name: str, request: pytest.FixtureRequest) -> Iterator[Brokers]:
     if name == EMBEDDED.name:
         yield EMBEDDED
         return

@@ -23,9 +23,10 @@ _QUICK = ("-c", "fsync=off", "-c", "full_page_writes=off")  # nothing here has t
 def programs() -> Path | None:
     """The folder with ``initdb`` and ``postgres``: of the newest Debian package or on the path; else ``None``."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if installed:
+        return installed[-1].parent
     on_path = shutil.which("initdb")
-    found = installed[-1] if installed else on_path and Path(on_path).resolve()
-    return found.parent if found else None
+    return Path(on_path).resolve().parent if on_path else None
 
 
 @contextmanager

@@ -197,8 +197,10 @@ def _is_number(value: ast.expr | None) -> bool:
             return _is_number(operand)
         case ast.BinOp(left=left, right=right):
             return _is_number(left) and _is_number(right)
-        case ast.Tuple(elts=parts):
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
             return bool(parts) and all(_is_number(part) for part in parts)
+        case ast.Call(args=parts, keywords=named) if parts or named:  # such as an array, or a length of time
+            return all(map(_is_number, [*parts, *(each.value for each in named)]))
     return False
 
 

@@ -46,8 +46,8 @@ class Visitor:
 
     def may(self, role: AccountRole, study: str | None) -> bool:
         """Whether they have at least this role in a study; ``None`` asks for a role everywhere."""
-        own = [self.roles[scope] for scope in (study, EVERYWHERE) if scope is not None and scope in self.roles]
-        return any(ROLES.index(owned) >= ROLES.index(role) for owned in own)
+        held = [self.roles[scope] for scope in (study, EVERYWHERE) if scope is not None and scope in self.roles]
+        return any(ROLES.index(granted) >= ROLES.index(role) for granted in held)
 
 
 @dataclass(frozen=True)
@@ -269,9 +269,9 @@ class Accounts:
         return account
 
     def _insert(self, connection: Connection, name: str) -> UUID:
-        account = uuid4()
-        connection.execute(accounts.insert().values(id=account, name=name, created_at=self._clock.now()))
-        return account
+        account_id = uuid4()
+        connection.execute(accounts.insert().values(id=account_id, name=name, created_at=self._clock.now()))
+        return account_id
 
     def _set(self, connection: Connection, account: UUID, encoded: str) -> None:
         connection.execute(update(accounts).where(accounts.c.id == account).values(password=encoded))
@@ -280,10 +280,10 @@ class Accounts:
 
 
 def _clean(name: str) -> str:
-    cleaned = " ".join(unicodedata.normalize("NFKC", name).split())
-    if not _NAME.fullmatch(cleaned) or len(cleaned) > 60:
-        raise InputError(f"name '{cleaned[:60]}' found; 1 to 60 letters, digits, spaces and . _ - + @ ' are expected")
-    return cleaned
+    plain = " ".join(unicodedata.normalize("NFKC", name).split())
+    if not _NAME.fullmatch(plain) or len(plain) > 60:
+        raise InputError(f"name '{plain[:60]}' found; 1 to 60 letters, digits, spaces and . _ - + @ ' are expected")
+    return plain
 
 
 def _rows(connection: Connection, name: str) -> list[Row[tuple[object, ...]]]:

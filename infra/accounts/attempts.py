@@ -32,8 +32,8 @@ class TooManyAttempts(QualstreamError):
             wait_s: Seconds.
         """
         self.wait_s = max(1, math.ceil(wait_s))
-        wait = f"{self.wait_s} seconds" if self.wait_s < 120 else f"{math.ceil(self.wait_s / 60)} minutes"
-        super().__init__(f"too many attempts failed; try again in {wait}")
+        duration = f"{self.wait_s} seconds" if self.wait_s < 120 else f"{math.ceil(self.wait_s / 60)} minutes"
+        super().__init__(f"too many attempts failed; try again in {duration}")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class SignInAttempts:
             failures = {counter.who: 0 for counter in counters}
             wait_s = 0.0
             for row in connection.execute(select(attempts).where(attempts.c.who.in_(failures))):
-                counter = next(each for each in counters if each.who == row.who)
+                counter = next(known for known in counters if known.who == row.who)
                 failures[row.who] = row.failures
                 wait_s = max(wait_s, counter.wait_s(row.failures) - (now - row.last_at).total_seconds())
             if wait_s > 0:
@@ -106,7 +106,7 @@ def _counters(name: str, address: str) -> tuple[_Counter, _Counter, _Counter]:
 def _network(address: str) -> str:
     """An address; of IPv6 the network, since one customer has a whole one."""
     try:
-        ip = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return address[:60]
-    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else str(ip)
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)

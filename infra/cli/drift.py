@@ -105,8 +105,8 @@ def scan_file(file: Path, study: str | None, as_json: bool, html: Path | None, *
     Times without a zone are UTC. A file without codes is watched by its texts and sources; --profile codes it first.
     """
     from infra.drift.report_html import write_report
-    from infra.drift.scan_file import How, example_texts, scan
-    from infra.drift.timestamped_texts import Wanted, read_timed
+    from infra.drift.scan_file import ScanOptions, example_texts, scan
+    from infra.drift.timestamped_texts import ReadOptions, read_timestamped
     from infra.files.row_tally import RowTally
     from streams.worker import calm_collector
 
@@ -116,19 +116,21 @@ def scan_file(file: Path, study: str | None, as_json: bool, html: Path | None, *
         raise InputError("--profile codes the rows and --texts-only leaves codes alone; give one of them")
     settings = read_settings(study=study, profile=profile)
     err = error_console()
-    columns = Wanted(
+    columns = ReadOptions(
         **{what: given[f"{what}_column"] for what in ("text", "time", "code", "source", "confidence")},
         **{what: given[what] for what in ("fmt", "since", "until")},
     )
-    options = How(settings.study, drift_settings(given, lateness=timedelta()), given["embed"], given["texts_only"])
-    with read_timed(file, columns, RowTally(err)) as reading:
+    options = ScanOptions(
+        settings.study, drift_settings(given, lateness=timedelta()), given["embed"], given["texts_only"]
+    )
+    with read_timestamped(file, columns, RowTally(err)) as reading:
         result = scan(reading, options, lambda: _embedder(settings), _coder(settings) if profile else None)
         examples = {id_ for alert in result.alerts for id_ in alert.examples}
         texts = example_texts(reading, options, examples) if html else {}
     _say_scanned(reading, result, options, err, profile)
     show(result.alerts, as_json)
     if html is not None:
-        write_report(html, reading.name, result.alerts, result.picture, texts)
+        write_report(html, reading.name, result.alerts, result.data, texts)
         say_written(html)
 
 
@@ -156,7 +158,7 @@ def report(study: str | None, since: datetime | None, as_json: bool, html: Path 
         show(result.alerts, as_json)
         if html is not None:
             texts = texts_of(store.database, [id_ for alert in result.alerts for id_ in alert.examples])
-            write_report(html, f"study '{settings.study}'", result.alerts, result.picture, texts)
+            write_report(html, f"study '{settings.study}'", result.alerts, result.data, texts)
             say_written(html)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 
-from infra.drift.report_data import OTHERS, Bin, Distance, Floats, Point
+from infra.drift.report_data import OTHERS, BinDistance, FloatArray, StreamBin, TextPoint
 
 COLOURS = ("#2f7fb8", "#d9822b", "#3a9c5f", "#b64a76", "#7d62c3", "#a08620", "#2a9d9d", "#c0473c", "#9aa0a6")
 _WIDTH, _HEIGHT = 960, 300
@@ -65,7 +65,11 @@ class _Frame:
 
 
 def stacked(
-    bins: Sequence[Bin], names: Sequence[str], shares: Floats, changes: Sequence[tuple[datetime, str]], title: str
+    bins: Sequence[StreamBin],
+    names: Sequence[str],
+    shares: FloatArray,
+    changes: Sequence[tuple[datetime, str]],
+    title: str,
 ) -> str:
     """Shares over time, one area above the other.
 
@@ -79,7 +83,7 @@ def stacked(
     if not bins:
         return ""
     frame = _Frame(bins[0].start, bins[-1].end, 1.0)
-    edges = [one.start for one in bins] + [bins[-1].end]
+    edges = [each.start for each in bins] + [bins[-1].end]
     below, areas = [0.0] * len(bins), []
     labels = [*names, OTHERS] if shares[-1].max() > _NOTHING else list(names)
     for row, name in enumerate(labels):
@@ -95,21 +99,21 @@ def stacked(
 
 
 def distance(
-    found: Sequence[Distance], changes: Sequence[tuple[datetime, str]], ends: tuple[datetime, datetime]
+    distances: Sequence[BinDistance], changes: Sequence[tuple[datetime, str]], ends: tuple[datetime, datetime]
 ) -> str:
     """The distance from what came before, with its control limit; what lies above is marked.
 
     Where the reference was begun anew, nothing is known for a while, and the lines are broken.
     """
-    if not found:
+    if not distances:
         return ""
-    frame = _Frame(*ends, 1.1 * max(max(one.value, one.limit) for one in found))
-    limits = _lines(frame, "limit", found, [one.limit for one in found])
-    lines = _lines(frame, "line", found, [one.value for one in found])
+    frame = _Frame(*ends, 1.1 * max(max(each.value, each.limit) for each in distances))
+    limits = _lines(frame, "limit", distances, [each.limit for each in distances])
+    lines = _lines(frame, "line", distances, [each.value for each in distances])
     dots = "".join(
-        f'<circle cx="{frame.x(one.at):.1f}" cy="{frame.y(one.value):.1f}" r="3.5" class="{_side(one)}"><title>'
-        f"{one.at:%Y-%m-%d %H:%M}: {one.value:.3f}, limit {one.limit:.3f}</title></circle>"
-        for one in found
+        f'<circle cx="{frame.x(each.at):.1f}" cy="{frame.y(each.value):.1f}" r="3.5" class="{_side(each)}"><title>'
+        f"{each.at:%Y-%m-%d %H:%M}: {each.value:.3f}, limit {each.limit:.3f}</title></circle>"
+        for each in distances
     )
     legend = _legend([("distance", COLOURS[0]), ("control limit (99%)", "#a12a24")])
     return (
@@ -118,7 +122,7 @@ def distance(
     )
 
 
-def scatter(points: Sequence[Point], *, named: bool = True) -> str:
+def scatter(points: Sequence[TextPoint], *, named: bool = True) -> str:
     """Texts in two dimensions, those before the change and those after it.
 
     Args:
@@ -132,7 +136,7 @@ def scatter(points: Sequence[Point], *, named: bool = True) -> str:
     wide, tall = max(right - left, 1e-9), max(high - low, 1e-9)
     height = 420
 
-    def place(point: Point) -> str:
+    def place(point: TextPoint) -> str:
         x = 14 + (point.x - left) / wide * (_WIDTH - 28)
         y = 14 + (high - point.y) / tall * (height - 28)
         side = "after" if point.after else "before"
@@ -145,18 +149,18 @@ def scatter(points: Sequence[Point], *, named: bool = True) -> str:
     return _svg(before + after, "Texts in two dimensions, before and after", height) + legend
 
 
-def _lines(frame: _Frame, kind: str, found: Sequence[Distance], values: Sequence[float]) -> str:
+def _lines(frame: _Frame, kind: str, distances: Sequence[BinDistance], values: Sequence[float]) -> str:
     """A line through each run of stretches that follow on one another."""
     runs: list[list[str]] = []
-    for one, value in zip(found, values, strict=True):
-        if not one.follows or not runs:
+    for each, value in zip(distances, values, strict=True):
+        if not each.follows or not runs:
             runs.append([])
-        runs[-1].append(f"{frame.x(one.at):.1f},{frame.y(value):.1f}")
+        runs[-1].append(f"{frame.x(each.at):.1f},{frame.y(value):.1f}")
     return "".join(f'<polyline class="{kind}" points="{" ".join(run)}"/>' for run in runs)
 
 
-def _side(one: Distance) -> str:
-    return "above" if one.value > one.limit else "within"
+def _side(each: BinDistance) -> str:
+    return "above" if each.value > each.limit else "within"
 
 
 def _outline(frame: _Frame, edges: Sequence[datetime], values: Sequence[float], *, back: bool = False) -> str:

@@ -42,7 +42,7 @@ class Hook(Protocol):
         """What it is kept under."""
         ...
 
-    def tell(self, alert: DriftAlert) -> None:
+    def notify(self, alert: DriftAlert) -> None:
         """Tell of one alert.
 
         Raises:
@@ -61,7 +61,7 @@ class Webhook:
     page: str
     name: str = "webhook"
 
-    def tell(self, alert: DriftAlert) -> None:
+    def notify(self, alert: DriftAlert) -> None:
         """Send it; whatever is not a success is tried again. Redirects are not followed."""
         seconds = int(self.clock.now().timestamp())
         body = json.dumps({**json.loads(alert.to_bytes()), "page": link(self.page, alert)}).encode()
@@ -85,7 +85,7 @@ class Mail:
     page: str
     name: str = "e-mail"
 
-    def tell(self, alert: DriftAlert) -> None:
+    def notify(self, alert: DriftAlert) -> None:
         """Send it."""
         parts = urlsplit(self.url)
         secure = parts.scheme == "smtps"
@@ -123,30 +123,30 @@ def link(page: str, alert: DriftAlert) -> str:
     return f"{page}/s/{alert.study}/drift#{alert.id}".replace(" ", "%20")
 
 
-def hooks(settings: Settings, clock: Clock) -> list[Hook]:
+def build_hooks(settings: Settings, clock: Clock) -> list[Hook]:
     """Those that the settings name."""
     page = settings.page_address(settings.web_port)
-    found: list[Hook] = []
+    named: list[Hook] = []
     if settings.webhook_url is not None:
         secret = settings.webhook_secret
         assert secret is not None  # the settings see to it
-        found.append(Webhook(settings.webhook_url, secret.get_secret_value().encode(), clock, page))
+        named.append(Webhook(settings.webhook_url, secret.get_secret_value().encode(), clock, page))
     if settings.smtp_url is not None:
         password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
-        found.append(Mail(settings.smtp_url, password, settings.mail_from, settings.mail_to, page))
-    return found
+        named.append(Mail(settings.smtp_url, password, settings.mail_from, settings.mail_to, page))
+    return named
 
 
-def tell(database: Database, told: Sequence[Hook], clock: Clock) -> int:
+def notify(database: Database, hooks: Sequence[Hook], clock: Clock) -> int:
     """Tell each hook of the alerts that it has not been told of; what fails is tried again later.
 
     Returns:
         How many were told now.
     """
-    return sum(_tell(database, hook, alert, clock) for hook in told for alert in _untold(database, hook, clock))
+    return sum(_notify(database, hook, alert, clock) for hook in hooks for alert in _pending(database, hook, clock))
 
 
-def _untold(database: Database, hook: Hook, clock: Clock) -> list[DriftAlert]:
+def _pending(database: Database, hook: Hook, clock: Clock) -> list[DriftAlert]:
     mine = and_(alert_deliveries.c.alert_id == alerts.c.id, alert_deliveries.c.hook == hook.name)
     over = alert_deliveries.c.delivered_at.is_not(None) | (alert_deliveries.c.attempts >= _MOST_ATTEMPTS)
     query = (
@@ -160,10 +160,10 @@ def _untold(database: Database, hook: Hook, clock: Clock) -> list[DriftAlert]:
         return [DriftAlert.from_bytes(raw) for raw in connection.execute(query).scalars()]
 
 
-def _tell(database: Database, hook: Hook, alert: DriftAlert, clock: Clock) -> bool:
+def _notify(database: Database, hook: Hook, alert: DriftAlert, clock: Clock) -> bool:
     fault = None
     try:
-        hook.tell(alert)
+        hook.notify(alert)
     except (OSError, httpx.HTTPError, smtplib.SMTPException) as error:
         fault = f"{type(error).__name__}: {error}"[:300]
         log.warning("%s could not be told of alert %s, tried again later: %s", hook.name, alert.id, fault)

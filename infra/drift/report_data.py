@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.drift.observation import Observed
+from models.evaluation.metrics import jensen_shannon
 from models.ports import Embeddings
 from schemas import DriftAlert
 
-Floats = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 BINS, LEAST = 80, 25
 """Stretches of equal numbers of segments that a stream is drawn in, and how many segments one has at least."""
 OTHERS = "other codes"
@@ -39,7 +40,7 @@ _WORDS = ("accepted", "agreed")
 
 
 @dataclass
-class Bin:
+class StreamBin:
     """A stretch of the stream."""
 
     start: datetime
@@ -52,7 +53,7 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Distance:
+class BinDistance:
     """How far a stretch is from those before it."""
 
     at: datetime
@@ -65,7 +66,7 @@ class Distance:
 
 
 @dataclass(frozen=True)
-class Emerging:
+class EmergingCode:
     """A code that is more frequent in the last quarter than before."""
 
     code: str
@@ -76,7 +77,7 @@ class Emerging:
 
 
 @dataclass(frozen=True)
-class Point:
+class TextPoint:
     """A segment's text in two dimensions."""
 
     x: float
@@ -85,7 +86,7 @@ class Point:
     code: str
 
 
-class Picture:
+class ReportData:
     """Counts, and a sample of the embeddings."""
 
     def __init__(self, segments: int, seed: int = 7) -> None:
@@ -94,33 +95,33 @@ class Picture:
         self._random = Random(seed)
         self._known: set[str] = set()
         self._sample: list[tuple[datetime, str, Embeddings]] = []
-        self.bins: list[Bin] = []
+        self.bins: list[StreamBin] = []
         self.embedded = 0
         self.segments = 0
 
-    def add(self, one: Observed) -> None:
+    def add(self, observed: Observed) -> None:
         """Count a segment; of a person's word that came later, only the word."""
-        if one.judged:
+        if observed.judged:
             if self.bins:
-                self._measure(one)
+                self._measure(observed)
             return
         if not self.bins or self.bins[-1].segments >= self._size:
-            self.bins.append(Bin(one.at, one.at))
+            self.bins.append(StreamBin(observed.at, observed.at))
         now = self.bins[-1]
         self.segments += 1
         now.segments += 1
-        now.end = one.at
-        now.sources[one.source] += 1
-        if not one.dead:
-            now.codes[self._counted(one.code)] += 1
-        self._measure(one)
-        if one.vector is not None:
-            self._keep(one)
+        now.end = observed.at
+        now.sources[observed.source] += 1
+        if not observed.dead:
+            now.codes[self._counted(observed.code)] += 1
+        self._measure(observed)
+        if observed.vector is not None:
+            self._keep(observed)
 
-    def _measure(self, one: Observed) -> None:
+    def _measure(self, observed: Observed) -> None:
         now = self.bins[-1]
-        for name in _WORDS if one.judged else SIGNALS:
-            value = getattr(one, name)
+        for name in _WORDS if observed.judged else SIGNALS:
+            value = getattr(observed, name)
             if value is not None:
                 count, total = now.signals.get(name, (0, 0.0))
                 now.signals[name] = (count + 1, total + value)
@@ -131,9 +132,9 @@ class Picture:
         self._known.add(code)
         return code
 
-    def _keep(self, one: Observed) -> None:
+    def _keep(self, observed: Observed) -> None:
         self.embedded += 1
-        entry = (one.at, one.code, one.vector)
+        entry = (observed.at, observed.code, observed.vector)
         if len(self._sample) < _SAMPLED:
             self._sample.append(entry)  # type: ignore[arg-type]
         elif (place := self._random.randrange(self.embedded)) < _SAMPLED:
@@ -141,10 +142,10 @@ class Picture:
 
     def totals(self, what: str = "codes") -> Counter[str]:
         """Segments by code or by source."""
-        found: Counter[str] = Counter()
-        for one in self.bins:
-            found.update(getattr(one, what))
-        return found
+        totals: Counter[str] = Counter()
+        for bin_ in self.bins:
+            totals.update(getattr(bin_, what))
+        return totals
 
     def shown(self, what: str, first: Sequence[str], most: int = 8) -> list[str]:
         """The names that are drawn apart: those of the alerts, then the most frequent."""
@@ -161,25 +162,25 @@ class Picture:
         """
         quarter = max(1, len(self.bins) // 4)
         parts = [self.bins[n * quarter : (n + 1) * quarter if n < 3 else None] for n in range(4)]
-        means = {said: [_mean(part, name) for part in parts] for name, said in SIGNALS.items()}
-        return {said: each for said, each in means.items() if any(each)}
+        means = {title: [_mean(part, name) for part in parts] for name, title in SIGNALS.items()}
+        return {title: each for title, each in means.items() if any(each)}
 
-    def shares(self, what: str, names: Sequence[str]) -> Floats:
+    def shares(self, what: str, names: Sequence[str]) -> FloatArray:
         """Shares by stretch, shape ``(names + 1, bins)``: the last row is all others."""
         table = np.zeros((len(names) + 1, len(self.bins)))
-        for n, one in enumerate(self.bins):
-            counts = getattr(one, what)
+        for n, bin_ in enumerate(self.bins):
+            counts = getattr(bin_, what)
             total = max(counts.total(), 1)
             table[:-1, n] = [counts[name] / total for name in names]
             table[-1, n] = max(0.0, 1 - table[:-1, n].sum()) if counts else 0.0
         return table
 
-    def distances(self, changes: Sequence[datetime]) -> list[Distance]:
+    def distances(self, changes: Sequence[datetime]) -> list[BinDistance]:
         """Each stretch's distance from all those between the last change and it, with its control limit."""
         names = [name for name, _ in self.totals().most_common(200)]
-        counts = np.array([[one.codes[name] for name in names] for one in self.bins], dtype=np.float64)
+        counts = np.array([[bin_.codes[name] for name in names] for bin_ in self.bins], dtype=np.float64)
         random = np.random.default_rng(7)
-        found: list[Distance] = []
+        distances: list[BinDistance] = []
         since, last = 0, -1
         for n in range(1, len(self.bins)):
             if any(self.bins[n - 1].start < at <= self.bins[n].start for at in changes):
@@ -187,28 +188,28 @@ class Picture:
             reference = counts[since:n].sum(axis=0)
             if n - since < _BEFORE or not reference.sum() or not counts[n].sum():
                 continue
-            value, limit = jensen_shannon(reference, counts[n]), _limit(reference, counts[n], random)
-            found.append(Distance(self.bins[n].start, value, limit, follows=n == last + 1))
+            value, limit = float(_distance(reference, counts[n])), _limit(reference, counts[n], random)
+            distances.append(BinDistance(self.bins[n].start, value, limit, follows=n == last + 1))
             last = n
-        return found
+        return distances
 
-    def emerging(self, most: int = 8) -> list[Emerging]:
+    def emerging(self, most: int = 8) -> list[EmergingCode]:
         """Codes that rose most from the first three quarters to the last, by a z-test of the two shares."""
         quarter = max(1, len(self.bins) // 4)
         early, late = self.bins[:-quarter], self.bins[-quarter:]
         before, after = _summed(early), _summed(late)
         n, m = before.total(), after.total()
-        rises: list[tuple[float, Emerging]] = []
+        rises: list[tuple[float, EmergingCode]] = []
         for code, count in after.items() if n and m else ():
             p, q = before[code] / n, count / m
             pooled = (before[code] + count) / (n + m)
             z = (q - p) / max((pooled * (1 - pooled) * (1 / n + 1 / m)) ** 0.5, 1e-12)
             if count >= _RARE and z > 3 and code != OTHERS:
-                first = next(one.start for one in self.bins if one.codes[code])
-                rises.append((z, Emerging(code, first, p, q, count)))
+                first = next(bin_.start for bin_ in self.bins if bin_.codes[code])
+                rises.append((z, EmergingCode(code, first, p, q, count)))
         return [each for _, each in sorted(rises, key=lambda rise: -rise[0])[:most]]
 
-    def projection(self, change: datetime | None) -> tuple[list[Point], Floats]:
+    def projection(self, change: datetime | None) -> tuple[list[TextPoint], FloatArray]:
         """The sampled texts on their two main axes (PCA), before and after a change, or by halves.
 
         Returns:
@@ -224,7 +225,8 @@ class Picture:
         places = centred @ axes[:2].T
         explained = lengths[:2] ** 2 / max(float((lengths**2).sum()), 1e-12)
         points = [
-            Point(float(x), float(y), at >= change, code) for (at, code, _), (x, y) in zip(sample, places, strict=True)
+            TextPoint(float(x), float(y), at >= change, code)
+            for (at, code, _), (x, y) in zip(sample, places, strict=True)
         ]
         return points, explained
 
@@ -235,40 +237,32 @@ def main_change(alerts: Sequence[DriftAlert]) -> datetime | None:
     return ordered[0].at if ordered else None
 
 
-def jensen_shannon(counts: Floats, others: Floats) -> float:
-    """The distance of two frequency tables: the square root of their divergence in bits, 0 to 1.
+def _limit(reference: FloatArray, counts: FloatArray, random: Any) -> float:
+    """The 99th percentile of the distance of two samples of these sizes from one and the same distribution."""
+    pooled = (reference + counts) / (reference.sum() + counts.sum())
+    drawn = random.multinomial(int(counts.sum()), pooled, _SIMULATED)
+    base = random.multinomial(int(reference.sum()), pooled, _SIMULATED)
+    return float(np.quantile(_distance(base, drawn), 0.99))
+
+
+def _distance(counts: NDArray[Any], others: NDArray[Any]) -> FloatArray:
+    """The distance of frequency tables: the square root of their divergence, a metric from 0 to 1.
 
     Source:
         Endres and Schindelin, "A new metric for probability distributions", IEEE Trans. Inf. Theory 49 (2003).
     """
-    return float(_distances(counts[None] / counts.sum(), others[None] / others.sum())[0])
-
-
-def _distances(p: Floats, q: Floats) -> Floats:
-    middle = (p + q) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        left = np.where(p > 0, p * np.log2(p / middle), 0).sum(axis=1)
-        right = np.where(q > 0, q * np.log2(q / middle), 0).sum(axis=1)
-    distances: Floats = np.sqrt(np.clip((left + right) / 2, 0, 1))
+    distances: FloatArray = np.sqrt(jensen_shannon(counts, others))
     return distances
 
 
-def _limit(reference: Floats, counts: Floats, random: Any) -> float:
-    """The 99th percentile of the distance of two samples of these sizes from one and the same distribution."""
-    pooled = (reference + counts) / (reference.sum() + counts.sum())
-    drawn = random.multinomial(int(counts.sum()), pooled, _SIMULATED) / counts.sum()
-    base = random.multinomial(int(reference.sum()), pooled, _SIMULATED) / reference.sum()
-    return float(np.quantile(_distances(base, drawn), 0.99))
-
-
-def _mean(bins: Sequence[Bin], signal: str) -> float | None:
-    known = [one.signals[signal] for one in bins if signal in one.signals]
+def _mean(bins: Sequence[StreamBin], signal: str) -> float | None:
+    known = [bin_.signals[signal] for bin_ in bins if signal in bin_.signals]
     count = sum(each for each, _ in known)
     return sum(total for _, total in known) / count if count else None
 
 
-def _summed(bins: Sequence[Bin]) -> Counter[str]:
+def _summed(bins: Sequence[StreamBin]) -> Counter[str]:
     total: Counter[str] = Counter()
-    for one in bins:
-        total.update(one.codes)
+    for bin_ in bins:
+        total.update(bin_.codes)
     return total

@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from infra.drift.charts import distance, scatter, stacked
-from infra.drift.report_data import Picture, main_change
+from infra.drift.report_data import ReportData, main_change
 from models.errors import InputError
 from schemas import DriftAlert
 
@@ -43,7 +43,7 @@ blockquote{margin:.3rem 0;padding-left:.8rem;border-left:3px solid var(--line)}s
 
 
 def write_report(
-    place: Path, name: str, alerts: Sequence[DriftAlert], picture: Picture, texts: Mapping[UUID, str]
+    place: Path, name: str, alerts: Sequence[DriftAlert], data: ReportData, texts: Mapping[UUID, str]
 ) -> None:
     """Write the report.
 
@@ -51,25 +51,25 @@ def write_report(
         place: The file.
         name: What was watched.
         alerts: In any order.
-        picture: What was counted on the way.
+        data: What was counted on the way.
         texts: The examples' texts, as far as they are known.
 
     Raises:
         InputError: If the file cannot be written.
     """
     try:
-        place.write_text(report(name, alerts, picture, texts), encoding="utf-8")
+        place.write_text(report(name, alerts, data, texts), encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write '{place}' ({error.strerror}); give another file with --html") from error
 
 
-def report(name: str, alerts: Sequence[DriftAlert], picture: Picture, texts: Mapping[UUID, str]) -> str:
+def report(name: str, alerts: Sequence[DriftAlert], data: ReportData, texts: Mapping[UUID, str]) -> str:
     """The report as HTML; everything that comes from the data is escaped."""
     ordered = sorted(alerts, key=lambda alert: (alert.at, alert.detected_at, str(alert.id)))
     title = f"Drift in {name}"
-    parts = [_summary(ordered, picture), _attribution(ordered, texts), _codes(ordered, picture)]
-    parts += [_distance(ordered, picture), _emerging(picture), _sources(ordered, picture), _signals(picture)]
-    parts += [_texts(ordered, picture)]
+    parts = [_summary(ordered, data), _attribution(ordered, texts), _codes(ordered, data)]
+    parts += [_distance(ordered, data), _emerging(data), _sources(ordered, data), _signals(data)]
+    parts += [_texts(ordered, data)]
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -94,15 +94,15 @@ def interval(alert: DriftAlert) -> str:
     return f"{shown_time(alert.earliest)} to {shown_time(alert.latest)}"
 
 
-def _summary(alerts: Sequence[DriftAlert], picture: Picture) -> str:
-    if not picture.bins:
+def _summary(alerts: Sequence[DriftAlert], data: ReportData) -> str:
+    if not data.bins:
         return "<p>No segment was watched.</p>"
-    first, last = picture.bins[0].start, picture.bins[-1].end
-    what = f"{picture.segments:,} segments from {shown_time(first)} to {shown_time(last)} (UTC)"
+    first, last = data.bins[0].start, data.bins[-1].end
+    what = f"{data.segments:,} segments from {shown_time(first)} to {shown_time(last)} (UTC)"
     if not alerts:
         return f"<p>{what}. No change was found.</p>"
-    found = "one change was found" if len(alerts) == 1 else f"{len(alerts)} changes were found"
-    return f"<p>{what}; {found}. The numbers below mark them in the charts.</p>"
+    count = "one change was found" if len(alerts) == 1 else f"{len(alerts)} changes were found"
+    return f"<p>{what}; {count}. The numbers below mark them in the charts.</p>"
 
 
 def _attribution(alerts: Sequence[DriftAlert], texts: Mapping[UUID, str]) -> str:
@@ -143,29 +143,27 @@ def _alert(number: int, alert: DriftAlert, texts: Mapping[UUID, str]) -> str:
 
 
 def _most(causes: Mapping[str, float]) -> list[tuple[str, float]]:
-    return sorted(((cause, share) for cause, share in causes.items() if share >= 0.005), key=lambda one: -one[1])
+    return sorted(((cause, share) for cause, share in causes.items() if share >= 0.005), key=lambda each: -each[1])
 
 
 def _changes(alerts: Sequence[DriftAlert]) -> list[tuple[datetime, str]]:
     return [(alert.at, alert.says or alert.kind) for alert in alerts]
 
 
-def _codes(alerts: Sequence[DriftAlert], picture: Picture) -> str:
-    names = picture.shown("codes", [code for alert in alerts for code in alert.codes[:3]])
-    if len(picture.totals()) < 2:
+def _codes(alerts: Sequence[DriftAlert], data: ReportData) -> str:
+    names = data.shown("codes", [code for alert in alerts for code in alert.codes[:3]])
+    if len(data.totals()) < 2:
         return ""
-    chart = stacked(
-        picture.bins, names, picture.shares("codes", names), _changes(alerts), "Shares of the codes over time"
-    )
-    size = picture.bins[0].segments
+    chart = stacked(data.bins, names, data.shares("codes", names), _changes(alerts), "Shares of the codes over time")
+    size = data.bins[0].segments
     return f"<h2>Shares of the codes over time</h2>{chart}<p><small>Each step is {size:,} segments.</small></p>"
 
 
-def _distance(alerts: Sequence[DriftAlert], picture: Picture) -> str:
-    if not picture.bins or len(picture.totals()) < 2:
+def _distance(alerts: Sequence[DriftAlert], data: ReportData) -> str:
+    if not data.bins or len(data.totals()) < 2:
         return ""
-    found = picture.distances([alert.at for alert in alerts])
-    chart = distance(found, _changes(alerts), (picture.bins[0].start, picture.bins[-1].end))
+    distances = data.distances([alert.at for alert in alerts])
+    chart = distance(distances, _changes(alerts), (data.bins[0].start, data.bins[-1].end))
     if not chart:
         return ""
     return (
@@ -175,14 +173,14 @@ def _distance(alerts: Sequence[DriftAlert], picture: Picture) -> str:
     )
 
 
-def _emerging(picture: Picture) -> str:
-    found = picture.emerging()
-    if not found:
+def _emerging(data: ReportData) -> str:
+    codes = data.emerging()
+    if not codes:
         return ""
     rows = "".join(
-        f'<tr><td>{escape(one.code)}</td><td>{shown_time(one.first)}</td><td class="n">{one.before:.1%}</td>'
-        f'<td class="n">{one.after:.1%}</td><td class="n">{one.segments:,}</td></tr>'
-        for one in found
+        f'<tr><td>{escape(code.code)}</td><td>{shown_time(code.first)}</td><td class="n">{code.before:.1%}</td>'
+        f'<td class="n">{code.after:.1%}</td><td class="n">{code.segments:,}</td></tr>'
+        for code in codes
     )
     return (
         "<h2>Codes on the rise in the last quarter</h2><div class='wide'><table><tr><th>code</th><th>first seen</th>"
@@ -191,29 +189,29 @@ def _emerging(picture: Picture) -> str:
     )
 
 
-def _sources(alerts: Sequence[DriftAlert], picture: Picture) -> str:
-    if len(picture.totals("sources")) < 2:
+def _sources(alerts: Sequence[DriftAlert], data: ReportData) -> str:
+    if len(data.totals("sources")) < 2:
         return ""
-    names = picture.shown("sources", [name for alert in alerts for name in alert.sources[:3]])
+    names = data.shown("sources", [name for alert in alerts for name in alert.sources[:3]])
     marked = [(alert.at, alert.says or alert.kind) for alert in alerts]
-    chart = stacked(picture.bins, names, picture.shares("sources", names), marked, "Shares of the sources over time")
+    chart = stacked(data.bins, names, data.shares("sources", names), marked, "Shares of the sources over time")
     return f"<h2>Where it comes from</h2>{chart.replace('other codes', 'other sources')}"
 
 
-def _signals(picture: Picture) -> str:
+def _signals(data: ReportData) -> str:
     rows = ""
-    for said, means in picture.quarters().items():
+    for title, means in data.quarters().items():
         cells = "".join(f'<td class="n">{"–" if mean is None else f"{mean:.3f}"}</td>' for mean in means)
-        rows += f"<tr><td>{said}</td>{cells}</tr>"
+        rows += f"<tr><td>{title}</td>{cells}</tr>"
     if not rows:
         return ""
     heads = "".join(f'<th class="n">{which} quarter</th>' for which in ("first", "second", "third", "last"))
     return f"<h2>How it is coded</h2><div class='wide'><table><tr><th>mean</th>{heads}</tr>{rows}</table></div>"
 
 
-def _texts(alerts: Sequence[DriftAlert], picture: Picture) -> str:
+def _texts(alerts: Sequence[DriftAlert], data: ReportData) -> str:
     change = main_change(alerts)
-    points, explained = picture.projection(change)
+    points, explained = data.projection(change)
     if not points:
         return ""
     since = f"before and after {shown_time(change)}" if change else "in the first and the second half"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from infra.drift.report_data import Picture
-from infra.drift.timestamped_texts import Reading, Timed
+from infra.drift.report_data import ReportData
+from infra.drift.timestamped_texts import TimestampedText, TimestampedTexts
 from infra.storage.observations import named_models, with_vectors
 from models.drift.monitor import Monitor
 from models.drift.observation import Observed
@@ -27,11 +27,11 @@ PER_WINDOW = 200
 LONG = 100_000
 """Rows from which on a coded file's texts are not embedded unless asked for."""
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-Coder = Callable[[Iterable[Segment]], Iterator[Outcome]]
+RowCoder = Callable[[Iterable[Segment]], Iterator[Outcome]]
 
 
 @dataclass(frozen=True)
-class How:
+class ScanOptions:
     """How a file is scanned."""
 
     study: str
@@ -42,64 +42,68 @@ class How:
 
 
 @dataclass(frozen=True)
-class Scanned:
+class ScanResult:
     """What a scan found."""
 
     name: str
     segments: int
     embedded: int
     alerts: Sequence[DriftAlert]
-    picture: Picture
+    data: ReportData
 
 
-def scan(reading: Reading, how: How, embedder: Callable[[], Embedder], coder: Coder | None = None) -> Scanned:
+def scan(
+    texts: TimestampedTexts, options: ScanOptions, embedder: Callable[[], Embedder], coder: RowCoder | None = None
+) -> ScanResult:
     """Watch a file from its first row to its last; memory does not grow with it.
 
     Args:
-        reading: The file's rows.
-        how: Study, settings and what to look at.
+        texts: The file's rows.
+        options: Study, settings and what to look at.
         embedder: Called where texts are to be embedded.
         coder: Codes the rows on the way; where none is given the file's own codes count.
     """
-    share = embedded_share(reading, how, coded_here=coder is not None)
-    rows = observed(reading, how, coder)
-    watched = with_vectors(rows, embedder(), share) if share else (one for one, _ in rows)
-    picture = Picture(reading.rows)
-    alerts = watch(watched, Monitor(how.study, how.settings), picture)
-    return Scanned(reading.name, reading.rows, picture.embedded, alerts, picture)
+    share = embedded_share(texts, options, coded_here=coder is not None)
+    rows = observations(texts, options, coder)
+    watched = with_vectors(rows, embedder(), share) if share else (observed for observed, _ in rows)
+    data = ReportData(texts.rows)
+    alerts = watch(watched, Monitor(options.study, options.settings), data)
+    return ScanResult(texts.name, texts.rows, data.embedded, alerts, data)
 
 
-def watch(watched: Iterable[Observed], monitor: Monitor, picture: Picture) -> list[DriftAlert]:
+def watch(watched: Iterable[Observed], monitor: Monitor, data: ReportData) -> list[DriftAlert]:
     """Let the monitor and the picture see everything, and the monitor finish."""
     alerts: list[DriftAlert] = []
-    for one in watched:
-        picture.add(one)
-        if found := monitor.update(one):
-            alerts += found
+    for observed in watched:
+        data.add(observed)
+        if raised := monitor.update(observed):
+            alerts += raised
     return alerts + monitor.finish()
 
 
-def embedded_share(reading: Reading, how: How, *, coded_here: bool) -> float:
+def embedded_share(texts: TimestampedTexts, options: ScanOptions, *, coded_here: bool) -> float:
     """Which share of the texts is embedded: a bounded number a window and a file; 0 to embed none."""
-    coded = (reading.coded or coded_here) and not how.texts_only
-    if how.embed is False or (how.embed is None and coded and reading.rows > LONG):
+    coded = (texts.coded or coded_here) and not options.texts_only
+    if options.embed is False or (options.embed is None and coded and texts.rows > LONG):
         return 0.0
-    window = how.settings.window
-    size = window if isinstance(window, int) else reading.rows
-    return min(1.0, EMBEDDED / reading.rows, max(PER_WINDOW, 1) / max(size, 1))
+    window = options.settings.window
+    size = window if isinstance(window, int) else texts.rows
+    return min(1.0, EMBEDDED / texts.rows, max(PER_WINDOW, 1) / max(size, 1))
 
 
-def observed(reading: Reading, how: How, coder: Coder | None = None) -> Iterator[tuple[Observed, str]]:
+def observations(
+    texts: TimestampedTexts, options: ScanOptions, coder: RowCoder | None = None
+) -> Iterator[tuple[Observed, str]]:
     """The rows as the monitor sees them, each with its text, in order of time."""
     if coder is None:
-        for row in reading:
-            yield _as_it_says(row, reading.source(row), how), row.text
+        for row in texts:
+            yield _as_it_says(row, texts.source(row), options), row.text
         return
-    for outcome in coder(_segment(row, reading.source(row), how.study) for row in reading):
-        yield of_outcome(outcome), outcome.segment.text
+    for outcome in coder(_segment(row, texts.source(row), options.study) for row in texts):
+        yield observation_of(outcome), outcome.segment.text
 
 
-def of_outcome(outcome: Outcome) -> Observed:
+def observation_of(outcome: Outcome) -> Observed:
     """What the monitor sees of a segment that was coded just now."""
     segment = outcome.segment
     assert segment.timestamp is not None
@@ -120,32 +124,32 @@ def of_outcome(outcome: Outcome) -> Observed:
     )
 
 
-def example_texts(reading: Reading, how: How, wanted: set[UUID]) -> dict[UUID, str]:
+def example_texts(texts: TimestampedTexts, options: ScanOptions, ids: set[UUID]) -> dict[UUID, str]:
     """The texts of some segments."""
-    found: dict[UUID, str] = {}
-    for row in reading if wanted else ():
-        id_ = segment_id(how.study, reading.source(row), row.key)
-        if id_ in wanted:
-            found[id_] = row.text
-            if len(found) == len(wanted):
+    by_id: dict[UUID, str] = {}
+    for row in texts if ids else ():
+        id_ = segment_id(options.study, texts.source(row), row.key)
+        if id_ in ids:
+            by_id[id_] = row.text
+            if len(by_id) == len(ids):
                 break
-    return found
+    return by_id
 
 
-def _segment(row: Timed, source: str, study: str) -> Segment:
+def _segment(row: TimestampedText, source: str, study: str) -> Segment:
     id_ = segment_id(study, source, row.key)
     return Segment(id=id_, study=study, text=row.text, source=source, timestamp=row.moment)
 
 
-def _as_it_says(row: Timed, source: str, how: How) -> Observed:
-    id_ = segment_id(how.study, source, row.key)
-    if how.texts_only or row.codes is None:
+def _as_it_says(row: TimestampedText, source: str, options: ScanOptions) -> Observed:
+    id_ = segment_id(options.study, source, row.key)
+    if options.texts_only or row.codes is None:
         return Observed(row.moment, id_, source, NOT_CODED)
-    said = row.signals
-    if not said:
+    signals = row.signals
+    if not signals:
         return Observed(row.moment, id_, source, _one_of(row.codes, id_), row.theme)
-    new, verdict = _true(said.get("new")) or False, said.get("verdict")
-    dead = "error" in said and not row.codes
+    new, verdict = _true(signals.get("new")) or False, signals.get("verdict")
+    dead = "error" in signals and not row.codes
     return Observed(
         row.moment,
         id_,
@@ -153,14 +157,14 @@ def _as_it_says(row: Timed, source: str, how: How) -> Observed:
         "" if dead else _one_of(row.codes, id_),
         row.theme,
         new=new,
-        confidence=_share(said.get("confidence")),
-        agreement=_share(said.get("agreement")),
+        confidence=_share(signals.get("confidence")),
+        agreement=_share(signals.get("agreement")),
         rewrote=None if verdict is None else verdict == "rewrote",
-        similarity=None if new else _share(said.get("similarity")),
-        accepted=_true(said.get("accepted")),
-        agreed=_true(said.get("agreed")),
+        similarity=None if new else _share(signals.get("similarity")),
+        accepted=_true(signals.get("accepted")),
+        agreed=_true(signals.get("agreed")),
         dead=dead,
-        models=named_models(said.get("models")),
+        models=named_models(signals.get("models")),
     )
 
 

@@ -41,7 +41,7 @@ _MOST_NAMED = 20
 T = TypeVar("T")
 
 
-class Timed(NamedTuple):
+class TimestampedText(NamedTuple):
     """One row: when it was said, and all that the file says of it."""
 
     at: float
@@ -51,7 +51,7 @@ class Timed(NamedTuple):
     """The row's own id, or its line."""
     text: str
     sources: list[str | None]
-    """By candidate column; see ``Reading.source``."""
+    """By candidate column; see ``TimestampedTexts.source``."""
     codes: list[str] | None
     """``None`` where the file has no codes at all, empty where this row has none."""
     theme: str | None
@@ -64,7 +64,7 @@ class Timed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReadOptions:
     """The columns that the caller named; those not named are told from usual names."""
 
     text: str | None = None
@@ -78,11 +78,11 @@ class Wanted:
 
 
 @dataclass
-class Reading:
+class TimestampedTexts:
     """A file's rows, sorted; use it as a context, for what was sorted on disk is deleted at its end."""
 
     name: str
-    wanted: Wanted
+    options: ReadOptions
     rows: int = 0
     coded: bool = False
     """Whether the file has codes."""
@@ -92,9 +92,9 @@ class Reading:
     _values: list[set[str]] = field(default_factory=list)
     _chosen: int | None = None
     _runs: list[TextIO] = field(default_factory=list)
-    _held: list[Timed] = field(default_factory=list)
+    _held: list[TimestampedText] = field(default_factory=list)
 
-    def __enter__(self) -> "Reading":
+    def __enter__(self) -> "TimestampedTexts":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,12 +106,12 @@ class Reading:
         """The column that tells where a row came from."""
         return None if self._chosen is None else self.candidates[self._chosen]
 
-    def source(self, row: Timed) -> str:
+    def source(self, row: TimestampedText) -> str:
         """Where a row came from; the file where no column says."""
         place = self._chosen
         return (row.sources[place] if place is not None and place < len(row.sources) else None) or self.name
 
-    def __iter__(self) -> Iterator[Timed]:
+    def __iter__(self) -> Iterator[TimestampedText]:
         """The rows by their time, those of one moment in the file's order."""
         if not self._runs:
             yield from self._held
@@ -120,7 +120,7 @@ class Reading:
             run.seek(0)
         yield from heapq.merge(*(_lines(run) for run in self._runs), key=_order)
 
-    def _take(self, row: Timed) -> None:
+    def _take(self, row: TimestampedText) -> None:
         self.rows += 1
         self.first = min(self.first, row.at) if self.rows > 1 else row.at
         self.last = max(self.last, row.at)
@@ -148,51 +148,51 @@ class Reading:
         self._chosen = next(several, 0 if self._values and len(self._values[0]) == 1 else None)
 
 
-def read_timed(source: Path, wanted: Wanted, tally: RowTally) -> Reading:
+def read_timestamped(source: Path, options: ReadOptions, tally: RowTally) -> TimestampedTexts:
     """Read a file whole and bring its rows into the order of time; memory does not grow with the file.
 
     Args:
         source: CSV, TSV, JSONL or XLSX; ``-`` is standard input.
-        wanted: Columns, format and stretch of time.
+        options: Columns, format and stretch of time.
         tally: Counts rows, and names those without text or time.
 
     Raises:
         InputError: If the file cannot be read, or a column that is needed is not there.
     """
     name = "standard input" if str(source) == "-" else source.name
-    found = Reading(name, wanted)
-    columns = _Columns(name, wanted)
-    found.candidates = columns.candidates
-    found._values = columns.values
+    texts = TimestampedTexts(name, options)
+    columns = _ColumnRoles(name, options)
+    texts.candidates = columns.candidates
+    texts._values = columns.values
     try:
-        for item in _rows(source, name, wanted):
+        for item in _rows(source, name, options):
             if isinstance(item, Header):
                 columns.see(tuple(item.columns), item.line, must=True)
                 continue
             row = item if isinstance(item, Rejected) else columns.timed(item)
             if isinstance(row, Rejected):
                 tally.note(row)
-            elif _within(row, wanted):
+            elif _within(row, options):
                 tally.good += 1
-                found._take(row)
+                texts._take(row)
     except BaseException:
-        found.__exit__()
+        texts.__exit__()
         raise
-    found.coded = columns.coded
-    found._finish()
-    if not found.rows:
+    texts.coded = columns.coded
+    texts._finish()
+    if not texts.rows:
         raise InputError(
             f"'{name}' holds no row with a text and a time in the stretch asked for "
             f"({len(tally.rejected)} rows rejected); name the columns with --text-column and --time-column"
         )
-    return found
+    return texts
 
 
-class _Columns:
+class _ColumnRoles:
     """Which column is what, by the names of a row."""
 
-    def __init__(self, file: str, wanted: Wanted) -> None:
-        self._file, self._wanted = file, wanted
+    def __init__(self, file: str, options: ReadOptions) -> None:
+        self._file, self._options = file, options
         self._by_names: dict[tuple[str, ...], _Places] = {}
         self.candidates: list[str] = []
         self.values: list[set[str]] = []
@@ -207,47 +207,47 @@ class _Columns:
         known = self._by_names.get(names)
         if known is not None:
             return known
-        wanted = self._wanted
-        text = _usual(names, (wanted.text,) if wanted.text else TEXT_NAMES)
+        options = self._options
+        text = _usual(names, (options.text,) if options.text else TEXT_NAMES)
         rest = tuple(name for name in names if name != text)
-        time = _usual(rest, (wanted.time,) if wanted.time else TIME_NAMES)
-        code = _usual(rest, (wanted.code,) if wanted.code else CODE_NAMES)
-        source = _usual(rest, (wanted.source,))
+        time = _usual(rest, (options.time,) if options.time else TIME_NAMES)
+        code = _usual(rest, (options.code,) if options.code else CODE_NAMES)
+        source = _usual(rest, (options.source,))
         asked = (
             ("text", text, True),
             ("time", time, True),
-            ("code", code, wanted.code),
-            ("source", source, wanted.source),
+            ("code", code, options.code),
+            ("source", source, options.source),
         )
-        for what, found, needed in asked if must else ():
-            if needed and found is None:
-                said = getattr(wanted, what)
-                missing = f"no column '{said}'" if said else f"no column of {what}"
+        for what, column, needed in asked if must else ():
+            if needed and column is None:
+                named = getattr(options, what)
+                missing = f"no column '{named}'" if named else f"no column of {what}"
                 raise InputError(f"{self._file}, line {line}: {missing} among {_listed(names)}; see --{what}-column")
         self.coded |= code is not None
-        for name in _among(rest, (wanted.source,) if wanted.source else SOURCE_NAMES):
+        for name in _among(rest, (options.source,) if options.source else SOURCE_NAMES):
             if name not in self.candidates:
                 self.candidates.append(name)
                 self.values.append(set())
-        signals = {one: place for one in _SIGNALS if (place := _usual(rest, (self._named(one),))) is not None}
+        signals = {signal: place for signal in _SIGNALS if (place := _usual(rest, (self._named(signal),))) is not None}
         places = _Places(text, time, _usual(rest, ID_NAMES), code, _usual(rest, THEME_NAMES), signals)
         if len(self._by_names) < 1000:
             self._by_names[names] = places
         return places
 
-    def timed(self, row: Row) -> Timed | Rejected:
+    def timed(self, row: Row) -> TimestampedText | Rejected:
         """Make a row of its cells, or say why not."""
         cells = row.cells
         places = self._by_names.get(tuple(cells)) or self.see(tuple(cells), row.line, must=not self._by_names)
-        text, said = cells.get(places.text or ""), cells.get(places.time or "")
+        text, time = cells.get(places.text or ""), cells.get(places.time or "")
         if not isinstance(text, str) or not text.strip():
             return Rejected(self._file, row.line, f"'{places.text or 'text'}' is empty or missing; text is expected")
-        at = read_time(said)
+        at = read_time(time)
         if at is None:
-            shown = f"is {str(said)[:40]!r}" if said not in (None, "") else "is empty or missing"
+            shown = f"is {str(time)[:40]!r}" if time not in (None, "") else "is empty or missing"
             return Rejected(self._file, row.line, f"'{places.time or 'time'}' {shown}; a date or a time is expected")
         theme = cells.get(places.theme) if places.theme else None
-        return Timed(
+        return TimestampedText(
             at.timestamp(),
             row.line,
             (_short(cells.get(places.id), _LONGEST_SOURCE) if places.id else None) or str(row.line),
@@ -255,11 +255,11 @@ class _Columns:
             [_short(cells.get(name), _LONGEST_SOURCE) for name in self.candidates],
             _codes(cells.get(places.code)) if places.code else None,
             _short(theme[0] if isinstance(theme, list) and theme else theme, _LONGEST_LABEL),
-            {one: cells[place] for one, place in places.signals.items() if cells.get(place) not in (None, "")},
+            {signal: cells[place] for signal, place in places.signals.items() if cells.get(place) not in (None, "")},
         )
 
     def _named(self, signal: str) -> str:
-        return (self._wanted.confidence if signal == "confidence" else None) or signal
+        return (self._options.confidence if signal == "confidence" else None) or signal
 
 
 class _Places(NamedTuple):
@@ -271,15 +271,15 @@ class _Places(NamedTuple):
     signals: dict[str, str]
 
 
-def _rows(source: Path, name: str, wanted: Wanted) -> Iterator[Header | Row | Rejected]:
-    if wanted.fmt is not None and wanted.fmt not in FORMATS:
-        raise InputError(f"format '{wanted.fmt}' is not known; {', '.join(FORMATS)} are")
+def _rows(source: Path, name: str, options: ReadOptions) -> Iterator[Header | Row | Rejected]:
+    if options.fmt is not None and options.fmt not in FORMATS:
+        raise InputError(f"format '{options.fmt}' is not known; {', '.join(FORMATS)} are")
     try:
         with sys.stdin.buffer if str(source) == "-" else source.open("rb", buffering=PEEK) as stream:
             head = cast(Any, stream).peek(PEEK)
             if not head:
                 raise InputError(f"{name}: empty; rows with a text and a time are expected")
-            fmt = wanted.fmt or tell_format(None if str(source) == "-" else source.name, head)
+            fmt = options.fmt or tell_format(None if str(source) == "-" else source.name, head)
             if fmt == "lines":
                 fmt = "csv"  # plain lines have no time
             yield from read_rows(cast(Any, stream), cast(Format, fmt), name, None)
@@ -291,8 +291,8 @@ def _rows(source: Path, name: str, wanted: Wanted) -> Iterator[Header | Row | Re
         raise InputError(f"{source}: cannot be read ({error.strerror})") from error
 
 
-def _within(row: Timed, wanted: Wanted) -> bool:
-    since, until = wanted.since, wanted.until
+def _within(row: TimestampedText, options: ReadOptions) -> bool:
+    since, until = options.since, options.until
     return (since is None or row.at >= since.timestamp()) and (until is None or row.at < until.timestamp())
 
 
@@ -301,17 +301,17 @@ def _codes(cell: JsonValue) -> list[str]:
     if isinstance(cell, str):
         label = " ".join(cell.split())
         return [label[:_LONGEST_LABEL]] if label else []
-    labels = [_short(one, _LONGEST_LABEL) for one in (cell if isinstance(cell, list) else [cell])]
+    labels = [_short(label, _LONGEST_LABEL) for label in (cell if isinstance(cell, list) else [cell])]
     return list(dict.fromkeys(" ".join(label.split()) for label in labels if label))
 
 
-def _order(row: Timed) -> tuple[float, int]:
+def _order(row: TimestampedText) -> tuple[float, int]:
     return row.at, row.line
 
 
-def _lines(run: TextIO) -> Iterator[Timed]:
+def _lines(run: TextIO) -> Iterator[TimestampedText]:
     for line in run:
-        yield from map(Timed._make, json.loads(line))
+        yield from map(TimestampedText._make, json.loads(line))
 
 
 def _usual(names: tuple[str, ...], usual: tuple[str | None, ...]) -> str | None:
@@ -321,7 +321,7 @@ def _usual(names: tuple[str, ...], usual: tuple[str | None, ...]) -> str | None:
 def _among(names: tuple[str, ...], usual: tuple[str | None, ...]) -> list[str]:
     """The usual names that are there, whatever their case and the marks between their words."""
     folded = {_folded(name): name for name in reversed(names)}
-    return [folded[_folded(one)] for one in usual if one and _folded(one) in folded]
+    return [folded[_folded(name)] for name in usual if name and _folded(name) in folded]
 
 
 def _folded(name: str) -> str:

@@ -119,9 +119,9 @@ def _section(part: SetScores, against: str) -> str:
         return f"{score.value:.{n}f}<small>{score.low:.{n}f} to {score.high:.{n}f}</small>"
 
     def gap(name: str, metric: str) -> str:
-        found, n = difference(part.scores[name][metric], part.scores[against][metric]), places[metric]
-        star = " *" if found.excludes_zero else ""
-        return f"{found.mean:+.{n}f}{star}<small>{found.low:+.{n}f} to {found.high:+.{n}f}</small>"
+        delta, n = difference(part.scores[name][metric], part.scores[against][metric]), places[metric]
+        star = " *" if delta.excludes_zero else ""
+        return f"{delta.mean:+.{n}f}{star}<small>{delta.low:+.{n}f} to {delta.high:+.{n}f}</small>"
 
     others = [name for name in part.scores if name != against]
     human = part.human

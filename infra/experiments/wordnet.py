@@ -56,8 +56,8 @@ def read_wordnet(folder: Path) -> "Thesaurus":
         def open(self, file: str) -> IO[Any]:
             if file == "lexnames":
                 return io.StringIO("".join(f"{n:02d}\t{name}\t0\n" for n, name in enumerate(_LEXNAMES.split())))
-            found: IO[Any] = super().open(file)
-            return found
+            stream: IO[Any] = super().open(file)
+            return stream
 
         def map_wn(self, version: str = "wordnet") -> None:
             """Offsets of other versions are of no use here, and their tables are not at hand."""

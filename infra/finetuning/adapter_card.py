@@ -42,16 +42,16 @@ def code_metrics(
     labels = [label if fault is None else "" for label, fault in zip(labels, faults, strict=True)]
     pairs = list(zip(labels, golds, strict=True))
     rouges = np.array([np.max([rouge(label, gold) for gold in codes], axis=0) for label, codes in pairs])
-    found: dict[str, Any] = dict(zip(ROUGES, _rounded(rouges.mean(axis=0)), strict=True))
+    metrics: dict[str, Any] = dict(zip(ROUGES, _rounded(rouges.mean(axis=0)), strict=True))
     if tokens is not None:
         every = list(dict.fromkeys([*labels, *(gold for codes in golds for gold in codes)]))
         of = dict(zip(every, tokens.embed_tokens(every), strict=True))
         near = np.array([np.max([bertscore(of[label], of[gold]) for gold in codes], axis=0) for label, codes in pairs])
-        found |= zip(BERTSCORES, _rounded(near.mean(axis=0)), strict=True)
-        found |= zip((f"{name}_std" for name in BERTSCORES), _rounded(near.std(axis=0)), strict=True)
-        found["bertscore_model"] = tokens.version
+        metrics |= zip(BERTSCORES, _rounded(near.mean(axis=0)), strict=True)
+        metrics |= zip((f"{name}_std" for name in BERTSCORES), _rounded(near.std(axis=0)), strict=True)
+        metrics["bertscore_model"] = tokens.version
     words = [len(label.split()) for label in labels if label]
-    return found | {
+    return metrics | {
         "mean_words": round(sum(words) / max(1, len(words)), 2),
         "unusable": sum(fault is not None for fault in faults),
     }

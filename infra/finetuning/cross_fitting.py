@@ -63,8 +63,8 @@ def target(codes: Sequence[str], labels: Sequence[str], embedder: Embedder) -> s
 
 def candidates(labels: Sequence[str]) -> list[str]:
     """The usable proposals without doubles, in the order in which a moderator is shown them."""
-    found = {normalised_label(label): label for label in sorted(labels) if label_fault(label) is None}
-    return [found[key] for key in sorted(found)]
+    by_key = {normalised_label(label): label for label in sorted(labels) if label_fault(label) is None}
+    return [by_key[key] for key in sorted(by_key)]
 
 
 def _propose(

@@ -193,8 +193,8 @@ def _tune_apart(cells: Sequence[Cell], jobs: Mapping[Cell, Job], at_once: int) -
             time.sleep(_LOOK_S)
             for cell in [cell for cell, process in running.items() if process.poll() is not None]:
                 if running.pop(cell).returncode:
-                    said = _log(jobs[cell]).read_text(errors="replace").strip().splitlines() or ["nothing"]
-                    raise QualstreamError(f"{cell.name} could not be tuned: {said[-1]} (see {_log(jobs[cell])})")
+                    output = _log(jobs[cell]).read_text(errors="replace").strip().splitlines() or ["nothing"]
+                    raise QualstreamError(f"{cell.name} could not be tuned: {output[-1]} (see {_log(jobs[cell])})")
                 yield cell
     finally:
         for process in running.values():
@@ -238,13 +238,13 @@ def _is_made(cell: Cell, job: Job) -> bool:
     card = _card(cell, job)
     if card is None:
         return False
-    made = {**card["recipe"], **{key: card["split"][key] for key in job.mix}, "data": card["data"]["sha256"]}
-    wanted = {**_recipe(cell, job), **job.mix, "data": hashlib.sha256(job.pairs.read_bytes()).hexdigest()}
-    for key, value in json.loads(json.dumps(wanted)).items():
-        if made.get(key) != value:
+    recorded = {**card["recipe"], **{key: card["split"][key] for key in job.mix}, "data": card["data"]["sha256"]}
+    requested = {**_recipe(cell, job), **job.mix, "data": hashlib.sha256(job.pairs.read_bytes()).hexdigest()}
+    for key, value in json.loads(json.dumps(requested)).items():
+        if recorded.get(key) != value:
             raise SettingError(
-                f"{job.out} was made with {key} {made.get(key)!r}, but this run says {value!r}; repeat the options of "
-                "the run before, or choose another --out"
+                f"{job.out} was made with {key} {recorded.get(key)!r}, but this run says {value!r}; repeat the options "
+                "of the run before, or choose another --out"
             )
     if BERTSCORES[0] not in card["metrics"]:
         raise SettingError(

@@ -43,8 +43,8 @@ class Result:
     @property
     def metrics(self) -> Mapping[str, Any]:
         """What the card says that was measured."""
-        found: Mapping[str, Any] = self.card["metrics"]
-        return found
+        metrics: Mapping[str, Any] = self.card["metrics"]
+        return metrics
 
 
 def ranked(results: Sequence[Result]) -> list[Result]:

@@ -218,9 +218,9 @@ def check_files(profile: Profile) -> None:
 def _check_adapter(key: str, folder: Path) -> None:
     missing = [name for name in _ADAPTER_FILES if not (folder / name).is_file()]
     if missing:
-        found = f"has no {' and no '.join(missing)}" if folder.is_dir() else "is not there"
+        state = f"has no {' and no '.join(missing)}" if folder.is_dir() else "is not there"
         raise SettingError(
-            f"{key} is '{folder}', which {found}; put the LoRA adapter there ({' and '.join(_ADAPTER_FILES)}, as "
+            f"{key} is '{folder}', which {state}; put the LoRA adapter there ({' and '.join(_ADAPTER_FILES)}, as "
             f"`qualstream finetune` writes them), or change the key in a copy of the file and give its path as profile"
         )
 
@@ -229,8 +229,8 @@ def _find(name: str) -> Path:
     if name.endswith(".toml") or "/" in name:
         path = Path(name).expanduser()
         if not path.is_file():
-            found = "a folder" if path.is_dir() else "not there"
-            raise SettingError(f"profile '{name}' is {found}; give the path of a TOML file or a name: {_names()}")
+            state = "a folder" if path.is_dir() else "not there"
+            raise SettingError(f"profile '{name}' is {state}; give the path of a TOML file or a name: {_names()}")
         return path.absolute()
     known = known_profiles()
     if name not in known:
@@ -261,6 +261,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 def checked_profile(settings: Settings) -> Profile:
     """The profile, with its files checked."""
-    found = load_profile(settings.profile)
-    check_files(found)
-    return found
+    profile = load_profile(settings.profile)
+    check_files(profile)
+    return profile

@@ -12,23 +12,23 @@ from models.refinement.refiner import RefinerSettings
 from schemas import StudyRules
 
 
-def refiner_settings(chosen: Profile) -> RefinerSettings:
+def refiner_settings(profile: Profile) -> RefinerSettings:
     """When codes are reused, as the profile says."""
-    wanted = chosen.refiner
+    refiner = profile.refiner
     return RefinerSettings(
-        threshold=wanted.threshold,
-        thresholds=wanted.studies,
-        adaptive=wanted.adaptive,
-        by=wanted.by,
-        polarity_gate=wanted.polarity_gate,
+        threshold=refiner.threshold,
+        thresholds=refiner.studies,
+        adaptive=refiner.adaptive,
+        by=refiner.by,
+        polarity_gate=refiner.polarity_gate,
     )
 
 
 def default_rules(profile: Profile, study: str) -> StudyRules:
     """The profile's rules for a study: its own, and for the rest those of all studies. Older than any that are set."""
-    wanted = profile.router
-    own = wanted.studies.get(study)
-    values: dict[str, Any] = wanted.model_dump(exclude={"studies"}) | (
+    router = profile.router
+    own = router.studies.get(study)
+    values: dict[str, Any] = router.model_dump(exclude={"studies"}) | (
         own.model_dump(exclude_unset=True) if own else {}
     )
     return StudyRules(study=study, author=f"profile {profile.name}", at=datetime.fromtimestamp(0, UTC), **values)
@@ -42,5 +42,5 @@ def rules_of(database: Database, profile: Profile, study: str) -> StudyRules:
     """
     query = select(study_rules.c.record).where(study_rules.c.study == study)
     with database.reading() as connection:
-        found = connection.execute(query).scalar_one_or_none()
-    return default_rules(profile, study) if found is None else StudyRules.from_bytes(found)
+        stored = connection.execute(query).scalar_one_or_none()
+    return default_rules(profile, study) if stored is None else StudyRules.from_bytes(stored)

@@ -11,6 +11,7 @@ from infra.settings import Settings
 from infra.storage.database import Database
 from infra.storage.store import Store
 from infra.telemetry.metrics import Gauge
+from models.backends.token_usage import TokenUsage
 from schemas import Record
 from streams.cluster import read_topic
 from streams.stage import Stage, readable
@@ -18,8 +19,8 @@ from streams.topology import Role, Topic
 from streams.worker import Beat, WorkerSettings, prepared, run_stage
 
 R = TypeVar("R", bound=Record)
-BuildStage = Callable[[Settings], Awaitable[Stage]]
-"""Loads a stage's models and stores, and what its topics say by now."""
+BuildStage = Callable[[Settings, TokenUsage], Awaitable[Stage]]
+"""Loads a stage's models and stores, and what its topics say by now; its models count what they write."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Worker:
         options: How it runs.
         heartbeat: Takes how it goes.
         stop: Is set to end it.
+        usage: Counts what its language models write.
     """
 
     role: Role
@@ -41,6 +43,7 @@ class Worker:
     options: WorkerSettings
     heartbeat: Beat
     stop: asyncio.Event
+    usage: TokenUsage
 
 
 Run = Callable[[Worker], Awaitable[None]]
@@ -74,7 +77,7 @@ def stage_role(name: str, build_stage: BuildStage, build_gauges: BuildGauges = n
     """The role of a stage, which reads topics in batches."""
 
     async def run(worker: Worker) -> None:
-        stage = partial(prepared, partial(build_stage, worker.settings), worker.heartbeat)
+        stage = partial(prepared, partial(build_stage, worker.settings, worker.usage), worker.heartbeat)
         await run_stage(worker.role, stage, worker.options, worker.heartbeat, worker.stop)
 
     return RoleDefinition(name, run, build_gauges, build_stage)

@@ -7,8 +7,9 @@ from infra.clock import SystemClock
 from infra.factory.models import Models, load_now
 from infra.roles.definition import read_records, stage_role
 from infra.settings import Settings
+from models.backends.token_usage import TokenUsage
 from models.errors import SettingError
-from models.moderation.precedents import Precedents, from_annotations
+from models.moderation.precedents import Precedents
 from models.moderation.proposal_join import JoinSettings, ProposalJoin
 from schemas import Annotation
 from streams.stage import Received, Stage
@@ -18,9 +19,9 @@ from streams.topology import LABELS
 PATIENCE = 10  # times the deadline: how long a segment without a quorum is held before it is set aside
 
 
-async def build_stage(settings: Settings) -> Stage:
+async def build_stage(settings: Settings, usage: TokenUsage) -> Stage:
     """The moderator, led by what people have coded so far."""
-    models = Models.of(settings)
+    models = Models.of(settings, usage)
     labels = await read_records(settings, LABELS, Annotation)
     return await asyncio.to_thread(moderator_stage, models, labels)
 
@@ -34,7 +35,7 @@ def moderator_stage(models: Models, labels: Sequence[Annotation]) -> Stage:
     clock = SystemClock()
     join: ProposalJoin[Received] = ProposalJoin(join_settings(models), clock)
     precedents = Precedents(models.embedder)
-    precedents.learn(from_annotations(labels))
+    precedents.update_annotations(labels)
     return ModeratorStage(load_now(models.build_moderator(precedents)), join, clock, precedents)
 
 

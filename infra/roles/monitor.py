@@ -16,12 +16,12 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from infra.clock import SystemClock
-from infra.drift.notifications import hooks, tell
+from infra.drift.notifications import build_hooks, notify
 from infra.factory.models import Models
 from infra.roles.definition import RoleDefinition, Worker
 from infra.roles.outbox_delivery import deliver
 from infra.storage.database import Database
-from infra.storage.observations import changes, judgements, observed
+from infra.storage.observations import changes, judgements, observations
 from infra.storage.outbox import Outbox
 from infra.storage.projections import insert
 from infra.storage.store import has_outcome
@@ -42,14 +42,14 @@ _MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class TimeRange:
     """Segments from ``since`` on and before ``until``, in their own time."""
 
     since: datetime
     until: datetime
 
 
-class Watch:
+class StudyWatcher:
     """Watches every study of a read model."""
 
     def __init__(
@@ -74,33 +74,33 @@ class Watch:
         self._settings = replace(settings, lateness=timedelta())  # what is read here is in order
         self._embedder = embedder
 
-    def look(self) -> int:
-        """Look at what every study has had coded since the last look.
+    def test(self) -> int:
+        """Test what every study has had coded since the last time.
 
         Returns:
             Alerts that were raised.
         """
         with self._database.reading() as connection:
             studies = connection.execute(select(segments.c.study).distinct()).scalars().all()
-        return sum(self._study(study) for study in sorted(studies))
+        return sum(self._test_study(study) for study in sorted(studies))
 
-    def _study(self, study: str) -> int:
+    def _test_study(self, study: str) -> int:
         raised = 0
-        while (stretch := self._next(study)) is not None:
-            raised += self._watch(study, stretch)
+        while (time_range := self._next(study)) is not None:
+            raised += self._test(study, time_range)
         return raised
 
-    def _watch(self, study: str, stretch: Stretch) -> int:
-        monitor, heard = self._monitor(study)
-        for change in changes(self._database, study, stretch.since, stretch.until):
+    def _test(self, study: str, time_range: TimeRange) -> int:
+        monitor, decided = self._monitor(study)
+        for change in changes(self._database, study, time_range.since, time_range.until):
             monitor.note(change)
-        heard, words = self._words(study, stretch, heard)
-        segments_ = observed(
-            self._database, study, stretch.since, stretch.until, embedder=self._embedder, share=_EMBEDDED
+        decided, judged = self._judgements(study, time_range, decided)
+        coded = observations(
+            self._database, study, time_range.since, time_range.until, embedder=self._embedder, share=_EMBEDDED
         )
-        alerts = monitor.extend(heapq.merge(segments_, words, key=lambda one: one.at))
-        heard_at = None if heard is None else heard.isoformat()
-        keep = self._keeping(study, stretch.until, {**monitor.state(), _HEARD: heard_at})
+        alerts = monitor.extend(heapq.merge(coded, judged, key=lambda each: each.at))
+        heard_at = None if decided is None else decided.isoformat()
+        keep = self._state_writer(study, time_range.until, {**monitor.state(), _HEARD: heard_at})
         if alerts:
             self._outbox.keep(alerts, keep)
         else:
@@ -110,15 +110,17 @@ class Watch:
             log.warning("drift in study %s: %s since %s (%s)", study, alert.kind, alert.at.isoformat(), alert.cause)
         return len(alerts)
 
-    def _words(self, study: str, stretch: Stretch, heard: datetime | None) -> tuple[datetime | None, list[Observed]]:
+    def _judgements(
+        self, study: str, time_range: TimeRange, since: datetime | None
+    ) -> tuple[datetime | None, list[Observed]]:
         """What people said of codes by the end of a stretch and was not heard yet, and when the last of it was said."""
-        words: list[Observed] = []
-        for said, word in judgements(self._database, study, heard):
-            if word.at >= stretch.until:
+        fresh: list[Observed] = []
+        for decided_at, judgement in judgements(self._database, study, since):
+            if judgement.at >= time_range.until:
                 break
-            words.append(replace(word, at=max(word.at, stretch.since)))
-            heard = said
-        return heard, words
+            fresh.append(replace(judgement, at=max(judgement.at, time_range.since)))
+            since = decided_at
+        return since, fresh
 
     def _monitor(self, study: str) -> tuple[Monitor, datetime | None]:
         """The monitor as it was left, and up to when people's words were heard."""
@@ -126,10 +128,10 @@ class Watch:
             state = connection.execute(select(drift_states.c.state).where(drift_states.c.study == study)).scalar()
         if not state or state["format"] != FORMAT:
             return Monitor(study, self._settings), None
-        heard = state.get(_HEARD)
-        return Monitor.restore(state), None if heard is None else datetime.fromisoformat(heard)
+        decided = state.get(_HEARD)
+        return Monitor.restore(state), None if decided is None else datetime.fromisoformat(decided)
 
-    def _next(self, study: str) -> Stretch | None:
+    def _next(self, study: str) -> TimeRange | None:
         """What is to be looked at next: coded, in order, and old enough that nothing earlier is likely to come."""
         mine = segments.c.study == study
         with self._database.reading() as connection:
@@ -148,9 +150,9 @@ class Watch:
                 return None
             ahead = select(segments.c.order_at).where(mine, segments.c.order_at >= first, segments.c.order_at < until)
             cut = connection.execute(ahead.order_by(segments.c.order_at).offset(_AT_ONCE).limit(1)).scalar()
-        return Stretch(first, until if cut is None else max(cut, first + _MOMENT))
+        return TimeRange(first, until if cut is None else max(cut, first + _MOMENT))
 
-    def _keeping(self, study: str, since: datetime, state: dict[str, Any]) -> Callable[[Connection], None]:
+    def _state_writer(self, study: str, since: datetime, state: dict[str, Any]) -> Callable[[Connection], None]:
         row = {"study": study, "since": since, "state": state, "at": self._clock.now()}
         statement = insert(drift_states, self._database.dialect).values(row)
         new = {name: statement.excluded[name] for name in ("since", "state", "at")}
@@ -168,12 +170,12 @@ async def run(worker: Worker) -> None:
         WorkerFault: If the delivery, or anything else of it, ended by itself.
     """
     clock, database, settings = SystemClock(), worker.store.database, worker.settings
-    outbox, channels, progress = Outbox(database), hooks(settings, clock), Progress()
-    watch = Watch(database, outbox, clock, DriftSettings(), Models.of(settings).embedder)
+    outbox, channels, progress = Outbox(database), build_hooks(settings, clock), Progress()
+    watcher = StudyWatcher(database, outbox, clock, DriftSettings(), Models.of(settings).embedder)
 
     def look() -> None:
-        progress.read += watch.look()
-        tell(database, channels, clock)
+        progress.read += watcher.test()
+        notify(database, channels, clock)
 
     tasks = {
         asyncio.create_task(deliver(worker.options.cluster, worker.role, outbox, progress, worker.options.trail)),

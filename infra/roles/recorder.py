@@ -10,11 +10,12 @@ from infra.settings import Settings
 from infra.storage.alerts import count_open
 from infra.storage.database import Database
 from infra.telemetry.metrics import Gauge
+from models.backends.token_usage import TokenUsage
 from streams.stage import Stage
 from streams.stages import RecorderStage
 
 
-async def build_stage(settings: Settings) -> Stage:
+async def build_stage(settings: Settings, _usage: TokenUsage) -> Stage:
     """The recorder over the store of the settings."""
     store = await asyncio.to_thread(build_store, settings)
     return RecorderStage(store.record, SystemClock())

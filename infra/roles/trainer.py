@@ -17,6 +17,7 @@ from infra.training.query_pool import read_pool
 from infra.training.tracking import MlflowTracking
 from infra.training.trainer import Made, Trainer, TrainerSettings
 from infra.training.training_log import Logbook
+from models.backends.token_usage import TokenUsage
 from models.classifier.schedule import Schedule
 from models.ports import load
 from schemas import Annotation, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
@@ -35,14 +36,14 @@ _READS: tuple[tuple[Topic, type[Record]], ...] = (
 """In the order in which the trainer hears them."""
 
 
-async def build_stage(settings: Settings) -> Stage:
+async def build_stage(settings: Settings, usage: TokenUsage) -> Stage:
     """The trainer with all that people have said so far, and what serves.
 
     Raises:
         SettingError: If the data folder cannot be written.
         SpareError: If another trainer works on it: this one waits.
     """
-    models, checkpoints = Models.of(settings), Checkpoints(settings.data_dir)
+    models, checkpoints = Models.of(settings, usage), Checkpoints(settings.data_dir)
     lock = checkpoints.hold()  # till this process ends
     try:
         history = [await read_records(settings, topic, record) for topic, record in _READS]

@@ -17,7 +17,7 @@ MarkKind = Literal["acknowledged", "snoozed"]
 
 
 @dataclass(frozen=True)
-class Mark:
+class AlertMark:
     """What somebody did about an alert."""
 
     kind: MarkKind
@@ -33,7 +33,7 @@ class Raised:
     """An alert, and the last word on it."""
 
     alert: DriftAlert
-    mark: Mark | None
+    mark: AlertMark | None
 
     def open(self, now: datetime) -> bool:
         """Whether somebody should still look at it."""
@@ -53,7 +53,7 @@ def raised(database: Database, study: str, limit: int = 100) -> list[Raised]:
         return [
             Raised(
                 DriftAlert.from_bytes(row.record),
-                None if row.kind is None else Mark(row.kind, row.author, row.at, row.until, row.note),
+                None if row.kind is None else AlertMark(row.kind, row.author, row.at, row.until, row.note),
             )
             for row in connection.execute(query)
         ]
@@ -73,7 +73,7 @@ def _seen_to(now: datetime) -> ColumnElement[bool]:
     return exists().where(and_(alert_marks.c.alert_id == alerts.c.id, holds))
 
 
-def mark(database: Database, study: str, alert: UUID, said: Mark) -> None:
+def mark(database: Database, study: str, alert: UUID, said: AlertMark) -> None:
     """Keep what somebody did about an alert; it takes the place of what was done before."""
     row = {"alert_id": alert, "study": study, "kind": said.kind, "author": said.author}
     row |= {"at": said.at, "until": said.until, "note": said.note}

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, null, or_, select
 
-from infra.storage.annotations import Book
+from infra.storage.annotations import CurrentCodes, abstaining
 from infra.storage.database import CHUNK, Database, chunks
 from infra.storage.tables import annotations, assignments, code_events, codes, dead_letters, decisions, segments
 from infra.storage.tables import releases as release_rows
-from models.drift.observation import Change, Observed
+from models.drift.observation import KnownChange, Observed
 from models.ports import Embedder
 from schemas import CodeEvent
 from schemas.ids import uniform
@@ -24,14 +24,14 @@ _CURATED = ("merged", "split", "retired", "restored")
 _given, _parents, _themes = codes.alias("given"), codes.alias("parents"), codes.alias("themes")
 
 
-def count_observed(database: Database, study: str, since: datetime | None = None) -> int:
+def count_observations(database: Database, study: str, since: datetime | None = None) -> int:
     """How many segments :func:`observed` gives."""
     query = _joined(select(func.count()), study).where(*_watched(study, since, None))
     with database.reading() as connection:
         return int(connection.execute(query).scalar_one())
 
 
-def observed(
+def observations(
     database: Database,
     study: str,
     since: datetime | None = None,
@@ -82,35 +82,41 @@ def judgements(
         until_decided: Only words given before.
     """
     with database.reading() as connection:
-        stretch, place = (study, since_decided, until_decided), None
-        words = heapq.merge(_accepted(connection, *stretch), _agreed(connection, *stretch), key=_order)
-        for row, accepted, agreed in words:
+        span, place = (study, since_decided, until_decided), None
+        judged = heapq.merge(_accepted(connection, *span), _agreed(connection, *span), key=_order)
+        for row, accepted, agreed in judged:
             if row.place is None:
                 return
             place = row.place if place is None else max(place, row.place)
-            one = Observed(place, row.segment_id, row.source, row.code, accepted=accepted, agreed=agreed, judged=True)
-            yield row.decided_at, one
+            observed = Observed(
+                place, row.segment_id, row.source, row.code, accepted=accepted, agreed=agreed, judged=True
+            )
+            yield row.decided_at, observed
 
 
 def changes(
     database: Database, study: str, since: datetime | None = None, until: datetime | None = None
-) -> list[Change]:
+) -> list[KnownChange]:
     """What was changed on purpose, in the segments' own time: releases, the codebook, people who began to code."""
     with database.reading() as connection:
-        found = [*_released(connection, study), *_curated(connection, study), *_began(connection, study)]
-        placed = [Change(_first_coded(connection, study, one.at), one.kind, one.what) for one in found]
-    kept = [one for one in placed if (since is None or one.at >= since) and (until is None or one.at < until)]
-    return sorted(kept, key=lambda one: (one.at, one.kind, one.what))
+        on_purpose = [*_released(connection, study), *_curated(connection, study), *_began(connection, study)]
+        placed = [
+            KnownChange(_first_coded(connection, study, change.at), change.kind, change.what) for change in on_purpose
+        ]
+    kept = [
+        change for change in placed if (since is None or change.at >= since) and (until is None or change.at < until)
+    ]
+    return sorted(kept, key=lambda change: (change.at, change.kind, change.what))
 
 
 def texts_of(database: Database, ids: Sequence[UUID]) -> dict[UUID, str]:
     """The texts of some segments; those that are not there are left out."""
-    found: dict[UUID, str] = {}
+    texts: dict[UUID, str] = {}
     with database.reading() as connection:
         for chunk in chunks(ids):
             query = select(segments.c.id, segments.c.text).where(segments.c.id.in_(chunk))
-            found.update((row.id, row.text) for row in connection.execute(query))
-    return found
+            texts.update((row.id, row.text) for row in connection.execute(query))
+    return texts
 
 
 def _query(study: str, since: datetime | None, until: datetime | None, *, texts: bool) -> Select[*tuple[Any, ...]]:
@@ -152,72 +158,76 @@ def _accepted(connection: Connection, study: str, since: datetime | None, until:
         annotations.c.accepted.is_not(None),
         annotations.c.withdrawn.is_(False),
     )
-    said = given.subquery("said")
-    query = _placed(said, study, since, until).where(said.c.word == 1)
+    judged = given.subquery("said")
+    query = _placed(judged, study, since, until).where(judged.c.word == 1)
     for row in connection.execute(query):
         yield row, row.accepted, None
 
 
 def _agreed(connection: Connection, study: str, since: datetime | None, until: datetime | None) -> Iterator[_Word]:
     """Each person's first coding of a segment that somebody else had coded by then: up to there all are others'."""
-    one = annotations.c
-    own = func.row_number().over(partition_by=(one.segment_id, one.annotator), order_by=one.decided_at)
+    columns = annotations.c
+    own = func.row_number().over(partition_by=(columns.segment_id, columns.annotator), order_by=columns.decided_at)
 
     def before(column: ColumnElement[Any]) -> ColumnElement[Any]:
         earlier = func.lag(column, type_=column.type)
-        return earlier.over(partition_by=one.segment_id, order_by=(one.decided_at, one.annotator))
+        return earlier.over(partition_by=columns.segment_id, order_by=(columns.decided_at, columns.annotator))
 
     given = select(
-        one.segment_id,
-        one.decided_at,
-        one.withdrawn,
-        one.code_ids,
-        one.labels,
+        columns.segment_id,
+        columns.decided_at,
+        columns.withdrawn,
+        columns.code_ids,
+        columns.labels,
         own.label("word"),
-        before(one.withdrawn).label("gone_before"),
-        before(one.code_ids).label("codes_before"),
-        before(one.labels).label("labels_before"),
-    ).where(one.study == study, one.kind == "coding")
+        before(columns.withdrawn).label("gone_before"),
+        before(columns.code_ids).label("codes_before"),
+        before(columns.labels).label("labels_before"),
+    ).where(columns.study == study, columns.kind == "coding", ~abstaining(annotations))
     if since is not None:
-        fresh = select(one.segment_id).where(one.study == study, one.decided_at > since)
-        given = given.where(one.segment_id.in_(fresh))
-    said = given.subquery("said")
-    further = (said.c.word == 1, said.c.withdrawn.is_(False), said.c.gone_before.is_(False))
-    rows = connection.execute(_placed(said, study, since, until).where(*further)).all()
+        fresh = select(columns.segment_id).where(columns.study == study, columns.decided_at > since)
+        given = given.where(columns.segment_id.in_(fresh))
+    codings = given.subquery("said")
+    further = (codings.c.word == 1, codings.c.withdrawn.is_(False), codings.c.gone_before.is_(False))
+    rows = connection.execute(_placed(codings, study, since, until).where(*further)).all()
     if not rows:
         return
-    book = Book.read(connection, study)
+    codes_now = CurrentCodes.read(connection, study)
     for row in rows:
-        yield row, None, _chosen(book, row.code_ids, row.labels) == _chosen(book, row.codes_before, row.labels_before)
+        yield (
+            row,
+            None,
+            _chosen(codes_now, row.code_ids, row.labels) == _chosen(codes_now, row.codes_before, row.labels_before),
+        )
 
 
-def _chosen(book: Book, ids: Sequence[str], labels: Sequence[str]) -> frozenset[UUID]:
+def _chosen(codes_now: CurrentCodes, ids: Sequence[str], labels: Sequence[str]) -> frozenset[UUID]:
     """Codes as they are today, so that what was merged since is no disagreement."""
-    chosen = [UUID(each) for each in ids] or [book.named(label) for label in labels]
-    return frozenset(book.today(chosen, labels)[0])
+    chosen = [UUID(each) for each in ids] or [codes_now.id_of(label) for label in labels]
+    return frozenset(codes_now.resolve(chosen, labels)[0])
 
 
-def _placed(said: Subquery, study: str, since: datetime | None, until: datetime | None) -> Select[*tuple[Any, ...]]:
+def _placed(judged: Subquery, study: str, since: datetime | None, until: datetime | None) -> Select[*tuple[Any, ...]]:
     """Words within a stretch of the time when they were said, with their segments' codes and their own places."""
     later, there = assignments.alias("later"), segments.alias("there")
     place = (
         select(there.c.order_at)
         .join_from(later, there, later.c.segment_id == there.c.id)
-        .where(later.c.study == study, later.c.assigned_at >= said.c.decided_at)
+        .where(later.c.study == study, later.c.assigned_at >= judged.c.decided_at)
         .order_by(later.c.assigned_at, there.c.order_at)
         .limit(1)
         .scalar_subquery()
     )
     code = func.coalesce(_given.c.label, assignments.c.label).label("code")
-    query = select(*said.c, segments.c.source, code, place.label("place"))
-    query = query.join_from(said, segments, said.c.segment_id == segments.c.id)
+    query = select(*judged.c, segments.c.source, code, place.label("place"))
+    query = query.join_from(judged, segments, judged.c.segment_id == segments.c.id)
     query = query.join(assignments, assignments.c.segment_id == segments.c.id)
     query = query.join(_given, assignments.c.code_id == _given.c.id, isouter=True)
     if since is not None:
-        query = query.where(said.c.decided_at > since)
+        query = query.where(judged.c.decided_at > since)
     if until is not None:
-        query = query.where(said.c.decided_at < until)
-    return query.order_by(said.c.decided_at, said.c.segment_id)
+        query = query.where(judged.c.decided_at < until)
+    return query.order_by(judged.c.decided_at, judged.c.segment_id)
 
 
 def _joined(query: Select[*tuple[Any, ...]], study: str) -> Select[*tuple[Any, ...]]:
@@ -261,31 +271,31 @@ def _observed(row: Row[Any]) -> Observed:
     )
 
 
-def _released(connection: Connection, study: str) -> Iterator[Change]:
+def _released(connection: Connection, study: str) -> Iterator[KnownChange]:
     serves = or_(release_rows.c.study == study, release_rows.c.study.is_(None))
     query = select(release_rows.c.released_at, release_rows.c.model, release_rows.c.version)
     for row in connection.execute(query.where(serves, release_rows.c.outcome == "released")):
-        yield Change(row.released_at, "model", f"release {row.version} of {row.model}")
+        yield KnownChange(row.released_at, "model", f"release {row.version} of {row.model}")
 
 
-def _curated(connection: Connection, study: str) -> Iterator[Change]:
+def _curated(connection: Connection, study: str) -> Iterator[KnownChange]:
     query = select(code_events.c.record).where(code_events.c.study == study, code_events.c.kind.in_(_CURATED))
     events = [CodeEvent.from_bytes(raw) for raw in connection.execute(query).scalars()]
-    wanted = sorted({id_ for event in events for id_ in event.into})
+    ids = sorted({id_ for event in events for id_ in event.into})
     labels: dict[UUID, str] = {}
-    for chunk in chunks(wanted):
+    for chunk in chunks(ids):
         rows = connection.execute(select(codes.c.id, codes.c.label).where(codes.c.id.in_(chunk)))
         labels.update((row.id, row.label) for row in rows)
     for event in events:
         into = ", ".join(f"'{labels[id_]}'" for id_ in event.into if id_ in labels)
-        yield Change(event.at, "codebook", f"{event.kind} '{event.label}'" + (f" into {into}" if into else ""))
+        yield KnownChange(event.at, "codebook", f"{event.kind} '{event.label}'" + (f" into {into}" if into else ""))
 
 
-def _began(connection: Connection, study: str) -> Iterator[Change]:
+def _began(connection: Connection, study: str) -> Iterator[KnownChange]:
     first = func.min(annotations.c.decided_at).label("first")
     query = select(annotations.c.annotator, first).where(annotations.c.study == study)
     for row in connection.execute(query.group_by(annotations.c.annotator)):
-        yield Change(row.first, "people", f"{row.annotator} began to code")
+        yield KnownChange(row.first, "people", f"{row.annotator} began to code")
 
 
 def _first_coded(connection: Connection, study: str, at: datetime) -> datetime:
@@ -310,11 +320,11 @@ def with_vectors(rows: Iterable[tuple[Observed, str]], embedder: Embedder, share
     """Give a share of the segments, drawn by their ids, the direction of their text."""
     source = iter(rows)
     while batch := list(islice(source, _BATCH)):
-        chosen = [n for n, (one, _) in enumerate(batch) if uniform(one.segment, "embedded") < share]
-        vectors = embedder.embed([batch[n][1][:_LONGEST] for n in chosen]) if chosen else ()
-        found = dict(zip(chosen, vectors, strict=True))
-        for n, (one, _) in enumerate(batch):
-            yield replace(one, vector=found[n]) if n in found else one
+        drawn = [n for n, (observed, _) in enumerate(batch) if uniform(observed.segment, "embedded") < share]
+        vectors = embedder.embed([batch[n][1][:_LONGEST] for n in drawn]) if drawn else ()
+        by_place = dict(zip(drawn, vectors, strict=True))
+        for n, (observed, _) in enumerate(batch):
+            yield replace(observed, vector=by_place[n]) if n in by_place else observed
 
 
 def named_models(models: Any) -> str:

@@ -40,9 +40,9 @@ class QdrantCodeIndex:
 
     def nearest(self, study: str, vector: Embeddings, limit: int) -> list[Neighbour]:
         """The study's codes nearest to the vector, best first, at most ``limit``."""
-        points = self._vectors.nearest(study, vector, limit)
+        neighbours = self._vectors.nearest(study, vector, limit)
         return [
-            Neighbour(code_id=point.id, label=point.payload["label"], similarity=point.similarity) for point in points
+            Neighbour(code_id=near.id, label=near.payload["label"], similarity=near.similarity) for near in neighbours
         ]
 
     def put(self, codes: Sequence[IndexedCode]) -> None:

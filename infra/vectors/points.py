@@ -1,8 +1,4 @@
-"""What a collection of points can do, whichever of Qdrant's engines holds it.
-
-A collection is a view of something that is kept elsewhere and can be filled again from it. A point belongs to one
-study; its payload is small and says what the caller needs to know of it.
-"""
+"""Vectors with what they stand for, as every store of vectors keeps them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +8,7 @@ from uuid import UUID
 from models.errors import SettingError
 from models.ports import Embeddings
 
-CHUNK = 500
-"""Points that are read or written at once."""
-
+CHUNK = 500  # points in a request: a few megabytes at most
 Payload = Mapping[str, Any]
 
 
@@ -72,16 +66,16 @@ class Vectors(Protocol):
         ...
 
 
-def wrong_length(place: str, size: object, collection: Collection, way_out: str) -> SettingError:
-    """The error of a collection that was filled by another embedder."""
+def other_length(place: str, length: object, collection: Collection, way_out: str) -> SettingError:
+    """What is said where a collection was made for another embedder."""
     return SettingError(
-        f"the {collection.what} in {place} holds vectors of length {size} but the embedder makes {collection.dim}; "
+        f"the {collection.what} in {place} holds vectors of length {length} but the embedder makes {collection.dim}; "
         f"set the embedder that made it, or {way_out} to have it filled again from {collection.source}"
     )
 
 
-def vector_list(vector: Embeddings, collection: Collection) -> list[float]:
-    """A vector as both engines take it.
+def as_list(vector: Embeddings, collection: Collection) -> list[float]:
+    """A vector as the clients take it.
 
     Raises:
         SettingError: If it is not as long as the collection's.
@@ -95,11 +89,11 @@ def vector_list(vector: Embeddings, collection: Collection) -> list[float]:
     return values
 
 
-def scored_point(id_: Any, payload: Payload | None, score: float) -> ScoredPoint:
-    """A point as an engine answers it, with its cosine."""
+def as_scored_point(id_: Any, payload: Payload | None, score: float) -> ScoredPoint:
+    """An answer of either client."""
     return ScoredPoint(as_uuid(id_), payload or {}, max(-1.0, min(1.0, score)))  # rounding takes a cosine past 1
 
 
 def as_uuid(id_: Any) -> UUID:
-    """A point's id, which engines give as text or as they got it."""
+    """A point's id, which clients give as text or as it is."""
     return id_ if isinstance(id_, UUID) else UUID(str(id_))

@@ -1,8 +1,12 @@
-"""Directions in Qdrant: a server for clusters, its in-process engine for one machine; both behind one port."""
+"""Directions in Qdrant: a server for clusters, its in-process engine for one machine; both behind one port.
+
+A collection is a view of something that is kept elsewhere and can be filled again from it. A point belongs to one
+study; its payload is small and says what the caller needs to know of it.
+"""
 
 from pathlib import Path
 
-from infra.vectors.edge import LocalVectors
+from infra.vectors.local import LocalVectors
 from infra.vectors.points import Collection, Vectors
 from infra.vectors.server import ServerVectors
 from models.errors import SettingError

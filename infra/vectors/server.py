@@ -1,4 +1,4 @@
-"""Points in a collection of a Qdrant server."""
+"""Vectors on a Qdrant server."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,10 +13,10 @@ from infra.vectors.points import (
     Payload,
     Point,
     ScoredPoint,
+    as_list,
+    as_scored_point,
     as_uuid,
-    scored_point,
-    vector_list,
-    wrong_length,
+    other_length,
 )
 from models.errors import SettingError, UnavailableError
 from models.ports import Embeddings
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
     from qdrant_client import models as qm
 
+_TIMEOUT_S = 10  # seconds until a request is given up
 _log = logging.getLogger(__name__)
-_TIMEOUT_S = 10
 
 
 @cache
@@ -58,24 +58,22 @@ class ServerVectors:
         """The study's points nearest to the vector, best first, at most ``limit``."""
         if limit < 1:
             return []
-        query, name = vector_list(vector, self._collection), self._collection.name
+        query, name = as_list(vector, self._collection), self._collection.name
         with self._answering():
-            points = self._client.query_points(name, query, query_filter=_filter(study), limit=limit).points
-        return [scored_point(point.id, point.payload, point.score) for point in points]
+            hits = self._client.query_points(name, query, query_filter=_filter(study), limit=limit).points
+        return [as_scored_point(point.id, point.payload, point.score) for point in hits]
 
     def put(self, points: Sequence[Point]) -> None:
         """Add or overwrite points; the server has them on disk when this returns."""
         from qdrant_client import models as qm
 
-        structs = [
-            qm.PointStruct(
-                id=str(each.id), vector=vector_list(each.vector, self._collection), payload=dict(each.payload)
-            )
+        upserts = [
+            qm.PointStruct(id=str(each.id), vector=as_list(each.vector, self._collection), payload=dict(each.payload))
             for each in points
         ]
-        for start in range(0, len(structs), CHUNK):
+        for start in range(0, len(upserts), CHUNK):
             with self._answering():
-                self._client.upsert(self._collection.name, structs[start : start + CHUNK], wait=True)
+                self._client.upsert(self._collection.name, upserts[start : start + CHUNK], wait=True)
 
     def remove(self, ids: Iterable[UUID]) -> None:
         """Take points out; ids that are not there are passed over."""
@@ -84,8 +82,8 @@ class ServerVectors:
         gone: list[Any] = [str(id_) for id_ in ids]
         for start in range(0, len(gone), CHUNK):
             with self._answering():
-                selector = qm.PointIdsList(points=gone[start : start + CHUNK])
-                self._client.delete(self._collection.name, selector, wait=True)
+                chosen = qm.PointIdsList(points=gone[start : start + CHUNK])
+                self._client.delete(self._collection.name, chosen, wait=True)
 
     def payloads(self, study: str | None = None) -> Iterator[tuple[UUID, Payload]]:
         """Every point's id and payload, of one study or of all, read as it is used."""
@@ -140,9 +138,9 @@ def _prepare(client: "QdrantClient", collection: Collection, url: str) -> None:
         collection.name, "study", qm.KeywordIndexParams(type=qm.KeywordIndexType.KEYWORD, is_tenant=True), wait=True
     )
     params = client.get_collection(collection.name).config.params.vectors
-    size = params.size if isinstance(params, qm.VectorParams) else None
-    if size != collection.dim:
-        raise wrong_length(f"Qdrant at {url}", size, collection, f"delete its collection '{collection.name}'")
+    length = params.size if isinstance(params, qm.VectorParams) else None
+    if length != collection.dim:
+        raise other_length(f"Qdrant at {url}", length, collection, f"delete its collection '{collection.name}'")
 
 
 def _filter(study: str | None) -> "qm.Filter | None":

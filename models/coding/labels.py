@@ -4,7 +4,7 @@ import re
 
 from models.coding.prompts import _CLOSE, _OPEN, CODING_PROMPTS, MODERATOR_PROMPT
 
-MAX_WORDS = 5
+MAX_WORDS = 5  # of a label, as the coding prompt asks for
 
 
 _QUOTES = "\"'`“”‘’«»*_#"

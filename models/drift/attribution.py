@@ -3,23 +3,23 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from models.drift.change_point import Located
-from models.drift.counts import Table
-from models.drift.observation import Change
+from models.drift.change_point import ChangePoint
+from models.drift.counts.stratified import StratifiedCounts
+from models.drift.observation import KnownChange
 from models.drift.scan import Finding, Moved
-from models.drift.signals import Cause, Signal
+from models.drift.signals import DriftCause, Signal
 
-_GONE = 0.1  # of what was expected: less than this is gone
-_ALIKE = 0.35  # by how much what came may differ from what went, if one became the other
+_GONE = 0.1  # of what was expected: less than this is gone, but for stragglers
+_ALIKE = 0.35  # by how much what came may differ from what went, if one became the other: chance moves both
 
 
 def cause_of(
     signal: Signal,
     finding: Finding,
-    near: Sequence[Change],
-    evidence: Mapping[Cause, float],
+    near: Sequence[KnownChange],
+    evidence: Mapping[DriftCause, float],
     texts_moved: bool | None,
-) -> Cause:
+) -> DriftCause:
     """What is most likely behind a change.
 
     Args:
@@ -52,7 +52,7 @@ def became(moved: Iterable[Moved]) -> bool:
     return gone > 0 and abs(came - gone) <= _ALIKE * gone
 
 
-def _concerns(change: Change, signal: Signal, finding: Finding) -> bool:
+def _concerns(change: KnownChange, signal: Signal, finding: Finding) -> bool:
     if change.kind == "codebook":  # a codebook changes all the time: only what names these codes counts
         what = change.what.casefold()
         return signal.family == "said" and any(m.cell.casefold() in what for m in finding.moved)
@@ -61,14 +61,14 @@ def _concerns(change: Change, signal: Signal, finding: Finding) -> bool:
     return signal.family in {"said", "coded", "people"}
 
 
-def near_to(changes: Iterable[Change], located: Located, slack: timedelta) -> list[Change]:
+def near_to(changes: Iterable[KnownChange], point: ChangePoint, slack: timedelta) -> list[KnownChange]:
     """What was changed on purpose within a change point's interval and some time around it, the nearest first."""
-    at, low, high = (datetime.fromtimestamp(t, UTC) for t in (located.at, located.earliest, located.latest))
+    at, low, high = (datetime.fromtimestamp(t, UTC) for t in (point.at, point.earliest, point.latest))
     within = [change for change in changes if low - slack <= change.at <= high + slack]
     return sorted(within, key=lambda change: (abs(change.at - at), change.what))
 
 
-def codes_and_sources(signal: Signal, table: Table, finding: Finding) -> tuple[list[str], list[str]]:
+def codes_and_sources(signal: Signal, table: StratifiedCounts, finding: Finding) -> tuple[list[str], list[str]]:
     """The codes and the sources that a finding is about, those that contribute most first."""
     cells = list(dict.fromkeys(m.cell for m in finding.moved))
     groups = list(dict.fromkeys(m.group for m in finding.moved if m.group))
@@ -77,14 +77,15 @@ def codes_and_sources(signal: Signal, table: Table, finding: Finding) -> tuple[l
     strongest = strata(table, finding)
     if signal.within == "code":
         return groups or strongest, []
-    return (cells if signal.name in {"codes", "themes"} else []), list(dict.fromkeys([*groups[:1], *strongest]))
+    return (cells if signal.names else []), list(dict.fromkeys([*groups[:1], *strongest]))
 
 
-def strata(table: Table, finding: Finding, most: int = 3) -> list[str]:
+def strata(table: StratifiedCounts, finding: Finding, most: int = 3) -> list[str]:
     """The groups that contribute most to a finding's surest cell."""
     first = finding.moved[0]
     column = table.cells[first.cell]
-    old, new = finding.mark.counts - table.since(column).counts, table.now - finding.mark.counts
+    start = finding.start.counts
+    old, new = start - table.history.since(column).counts, table.counts - start
     surplus: dict[str, float] = {}
     for stratum, group in enumerate(table.groups):
         due = new[stratum, 0] * old[stratum, column] / old[stratum, 0] if old[stratum, 0] else new[stratum, column]
@@ -97,11 +98,10 @@ def strata(table: Table, finding: Finding, most: int = 3) -> list[str]:
 def kind_of(signal: Signal, finding: Finding) -> str:
     """A short name of what happened, such as ``emerging code``."""
     first = finding.moved[0]
-    thing = {"codes": "code", "themes": "theme", "sources": "source"}.get(signal.name)
-    if thing is None:
+    if not signal.names:
         return signal.name
     if first.rose and first.expected < _GONE * first.observed:
-        return f"emerging {thing}"
+        return f"emerging {signal.names}"
     if not first.rose and first.observed <= _GONE * first.expected:
-        return f"vanishing {thing}"
+        return f"vanishing {signal.names}"
     return signal.name

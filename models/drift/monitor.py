@@ -6,32 +6,60 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
-from models.drift.alerts import Alerting
+from models.drift.alerts import AlertBuilder
 from models.drift.embedding_drift import TextWatch
-from models.drift.observation import Change, Observed
+from models.drift.observation import KnownChange, Observed
 from models.drift.scan import Finding
 from models.drift.settings import DriftSettings
-from models.drift.signal_watch import Watch
+from models.drift.signal_watch import SignalWatch
 from models.drift.signals import SIGNALS, TEXTS
 from schemas import DriftAlert
 
-_BLOCKS = 16  # in a window
+_BLOCKS = 16  # in a window: the stream is looked at so often while one passes
 _SELDOM = ((32_768, 16), (8_192, 8), (2_048, 4), (512, 2))  # from that many blocks on, only every so many are looked at
-_CHANGES = 200
+_CHANGES = 200  # on purpose that are remembered, the newest: an alert names only those near its change point
 FORMAT = 3
-"""Of the state."""
+"""Of the state: one of another format is not read, and the study is watched anew."""
 
 
 class Monitor:
-    """Watches one study. Its alerts depend on the segments and on the settings, not on when they were read."""
+    """Watches one study. Its alerts depend on the segments and on the settings, not on when they were read.
+
+    Segments are put in the order of their own time and cut into blocks, sixteen a window. Each of eleven signals
+    (codes, themes, sources, confidence, ...) is counted by stratum; at each block's end windows of 2 to 512 blocks are
+    compared with what was before them (:class:`~models.drift.scan.Scan`), ever more seldom in a long stream, and once
+    a window the texts' embeddings (:class:`~models.drift.embedding_drift.TextWatch`). Look ``k`` at a signal may raise
+    a false alarm with probability ``false_alarms * budget * alpha_spent(k)``; the sum over all looks and signals is the
+    ``false_alarms`` of the settings, however long the stream. Of a family of signals the surest finding becomes an
+    alert, with its change point's interval and its cause; then the reference of what moved begins anew.
+
+    Attributes:
+        study: Its name.
+        settings: How it is watched.
+        late: Segments that came later than the settings wait, and were left out.
+        changes: What is known to have been changed on purpose.
+        watches: One a signal.
+        texts: The watch of the embeddings.
+
+    Example:
+        >>> monitor, alerts = Monitor("app", DriftSettings(lateness=timedelta())), []
+        >>> for n in range(1_600):
+        ...     at = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=n)
+        ...     late = n % 10 == 0 if n < 1_000 else n % 3 == 0
+        ...     alerts += monitor.update(Observed(at, UUID(int=n), "shop", "late" if late else f"code {n % 7}"))
+        >>> [(alert.codes[0], alert.cause, f"{alert.at:%H:%M}") for alert in alerts]
+        [('late', 'input', '16:42')]
+
+    Source:
+        Lan & DeMets, "Discrete Sequential Boundaries for Clinical Trials", Biometrika 70 (1983).
+    """
 
     def __init__(self, study: str, settings: DriftSettings | None = None) -> None:
         self.study = study
         self.settings = settings or DriftSettings()
         self.late = 0
-        """Segments that came later than the settings wait, and were left out."""
-        self.changes: list[Change] = []
-        self.watches = [Watch(signal, self.settings) for signal in SIGNALS]
+        self.changes: list[KnownChange] = []
+        self.watches = [SignalWatch(signal, self.settings) for signal in SIGNALS]
         self.texts = TextWatch(self.settings, TEXTS.budget)
         self._waiting: list[tuple[float, int, int, Observed]] = []
         self._came = 0
@@ -58,9 +86,9 @@ class Monitor:
 
     def extend(self, observed: Iterable[Observed]) -> list[DriftAlert]:
         """Take many, one after the other."""
-        return [alert for one in observed for alert in self.update(one)]
+        return [alert for segment in observed for alert in self.update(segment)]
 
-    def note(self, change: Change) -> None:
+    def note(self, change: KnownChange) -> None:
         """Hear of something that was changed on purpose, at best before the segments that it moved."""
         self.changes = [*self.changes, change][-_CHANGES:]
 
@@ -82,7 +110,7 @@ class Monitor:
             self._taken = at
             for watch in self.watches:
                 if watch.signal.family == "people":
-                    watch.take(observed, at, self._season(observed.at))
+                    watch.add(observed, at, self._season(observed.at))
             return []
         if observed.segment == self._last:
             return []  # the same message once more
@@ -95,12 +123,12 @@ class Monitor:
         self._taken, self._last = at, observed.segment
         if observed.models != self._models:
             if self._models:
-                self.note(Change(observed.at, "model", f"{self._models} gave way to {observed.models}"))
+                self.note(KnownChange(observed.at, "model", f"{self._models} gave way to {observed.models}"))
             self._models = observed.models
         season = self._season(observed.at)
         for watch in self.watches:
-            watch.take(observed, at, season)
-        self.texts.take(observed, at)
+            watch.add(observed, at, season)
+        self.texts.add(observed, at)
         self._in_block += 1
         if isinstance(self.settings.window, int) and self._in_block >= self.settings.window // _BLOCKS:
             alerts += self._close()
@@ -117,39 +145,38 @@ class Monitor:
         """End a block, and say what moved by then."""
         self._block, self._in_block = self._block + 1, 0
         every = next((every for since, every in _SELDOM if self._block > since), 1)
-        found: dict[str, tuple[float, Watch, Finding]] = {}
+        surest: dict[str, tuple[SignalWatch, Finding]] = {}
         for watch in self.watches:
-            finding = watch.look(self._block, self._taken, spend=self._block % every == 0)
-            if finding is None:
-                continue
+            finding = watch.test(self._block, self._taken, spend=self._block % every == 0)
             family = watch.signal.family
-            if family not in found or finding.p < found[family][0]:
-                found[family] = (finding.p, watch, finding)
-        made = [self._alert(watch, finding) for _, watch, finding in found.values()]
-        for _, watch, latest, cells in made:
+            if finding and (family not in surest or finding.p < surest[family][1].p):
+                surest[family] = (watch, finding)
+        alerts = [self._alert(watch, finding) for watch, finding in surest.values()]
+        for _, watch, latest, cells in alerts:
             for other in self.watches:
                 if other.signal.family == watch.signal.family:
                     other.rebase(latest, cells if other is watch else None)
-        return [*(alert for alert, *_ in made), *self._texts({watch.signal.family for _, watch, *_ in made})]
+        return [*(alert for alert, *_ in alerts), *self._test_texts(set(surest))]
 
-    def _texts(self, moved: set[str]) -> list[DriftAlert]:
+    def _test_texts(self, moved: set[str]) -> list[DriftAlert]:
         """What the texts themselves say, where the codes have not said it already."""
         if TEXTS.family in moved:
             self.texts.rebase()
             return []
-        found = self.texts.look(self._block)
-        if found is None:
+        finding = self.texts.test(self._block)
+        if finding is None:
             return []
         detected = self._taken + self.settings.lateness.total_seconds()
-        alert = Alerting(self.study, self.settings.false_alarms).of_texts(found, self.changes, detected)
+        alert = AlertBuilder(self.study, self.settings.false_alarms).of_texts(finding, self.changes, detected)
         self.texts.rebase()
         return [alert]
 
-    def _alert(self, watch: Watch, finding: Finding) -> tuple[DriftAlert, Watch, float, list[str]]:
+    def _alert(self, watch: SignalWatch, finding: Finding) -> tuple[DriftAlert, SignalWatch, float, list[str]]:
+        """The alert of a finding, with up to when it may have begun and the cells that moved."""
         detected = self._taken + self.settings.lateness.total_seconds()
-        alerting = Alerting(self.study, self.settings.false_alarms)
-        alert, located, moved = alerting.alert(watch, finding, self.watches, self.texts, self.changes, detected)
-        return alert, watch, located.latest, sorted({one.cell for one in moved})
+        builder = AlertBuilder(self.study, self.settings.false_alarms)
+        alert, point, moved = builder.alert(watch, finding, self.watches, self.texts, self.changes, detected)
+        return alert, watch, point.latest, sorted({each.cell for each in moved})
 
     def state(self) -> dict[str, Any]:
         """All that a restart needs, ready for JSON."""
@@ -161,7 +188,7 @@ class Monitor:
             "changes": [[change.at.isoformat(), change.kind, change.what] for change in self.changes],
             "watches": {watch.signal.name: watch.state() for watch in self.watches},
             "texts": self.texts.state(),
-            "waiting": [observed.to_json() for *_, observed in sorted(self._waiting, key=lambda one: one[:3])],
+            "waiting": [observed.to_json() for *_, observed in sorted(self._waiting, key=lambda entry: entry[:3])],
             "came": self._came,
             "newest": None if self._newest == float("-inf") else self._newest,
             "taken": None if self._taken == float("-inf") else self._taken,
@@ -176,14 +203,14 @@ class Monitor:
         settings = DriftSettings.from_json(state["settings"])
         monitor = cls(state["study"], settings)
         monitor.late = state["late"]
-        monitor.changes = [Change(datetime.fromisoformat(at), kind, what) for at, kind, what in state["changes"]]
+        monitor.changes = [KnownChange(datetime.fromisoformat(at), kind, what) for at, kind, what in state["changes"]]
         monitor.watches = [
             type(watch).restore(watch.signal, settings, state["watches"][watch.signal.name])
             for watch in monitor.watches
         ]
         monitor.texts = TextWatch.restore(settings, TEXTS.budget, state["texts"])
-        for n, found in enumerate(state["waiting"]):
-            observed = Observed.from_json(found)
+        for n, encoded in enumerate(state["waiting"]):
+            observed = Observed.from_json(encoded)
             heapq.heappush(monitor._waiting, (observed.at.timestamp(), observed.segment.int, n, observed))
         monitor._came = state["came"]
         monitor._newest = float("-inf") if state["newest"] is None else state["newest"]

@@ -53,15 +53,15 @@ class Observed:
         return {**known, "at": self.at.isoformat(), "segment": self.segment.hex, "vector": vector}
 
     @classmethod
-    def from_json(cls, found: dict[str, Any]) -> Self:
+    def from_json(cls, encoded: dict[str, Any]) -> Self:
         """Read what :meth:`to_json` wrote."""
-        vector = None if found["vector"] is None else np.array(found["vector"], dtype=np.float32)
-        at, segment = datetime.fromisoformat(found["at"]), UUID(found["segment"])
-        return cls(**{**found, "at": at, "segment": segment, "vector": vector})
+        vector = None if encoded["vector"] is None else np.array(encoded["vector"], dtype=np.float32)
+        at, segment = datetime.fromisoformat(encoded["at"]), UUID(encoded["segment"])
+        return cls(**{**encoded, "at": at, "segment": segment, "vector": vector})
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class KnownChange:
     """Something that somebody changed on purpose: an alert near it may name it."""
 
     at: datetime

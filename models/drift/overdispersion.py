@@ -4,11 +4,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from models.drift.counts import Table
-from models.drift.snapshots import Counts
+from models.drift.counts.snapshots import Counts
+from models.drift.counts.stratified import StratifiedCounts
 
-LAG = 16  # blocks that are not learned from yet: they may be those that changed
-_SCALES = 4  # 1, 2, 4, 8 blocks: half a window; what lasts longer than that is a change
+LAG = 16  # blocks, one window, that are not learned from yet: they may be those that changed
+_SCALES = 4  # lengths of windows: 1, 2, 4, 8 blocks: half a window; what lasts longer than that is a change
 _PRIOR, _POOLED = 4.0, 24.0
 """Windows that count as much as what is known of shorter ones, and as what all cells together show."""
 
@@ -16,8 +16,28 @@ _PRIOR, _POOLED = 4.0, 24.0
 class Dispersion:
     """Variance of the counts of windows, divided by what it would be if segments came independently.
 
+    With a window's hits ``x`` and their hypergeometric mean ``m`` and variance ``v`` given the window before it, the
+    factor is ``sum (x - m)^2 / sum v`` over windows: 1 for independent segments, more where they come in bursts.
     Learned at each length of a window for itself, since what clings together for an hour shows in windows of an hour.
     Each window is compared with the one before it alone: a change that stays is seen once, not in all that follow it.
+    What one cell shows is drawn towards what all show, and what long windows show towards what shorter ones do.
+
+    Attributes:
+        learned: Number of the block up to which it has learned.
+
+    Example:
+        Of a cell that is in every second segment, exactly, nothing varies more than chance would have it.
+
+        >>> from uuid import UUID
+        >>> table = StratifiedCounts(repeats=True)
+        >>> for n in range(200):
+        ...     table.add(float(n), UUID(int=n), ("shop", ""), "late" if n % 2 else "cost")
+        ...     if n % 10 == 9:
+        ...         table.close_block(1 + n // 10, float(n))
+        >>> dispersion = Dispersion()
+        >>> dispersion.learn(table, 20, table.members())
+        >>> dispersion.factor(np.array([1.0, 8.0]), groups=1, cells=7)[..., :2].ravel()
+        array([1., 1., 1., 1.])
 
     Source:
         von Neumann, "Distribution of the Ratio of the Mean Square Successive Difference to the Variance",
@@ -30,7 +50,7 @@ class Dispersion:
         self._expected = np.zeros((_SCALES, 1, 1))
         self._windows = np.zeros(_SCALES)
 
-    def learn(self, table: Table, upto: int, members: Counts) -> None:
+    def learn(self, table: StratifiedCounts, upto: int, members: Counts) -> None:
         """Learn from all windows that ended by the block ``upto`` and were not learned from.
 
         Args:
@@ -40,13 +60,13 @@ class Dispersion:
         """
         if upto <= self.learned:
             return
-        first = table.base.block
+        first = table.history.base.block
         for block in range(max(self.learned, first) + 1, upto + 1):
             for scale in range(_SCALES):
                 length = 1 << scale
                 if block % length or block - 2 * length < first:
                     break  # and none of the longer ones ends here or has begun
-                start, middle, end = (table.mark(block - n * length) for n in (2, 1, 0))
+                start, middle, end = (table.history.at_block(block - n * length) for n in (2, 1, 0))
                 if start and middle and end:
                     self._add(scale, end.counts - middle.counts, end.counts - start.counts, members)
         self.learned = upto
@@ -104,11 +124,11 @@ class Dispersion:
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Self:
         """Go on from :meth:`state`."""
-        found = cls()
-        found.learned = state["learned"]
-        found._squares, found._expected = np.array(state["squares"]), np.array(state["expected"])
-        found._windows = np.array(state["windows"])
-        return found
+        dispersion = cls()
+        dispersion.learned = state["learned"]
+        dispersion._squares, dispersion._expected = np.array(state["squares"]), np.array(state["expected"])
+        dispersion._windows = np.array(state["windows"])
+        return dispersion
 
 
 def expect(window: Counts, whole: Counts) -> tuple[Counts, Counts, Counts]:
@@ -124,11 +144,17 @@ def expect(window: Counts, whole: Counts) -> tuple[Counts, Counts, Counts]:
     Source:
         Mantel & Haenszel, "Statistical Aspects of the Analysis of Data from Retrospective Studies", JNCI 22 (1959).
     """
-    return window[..., 1:], *drawn(window[..., :1], whole[..., :1], whole[..., 1:])
+    return window[..., 1:], *hypergeometric(window[..., :1], whole[..., :1], whole[..., 1:])
 
 
-def drawn(size: Counts, whole: Counts, hits: Counts) -> tuple[Counts, Counts]:
-    """Mean and variance of the hits in a window of ``size`` drawn from the ``whole`` with so many ``hits``."""
+def hypergeometric(size: Counts, whole: Counts, hits: Counts) -> tuple[Counts, Counts]:
+    """Mean and variance of the hits in a window of ``size`` drawn from the ``whole`` with so many ``hits``.
+
+    >>> mean, variance = hypergeometric(np.array(10.0), np.array(100.0), np.array(20.0))
+    >>> from scipy.stats import hypergeom
+    >>> float(mean), bool(np.isclose(variance, hypergeom(100, 20, 10).var()))
+    (2.0, True)
+    """
     share = size / np.maximum(whole, 1)
     mean = share * hits
     variance = mean * (1 - share) * np.maximum(whole - hits, 0) / np.maximum(whole - 1, 1)

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.drift.counts import COARSE, Table
-from models.drift.overdispersion import Dispersion, drawn
-from models.drift.seasonality import Clocks
-from models.drift.snapshots import Counts, Mark
-from models.drift.tail_tests import benjamini_hochberg, tails
+from models.drift.counts.history import COARSE
+from models.drift.counts.snapshots import BlockSnapshot, Counts
+from models.drift.counts.stratified import StratifiedCounts
+from models.drift.overdispersion import Dispersion, hypergeometric
+from models.drift.seasonality import SeasonalModel
+from models.drift.tail_tests import tails
 
 _LENGTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-"""Windows that are looked at, in blocks."""
+"""Windows that are looked at, in blocks: an eighth of a window to 32 of them, so that small and slow changes show."""
 _GLANCE, _GLANCE_ONCE = 3.6, 1.6
 """Standard deviations from which on cells of a window that differs may be named: of all, and of one looked at once."""
 _UPWARDS, _DOWNWARDS = 0.95, 0.8
@@ -22,8 +23,8 @@ _FALSE = 0.05
 """Share of the cells named in an alert that may be named by chance: that something moved is known by then."""
 _LOUDEST = 100.0
 """By how much less sure a finding may be without the block that speaks loudest for it."""
-_JUDGED = 12  # tests of a look that hours and weekdays are allowed for, the surest first
-_SEEN = 4  # times that a cell must have been seen to be tested
+_ALLOWED_FOR = 12  # tests of a look, the surest first, that hours and weekdays are allowed for: that takes a while
+_SEEN = 4  # times that a cell must have been seen to be tested: rarer ones cannot show anything at these levels
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Moved:
 class Finding:
     """A window that differs."""
 
-    mark: Mark
+    start: BlockSnapshot
     """Where the window begins, as the scan saw it."""
     blocks: int
     p: float
@@ -77,20 +78,46 @@ class Finding:
 
 @dataclass(frozen=True)
 class Scan:
-    """How a table is scanned."""
+    """Compares the newest windows of many lengths with what was before them, cell by cell and group by group.
+
+    A window's hits ``x``, stratum by stratum as many as it has, are hypergeometric given window and reference together:
+    ``m = size * hits / whole`` in each stratum, summed over strata (Mantel-Haenszel), so that a stratum that grows
+    changes nothing. Their variance is ``factor * v + (tolerated_sd * m (1 - share))^2``: multiplied by what the stream
+    varies anyway, plus what nobody would call a change. The two-sided tail of ``x``, as a binomial or a negative
+    binomial count, is compared with ``alpha / (tests * windows)``, half of the tests for all groups together. What
+    passes is worked out again without its loudest block, and with what hours and weekdays make of the window.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from uuid import UUID
+        >>> table, dispersion = StratifiedCounts(), Dispersion()
+        >>> for n in range(1_200):
+        ...     late = n % 10 == 0 if n < 800 else n % 3 == 0
+        ...     table.add(60.0 * n, UUID(int=n), ("shop", ""), "late" if late else f"code {n % 7}")
+        ...     if n % 25 == 24:
+        ...         table.close_block(1 + n // 25, 60.0 * n)
+        >>> finding = Scan(least=200, tolerated_sd=0.03, seasonal_sd=0.22, alpha=0.01).run(table, dispersion)
+        >>> finding.p < 0.001, finding.start.block >= 32, finding.moved[0].cell, finding.moved[0].rose
+        (True, True, 'late', True)
+
+    Source:
+        Mantel & Haenszel, "Statistical Aspects of the Analysis of Data from Retrospective Studies", JNCI 22 (1959);
+        windows of many lengths as in Bifet & Gavaldà, "Learning from Time-Changing Data with Adaptive Windowing", SDM
+        2007.
+    """
 
     least: int
     """Segments of a reference."""
-    swing: float
+    tolerated_sd: float
     """Relative change of a share that is none, as one standard deviation."""
-    unseen_swing: float
+    seasonal_sd: float
     """The same for an hour of the day that was not seen yet."""
-    allowed: float
-    """Share of false alarms that this look may spend."""
-    fixed: Mark | None = None
+    alpha: float
+    """Probability of a false alarm that this look may spend."""
+    reference_end: BlockSnapshot | None = None
     """End of a fixed reference; none where the reference goes up to the window."""
 
-    def run(self, table: Table, dispersion: Dispersion, since: float | None = None) -> Finding | None:
+    def run(self, table: StratifiedCounts, dispersion: Dispersion, since: float | None = None) -> Finding | None:
         """Compare windows of all lengths with what was before them; the surest one that differs, if any.
 
         Args:
@@ -103,47 +130,50 @@ class Scan:
             return None
         members = table.members()
         compared = self._compare(table, starts, members, dispersion)
-        level = self.allowed / (_tests(members @ (table.now - table.base.counts)[:, 1:]) * len(starts))
+        level = self.alpha / (_tests(members @ (table.counts - table.history.base.counts)[:, 1:]) * len(starts))
         far = compared.alarming(level) if since is None else compared.far(_GLANCE_ONCE)
         if not far.any():
             return None
         p = np.ones(compared.mean.shape)
         for w in np.flatnonzero(far.any(axis=(1, 2))):
-            _work_out(table, starts[w], members, compared.of(w), np.nonzero(far[w]), p[w])
-        clocks = Clocks(table, self.unseen_swing, compared.factor[-1, 0])
-        place = _judged(table, starts, members, (compared, clocks), p, level[:, None])
+            _fill_p_values(table, starts[w], members, compared.of(w), np.nonzero(far[w]), p[w])
+        seasons = SeasonalModel(table, self.seasonal_sd, compared.factor[-1, 0])
+        place = _surest(table, starts, members, (compared, seasons), p, level[:, None])
         if place is None:
             return None
         best, g, c = place
         part = compared.of(best)
         return Finding(
-            mark=starts[best],
-            blocks=table.marks[-1].block - starts[best].block,
+            start=starts[best],
+            blocks=table.history.blocks[-1].block - starts[best].block,
             p=float(p[place] / level[g]),
             moved=_moved(table, part, members, p[best], level),
             before=int(part.reference_size.sum(axis=0).max()),
-            after=int((table.now - starts[best].counts)[:, 0].sum()),
+            after=int((table.counts - starts[best].counts)[:, 0].sum()),
             factor=float(part.factor[g, c]),
         )
 
-    def _compare(self, table: Table, starts: list[Mark], members: Counts, dispersion: Dispersion) -> "_Compared":
+    def _compare(
+        self, table: StratifiedCounts, starts: list[BlockSnapshot], members: Counts, dispersion: Dispersion
+    ) -> "_Comparison":
         """All windows with the references before them."""
-        blocks = np.array([table.marks[-1].block - mark.block for mark in starts], dtype=np.float64)
-        before = np.stack([mark.counts for mark in starts])
-        window = table.now - before
-        if self.fixed:
-            before = np.stack([min(self.fixed, mark, key=lambda one: one.block).counts for mark in starts])
-        size_begun, hits_begun = table.starts()
-        size, reference_size = table.sizes(window), np.maximum(table.sizes(before) - size_begun, 0)
+        blocks = np.array([table.history.blocks[-1].block - start.block for start in starts], dtype=np.float64)
+        before = np.stack([start.counts for start in starts])
+        window = table.counts - before
+        if self.reference_end:
+            ends = (self.reference_end if self.reference_end.block <= start.block else start for start in starts)
+            before = np.stack([end.counts for end in ends])
+        size_begun, hits_begun = table.reference_starts()
+        size, reference_size = table.denominators(window), np.maximum(table.denominators(before) - size_begun, 0)
         hits, reference = window[..., 1:], np.maximum(before[..., 1:] - hits_begun, 0)
         enough = reference_size.sum(axis=1, keepdims=True) >= self.least
-        mean, variance = drawn(size, size + reference_size, hits + reference)
+        mean, variance = hypergeometric(size, size + reference_size, hits + reference)
         mean, variance = members @ mean, members @ variance
         group_size = members @ size
         share = np.minimum(mean / np.maximum(group_size, 1), 1.0)
         factor = dispersion.factor(blocks, *mean.shape[1:])
-        variance = variance * factor + (self.swing * mean * (1 - share)) ** 2
-        return _Compared(
+        variance = variance * factor + (self.tolerated_sd * mean * (1 - share)) ** 2
+        return _Comparison(
             members @ hits,
             np.where(enough, mean, 0.0),
             variance,
@@ -156,26 +186,27 @@ class Scan:
             reference,
         )
 
-    def _starts(self, table: Table, since: float | None) -> list[Mark]:
-        """Marks at which windows begin."""
-        now, base, marks = table.marks[-1].block, table.base, table.marks
+    def _starts(self, table: StratifiedCounts, since: float | None) -> list[BlockSnapshot]:
+        """Where windows begin that have a reference long enough."""
+        history = table.history
+        base, newest = history.base, history.blocks[-1].block
         enough = self.least + base.counts[:, 0].sum()
         if since is not None:
-            later = [mark for mark in marks[1:-1] if mark.at >= since and mark.counts[:, 0].sum() >= enough]
-            return later[:1]
+            later = (block for block in history.blocks[1:-1] if block.at >= since)
+            return [block for block in later if block.counts[:, 0].sum() >= enough][:1]
         starts = []
         for length in _LENGTHS:
-            start = now - length
-            if start <= base.block:
+            block = newest - length
+            if block <= base.block:
                 break
-            mark = table.mark(start) or table.mark(start - start % COARSE)
-            if mark and mark.block > base.block and mark.counts[:, 0].sum() >= enough:
-                starts.append(mark)
+            start = history.at_block(block) or history.at_block(block - block % COARSE)
+            if start and start.block > base.block and start.counts[:, 0].sum() >= enough:
+                starts.append(start)
         return starts
 
 
 @dataclass(frozen=True)
-class _Compared:
+class _Comparison:
     """Windows and references: by group, shape ``(windows, groups, cells)``, then by stratum."""
 
     observed: Counts
@@ -208,16 +239,21 @@ class _Compared:
         glance = -ndtri(np.minimum(level, 0.5) / 2)[:, None] * np.where(up, _UPWARDS, _DOWNWARDS)
         return self.far(np.asarray(glance))
 
-    def of(self, window: int | np.signedinteger[Any]) -> "_Compared":
+    def of(self, window: int | np.signedinteger[Any]) -> "_Comparison":
         """One window's part, a view."""
-        return _Compared(*(getattr(self, field.name)[window] for field in fields(self)))
+        return _Comparison(*(getattr(self, field.name)[window] for field in fields(self)))
 
 
-def _judged(
-    table: Table, starts: list[Mark], members: Counts, by: tuple[_Compared, Clocks], p: Counts, level: Counts
+def _surest(
+    table: StratifiedCounts,
+    starts: list[BlockSnapshot],
+    members: Counts,
+    by: tuple[_Comparison, SeasonalModel],
+    p: Counts,
+    level: Counts,
 ) -> tuple[int, int, int] | None:
     """The surest test that stands when hours and weekdays are allowed for; none where none does."""
-    compared, clocks = by
+    compared, seasons = by
     done: set[tuple[int, int, int]] = set()
 
     def allow(w: int, g: int, c: int) -> None:
@@ -225,19 +261,19 @@ def _judged(
             return
         done.add((w, g, c))
         part = compared.of(w)
-        ratio, left = clocks.judge(starts[w], members[g], c + 1)
+        ratio, left = seasons.adjustment(starts[w], members[g], c + 1)
         part.mean[g, c] += (ratio - 1) * part.crossed[g, c]
         part.variance[g, c] = part.variance[g, c] * max(ratio, 1.0) + left * part.crossed[g, c] ** 2
-        _work_out(table, starts[w], members, part, (np.array([g]), np.array([c])), p[w])
+        _fill_p_values(table, starts[w], members, part, (np.array([g]), np.array([c])), p[w])
 
-    for _ in range(_JUDGED):
+    for _ in range(_ALLOWED_FOR):
         w, g, c = (int(n) for n in np.unravel_index((p / level).argmin(), p.shape))
         if p[w, g, c] > level[g, 0]:
             return None
         if (w, g, c) in done:
             part = compared.of(w)
             near = part.far(_GLANCE) & (p[w] >= 1)
-            _work_out(table, starts[w], members, part, np.nonzero(near), p[w])
+            _fill_p_values(table, starts[w], members, part, np.nonzero(near), p[w])
             for also in np.argwhere(p[w] <= _FALSE):
                 allow(w, int(also[0]), int(also[1]))
             return w, g, c
@@ -245,11 +281,11 @@ def _judged(
     return None
 
 
-def _work_out(
-    table: Table,
-    start: Mark,
+def _fill_p_values(
+    table: StratifiedCounts,
+    start: BlockSnapshot,
     members: Counts,
-    found: _Compared,
+    part: _Comparison,
     where: tuple[NDArray[np.intp], ...],
     p: Counts,
 ) -> None:
@@ -258,11 +294,11 @@ def _work_out(
     A burst within one block is no change that lasts: without it a finding may be a hundred times less sure, no more.
     """
     groups, cells = where
-    o, m, v, k = (part[groups, cells] for part in (found.observed, found.mean, found.variance, found.most))
-    counts = np.stack([mark.counts for mark in table.marks if mark.block >= start.block])
+    o, m, v, k = (each[groups, cells] for each in (part.observed, part.mean, part.variance, part.most))
+    counts = np.stack([block.counts for block in table.history.blocks if block.block >= start.block])
     within = np.diff(counts, axis=0)
-    seen, sizes = (members @ within)[:, groups, cells + 1], members @ table.sizes(within)
-    sizes = sizes[:, groups, cells if table.own else 0]
+    seen, sizes = (members @ within)[:, groups, cells + 1], members @ table.denominators(within)
+    sizes = sizes[:, groups, cells if table.history.rebased else 0]
     due = sizes * (m / np.maximum(sizes.sum(axis=0), 1))
     up = o > m
     loudest = np.where(up, seen - due, due - seen).argmax(axis=0)
@@ -293,17 +329,19 @@ def _tests(counts: Counts) -> Counts:
     return tests
 
 
-def _moved(table: Table, found: _Compared, members: Counts, p: Counts, level: Counts) -> tuple[Moved, ...]:
+def _moved(table: StratifiedCounts, part: _Comparison, members: Counts, p: Counts, level: Counts) -> tuple[Moved, ...]:
     """The cells that moved, the surest first: those in all groups together, and those in one group."""
-    stands = ((p <= level[:, None]) & (p < 1)) | benjamini_hochberg(p.ravel(), _FALSE).reshape(p.shape)
+    from scipy.stats import false_discovery_control
+
+    stands = ((p <= level[:, None]) & (p < 1)) | (false_discovery_control(p.ravel()) <= _FALSE).reshape(p.shape)
     names, groups = table.names, [None, *dict.fromkeys(table.groups)]
-    known = found.reference_size > 0
-    size = members @ (found.size * known)
-    due = members @ (found.size * found.reference / np.maximum(found.reference_size, 1))
-    observed = members @ (found.hits * known)
+    known = part.reference_size > 0
+    size = members @ (part.size * known)
+    due = members @ (part.size * part.reference / np.maximum(part.reference_size, 1))
+    observed = members @ (part.hits * known)
     size = np.maximum(np.broadcast_to(size, due.shape), 1.0)
-    rows: list[tuple[float, Moved]] = []
+    moved: list[tuple[float, Moved]] = []
     for g, c in zip(*np.nonzero(stands), strict=True):
-        p_, seen, expected, of = (float(part[g, c]) for part in (p, observed, due, size))
-        rows.append((p_ / level[g], Moved(names[c + 1], groups[g], p_, seen, expected, of)))
-    return tuple(one for _, one in sorted(rows, key=lambda row: (row[0], row[1].cell, row[1].group or "")))
+        p_, seen, expected, of = (float(each[g, c]) for each in (p, observed, due, size))
+        moved.append((p_ / level[g], Moved(names[c + 1], groups[g], p_, seen, expected, of)))
+    return tuple(each for _, each in sorted(moved, key=lambda row: (row[0], row[1].cell, row[1].group or "")))

@@ -6,6 +6,8 @@ from typing import Any, Literal, Self, get_args
 
 from models.errors import SettingError
 
+_KEPT_AS = {"tolerated_sd": "swing", "seasonal_sd": "unseen_swing"}
+"""Settings that saved states hold under another name."""
 Reference = Literal["fixed", "sliding", "seasonal-hour", "seasonal-weekday"]
 
 
@@ -34,14 +36,15 @@ class DriftSettings:
     """Segments of a reference before anything is compared with it."""
     history: int = 2_000
     """Segments of a ``fixed`` reference."""
-    swing: float = 0.03
+    tolerated_sd: float = 0.03
     """Relative change of a share that nobody would call a change (one standard deviation)."""
-    unseen_swing: float = 0.22
+    seasonal_sd: float = 0.22
     """The same for an hour of the day that was not seen yet; a third of it for a day of the week.
 
     What a stream has shown of its days and weeks takes the place of this.
     """
     seed: int = 20_241
+    """Of what is drawn by chance, such as permutations of texts; any number."""
 
     def __post_init__(self) -> None:
         wide = self.window >= 32 if isinstance(self.window, int) else self.window > timedelta()
@@ -61,12 +64,15 @@ class DriftSettings:
     def to_json(self) -> dict[str, Any]:
         """All values, times as seconds."""
         window = self.window if isinstance(self.window, int) else {"seconds": self.window.total_seconds()}
-        return {**vars(self), "window": window, "lateness": self.lateness.total_seconds()}
+        values = {_KEPT_AS.get(name, name): value for name, value in vars(self).items()}
+        return {**values, "window": window, "lateness": self.lateness.total_seconds()}
 
     @classmethod
-    def from_json(cls, found: dict[str, Any]) -> Self:
+    def from_json(cls, kept: dict[str, Any]) -> Self:
         """Read what :meth:`to_json` wrote."""
-        window = found["window"]
+        names = {name: name for name in kept} | {old: name for name, old in _KEPT_AS.items()}
+        window = kept["window"]
         if isinstance(window, dict):
             window = timedelta(seconds=window["seconds"])
-        return cls(**{**found, "window": window, "lateness": timedelta(seconds=found["lateness"])})
+        values = {names[name]: value for name, value in kept.items()}
+        return cls(**{**values, "window": window, "lateness": timedelta(seconds=kept["lateness"])})

@@ -6,33 +6,64 @@ from uuid import UUID
 
 import numpy as np
 
-from models.drift.counts import Table
+from models.drift.counts.codec import decode_counts, encode_counts
+from models.drift.counts.snapshots import BlockSnapshot
+from models.drift.counts.stratified import StratifiedCounts
 from models.drift.observation import Observed
 from models.drift.overdispersion import LAG, Dispersion
 from models.drift.scan import Finding, Scan
 from models.drift.settings import DriftSettings
 from models.drift.signals import Signal
-from models.drift.snapshots import Mark
+from models.drift.tail_tests import alpha_spent
 
-_STEPS = 4
-_RARE = 4
-_BELOW = 1e-4
+_CUTS = 4  # of a measured signal: five steps, so that each holds enough segments to be tested
+_RARE = 4  # times fewer segments that the reference of a signal needs which few segments have
+_BELOW = 1e-4  # under the lowest cut there is one more: two digits finer than cuts are rounded
 
 
-class Watch:
-    """One signal of one study."""
+class SignalWatch:
+    """One signal of one study: counts its segments, and tests its newest windows at each block's end.
+
+    A test at look ``k`` may raise a false alarm with probability ``false_alarms * budget * alpha_correction *
+    alpha_spent(k)``; over all looks and signals these add up to the settings' ``false_alarms``, where the correction
+    gives back what overlapping windows and cautious tests leave unspent. A signal that is a number is counted by the
+    fifths of its first values: no distribution has to be assumed.
+
+    Attributes:
+        signal: What is watched.
+        settings: How.
+        least: Segments that a reference needs.
+        table: Its counts.
+        dispersion: How much they vary anyway.
+        looks: How often it was tested.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from models.drift.signals import SIGNALS
+        >>> watch, day = SignalWatch(SIGNALS[0], DriftSettings()), datetime(2026, 3, 1, tzinfo=UTC)
+        >>> for n in range(1_200):
+        ...     late = n % 10 == 0 if n < 800 else n % 3 == 0
+        ...     watch.add(Observed(day, UUID(int=n), "shop", "late" if late else f"code {n % 7}"), 60.0 * n, season="")
+        ...     if n % 25 == 24:
+        ...         finding = watch.test(1 + n // 25, 60.0 * n, spend=True)
+        >>> watch.signal.name, finding.moved[0].cell, finding.p < 0.01
+        ('codes', 'late', True)
+
+    Source:
+        Lan & DeMets, "Discrete Sequential Boundaries for Clinical Trials", Biometrika 70 (1983).
+    """
 
     def __init__(self, signal: Signal, settings: DriftSettings) -> None:
         self.signal = signal
         self.settings = settings
         self.least = settings.least // _RARE if signal.rare else settings.least
-        self.table = Table(repeats=signal.repeats)
+        self.table = StratifiedCounts(repeats=signal.repeats)
         self.dispersion = Dispersion()
         self.looks = 0
         self._cuts: list[float] | None = None
         self._waiting: list[tuple[float, UUID, tuple[str, str], float]] = []
 
-    def take(self, observed: Observed, at: float, season: str) -> None:
+    def add(self, observed: Observed, at: float, season: str) -> None:
         """Count one segment."""
         signal = self.signal
         key = (getattr(observed, signal.within) if signal.within else "", season)
@@ -40,11 +71,11 @@ class Watch:
             value = signal.value(observed)
             if value is not None:
                 self._measure(at, observed.segment, key, value)
-        elif signal.asked(observed):
+        elif signal.applies_to(observed):
             assert signal.cell is not None
             self.table.add(at, observed.segment, key, signal.cell(observed))
 
-    def look(self, block: int, at: float, *, spend: bool) -> Finding | None:
+    def test(self, block: int, at: float, *, spend: bool) -> Finding | None:
         """End a block; what moved by then, if anything.
 
         Args:
@@ -54,44 +85,45 @@ class Watch:
         """
         table = self.table
         if not table.strata:
-            return None  # nobody has told anything of it
-        table.close(block, at)
-        base = table.base.counts[:, 0].sum()
-        if table.now[:, 0].sum() - base < self.least:
+            return None  # the signal is not known of any segment
+        table.close_block(block, at)
+        if table.total < self.least:
             self.dispersion.learn(table, block, table.members())
             return None
         self.dispersion.learn(table, block - LAG, table.members())
         if not spend:
             return None
-        return self.scan(self._allowed()).run(table, self.dispersion)
+        return self.scan(self._alpha()).run(table, self.dispersion)
 
-    def scan(self, allowed: float) -> Scan:
-        """How its table is to be scanned now."""
+    def scan(self, alpha: float) -> Scan:
+        """How its counts are to be scanned now, at this probability of a false alarm."""
         settings = self.settings
-        return Scan(self.least, settings.swing, settings.unseen_swing, allowed, self._end_of_reference())
+        return Scan(self.least, settings.tolerated_sd, settings.seasonal_sd, alpha, self._reference_end())
 
     def rebase(self, at: float, cells: Iterable[str] | None = None) -> None:
         """Begin the reference anew behind a change: of the cells that moved, or of all where none are given."""
         self.table.rebase(at, None if self.settings.reference == "fixed" else cells)
-        self.table.kept = None
+        self.table.history.reference_end = None
 
-    def _allowed(self) -> float:
-        from models.drift.tail_tests import spent
-
+    def _alpha(self) -> float:
+        """What this look may spend."""
         self.looks += 1
-        return self.settings.false_alarms * self.signal.budget * self.signal.earned * spent(self.looks - 1)
+        signal = self.signal
+        return self.settings.false_alarms * signal.budget * signal.alpha_correction * alpha_spent(self.looks - 1)
 
-    def _end_of_reference(self) -> Mark | None:
+    def _reference_end(self) -> BlockSnapshot | None:
+        """End of a fixed reference, as soon as it is long enough; none where the reference slides."""
         if self.settings.reference != "fixed":
             return None
-        marks = self.table.marks
-        if self.table.kept is None:
-            enough = self.table.base.counts[:, 0].sum() + self.settings.history
-            self.table.kept = next((mark.block for mark in marks if mark.counts[:, 0].sum() >= enough), None)
-        return next((mark for mark in marks if mark.block == self.table.kept), None)
+        history = self.table.history
+        if history.reference_end is None:
+            enough = history.base.counts[:, 0].sum() + self.settings.history
+            ends = (block.block for block in history.blocks if block.counts[:, 0].sum() >= enough)
+            history.reference_end = next(ends, None)
+        return next((block for block in history.blocks if block.block == history.reference_end), None)
 
     def _measure(self, at: float, segment: UUID, key: tuple[str, str], value: float) -> None:
-        """Count a number by the fifths of the first ones that came: no distribution has to be assumed."""
+        """Count a number by the step of the scale that it is on."""
         if self._cuts is None:
             self._waiting.append((at, segment, key, value))
             if len(self._waiting) >= self.least:
@@ -101,20 +133,21 @@ class Watch:
         self.table.add(at, segment, key, None if step is None else self.table.steps[step])
 
     def _set_cuts(self) -> None:
+        """Make a scale of the first values, and count them on it."""
         values = np.array([value for *_, value in self._waiting])
-        fifths = np.quantile(values, np.arange(1, _STEPS + 1) / (_STEPS + 1))
+        fifths = np.quantile(values, np.arange(1, _CUTS + 1) / (_CUTS + 1))
         cuts = sorted({float(f"{cut:.4g}") for cut in fifths})
         self._cuts = [cuts[0] - _BELOW, *cuts]  # where most are equal, what is lower must still be seen
-        marks, self.table = self.table.marks, Table(tuple(f"at most {cut:.5g}" for cut in self._cuts))
-        self.table.marks = [Mark(marks[-1].block, marks[-1].at, self.table.now.copy(), self.table.present.copy())]
+        last = self.table.history.blocks[-1]
+        self.table = StratifiedCounts(tuple(f"at most {cut:.5g}" for cut in self._cuts), start=(last.block, last.at))
         waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            self._measure(*one)
+        for segment in waiting:
+            self._measure(*segment)
 
     def state(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
         return {
-            "table": self.table.state(),
+            "table": encode_counts(self.table),
             "dispersion": self.dispersion.state(),
             "looks": self.looks,
             "cuts": self._cuts,
@@ -125,7 +158,7 @@ class Watch:
     def restore(cls, signal: Signal, settings: DriftSettings, state: dict[str, Any]) -> Self:
         """Go on from :meth:`state`."""
         watch = cls(signal, settings)
-        watch.table, watch.dispersion = Table.restore(state["table"]), Dispersion.restore(state["dispersion"])
+        watch.table, watch.dispersion = decode_counts(state["table"]), Dispersion.restore(state["dispersion"])
         watch.looks, watch._cuts = state["looks"], state["cuts"]
         watch._waiting = [(at, UUID(s), (key[0], key[1]), value) for at, s, key, value in state["waiting"]]
         return watch

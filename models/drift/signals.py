@@ -6,8 +6,8 @@ from typing import Literal
 
 from models.drift.observation import Observed
 
-Cause = Literal["input", "model", "codebook", "people", "volume"]
-Field = Callable[[Observed], float | None]
+DriftCause = Literal["input", "model", "codebook", "people", "volume"]
+SignalValue = Callable[[Observed], float | None]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Signal:
     """One thing that is watched."""
 
     name: str
-    cause: Cause
+    """As alerts and saved states call it."""
+    cause: DriftCause
     """What is behind it, as long as nothing else speaks against that."""
     within: Literal["source", "code", ""]
     """What is held fixed: it has to move within sources, within codes, or at all."""
@@ -25,21 +26,34 @@ class Signal:
     """Signals of a family move together: one change is one alert."""
     cell: Callable[[Observed], str | None] | None = None
     """The cell that a segment is in, for what is counted."""
-    value: Field | None = None
+    value: SignalValue | None = None
     """A number from 0 to 1, for what is measured."""
-    asked: Callable[[Observed], bool] = lambda _: True
+    applies_to: Callable[[Observed], bool] = lambda _: True
     """Whether a segment counts at all."""
-    earned: float = 400.0
-    """By how much the p-values may be divided: looks and windows overlap, and the tests are cautious. By simulation."""
+    alpha_correction: float = 400.0
+    """By how much p-values may be divided: looks and windows overlap, and the tests are cautious. By simulation."""
     repeats: bool = False
     """Whether repeats count each for themselves."""
+    names: str = ""
+    """What each of its cells has a name of its own as, such as a ``code``; empty where its cells are states."""
     rare: bool = False
     """Whether few segments have it, so that its reference is shorter."""
 
 
 SIGNALS = (
-    Signal("codes", "input", "source", 0.35, "said", cell=lambda o: o.code, asked=lambda o: not o.dead),
-    Signal("themes", "input", "source", 0.05, "said", cell=lambda o: o.theme, asked=lambda o: o.theme is not None),
+    Signal(
+        "codes", "input", "source", 0.35, "said", cell=lambda o: o.code, applies_to=lambda o: not o.dead, names="code"
+    ),
+    Signal(
+        "themes",
+        "input",
+        "source",
+        0.05,
+        "said",
+        cell=lambda o: o.theme,
+        applies_to=lambda o: o.theme is not None,
+        names="theme",
+    ),
     Signal(
         "new codes",
         "codebook",
@@ -47,9 +61,19 @@ SIGNALS = (
         0.05,
         "said",
         cell=lambda o: "new" if o.new else None,
-        asked=lambda o: not o.dead,
+        applies_to=lambda o: not o.dead,
     ),
-    Signal("sources", "volume", "", 0.2, "volume", cell=lambda o: o.source, earned=150.0, repeats=True),
+    Signal(
+        "sources",
+        "volume",
+        "",
+        0.2,
+        "volume",
+        cell=lambda o: o.source,
+        alpha_correction=150.0,
+        repeats=True,
+        names="source",
+    ),
     Signal("confidence", "model", "code", 0.05, "coded", value=lambda o: o.confidence),
     Signal("agreement", "model", "code", 0.05, "coded", value=lambda o: o.agreement),
     Signal("similarity", "model", "code", 0.05, "coded", value=lambda o: o.similarity),
@@ -60,7 +84,7 @@ SIGNALS = (
         0.05,
         "coded",
         cell=lambda o: "rewritten" if o.rewrote else None,
-        asked=lambda o: o.rewrote is not None,
+        applies_to=lambda o: o.rewrote is not None,
     ),
     Signal("dead letters", "model", "source", 0.05, "coded", cell=lambda o: "dead" if o.dead else None),
     Signal(
@@ -70,7 +94,7 @@ SIGNALS = (
         0.03,
         "people",
         cell=lambda o: None if o.accepted else "overridden",
-        asked=lambda o: o.accepted is not None,
+        applies_to=lambda o: o.accepted is not None,
         rare=True,
     ),
     Signal(
@@ -80,7 +104,7 @@ SIGNALS = (
         0.02,
         "people",
         cell=lambda o: None if o.agreed else "disagreed",
-        asked=lambda o: o.agreed is not None,
+        applies_to=lambda o: o.agreed is not None,
         rare=True,
     ),
 )

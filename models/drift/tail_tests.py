@@ -6,14 +6,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
-
-_NEAR_END = 0.5
-_SOON = 100  # looks after which the spending begins to fall
+_NEAR_END = 0.5  # of its draws: a binomial count above is too near its end for a number of draws that was only fitted
+_SOON = 100  # looks, some six windows, that may spend about alike before the spending begins to fall
 
 
-def spent(look: int) -> float:
+def alpha_spent(look: int) -> float:
     """Share of all false alarms that one look may spend; over all looks, however many, these add up to at most 1.
+
+    Look ``k`` may spend ``log(99) / (n log(n)^2)`` with ``n = k + 100``, whose sum to infinity is below the integral
+    of ``1 / (n log(n)^2)``, which is ``-1 / log(n)``.
+
+    >>> round(alpha_spent(0), 5), round(alpha_spent(10_000), 7)
+    (0.00217, 5.4e-06)
 
     Args:
         look: Number of the look, from 0.
@@ -26,11 +30,19 @@ def spent(look: int) -> float:
     return math.log(_SOON - 1) / (n * math.log(n) ** 2)
 
 
-def tails(observed: ArrayLike, mean: ArrayLike, variance: ArrayLike, most: ArrayLike) -> tuple[Floats, Floats]:
+def tails(
+    observed: ArrayLike, mean: ArrayLike, variance: ArrayLike, most: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How likely a count is that is as low, or as high, as the observed one.
 
     The count is taken for binomial where its variance is below its mean, for negative binomial where above, with
-    exactly this mean and variance: right far out in the tails, where a normal distribution is not.
+    exactly this mean and variance: right far out in the tails, where a normal distribution is not. Mean ``m`` and
+    variance ``v`` give ``n = m / p`` draws with ``p = 1 - v / m``, or ``r = m^2 / (v - m)`` and ``p = m / v``; both
+    tails are incomplete beta functions, so counts need not be whole.
+
+    >>> low, high = tails([9.0], mean=[5.0], variance=[2.5], most=[10.0])  # Binomial(10, 1/2)
+    >>> round(float(high[0]), 6) == round(11 / 1024, 6)
+    True
 
     Args:
         observed: Counts, any shape.
@@ -41,6 +53,9 @@ def tails(observed: ArrayLike, mean: ArrayLike, variance: ArrayLike, most: Array
 
     Returns:
         ``P(X <= observed)`` and ``P(X >= observed)``.
+
+    Source:
+        Johnson, Kemp & Kotz, "Univariate Discrete Distributions", Wiley (2005).
     """
     from scipy.special import betainc
 
@@ -60,27 +75,12 @@ def tails(observed: ArrayLike, mean: ArrayLike, variance: ArrayLike, most: Array
     return low, high
 
 
-def benjamini_hochberg(p: ArrayLike, rate: float) -> NDArray[np.bool_]:
-    """Which of many tests stand when a share of ``rate`` of those that stand may be false.
-
-    Args:
-        p: P-values, shape ``(n,)``.
-        rate: False discovery rate, 0 to 1.
-
-    Source:
-        Benjamini & Hochberg, "Controlling the False Discovery Rate", JRSS B 57 (1995).
-    """
-    values = np.asarray(p, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    below = np.flatnonzero(values[order] <= rate * np.arange(1, len(values) + 1) / max(len(values), 1))
-    stands = np.zeros(len(values), dtype=bool)
-    if len(below):
-        stands[order[: below[-1] + 1]] = True
-    return stands
-
-
 def gamma_tail(observed: float, mean: float, variance: float) -> float:
-    """``P(X >= observed)`` of a gamma distribution, such as a squared distance has where nothing changed."""
+    """``P(X >= observed)`` of a gamma distribution, such as a squared distance has where nothing changed.
+
+    >>> round(gamma_tail(3.0, mean=1.0, variance=1.0), 4)  # exponential
+    0.0498
+    """
     from scipy.special import gammaincc
 
     if mean <= 0 or variance <= 0:
@@ -89,5 +89,9 @@ def gamma_tail(observed: float, mean: float, variance: float) -> float:
 
 
 def to_score(p: Any) -> Any:
-    """``-log10`` of p-values, at most 300."""
+    """``-log10`` of p-values, at most 300.
+
+    >>> float(to_score(0.001))
+    3.0
+    """
     return -np.log10(np.maximum(p, 1e-300))

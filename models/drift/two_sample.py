@@ -1,6 +1,5 @@
 """How far two windows lie apart, and how often chance alone would put them so far."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -8,25 +7,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.ports import Embeddings
 
-Floats = NDArray[np.float64]
-
-_PERMUTATIONS, _SEED = 999, 20_241
-
-
-def jensen_shannon(a: ArrayLike, b: ArrayLike) -> float:
-    """Jensen-Shannon divergence of two rows of counts, in bits: 0 where they are alike, 1 where nothing is shared.
-
-    Source:
-        Lin, "Divergence Measures Based on the Shannon Entropy", IEEE Trans. Information Theory 37 (1991).
-    """
-    p, q = (np.asarray(counts, dtype=np.float64) for counts in (a, b))
-    p, q = p / max(p.sum(), 1e-12), q / max(q.sum(), 1e-12)
-    middle = (p + q) / 2
-    return max(0.0, (_relative(p, middle) + _relative(q, middle)) / 2 / math.log(2))
+_PERMUTATIONS = 999
+"""Times that rows are dealt out anew: p-values down to one in a thousand."""
+_SEED = 20_241
+"""Of the dealing; any number, and the same one in every run."""
 
 
 def g_statistic(a: ArrayLike, b: ArrayLike) -> float:
     """Likelihood-ratio statistic of two rows of counts against one common distribution, in nats times two.
+
+    ``G = 2 sum O log(O / E)`` over both rows, with ``E`` the counts due if both were drawn from their sum.
+
+    >>> g_statistic([30, 50, 20], [30, 50, 20]), round(g_statistic([30, 50, 20], [41, 19, 22]), 4)
+    (0.0, 14.4618)
 
     Source:
         Woolf, "The Log Likelihood Ratio Test (the G-Test)", Annals of Human Genetics 21 (1957).
@@ -46,12 +39,20 @@ def permuted(
 ) -> float:
     """P-value of a statistic of counts: how often dealing the same segments out anew puts them as far apart.
 
+    With ``k`` of ``n`` dealings as far, it is ``(1 + k) / (1 + n)``: exact in that it is never below its true level.
+
+    >>> permuted([90, 10], [10, 90])
+    0.001
+
     Args:
         a: Counts of one window, shape ``(cells,)``, or ``(strata, cells)`` to deal within strata only.
         b: Counts of the other, same shape.
         statistic: Larger where they lie further apart; of the counts summed over strata.
         permutations: How often to deal.
         seed: Of the dealing.
+
+    Source:
+        Phipson & Smyth, "Permutation P-values Should Never Be Zero", SAGMB 9 (2010).
     """
     rows, others = (np.atleast_2d(np.asarray(counts, dtype=np.int64)) for counts in (a, b))
     rng, whole = np.random.default_rng(seed), rows + others
@@ -59,24 +60,42 @@ def permuted(
     for part, both in zip(rows, whole, strict=True):
         dealt += rng.multivariate_hypergeometric(both, int(part.sum()), size=permutations)
     total = whole.sum(axis=0)
-    found = statistic(rows.sum(axis=0), others.sum(axis=0))
-    as_far = sum(statistic(one, total - one) >= found - 1e-12 for one in dealt)
+    distance = statistic(rows.sum(axis=0), others.sum(axis=0))
+    as_far = sum(statistic(counts, total - counts) >= distance - 1e-12 for counts in dealt)
     return (1 + as_far) / (1 + permutations)
 
 
 def bandwidth(vectors: Embeddings) -> float:
-    """Median distance of two rows: the usual width of a Gaussian kernel; above 0."""
+    """Median distance of two rows: the usual width of a Gaussian kernel; above 0.
+
+    >>> bandwidth(np.array([[0.0], [3.0]], dtype=np.float32))
+    3.0
+
+    Source:
+        Gretton et al., "A Kernel Two-Sample Test", JMLR 13 (2012), section 8.
+    """
     squared = _squared_distances(vectors, vectors)[np.triu_indices(len(vectors), 1)]
     return float(np.sqrt(np.median(squared))) if len(squared) and np.median(squared) > 0 else 1.0
 
 
-def gaussian(vectors: Embeddings, width: float) -> Floats:
-    """Kernel of all pairs of rows, shape ``(n, n)``."""
+def gaussian(vectors: Embeddings, width: float) -> NDArray[np.float64]:
+    """Gaussian kernel ``exp(-|x - y|^2 / (2 width^2))`` of all pairs of rows, shape ``(n, n)``.
+
+    >>> gaussian(np.array([[0.0], [1.0]], dtype=np.float32), width=1.0).round(4)
+    array([[1.    , 0.6065],
+           [0.6065, 1.    ]])
+    """
     return np.asarray(np.exp(-_squared_distances(vectors, vectors) / (2 * width**2)))
 
 
-def squared_mmd(kernel: Floats, newer: NDArray[np.bool_]) -> float:
+def squared_mmd(kernel: NDArray[np.float64], newer: NDArray[np.bool_]) -> float:
     """Squared maximum mean discrepancy of two windows; about 0 where they are alike, at times slightly below.
+
+    ``MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y)``, unbiased: pairs of a row with itself are left out.
+
+    >>> rows = np.array([[0.0], [0.1], [2.0], [2.1]], dtype=np.float32)
+    >>> round(squared_mmd(gaussian(rows, 1.0), np.array([False, False, True, True])), 3)
+    1.717
 
     Args:
         kernel: Of all pairs, shape ``(n, n)``.
@@ -89,14 +108,21 @@ def squared_mmd(kernel: Floats, newer: NDArray[np.bool_]) -> float:
 
 
 def mmd_test(
-    kernel: Floats,
+    kernel: NDArray[np.float64],
     newer: NDArray[np.bool_],
     strata: ArrayLike,
     permutations: int = _PERMUTATIONS,
     seed: int = _SEED,
     together: int = 1,
-) -> tuple[float, float, Floats]:
+) -> tuple[float, float, NDArray[np.float64]]:
     """Squared MMD of two windows, its permutation p-value, and its values where rows are dealt out anew.
+
+    >>> rows = np.random.default_rng(1).standard_normal((60, 3)).astype(np.float32)
+    >>> newer = np.arange(60) >= 30
+    >>> rows[newer] += 1
+    >>> effect, p, _ = mmd_test(gaussian(rows, bandwidth(rows)), newer, np.zeros(60), permutations=199)
+    >>> effect > 0.05, p
+    (True, 0.005)
 
     Args:
         kernel: Of all pairs, shape ``(n, n)``.
@@ -105,21 +131,31 @@ def mmd_test(
         permutations: How often to deal.
         seed: Of the dealing.
         together: Neighbours of a stratum that are dealt as one, where they may be about the same event.
+
+    Source:
+        Gretton et al., "A Kernel Two-Sample Test", JMLR 13 (2012).
     """
     rng, labels = np.random.default_rng(seed), np.asarray(strata)
-    places = [np.flatnonzero(labels == one) for one in np.unique(labels)]
+    places = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     shuffled = np.tile(newer, (permutations, 1))
     for dealt_out in shuffled:
         for place in places:
             runs = rng.permutation(-(-len(place) // together))
             order = (runs[:, None] * together + np.arange(together)).ravel()
             dealt_out[place] = newer[place[order[order < len(place)]]]
-    found, dealt = squared_mmd(kernel, newer), _squared_mmds(kernel, shuffled)
-    return found, float((1 + (dealt >= found - 1e-12).sum()) / (1 + permutations)), dealt
+    effect, dealt = squared_mmd(kernel, newer), _squared_mmds(kernel, shuffled)
+    return effect, float((1 + (dealt >= effect - 1e-12).sum()) / (1 + permutations)), dealt
 
 
-def fourier_features(vectors: Embeddings, width: float, features: int = 256, seed: int = _SEED) -> Floats:
+def fourier_features(vectors: Embeddings, width: float, features: int = 256, seed: int = _SEED) -> NDArray[np.float64]:
     """Features whose dot products are about a Gaussian kernel, for windows too large for all pairs, ``(n, features)``.
+
+    ``sqrt(2 / features) cos(w x + b)`` with ``w`` normal of deviation ``1 / width`` and ``b`` uniform on a circle.
+
+    >>> rows = np.array([[0.0], [1.0]], dtype=np.float32)
+    >>> features = fourier_features(rows, width=1.0, features=20_000)
+    >>> bool(np.allclose(features @ features.T, gaussian(rows, 1.0), atol=0.03))
+    True
 
     Source:
         Rahimi & Recht, "Random Features for Large-Scale Kernel Machines", NeurIPS 2007.
@@ -130,24 +166,19 @@ def fourier_features(vectors: Embeddings, width: float, features: int = 256, see
     return np.asarray(np.sqrt(2 / features) * np.cos(vectors.astype(np.float64) @ turn + shift))
 
 
-def _squared_mmds(kernel: Floats, newer: NDArray[np.bool_]) -> Floats:
+def _squared_mmds(kernel: NDArray[np.float64], newer: NDArray[np.bool_]) -> NDArray[np.float64]:
     """As :func:`squared_mmd`, for many choices of the newer rows, shape ``(choices, n)``, that are equally many."""
-    chosen = newer.astype(np.float64)
-    m = chosen[0].sum()
+    flags = newer.astype(np.float64)
+    m = flags[0].sum()
     n = len(kernel) - m
-    rows, own = chosen @ kernel, np.diag(kernel)
-    new, either = (rows * chosen).sum(axis=1), rows.sum(axis=1)
+    rows, own = flags @ kernel, np.diag(kernel)
+    new, either = (rows * flags).sum(axis=1), rows.sum(axis=1)
     both = either - new
     old = kernel.sum() - 2 * both - new
-    mine = chosen @ own
+    mine = flags @ own
     return np.asarray((new - mine) / (m * (m - 1)) + (old - (own.sum() - mine)) / (n * (n - 1)) - 2 * both / (m * n))
 
 
-def _relative(p: Floats, q: Floats) -> float:
-    seen = p > 0
-    return float((p[seen] * np.log(p[seen] / q[seen])).sum())
-
-
-def _squared_distances(a: Embeddings, b: Embeddings) -> Floats:
+def _squared_distances(a: Embeddings, b: Embeddings) -> NDArray[np.float64]:
     x, y = a.astype(np.float64), b.astype(np.float64)
     return np.asarray(np.maximum((x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1)[None] - 2 * x @ y.T, 0.0))

@@ -7,6 +7,7 @@ import numpy as np
 from models.ports import Floats
 
 RESAMPLES, SEED, LEVEL = 2_000, 20_241, 0.95
+"""Draws (fifty in each tail of an interval), what they begin with (any number), and the share an interval holds."""
 
 
 @dataclass(frozen=True)

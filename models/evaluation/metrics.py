@@ -110,18 +110,29 @@ def jensen_shannon(p: Floats, q: Floats) -> Floats:
     Source:
         Lin, "Divergence Measures Based on the Shannon Entropy", IEEE Transactions on Information Theory 37 (1991).
     """
+    from scipy.special import rel_entr
+
     sums = p.sum(axis=-1), q.sum(axis=-1)
     there = (sums[0] > 0) & (sums[1] > 0)
     p, q = (side / np.where(total > 0, total, 1)[..., None] for side, total in zip((p, q), sums, strict=True))
-    bits = _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2
+    middle = (p + q) / 2
+    bits = (rel_entr(p, middle) + rel_entr(q, middle)).sum(axis=-1) / (2 * np.log(2))
     clipped: Floats = np.where(there, np.clip(bits, 0, 1), 1.0)
     return clipped
 
 
-def _entropy(p: Floats) -> Floats:
-    logs = np.log2(p, where=p > 0, out=np.zeros_like(p, dtype=np.float64))
-    total: Floats = -(p * logs).sum(axis=-1)
-    return total
+def f1_by_code(truth: NDArray[np.bool_], decided: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """F1 of each code, ``2 both / (true + decided)``; 0 where there is nothing to find and nothing was found.
+
+    Args:
+        truth: Which segment has which code, shape ``(n, codes)``.
+        decided: The same as decided.
+
+    Returns:
+        Shape ``(codes,)``.
+    """
+    both, either = (truth & decided).sum(axis=0), truth.sum(axis=0) + decided.sum(axis=0)
+    return np.asarray(2.0 * both / np.maximum(either, 1))
 
 
 def set_jaccard(near: Floats, threshold: float) -> float:

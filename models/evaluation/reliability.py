@@ -18,8 +18,9 @@ from models.evaluation.masi import CodeSets, masi_distance
 from models.ports import Floats
 
 _MOST_DRAWS, _FEWEST_DRAWS, _CELLS = 1_000, 200, 10_000_000
+"""Draws at most and at least (five in each tail), and how many times units they may be: 80 MB of numbers."""
 _DEFINED = 0.9  # an interval needs a figure in so large a share of the draws
-_TINY = 1e-9
+_TINY = 1e-9  # rounding: a figure that varies by less does not vary, and a divisor below is 0
 
 NOBODY = "nobody has coded a segment yet"
 ALONE = "there is only one coder; agreement needs two"

@@ -25,7 +25,7 @@ from schemas.ids import normalised_label
 Prediction = str | Sequence[str] | None
 """A code; or several, of which the first is the code and all are the set; or none."""
 Codes = tuple[str, ...]
-_TOO_LONG = 5
+_TOO_LONG = 5  # words that the coding prompt allows
 
 
 @dataclass(frozen=True)

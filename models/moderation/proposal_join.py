@@ -14,7 +14,7 @@ from models.ports import Clock
 from schemas import Proposal, Proposals
 from schemas.coding import Classified
 
-_REMEMBERED = 50_000
+_REMEMBERED = 50_000  # finished segments: a proposal for one of them comes late or again, and is dropped
 T = TypeVar("T")
 
 

@@ -25,20 +25,20 @@ def certificates(folder: Path, names: str = "IP:127.0.0.1,DNS:localhost") -> Cer
         names: What the broker may be called, as openssl's ``subjectAltName`` has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made = Certificates(folder / "authority.pem", folder / "broker.p12")
+    files = Certificates(folder / "authority.pem", folder / "broker.p12")
     authority_key, key, request, certificate = (
         str(folder / name) for name in ("authority.key", "broker.key", "broker.csr", "broker.pem")
     )
     extensions = folder / "broker.ext"
     extensions.write_text(f"subjectAltName={names}\n", encoding="ascii")
-    authority = str(made.authority)
+    authority = str(files.authority)
     _openssl("req", "-x509", *_NEW_KEY, *_DAYS, "-subj", "/CN=tests", "-keyout", authority_key, "-out", authority)
     _openssl("req", *_NEW_KEY, "-subj", "/CN=broker", "-keyout", key, "-out", request)
     signing = ("-CA", authority, "-CAkey", authority_key, "-CAcreateserial", "-extfile", str(extensions))
     _openssl("x509", "-req", "-in", request, *signing, *_DAYS, "-out", certificate)
     store = ("-inkey", key, "-in", certificate, "-certfile", authority, "-passout", f"pass:{PASSWORD}")
-    _openssl("pkcs12", "-export", *store, "-out", str(made.key_store))
-    return made
+    _openssl("pkcs12", "-export", *store, "-out", str(files.key_store))
+    return files
 
 
 def _openssl(*arguments: str) -> None:

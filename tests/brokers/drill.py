@@ -25,7 +25,7 @@ from tests.integration.stack import FAKES, STUDY, environment, segments
 RATE = 25
 _FED = 50  # segments that wait to be published, at least
 _FLOWS = 10  # segments that are coded before the flow counts as flowing again
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 _LOOK_S = 0.1
 
 

@@ -347,10 +347,10 @@ def running_kafka(
     """
     require_kafka()
     ports = [port or free_port(), *(free_port() for _ in range(nodes - 1))]
-    made = [Node(n, ports[n - 1], free_port(), folder / f"node-{n}") for n in range(1, nodes + 1)]
+    members = [Node(n, ports[n - 1], free_port(), folder / f"node-{n}") for n in range(1, nodes + 1)]
     secure = certificates(folder / "certificates") if users is not None else None
     known = {} if users is None else {ADMIN: "admin-password", **users}
-    kafka = Kafka(folder, made, secure, known, settings or {}, partitions)
+    kafka = Kafka(folder, members, secure, known, settings or {}, partitions)
     try:
         kafka.start()
         yield kafka

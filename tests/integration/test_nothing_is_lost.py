@@ -75,7 +75,7 @@ def test_a_killed_broker_comes_back_and_nothing_taken_in_is_lost(tmp_path: Path)
 
 def test_a_stopped_run_goes_on_and_codes_nothing_twice(tmp_path: Path, brokers: Brokers) -> None:
     folder = tmp_path / "data"
-    with running(folder, brokers=brokers, ingest_rate="12") as (stack, store):
+    with running(folder, brokers=brokers, ingest_rate="4") as (stack, store):
         store.take_in(segments(120))
         until(lambda: store.counts(STUDY).routed > 20, stack)
     first = {row.segment_id: row for row in store.history(Assignment) if row.route is not None}

@@ -109,7 +109,7 @@ def test_peoples_words_that_came_later_are_drawn_as_in_the_report(site):
     site.store.record([word(filled[n], "ana", "x", n) for n in range(4)])
     site.store.record([word(filled[n], "bo", "x" if n else "y", 10 + n) for n in range(4)])
     after = viewer.get(PAGE).text
-    reported = report_study(site.store.database, STUDY, None, DriftSettings()).picture.quarters()
+    reported = report_study(site.store.database, STUDY, None, DriftSettings()).data.quarters()
     assert {mean for mean in reported["two people agree"] if mean is not None} == {0.75}
     for said in ("accepted by people", "two people agree"):
         cells = "".join(f'<td class="num">{"–" if mean is None else f"{mean:.3f}"}</td>' for mean in reported[said])

@@ -88,11 +88,11 @@ def draw(data: CodedTexts, course: Course, seed: int) -> Draw:
     order = sorted(np.flatnonzero(data.judgeable).tolist(), key=lambda row: _hash(data.texts[row]))
     fixed = np.array(order[: course.test] if course.test else [], dtype=np.intp)
     free = np.setdiff1d(np.flatnonzero(data.teachable), fixed)
-    wanted = max(course.sizes)
-    if course.pool < wanted or len(free) < course.pool:
+    labels = max(course.sizes)
+    if course.pool < labels or len(free) < course.pool:
         raise InputError(
             f"{data.name} has {len(free)} texts to teach with beside {len(fixed)} to test on, and a pool of "
-            f"{course.pool} for {wanted} labels is asked for; set --pool, --test, --query or --iterations accordingly"
+            f"{course.pool} for {labels} labels is asked for; set --pool, --test, --query or --iterations accordingly"
         )
     pool = np.random.default_rng(seed).permutation(free)[: course.pool]
     test = fixed if course.test else np.setdiff1d(np.flatnonzero(data.judgeable), pool)
@@ -114,12 +114,12 @@ def read_coded(path: Path, columns: Columns, commonest: int | None = None) -> Co
     Raises:
         InputError: If the file cannot be read or lacks a column.
     """
-    found = list(_coded(path, columns))
-    counted = Counter(code for _, taught, judged in found for code in sorted(set(taught or ()) | set(judged or ())))
+    rows = list(_coded(path, columns))
+    counted = Counter(code for _, taught, judged in rows for code in sorted(set(taught or ()) | set(judged or ())))
     codes = tuple(sorted(counted, key=lambda code: (-counted[code], code))[:commonest])
     if not codes:
         raise InputError(f"{path}: no text has a code under '{columns.labels}'; choose another --labels-column")
-    kept = [row for row in found if any(not each or set(each) & set(codes) for each in row[1:] if each is not None)]
+    kept = [row for row in rows if any(not each or set(each) & set(codes) for each in row[1:] if each is not None)]
     return CodedTexts(
         name=path.parent.name if path.stem == "open" else path.stem,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -147,14 +147,14 @@ def _coded(path: Path, columns: Columns) -> Iterator[tuple[str, _Codes, _Codes]]
                 "text's with --text-column"
             )
         if text:
-            said = texts.setdefault(text, {})
+            codes_by_coder = texts.setdefault(text, {})
             for coder, codes in _said(path, row, columns).items():
-                said.setdefault(coder, codes)
+                codes_by_coder.setdefault(coder, codes)
     train = columns.train_coder or ""
     test = columns.test_coder or train
-    for text, said in texts.items():
-        if said.get(train) is not None or said.get(test) is not None:
-            yield text, said.get(train), said.get(test)
+    for text, codes_by_coder in texts.items():
+        if codes_by_coder.get(train) is not None or codes_by_coder.get(test) is not None:
+            yield text, codes_by_coder.get(train), codes_by_coder.get(test)
 
 
 def _said(path: Path, row: Row, columns: Columns) -> dict[str, _Codes]:
@@ -163,8 +163,8 @@ def _said(path: Path, row: Row, columns: Columns) -> dict[str, _Codes]:
         return {"": _listed(path, row, columns.labels)}
     if columns.coder in row.cells:
         return {str(row.cells[columns.coder]): _listed(path, row, columns.labels)}
-    wanted = (columns.train_coder, columns.test_coder or columns.train_coder)
-    return {coder: _listed(path, row, f"{columns.coder}_{coder}") for coder in wanted}
+    coders = (columns.train_coder, columns.test_coder or columns.train_coder)
+    return {coder: _listed(path, row, f"{columns.coder}_{coder}") for coder in coders}
 
 
 def _listed(path: Path, row: Row, column: str) -> _Codes:

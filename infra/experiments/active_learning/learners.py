@@ -63,13 +63,17 @@ class SentenceLearner:
         """What it is made with."""
         from models.backends.sentence.heads import STRENGTH
 
-        found: dict[str, Any] = {"body": self._name, "tuned": not self._frozen, "max_tokens": self._reading.max_tokens}
+        options: dict[str, Any] = {
+            "body": self._name,
+            "tuned": not self._frozen,
+            "max_tokens": self._reading.max_tokens,
+        }
         if not self._frozen:
-            found["tuning"] = asdict(self._tuning(0)) | {"seed": None}
-        found["head"] = (
+            options["tuning"] = asdict(self._tuning(0)) | {"seed": None}
+        options["head"] = (
             {"strength": STRENGTH} if self._head == "logistic" else asdict(self._training(0)) | {"seed": None}
         )
-        return found
+        return options
 
     def train(self, texts: Sequence[str], targets: Bools, seed: int) -> Learnt:
         """Tune a copy of the body, then fit the head."""
@@ -143,13 +147,13 @@ def learner(setup: Setup, reading: Reading) -> Learner:
 
 def setups(models: Sequence[str], heads: Sequence[str], strategies: Sequence[Any]) -> list[Setup]:
     """The grid: every model with every head and strategy; a plain transformer has one head only."""
-    found = [
+    combinations = [
         Setup(_shown(model), OWN_HEAD if model.startswith(TRANSFORMER) else head, strategy)
         for model in models
         for head in heads
         for strategy in strategies
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(combinations))
 
 
 def _shown(model: str) -> str:

@@ -51,13 +51,13 @@ class Look:
     linestyle: str
 
 
-def write_plots(found: Sequence[Found], folder: Path, clock: str = "clock") -> list[Path]:
+def write_plots(results: Sequence[Found], folder: Path, clock: str = "clock") -> list[Path]:
     """Write ``figure_1`` to ``figure_4`` as PNG, with the sets side by side, and ``index.html``.
 
     A figure without a curve, such as the first where no differentiable head was run, is left out.
 
     Args:
-        found: The sets' runs.
+        results: The sets' runs.
         folder: Made where it is missing.
         clock: ``clock`` for seconds on the clock, ``cpu`` for those of the processor.
 
@@ -67,35 +67,35 @@ def write_plots(found: Sequence[Found], folder: Path, clock: str = "clock") -> l
     Raises:
         InputError: If the folder cannot be written to.
     """
-    figures = _figures(found, clock)
-    return write_figures(figures, _page(found, figures, clock), folder)
+    figures = _figures(results, clock)
+    return write_figures(figures, _page(results, figures, clock), folder)
 
 
-def _figures(found: Sequence[Found], clock: str) -> "dict[str, Figure]":
-    setups = list(dict.fromkeys(setup for each in found for setup in each.by_setup))
+def _figures(results: Sequence[Found], clock: str) -> "dict[str, Figure]":
+    setups = list(dict.fromkeys(setup for each in results for setup in each.by_setup))
     every = [Look(colour, *mark) for mark in _MARKS for colour in _COLOURS]
     looks = {setup: every[n % len(every)] for n, setup in enumerate(setups)}
     differentiable = [setup for setup in setups if setup.head.startswith("differentiable")]
     others = [setup for setup in setups if setup not in differentiable]
     with inked():
         figures = {
-            "figure_1": _lines(found, differentiable, looks),
-            "figure_2": _lines(found, others, looks),
-            "figure_3": _codes(found, looks),
-            "figure_4": _times(found, looks, clock),
+            "figure_1": _lines(results, differentiable, looks),
+            "figure_2": _lines(results, others, looks),
+            "figure_3": _codes(results, looks),
+            "figure_4": _times(results, looks, clock),
         }
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def _side_by_side(found: Sequence[Found], names: int, height: float = 3.6) -> "tuple[Figure, list[Axes]]":
+def _side_by_side(results: Sequence[Found], names: int, height: float = 3.6) -> "tuple[Figure, list[Axes]]":
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.5 + 4.2 * len(found), height + 0.2 * names), layout="constrained")
-    return figure, list(np.atleast_1d(figure.subplots(1, len(found))))
+    figure = Figure(figsize=(1.5 + 4.2 * len(results), height + 0.2 * names), layout="constrained")
+    return figure, list(np.atleast_1d(figure.subplots(1, len(results))))
 
 
-def _lines(found: Sequence[Found], setups: Sequence[Setup], looks: Mapping[Setup, Look]) -> "Figure | None":
-    kept = [each for each in found if set(setups) & set(each.by_setup)]
+def _lines(results: Sequence[Found], setups: Sequence[Setup], looks: Mapping[Setup, Look]) -> "Figure | None":
+    kept = [each for each in results if set(setups) & set(each.by_setup)]
     if not kept:
         return None
     figure, axes = _side_by_side(kept, len(setups))
@@ -110,10 +110,10 @@ def _lines(found: Sequence[Found], setups: Sequence[Setup], looks: Mapping[Setup
     return _with_legend(figure, setups, looks)
 
 
-def _codes(found: Sequence[Found], looks: Mapping[Setup, Look]) -> "Figure":
-    most = max(len(each.runs[0].steps[-1].f1) for each in found)
-    figure, axes = _side_by_side(found, len(looks), 3.2 + max(0.45, 0.08 * len(looks)) * most)
-    for ax, each in zip(axes, found, strict=True):
+def _codes(results: Sequence[Found], looks: Mapping[Setup, Look]) -> "Figure":
+    most = max(len(each.runs[0].steps[-1].f1) for each in results)
+    figure, axes = _side_by_side(results, len(looks), 3.2 + max(0.45, 0.08 * len(looks)) * most)
+    for ax, each in zip(axes, results, strict=True):
         codes = list(each.runs[0].steps[-1].f1)
         setups = list(each.by_setup)
         for n, setup in enumerate(setups):
@@ -131,9 +131,9 @@ def _codes(found: Sequence[Found], looks: Mapping[Setup, Look]) -> "Figure":
     return _with_legend(figure, list(looks), looks)
 
 
-def _times(found: Sequence[Found], looks: Mapping[Setup, Look], clock: str) -> "Figure":
-    figure, axes = _side_by_side(found, len(looks))
-    for ax, each in zip(axes, found, strict=True):
+def _times(results: Sequence[Found], looks: Mapping[Setup, Look], clock: str) -> "Figure":
+    figure, axes = _side_by_side(results, len(looks))
+    for ax, each in zip(axes, results, strict=True):
         for setup in each.by_setup:
             seconds = np.maximum(each.seconds(setup, "train", clock), _SHORTEST)
             ax.plot(each.sizes, seconds, **vars(looks[setup]), markersize=3)
@@ -158,12 +158,12 @@ def _with_legend(figure: "Figure", setups: Sequence[Setup], looks: Mapping[Setup
     return figure
 
 
-def _page(found: Sequence[Found], figures: "Mapping[str, Figure]", clock: str) -> str:
+def _page(results: Sequence[Found], figures: "Mapping[str, Figure]", clock: str) -> str:
     pictures = "".join(
         f"<h2>{html.escape(TITLES[name])}</h2><figure>{as_svg(figure, name)}</figure>"
         for name, figure in figures.items()
     )
-    tables = "".join(_table(each, clock) for each in found)
+    tables = "".join(_table(each, clock) for each in results)
     note = (
         "Means over seeds with 95% intervals. Macro-F1 on texts kept apart; the whole curve is its mean over all "
         f"trainings after the first. Seconds are {'of the processor' if clock == 'cpu' else 'on the clock'}, of the "

@@ -75,10 +75,10 @@ class Found:
     @cached_property
     def by_setup(self) -> Mapping[Setup, list[Run]]:
         """Runs of each setup, by seed."""
-        found: defaultdict[Setup, list[Run]] = defaultdict(list)
+        runs_by_setup: defaultdict[Setup, list[Run]] = defaultdict(list)
         for run in sorted(self.runs, key=lambda run: run.seed):
-            found[run.setup].append(run)
-        return dict(found)
+            runs_by_setup[run.setup].append(run)
+        return dict(runs_by_setup)
 
     @property
     def sizes(self) -> list[int]:
@@ -95,8 +95,8 @@ class Found:
 
     def seconds(self, setup: Setup, what: str = "train", clock: str = "clock") -> list[float]:
         """Mean seconds of each step: ``train`` or ``query``, on the ``clock`` or of the ``cpu``."""
-        found = [[getattr(getattr(step, what), clock) for step in run.steps] for run in self.by_setup[setup]]
-        return [float(value) for value in np.mean(found, axis=0)]
+        durations = [[getattr(getattr(step, what), clock) for step in run.steps] for run in self.by_setup[setup]]
+        return [float(value) for value in np.mean(durations, axis=0)]
 
     def per_code(self, setup: Setup) -> dict[str, Interval]:
         """F1 of each code after the last training."""
@@ -125,48 +125,54 @@ def collect(runs: Iterable[Run]) -> list[Found]:
 HEADER = ("model", "head", "strategy", "seeds", "macro-F1", "95% interval", "whole curve", "train s", "query s")
 
 
-def rows(found: Found, clock: str = "clock") -> list[list[str]]:
+def rows(result: Found, clock: str = "clock") -> list[list[str]]:
     """One line a setup, best first: macro-F1 at the end with its interval, and the last training's seconds."""
     lines = []
-    order = sorted(found.by_setup, key=lambda setup: -interval(found.values(setup)).mean)
+    order = sorted(result.by_setup, key=lambda setup: -interval(result.values(setup)).mean)
     for setup in order:
-        end, whole = interval(found.values(setup)), interval(found.values(setup, along))
-        query = found.seconds(setup, "query", clock)
-        seconds = (found.seconds(setup, "train", clock)[-1], query[-2] if len(query) > 1 else query[-1])
+        end, whole = interval(result.values(setup)), interval(result.values(setup, along))
+        query = result.seconds(setup, "query", clock)
+        seconds = (result.seconds(setup, "train", clock)[-1], query[-2] if len(query) > 1 else query[-1])
         what = (name_of(setup.model), setup.head, setup.strategy, str(end.seeds))
         scores = (f"{end.mean:.3f}", ends(end), f"{whole.mean:.3f}")
         lines.append([*what, *scores, *(f"{value:.2f}" for value in seconds)])
     return lines
 
 
-def ends(found: Interval, sign: str = "") -> str:
+def ends(bounds: Interval, sign: str = "") -> str:
     """An interval as text."""
-    return "-" if not np.isfinite(found.low) else f"{found.low:{sign}.3f} to {found.high:{sign}.3f}"
+    return "-" if not np.isfinite(bounds.low) else f"{bounds.low:{sign}.3f} to {bounds.high:{sign}.3f}"
 
 
-def as_json(found: Found) -> dict[str, Any]:
+def as_json(result: Found) -> dict[str, Any]:
     """Everything, for programs."""
     setups = [
         {
             "model": name_of(setup.model),
             "head": setup.head,
             "strategy": setup.strategy,
-            "seeds": [run.seed for run in found.by_setup[setup]],
-            "macro_f1": [each.to_json() for each in found.curve(setup)],
-            "whole_curve": interval(found.values(setup, along)).to_json(),
-            "per_code": {code: each.to_json() for code, each in found.per_code(setup).items()},
-            "settled_at_labels": found.settled(setup),
+            "seeds": [run.seed for run in result.by_setup[setup]],
+            "macro_f1": [each.to_json() for each in result.curve(setup)],
+            "whole_curve": interval(result.values(setup, along)).to_json(),
+            "per_code": {code: each.to_json() for code, each in result.per_code(setup).items()},
+            "settled_at_labels": result.settled(setup),
             **{
-                f"{what}_{name}": [round(value, 3) for value in found.seconds(setup, what, clock)]
+                f"{what}_{name}": [round(value, 3) for value in result.seconds(setup, what, clock)]
                 for what in ("train", "query")
                 for name, clock in (("s", "clock"), ("cpu_s", "cpu"))
             },
-            "configuration": found.by_setup[setup][0].configuration,
+            "configuration": result.by_setup[setup][0].configuration,
         }
-        for setup in found.by_setup
+        for setup in result.by_setup
     ]
-    first = found.runs[0]
-    return {"data": found.data, "coders": found.coders, "sha256": first.sha256, "labels": found.sizes, "setups": setups}
+    first = result.runs[0]
+    return {
+        "data": result.data,
+        "coders": result.coders,
+        "sha256": first.sha256,
+        "labels": result.sizes,
+        "setups": setups,
+    }
 
 
 def _number(value: float | None) -> float:

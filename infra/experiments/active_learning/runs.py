@@ -65,13 +65,13 @@ def read_runs(file: Path) -> list[Run]:
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read '{file}' ({error}); give another folder with --out") from error
-    found = []
+    runs = []
     for line in lines:
         try:
-            found.append(Run.from_json(json.loads(line)))
+            runs.append(Run.from_json(json.loads(line)))
         except (ValueError, TypeError, KeyError):  # the last line of a run that was killed, or another version's
             continue
-    return found
+    return runs
 
 
 def _append(file: Path, run: Run) -> None:

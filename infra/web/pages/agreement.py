@@ -9,11 +9,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from pydantic import BaseModel
 
 from infra.annotation.agreement import CONVENTION, MEANINGS, StudyAgreement, study_agreement, to_csv
-from infra.annotation.disputes import Case, disagreements, read_case
+from infra.annotation.disputes import DisputedSegment, disagreements, read_case
 from infra.profiles.study_rules import rules_of
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw, profile_of
-from models.annotation.adjudication import Ruling, adjudicate, withdraw
+from models.annotation.adjudication import AdjudicationChoice, adjudicate, withdraw
 from models.errors import InputError
 
 MOST = 50
@@ -23,7 +23,7 @@ router = APIRouter()
 
 
 class AdjudicationForm(BaseModel):
-    """The form that settles a segment; see ``models.annotation.adjudication.Ruling``."""
+    """The form that settles a segment; see ``models.annotation.adjudication.AdjudicationChoice``."""
 
     form: UUID
     code: list[UUID] = []
@@ -65,7 +65,7 @@ def as_csv(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Res
 @router.get("/s/{study}/agreement/{segment}")
 def show_case(request: Request, site: Here, viewer: Viewer, study: str, segment: UUID) -> HTMLResponse:
     """One segment: who gave it what and why, and what the codes mean."""
-    return _draw_case(request, _case(site, study, segment, viewer.name), Ruling(str(uuid4())))
+    return _draw_case(request, _case(site, study, segment, viewer.name), AdjudicationChoice(str(uuid4())))
 
 
 @router.post("/s/{study}/agreement/{segment}")
@@ -73,41 +73,43 @@ def adjudicate_case(
     request: Request, site: Here, lead: Lead, study: str, segment: UUID, form: Annotated[AdjudicationForm, Form()]
 ) -> Response:
     """Settle what a segment's codes are."""
-    case = _case(site, study, segment, lead.name)
-    ruling = Ruling(str(form.form), form.code, form.label, form.none_fits, form.memo)
+    disputed = _case(site, study, segment, lead.name)
+    choice = AdjudicationChoice(str(form.form), form.code, form.label, form.none_fits, form.memo)
     try:
-        decided = adjudicate(case.docket, ruling, case.codes, lead.name, site.clock.now())
+        coded = adjudicate(disputed.case, choice, disputed.codes, lead.name, site.clock.now())
     except InputError as error:
-        return _draw_case(request, case, ruling, str(error))
-    site.write(decided.records)
+        return _draw_case(request, disputed, choice, str(error))
+    site.write(coded.records)
     return RedirectResponse(_address(study, segment), status_code=303)
 
 
 @router.post("/s/{study}/agreement/{segment}/undo")
 def withdraw_ruling(request: Request, site: Here, lead: Lead, study: str, segment: UUID) -> Response:
     """Take back what one settled oneself."""
-    case = _case(site, study, segment, lead.name)
+    disputed = _case(site, study, segment, lead.name)
     try:
-        records = withdraw(case.docket, site.clock.now())
+        records = withdraw(disputed.case, site.clock.now())
     except InputError as error:
-        return _draw_case(request, case, Ruling(str(uuid4())), str(error))
+        return _draw_case(request, disputed, AdjudicationChoice(str(uuid4())), str(error))
     site.write(records)
     return RedirectResponse(_address(study, segment), status_code=303)
 
 
-def _case(site: Site, study: str, segment: UUID, name: str) -> Case:
-    case = read_case(site.store.database, study, segment, name)
-    if case is None:
+def _case(site: Site, study: str, segment: UUID, name: str) -> DisputedSegment:
+    disputed = read_case(site.store.database, study, segment, name)
+    if disputed is None:
         raise HTTPException(
             404, f"study '{study}' has no segment {segment}; the list of disagreements shows those open"
         )
-    return case
+    return disputed
 
 
-def _draw_case(request: Request, case: Case, ruling: Ruling, fault: str = "") -> HTMLResponse:
+def _draw_case(
+    request: Request, disputed: DisputedSegment, choice: AdjudicationChoice, fault: str = ""
+) -> HTMLResponse:
     site: Site = request.app.state.site
-    _, left = disagreements(site.store.database, case.docket.segment.study, 0)
-    values = {"case": case, "ruling": ruling, "fault": fault, "left": left}
+    _, left = disagreements(site.store.database, disputed.case.segment.study, 0)
+    values = {"disputed": disputed, "choice": choice, "fault": fault, "left": left}
     return draw(request, "disagreement.html", values, status=422 if fault else 200)
 
 

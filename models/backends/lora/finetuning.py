@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     pass
 
 STATE_FILE = "state.safetensors"
-_SAVE_EVERY_S = 30.0
+_SAVE_EVERY_S = 30.0  # seconds between two saves of a run's state: as much work is lost at most when it is stopped
 
 
 @dataclass

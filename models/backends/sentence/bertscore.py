@@ -11,7 +11,7 @@ from models.backends.weights import PACKAGED, packaged_path, quiet, weights_sha2
 from models.errors import SettingError
 from models.ports import Embeddings
 
-_BATCH = 64
+_BATCH = 64  # texts in one pass, which memory bounds; scores do not depend on it but for rounding
 _LAYERS = {"roberta-large": 17, "bert-base-uncased": 9, "distilbert-base-uncased": 5, "all-MiniLM-L6-v2": 5}
 """The first three as in the package ``bert-score``; MiniLM's, as it does for DistilBERT: the fifth of six."""
 

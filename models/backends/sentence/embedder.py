@@ -16,7 +16,7 @@ from models.ports import Embeddings
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_BATCH = 64
+_BATCH = 64  # texts in one pass, which memory bounds; vectors do not depend on it but for rounding
 
 
 def load_body(name: str = "all-MiniLM-L6-v2", device: str = "cpu") -> "SentenceTransformer":

@@ -1,16 +1,18 @@
 """The monitor over made streams: what it says, and when it says nothing."""
 
+import gzip
 import json
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import numpy as np
 import pytest
 
 from models.drift.monitor import Monitor
-from models.drift.observation import Change, Observed
+from models.drift.observation import KnownChange, Observed
 from models.drift.settings import DriftSettings
 from models.drift.signals import SIGNALS, TEXTS
 from models.errors import SettingError
@@ -19,6 +21,8 @@ from schemas import DriftAlert
 START = datetime(2020, 1, 1, tzinfo=UTC)
 IN_ORDER = DriftSettings(lateness=timedelta())
 AT = 1_000
+RECORDED = Path(__file__).parents[2] / "data" / "drift_state_3.json.gz"
+"""A state of format 3, written when the modules had other names: 520 segments of :func:`told_by_the_minute`."""
 
 
 def stream(seed=1, n=1_800, share=lambda i: 0.05, source=None, **more):
@@ -56,6 +60,7 @@ def test_a_code_that_rises_is_found_soon_and_named_with_its_change_point(risen):
     assert alert.effect > 0.05
     assert alert.examples
     assert "'wanted'" in alert.says
+    assert f"(95%: {alert.earliest:%Y-%m-%d %H:%M} to {alert.latest:%Y-%m-%d %H:%M})" in alert.says
 
 
 def test_an_alert_crosses_a_topic_whole(risen):
@@ -129,7 +134,7 @@ def test_a_stream_may_raise_so_many_false_alarms_in_all():
 
 def test_a_merge_that_is_noted_is_named():
     monitor = Monitor("demo", IN_ORDER)
-    monitor.note(Change(minute(AT), "codebook", "merged 'waited' into 'wanted'"))
+    monitor.note(KnownChange(minute(AT), "codebook", "merged 'waited' into 'wanted'"))
     alerts = monitor.extend(stream(share=lambda i: 0.05 if i < AT else 0.25))
     assert alerts[0].cause == "codebook"
     assert "merged 'waited'" in alerts[0].says
@@ -166,6 +171,27 @@ def test_a_restart_in_the_middle_changes_nothing():
         monitor = Monitor.restore(json.loads(json.dumps(monitor.state())))
     assert alerts + monitor.finish() == run(rows, waiting)
     assert alerts
+
+
+def told_by_the_minute(n):
+    late = n % 10 == 0 if n < 500 else n % 3 == 0
+    at = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=n)
+    return Observed(at, UUID(int=n), "shop", "late" if late else f"code {n % 7}", confidence=(n % 17) / 17)
+
+
+def test_a_state_that_was_written_under_other_names_is_read_and_gives_the_alerts_of_an_unbroken_run():
+    monitor = Monitor.restore(json.loads(gzip.decompress(RECORDED.read_bytes())))
+    alerts = monitor.extend(told_by_the_minute(n) for n in range(520, 1_000)) + monitor.finish()
+    unbroken = Monitor("app")
+    assert alerts == unbroken.extend(told_by_the_minute(n) for n in range(1_000)) + unbroken.finish()
+    assert [str(alert.id) for alert in alerts] == ["5e57df03-1be0-5e88-bf71-570f0715c5eb"]
+
+
+def test_a_state_has_the_keys_that_it_always_had():
+    recorded = json.loads(gzip.decompress(RECORDED.read_bytes()))
+    monitor = Monitor("app")
+    monitor.extend(told_by_the_minute(n) for n in range(520))
+    assert json.loads(json.dumps(monitor.state())) == recorded
 
 
 def test_segments_out_of_order_are_placed_by_their_own_time():
@@ -212,9 +238,9 @@ def test_a_code_that_moved_leaves_the_others_what_was_known_of_them():
     monitor = Monitor("demo", IN_ORDER)
     alerts = monitor.extend(stream(n=1_400, share=lambda i: 0.05 if i < AT else 0.25))
     table = monitor.watches[0].table
-    assert {table.names[column] for column in table.own} == set(alerts[0].codes)
-    assert table.base.block == 0
-    assert table.since(table.cells["wanted"]).at >= minute(AT - 50).timestamp()
+    assert {table.names[column] for column in table.history.rebased} == set(alerts[0].codes)
+    assert table.history.base.block == 0
+    assert table.history.since(table.cells["wanted"]).at >= minute(AT - 50).timestamp()
 
 
 def test_day_and_night_are_no_change_and_a_change_is_found_among_them():

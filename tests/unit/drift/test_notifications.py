@@ -11,7 +11,7 @@ from uuid import uuid5
 import pytest
 from sqlalchemy import select
 
-from infra.drift.notifications import SIGNATURE, Mail, Webhook, hooks, sign, tell
+from infra.drift.notifications import SIGNATURE, Mail, Webhook, build_hooks, notify, sign
 from infra.settings import load_settings
 from infra.storage.projections import insert
 from infra.storage.store import open_store
@@ -108,8 +108,8 @@ def delivered(database):
 
 def test_a_webhook_is_told_once_and_can_check_who_says_it(database):
     with running(Server()) as server:
-        assert tell(database, [webhook(server)], CLOCK) == 1
-        assert tell(database, [webhook(server)], CLOCK) == 0
+        assert notify(database, [webhook(server)], CLOCK) == 1
+        assert notify(database, [webhook(server)], CLOCK) == 0
     ((signature, body),) = server.got
     seconds, said = (part.partition("=")[2] for part in signature.split(","))
     assert said == sign(SECRET, int(seconds), body) != sign(b"another secret 16", int(seconds), body)
@@ -120,9 +120,9 @@ def test_a_webhook_is_told_once_and_can_check_who_says_it(database):
 def test_what_failed_is_tried_again(database):
     with running(Server()) as server:
         server.statuses = (500, 200)
-        assert tell(database, [webhook(server)], CLOCK) == 0
+        assert notify(database, [webhook(server)], CLOCK) == 0
         assert "500" in delivered(database)[0].last_error
-        assert tell(database, [webhook(server)], CLOCK) == 1
+        assert notify(database, [webhook(server)], CLOCK) == 1
     (row,) = delivered(database)
     assert (row.attempts, row.last_error) == (2, None)
 
@@ -130,7 +130,7 @@ def test_what_failed_is_tried_again(database):
 def test_a_receiver_that_is_away_holds_nobody_up(database):
     with running(Server()) as server:
         away = Webhook("http://127.0.0.1:9/", SECRET, CLOCK, "http://page", name="away")
-        assert tell(database, [away, webhook(server)], CLOCK) == 1
+        assert notify(database, [away, webhook(server)], CLOCK) == 1
 
 
 def test_nobody_is_told_of_old_news_or_of_what_people_have_seen(tmp_path, database):
@@ -141,7 +141,7 @@ def test_nobody_is_told_of_old_news_or_of_what_people_have_seen(tmp_path, databa
     store.record([alert(1, detected_at=CLOCK.now() - timedelta(days=2))])
     store.close()
     with running(Server()) as server:
-        assert tell(database, [webhook(server)], CLOCK) == 0
+        assert notify(database, [webhook(server)], CLOCK) == 0
 
 
 def test_a_letter_says_what_changed_and_no_code_writes_its_headers(database):
@@ -150,7 +150,7 @@ def test_a_letter_says_what_changed_and_no_code_writes_its_headers(database):
         mail = Mail(
             f"smtp://127.0.0.1:{server.server_address[1]}", None, "q@example.org", ("a@example.org",), "http://p"
         )
-        assert tell(database, [mail], CLOCK) == 1
+        assert notify(database, [mail], CLOCK) == 1
     (letter,) = server.letters
     head, _, body = letter.partition("\r\n\r\n")
     assert "Subject: Qualstream: code share in study app" in head
@@ -159,13 +159,13 @@ def test_a_letter_says_what_changed_and_no_code_writes_its_headers(database):
 
 
 def test_the_settings_name_the_hooks_and_want_them_whole(monkeypatch):
-    assert hooks(load_settings(), CLOCK) == []
+    assert build_hooks(load_settings(), CLOCK) == []
     monkeypatch.setenv("QUALSTREAM_WEBHOOK_URL", "https://example.org/hook")
     with pytest.raises(SettingError, match="QUALSTREAM_WEBHOOK_SECRET is not; set both"):
         load_settings()
     monkeypatch.setenv("QUALSTREAM_WEBHOOK_SECRET", SECRET.decode())
     monkeypatch.setenv("QUALSTREAM_SMTP_URL", "smtp://mail.example.org:25")
     monkeypatch.setenv("QUALSTREAM_MAIL_TO", "ana@example.org, ben@example.org")
-    told = hooks(load_settings(), CLOCK)
+    told = build_hooks(load_settings(), CLOCK)
     assert [hook.name for hook in told] == ["webhook", "e-mail"]
     assert told[1].to == ("ana@example.org", "ben@example.org")

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from infra.cli.drift import drift
 from infra.drift.scan_study import report_study
 from infra.settings import load_settings
-from infra.storage.observations import changes, count_observed, judgements, observed, texts_of
+from infra.storage.observations import changes, count_observations, judgements, observations, texts_of
 from infra.storage.store import open_store
 from models.drift.settings import DriftSettings
 from models.fakes import HashEmbedder
@@ -40,8 +40,8 @@ def test_segments_come_in_the_order_in_which_they_were_said_with_what_became_of_
     store.record(
         [assignment(late, new=True), assignment(early, "fast app", confidence=0.5, models={"b": "2", "a": "1"})]
     )
-    first, dead, last = observed(store.database, "app")
-    assert count_observed(store.database, "app") == 3
+    first, dead, last = observations(store.database, "app")
+    assert count_observations(store.database, "app") == 3
     assert (first.segment, first.at, first.code) == (early.id, minutes(2), "fast app")
     assert (first.confidence, first.agreement, first.similarity) == (0.5, 0.5, 0.8)
     assert (first.rewrote, first.models, first.accepted) == (False, "a 1, b 2", None)
@@ -52,17 +52,17 @@ def test_segments_come_in_the_order_in_which_they_were_said_with_what_became_of_
 def test_only_the_stretch_asked_for_comes(store):
     made = [segment(n) for n in range(6)]
     store.record([*made, *(assignment(one) for one in made)])
-    found = observed(store.database, "app", minutes(2), minutes(4))
+    found = observations(store.database, "app", minutes(2), minutes(4))
     assert [one.segment for one in found] == [made[2].id, made[3].id]
 
 
 def test_a_code_goes_by_its_present_name_and_a_merged_one_by_its_own(store):
     one = segment(1)
     store.record([one, assignment(one), event("created", 0), event("renamed", 1, "slowness")])
-    assert [each.code for each in observed(store.database, "app")] == ["slowness"]
+    assert [each.code for each in observations(store.database, "app")] == ["slowness"]
     other = code_id("app", "speed")
     store.record([event("merged", 2, "slowness", into=[other])])
-    assert [each.code for each in observed(store.database, "app")] == ["slowness"]
+    assert [each.code for each in observations(store.database, "app")] == ["slowness"]
 
 
 def test_peoples_first_words_on_segments_drawn_by_chance_stand_where_the_stream_was_when_they_came(store):
@@ -81,7 +81,7 @@ def test_peoples_first_words_on_segments_drawn_by_chance_stand_where_the_stream_
     ]
     assert all(word.judged and word.code == assignment(kept).label for word in words)
     assert [word.segment for _, word in judgements(store.database, "app", minutes(20))] == [kept.id]
-    assert all(one.accepted is None for one in observed(store.database, "app"))
+    assert all(one.accepted is None for one in observations(store.database, "app"))
 
 
 def test_a_further_person_agrees_or_not_with_the_codes_that_stood_when_they_coded(store):
@@ -121,12 +121,21 @@ def test_codes_that_were_merged_are_agreement_and_a_withdrawn_word_is_none(store
     assert [(word.segment, word.agreed) for word in words] == [(merged.id, True)]
 
 
+def test_who_is_unsure_and_gives_no_code_neither_agrees_nor_is_agreed_with(store):
+    one, later = segment(1), segment(9)
+    store.record([one, assignment(one)])
+    store.record([said(one, minute=10), said(one, "bo", labels=[], unsure=True, accepted=None, minute=11)])
+    store.record([said(one, "cy", minute=12), later, assignment(later, assigned_at=minutes(30))])
+    words = [word for _, word in judgements(store.database, "app") if word.agreed is not None]
+    assert [(word.segment, word.agreed) for word in words] == [(one.id, True)]
+
+
 def test_texts_have_directions_only_where_an_embedder_is_given(store):
     made = [segment(n) for n in range(50)]
     store.record([*made, *(assignment(one) for one in made)])
-    assert all(one.vector is None for one in observed(store.database, "app"))
-    assert all(one.vector is not None for one in observed(store.database, "app", embedder=HashEmbedder()))
-    some = [one.vector is not None for one in observed(store.database, "app", embedder=HashEmbedder(), share=0.5)]
+    assert all(one.vector is None for one in observations(store.database, "app"))
+    assert all(one.vector is not None for one in observations(store.database, "app", embedder=HashEmbedder()))
+    some = [one.vector is not None for one in observations(store.database, "app", embedder=HashEmbedder(), share=0.5)]
     assert 10 < sum(some) < 40
     assert texts_of(store.database, [made[3].id, code_id("app", "none")]) == {made[3].id: "text 3"}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from infra.drift.charts import distance
-from infra.drift.report_data import BINS, Picture, jensen_shannon
+from infra.drift.report_data import BINS, ReportData
 from infra.drift.report_html import report, write_report
 from models.drift.observation import Observed
 from models.errors import InputError
@@ -30,7 +30,7 @@ def segments(count=2_000, change=1_200):
 
 
 def picture(**given):
-    found = Picture(given.get("count", 2_000))
+    found = ReportData(given.get("count", 2_000))
     for one in segments(**given):
         found.add(one)
     return found
@@ -101,7 +101,7 @@ def test_the_line_of_distances_is_broken_where_the_reference_was_begun_anew():
 
 
 def test_a_word_that_came_later_counts_for_how_it_is_coded_and_not_as_a_segment():
-    found, first = Picture(100), next(segments())
+    found, first = ReportData(100), next(segments())
     found.add(replace(first, accepted=True, judged=True))
     for one in segments(count=100):
         found.add(one)
@@ -115,7 +115,7 @@ def test_a_word_that_came_later_counts_for_how_it_is_coded_and_not_as_a_segment(
 
 def test_shares_add_up_and_a_stream_of_any_length_has_as_many_stretches():
     for count in (200, 4_000, 40_000):
-        found = Picture(count)
+        found = ReportData(count)
         for n in range(count):
             found.add(Observed(START + timedelta(minutes=n), SPACE, "a", "xyz"[n % 3]))
         shares = found.shares("codes", ["x", "y"])
@@ -129,12 +129,15 @@ def test_a_code_that_is_new_in_the_last_quarter_is_emerging():
     assert found[0].first >= START + timedelta(minutes=1_500)
 
 
-def test_the_jensen_shannon_distance_goes_from_0_to_1():
-    same, other = np.array([2.0, 2.0, 0.0]), np.array([0.0, 0.0, 5.0])
-    assert jensen_shannon(same, same * 3) == 0
-    assert jensen_shannon(same, other) == 1
+def test_the_distance_is_0_where_nothing_changes_and_1_where_nothing_is_shared():
+    data = ReportData(200)
+    for n in range(200):
+        data.add(Observed(START + timedelta(minutes=n), SPACE, "a", "abcde"[n % 5] if n < 150 else "new"))
+    values = [each.value for each in data.distances([])]
+    assert values[:3] == pytest.approx([0, 0, 0])
+    assert values[3] == pytest.approx(1)
 
 
 def test_a_place_that_cannot_be_written_is_a_one_line_error(tmp_path):
     with pytest.raises(InputError, match="give another file with --html"):
-        write_report(tmp_path / "no" / "x.html", "a", [], Picture(0), {})
+        write_report(tmp_path / "no" / "x.html", "a", [], ReportData(0), {})

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from infra.cli.drift import drift
 from infra.drift import timestamped_texts
-from infra.drift.scan_file import UNCODED, How, observed, scan
-from infra.drift.timestamped_texts import Wanted, read_timed
+from infra.drift.scan_file import UNCODED, ScanOptions, observations, scan
+from infra.drift.timestamped_texts import ReadOptions, read_timestamped
 from infra.files.row_tally import RowTally
 from models.drift.settings import DriftSettings
 from models.errors import InputError
@@ -41,7 +41,7 @@ def jsonl(path, lines):
 
 def read(path, **wanted):
     said = StringIO()
-    return read_timed(path, Wanted(**wanted), RowTally(Console(file=said, width=300))), said
+    return read_timestamped(path, ReadOptions(**wanted), RowTally(Console(file=said, width=300))), said
 
 
 def run(*words):
@@ -118,7 +118,7 @@ def test_columns_are_found_by_name_or_as_given(tmp_path):
     found, _ = read(tmp_path / "in.csv", code="why", source="Shop", confidence="sure")
     (row,) = found
     assert (row.text, row.codes, row.moment) == ("slow", ["speed"], datetime(2026, 1, 2, 10, tzinfo=UTC))
-    (one,) = [one for one, _ in observed(found, How("s", SETTINGS))]
+    (one,) = [one for one, _ in observations(found, ScanOptions("s", SETTINGS))]
     assert (one.source, one.confidence, one.code) == ("x", 0.5, "speed")
     with pytest.raises(InputError, match=r"no column .what. among .Review., .Date..*see --code-column"):
         read(tmp_path / "in.csv", code="what")
@@ -140,7 +140,7 @@ def test_the_source_is_the_first_usual_column_that_tells_rows_apart(tmp_path):
 def test_a_segment_with_several_codes_counts_once_and_one_with_none_is_named(tmp_path):
     lines = [row | {"label": ["a", "b"] if n % 2 else None} for n, row in enumerate(rows(200))]
     found, _ = read(jsonl(tmp_path / "in.jsonl", lines))
-    codes = [one.code for one, _ in observed(found, How("s", SETTINGS))]
+    codes = [one.code for one, _ in observations(found, ScanOptions("s", SETTINGS))]
     assert len(codes) == 200
     assert codes.count(UNCODED) == 100
     assert 30 < codes.count("a") < 70
@@ -151,7 +151,7 @@ def test_what_the_code_command_writes_is_read_with_all_its_signals(tmp_path):
     line |= {"confidence": 0.5, "verdict": "rewrote", "models": {"b": "2", "a": "1"}, "agreed": "no"}
     dead = {"text": "?", "timestamp": "2026-01-03", "code": None, "error": "no usable label"}
     found, _ = read(jsonl(tmp_path / "in.jsonl", [line, dead]))
-    one, letter = [one for one, _ in observed(found, How("s", SETTINGS))]
+    one, letter = [one for one, _ in observations(found, ScanOptions("s", SETTINGS))]
     assert (one.similarity, one.confidence, one.rewrote, one.models) == (0.75, 0.5, True, "a 1, b 2")
     assert (letter.dead, letter.code) == (True, "")
     assert (one.agreed, one.accepted, letter.agreed) == (False, None, None)
@@ -166,7 +166,7 @@ def test_only_the_stretch_asked_for_is_watched(tmp_path):
 def test_a_file_without_codes_is_watched_by_its_texts_and_says_so(tmp_path):
     lines = [{key: row[key] for key in ("text", "timestamp")} for row in rows(300)]
     found, _ = read(jsonl(tmp_path / "in.jsonl", lines))
-    scanned = scan(found, How("s", SETTINGS), HashEmbedder)
+    scanned = scan(found, ScanOptions("s", SETTINGS), HashEmbedder)
     assert scanned.embedded > 100
     done = run(tmp_path / "in.jsonl", "--no-embed")
     assert "by texts and sources alone: no column of codes" in done.stderr
@@ -176,7 +176,10 @@ def test_rows_are_coded_on_the_way_where_a_coder_is_given(tmp_path):
     lines = [{key: row[key] for key in ("text", "timestamp")} for row in rows(40)]
     lines[7]["text"] = "BOOM"
     found, _ = read(jsonl(tmp_path / "in.jsonl", lines))
-    seen = [one for one, _ in observed(found, How("s", SETTINGS), pipeline(FakeCoder(fail_on="BOOM"), batch=8).run)]
+    seen = [
+        one
+        for one, _ in observations(found, ScanOptions("s", SETTINGS), pipeline(FakeCoder(fail_on="BOOM"), batch=8).run)
+    ]
     assert [one.at for one in seen] == [row.moment for row in found]
     assert [one.dead for one in seen] == [n == 7 for n in range(40)]
     assert {one.models for one in seen if not one.dead} != {""}

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from infra.drift.scan_study import report_study
-from infra.roles.monitor import Watch
+from infra.roles.monitor import StudyWatcher
 from infra.storage.alerts import raised
 from infra.storage.outbox import Outbox
 from infra.storage.store import open_store
@@ -60,7 +60,7 @@ def record(store, numbers, *, open_=()):
 
 def watch(store):
     clock = HandClock(START + timedelta(days=30))
-    return Watch(store.database, Outbox(store.database), clock, SETTINGS)
+    return StudyWatcher(store.database, Outbox(store.database), clock, SETTINGS)
 
 
 def found(store):
@@ -69,21 +69,21 @@ def found(store):
 
 def test_a_change_is_found_and_its_message_waits_for_the_broker(store):
     record(store, range(BEFORE + AFTER))
-    assert watch(store).look() >= 1
+    assert watch(store).test() >= 1
     alerts = sorted(found(store).values(), key=lambda alert: alert.detected_at)
     assert "bugs" in alerts[0].codes
     assert abs(alerts[0].at - coded(BEFORE)[0].timestamp) < timedelta(hours=4)
     assert Outbox(store.database).backlog() == len(alerts)
-    assert watch(store).look() == 0
+    assert watch(store).test() == 0
 
 
 def test_looking_often_and_being_stopped_gives_the_alerts_of_one_look(store, tmp_path):
     other = open_store(f"sqlite:///{tmp_path / 'other.db'}")
     record(other, range(BEFORE + AFTER))
-    watch(other).look()
+    watch(other).test()
     for begin in range(0, BEFORE + AFTER, 300):
         record(store, range(begin, min(begin + 300, BEFORE + AFTER)))
-        watch(store).look()  # every time another process
+        watch(store).test()  # every time another process
     assert found(store) == found(other)
     assert found(store)
     other.close()
@@ -91,18 +91,18 @@ def test_looking_often_and_being_stopped_gives_the_alerts_of_one_look(store, tmp
 
 def test_its_alerts_are_those_of_a_report(store):
     record(store, range(BEFORE + AFTER))
-    watch(store).look()
+    watch(store).test()
     reported = report_study(store.database, "app", None, SETTINGS).alerts
     assert {alert.id for alert in reported} >= set(found(store)) > set()
 
 
 def test_nothing_is_passed_over_that_is_still_being_coded(store):
     record(store, range(100), open_={40})
-    watch(store).look()
+    watch(store).test()
     with store.database.reading() as connection:
         assert connection.execute(select(drift_states.c.since)).scalar() == coded(40)[0].timestamp
     record(store, [40])
-    watch(store).look()
+    watch(store).test()
     with store.database.reading() as connection:
         since = connection.execute(select(drift_states.c.since)).scalar()
     assert coded(94)[0].timestamp < since <= coded(95)[0].timestamp
@@ -129,11 +129,11 @@ def test_words_that_come_days_after_their_segments_are_heard_once_and_when_they_
     other = open_store(f"sqlite:///{tmp_path / 'other.db'}")
     record(other, range(1_500))
     other.record([word(*one) for one in words])
-    watch(other).look()
+    watch(other).test()
     for begin in looks:
         record(store, range(begin, begin + 250))
         store.record([word(*one) for one in words if begin <= one[1] < begin + 250])
-        watch(store).look()
+        watch(store).test()
     assert found(store) == found(other)
     (alert,) = found(store).values()
     assert alert.cause == "people"
@@ -153,11 +153,11 @@ def test_two_people_who_no_longer_agree_raise_an_alert_about_people(store, falls
         one.model_copy(update={"annotator": "bo", "labels": [chosen(n)]}) for n, one in zip(doubly, firsts, strict=True)
     ]
     store.record([*firsts, *seconds])
-    watch(store).look()
+    watch(store).test()
     told = {(alert.kind, alert.cause) for alert in found(store).values()}
     assert told == ({("annotators", "people")} if falls else set())
 
 
 def test_a_quiet_stream_raises_nothing(store):
     record(store, range(BEFORE))
-    assert watch(store).look() == 0
+    assert watch(store).test() == 0

@@ -1,4 +1,4 @@
-"""Points in a folder, by Qdrant's in-process engine."""
+"""Vectors in this process: Qdrant's engine on a folder."""
 
 import fcntl
 import json
@@ -18,10 +18,10 @@ from infra.vectors.points import (
     Payload,
     Point,
     ScoredPoint,
+    as_list,
+    as_scored_point,
     as_uuid,
-    scored_point,
-    vector_list,
-    wrong_length,
+    other_length,
 )
 from models.errors import QualstreamError, SettingError, WorkerFault
 from models.ports import Embeddings
@@ -55,20 +55,18 @@ class LocalVectors:
 
         if limit < 1:
             return []
-        query = qe.Query.Nearest(vector_list(vector, self._collection))
+        query = qe.Query.Nearest(as_list(vector, self._collection))
         request = qe.QueryRequest(limit=limit, query=query, filter=_edge_filter(study), with_payload=True)
         with self._lock, _sound(self._collection.what, "searched"):
-            points = self._shard.query(request)
-        return [scored_point(point.id, point.payload, point.score) for point in points]
+            hits = self._shard.query(request)
+        return [as_scored_point(point.id, point.payload, point.score) for point in hits]
 
     def put(self, points: Sequence[Point]) -> None:
         """Add or overwrite points; they are found by the next call and outlive a kill."""
         import qdrant_edge as qe
 
-        upserted = [
-            qe.Point(each.id, vector_list(each.vector, self._collection), dict(each.payload)) for each in points
-        ]
-        self._update(qe.UpdateOperation.upsert_points(upserted), len(upserted))
+        upserts = [qe.Point(each.id, as_list(each.vector, self._collection), dict(each.payload)) for each in points]
+        self._update(qe.UpdateOperation.upsert_points(upserts), len(upserts))
 
     def remove(self, ids: Iterable[UUID]) -> None:
         """Take points out; ids that are not there are passed over."""
@@ -150,9 +148,9 @@ def _load(path: Path, collection: Collection) -> "EdgeShard":
     """Load a shard and touch all that it holds once: damage can lie where loading does not look."""
     import qdrant_edge as qe
 
-    size = json.loads((path / "edge_config.json").read_bytes())["vectors"][""]["size"]
-    if size != collection.dim:
-        raise wrong_length(f"the folder '{path.parent}'", size, collection, "delete that folder")
+    length = json.loads((path / "edge_config.json").read_bytes())["vectors"][""]["size"]
+    if length != collection.dim:
+        raise other_length(f"the folder '{path.parent}'", length, collection, "delete that folder")
     shard = qe.EdgeShard.load(str(path))
     for point in _scroll(shard, None):
         _ = (point.payload or {})["study"]
@@ -186,5 +184,5 @@ def _sound(what: str, action: str) -> Iterator[None]:
     except (QualstreamError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        message = " ".join(str(error).split())
-        raise WorkerFault(f"the {what} on disk cannot be {action}: {type(error).__name__}: {message:.300}") from error
+        text = " ".join(str(error).split())
+        raise WorkerFault(f"the {what} on disk cannot be {action}: {type(error).__name__}: {text:.300}") from error
