@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.open_sets import FOLDER
 from infra.training.candidates import teach_head
 from infra.training.classifier_factory import ClassifierFactory
-from infra.vectors.embedding_cache import KeptEmbedder
+from infra.vectors.embedding_cache import CachedEmbedder
 from models.classifier.promotion import sure_from
 from models.classifier.training_set import Matrix, TrainingExample, TrainingSet
 from models.routing.risk_control import promise
@@ -155,7 +155,7 @@ def main() -> None:
     wanted = parser.parse_args()
     from models.backends.sentence.embedder import SentenceEmbedder
 
-    factory, texts = ClassifierFactory(KeptEmbedder(SentenceEmbedder(), VECTORS)), read()
+    factory, texts = ClassifierFactory(CachedEmbedder(SentenceEmbedder(), VECTORS)), read()
     print(f"sure means: right {RIGHT:g} of the time; {INTENTS} of {len(texts)} intents a draw, {wanted.draws} draws")
     for labels in LABELS:
         print(f"\n{labels} labels\n{'rule':<14} {'draws':>8} {'sure':>7} {'right':>7} {'kept':>7}")

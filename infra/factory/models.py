@@ -220,11 +220,11 @@ class Models:
         if profile.samples is None or profile.temperature is None:
             return [self._build_single_moderator(profile)]
         from models.backends.lora.generation import Sampling
-        from models.backends.lora.moderator import DrawnModerator
+        from models.backends.lora.moderator import SampledModerator
 
         model, limits = self._build_lora_moderator(profile), self.profile.generation
         sampling = Sampling(limits.max_new_tokens, profile.temperature, limits.top_p)
-        return [DrawnModerator(model, sampling, self.profile.seed + n) for n in range(profile.samples)]
+        return [SampledModerator(model, sampling, self.profile.seed + n) for n in range(profile.samples)]
 
     def _build_lora_moderator(self, profile: ModeratorProfile | PanelistProfile) -> "LoraModerator":
         from models.backends.lora.moderator import LoraModerator

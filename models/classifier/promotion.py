@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.classifier.training_set import Matrix
-from models.evaluation.bootstrap import LEVEL, Difference, resample
+from models.evaluation.bootstrap import LEVEL, PairedDifference, resample
 from models.evaluation.clopper_pearson import lower_bound
 from models.evaluation.metrics import f1_by_code
 
@@ -56,7 +56,7 @@ class PromotionResult:
     """Ends of the 95% interval of the macro-F1."""
     before: float = 0.0
     """The macro-F1 of what serves."""
-    difference: Difference | None = None
+    difference: PairedDifference | None = None
     better: float = 0.0
     """Share of the bootstrap's draws in which the new one is better."""
     per_code: Mapping[UUID, CodeScore] = field(default_factory=dict)
@@ -97,7 +97,7 @@ def compare_to_champion(
     macros = _macro_draws(truth, new, draws)
     differences = macros - _macro_draws(truth, old, draws)
     (low, high), ends = _ends(macros), _ends(differences)
-    found = Difference(macro - before, *ends)
+    found = PairedDifference(macro - before, *ends)
     better = float((differences > 0).mean())
     promoted = macro > before and better >= criteria.certainty
     scores = {
@@ -128,7 +128,7 @@ def _too_few(found: int, least: int, share: float) -> str:
     return f"{found} held-out labels are too few to compare on, {least} are needed: about {more} more"
 
 
-def _why(promoted: bool, found: Difference, macro: float, before: float, champion: str) -> str:
+def _why(promoted: bool, found: PairedDifference, macro: float, before: float, champion: str) -> str:
     said = (
         f"macro-F1 {macro:.3f} against {before:.3f} of {champion or 'what serves'} on held-out labels "
         f"({found.mean:+.3f}, 95% interval {found.low:+.3f} to {found.high:+.3f})"
