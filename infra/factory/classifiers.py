@@ -7,13 +7,13 @@ from infra.training.classifier_factory import Workshop, sentence_workshop
 from infra.training.loader import Opening
 from infra.vectors.embedding_cache import KeptEmbedder
 from models.classifier.predictions import Classifiers
-from models.classifier.registry import Serving
+from models.classifier.registry import ReleaseRegistry
 
 
 def build_classifiers(models: Models) -> Classifiers:
     """What studies' classifiers make of segments; the embedder is the body of those that have none of their own."""
     workshop = build_workshop(models)
-    return Classifiers(Serving(Opening(models.settings.data_dir, workshop)), first=models.cascaded)
+    return Classifiers(ReleaseRegistry(Opening(models.settings.data_dir, workshop)), first=models.cascaded)
 
 
 def build_workshop(models: Models, cache: Path | None = None) -> Workshop:

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.training.classifier_factory import TaughtClassifier, Workshop, guesses
-from models.classifier.promotion import HALF, Gate, Verdict, commonest, even_folds, judge, sure_from, thresholds
+from models.classifier.promotion import (
+    HALF,
+    Gate,
+    Verdict,
+    commonest,
+    confidence_threshold,
+    even_folds,
+    judge,
+    thresholds,
+)
 from models.classifier.stopping import advise
 from models.classifier.training_set import Matrix, TrainingExample, TrainingSet
 from models.codebook.codebook import Codebook
@@ -54,11 +63,11 @@ class Candidate:
         return self.data.names.get(code, str(code))
 
     @property
-    def sure_from(self) -> float | None:
+    def confidence_threshold(self) -> float | None:
         """The probability from which its best guess is sure; none where that cannot be told."""
         if self.unseen is None:
             return None
-        return sure_from(self.data.matrix(self.unseen.rows), self.unseen.probabilities)
+        return confidence_threshold(self.data.matrix(self.unseen.rows), self.unseen.probabilities)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 from infra.training.checkpoints import Checkpoint, Checkpoints
 from infra.training.classifier_factory import Workshop
-from models.classifier.predictions import StudyClassifier, Taught
+from models.classifier.predictions import OutOfFoldPredictions, StudyClassifier
 from models.classifier.registry import CLASSIFIERS
 from models.errors import SettingError
 from models.ports import Embedder
@@ -50,20 +50,20 @@ class Opening:
 
 
 @cache
-def reading_taught(data_dir: Path) -> Callable[[ModelRelease], Taught]:
+def reading_taught(data_dir: Path) -> Callable[[ModelRelease], OutOfFoldPredictions]:
     """What reads a release's words on labelled segments; models are not loaded for it.
 
     A process reads and verifies each release once: a tuned body is a hundred megabytes of checksums.
     """
-    checkpoints, known = Checkpoints(data_dir), OrderedDict[tuple[str, str], Taught]()
+    checkpoints, known = Checkpoints(data_dir), OrderedDict[tuple[str, str], OutOfFoldPredictions]()
 
-    def read(release: ModelRelease) -> Taught:
+    def read(release: ModelRelease) -> OutOfFoldPredictions:
         key = (release.uri, release.sha256)
         found = known.get(key)
         if found is None:
             checkpoint = verified(checkpoints, release)
             labels = {code.id: code.label for code in checkpoint.manifest.codes}
-            known[key] = found = Taught(labels, checkpoint.out_of_fold(), checkpoint.manifest.sure_from)
+            known[key] = found = OutOfFoldPredictions(labels, checkpoint.out_of_fold(), checkpoint.manifest.sure_from)
             if len(known) > _KNOWN:
                 known.popitem(last=False)
         return found

@@ -14,7 +14,7 @@ from infra.training.checkpoints import Checkpoints
 from infra.training.classifier_factory import Workshop
 from infra.training.loader import Opening, has_classifiers, reading_taught
 from models.classifier.predictions import Classifiers
-from models.classifier.registry import Serving
+from models.classifier.registry import ReleaseRegistry
 from models.errors import SettingError
 from models.fakes import HashEmbedder
 from tests.unit.builders import segment
@@ -44,7 +44,7 @@ def test_an_opened_release_says_what_was_saved(checkpoints):
     (said,) = made.classify(["too many ads"])
     assert said.guesses[0].label == "ads"
     assert said.model == one.version
-    assert made.sure_from == 0.8
+    assert made.confidence_threshold == 0.8
     assert made.classifier.codes == tuple(code for code, _ in CODES)
 
 
@@ -70,8 +70,8 @@ def test_another_study_s_classifier_is_refused(checkpoints):
 
 
 def test_a_pickle_beside_a_head_is_named_and_the_classifier_before_it_serves_on(checkpoints, caplog, tmp_path):
-    serving = Serving(opening(checkpoints))
-    told = Serving(reading_taught(tmp_path))
+    serving = ReleaseRegistry(opening(checkpoints))
+    told = ReleaseRegistry(reading_taught(tmp_path))
     one, other = kept(checkpoints), kept(checkpoints, 1)
     (other.folder / "head.pkl").write_bytes(pickle.dumps([1]))
     with caplog.at_level(logging.ERROR):
@@ -87,7 +87,7 @@ def test_a_pickle_beside_a_head_is_named_and_the_classifier_before_it_serves_on(
 
 def test_the_router_reads_labels_and_probabilities_and_no_model(checkpoints):
     read = reading_taught(checkpoints.root.parent)(release(checkpoints, kept(checkpoints)))
-    assert (dict(read.labels), read.sure_from) == (dict(CODES), 0.8)
+    assert (dict(read.labels), read.confidence_threshold) == (dict(CODES), 0.8)
 
 
 def test_a_data_folder_says_whether_it_has_classifiers_of_a_study(checkpoints, tmp_path):
