@@ -38,7 +38,7 @@ class OutOfFoldPredictions:
     def _by_label(self) -> dict[str, UUID]:
         return {normalised_label(label): code for code, label in self.labels.items()}
 
-    def said(
+    def updated_signals(
         self, segment: UUID, signals: Mapping[str, float], code: UUID | None, label: str | None
     ) -> Mapping[str, float]:
         """A labelled segment's signals with this release's in the place of an earlier one's.

@@ -102,9 +102,9 @@ class Precedents:
                 annotation.segment_id: annotation for annotation in annotations if self._annotations.add(annotation)
             }
             coded = [_coded(self._annotations, annotation) for annotation in touched.values()]
-        return self.learn(coded)
+        return self.add_texts(coded)
 
-    def learn(self, coded: Iterable[CodedText]) -> int:
+    def add_texts(self, coded: Iterable[CodedText]) -> int:
         """Take coded texts in; those known already are passed over, those without codes are forgotten.
 
         Args:

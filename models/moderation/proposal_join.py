@@ -38,7 +38,7 @@ class _Open(Generic[T]):
         members = {name: proposal for name, proposal in self.by_member.items() if name != CLASSIFIER}
         return members or self.by_member
 
-    def hear(self, proposals: Proposals) -> None:
+    def add(self, proposals: Proposals) -> None:
         """Take one group's message in. All groups classify; of two releases the later one counts."""
         self.by_member |= {proposal.member: proposal for proposal in proposals.proposals}
         self.skipped |= set(proposals.skipped)
@@ -97,7 +97,7 @@ class ProposalJoin(Generic[T]):
         if ticket not in waiting.tickets:  # a step that is taken again after an outage brings the same message
             waiting.tickets.append(ticket)
         waiting.last = proposals
-        waiting.hear(proposals)
+        waiting.add(proposals)
         self._open[segment] = waiting
         return self._finish(segment) if waiting.heard >= set(self.settings.members) else None
 
@@ -125,7 +125,7 @@ class ProposalJoin(Generic[T]):
             segment = returned.proposals.segment.id
             self._finished.pop(segment, None)
             self._open[segment] = _Open(returned.since, list(returned.tickets), returned.proposals)
-            self._open[segment].hear(returned.proposals)
+            self._open[segment].add(returned.proposals)
 
     def forget(self, revoked: Callable[[T], bool]) -> None:
         """Drop segments of which any message now belongs to another worker; it will read them again."""

@@ -88,7 +88,9 @@ def _judged(segment: UUID, latest: LatestAnnotations, taught: OutOfFoldPredictio
     last = next((annotation for annotation in reversed(decision.standing) if annotation.signals), None)
     if last is None:
         return None
-    signals = last.signals if taught is None else taught.said(segment, last.signals, _shown_code(last), last.shown)
+    signals = (
+        last.signals if taught is None else taught.updated_signals(segment, last.signals, _shown_code(last), last.shown)
+    )
     sample = any(annotation.sample for annotation in decision.standing)
     return JudgedAssignment(segment, signals, decision.accepted, sample)
 

@@ -184,7 +184,7 @@ def taught(row, confidence_threshold=None):
 
 
 def test_a_labelled_segment_s_signals_are_those_of_the_release_that_was_not_taught_it():
-    said = taught({SLOW: 0.7, ADS: 0.2}, 0.7).said(
+    said = taught({SLOW: 0.7, ADS: 0.2}, 0.7).updated_signals(
         SEGMENT, {"agreement": 0.5, "classifier": 0.1, "classifier_sure": 0.0}, SLOW, "slow app"
     )
     assert said == {
@@ -199,17 +199,17 @@ def test_a_labelled_segment_s_signals_are_those_of_the_release_that_was_not_taug
 @pytest.mark.parametrize("code", [None, SLOW])
 def test_a_segment_that_the_release_does_not_know_keeps_its_signals(code):
     signals = {"classifier": 0.4}
-    assert taught({SLOW: 0.7}).said(segment("another").id, signals, code, "slow app") == signals
-    assert taught({SLOW: 0.7}).said(SEGMENT, signals, None, None) == signals
+    assert taught({SLOW: 0.7}).updated_signals(segment("another").id, signals, code, "slow app") == signals
+    assert taught({SLOW: 0.7}).updated_signals(SEGMENT, signals, None, None) == signals
 
 
 def test_a_code_is_found_by_its_label_where_it_was_renamed_before():
-    said = taught({SLOW: 0.7, ADS: 0.2}).said(SEGMENT, {}, UUID(int=7), "Slow  app")
+    said = taught({SLOW: 0.7, ADS: 0.2}).updated_signals(SEGMENT, {}, UUID(int=7), "Slow  app")
     assert said["classifier"] == 0.7
 
 
 def test_nothing_is_said_of_a_code_that_the_release_does_not_know():
-    said = taught({SLOW: 0.7, ADS: 0.2}).said(SEGMENT, {"classifier": 0.3}, UUID(int=7), "music")
+    said = taught({SLOW: 0.7, ADS: 0.2}).updated_signals(SEGMENT, {"classifier": 0.3}, UUID(int=7), "music")
     assert "classifier" not in said
     assert (said["classifier_margin"], said["classifier_agrees"]) == (-0.7, 0.0)
 

@@ -126,7 +126,7 @@ def test_a_moderator_with_precedents_tells_what_they_say():
     precedents = Precedents(EMBEDDER)
     moderator = PrecedentModerator(ConsensusModerator(EMBEDDER), EMBEDDER, precedents)
     (cold,) = moderator.decide([proposals("slow checkout")])
-    precedents.learn([CodedText("reviews", "1", "the checkout is slow", ("slow checkout",))])
+    precedents.add_texts([CodedText("reviews", "1", "the checkout is slow", ("slow checkout",))])
     (led,) = moderator.decide([proposals("slow checkout")])
     assert cold.signals == {}
     assert led.signals["precedent_similarity"] == led.signals["precedent_share"] == 1
