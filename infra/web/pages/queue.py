@@ -12,7 +12,7 @@ from infra.profiles.study_rules import rules_of
 from infra.web.access import Annotator
 from infra.web.pages.suggestions import Suggestion, nearest_suggestions, proposed, system
 from infra.web.site import Here, Site, draw, profile_of
-from models.annotation.coding import Choice, CodeLookup, Task, decide, undo
+from models.annotation.coding import CodeLookup, CodingChoice, Task, decide, undo
 from models.errors import InputError
 from schemas import StudyRules
 
@@ -37,10 +37,10 @@ class DecisionForm(BaseModel):
     unsure: bool = False
     memo: str = ""
 
-    def choice(self, seconds: float | None) -> Choice:
+    def choice(self, seconds: float | None) -> CodingChoice:
         """As records are made of it."""
         labels = [label for label in (*self.new, self.search) if label.strip()]
-        return Choice(str(self.cause), self.accept, self.code, labels, self.unsure, self.memo, seconds)
+        return CodingChoice(str(self.cause), self.accept, self.code, labels, self.unsure, self.memo, seconds)
 
 
 class SecondForm(BaseModel):
@@ -87,7 +87,9 @@ def second(request: Request, here: Here, who: Annotator, study: str, form: Annot
     if form.keep != "mine":
         own = first.code_ids if form.keep == "both" else ()
         seconds = (here.clock.now() - first.decided_at).total_seconds()
-        choice = Choice(str(form.cause), True, own, memo=first.memo, unsure=first.unsure, seconds=max(0.0, seconds))
+        choice = CodingChoice(
+            str(form.cause), True, own, memo=first.memo, unsure=first.unsure, seconds=max(0.0, seconds)
+        )
         try:
             done = decide(task, choice, here.nearby.codes(study), who.name, here.clock.now())
         except InputError as error:
