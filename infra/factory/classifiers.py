@@ -5,15 +5,15 @@ from pathlib import Path
 from infra.factory.models import FAKE, Models
 from infra.training.classifier_factory import ClassifierFactory, sentence_classifier_factory
 from infra.training.loader import ClassifierLoader
-from infra.vectors.embedding_cache import KeptEmbedder
+from infra.vectors.embedding_cache import CachedEmbedder
 from models.classifier.predictions import Classifiers
-from models.classifier.registry import Serving
+from models.classifier.registry import ReleaseRegistry
 
 
 def build_classifiers(models: Models) -> Classifiers:
     """What studies' classifiers make of segments; the embedder is the body of those that have none of their own."""
     factory = build_classifier_factory(models)
-    return Classifiers(Serving(ClassifierLoader(models.settings.data_dir, factory)), first=models.cascaded)
+    return Classifiers(ReleaseRegistry(ClassifierLoader(models.settings.data_dir, factory)), first=models.cascaded)
 
 
 def build_classifier_factory(models: Models, cache: Path | None = None) -> ClassifierFactory:
@@ -29,6 +29,6 @@ def build_classifier_factory(models: Models, cache: Path | None = None) -> Class
         from models.backends.sentence.embedder import SentenceEmbedder
 
         body = SentenceEmbedder(name, device=models.device)
-    base = body if cache is None else KeptEmbedder(body, cache)
+    base = body if cache is None else CachedEmbedder(body, cache)
     device = "cpu" if name == FAKE else models.device  # asking loads torch, a second that no fake needs
     return sentence_classifier_factory(base, name, device, tunes=cache is not None and trainer.tune and name != FAKE)

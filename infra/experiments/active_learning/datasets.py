@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from infra.files.rows import TableHeader, TableRow, read_rows, tell_format
 from infra.files.tables import parts
 from models.errors import InputError
+from models.ports import Bools
 
-Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]
 _SHOWN = 40
 

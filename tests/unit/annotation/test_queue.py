@@ -9,7 +9,7 @@ import pytest
 
 from infra.annotation.queue import AnnotationQueue, Budget
 from infra.storage.store import open_store
-from models.annotation.coding import Choice, CodeLookup, decide, undo
+from models.annotation.coding import CodeLookup, CodingChoice, decide, undo
 from models.fakes import HandClock
 from schemas import AnnotationRequest, Assignment, Segment, StudyRules
 from schemas.ids import code_id, segment_id
@@ -46,7 +46,9 @@ class Room:
         return self.queue.waiting(STUDY, who, self.rules(**rules))
 
     def code(self, task, who="ana", seconds=None):
-        decided = decide(task, Choice("form", accept=True, seconds=seconds), CodeLookup([]), who, self.clock.now())
+        decided = decide(
+            task, CodingChoice("form", accept=True, seconds=seconds), CodeLookup([]), who, self.clock.now()
+        )
         self.store.record(decided.records)
         return decided.annotation
 

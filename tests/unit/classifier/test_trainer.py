@@ -15,7 +15,7 @@ from infra.training.query_pool import Pool, Unlabelled
 from infra.training.releases import again
 from infra.training.trainer import Trainer, TrainerSettings
 from infra.training.training_log import TrainingLog
-from infra.vectors.embedding_cache import KeptEmbedder
+from infra.vectors.embedding_cache import CachedEmbedder
 from models.classifier.schedule import Schedule
 from models.classifier.training_set import held_out
 from models.errors import SettingError, UnavailableError
@@ -521,18 +521,18 @@ class Counting(HashEmbedder):
 
 def test_embeddings_outlive_the_process_and_damage_costs_only_time(tmp_path):
     first = Counting()
-    vectors = KeptEmbedder(first, tmp_path).embed(["one", "two", "one"])
+    vectors = CachedEmbedder(first, tmp_path).embed(["one", "two", "one"])
     assert first.asked == ["one", "two"]
     assert np.allclose(vectors, HashEmbedder().embed(["one", "two", "one"]))
     second = Counting()
-    assert np.allclose(KeptEmbedder(second, tmp_path).embed(["two", "three"]), HashEmbedder().embed(["two", "three"]))
+    assert np.allclose(CachedEmbedder(second, tmp_path).embed(["two", "three"]), HashEmbedder().embed(["two", "three"]))
     assert second.asked == ["three"]
     for part in tmp_path.rglob("*.safetensors"):
         part.write_bytes(part.read_bytes()[:-3])
     third = Counting()
-    KeptEmbedder(third, tmp_path).embed(["one"])
+    CachedEmbedder(third, tmp_path).embed(["one"])
     assert third.asked == ["one"]
 
 
 def test_no_texts_have_no_embeddings(tmp_path):
-    assert KeptEmbedder(HashEmbedder(), tmp_path).embed([]).shape == (0, 32)
+    assert CachedEmbedder(HashEmbedder(), tmp_path).embed([]).shape == (0, 32)
