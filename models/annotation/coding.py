@@ -139,7 +139,7 @@ class Task:
     """When it came on this person's screen; none where it is not."""
     held: bool
     """Whether it is theirs alone now."""
-    lacks: int
+    open_slots: int
     """How many people it still lacks."""
 
     @property

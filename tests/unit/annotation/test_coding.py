@@ -51,7 +51,7 @@ def task(code=SLOW, label="slow app", *, said=None, blind=False, **request):
         blind=blind,
         since=AT,
         held=True,
-        lacks=1,
+        open_slots=1,
     )
 
 
