@@ -56,6 +56,12 @@ class Timed:
     def hears(self) -> Mapping[str, Hear]:
         return self._stage.hears()
 
+    def initial_inputs(self) -> Mapping[str, Recall]:
+        return self._stage.initial_inputs()
+
+    def side_inputs_loaded(self) -> None:
+        self._stage.side_inputs_loaded()
+
 
 async def drain(name: str, settings: Settings, expected: int) -> dict[str, Any]:
     """Run a role until it has acknowledged ``expected`` records."""
@@ -64,7 +70,7 @@ async def drain(name: str, settings: Settings, expected: int) -> dict[str, Any]:
     timed: list[Timed] = []
 
     async def make() -> Stage:
-        timed.append(Timed(await find_role(name).build_stage(settings)))
+        timed.append(Timed(await asyncio.to_thread(find_role(name).build_stage, settings)))
         return timed[0]
 
     def note(progress: Progress) -> None:

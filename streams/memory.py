@@ -10,10 +10,11 @@ Hear = Callable[[Sequence[bytes | None]], None]
 
 
 class Recall(NamedTuple):
-    """What a worker reads again of a topic that it writes, before it works on partitions that it was given."""
+    """What a worker reads of a topic before it works on a batch, and does not follow."""
 
-    last: int
-    """So many messages of each partition: more than a predecessor can have written and not acknowledged."""
+    last: int | None
+    """So many messages of each partition, the newest; of a topic that the worker writes more than a predecessor can
+    have written and not acknowledged. None where it is all of them."""
     hear: Hear
 
 

@@ -73,7 +73,21 @@ class Stage(Protocol):
     def hears(self) -> Mapping[str, Hear]:
         """Topics that every worker of the role listens to beside its batches, and what takes their messages in.
 
-        They are read from the beginning, outside the consumer group, while batches are worked on.
+        They are read from the beginning, outside the consumer group; what stands on them at the start is handed over
+        before the first batch, the rest while batches are worked on.
+        """
+        ...
+
+    def initial_inputs(self) -> Mapping[str, Recall]:
+        """Topics that are read once, before the first batch, as far as they go by then."""
+        ...
+
+    def side_inputs_loaded(self) -> None:
+        """Called once before the first batch: all is handed over that stood on the topics of the two above.
+
+        Raises:
+            UnavailableError: If a store or model server is away; it is called again later.
+            SettingError: If the worker cannot start so.
         """
         ...
 
@@ -111,6 +125,13 @@ class PlainStage(ABC):
     def hears(self) -> Mapping[str, Hear]:
         """Nothing but its batches."""
         return {}
+
+    def initial_inputs(self) -> Mapping[str, Recall]:
+        """Nothing but what it hears."""
+        return {}
+
+    def side_inputs_loaded(self) -> None:  # noqa: B027 - most stages make nothing of it
+        """Nothing is left to be made of what was heard."""
 
     def recalls(self) -> Mapping[str, Recall]:
         """Nothing: what it writes may be written again."""

@@ -4,9 +4,9 @@ A stage knows no broker. It runs in a thread beside the event loop, one batch at
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -208,33 +208,43 @@ class RefinerStage(PlainStage):
 
     refiner: Refiner
     clock: Clock
-    history: InitVar[Iterable[CodeEvent] | None] = None
-    """The codebook's events that the index holds already; without them it follows nobody."""
+    load: Callable[[Sequence[CodeEvent]], None] | None = None
+    """Makes index and thresholds what the codebook's events, in any order, and ``learns_from`` say."""
+    learns_from: Mapping[str, Recall] = field(default_factory=dict)
     role: str = "refiner"
     _heard: deque[CodeEvent] = field(default_factory=deque, init=False)
-
-    def __post_init__(self, history: Iterable[CodeEvent] | None) -> None:
-        """Know the history, so that what is heard of it again is no news."""
-        self._follows = history is not None
-        self.refiner.recall(history or ())
+    _history: list[CodeEvent] = field(default_factory=list, init=False)
 
     def hears(self) -> Mapping[str, Hear]:
         """What people do to the codebook holds for the next batch."""
-        return {CODEBOOK.name: self._hear} if self._follows else {}
+        return {CODEBOOK.name: self._hear}
 
     def _hear(self, values: Sequence[bytes | None]) -> None:
         self._heard.extend(readable(values, CodeEvent))  # another thread works with the refiner
 
+    def initial_inputs(self) -> Mapping[str, Recall]:
+        """What thresholds are learned from."""
+        return self.learns_from
+
+    def side_inputs_loaded(self) -> None:
+        """Start from the codebook as it is by now, rather than follow it there event by event."""
+        self._history += self._news()
+        if self.load is not None:
+            self.load(self._history)
+        self.refiner.follow(self._history)  # nothing of it is news where it was loaded
+        self._history.clear()
+
+    def _news(self) -> list[CodeEvent]:
+        return [self._heard.popleft() for _ in range(len(self._heard))]
+
     def recalls(self) -> Mapping[str, Recall]:
         """What another refiner decided on these partitions, and the codes that it created for that."""
-        if not self._follows:
-            return {}
         assignments = Recall(2_000, lambda values: self.refiner.remember(readable(values, Assignment)))
         return {CODEBOOK.name: Recall(2_000, self._hear), ASSIGNMENTS.name: assignments}
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Assign a code to each decision, by the codebook as it was last heard of."""
-        self.refiner.follow([self._heard.popleft() for _ in range(len(self._heard))])
+        self.refiner.follow(self._news())
         decisions = [decision for _, decision in self.read(batch, Decision, result)]
         refinement = self.refiner.decide(decisions)
         result.settle = partial(self.refiner.keep, refinement)
@@ -260,6 +270,10 @@ class RouterStage(PlainStage):
             STUDIES.name: lambda values: self.router.follow(readable(values, StudyRules)),
             RELEASES.name: lambda values: self.router.hear(readable(values, ModelRelease)),
         }
+
+    def side_inputs_loaded(self) -> None:
+        """Weigh the labels, so that the first batch does not wait for it."""
+        self.router.settle()
 
     def recalls(self) -> Mapping[str, Recall]:
         """What was routed: by other labels and rules it may be routed otherwise now."""
@@ -321,6 +335,10 @@ class TrainerStage(PlainStage):
             ALERTS.name: DriftAlert,
         }
         return {name: partial(self._hear, kind) for name, kind in kinds.items()}
+
+    def initial_inputs(self) -> Mapping[str, Recall]:
+        """All labels, those that were acknowledged too."""
+        return {LABELS.name: Recall(None, partial(self._hear, Annotation))}
 
     def _hear(self, kind: type[Record], values: Sequence[bytes | None]) -> None:
         self.trainer.hear(readable(values, kind))

@@ -16,12 +16,12 @@ import faust
 from aiokafka.errors import KafkaError
 
 from models.errors import SettingError, SpareError, UnavailableError, WorkerFault
-from streams.cluster import Cluster, consumer_group, group_lag, patiently, read_batches
+from streams.cluster import Cluster, consumer_group, group_lag, patiently
 from streams.faust_consumer import POLLS, App, Tables
-from streams.memory import Hear, Recall
 from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
 from streams.runner import Batches, Partition, Progress, Runner, register
+from streams.side_inputs import follow_side_inputs, read_recall
 from streams.stage import Stage
 from streams.topology import FEEDBACK, Role, role
 from streams.tracing import Passing, Trail
@@ -106,7 +106,8 @@ async def run_stage(
 
     Args:
         role: What it reads and writes.
-        make_stage: Loads models and stores; called once the topics are there.
+        make_stage: Loads models and stores; called once the topics are there. What these say the stage hears before
+            its first batch.
         settings: How.
         beat: Called every second, in a thread, with what was done so far.
         stop: Ends the worker; what is under way is read again at the next start.
@@ -134,29 +135,48 @@ async def _drive(
             progress.failed(error)
             failed.set_exception(error)
 
-    calm_collector()
     membership = _InGroup(app, settings.cluster)
     runner = Runner(stage, publisher, progress, settings.trail, settings.cluster.names, membership)
     register(app, role.reads, runner, settings.batches, fail)
+    loaded = asyncio.Event()
+    following = follow_side_inputs(settings.cluster, stage, loaded)
+    consuming = _consume(app, loaded, partial(_watch, role, settings, progress, fail))
     try:
-        await patiently("brokers", app.start, KafkaError, OSError)
         async with asyncio.TaskGroup() as tasks:
             others = [
                 tasks.create_task(keep_saying(beat, progress)),
-                tasks.create_task(_watch(role, settings, progress, fail)),
-                *(tasks.create_task(_listen(settings.cluster, *heard)) for heard in stage.hears().items()),
+                tasks.create_task(_or_fail(following, fail)),
+                tasks.create_task(_or_fail(consuming, fail)),
             ]
             await _first_of(stop, failed)
             for other in others:
                 other.cancel()
     finally:
-        await app.stop()
         await publisher.stop()
         await _say(beat, progress)
     if failed.done() and (error := failed.exception()) is not None:
         if isinstance(error, SettingError):
             raise error
         raise WorkerFault(f"{role.name}: {type(error).__name__}: {error}") from error
+
+
+async def _or_fail(work: Awaitable[None], fail: Callable[[Exception], None]) -> None:
+    try:
+        await work
+    except* Exception as group:
+        for error in group.exceptions:
+            fail(error)
+
+
+async def _consume(app: faust.App, loaded: asyncio.Event, watch: Callable[[], Awaitable[None]]) -> None:
+    """Work on batches, under the watchdog's eyes, from when the stage's side topics are loaded until it is cancelled."""
+    await loaded.wait()
+    calm_collector()
+    try:
+        await patiently("brokers", app.start, KafkaError, OSError)
+        await watch()
+    finally:
+        await app.stop()
 
 
 @dataclass(frozen=True)
@@ -172,11 +192,7 @@ class _InGroup:
 
     async def recall(self, stage: Stage) -> None:
         for name, recall in stage.recalls().items():
-            await patiently(f"reading {name} again", partial(self._read, name, recall), KafkaError, OSError)
-
-    async def _read(self, name: str, recall: Recall) -> None:
-        async for batch in read_batches(self.cluster, name, last=recall.last):
-            await asyncio.to_thread(recall.hear, [message.value for message in batch])
+            await read_recall(self.cluster, name, recall)
 
 
 async def prepared(make_stage: Callable[[], Awaitable[Stage]], beat: Beat) -> Stage:
@@ -238,16 +254,6 @@ async def run_ingest(
     finally:
         beating.cancel()
         await publisher.stop()
-
-
-async def _listen(cluster: Cluster, name: str, hear: Hear) -> None:
-    """Hand every message of a topic over, in a thread, and those that come later as they come."""
-
-    async def attempt() -> None:
-        async for batch in read_batches(cluster, name, follow=True):
-            await asyncio.to_thread(hear, [message.value for message in batch])
-
-    await patiently(f"listening to {name}", attempt, KafkaError, OSError)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

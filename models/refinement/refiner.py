@@ -149,6 +149,7 @@ class Refiner:
     def recall(self, history: Iterable[CodeEvent]) -> None:
         """Know a history that the index was made equal to; see ``reconcile``."""
         self._chronicle.add(history)
+        self._origins = self._index.origins()
 
     def follow(self, events: Iterable[CodeEvent]) -> None:
         """Let the index follow what others do to the codebook from now on; what is known already changes nothing.

@@ -45,7 +45,7 @@ class Shared:
         return ModeratorStage(ConsensusModerator(EMBEDDER), join, self.clock)
 
     def refiner(self):
-        return RefinerStage(Refiner(self.index, EMBEDDER, self.clock), self.clock, history=[])
+        return RefinerStage(Refiner(self.index, EMBEDDER, self.clock), self.clock)
 
     def router(self):
         return RouterStage(Router(lambda study: rules(study, mode="promise")), self.clock)
