@@ -139,8 +139,8 @@ async def _drive(
     runner = Runner(stage, publisher, progress, settings.trail, settings.cluster.names, membership)
     register(app, role.reads, runner, settings.batches, fail)
     loaded = asyncio.Event()
-    following = follow_side_inputs(settings.cluster, stage, loaded)
-    consuming = _consume(app, loaded, partial(_watch, role, settings, progress, fail))
+    following = partial(follow_side_inputs, settings.cluster, stage, loaded)
+    consuming = partial(_consume, app, loaded, partial(_watch, role, settings, progress, fail))
     try:
         async with asyncio.TaskGroup() as tasks:
             others = [
@@ -160,16 +160,17 @@ async def _drive(
         raise WorkerFault(f"{role.name}: {type(error).__name__}: {error}") from error
 
 
-async def _or_fail(work: Awaitable[None], fail: Callable[[Exception], None]) -> None:
+async def _or_fail(work: Callable[[], Awaitable[None]], fail: Callable[[Exception], None]) -> None:
+    """Work, and hand over what it raises."""
     try:
-        await work
+        await work()
     except* Exception as group:
         for error in group.exceptions:
             fail(error)
 
 
 async def _consume(app: faust.App, loaded: asyncio.Event, watch: Callable[[], Awaitable[None]]) -> None:
-    """Work on batches, under the watchdog's eyes, from when the stage's side topics are loaded until it is cancelled."""
+    """Work on batches, watched, from when the stage's side topics are loaded until it is cancelled."""
     await loaded.wait()
     calm_collector()
     try:

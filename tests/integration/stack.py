@@ -244,13 +244,9 @@ def publish(cluster: Cluster, messages: list[Outgoing]) -> None:
 async def load(cluster: Cluster, stage: Stage) -> None:
     """Hand over to a stage what stands on its side topics, as a worker does before its first batch."""
     loaded = asyncio.Event()
-    following, waiting = (
-        asyncio.create_task(follow_side_inputs(cluster, stage, loaded)),
-        asyncio.create_task(loaded.wait()),
-    )
+    following = asyncio.create_task(follow_side_inputs(cluster, stage, loaded))
     try:
-        await asyncio.wait({following, waiting}, timeout=90, return_when=asyncio.FIRST_COMPLETED)
-        assert loaded.is_set()
+        await asyncio.wait_for(loaded.wait(), 90)
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
