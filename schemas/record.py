@@ -1,11 +1,13 @@
 """The base of every record that crosses a topic: frozen, versioned, open to fields it does not know."""
 
+from datetime import datetime, timedelta
 from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 MAJOR_VERSION = 1
+_TICK = timedelta(microseconds=1)  # the smallest step of a time in a record
 _UNKNOWN_MAJOR = "unknown_major"
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -61,6 +63,16 @@ class Record(BaseModel):
     def to_bytes(self) -> bytes:
         """Write the record as UTF-8 JSON, unknown fields included."""
         return self.model_dump_json().encode("utf-8")
+
+
+def later_than(at: datetime, *before: datetime) -> datetime:
+    """A time for a record that comes after others, even where the clocks of two machines differ.
+
+    Args:
+        at: The time now.
+        before: The others' times.
+    """
+    return max([at, *(earlier + _TICK for earlier in before)])
 
 
 def describe(error: ValidationError, *, most: int = 3) -> str:

@@ -15,7 +15,7 @@ from uuid import UUID
 from models.classifier.predictions import Classifiers
 from models.errors import UnavailableError
 from models.moderation.classifier_vote import CLASSIFIER
-from models.moderation.precedents import Precedents, from_annotations
+from models.moderation.precedents import Precedents
 from models.moderation.proposal_join import Joined, ProposalJoin
 from models.pipeline import Uncoded, code_batch, moderate_batch
 from models.ports import Clock, Coder, Moderator
@@ -124,7 +124,7 @@ class ModeratorStage(PlainStage):
 
     def _learn(self, values: Sequence[bytes | None]) -> None:
         assert self.precedents is not None
-        self.precedents.learn(from_annotations(readable(values, Annotation)))
+        self.precedents.update_annotations(readable(values, Annotation))
 
     def recalls(self) -> Mapping[str, Recall]:
         """What was decided: other labels of people may lead to another decision by now."""
@@ -231,7 +231,7 @@ class RefinerStage(PlainStage):
         self._history += self._news()
         if self.load is not None:
             self.load(self._history)
-        self.refiner.follow(self._history)  # nothing of it is news where it was loaded
+        self.refiner.apply_events(self._history)  # nothing of it is news where it was loaded
         self._history.clear()
 
     def _news(self) -> list[CodeEvent]:
@@ -239,15 +239,15 @@ class RefinerStage(PlainStage):
 
     def recalls(self) -> Mapping[str, Recall]:
         """What another refiner decided on these partitions, and the codes that it created for that."""
-        assignments = Recall(2_000, lambda values: self.refiner.remember(readable(values, Assignment)))
+        assignments = Recall(2_000, lambda values: self.refiner.load_assignments(readable(values, Assignment)))
         return {CODEBOOK.name: Recall(2_000, self._hear), ASSIGNMENTS.name: assignments}
 
     def work(self, batch: Sequence[Received], result: Result) -> None:
         """Assign a code to each decision, by the codebook as it was last heard of."""
-        self.refiner.follow(self._news())
+        self.refiner.apply_events(self._news())
         decisions = [decision for _, decision in self.read(batch, Decision, result)]
         refinement = self.refiner.decide(decisions)
-        result.settle = partial(self.refiner.keep, refinement)
+        result.settle = partial(self.refiner.commit, refinement)
         for refined in refinement.refined:
             if refined.event is not None:
                 result.before.append(Outgoing(CODEBOOK.name, _key(refined.event.code_id), refined.event.to_bytes()))
@@ -266,14 +266,14 @@ class RouterStage(PlainStage):
     def hears(self) -> Mapping[str, Hear]:
         """What people decide, and the rules that they set, hold from the next batch on."""
         return {
-            LABELS.name: lambda values: self.router.learn(readable(values, Annotation)),
-            STUDIES.name: lambda values: self.router.follow(readable(values, StudyRules)),
-            RELEASES.name: lambda values: self.router.hear(readable(values, ModelRelease)),
+            LABELS.name: lambda values: self.router.update_annotations(readable(values, Annotation)),
+            STUDIES.name: lambda values: self.router.update_rules(readable(values, StudyRules)),
+            RELEASES.name: lambda values: self.router.update_releases(readable(values, ModelRelease)),
         }
 
     def side_inputs_loaded(self) -> None:
         """Weigh the labels, so that the first batch does not wait for it."""
-        self.router.settle()
+        self.router.warm_up()
 
     def recalls(self) -> Mapping[str, Recall]:
         """What was routed: by other labels and rules it may be routed otherwise now."""

@@ -20,7 +20,7 @@ from infra.experiments.active_learning.results import (
     interval,
     rows,
 )
-from infra.experiments.active_learning.simulation import Setup, f1_by_code
+from infra.experiments.active_learning.simulation import Setup, f1_where_known
 
 NAME = "active-learning"
 LEAST_SEEDS = 3
@@ -266,7 +266,7 @@ def _settled(each: Found) -> str:
 
 def _coders(coders: Sequence[Found], human: CodedTexts) -> str:
     both = human.teachable & human.judgeable
-    scores = [score for score in f1_by_code(human.judged[both], human.taught[both]) if score is not None]
+    scores = [score for score in f1_where_known(human.judged[both], human.taught[both]) if score is not None]
     lines = []
     for each in sorted(coders, key=lambda one: one.coders):
         for setup in each.by_setup:

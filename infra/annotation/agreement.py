@@ -66,22 +66,22 @@ class StudyAgreement:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for programs."""
-        found = self.figures
-        overall = {"alpha": found.alpha, "fleiss": found.fleiss, "percent": found.percent}
+        figures = self.figures
+        overall = {"alpha": figures.alpha, "fleiss": figures.fleiss, "percent": figures.percent}
         return {
             "study": self.study,
             "with_models": self.with_models,
-            "coders": {name: {"segments": n, "model": name in self.models} for name, n in found.coders.items()},
+            "coders": {name: {"segments": n, "model": name in self.models} for name, n in figures.coders.items()},
             "segments": {
                 "coded": self.double.coded,
                 "coded_twice": self.double.twice,
-                "compared": found.units,
-                "no_code_fits": found.silent,
+                "compared": figures.units,
+                "no_code_fits": figures.silent,
             },
             "codings": {"people": self.codings, "in_view": self.in_view, "unsure_without_code": self.unsure},
             "overall": {name: figure.to_json() for name, figure in overall.items()},
-            "pairs": [self._pair(n) for n in range(len(found.pairs))],
-            "codes": [self._code(n) for n in range(len(found.codes))],
+            "pairs": [self._pair(n) for n in range(len(figures.pairs))],
+            "codes": [self._code(n) for n in range(len(figures.codes))],
         }
 
     def _pair(self, n: int) -> dict[str, Any]:
@@ -99,30 +99,30 @@ class StudyAgreement:
 
     def _code(self, n: int) -> dict[str, Any]:
         code = self.figures.codes[n]
-        use = [
+        uses = [
             {
-                "coder": one.coder,
-                "own": one.own,
-                "others": round(one.others, 2),
-                "more_low": round(one.low, 2),
-                "more_high": round(one.high, 2),
+                "coder": use.coder,
+                "own": use.own,
+                "others": round(use.others, 2),
+                "more_low": round(use.low, 2),
+                "more_high": round(use.high, 2),
             }
-            for one in code.use
+            for use in code.use
         ]
         named = {"code": str(code.code), "label": self.labels[code.code], "segments": code.given}
-        return {**named, "alpha": code.alpha.to_json(), "use": use}
+        return {**named, "alpha": code.alpha.to_json(), "use": uses}
 
     def rows(self) -> Iterator[Row]:
         """Every figure as a row of a table with the columns of ``FIGURES``."""
-        found = self.figures
+        figures = self.figures
         for name in ("alpha", "fleiss", "percent"):
-            yield _row(name, getattr(found, name))
-        for pair in found.pairs:
+            yield _row(name, getattr(figures, name))
+        for pair in figures.pairs:
             yield _row("cohen", pair.kappa, pair.coders)
             yield _row("percent", pair.percent, pair.coders)
             for code, figure in pair.codes.items():
                 yield _row("cohen", figure, pair.coders, self.labels[code])
-        for each in found.codes:
+        for each in figures.codes:
             yield _row("alpha", each.alpha, code=self.labels[each.code])
 
 
@@ -131,12 +131,12 @@ def study_agreement(database: Database, study: str, *, with_models: bool) -> Stu
     return _computed(database, study, with_models, _version(database, study))
 
 
-def readings(found: Sequence[Coding]) -> list[Reading]:
-    """Codings as they are compared: not what settled a dispute, nor that somebody was unsure and gave no code."""
+def readings(all_codings: Sequence[Coding]) -> list[Reading]:
+    """Codings as they are compared: no adjudications, nor that somebody was unsure and gave no code."""
     return [
-        Reading(one.segment_id, one.coder, frozenset(one.code_ids))
-        for one in found
-        if one.kind == "coding" and (one.code_ids or not one.unsure)
+        Reading(coding.segment_id, coding.coder, frozenset(coding.code_ids))
+        for coding in all_codings
+        if coding.kind == "coding" and (coding.code_ids or not coding.unsure)
     ]
 
 
@@ -163,22 +163,23 @@ def _version(database: Database, study: str) -> tuple[Any, ...]:
 
 @lru_cache(maxsize=8)
 def _computed(database: Database, study: str, with_models: bool, _version: tuple[Any, ...]) -> StudyAgreement:
-    found = codings(database, study, include_models=with_models)
-    said = readings(found)
-    by_model = frozenset(one.coder for one in found if one.by_model)
-    people = [one for one in found if one.kind == "coding" and not one.by_model]
-    readers = Counter(one.unit for one in said if one.coder not in by_model)
-    shown = {code for one in found if not one.by_model or one.coder == SYSTEM for code in one.code_ids}
+    all_codings = codings(database, study, include_models=with_models)
+    compared = readings(all_codings)
+    by_model = frozenset(coding.coder for coding in all_codings if coding.by_model)
+    people = [coding for coding in all_codings if coding.kind == "coding" and not coding.by_model]
+    readers = Counter(coding.unit for coding in compared if coding.coder not in by_model)
+    named = [coding for coding in all_codings if not coding.by_model or coding.coder == SYSTEM]
+    codes = {code for coding in named for code in coding.code_ids}  # of members' own words only those that became codes
     return StudyAgreement(
         study=study,
         with_models=with_models,
-        figures=reliability(said, shown),  # of members' own words only those that became codes
-        labels={code: label for one in found for code, label in zip(one.code_ids, one.labels, strict=True)},
+        figures=reliability(compared, codes),
+        labels={code: label for coding in all_codings for code, label in coding.named.items()},
         models=by_model,
         double=Double(len(readers), sum(count > 1 for count in readers.values())),
         codings=len(people),
-        in_view=sum(not one.blind for one in people),
-        unsure=sum(one.unsure and not one.code_ids for one in people),
+        in_view=sum(not coding.blind for coding in people),
+        unsure=sum(coding.unsure and not coding.code_ids for coding in people),
     )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 
 from infra.storage.database import Database
 from infra.storage.tables import code_events, codes
-from models.annotation.coding import Codes, KnownCode
+from models.annotation.coding import CodeEntry, CodeLookup
 from models.ports import Embedder, Embeddings
 from schemas.ids import normalised_label
 
@@ -28,15 +28,15 @@ _THEMES = codes.alias("themes")
 _READ = (codes.c.id, codes.c.label, codes.c.definition, codes.c.final, codes.c.level)
 
 
-def read_codes(connection: Connection, study: str) -> Codes:
+def read_codes(connection: Connection, study: str) -> CodeLookup:
     """A study's codebook as it is now, with only what is looked up in it."""
     query = (
         select(*_READ, _THEMES.c.label.label("theme"))
         .join_from(codes, _THEMES, codes.c.parent == _THEMES.c.id, isouter=True)
         .where(codes.c.study == study)
     )
-    return Codes(
-        KnownCode(row.id, row.label, row.definition, row.final, row.theme, row.level == "theme")
+    return CodeLookup(
+        CodeEntry(row.id, row.label, row.definition, row.final, row.theme, row.level == "theme")
         for row in connection.execute(query)
     )
 
@@ -44,7 +44,7 @@ def read_codes(connection: Connection, study: str) -> Codes:
 class Near(NamedTuple):
     """A code near to a text."""
 
-    code: KnownCode
+    code: CodeEntry
     similarity: float
     """Cosine of the embeddings of text and label."""
 
@@ -52,8 +52,8 @@ class Near(NamedTuple):
 @dataclass
 class _Shelf:
     version: _Version
-    codes: Codes
-    embedded: tuple[list[KnownCode], Embeddings] | None = None  # live codes with a row each, as far as there are any
+    codes: CodeLookup
+    embedded: tuple[list[CodeEntry], Embeddings] | None = None  # live codes with a row each, as far as there are any
     complete: bool = False
 
 
@@ -74,7 +74,7 @@ class Nearby:
         self._warm = threading.Event()
         self._worker: threading.Thread | None = None
 
-    def codes(self, study: str) -> Codes:
+    def codes(self, study: str) -> CodeLookup:
         """The study's codebook as it is now."""
         return self._shelf(study).codes
 
@@ -105,7 +105,7 @@ class Nearby:
         if worker is not None:
             worker.join()
 
-    def search(self, study: str, words: str, limit: int) -> list[KnownCode]:
+    def search(self, study: str, words: str, limit: int) -> list[CodeEntry]:
         """The living codes that somebody means by a few letters or words: as they are spelt first, then by meaning."""
         wanted = normalised_label(words)
         if not wanted:

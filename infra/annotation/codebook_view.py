@@ -7,12 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, case, func, select
 
+from infra.annotation.disputes import read_adjudication_case
 from infra.storage.database import Database, chunks
 from infra.storage.search import Filters, Found, find
-from infra.storage.tables import assignments, codes, segments
-from models.annotation.reassigning import NamedCode, reassigned
+from infra.storage.tables import assignments, codes, requests, segments
+from models.annotation.adjudication import AdjudicationCase, NamedCode, move_segment
 from models.codebook.edits import Act
-from schemas import Annotation, Assignment, Segment
+from schemas import Annotation
 from schemas.codebook import Level
 
 WINDOW = timedelta(days=7)
@@ -46,7 +47,7 @@ def listed(database: Database, study: str) -> list[Listed]:
         rows = connection.execute(select(codes).where(codes.c.study == study)).all()
         numbers = _numbers(connection, study)
     finals = {row.id: row.final for row in rows}
-    found = [
+    entries = [
         Listed(
             row.id,
             row.label,
@@ -58,7 +59,7 @@ def listed(database: Database, study: str) -> list[Listed]:
         )
         for row in rows
     ]
-    return sorted(found, key=lambda one: (-one.count, one.label.casefold(), str(one.id)))
+    return sorted(entries, key=lambda one: (-one.count, one.label.casefold(), str(one.id)))
 
 
 def _numbers(connection: Connection, study: str) -> dict[UUID, tuple[int, int, int]]:
@@ -66,10 +67,10 @@ def _numbers(connection: Connection, study: str) -> dict[UUID, tuple[int, int, i
     newest = connection.execute(select(func.max(segments.c.order_at)).where(segments.c.study == study)).scalar()
     if newest is None:
         return {}
-    given, said = codes.alias("given"), segments.c.order_at
+    given, order_at = codes.alias("given"), segments.c.order_at
     now = func.coalesce(given.c.final, assignments.c.code_id)
-    recent = func.sum(case((said > newest - WINDOW, 1), else_=0))
-    lately = func.sum(case((said > newest - 2 * WINDOW, 1), else_=0))
+    recent = func.sum(case((order_at > newest - WINDOW, 1), else_=0))
+    lately = func.sum(case((order_at > newest - 2 * WINDOW, 1), else_=0))
     query = (
         select(now, func.count(), recent, lately)
         .join_from(assignments, segments, assignments.c.segment_id == segments.c.id)
@@ -82,30 +83,30 @@ def _numbers(connection: Connection, study: str) -> dict[UUID, tuple[int, int, i
 
 def with_code(database: Database, study: str, code: UUID, limit: int) -> list[Found]:
     """The newest segments that have a code in the end, people's decisions counted."""
-    found = find(database, study, Filters(code=code), limit=limit).found
-    return [one for one in found if any(each.id == code for each in one.outcome.codes)]
+    segments_ = find(database, study, Filters(code=code), limit=limit).found
+    return [segment for segment in segments_ if any(given.id == code for given in segment.outcome.codes)]
 
 
-def moved(database: Database, wanted: Collection[tuple[Found, NamedCode]], of: UUID, act: Act) -> list[Annotation]:
+def moved(
+    database: Database, destinations: Collection[tuple[Found, NamedCode]], of: UUID, act: Act
+) -> list[Annotation]:
     """The annotations that put each segment's new code in the place of one that is split."""
-    made = []
+    annotations = []
     with database.reading() as connection:
-        for some in chunks(wanted):
-            records = _records(connection, [one.id for one, _ in some])
-            for one, to in some:
-                segment, assignment = records[one.id]
-                now = [(each.id, each.label) for each in one.outcome.codes]
-                made.append(reassigned(segment, assignment, now, of, to, act))
-    return made
+        for batch in chunks(destinations):
+            cases = _cases(connection, [segment.id for segment, _ in batch])
+            for segment, to in batch:
+                now = [(code.id, code.label) for code in segment.outcome.codes]
+                annotations.append(move_segment(cases[segment.id], now, of, to, act))
+    return annotations
 
 
-def _records(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[Segment, Assignment | None]]:
+def _cases(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, AdjudicationCase]:
     query = (
-        select(segments.c.id, segments.c.record, assignments.c.record.label("assignment"))
+        select(segments.c.record, assignments.c.record.label("assignment"), requests.c.record.label("request"))
         .join_from(segments, assignments, segments.c.id == assignments.c.segment_id, isouter=True)
+        .join(requests, segments.c.id == requests.c.segment_id, isouter=True)
         .where(segments.c.id.in_(ids))
     )
-    return {
-        row.id: (Segment.from_bytes(row.record), Assignment.from_bytes(row.assignment) if row.assignment else None)
-        for row in connection.execute(query)
-    }
+    cases = (read_adjudication_case(row) for row in connection.execute(query))
+    return {case.segment.id: case for case in cases}

@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from infra.annotation.agreement import readings
 from infra.annotation.code_search import read_codes
 from infra.storage.annotations import Coding, codings, current_annotations
 from infra.storage.database import Database, chunks
 from infra.storage.tables import annotations, assignments, codes, requests, segments
-from models.annotation.adjudication import Docket
-from models.annotation.coding import Codes
+from models.annotation.adjudication import AdjudicationCase
+from models.annotation.coding import CodeLookup
 from models.evaluation.reliability import Dispute, disputes
 from schemas import Annotation, AnnotationRequest, Assignment, Segment
 from schemas.annotation import AnnotationKind
@@ -42,17 +43,17 @@ class Definition:
 
 
 @dataclass(frozen=True)
-class Case:
+class DisputedSegment:
     """A segment, who gave it what, and the codes at hand."""
 
-    docket: Docket
+    case: AdjudicationCase
     people: tuple[Coding, ...]
     models: tuple[Coding, ...]
-    rulings: tuple[Coding, ...]
+    adjudications: tuple[Coding, ...]
     """The newest last, which counts."""
     at_hand: tuple[Definition, ...]
     """Codes that somebody gave it, or the system did; those that people gave first."""
-    codes: Codes
+    codes: CodeLookup
 
 
 def disagreements(database: Database, study: str, limit: int) -> tuple[list[Disagreement], int]:
@@ -61,45 +62,47 @@ def disagreements(database: Database, study: str, limit: int) -> tuple[list[Disa
     Returns:
         At most ``limit`` of them, and how many there are.
     """
-    found = codings(database, study, include_models=False)
-    settled = {one.segment_id for one in found if one.kind == "adjudication"}
+    people = codings(database, study, include_models=False)
+    adjudicated = {coding.segment_id for coding in people if coding.kind == "adjudication"}
     by_segment: dict[UUID, list[Coding]] = {}
-    for one in found:
-        by_segment.setdefault(one.segment_id, []).append(one)
-    every = [one for one in disputes(readings(found)) if one.unit not in settled]
-    texts = _texts(database, every[:limit])
+    for coding in people:
+        by_segment.setdefault(coding.segment_id, []).append(coding)
+    open_disputes = [coding for coding in disputes(readings(people)) if coding.unit not in adjudicated]
+    texts = _texts(database, open_disputes[:limit])
     shown = [
-        Disagreement(one.unit, texts.get(one.unit, ""), one.distance, tuple(by_segment[one.unit]))
-        for one in every[:limit]
+        Disagreement(coding.unit, texts.get(coding.unit, ""), coding.distance, tuple(by_segment[coding.unit]))
+        for coding in open_disputes[:limit]
     ]
-    return shown, len(every)
+    return shown, len(open_disputes)
 
 
-def read_case(database: Database, study: str, segment: UUID, lead: str) -> Case | None:
+def read_case(database: Database, study: str, segment: UUID, lead: str) -> DisputedSegment | None:
     """One segment as it is to be settled, or ``None`` where the study has no such segment."""
-    found = codings(database, study, segment=segment)
-    people = tuple(one for one in found if one.kind == "coding" and not one.by_model)
-    models = tuple(one for one in found if one.by_model)
-    rulings = tuple(sorted((one for one in found if one.kind == "adjudication"), key=lambda one: one.at))
+    every = codings(database, study, segment=segment)
+    people = tuple(coding for coding in every if coding.kind == "coding" and not coding.by_model)
+    models = tuple(coding for coding in every if coding.by_model)
+    adjudications = tuple(
+        sorted((coding for coding in every if coding.kind == "adjudication"), key=lambda coding: coding.at)
+    )
     with database.reading() as connection:
-        docket = _docket(connection, study, segment, lead)
-        if docket is None:
+        case = _case(connection, study, segment, lead)
+        if case is None:
             return None
-        given = dict.fromkeys(code for one in (*people, *rulings, *models) for code in one.code_ids)
+        given = dict.fromkeys(code for coding in (*people, *adjudications, *models) for code in coding.code_ids)
         at_hand = tuple(_definitions(connection, list(given)))
-        return Case(docket, people, models, rulings, at_hand, read_codes(connection, study))
+        return DisputedSegment(case, people, models, adjudications, at_hand, read_codes(connection, study))
 
 
-def _texts(database: Database, some: Sequence[Dispute]) -> dict[UUID, str]:
-    found: dict[UUID, str] = {}
+def _texts(database: Database, listed: Sequence[Dispute]) -> dict[UUID, str]:
+    texts: dict[UUID, str] = {}
     with database.reading() as connection:
-        for wanted in chunks(one.unit for one in some):
-            query = select(segments.c.id, segments.c.text).where(segments.c.id.in_(wanted))
-            found |= {row.id: row.text for row in connection.execute(query)}
-    return found
+        for chunk in chunks(dispute.unit for dispute in listed):
+            query = select(segments.c.id, segments.c.text).where(segments.c.id.in_(chunk))
+            texts |= {row.id: row.text for row in connection.execute(query)}
+    return texts
 
 
-def _docket(connection: Connection, study: str, segment: UUID, lead: str) -> Docket | None:
+def _case(connection: Connection, study: str, segment: UUID, lead: str) -> AdjudicationCase | None:
     query = (
         select(segments.c.record, assignments.c.record.label("assignment"), requests.c.record.label("request"))
         .join_from(segments, assignments, segments.c.id == assignments.c.segment_id, isouter=True)
@@ -109,25 +112,40 @@ def _docket(connection: Connection, study: str, segment: UUID, lead: str) -> Doc
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    return Docket(
-        segment=Segment.from_bytes(row.record),
-        assignment=Assignment.from_bytes(row.assignment) if row.assignment else None,
-        request=AnnotationRequest.from_bytes(row.request) if row.request else None,
-        ruling=_own(connection, study, segment, lead, "adjudication"),
+    last = _own(connection, study, segment, lead)
+    return read_adjudication_case(
+        row,
+        adjudication=last if last and last.kind == "adjudication" else None,
         coding=_own(connection, study, segment, lead, "coding"),
     )
 
 
-def _own(connection: Connection, study: str, segment: UUID, name: str, kind: AnnotationKind) -> Annotation | None:
+def read_adjudication_case(
+    row: Row[*tuple[Any, ...]], adjudication: Annotation | None = None, coding: Annotation | None = None
+) -> AdjudicationCase:
+    """A segment's records as a row has them, with what a lead said about it."""
+    return AdjudicationCase(
+        segment=Segment.from_bytes(row.record),
+        assignment=Assignment.from_bytes(row.assignment) if row.assignment else None,
+        request=AnnotationRequest.from_bytes(row.request) if row.request else None,
+        adjudication=adjudication,
+        coding=coding,
+    )
+
+
+def _own(
+    connection: Connection, study: str, segment: UUID, name: str, kind: AnnotationKind | None = None
+) -> Annotation | None:
+    """A person's last word on a segment, or their last of a kind."""
     own = (annotations.c.segment_id == segment, annotations.c.annotator == name)
     raw = connection.execute(select(current_annotations(study, *own, kind=kind).c.record)).scalar()
     return None if raw is None else Annotation.from_bytes(raw)
 
 
-def _definitions(connection: Connection, wanted: Sequence[UUID]) -> list[Definition]:
+def _definitions(connection: Connection, ids: Sequence[UUID]) -> list[Definition]:
     """The codes that the codebook has, in the order that they are asked for."""
-    rows = {row.id: row for row in connection.execute(select(codes).where(codes.c.id.in_(wanted)))}
+    rows = {row.id: row for row in connection.execute(select(codes).where(codes.c.id.in_(ids)))}
     return [
         Definition(row.id, row.label, row.definition, row.inclusion, row.exclusion, row.final == row.id)
-        for row in (rows[code] for code in wanted if code in rows)
+        for row in (rows[code] for code in ids if code in rows)
     ]

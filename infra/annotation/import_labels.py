@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import cast
 from uuid import UUID
 
 from sqlalchemy import Connection, select
@@ -18,7 +17,7 @@ from infra.files.rows import Rejected
 from infra.storage.database import CHUNK, Database, chunks
 from infra.storage.final_codes import names_now
 from infra.storage.tables import annotations, assignments, codes, segments
-from schemas import Annotation, CodeEvent, Record
+from schemas import Annotation, Assignment, CodeEvent, Record, Segment
 from schemas.annotation import AnnotationKind
 from schemas.ids import code_event_id, code_id, normalised_label, segment_id
 
@@ -70,12 +69,8 @@ class Importing:
 class _Known:
     """A segment of the study, and what the system made of it."""
 
-    id: UUID
-    text: str
-    code: UUID | None
-    label: str | None
-    confidence: float | None
-    signals: Mapping[str, float]
+    segment: Segment
+    assignment: Assignment | None
 
 
 def plan(database: Database, sheet: Sheet, who: Importing) -> Plan:
@@ -89,19 +84,19 @@ def plan(database: Database, sheet: Sheet, who: Importing) -> Plan:
     with database.reading() as connection:
         matched = _match(connection, rows, who.study, sheet.name)
         book = _Book.read(connection, who.study, {label for row in rows for label in row.codes})
-        made = _annotations(connection, rows, matched, book, who)
-    kept = {normalised_label(label) for one in made.kept for label in one.labels}
-    new = {normalised_label(label): label for one in made.fresh for label in one.labels}
+        labels = _annotations(connection, rows, matched, book, who)
+    kept = {normalised_label(label) for annotation in labels.kept for label in annotation.labels}
+    new = {normalised_label(label): label for annotation in labels.fresh for label in annotation.labels}
     new = {folded: label for folded, label in new.items() if folded not in book.codes}
     return Plan(
         rows=len(sheet.rows) + len(sheet.rejected),
-        annotations=made.fresh,
-        already=len(made.kept) - len(made.fresh),
+        annotations=labels.fresh,
+        already=len(labels.kept) - len(labels.fresh),
         known=sorted({book.codes[folded][1] for folded in kept if folded in book.codes}),
         new=sorted(new.values()),
         events=[_created(label, sheet.name, who) for label in new.values()],
-        unmatched=made.unmatched,
-        rejected=sorted(rejected, key=lambda one: one.line),
+        unmatched=labels.unmatched,
+        rejected=sorted(rejected, key=lambda annotation: annotation.line),
     )
 
 
@@ -117,26 +112,26 @@ def _match(
     connection: Connection, rows: Sequence[Labelled], study: str, file: str
 ) -> dict[int, "_Known | UUID | None"]:
     """By line, the segment; the id that one would have; or nothing to go by."""
-    wanted = {row.line: _ids(row, study, file) for row in rows}
-    by_id = _known(connection, study, {one for ids in wanted.values() for one in ids})
-    found: dict[int, _Known | UUID | None] = {}
+    ids_by_line = {row.line: _ids(row, study, file) for row in rows}
+    by_id = _known(connection, study, {id_ for ids in ids_by_line.values() for id_ in ids})
+    matched: dict[int, _Known | UUID | None] = {}
     for row in rows:
-        hit = next((by_id[one] for one in wanted[row.line] if one in by_id), None)
-        if hit is not None:
-            found[row.line] = hit
-    loose = [row for row in rows if row.line not in found]
+        known = next((by_id[id_] for id_ in ids_by_line[row.line] if id_ in by_id), None)
+        if known is not None:
+            matched[row.line] = known
+    loose = [row for row in rows if row.line not in matched]
     same = _with_text(connection, study, {row.text for row in loose if row.text is not None})
-    by_text = _known(connection, study, {one for ids in same.values() for one in ids})
+    by_text = _known(connection, study, {id_ for ids in same.values() for id_ in ids})
     for row, place in _places(loose):
         having = same.get(row.text or "", ())
         if row.text is not None and place < len(having):
-            found[row.line] = by_text[having[place]]
+            matched[row.line] = by_text[having[place]]
         elif row.text is not None:
             digest = sha256(row.text.encode()).hexdigest()
-            found[row.line] = segment_id(study, file, row.key or f"{digest}:{place + 1}")
+            matched[row.line] = segment_id(study, file, row.key or f"{digest}:{place + 1}")
         else:
-            found[row.line] = None
-    return found
+            matched[row.line] = None
+    return matched
 
 
 def _ids(row: Labelled, study: str, file: str) -> list[UUID]:
@@ -165,30 +160,31 @@ def _places(rows: Sequence[Labelled]) -> Iterator[tuple[Labelled, int]]:
 
 
 def _known(connection: Connection, study: str, ids: Iterable[UUID]) -> dict[UUID, _Known]:
-    done, found = assignments.c, {}
+    known = {}
     for chunk in chunks(list(ids)):
         query = (
-            select(segments.c.study, segments.c.id, segments.c.text, done.code_id, done.label)
-            .add_columns(done.confidence, done.signals)
-            .join_from(segments, assignments, segments.c.id == done.segment_id, isouter=True)
+            select(segments.c.record, assignments.c.record.label("assignment"))
+            .join_from(segments, assignments, segments.c.id == assignments.c.segment_id, isouter=True)
             .where(segments.c.id.in_(chunk))  # by id alone: with the study SQLite would read all of it
         )
         for row in connection.execute(query):
-            if row.study == study:
-                found[row.id] = _Known(row.id, row.text, row.code_id, row.label, row.confidence, row.signals or {})
-    return found
+            segment = Segment.from_bytes(row.record)
+            if segment.study == study:
+                assignment = Assignment.from_bytes(row.assignment) if row.assignment else None
+                known[segment.id] = _Known(segment, assignment)
+    return known
 
 
 def _with_text(connection: Connection, study: str, texts: set[str]) -> dict[str, list[UUID]]:
     """The segments with each of these texts, in the order they were said; reads the study once."""
-    found: dict[str, list[UUID]] = {}
+    ids: dict[str, list[UUID]] = {}
     if texts:
         query = select(segments.c.id, segments.c.text).where(segments.c.study == study)
         query = query.order_by(segments.c.order_at, segments.c.seq)
         for row in connection.execution_options(yield_per=CHUNK).execute(query):
             if row.text in texts:
-                found.setdefault(row.text, []).append(row.id)
-    return found
+                ids.setdefault(row.text, []).append(row.id)
+    return ids
 
 
 @dataclass(frozen=True)
@@ -204,9 +200,9 @@ class _Book:
         query = select(codes.c.id, codes.c.label).where(codes.c.study == study, codes.c.level == "code")
         live = connection.execute(query.where(codes.c.retired.is_(False)).order_by(codes.c.created_at.desc())).all()
         by_label = {normalised_label(row.label): (row.id, row.label) for row in live}
-        made = {code_id(study, label): normalised_label(label) for label in labels}
-        for id_, now in names_now(connection, made).items():
-            by_label.setdefault(made[id_], (now.id, now.label))
+        labels_by_code = {code_id(study, label): normalised_label(label) for label in labels}
+        for id_, now in names_now(connection, labels_by_code).items():
+            by_label.setdefault(labels_by_code[id_], (now.id, now.label))
         return cls(by_label)
 
     def code(self, study: str, label: str) -> tuple[UUID, str]:
@@ -236,43 +232,33 @@ def _annotations(
         if not isinstance(target, _Known):
             taught = who.teach_unmatched and target is not None
             unmatched.append(Unmatched(row.line, row.text or f"id {row.key}", taught))
-            if not taught:
+            if target is None or not taught:
                 continue
-        known = (
-            target if isinstance(target, _Known) else _Known(cast(UUID, target), row.text or "", None, None, None, {})
-        )
-        one = _annotation(row, known, book, who)
-        key = (known.id, row.annotator, row.at)
-        together[key] = _joined(together[key], one) if key in together else one
-    said = _said(connection, {one.segment_id for one in together.values()})
-    fresh = [one for (_, _, at), one in together.items() if not _there(one, at, said)]
+            target = _Known(Segment(id=target, study=who.study, text=row.text or "", source="import"), None)
+        annotation = _annotation(row, target, book, who)
+        key = (annotation.segment_id, row.annotator, row.at)
+        together[key] = _joined(together[key], annotation) if key in together else annotation
+    before = _history(connection, {annotation.segment_id for annotation in together.values()})
+    fresh = [annotation for (_, _, at), annotation in together.items() if not _there(annotation, at, before)]
     return _Made(list(together.values()), fresh, unmatched)
-
-
-def _unknown(segment: UUID, row: Labelled) -> _Known:
-    return _Known(segment, row.text or "", None, None, None, {})
 
 
 def _annotation(row: Labelled, known: _Known, book: _Book, who: Importing) -> Annotation:
     chosen = dict(book.code(who.study, label) for label in row.codes)
     kind: AnnotationKind = "adjudication" if row.adjudicates else "coding"
-    return Annotation(
-        segment_id=known.id,
-        study=who.study,
-        annotator=row.annotator,
+    judges = known.assignment is not None and not row.withdrawn and (chosen or not row.unsure)
+    return Annotation.about(
+        known.segment,
+        row.annotator,
+        chosen,
+        row.at or who.at,
+        assignment=known.assignment,
         kind=kind,
-        code_ids=list(chosen),
-        labels=list(chosen.values()),
-        text=known.text,
         memo=row.memo,
         unsure=row.unsure,
         withdrawn=row.withdrawn,
-        shown=known.label,
-        accepted=None if known.code is None or row.withdrawn else known.code in chosen,
-        confidence=known.confidence,
-        signals=dict(known.signals),
+        accepted=known.assignment.code_id in chosen if known.assignment and judges else None,
         blind=row.blind,
-        decided_at=row.at or who.at,
         seconds=row.seconds,
     )
 
@@ -284,26 +270,32 @@ def _joined(first: Annotation, more: Annotation) -> Annotation:
     return first.model_copy(update={"code_ids": list(chosen), "labels": list(chosen.values()), "accepted": accepted})
 
 
-def _said(connection: Connection, ids: Iterable[UUID]) -> dict[tuple[UUID, str], list[tuple[datetime, set[str], bool]]]:
+_Word = tuple[datetime, set[str], bool]
+"""When somebody said something, which codes it had, and whether it was withdrawn."""
+
+
+def _history(connection: Connection, ids: Iterable[UUID]) -> dict[tuple[UUID, str], list[_Word]]:
     """What each person said about these segments, the latest last."""
-    said: dict[tuple[UUID, str], list[tuple[datetime, set[str], bool]]] = {}
+    history: dict[tuple[UUID, str], list[_Word]] = {}
     columns = annotations.c
     for chunk in chunks(list(ids)):
         query = select(columns.segment_id, columns.annotator, columns.decided_at, columns.code_ids, columns.withdrawn)
         for row in connection.execute(query.where(columns.segment_id.in_(chunk)).order_by(columns.decided_at)):
-            one = (row.decided_at, set(row.code_ids), row.withdrawn)
-            said.setdefault((row.segment_id, row.annotator), []).append(one)
-    return said
+            word = (row.decided_at, set(row.code_ids), row.withdrawn)
+            history.setdefault((row.segment_id, row.annotator), []).append(word)
+    return history
 
 
 def _there(
-    one: Annotation, at: datetime | None, said: Mapping[tuple[UUID, str], Sequence[tuple[datetime, set[str], bool]]]
+    annotation: Annotation,
+    at: datetime | None,
+    history: Mapping[tuple[UUID, str], Sequence[tuple[datetime, set[str], bool]]],
 ) -> bool:
     """Whether the study has it: the same time, or where the file has none the same codes as the last word."""
-    words = said.get((one.segment_id, one.annotator), ())
+    words = history.get((annotation.segment_id, annotation.annotator), ())
     if at is not None:
         return any(when == at for when, _, _ in words)
-    return bool(words) and words[-1][1:] == ({str(code) for code in one.code_ids}, one.withdrawn)
+    return bool(words) and words[-1][1:] == ({str(code) for code in annotation.code_ids}, annotation.withdrawn)
 
 
 def _created(label: str, file: str, who: Importing) -> CodeEvent:

@@ -1,7 +1,6 @@
 """The desk: which segment is on whose screen, and what waits for people. Two people never get the same one."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -19,7 +18,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    text,
 )
 
 from infra.annotation.tasks import ask_again, read_asked, read_task
@@ -85,7 +83,7 @@ class Desk:
             The task, or ``None`` where nothing is open for them or the day's budget is spent.
         """
         now = self._clock.now()
-        with self._writing(study) as connection:
+        with self._database.exclusive(_DESK_LOCK, study) as connection:
             connection.execute(delete(marks).where(marks.c.study == study, marks.c.until <= now))
             own = select(marks.c.segment_id).where(*_live(study, now), marks.c.annotator == annotator)
             held = connection.execute(own).scalars().all()
@@ -102,7 +100,7 @@ class Desk:
     def take(self, study: str, segment: UUID, annotator: str, rules: StudyRules) -> Task | None:
         """Give a person this very segment, as after an undo; ``None`` where it is not open for them."""
         now = self._clock.now()
-        with self._writing(study) as connection:
+        with self._database.exclusive(_DESK_LOCK, study) as connection:
             wanted = _free(study, annotator, now, skipped=True).where(requests.c.segment_id == segment)
             return _lock(connection, study, connection.execute(wanted).scalar(), annotator, rules, now)
 
@@ -115,7 +113,7 @@ class Desk:
     def skip(self, study: str, segment: UUID, annotator: str) -> None:
         """Keep a segment from a person until tomorrow (UTC); others get it at once."""
         now = self._clock.now()
-        with self._writing(study) as connection:
+        with self._database.exclusive(_DESK_LOCK, study) as connection:
             known = select(requests.c.segment_id).where(requests.c.segment_id == segment, requests.c.study == study)
             if connection.execute(known).first() is not None:
                 _mark(connection, study, segment, annotator, SKIPPED, since=now, until=_day(now) + timedelta(days=1))
@@ -166,15 +164,6 @@ class Desk:
                 if assignment is not None:
                     found.append(ask_again(assignment, request, highest, reason, author, now))
         return found
-
-    @contextmanager
-    def _writing(self, study: str) -> Iterator[Connection]:
-        """A writing transaction in which nobody else hands out segments of the study."""
-        with self._database.writing() as connection:
-            if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
-                turn = text("SELECT pg_advisory_xact_lock(:lock, hashtext(:study))")
-                connection.execute(turn, {"lock": _DESK_LOCK, "study": study})
-            yield connection
 
 
 def _day(now: datetime) -> datetime:

@@ -9,10 +9,11 @@ from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
 from infra.storage.releases import history
 from infra.storage.tables import assignments
+from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import Taught
 from models.classifier.registry import CLASSIFIERS, Serving
 from models.routing.calibration import Bin, expected_calibration_error, reliability
-from models.routing.confidence import Judged, Labels, Trust, trust
+from models.routing.confidence import ConfidenceModel, JudgedAssignment, fit_confidence, judged_assignments
 from models.routing.risk_control import error_rate
 from schemas import Annotation, ModelRelease, StudyRules
 
@@ -45,7 +46,7 @@ class Standing:
     """Segments whose code people judged, each once."""
     sample: int
     """Of these, the ones drawn by chance."""
-    trust: Trust
+    model: ConfidenceModel
     audit: Rate
     """Codes accepted without a person and then read by one, blind."""
     overridden: Rate
@@ -86,22 +87,22 @@ def standing(
         .group_by(assignments.c.route)
     )
     with database.reading() as connection:
-        said = [Annotation.from_bytes(raw) for raw in connection.scalars(select(current.c.record))]
+        annotations = [Annotation.from_bytes(raw) for raw in connection.scalars(select(current.c.record))]
         routed: dict[str | None, int] = {row.route: row.segments for row in connection.execute(by_route)}
     serving: Serving[Taught] | None = None if taught is None else Serving(taught)
     if serving is not None:
         serving.hear(history(database, CLASSIFIERS + study))
-    labels = Labels(said).judged(None if serving is None else serving.of(study))
-    audited = {one.segment_id for one in said if one.reason == "audit"}
-    known = trust(labels, rules, promising=True)
-    bins = _reliability(labels, known)
+    judged = judged_assignments(LatestAnnotations(annotations), None if serving is None else serving.of(study))
+    audited = {annotation.segment_id for annotation in annotations if annotation.reason == "audit"}
+    model = fit_confidence(judged, rules, promising=True)
+    bins = _reliability(judged, model)
     return Standing(
         rules=rules,
-        labels=len(labels),
-        sample=sum(one.sample for one in labels),
-        trust=known,
-        audit=_wrong([one for one in labels if one.segment in audited]),
-        overridden=_wrong(labels),
+        labels=len(judged),
+        sample=sum(assignment.sample for assignment in judged),
+        model=model,
+        audit=_wrong([assignment for assignment in judged if assignment.segment in audited]),
+        overridden=_wrong(judged),
         bins=bins,
         calibration_error=expected_calibration_error(bins),
         accepted=routed.get("accepted", 0),
@@ -109,10 +110,12 @@ def standing(
     )
 
 
-def _wrong(labels: Sequence[Judged]) -> Rate:
-    return Rate(sum(not one.accepted for one in labels), len(labels))
+def _wrong(judged: Sequence[JudgedAssignment]) -> Rate:
+    return Rate(sum(not assignment.accepted for assignment in judged), len(judged))
 
 
-def _reliability(labels: Sequence[Judged], known: Trust) -> list[Bin]:
-    tests = [one for one in labels if one.held_out]
-    return reliability([known.confidence(one.signals) for one in tests], [one.accepted for one in tests])
+def _reliability(judged: Sequence[JudgedAssignment], model: ConfidenceModel) -> list[Bin]:
+    tests = [assignment for assignment in judged if assignment.held_out]
+    return reliability(
+        [model.confidence(assignment.signals) for assignment in tests], [assignment.accepted for assignment in tests]
+    )

@@ -17,14 +17,14 @@ def read_task(
 ) -> Task | None:
     """A segment that people are asked about, as one of them sees it; ``None`` where nobody ever asked."""
     own = and_(annotations.c.segment_id == segment, annotations.c.annotator == annotator)
-    said = select(annotations.c.record).where(own).order_by(annotations.c.decided_at.desc()).limit(1)
+    last = select(annotations.c.record).where(own).order_by(annotations.c.decided_at.desc()).limit(1)
     query = (
         select(
             requests.c.record.label("request"),
             segments.c.record.label("segment"),
             assignments.c.record.label("assignment"),
             decisions.c.record.label("decision"),
-            said.scalar_subquery().label("said"),
+            last.scalar_subquery().label("last"),
             requests.c.lacks,
             segments.c.order_at,
             segments.c.seq,
@@ -40,16 +40,16 @@ def read_task(
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    found = Segment.from_bytes(row.segment)
+    shown = Segment.from_bytes(row.segment)
     request = AnnotationRequest.from_bytes(row.request)
     return Task(
-        segment=found,
+        segment=shown,
         request=request,
         assignment=Assignment.from_bytes(row.assignment) if row.assignment else None,
         decision=Decision.from_bytes(row.decision) if row.decision else None,
-        said=Annotation.from_bytes(row.said) if row.said else None,
-        before=_beside(connection, found, (row.order_at, row.seq), -1),
-        after=_beside(connection, found, (row.order_at, row.seq), 1),
+        last=Annotation.from_bytes(row.last) if row.last else None,
+        before=_beside(connection, shown, (row.order_at, row.seq), -1),
+        after=_beside(connection, shown, (row.order_at, row.seq), 1),
         blind=request.blind or rules.blind,
         since=row.since,
         held=row.until is not None and row.until > now,
@@ -100,19 +100,14 @@ def ask_again(
     now: datetime,
 ) -> AnnotationRequest:
     """A request that asks again about a coded segment, before all others."""
-    return AnnotationRequest(
-        segment_id=assignment.segment_id,
-        study=assignment.study,
-        code_id=assignment.code_id,
-        label=assignment.label,
-        confidence=assignment.confidence or 0.0,
-        reason="asked again",
+    return AnnotationRequest.for_assignment(
+        assignment,
+        "asked again",
+        now,
         blind=before.blind if before else False,
         sample=before.sample if before else False,  # it was drawn by chance, or not, for good
         coders=before.coders if before else 1,
         priority=highest + 1.0,
-        signals=assignment.signals,
-        requested_at=now,
         author=author,
         why=why,
     )

@@ -168,7 +168,7 @@ def _facts(status: Report) -> Iterator[tuple[str, str]]:
     yield "study", status.study
     yield from _serves(status)
     coders = ", ".join(f"{coder.name} {coder.segments}" for coder in status.coders)
-    counted = f"{len(labels.rows)} segments, {len(labels.taught)} taught and {len(labels.held_out)} held out"
+    counted = f"{len(labels.rows)} segments, {len(labels.training)} taught and {len(labels.held_out)} held out"
     yield "labels", counted + (f"; by {coders}" if coders else "")
     if status.next is not None:
         yield "next", status.next.sentence

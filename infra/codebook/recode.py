@@ -131,7 +131,7 @@ def again(settings: Settings, store: "Store", stretch: Stretch, events: Sequence
     reconcile(index, embedder, events)
     index.put(opened([CodedText(stretch.study, stretch.name, "", _created(store.database, stretch))], embedder))
     pipeline = build_pipeline(settings, index)
-    pipeline.refiner.recall(events)
+    pipeline.refiner.load_history(events)
     return pipeline
 
 

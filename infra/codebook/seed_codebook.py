@@ -38,12 +38,5 @@ def history(texts: Sequence[HumanCoded], coder: str, at: datetime) -> "Iterator[
         )
     for text in texts:
         labels = [created[normalised_label(code)] for code in text.codes]
-        yield Annotation(
-            segment_id=text.segment.id,
-            study=study,
-            annotator=coder,
-            code_ids=[code_id(study, label) for label in labels],
-            labels=labels,
-            text=text.segment.text,
-            decided_at=at,  # not when it was said: what is decided later takes the place of what was before
-        )
+        codes = {code_id(study, label): label for label in labels}
+        yield Annotation.about(text.segment, coder, codes, at)  # not when it was said: later ones take its place

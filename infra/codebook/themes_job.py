@@ -4,7 +4,6 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ from infra.clock import SystemClock
 from infra.factory.models import Models
 from infra.factory.stores import build_store
 from infra.settings import Settings
-from models.codebook.codebook import Standing, replay
-from models.codebook.themes import AUTHOR, Arrangement, Code, ThemeSettings, arrange, read_book, to_events
+from models.codebook.codebook import Codebook
+from models.codebook.themes import AUTHOR, Arrangement, Code, ThemeSettings, arrange, codes_and_themes, to_events
 from models.errors import InputError, UnavailableError
 from models.ports import Embedder
 from schemas import CodeEvent
@@ -64,18 +63,20 @@ def theme_study(settings: Settings, options: ThemeSettings, *, dry_run: bool) ->
 
 def _place(settings: Settings, options: ThemeSettings, store: "Store", brokers: "Cluster | None") -> Themed:
     study = settings.study
-    book = replay(asyncio.run(_read(brokers)) if brokers else store.code_events(study))
-    codes, themes = read_book(book, study, store.segments_by_code(study))
+    codebook = Codebook(asyncio.run(_read(brokers)) if brokers else store.code_events(study))
+    codes, themes = codes_and_themes(codebook, study, store.segments_by_code(study))
     if not codes:
         raise InputError(f"study '{study}' has no codes in '{settings.data_dir}'; ingest and code it, or name another")
     embedder = Models.of(settings).embedder
-    arrangement = arrange(study, codes, themes, embedder, options, used=_themes(book))
+    arrangement = arrange(study, codes, themes, embedder, options, used=_themes(codebook))
     author = _author(embedder)
-    return Themed(tuple(codes), arrangement, tuple(to_events(arrangement, book, study, author, SystemClock().now())))
+    return Themed(
+        tuple(codes), arrangement, tuple(to_events(arrangement, codebook, study, author, SystemClock().now()))
+    )
 
 
-def _themes(book: Mapping[UUID, Standing]) -> set[UUID]:
-    return {code.id for code in book.values() if code.level == "theme"}
+def _themes(codebook: Codebook) -> set[UUID]:
+    return {code.id for code in codebook.values() if code.level == "theme"}
 
 
 def _author(embedder: Embedder) -> str:

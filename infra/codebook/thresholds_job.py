@@ -9,6 +9,7 @@ from infra.factory.stores import build_store
 from infra.profiles.loading import Profile
 from infra.profiles.study_rules import refiner_settings
 from infra.settings import Settings, ensure_data_dir
+from models.codebook.codebook import Codebook
 from models.ports import Embedder
 from models.refinement.thresholds import Judgement, Threshold, corrections, judgements, learned
 from schemas import Annotation, Assignment, CodeEvent
@@ -30,9 +31,10 @@ def judged(
     if not learns(profile):
         return {}
     rules = refiner_settings(profile)
-    corrected = corrections(assignments, annotations)
+    history = list(events)
+    corrected = corrections(assignments, annotations, Codebook(history))
     return judgements(
-        events, corrected, embedder, lambda study: rules.of(study).value, polarity_gate=rules.polarity_gate
+        history, corrected, embedder, lambda study: rules.of(study).value, polarity_gate=rules.polarity_gate
     )
 
 

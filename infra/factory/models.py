@@ -12,6 +12,7 @@ from infra.profiles.members import MemberProfile, ModeratorProfile, PanelistProf
 from infra.profiles.study_rules import default_rules, refiner_settings
 from infra.settings import Settings
 from infra.training.loader import reading_taught
+from models.backends.token_usage import TokenUsage
 from models.classifier.registry import Serving
 from models.coding.cascade import CascadeCoder, CascadeSettings
 from models.coding.ensemble import Ensemble
@@ -26,6 +27,7 @@ from models.routing.router import Router
 
 if TYPE_CHECKING:
     from models.backends.lora.moderator import LoraModerator
+    from models.backends.served import ChatServer
 
 M = TypeVar("M", Coder, Moderator)
 FAKE = "fake"
@@ -42,26 +44,33 @@ class Models:
         'tiny'
     """
 
-    def __init__(self, profile: Profile, settings: Settings, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        settings: Settings,
+        embedder: Embedder | None = None,
+        usage: TokenUsage | None = None,
+    ) -> None:
         """Take what the models are made from.
 
         Args:
             profile: Which models.
             settings: Device, cache, key, and which of the members live here.
             embedder: In place of the profile's own.
+            usage: Counts what all language models write.
         """
         self.profile = profile
         self.settings = settings
-        self._embedder = embedder
+        self._embedder, self._usage = embedder, usage
 
     @classmethod
-    def of(cls, settings: Settings) -> "Models":
+    def of(cls, settings: Settings, usage: TokenUsage | None = None) -> "Models":
         """The models of the profile that the settings name.
 
         Raises:
             SettingError: If the profile is not as it must be, or a file that it names is not there.
         """
-        return cls(checked_profile(settings), settings)
+        return cls(checked_profile(settings), settings, usage=usage)
 
     @cached_property
     def device(self) -> str:
@@ -178,6 +187,7 @@ class Models:
             device=self.device,
             dtype=members[0].dtype,
             seed=self.profile.seed,
+            usage=self._usage,
         )
 
     def _build_served_coder(self, members: Sequence[MemberProfile]) -> PartCoder:
@@ -186,13 +196,12 @@ class Models:
 
         limits = self.profile.generation
         return ServedCoder(
-            url=str(members[0].url),
+            self._chat_server(str(members[0].url)),
             members=tuple(ServedMember(m.name, str(m.model), m.prompt, m.ending, _examples(m)) for m in members),
             max_tokens=limits.max_new_tokens,
             temperature=limits.temperature,
             top_p=limits.top_p,
             seed=self.profile.seed,
-            api_key=self._api_key,
         )
 
     def _build_single_moderator(self, profile: ModeratorProfile | PanelistProfile) -> Moderator:
@@ -202,13 +211,8 @@ class Models:
         if profile.strategy == "served":
             from models.backends.served import ServedModerator
 
-            return ServedModerator(
-                url=str(profile.url),
-                model=str(profile.model),
-                embedder=self.embedder,
-                api_key=self._api_key,
-                seed=self.profile.seed,
-            )
+            server = self._chat_server(str(profile.url))
+            return ServedModerator(server, str(profile.model), self.embedder, seed=self.profile.seed)
         return self._build_lora_moderator(profile)
 
     def _build_panelists(self, profile: PanelistProfile) -> list[Moderator]:
@@ -232,12 +236,14 @@ class Models:
             cache=self.settings.weights_dir,
             device=self.device,
             dtype=profile.dtype,
+            usage=self._usage,
         )
 
-    @property
-    def _api_key(self) -> str | None:
+    def _chat_server(self, url: str) -> "ChatServer":
+        from models.backends.served import ChatServer
+
         key = self.settings.served_api_key
-        return key.get_secret_value() if key else None
+        return ChatServer(url, api_key=key.get_secret_value() if key else None, usage=self._usage)
 
 
 def _examples(member: MemberProfile) -> tuple[tuple[str, str], ...]:

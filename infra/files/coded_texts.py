@@ -4,23 +4,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from infra.files.segments import Rejected, read_segments
 from models.errors import InputError
 from models.moderation.precedents import CodedText
+from models.text.labels import LONGEST_LABEL, clean_code
 from schemas import Segment
 from schemas.ids import normalised_label
 
-if TYPE_CHECKING:
-    pass
-
-
 CODE_NAMES = ("codes", "code", "labels", "label", "themes", "theme")
-
-
-LONGEST_CODE = 120  # characters of a label in any record
 
 
 _SEPARATORS = r"[;|\n]"
@@ -79,7 +73,7 @@ def _codes(segment: Segment, column: str | None, place: str) -> tuple[str, ...]:
             f"{expected}; name it with --codes-column"
         )
     codes = by_name[name] if isinstance(by_name[name], list) else parted(by_name[name])
-    return distinct([checked(code, place) for code in codes if code is not None and str(code).strip()])
+    return distinct([read_code(code, place) for code in codes if code is not None and str(code).strip()])
 
 
 def parted(value: Any) -> list[Any]:
@@ -87,15 +81,14 @@ def parted(value: Any) -> list[Any]:
     return re.split(_SEPARATORS, value) if isinstance(value, str) else [value]
 
 
-def checked(code: Any, place: str) -> str:
+def read_code(cell: Any, place: str) -> str:
     """A code as it is kept; raises ``InputError`` with the place for what is none."""
-    said = " ".join(str(code).split())
-    fit = isinstance(code, str | int | float) and any(c.isalnum() for c in said)
-    if not fit or len(said) > LONGEST_CODE:
-        raise InputError(
-            f"{place}: {said[:40]!r} is no code; at most {LONGEST_CODE} characters with a letter or digit are expected"
-        )
-    return said
+    if not isinstance(cell, str | int | float):
+        raise InputError(f"{place}: {str(cell)[:40]!r} is no code; at most {LONGEST_LABEL} characters are expected")
+    try:
+        return clean_code(str(cell))
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
 
 
 def distinct(codes: Iterable[str]) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ def export(store: Store, study: str | None, fmt: str, out: BinaryIO) -> int:
     """Write every segment of a study, or of all, with what became of it; see ``tabular.encoded`` for the formats.
 
     ``code`` is the system's; ``human_codes`` are all that people chose, ``annotators`` who they are. ``final_codes``
-    are an adjudication's, else people's where they agree, else the system's, and ``decided_by`` says whose.
+    are an adjudication's, else what more than half of the people chose, else the system's; ``decided_by`` says whose.
 
     Args:
         store: Where the segments are.
@@ -156,11 +156,11 @@ def segments_coded(store: Store, study: str | None) -> Iterator[Row]:
             settled = outcomes(connection, given)
         for row in chunk:
             outcome = settled[row["id"]]
-            human = dict.fromkeys(code.label for said in outcome.people for code in said.codes)
+            human = dict.fromkeys(code.label for coding in outcome.people for code in coding.codes)
             yield {
                 **row,
                 "human_codes": list(human),
-                "annotators": [said.annotator for said in outcome.people],
+                "annotators": [coding.annotator for coding in outcome.people],
                 "final_codes": [code.label for code in outcome.codes],
                 "final_code_ids": [str(code.id) for code in outcome.codes],
                 "decided_by": outcome.by,
@@ -186,21 +186,21 @@ def labels(store: Store, study: str | None, *, history: bool = False) -> Iterato
 
 
 def _labels_of(store: Store, rows: Sequence[Any], history: bool) -> Iterator[Row]:
-    said = [(row, Annotation.from_bytes(row.record)) for row in rows]
+    parsed = [(row, Annotation.from_bytes(row.record)) for row in rows]
     with store.database.reading() as connection:
-        names = names_now(connection, {code for _, one in said for code in one.code_ids})
-    for row, one in said:
-        current = row.place == 1 and not one.withdrawn
+        names = names_now(connection, {code for _, annotation in parsed for code in annotation.code_ids})
+    for row, annotation in parsed:
+        current = row.place == 1 and not annotation.withdrawn
         if not (current or history):
             continue
-        now = dict.fromkeys(names[code].label for code in one.code_ids if code in names)
-        plain = {name: getattr(one, name) for name in LABEL_COLUMNS if name in Annotation.model_fields}
+        now = dict.fromkeys(names[code].label for code in annotation.code_ids if code in names)
+        plain = {name: getattr(annotation, name) for name in LABEL_COLUMNS if name in Annotation.model_fields}
         yield plain | {
-            "text": row.text if one.text is None else one.text,
+            "text": row.text if annotation.text is None else annotation.text,
             "source": row.source,
             "timestamp": row.timestamp,
-            "codes": list(one.labels),
-            "code_ids": [str(code) for code in one.code_ids],
-            "codes_now": list(now) or list(one.labels),
+            "codes": list(annotation.labels),
+            "code_ids": [str(code) for code in annotation.code_ids],
+            "codes_now": list(now) or list(annotation.labels),
             "current": current,
         }

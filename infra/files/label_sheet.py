@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO, cast
 
-from infra.files.coded_texts import CODE_NAMES, checked, distinct, parted
+from infra.files.coded_texts import CODE_NAMES, distinct, parted, read_code
 from infra.files.rows import Header, Rejected, Row, read_rows, tell_format
 from infra.files.segments import ID_NAMES, TEXT_NAMES
 from infra.files.tables import parts, unguarded
@@ -174,7 +174,7 @@ class _Reader:
         if isinstance(value, str):
             value = parts(value) or value
         listed = value if isinstance(value, list) else parted(value)
-        return distinct([checked(one, "codes") for one in listed if one is not None and str(one).strip()])
+        return distinct([read_code(one, "codes") for one in listed if one is not None and str(one).strip()])
 
     def _annotator(self, row: Row, names: Sequence[str]) -> str:
         said = self._text(row, self._name(names, self._wanted.coder, CODER_NAMES)) or self._coder

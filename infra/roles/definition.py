@@ -9,12 +9,13 @@ from infra.settings import Settings
 from infra.storage.database import Database
 from infra.storage.store import Store
 from infra.telemetry.metrics import Gauge
+from models.backends.token_usage import TokenUsage
 from streams.stage import Stage
 from streams.topology import Role
 from streams.worker import Beat, WorkerSettings, prepared, run_stage
 
-BuildStage = Callable[[Settings], Stage]
-"""Loads a stage's models and stores; what its topics say it is told later."""
+BuildStage = Callable[[Settings, TokenUsage], Stage]
+"""Loads a stage's models, which count what they write, and stores; what its topics say it is told later."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Worker:
         options: How it runs.
         heartbeat: Takes how it goes.
         stop: Is set to end it.
+        usage: Counts what its language models write.
     """
 
     role: Role
@@ -36,6 +38,7 @@ class Worker:
     options: WorkerSettings
     heartbeat: Beat
     stop: asyncio.Event
+    usage: TokenUsage
 
 
 Run = Callable[[Worker], Awaitable[None]]
@@ -69,7 +72,7 @@ def stage_role(name: str, build_stage: BuildStage, build_gauges: BuildGauges = n
     """The role of a stage, which reads topics in batches."""
 
     async def run(worker: Worker) -> None:
-        build = partial(asyncio.to_thread, build_stage, worker.settings)
+        build = partial(asyncio.to_thread, build_stage, worker.settings, worker.usage)
         make_stage = partial(prepared, build, worker.heartbeat)
         await run_stage(worker.role, make_stage, worker.options, worker.heartbeat, worker.stop)
 

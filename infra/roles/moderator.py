@@ -4,6 +4,7 @@ from infra.clock import SystemClock
 from infra.factory.models import Models, load_now
 from infra.roles.definition import stage_role
 from infra.settings import Settings
+from models.backends.token_usage import TokenUsage
 from models.errors import SettingError
 from models.moderation.precedents import Precedents
 from models.moderation.proposal_join import JoinSettings, ProposalJoin
@@ -13,13 +14,13 @@ from streams.stages import ModeratorStage
 PATIENCE = 10  # times the deadline: how long a segment without a quorum is held before it is set aside
 
 
-def build_stage(settings: Settings) -> Stage:
+def build_stage(settings: Settings, usage: TokenUsage) -> Stage:
     """The moderator, led by what people code.
 
     Raises:
         SettingError: If the quorum is more than the profile has members.
     """
-    models, clock = Models.of(settings), SystemClock()
+    models, clock = Models.of(settings, usage), SystemClock()
     join: ProposalJoin[Received] = ProposalJoin(join_settings(models), clock)
     precedents = Precedents(models.embedder)
     return ModeratorStage(load_now(models.build_moderator(precedents)), join, clock, precedents)

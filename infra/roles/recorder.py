@@ -9,11 +9,12 @@ from infra.settings import Settings
 from infra.storage.alerts import count_open
 from infra.storage.database import Database
 from infra.telemetry.metrics import Gauge
+from models.backends.token_usage import TokenUsage
 from streams.stage import Stage
 from streams.stages import RecorderStage
 
 
-def build_stage(settings: Settings) -> Stage:
+def build_stage(settings: Settings, _usage: TokenUsage) -> Stage:
     """The recorder over the store of the settings."""
     return RecorderStage(build_store(settings).record, SystemClock())
 

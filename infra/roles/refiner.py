@@ -10,6 +10,7 @@ from infra.factory.models import Models
 from infra.factory.stores import build_code_index
 from infra.roles.definition import stage_role
 from infra.settings import Settings
+from models.backends.token_usage import TokenUsage
 from models.ports import CodeIndex
 from models.refinement.refiner import Refiner
 from models.refinement.reindexing import reconcile
@@ -49,14 +50,16 @@ class RefinerStart:
         # A server is shared with refiners that may be creating codes right now: what it has more is not ours to remove.
         alone = self.models.settings.index_folder is not None
         reconcile(self.index, self.models.embedder, events, remove=alone)
-        self.refiner.recall(events)
+        self.refiner.load_history(events)
         self._learn(events)
 
     def _learn(self, events: Sequence[CodeEvent]) -> None:
         """Learn from people's words; annotations count where their segment's assignment is among those read."""
         refiner, models = self.refiner, self.models
         judgements = judged(models.profile, models.embedder, events, self.assignments, self.labels)
-        refiner.learned({study: learned(refiner.threshold(study), evidence) for study, evidence in judgements.items()})
+        refiner.set_thresholds(
+            {study: learned(refiner.threshold(study), evidence) for study, evidence in judgements.items()}
+        )
         self.assignments.clear()
         self.labels.clear()
 
@@ -66,9 +69,9 @@ def _into(records: list[R], record: type[R]) -> Hear:
     return lambda values: records.extend(readable(values, record))
 
 
-def build_stage(settings: Settings) -> Stage:
+def build_stage(settings: Settings, usage: TokenUsage) -> Stage:
     """The refiner over its index; both are what the topics say before its first batch."""
-    models = Models.of(settings)
+    models = Models.of(settings, usage)
     index = build_code_index(settings, models.embedder)
     refiner = models.build_refiner(index)
     start = RefinerStart(models, index, refiner)

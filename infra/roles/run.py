@@ -16,6 +16,7 @@ from infra.settings import Settings
 from infra.telemetry import logs
 from infra.telemetry.heartbeat import build_heartbeat
 from infra.telemetry.observe import worker_telemetry
+from models.backends.token_usage import TokenUsage
 from models.errors import SettingError, UnavailableError
 from streams.cluster import consumer_group, patiently
 from streams.runner import Batches
@@ -63,11 +64,11 @@ async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
         group = consumer_group(name, options.members)
         with seat(settings, group) as place:
             settings = settings.model_copy(update={"instance": place.instance(settings.instance)})
-            gauges = definition.build_gauges(store.database)
-            with worker_telemetry(settings, row, gauges) as telemetry:
+            gauges, usage = definition.build_gauges(store.database), TokenUsage()
+            with worker_telemetry(settings, row, usage, gauges) as telemetry:
                 heartbeat = telemetry.with_progress(build_heartbeat(settings, row, store))
                 options = replace(options, trail=telemetry.trail, seat=partial(member, settings, group))
-                await definition.run(Worker(row, settings, store, options, heartbeat, stop))
+                await definition.run(Worker(row, settings, store, options, heartbeat, stop, usage))
     finally:
         store.close()
     log.info("%s stopped", name)

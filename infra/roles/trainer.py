@@ -16,6 +16,7 @@ from infra.training.query_pool import read_pool
 from infra.training.tracking import MlflowTracking
 from infra.training.trainer import Made, Trainer, TrainerSettings
 from infra.training.training_log import Logbook
+from models.backends.token_usage import TokenUsage
 from models.classifier.schedule import Schedule
 from models.ports import load
 from streams.stage import Stage
@@ -24,14 +25,14 @@ from streams.stages import TrainerStage
 EMBEDDINGS = "embeddings"
 
 
-def build_stage(settings: Settings) -> Stage:
+def build_stage(settings: Settings, usage: TokenUsage) -> Stage:
     """The trainer, alone on its data folder.
 
     Raises:
         SettingError: If the data folder cannot be written.
         SpareError: If another trainer works on it: this one waits.
     """
-    models, checkpoints = Models.of(settings), Checkpoints(settings.data_dir)
+    models, checkpoints = Models.of(settings, usage), Checkpoints(settings.data_dir)
     lock = checkpoints.hold()  # till this process ends
     try:
         return TrainerStage(_trainer(models, checkpoints), SystemClock())

@@ -6,10 +6,26 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    String,
+    Subquery,
+    and_,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from infra.storage.database import Database, chunks
 from infra.storage.tables import annotations, assignments, codes, decisions, marks, requests
+from models.annotation.latest import chosen_codes
 from schemas import Annotation
 from schemas.annotation import AnnotationKind
 from schemas.ids import code_id, normalised_label
@@ -37,6 +53,11 @@ class Coding:
     by_model: bool = False
     blind: bool = False
     """Whether a person chose before the system's code was shown."""
+
+    @property
+    def named(self) -> dict[UUID, str]:
+        """The codes with their labels."""
+        return dict(zip(self.code_ids, self.labels, strict=True))
 
 
 def current_annotations(
@@ -69,6 +90,8 @@ def codings(
 ) -> list[Coding]:
     """The codings of a study as they stand, by segment and coder.
 
+    Who adjudicated is still known to have coded; an adjudication counts where it is its author's last word.
+
     The models' are given for segments that a person coded, so that all coders are compared on the same ones. The
     system's assignment goes as coder ``Qualstream``, a member's usable proposal under the member's name.
 
@@ -79,29 +102,33 @@ def codings(
         segment: Only of this one, and then the models' too where no person coded it.
     """
     with database.reading() as connection:
-        book = Book.read(connection, study)
-        found = [one for kind in KINDS for one in _people(connection, study, kind, book, segment)]
+        codes_now = CurrentCodes.read(connection, study)
+        coded = [coding for kind in KINDS for coding in _people(connection, study, kind, codes_now, segment)]
         if include_models:
-            people = {one.coder for one in found}
-            wanted = {one.segment_id for one in found} if segment is None else {segment}
-            for one in _models(connection, study, book, segment):
-                if one.segment_id in wanted:
-                    found.append(_told_apart(one, people))
-    return sorted(found, key=lambda one: (str(one.segment_id), one.by_model, one.kind != "coding", one.coder))
+            people = {coding.coder for coding in coded}
+            ids = {coding.segment_id for coding in coded} if segment is None else {segment}
+            for coding in _models(connection, study, codes_now, segment):
+                if coding.segment_id in ids:
+                    coded.append(_told_apart(coding, people))
+    return sorted(
+        coded,
+        key=lambda coding: (str(coding.segment_id), coding.by_model, coding.kind != "coding", coding.coder),
+    )
 
 
 @dataclass(frozen=True)
-class Book:
-    """A study's codes as they stand, to say what an earlier code or a written label is today."""
+class CurrentCodes:
+    """A study's codes as the read model has them, to say what an earlier code or a written label is by now."""
 
     study: str
-    final: Mapping[UUID, UUID | None]
+    current: Mapping[UUID, UUID | None]
+    """Code to the one that it is by now; see ``infra.storage.successors``."""
     labels: Mapping[UUID, str]
-    live: Mapping[str, UUID]
-    """Normalised label to code."""
+    by_label: Mapping[str, UUID]
+    """Normalised label to the active code."""
 
     @classmethod
-    def read(cls, connection: Connection, study: str) -> "Book":
+    def read(cls, connection: Connection, study: str) -> "CurrentCodes":
         """Read the codes of a study, themes left out."""
         query = select(codes.c.id, codes.c.label, codes.c.final, codes.c.retired)
         rows = connection.execute(query.where(codes.c.study == study, codes.c.level == "code")).all()
@@ -112,67 +139,66 @@ class Book:
             {normalised_label(row.label): row.id for row in rows if not row.retired},
         )
 
-    def today(self, chosen: Iterable[UUID], written: Iterable[str] = ()) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
+    def resolve(self, ids: Iterable[UUID], written: Iterable[str] = ()) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
         """Codes and labels as they are now, each code once.
 
         Args:
-            chosen: Codes as they were chosen.
+            ids: Codes as they were chosen.
             written: Their labels at that time, for those that the codebook does not know.
         """
-        found: dict[UUID, str] = {}
-        labels = list(written)
-        for n, code in enumerate(chosen):
-            now = self.final.get(code) or code
-            found.setdefault(now, self.labels.get(now) or (labels[n] if n < len(labels) else str(now)))
-        return tuple(found), tuple(found.values())
+        labels: dict[UUID, str] = {}
+        earlier = list(written)
+        for n, code in enumerate(ids):
+            current = self.current.get(code) or code
+            labels.setdefault(current, self.labels.get(current) or (earlier[n] if n < len(earlier) else str(current)))
+        return tuple(labels), tuple(labels.values())
 
-    def named(self, label: str) -> UUID:
+    def id_of(self, label: str) -> UUID:
         """The code that goes by a label, or was made under it; where there is none, the id that it would have."""
-        live = self.live.get(normalised_label(label))
-        return live or code_id(self.study, label)
+        return self.by_label.get(normalised_label(label)) or code_id(self.study, label)
 
 
 def _people(
-    connection: Connection, study: str, kind: AnnotationKind, book: Book, segment: UUID | None
+    connection: Connection, study: str, kind: AnnotationKind, codes_now: CurrentCodes, segment: UUID | None
 ) -> Iterator[Coding]:
     narrow = [] if segment is None else [annotations.c.segment_id == segment]
-    current = current_annotations(study, *narrow, kind=kind)
-    for raw in connection.execute(select(current.c.record)).scalars():
-        said = Annotation.from_bytes(raw)
-        ids = said.code_ids or [book.named(label) for label in said.labels]  # labels alone: made elsewhere
-        now, labels = book.today(ids, said.labels)
+    current = current_annotations(study, *narrow, kind="coding" if kind == "coding" else None)
+    for raw in connection.execute(select(current.c.record).where(current.c.kind == kind)).scalars():
+        annotation = Annotation.from_bytes(raw)
+        by_id = chosen_codes(annotation)
+        now, labels = codes_now.resolve(by_id, by_id.values())
         yield Coding(
-            segment_id=said.segment_id,
-            coder=said.annotator,
+            segment_id=annotation.segment_id,
+            coder=annotation.annotator,
             code_ids=now,
             labels=labels,
-            kind=said.kind,
-            at=said.decided_at,
-            memo=said.memo,
-            unsure=said.unsure,
-            blind=said.blind,
+            kind=annotation.kind,
+            at=annotation.decided_at,
+            memo=annotation.memo,
+            unsure=annotation.unsure,
+            blind=annotation.blind,
         )
 
 
-def _models(connection: Connection, study: str, book: Book, segment: UUID | None) -> Iterator[Coding]:
-    done, said = assignments.c, decisions.c
+def _models(connection: Connection, study: str, codes_now: CurrentCodes, segment: UUID | None) -> Iterator[Coding]:
+    done, decision = assignments.c, decisions.c
     assigned = select(done.segment_id, done.code_id, done.label, done.assigned_at).where(done.study == study)
-    decided = select(said.segment_id, said.proposals, said.at).where(said.study == study)
+    decided = select(decision.segment_id, decision.proposals, decision.at).where(decision.study == study)
     if segment is None:
         read = select(current_annotations(study).c.segment_id)
-        assigned, decided = assigned.where(done.segment_id.in_(read)), decided.where(said.segment_id.in_(read))
+        assigned, decided = assigned.where(done.segment_id.in_(read)), decided.where(decision.segment_id.in_(read))
     else:
-        assigned, decided = assigned.where(done.segment_id == segment), decided.where(said.segment_id == segment)
+        assigned, decided = assigned.where(done.segment_id == segment), decided.where(decision.segment_id == segment)
     for row in connection.execute(assigned):
-        yield _model(row.segment_id, SYSTEM, row.assigned_at, book.today([row.code_id], [row.label]))
+        yield _model(row.segment_id, SYSTEM, row.assigned_at, codes_now.resolve([row.code_id], [row.label]))
     for segment_id, proposals, at in connection.execute(decided):
         for proposal in proposals:
             if label := _usable(proposal):
-                yield _model(segment_id, proposal["member"], at, book.today([book.named(label)], [label]))
+                yield _model(segment_id, proposal["member"], at, codes_now.resolve([codes_now.id_of(label)], [label]))
 
 
-def _model(segment: UUID, coder: str, at: datetime, chosen: tuple[tuple[UUID, ...], tuple[str, ...]]) -> Coding:
-    return Coding(segment, coder, *chosen, kind="coding", at=at, by_model=True)
+def _model(segment: UUID, coder: str, at: datetime, resolved: tuple[tuple[UUID, ...], tuple[str, ...]]) -> Coding:
+    return Coding(segment, coder, *resolved, kind="coding", at=at, by_model=True)
 
 
 def _usable(proposal: Mapping[str, Any]) -> str | None:
@@ -180,9 +206,9 @@ def _usable(proposal: Mapping[str, Any]) -> str | None:
     return None if proposal.get("fault") else proposal.get("label") or None
 
 
-def _told_apart(one: Coding, people: set[str]) -> Coding:
+def _told_apart(coding: Coding, people: set[str]) -> Coding:
     """A model that goes by a person's name gets another."""
-    return replace(one, coder=f"{one.coder} (model)") if one.coder in people else one
+    return replace(coding, coder=f"{coding.coder} (model)") if coding.coder in people else coding
 
 
 _ALL = 99  # an adjudication stands for every coder
@@ -191,21 +217,21 @@ _ALL = 99  # an adjudication stands for every coder
 def count_lacking(connection: Connection, segments: Collection[UUID]) -> None:
     """Bring the requests of these segments up to what people have said, inside the connection's transaction."""
     for chunk in chunks(sorted(segments)):
-        wanted = requests.c.segment_id.in_(chunk)
+        in_chunk = requests.c.segment_id.in_(chunk)
         # Two decisions at once: the second counts when the first is in (on SQLite it has waited for that already).
         connection.execute(
-            select(requests.c.segment_id).where(wanted).order_by(requests.c.segment_id).with_for_update()
+            select(requests.c.segment_id).where(in_chunk).order_by(requests.c.segment_id).with_for_update()
         ).all()
-        said = current_annotations(None, annotations.c.segment_id.in_(chunk))
-        settles = func.max(case((said.c.kind == "adjudication", 1), else_=0)) == 1
+        current = current_annotations(None, annotations.c.segment_id.in_(chunk))
+        settles = func.max(case((current.c.kind == "adjudication", 1), else_=0)) == 1
         answers = (
             select(case((settles, _ALL), else_=func.count()))
-            .where(said.c.segment_id == requests.c.segment_id, answered_by(said))
+            .where(current.c.segment_id == requests.c.segment_id, answered_by(current))
             .correlate(requests)
             .scalar_subquery()
         )
         lacks = case((requests.c.coders > answers, requests.c.coders - answers), else_=0)
-        connection.execute(update(requests).where(wanted).values(lacks=lacks))
+        connection.execute(update(requests).where(in_chunk).values(lacks=lacks))
         decided = exists().where(
             annotations.c.segment_id == marks.c.segment_id,
             annotations.c.annotator == marks.c.annotator,
@@ -215,6 +241,12 @@ def count_lacking(connection: Connection, segments: Collection[UUID]) -> None:
         connection.execute(delete(marks).where(marks.c.segment_id.in_(chunk), marks.c.kind == "locked", decided))
 
 
-def answered_by(said: Subquery) -> ColumnElement[bool]:
+def abstaining(of: FromClause) -> ColumnElement[bool]:
+    """``models.annotation.latest.abstains`` in SQL: somebody was unsure and gave no code."""
+    given = (cast(of.c[name], String) for name in ("code_ids", "labels"))
+    return and_(of.c.unsure, *(column == "[]" for column in given))
+
+
+def answered_by(current: Subquery) -> ColumnElement[bool]:
     """Whether an annotation answers its segment's request: asked again, only what was said since does."""
-    return or_(requests.c.reason != "asked again", said.c.decided_at > requests.c.requested_at)
+    return or_(requests.c.reason != "asked again", current.c.decided_at > requests.c.requested_at)

@@ -70,6 +70,15 @@ class Database:
         with _own_words(self.name), self._writer.begin() as connection:
             yield connection
 
+    @contextmanager
+    def exclusive(self, lock: int, study: str) -> Iterator[Connection]:
+        """A writing transaction beside which, in all processes, no other one with the same lock and study runs."""
+        with self.writing() as connection:
+            if self.dialect == "postgresql":  # SQLite has one writer anyway
+                query = text("SELECT pg_advisory_xact_lock(:lock, hashtext(:study))")
+                connection.execute(query, {"lock": lock, "study": study})
+            yield connection
+
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()

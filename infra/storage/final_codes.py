@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from infra.storage.annotations import current_annotations
 from infra.storage.database import chunks
 from infra.storage.tables import annotations, codes
-from models.annotation.latest import Said, SettledBy, settle
-from schemas.ids import code_id
+from models.annotation.latest import DecidedBy, Undecided, chosen_codes, final_codes, human_decision
+from schemas import Annotation
 
 Assigned = tuple[UUID, str]
 """A code as the system gave it: its id, and its label then."""
@@ -26,7 +25,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Coding:
+class NamedCoding:
     """One person's last word on a segment, by the codes as they are now."""
 
     annotator: str
@@ -40,27 +39,47 @@ class Outcome:
     """A segment's codes in the end, whose word that is, and what each person said."""
 
     codes: tuple[Named, ...]
-    by: SettledBy | None
-    people: tuple[Coding, ...]
+    by: DecidedBy | None
+    people: tuple[NamedCoding, ...]
 
 
-def outcomes(connection: Connection, assigned: Mapping[UUID, Assigned | None]) -> dict[UUID, Outcome]:
-    """Settle segments.
+def outcomes(
+    connection: Connection, assigned: Mapping[UUID, Assigned | None], undecided: Undecided = "model"
+) -> dict[UUID, Outcome]:
+    """What segments are coded in the end.
 
     Args:
         connection: A transaction that reads.
         assigned: By segment, the code that the system gave it, if it did.
+        undecided: What segments get that people coded without a decision.
     """
-    said = _said(connection, assigned)
-    wanted = {code for rows in said.values() for row in rows for code, _ in _chosen(row)}
-    wanted |= {each[0] for each in assigned.values() if each is not None}
-    names = names_now(connection, wanted)
-    return {segment: _outcome(said.get(segment, ()), model, names) for segment, model in assigned.items()}
+    words = _standing(connection, assigned)
+    ids = {code for annotations_ in words.values() for annotation in annotations_ for code in chosen_codes(annotation)}
+    ids |= {each[0] for each in assigned.values() if each is not None}
+    names = CurrentNames(names_now(connection, ids))
+    return {segment: _outcome(words.get(segment, ()), model, names, undecided) for segment, model in assigned.items()}
+
+
+class CurrentNames:
+    """What codes stand for now, as far as the read model knows them; others stand for themselves."""
+
+    def __init__(self, now: Mapping[UUID, Named]) -> None:
+        """Take what ``names_now`` gives."""
+        self._now = now
+
+    def current_code(self, code: UUID, /) -> UUID:
+        """A merged code's is what it became; one that ended otherwise stands for itself."""
+        return self._now[code].id if code in self._now else code
+
+    def named(self, codes: Mapping[UUID, str]) -> dict[UUID, Named]:
+        """Codes with their labels at some time, as they are now, each once."""
+        named = (self._now.get(code, Named(code, label)) for code, label in codes.items())
+        return {code.id: code for code in named}
 
 
 def names_now(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Named]:
     """What codes stand for now: a merged one for what it became; ids that no code has are left out."""
-    ended, found = codes.alias("ended"), {}
+    ended, names = codes.alias("ended"), {}
     for chunk in chunks(ids):
         query = (
             select(ended.c.id, ended.c.label.label("own"), codes.c.id.label("final"), codes.c.label)
@@ -68,37 +87,29 @@ def names_now(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Named]:
             .where(ended.c.id.in_(chunk))
         )
         for row in connection.execute(query):
-            found[row.id] = Named(row.id, row.own) if row.final is None else Named(row.final, row.label)
-    return found
+            names[row.id] = Named(row.id, row.own) if row.final is None else Named(row.final, row.label)
+    return names
 
 
-def _said(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, list[Row[Any]]]:
-    said: dict[UUID, list[Row[Any]]] = {}
+def _standing(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, list[Annotation]]:
+    standing: dict[UUID, list[Annotation]] = {}
     for chunk in chunks(ids):
         current = current_annotations(None, annotations.c.segment_id.in_(chunk))
-        for row in connection.execute(select(current).order_by(current.c.decided_at, current.c.annotator)):
-            said.setdefault(row.segment_id, []).append(row)
-    return said
+        rows = select(current.c.record).order_by(current.c.decided_at, current.c.annotator)
+        for raw in connection.execute(rows).scalars():
+            annotation = Annotation.from_bytes(raw)
+            standing.setdefault(annotation.segment_id, []).append(annotation)
+    return standing
 
 
-def _outcome(rows: Sequence[Row[Any]], model: Assigned | None, names: Mapping[UUID, Named]) -> Outcome:
-    people = tuple(Coding(row.annotator, _now(row, names), row.kind, row.unsure) for row in rows)
-    said = [Said(one.annotator, tuple(c.id for c in one.codes), one.kind == "adjudication") for one in people]
-    known = {code.id: code for one in people for code in one.codes}
-    mine = None if model is None else names.get(model[0], Named(*model))
-    if mine is not None:
-        known[mine.id] = mine
-    end = settle(said, None if mine is None else mine.id)
-    return Outcome(tuple(known[code] for code in end.codes), end.by, people)
+def _outcome(words: Sequence[Annotation], model: Assigned | None, names: CurrentNames, undecided: Undecided) -> Outcome:
+    people = tuple(_named_coding(annotation, names) for annotation in words)
+    known = {code.id: code for coding in people for code in coding.codes}
+    given = names.named(dict([model])) if model else {}
+    final = final_codes(human_decision(words, names), next(iter(given), None), undecided)
+    return Outcome(tuple((known | given)[code] for code in final.codes), final.by, people)
 
 
-def _now(row: Row[Any], names: Mapping[UUID, Named]) -> tuple[Named, ...]:
-    """A person's codes as they are now, each once."""
-    found = [names.get(code, Named(code, label)) for code, label in _chosen(row)]
-    return tuple({one.id: one for one in found}.values())
-
-
-def _chosen(row: Row[Any]) -> list[tuple[UUID, str]]:
-    """Codes as they were chosen, with their labels then; labels alone where they were made elsewhere."""
-    ids = [UUID(str(each)) for each in row.code_ids] or [code_id(row.study, label) for label in row.labels]
-    return [(code, row.labels[n] if n < len(row.labels) else str(code)) for n, code in enumerate(ids)]
+def _named_coding(annotation: Annotation, names: CurrentNames) -> NamedCoding:
+    codes = tuple(names.named(chosen_codes(annotation)).values())
+    return NamedCoding(annotation.annotator, codes, annotation.kind, annotation.unsure)

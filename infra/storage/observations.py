@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, null, or_, select
 
-from infra.storage.annotations import Book
+from infra.storage.annotations import CurrentCodes, abstaining
 from infra.storage.database import CHUNK, Database, chunks
 from infra.storage.tables import annotations, assignments, code_events, codes, dead_letters, decisions, segments
 from infra.storage.tables import releases as release_rows
@@ -158,72 +158,76 @@ def _accepted(connection: Connection, study: str, since: datetime | None, until:
         annotations.c.accepted.is_not(None),
         annotations.c.withdrawn.is_(False),
     )
-    said = given.subquery("said")
-    query = _placed(said, study, since, until).where(said.c.word == 1)
+    judged = given.subquery("said")
+    query = _placed(judged, study, since, until).where(judged.c.word == 1)
     for row in connection.execute(query):
         yield row, row.accepted, None
 
 
 def _agreed(connection: Connection, study: str, since: datetime | None, until: datetime | None) -> Iterator[_Word]:
     """Each person's first coding of a segment that somebody else had coded by then: up to there all are others'."""
-    one = annotations.c
-    own = func.row_number().over(partition_by=(one.segment_id, one.annotator), order_by=one.decided_at)
+    columns = annotations.c
+    own = func.row_number().over(partition_by=(columns.segment_id, columns.annotator), order_by=columns.decided_at)
 
     def before(column: ColumnElement[Any]) -> ColumnElement[Any]:
         earlier = func.lag(column, type_=column.type)
-        return earlier.over(partition_by=one.segment_id, order_by=(one.decided_at, one.annotator))
+        return earlier.over(partition_by=columns.segment_id, order_by=(columns.decided_at, columns.annotator))
 
     given = select(
-        one.segment_id,
-        one.decided_at,
-        one.withdrawn,
-        one.code_ids,
-        one.labels,
+        columns.segment_id,
+        columns.decided_at,
+        columns.withdrawn,
+        columns.code_ids,
+        columns.labels,
         own.label("word"),
-        before(one.withdrawn).label("gone_before"),
-        before(one.code_ids).label("codes_before"),
-        before(one.labels).label("labels_before"),
-    ).where(one.study == study, one.kind == "coding")
+        before(columns.withdrawn).label("gone_before"),
+        before(columns.code_ids).label("codes_before"),
+        before(columns.labels).label("labels_before"),
+    ).where(columns.study == study, columns.kind == "coding", ~abstaining(annotations))
     if since is not None:
-        fresh = select(one.segment_id).where(one.study == study, one.decided_at > since)
-        given = given.where(one.segment_id.in_(fresh))
-    said = given.subquery("said")
-    further = (said.c.word == 1, said.c.withdrawn.is_(False), said.c.gone_before.is_(False))
-    rows = connection.execute(_placed(said, study, since, until).where(*further)).all()
+        fresh = select(columns.segment_id).where(columns.study == study, columns.decided_at > since)
+        given = given.where(columns.segment_id.in_(fresh))
+    codings = given.subquery("said")
+    further = (codings.c.word == 1, codings.c.withdrawn.is_(False), codings.c.gone_before.is_(False))
+    rows = connection.execute(_placed(codings, study, since, until).where(*further)).all()
     if not rows:
         return
-    book = Book.read(connection, study)
+    codes_now = CurrentCodes.read(connection, study)
     for row in rows:
-        yield row, None, _chosen(book, row.code_ids, row.labels) == _chosen(book, row.codes_before, row.labels_before)
+        yield (
+            row,
+            None,
+            _chosen(codes_now, row.code_ids, row.labels) == _chosen(codes_now, row.codes_before, row.labels_before),
+        )
 
 
-def _chosen(book: Book, ids: Sequence[str], labels: Sequence[str]) -> frozenset[UUID]:
+def _chosen(codes_now: CurrentCodes, ids: Sequence[str], labels: Sequence[str]) -> frozenset[UUID]:
     """Codes as they are today, so that what was merged since is no disagreement."""
-    chosen = [UUID(each) for each in ids] or [book.named(label) for label in labels]
-    return frozenset(book.today(chosen, labels)[0])
+    chosen = [UUID(each) for each in ids] or [codes_now.id_of(label) for label in labels]
+    return frozenset(codes_now.resolve(chosen, labels)[0])
 
 
-def _placed(said: Subquery, study: str, since: datetime | None, until: datetime | None) -> Select[*tuple[Any, ...]]:
+def _placed(judged: Subquery, study: str, since: datetime | None, until: datetime | None) -> Select[*tuple[Any, ...]]:
     """Words within a stretch of the time when they were said, with their segments' codes and their own places."""
     later, there = assignments.alias("later"), segments.alias("there")
     place = (
         select(there.c.order_at)
         .join_from(later, there, later.c.segment_id == there.c.id)
-        .where(later.c.study == study, later.c.assigned_at >= said.c.decided_at)
+        .where(later.c.study == study, later.c.assigned_at >= judged.c.decided_at)
         .order_by(later.c.assigned_at, there.c.order_at)
         .limit(1)
         .scalar_subquery()
     )
     code = func.coalesce(_given.c.label, assignments.c.label).label("code")
-    query = select(*said.c, segments.c.source, code, place.label("place"))
-    query = query.join_from(said, segments, said.c.segment_id == segments.c.id)
+    query = select(*judged.c, segments.c.source, code, place.label("place"))
+    query = query.join_from(judged, segments, judged.c.segment_id == segments.c.id)
     query = query.join(assignments, assignments.c.segment_id == segments.c.id)
     query = query.join(_given, assignments.c.code_id == _given.c.id, isouter=True)
     if since is not None:
-        query = query.where(said.c.decided_at > since)
+        query = query.where(judged.c.decided_at > since)
     if until is not None:
-        query = query.where(said.c.decided_at < until)
-    return query.order_by(said.c.decided_at, said.c.segment_id)
+        query = query.where(judged.c.decided_at < until)
+    return query.order_by(judged.c.decided_at, judged.c.segment_id)
 
 
 def _joined(query: Select[*tuple[Any, ...]], study: str) -> Select[*tuple[Any, ...]]:

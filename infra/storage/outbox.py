@@ -6,8 +6,10 @@ that dies between the two leaves nothing undone: the next one sends what is left
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select
@@ -21,6 +23,7 @@ from streams.publish import Outgoing, Publisher, outgoing
 
 log = logging.getLogger(__name__)
 _MOST = 500  # messages delivered at once
+_CODEBOOK_EDIT_LOCK = 7_305_804  # any number that nothing else locks in this database
 _LOOK_S = 0.5  # how often another process's decisions are looked for
 
 
@@ -52,13 +55,27 @@ class Outbox:
         """
         if not records:
             return
-        messages = [outgoing(record) for record in records]
-        rows = [{"topic": message.topic, "key": message.key, "value": message.value} for message in messages]
         with self._database.writing() as connection:
-            write(connection, records, datetime.now(UTC))
-            connection.execute(insert(outbox), rows)
+            _keep(connection, records)
             if also is not None:
                 also(connection)
+        self._wake()
+
+    @contextmanager
+    def editing_codebook(self, study: str) -> Iterator[Callable[[Sequence[Record]], None]]:
+        """A transaction in which nobody else, in no process, edits the study's codebook: each edit sees the one before.
+
+        Yields:
+            What keeps records, as ``keep`` does, when the transaction ends.
+
+        Raises:
+            UnavailableError: If the database does not answer; nothing is kept then.
+        """
+        with self._database.exclusive(_CODEBOOK_EDIT_LOCK, study) as connection:
+            yield partial(_keep, connection)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._kept.set)
 
@@ -73,10 +90,10 @@ class Outbox:
         with self._database.reading() as connection:
             return connection.execute(select(func.count()).select_from(outbox)).scalar_one()
 
-    def sent(self, some: Sequence[Waiting]) -> None:
+    def sent(self, batch: Sequence[Waiting]) -> None:
         """The broker has confirmed these."""
         with self._database.writing() as connection:
-            connection.execute(delete(outbox).where(outbox.c.seq.in_([one.seq for one in some])))
+            connection.execute(delete(outbox).where(outbox.c.seq.in_([waiting.seq for waiting in batch])))
 
     async def deliver(self, publisher: Publisher) -> None:
         """Deliver what is kept, and what is kept later, until cancelled."""
@@ -84,12 +101,20 @@ class Outbox:
         while True:
             self._kept.clear()
             try:
-                while some := await asyncio.to_thread(self.waiting):
-                    await publisher.send([one.message for one in some])
-                    await asyncio.to_thread(self.sent, some)
+                while batch := await asyncio.to_thread(self.waiting):
+                    await publisher.send([waiting.message for waiting in batch])
+                    await asyncio.to_thread(self.sent, batch)
             except UnavailableError as error:
                 log.warning("the outbox cannot be read: %s", error)
             try:
                 await asyncio.wait_for(self._kept.wait(), _LOOK_S)
             except TimeoutError:
                 continue
+
+
+def _keep(connection: Connection, records: Sequence[Record]) -> None:
+    messages = [outgoing(record) for record in records]
+    rows = [{"topic": message.topic, "key": message.key, "value": message.value} for message in messages]
+    if rows:
+        write(connection, records, datetime.now(UTC))
+        connection.execute(insert(outbox), rows)

@@ -17,8 +17,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from infra.storage import tables
 from infra.storage.annotations import count_lacking
 from infra.storage.database import chunks
-from infra.storage.successors import keep_finals
-from models.codebook.codebook import stand
+from infra.storage.successors import update_finals
+from models.codebook.codebook import CodeState
 from schemas import (
     Annotation,
     AnnotationRequest,
@@ -157,10 +157,10 @@ def write(connection: Connection, records: Iterable[Record], now: datetime) -> N
             _write_rows(connection, kind, [projection.row(record, now) for record in batches[kind]], now)
     if CodeEvent in batches:
         _project_codes(connection, {event.code_id for event in batches[CodeEvent]})
-        keep_finals(connection, {event.study for event in batches[CodeEvent]})
-    asked_or_said = {one.segment_id for kind in (AnnotationRequest, Annotation) for one in batches.get(kind, ())}
-    if asked_or_said:
-        count_lacking(connection, asked_or_said)
+        update_finals(connection, {event.study for event in batches[CodeEvent]})
+    touched = {record.segment_id for kind in (AnnotationRequest, Annotation) for record in batches.get(kind, ())}
+    if touched:
+        count_lacking(connection, touched)
 
 
 def _write_rows(connection: Connection, kind: type[Record], rows: list[Row], now: datetime) -> None:
@@ -202,8 +202,8 @@ def _project_codes(connection: Connection, ids: set[UUID]) -> None:
     events: dict[UUID, list[CodeEvent]] = {}
     source, ordered = tables.code_events, sorted(ids)
     for chunk in chunks(ordered):
-        wanted = source.c.code_id.in_(chunk)
-        for raw in connection.execute(select(source.c.record).where(wanted)).scalars():
+        query = select(source.c.record).where(source.c.code_id.in_(chunk))
+        for raw in connection.execute(query).scalars():
             event = CodeEvent.from_bytes(raw)
             events.setdefault(event.code_id, []).append(event)
     statement = insert(tables.codes, connection.dialect.name)
@@ -214,25 +214,25 @@ def _project_codes(connection: Connection, ids: set[UUID]) -> None:
 
 
 def code_row(history: Sequence[CodeEvent]) -> Row:
-    """What a code is now; see ``models.codebook.codebook.stand``.
+    """What a code is now; see ``models.codebook.codebook.CodeState``.
 
     Args:
         history: All events of one code, at least one, in any order.
     """
-    now = stand(history)
+    state = CodeState.replay(history)
     return {
-        "id": now.id,
-        "study": now.study,
-        "level": now.level,
-        "label": now.label,
-        "created_at": now.created_at,
-        "retired": not now.live,
-        "parent": now.parent,
-        "definition": now.definition,
-        "inclusion": now.inclusion,
-        "exclusion": now.exclusion,
-        "examples": list(now.examples),
-        "origin": now.origin,
-        "became": [str(each) for each in now.into],
-        "final": now.id if now.live else None,
+        "id": state.id,
+        "study": state.study,
+        "level": state.level,
+        "label": state.label,
+        "created_at": state.created_at,
+        "retired": not state.active,
+        "parent": state.parent,
+        "definition": state.definition,
+        "inclusion": state.inclusion,
+        "exclusion": state.exclusion,
+        "examples": list(state.examples),
+        "origin": state.origin,
+        "became": [str(each) for each in state.into],
+        "final": state.id if state.active else None,
     }

@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 from infra.storage.database import Database
 from infra.storage.store import Store
 from infra.storage.tables import releases
-from models.classifier.training_set import Labelled, LabelledSet, Words
-from models.codebook.codebook import replay
+from models.annotation.latest import LatestAnnotations
+from models.classifier.training_set import TrainingExample, TrainingSet, training_set
+from models.codebook.codebook import Codebook
 from schemas import Annotation, ModelRelease
 
 MOST = 2_000
@@ -37,7 +38,7 @@ def count(database: Database, model: str) -> int:
         return connection.execute(query).scalar_one()
 
 
-def labels_of(store: Store, study: str, *, least_examples: int = 4, held_out: float = 0.25) -> LabelledSet:
+def labels_of(store: Store, study: str, *, least_examples: int = 4, held_out: float = 0.25) -> TrainingSet:
     """A study's labels as its trainer counts them now.
 
     Args:
@@ -49,10 +50,8 @@ def labels_of(store: Store, study: str, *, least_examples: int = 4, held_out: fl
     Raises:
         UnavailableError: If the database does not answer.
     """
-    words = Words()
-    for said in store.history(Annotation, study):
-        words.add(said)
-    return words.labelled(replay(store.code_events(study)), least_examples=least_examples, held_out=held_out)
+    latest = LatestAnnotations(store.history(Annotation, study))
+    return training_set(latest, Codebook(store.code_events(study)), least_examples=least_examples, held_out=held_out)
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,11 @@ class Person:
     segments: int
 
 
-def people_of(rows: Sequence[Labelled], until: datetime | None = None) -> Sequence[Person]:
+def people_of(rows: Sequence[TrainingExample], until: datetime | None = None) -> Sequence[Person]:
     """Whose labels these are, who labelled most first.
 
     Args:
-        rows: Labelled segments; one that several people labelled counts for each of them.
+        rows: TrainingExample segments; one that several people labelled counts for each of them.
         until: Only those given by then; ``None``: all.
     """
     counts = Counter(coder for row in rows if until is None or row.at <= until for coder in row.coders)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, String, and_, cast, false, func, or_, select
 
-from infra.storage.annotations import current_annotations
+from infra.storage.annotations import abstaining, current_annotations
 from infra.storage.database import Database
 from infra.storage.final_codes import Assigned, Outcome, outcomes
 from infra.storage.tables import annotations, assignments, codes, segments
@@ -209,7 +209,8 @@ def _coded_as(code: UUID, study: str, connection: Connection) -> ColumnElement[b
     theirs = or_(*(ids.like(f"%{each}%") for each in family)) if family else false()
     counts = or_(said.c.kind == "adjudication", said.c.segment_id.not_in(ruled))
     by_people = segments.c.id.in_(select(said.c.segment_id).where(theirs, counts))
-    by_model = and_(assignments.c.code_id.in_(family), segments.c.id.not_in(select(said.c.segment_id)))
+    coded = select(said.c.segment_id).where(~abstaining(said))
+    by_model = and_(assignments.c.code_id.in_(family), segments.c.id.not_in(coded))
     return or_(by_people, by_model)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-from models.backends import token_usage
+from models.backends.token_usage import TokenUsage
 from models.errors import SettingError, UnavailableError
 from streams.metrics import Tally
 from streams.runner import Progress
@@ -56,6 +56,7 @@ class RoleMetrics:
     role: str
     gauges: tuple[Gauge, ...] = ()
     progress: Progress = field(default_factory=Progress)
+    usage: TokenUsage = field(default_factory=TokenUsage)
 
     def collect(self) -> Iterator[Any]:
         """Everything there is to tell, now."""
@@ -80,7 +81,7 @@ class RoleMetrics:
 
     def _counters(self) -> Iterator[Any]:
         values = [(name, says, getattr(self.progress, what)) for name, says, what in _COUNTERS]
-        values.append(("qualstream_generated_tokens", "Tokens that language models wrote.", token_usage.tokens()))
+        values.append(("qualstream_generated_tokens", "Tokens that language models wrote.", self.usage.tokens))
         for name, says, value in values:
             family = CounterMetricFamily(name, says, labels=["role"])
             family.add_metric([self.role], value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from infra.settings import Settings
 from infra.telemetry.heartbeat import instance_of
 from infra.telemetry.metrics import Gauge, RoleMetrics, serve_metrics
+from models.backends.token_usage import TokenUsage
 from models.errors import SettingError
 from streams.runner import Progress
 from streams.topology import Role
@@ -50,12 +51,15 @@ class WorkerTelemetry:
 
 
 @contextmanager
-def worker_telemetry(settings: Settings, role: Role, gauges: tuple[Gauge, ...] = ()) -> Iterator[WorkerTelemetry]:
+def worker_telemetry(
+    settings: Settings, role: Role, usage: TokenUsage, gauges: tuple[Gauge, ...] = ()
+) -> Iterator[WorkerTelemetry]:
     """Serve metrics and send spans as the settings want while the block runs; without them nothing is started.
 
     Args:
         settings: Whether and where.
         role: The worker's.
+        usage: What its language models write.
         gauges: What it tells beside its progress.
 
     Raises:
@@ -64,7 +68,7 @@ def worker_telemetry(settings: Settings, role: Role, gauges: tuple[Gauge, ...] =
     with ExitStack() as stack:
         metrics, spans = None, None
         if settings.metrics_port is not None:
-            metrics = RoleMetrics(role.name, gauges)
+            metrics = RoleMetrics(role.name, gauges, usage=usage)
             port = stack.enter_context(serve_metrics(metrics, settings.metrics_host, settings.metrics_port))
             stack.callback(_announce(settings, role, port).unlink, missing_ok=True)
         if settings.otlp_url is not None:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.training.classifier_factory import TaughtClassifier, Workshop, guesses
-from models.classifier.promotion import HALF, Gate, Verdict, commonest, fold_of, judge, sure_from, thresholds
+from models.classifier.promotion import HALF, Gate, Verdict, commonest, even_folds, judge, sure_from, thresholds
 from models.classifier.stopping import advise
-from models.classifier.training_set import Labelled, LabelledSet, Matrix, Today
+from models.classifier.training_set import Matrix, TrainingExample, TrainingSet
+from models.codebook.codebook import Codebook
 from models.ports import Embedder
 
 _HEAD_FOLDS, _TUNED_FOLDS = 5, 3
@@ -25,7 +26,7 @@ _TRAININGS_KEPT = 20
 class Unseen:
     """What classifiers make of labelled segments that they were not taught."""
 
-    rows: tuple[Labelled, ...]
+    rows: tuple[TrainingExample, ...]
     probabilities: NDArray[np.float64]
     """Shape ``(rows, codes)``."""
 
@@ -39,7 +40,7 @@ class Unseen:
 class Candidate:
     """A classifier that may come to serve."""
 
-    data: LabelledSet
+    data: TrainingSet
     tier: Literal["head", "tuned"]
     classifier: TaughtClassifier
     thresholds: tuple[float, ...]
@@ -69,7 +70,7 @@ class Rival:
     version: str
 
 
-def teach_head(workshop: Workshop, body: Embedder, data: LabelledSet) -> Candidate:
+def teach_head(workshop: Workshop, body: Embedder, data: TrainingSet) -> Candidate:
     """Fit a head on a body as it is, and thresholds out of fold."""
     began = time.perf_counter()
     texts, targets, codes = _taught(data)
@@ -80,7 +81,7 @@ def teach_head(workshop: Workshop, body: Embedder, data: LabelledSet) -> Candida
     return Candidate(data, "head", classifier, thresholds(targets, probabilities), unseen, seconds)
 
 
-def teach_tuned(workshop: Workshop, data: LabelledSet) -> Candidate:
+def teach_tuned(workshop: Workshop, data: TrainingSet) -> Candidate:
     """Tune the body and fit a head on it."""
     assert workshop.tune is not None, "this workshop does not tune"
     began = time.perf_counter()
@@ -103,17 +104,17 @@ def with_unseen(workshop: Workshop, candidate: Candidate) -> Candidate:
     return replace(candidate, unseen=_with_held_out(data, candidate.classifier, probabilities))
 
 
-def compare(candidate: Candidate, rival: Rival | None, today: Today, gate: Gate) -> Verdict:
+def compare(candidate: Candidate, rival: Rival | None, codebook: Codebook, gate: Gate) -> Verdict:
     """Put a candidate through the gate, against what serves, or against who knows the commonest code alone."""
     data = candidate.data
     texts = [row.text for row in data.held_out]
-    theirs = [] if rival is None else [today.code(code) for code in rival.classifier.codes]
+    theirs = [] if rival is None else [codebook.current_code(code) for code in rival.classifier.codes]
     codes = tuple(dict.fromkeys([*data.codes, *(code for code in theirs if code is not None)]))
     truth = data.matrix(data.held_out, codes)
     said = guesses(candidate.classifier, texts, candidate.thresholds)
     mine = _columns(said, candidate.classifier.codes, codes)
     if rival is None:
-        old, name = commonest(data.matrix(data.taught, codes), len(texts)), "always saying the commonest code"
+        old, name = commonest(data.matrix(data.training, codes), len(texts)), "always saying the commonest code"
     else:
         old = _columns(guesses(rival.classifier, texts, rival.thresholds), theirs, codes)
         name = f"version {rival.version}"
@@ -148,17 +149,17 @@ class Settling:
         return advise([_columns(said, known, codes) for known, said in self._decided]).metrics
 
 
-def _taught(data: LabelledSet) -> tuple[list[str], Matrix, list[tuple[UUID, str]]]:
+def _taught(data: TrainingSet) -> tuple[list[str], Matrix, list[tuple[UUID, str]]]:
     codes = [(code, data.names.get(code, str(code))) for code in data.codes]
-    return [row.text for row in data.taught], data.matrix(data.taught), codes
+    return [row.text for row in data.training], data.matrix(data.training), codes
 
 
 def _out_of_fold(
-    data: LabelledSet, folds: int, teach: Callable[[Sequence[str], Matrix], TaughtClassifier]
+    data: TrainingSet, folds: int, teach: Callable[[Sequence[str], Matrix], TaughtClassifier]
 ) -> NDArray[np.float64]:
     """What classifiers that were taught the other folds make of each, shape ``(taught, codes)``."""
     texts, targets, _ = _taught(data)
-    at = fold_of([row.segment for row in data.taught], min(folds, len(texts)))
+    at = even_folds([row.segment for row in data.training], min(folds, len(texts)))
     found = np.zeros(targets.shape, dtype=np.float64)
     for fold in np.unique(at):
         here = at == fold
@@ -171,11 +172,11 @@ def _some(texts: Sequence[str], which: NDArray[np.bool_]) -> list[str]:
     return [texts[n] for n in np.flatnonzero(which).tolist()]
 
 
-def _with_held_out(data: LabelledSet, classifier: TaughtClassifier, probabilities: NDArray[np.float64]) -> Unseen:
+def _with_held_out(data: TrainingSet, classifier: TaughtClassifier, probabilities: NDArray[np.float64]) -> Unseen:
     """What is known out of fold, and what the classifier itself makes of what it was never taught."""
     held = classifier.probabilities([row.text for row in data.held_out]) if data.held_out else None
     both = probabilities if held is None else np.vstack([probabilities, held])
-    return Unseen((*data.taught, *data.held_out), both)
+    return Unseen((*data.training, *data.held_out), both)
 
 
 def _columns(said: Matrix, has: Sequence[UUID | None], wanted: Sequence[UUID]) -> Matrix:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from sqlalchemy import and_, exists, func, select
@@ -12,15 +12,15 @@ from infra.storage.database import Database
 from infra.storage.tables import annotations, assignments, requests, segments
 from infra.training.classifier_factory import TaughtClassifier
 from models.classifier.query import choose
-from models.classifier.training_set import LabelledSet
+from models.classifier.training_set import TrainingSet
 from models.ports import Embeddings
 from schemas import AnnotationRequest, Assignment, StudyRules
+from schemas.annotation import RequestReason
 
-REASON = "query strategy"
+REASON: RequestReason = "query strategy"
 _FIRST, _LAST = 0.9, 0.5
 """Priorities: after what was drawn by chance, before what the router is unsure of."""
 _AT_ONCE, _LET_IN_S = 32, 0.001
-_LATEST = 36_500.0  # days: a request that stays longer than that stays for ever
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def read_pool(database: Database, study: str, limit: int) -> Pool:
 
 
 def ask(
-    classifier: TaughtClassifier, data: LabelledSet, pool: Pool, rules: StudyRules, now: datetime
+    classifier: TaughtClassifier, data: TrainingSet, pool: Pool, rules: StudyRules, now: datetime
 ) -> list[AnnotationRequest]:
     """Ask about the segments that teach the classifier most, so many that the study's number of them is open.
 
@@ -95,7 +95,7 @@ def ask(
     if wanted <= 0:
         return []
     texts = [row.text for row in pool.rows]
-    known = data.taught
+    known = data.training
     embeddings = _embedded(classifier, texts)
     chosen = choose(
         rules.strategy,
@@ -118,20 +118,14 @@ def _embedded(classifier: TaughtClassifier, texts: Sequence[str]) -> Embeddings:
 
 
 def _request(row: Unlabelled, rules: StudyRules, place: float, now: datetime) -> AnnotationRequest:
-    one, before = row.assignment, row.request
-    days = rules.expire_days
-    return AnnotationRequest(
-        segment_id=one.segment_id,
-        study=one.study,
-        code_id=one.code_id,
-        label=one.label,
-        confidence=one.confidence or 0.0,
-        reason=REASON,
+    before = row.request
+    return AnnotationRequest.for_assignment(
+        row.assignment,
+        REASON,
+        now,
+        days=rules.expire_days,
         blind=before.blind if before else rules.blind,
         coders=before.coders if before else 1,
         priority=_FIRST - (_FIRST - _LAST) * place,
-        signals=one.signals,
-        requested_at=now,
-        expires_at=now + timedelta(days=min(days, _LATEST)) if days else None,
         why=f"chosen by {rules.strategy}: its codes would teach the classifier most",
     )

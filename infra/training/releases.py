@@ -1,7 +1,7 @@
 """Releases of a study's classifier: one is made of a candidate, one serves, and one can go back to an earlier one."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from infra.training.candidates import Candidate
@@ -9,13 +9,13 @@ from infra.training.checkpoints import Checkpoints, Manifest, TaughtCode
 from models.classifier.promotion import Verdict
 from models.classifier.registry import CLASSIFIERS
 from models.classifier.schedule import Schedule
-from models.classifier.training_set import LabelledSet
+from models.classifier.training_set import TrainingSet
 from models.errors import InputError, SettingError
 from models.ports import Clock
 from schemas import ModelRelease
+from schemas.record import later_than
 
 AUTHOR = "trainer"
-_TICK = timedelta(microseconds=1)
 
 
 def classifier_of(study: str) -> str:
@@ -62,10 +62,10 @@ def announce(
         sha256=staged.sha256,
         metrics=_metrics(candidate, verdict),
         per_code={candidate.name(code): round(score.f1, 4) for code, score in verdict.per_code.items()},
-        labels=len(data.taught),
+        labels=len(data.training),
         replaces=None if current is None else current.version,
         author=AUTHOR,
-        why=f"{tier} taught {len(data.taught)} labels of {len(codes)} codes: {verdict.why}",
+        why=f"{tier} taught {len(data.training)} labels of {len(codes)} codes: {verdict.why}",
         released_at=at,
     )
 
@@ -82,7 +82,7 @@ def _manifest(study: str, candidate: Candidate, at: datetime) -> Manifest:
             for code, threshold in zip(classifier.codes, candidate.thresholds, strict=True)
         ),
         sure_from=candidate.sure_from,
-        labels=len(data.taught),
+        labels=len(data.training),
         data=data.digest,
     )
 
@@ -155,7 +155,7 @@ def again(release: ModelRelease, current: ModelRelease | None, author: str, cloc
     )
 
 
-def choice_holds_for(release: ModelRelease, labels: LabelledSet, schedule: Schedule) -> int:
+def choice_holds_for(release: ModelRelease, labels: TrainingSet, schedule: Schedule) -> int:
     """For how many more labels nothing takes the place of what a person chose to serve; 0 where a trainer chose it."""
     if release.author == AUTHOR:
         return 0
@@ -165,7 +165,7 @@ def choice_holds_for(release: ModelRelease, labels: LabelledSet, schedule: Sched
 
 def later(at: datetime, current: ModelRelease | None) -> datetime:
     """A time for a release that is to serve after ``current``, even where the clocks of two machines differ."""
-    return at if current is None else max(at, current.released_at + _TICK)
+    return at if current is None else later_than(at, current.released_at)
 
 
 def kept(data_dir: Path, release: ModelRelease) -> bool:

@@ -20,7 +20,7 @@ from infra.training.state import read_attempts
 from models.classifier.promotion import Gate
 from models.classifier.schedule import Schedule, due, labels_left, tuned_by_time
 from models.classifier.stopping import Advice
-from models.classifier.training_set import LabelledSet
+from models.classifier.training_set import TrainingSet
 from schemas import ModelRelease
 
 _NEAREST = 5  # codes that lack examples and are named
@@ -86,7 +86,7 @@ class Report:
     study: str
     releases: Sequence[ModelRelease]
     """Releases and refusals, the newest first."""
-    labels: LabelledSet
+    labels: TrainingSet
     """As they count now."""
     names: Mapping[UUID, str]
     """The labels of their codes now."""
@@ -115,7 +115,7 @@ class Report:
     def people(self) -> Sequence[Person]:
         """Whose labels it was taught, who gave most first; without a classifier, whose would be."""
         until = None if self.first is None else self.first.released_at
-        return people_of(self.labels.taught, until)
+        return people_of(self.labels.training, until)
 
     @cached_property
     def coders(self) -> Sequence[Person]:
@@ -134,7 +134,7 @@ class Report:
         if self.current is None:
             return []
         before = {} if self.before is None else self.before.per_code
-        taught = Counter(self.names[code] for row in self.labels.taught for code in row.codes)
+        taught = Counter(self.names[code] for row in self.labels.training for code in row.codes)
         tests = Counter(self.names[code] for row in self.labels.held_out for code in row.codes)
         judged = sorted(self.current.per_code.items(), key=lambda each: (-each[1], each[0]))
         found = [CodeRow(label, f1, before.get(label), taught[label], tests[label]) for label, f1 in judged]
@@ -145,7 +145,7 @@ class Report:
     def missing(self) -> Missing:
         """What the first classifier waits for: labels to compare on, and a code with enough examples."""
         labels, least, tests = self.labels, Gate().least, len(self.labels.held_out)
-        counts = Counter(code for row in labels.taught for code in row.codes)
+        counts = Counter(code for row in labels.training for code in row.codes)
         lacking = [
             (self.names[code], self.least_examples - n) for code, n in counts.most_common() if code not in labels.codes
         ]
@@ -194,7 +194,7 @@ def _next(
     data_dir: Path,
     study: str,
     releases: Sequence[ModelRelease],
-    labels: LabelledSet,
+    labels: TrainingSet,
     trainer: TrainerProfile,
     now: datetime,
 ) -> NextTuning | None:
@@ -222,7 +222,7 @@ def to_json(found: Report, attempts: int) -> dict[str, Any]:
         "codes": [asdict(row) for row in found.codes],
         "labels": {
             "segments": len(labels.rows),
-            "taught": len(labels.taught),
+            "taught": len(labels.training),
             "held_out": len(labels.held_out),
             "by_coder": {one.name: one.segments for one in found.coders},
         },

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID
 
 from infra.training.background import Side
 from infra.training.candidates import Candidate, Rival, Settling, compare, teach_head, teach_tuned, with_unseen
@@ -20,11 +19,12 @@ from infra.training.classifier_factory import Workshop
 from infra.training.query_pool import OpenPool, Pool, ask
 from infra.training.releases import announce, choice_holds_for
 from infra.training.state import Attempts, read_attempts, write_attempts
+from models.annotation.latest import LatestAnnotations
 from models.classifier.promotion import Gate, Verdict
 from models.classifier.registry import Serving
 from models.classifier.schedule import Cause, Schedule, Tuned, due
-from models.classifier.training_set import LabelledSet, Today, Words
-from models.codebook.codebook import Standing, stand
+from models.classifier.training_set import TrainingSet, training_set
+from models.codebook.codebook import Codebook
 from models.errors import QualstreamError, UnavailableError
 from models.ports import Clock
 from models.routing.router import plain_rules
@@ -88,23 +88,17 @@ class _Study:
     name: str
     attempts: Attempts
     rules: StudyRules
-    words: Words = field(default_factory=Words)
-    events: dict[UUID, list[CodeEvent]] = field(default_factory=dict)
-    codebook: dict[UUID, Standing] = field(default_factory=dict)
+    annotations: LatestAnnotations = field(default_factory=LatestAnnotations)
+    codebook: Codebook = field(default_factory=Codebook)
     alert: datetime | None = None
     changed: bool = False
     """Whether labels or codes are others than at the last look."""
-    data: LabelledSet = field(default_factory=lambda: LabelledSet((), ()))
+    data: TrainingSet = field(default_factory=lambda: TrainingSet((), ()))
     tuning: Tuned | None = None
     """What a tuning under way has. It is an attempt when it is done: a trainer that dies before that tunes again."""
     settling: Settling = field(default_factory=Settling)
     """Of those trained in the background; only the one that trains looks into it."""
     settled: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def today(self) -> Today:
-        """What codes are by now."""
-        return Today(dict(self.codebook))
 
 
 class Trainer:
@@ -188,17 +182,15 @@ class Trainer:
         return self._studies[name]
 
     def _absorb(self) -> None:
-        changed: dict[UUID, _Study] = {}
-        releases = []
+        releases, events = [], dict[str, list[CodeEvent]]()
         for _ in range(len(self._heard)):
             match self._heard.popleft():
-                case Annotation() as said:
-                    study = self._study(said.study)
-                    study.changed |= study.words.add(said)
+                case Annotation() as annotation:
+                    study = self._study(annotation.study)
+                    study.changed |= study.annotations.add(annotation)
                 case CodeEvent() as event:
                     study = self._study(event.study)
-                    study.events.setdefault(event.code_id, []).append(event)
-                    changed[event.code_id] = study
+                    events.setdefault(event.study, []).append(event)
                     study.changed |= event.undoes is not None or event.kind not in _SAYS_NOTHING
                 case StudyRules() as rules:
                     study = self._study(rules.study)
@@ -209,8 +201,8 @@ class Trainer:
                     study.alert = max(study.alert or alert.detected_at, alert.detected_at)
                 case ModelRelease() as release:
                     releases.append(release)
-        for code, study in changed.items():
-            study.codebook[code] = stand(study.events[code])
+        for name, history in events.items():
+            self._study(name).codebook.add(history)
         self._serving.hear(releases)
 
     def _open(self, release: ModelRelease) -> Served:
@@ -225,8 +217,11 @@ class Trainer:
         if not study.changed:
             return
         study.changed = False
-        data = study.data = study.words.labelled(
-            study.codebook, least_examples=self._settings.least_examples, held_out=self._settings.held_out
+        data = study.data = training_set(
+            study.annotations,
+            study.codebook,
+            least_examples=self._settings.least_examples,
+            held_out=self._settings.held_out,
         )
         served = self._serving.of(study.name)
         known = data.digest in (study.attempts.head, served and served.checkpoint.manifest.data)
@@ -234,7 +229,7 @@ class Trainer:
             return
         body = served.rival.classifier.body if served else self._workshop.base
         candidate = teach_head(self._workshop, body, data)
-        verdict = compare(candidate, served.rival if served else None, study.today, self._settings.gate)
+        verdict = compare(candidate, served.rival if served else None, study.codebook, self._settings.gate)
         study.attempts = study.attempts.model_copy(update={"head": data.digest})
         self._tried[study.name] = study.attempts
         told = study.attempts.told
@@ -257,17 +252,17 @@ class Trainer:
         if cause is None:
             return
         study.tuning = Tuned(len(data.rows), now, data.digest)
-        today, rules = study.today, study.rules
+        codebook, rules = study.codebook.copy(), study.rules
         log.info("study %r: training in the background (%s), %d labels", study.name, cause, len(data.rows))
-        self._side.start(lambda: self._make(study, cause, data, served, today, rules))
+        self._side.start(lambda: self._make(study, cause, data, served, codebook, rules))
 
     def _make(
         self,
         study: _Study,
         cause: Cause,
-        data: LabelledSet,
+        data: TrainingSet,
         served: Served | None,
-        today: Today,
+        codebook: Codebook,
         rules: StudyRules,
     ) -> Made:
         """Tune, and choose what people should see next; beside the stream, so on nothing that it changes."""
@@ -275,7 +270,7 @@ class Trainer:
         candidate = None
         if self._workshop.tune is not None and len(data.held_out) >= self._settings.gate.least:
             candidate = teach_tuned(self._workshop, data)
-            if compare(candidate, rival, today, self._settings.gate).promoted:
+            if compare(candidate, rival, codebook, self._settings.gate).promoted:
                 candidate = with_unseen(self._workshop, candidate)
         trained = candidate or teach_head(self._workshop, self._workshop.base, data)
         better = candidate is not None and candidate.unseen is not None
@@ -306,7 +301,7 @@ class Trainer:
         study.settled = made.settled or study.settled
         if made.candidate is None:
             return
-        verdict = compare(made.candidate, served.rival if served else None, study.today, self._settings.gate)
+        verdict = compare(made.candidate, served.rival if served else None, study.codebook, self._settings.gate)
         if verdict.promoted and made.candidate.unseen is None:  # it only became better since: what it needs is missing
             verdict = replace(verdict, promoted=False, why=f"not better when it was taught; now {verdict.why}")
         self._announce(study, made.candidate, verdict, made.cause, made.asked)
@@ -356,5 +351,5 @@ class Trainer:
                 log.warning("study %r: the training could not be logged: %s", study.name, error)
 
 
-def _teachable(data: LabelledSet) -> bool:
-    return bool(data.codes) and len(data.taught) > 1
+def _teachable(data: TrainingSet) -> bool:
+    return bool(data.codes) and len(data.training) > 1

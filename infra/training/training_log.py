@@ -67,7 +67,7 @@ def entry_of(training: Training, settings: TrainerSettings) -> Entry:
             "codes": by_code,
             "coders": dict(coders),
             "asked": [str(one.segment_id) for one in training.asked],
-            "taught": [str(row.segment) for row in candidate.data.taught],
+            "taught": [str(row.segment) for row in candidate.data.training],
             "held_out": [str(row.segment) for row in candidate.data.held_out],
         },
     )

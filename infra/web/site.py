@@ -1,7 +1,7 @@
 """What every page needs: the stores, who is asking, and how a template is drawn."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,8 @@ from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 
 from infra.accounts.accounts import Accounts
+from infra.annotation.code_search import Nearby
+from infra.annotation.queue import Desk
 from infra.profiles.loading import Profile, load_profile
 from infra.settings import Settings
 from infra.storage.outbox import Outbox
@@ -32,6 +34,15 @@ class Site:
     outbox: Outbox
     embedder: Embedder
     clock: Clock
+    desk: Desk = field(init=False)
+    """Hands out segments to people."""
+    nearby: Nearby = field(init=False)
+    """The codebooks as things are looked up in them, one for all requests."""
+
+    def __post_init__(self) -> None:
+        """Build what stands on the stores; nothing is read yet."""
+        object.__setattr__(self, "desk", Desk(self.store.database, self.clock))
+        object.__setattr__(self, "nearby", Nearby(self.store.database, self.embedder))
 
     def write(self, records: Sequence[Record]) -> None:
         """Keep what a person decided, in the read model at once and on its topic soon."""

@@ -1,36 +1,41 @@
-"""What settles a segment that coders disagree on, made into records: the adjudication, and a code that it made."""
+"""What a lead decides about a segment for all, made into records: where coders disagree, and where a code is split."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from models.annotation.coding import Codes, Decided, KnownCode, created_for
+from models.annotation.coding import CodeEntry, CodeLookup, CodingRecords, created_for
+from models.codebook.edits import Act
 from models.errors import InputError
 from models.text.labels import clean_memo
 from schemas import Annotation, AnnotationRequest, Assignment, Record, Segment
+from schemas.record import later_than
+
+NamedCode = tuple[UUID, str]
+"""A code and its label."""
 
 
 @dataclass(frozen=True)
-class Docket:
-    """A segment that is to be settled, with what the system and the one who settles it said about it."""
+class AdjudicationCase:
+    """A segment that is to be adjudicated, with what the system and the lead said about it."""
 
     segment: Segment
     assignment: Assignment | None
     request: AnnotationRequest | None
-    ruling: Annotation | None
-    """What this person settled before, as it counts now."""
+    adjudication: Annotation | None
+    """The lead's own, where it is their last word."""
     coding: Annotation | None
-    """What this person coded before anything was settled, as it counts now."""
+    """What the lead coded, as it counts now beside an adjudication."""
 
     def after(self, now: datetime) -> datetime:
-        """A time that comes after all that this person said, whatever the clocks say."""
-        said = [one.decided_at for one in (self.ruling, self.coding) if one is not None]
-        return max([now, *(at + timedelta(microseconds=1) for at in said)])
+        """A time that comes after all that the lead said, whatever the clocks say."""
+        words = (self.adjudication, self.coding)
+        return later_than(now, *(annotation.decided_at for annotation in words if annotation is not None))
 
 
 @dataclass(frozen=True)
-class Ruling:
+class AdjudicationChoice:
     """What a lead entered."""
 
     cause: str
@@ -42,57 +47,78 @@ class Ruling:
     memo: str = ""
 
 
-def adjudicate(docket: Docket, ruling: Ruling, codes: Codes, lead: str, now: datetime) -> Decided:
-    """Make records of a ruling; codes that were merged in the meantime become what they were merged into.
+def adjudicate(
+    case: AdjudicationCase, choice: AdjudicationChoice, codes: CodeLookup, lead: str, now: datetime
+) -> CodingRecords:
+    """Make records of a choice; codes that were merged in the meantime become what they were merged into.
 
     Raises:
         InputError: If nothing was chosen, codes were chosen although none is to fit, or a code is no more.
     """
-    study, at = docket.segment.study, docket.after(now)
-    written = [ruling.label] if ruling.label.strip() else []
-    taken, fresh = codes.resolve(study, [codes.living(code) for code in ruling.codes], written)
-    if bool(taken) == ruling.none_fits:
+    study, at = case.segment.study, case.after(now)
+    written = [choice.label] if choice.label.strip() else []
+    taken, fresh = codes.resolve(study, [codes.living(code) for code in choice.codes], written)
+    if bool(taken) == choice.none_fits:
         found = "codes are chosen, and that none fits" if taken else "no code is chosen"
         raise InputError(f"{found}; choose codes, write one, or say that none fits")
-    created = created_for(docket.segment, fresh, lead, at, ruling.cause, "a new code where coders disagreed")
-    return Decided(_annotation(docket, ruling, taken, codes, lead, at), created)
+    created = created_for(case.segment, fresh, lead, at, choice.cause, "a new code where coders disagreed")
+    annotation = Annotation.about(
+        case.segment,
+        lead,
+        {code.id: code.label for code in taken.values()},
+        at,
+        assignment=case.assignment,
+        request=case.request,
+        kind="adjudication",
+        memo=clean_memo(choice.memo),
+        accepted=_accepts(case.assignment, taken, codes),
+    )
+    return CodingRecords(annotation, created)
 
 
-def withdraw(docket: Docket, now: datetime) -> list[Record]:
-    """Take a ruling back: the segment is disputed again, and the lead's own coding, if there is one, counts again.
+def withdraw(case: AdjudicationCase, now: datetime) -> list[Record]:
+    """Take an adjudication back: the segment is disputed again, and the lead's own coding, if any, counts again.
 
     Raises:
-        InputError: If this person has settled nothing here.
+        InputError: If the lead has adjudicated nothing here.
     """
-    if docket.ruling is None:
+    if case.adjudication is None:
         raise InputError("you have settled nothing here that could be undone; who did can undo it, or settle it anew")
-    at = docket.after(now)
-    taken_back = docket.ruling.model_copy(update={"withdrawn": True, "decided_at": at, "seconds": None})
-    if docket.coding is None:
-        return [taken_back]
-    again = docket.coding.model_copy(update={"decided_at": at + timedelta(microseconds=1), "seconds": None})
-    return [taken_back, again]
+    at = case.after(now)
+    withdrawn = case.adjudication.model_copy(update={"withdrawn": True, "decided_at": at, "seconds": None})
+    if case.coding is None:
+        return [withdrawn]
+    again = case.coding.model_copy(update={"decided_at": later_than(at, at), "seconds": None})
+    return [withdrawn, again]
 
 
-def _annotation(
-    docket: Docket, ruling: Ruling, taken: dict[UUID, KnownCode], codes: Codes, lead: str, at: datetime
-) -> Annotation:
-    was, asked = docket.assignment, docket.request
-    now = codes.final(was.code_id) if was else None
-    return Annotation(
-        segment_id=docket.segment.id,
-        study=docket.segment.study,
-        annotator=lead,
+def move_segment(case: AdjudicationCase, codes: Iterable[NamedCode], of: UUID, to: NamedCode, act: Act) -> Annotation:
+    """Put one code in another's place, for all who coded the segment; its other codes stay.
+
+    Args:
+        case: The segment.
+        codes: Its codes in the end as they are now.
+        of: The code that goes.
+        to: The code that comes.
+        act: Who moves it, and when; the reason becomes the memo.
+    """
+    chosen = dict(to if code == of else (code, label) for code, label in [*codes, to])
+    return Annotation.about(
+        case.segment,
+        act.author,
+        chosen,
+        case.after(act.at),
+        assignment=case.assignment,
+        request=case.request,
         kind="adjudication",
-        code_ids=list(taken),
-        labels=[code.label for code in taken.values()],
-        text=docket.segment.text,
-        memo=clean_memo(ruling.memo),
-        shown=was.label if was else None,
-        accepted=(now.id if now else was.code_id) in taken if was else None,
-        confidence=asked.confidence if asked else was.confidence if was else None,
-        signals=asked.signals if asked else was.signals if was else {},
-        reason=asked.reason if asked else None,
-        sample=asked.sample if asked else False,
-        decided_at=at,
+        memo=act.reason,
+        accepted=case.assignment.code_id in chosen if case.assignment else None,
     )
+
+
+def _accepts(assignment: Assignment | None, taken: Mapping[UUID, CodeEntry], codes: CodeLookup) -> bool | None:
+    """Whether the system's code, as it is now, is among those chosen."""
+    if assignment is None:
+        return None
+    now = codes.current(assignment.code_id)
+    return (now.id if now else assignment.code_id) in taken

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import NoReturn
 from uuid import UUID
@@ -11,12 +11,13 @@ from models.errors import InputError
 from models.text.labels import clean_code, clean_memo
 from schemas import Annotation, AnnotationRequest, Assignment, CodeEvent, Decision, Record, Segment
 from schemas.ids import code_event_id, code_id, normalised_label
+from schemas.record import later_than
 
 _MOST_CODES = 20  # of one segment
 
 
 @dataclass(frozen=True)
-class KnownCode:
+class CodeEntry:
     """A code or theme as the page needs it."""
 
     id: UUID
@@ -29,76 +30,70 @@ class KnownCode:
     is_theme: bool = False
 
 
-class Codes:
+class CodeLookup:
     """A study's codebook, to look codes up in."""
 
-    def __init__(self, every: Iterable[KnownCode]) -> None:
+    def __init__(self, every: Iterable[CodeEntry]) -> None:
         """Take every code and theme, those that were merged or retired too."""
         self._by_id = {code.id: code for code in every}
 
     @cached_property
-    def live(self) -> tuple[KnownCode, ...]:
+    def live(self) -> tuple[CodeEntry, ...]:
         """The codes that a segment can be given, by label."""
-        found = [code for code in self._by_id.values() if code.final == code.id and not code.is_theme]
-        return tuple(sorted(found, key=lambda code: (normalised_label(code.label), str(code.id))))
+        active = [code for code in self._by_id.values() if code.final == code.id and not code.is_theme]
+        return tuple(sorted(active, key=lambda code: (normalised_label(code.label), str(code.id))))
 
     @cached_property
-    def _by_label(self) -> dict[str, KnownCode]:
+    def _by_label(self) -> dict[str, CodeEntry]:
         return {normalised_label(code.label): code for code in self.live}
 
-    def get(self, code: UUID) -> KnownCode | None:
+    def get(self, code: UUID) -> CodeEntry | None:
         """A code by its id, living or not."""
         return self._by_id.get(code)
 
-    def final(self, code: UUID) -> KnownCode | None:
+    def current(self, code: UUID) -> CodeEntry | None:
         """What a code has become: itself while it lives, else the one that it was merged into, if any."""
-        seen: set[UUID] = set()
-        found = self._by_id.get(code)
-        while found is not None and found.final != found.id:
-            if found.final is None or found.id in seen:
-                return None
-            seen.add(found.id)
-            found = self._by_id.get(found.final)
-        return found
+        entry = self._by_id.get(code)
+        return None if entry is None or entry.final is None else self._by_id.get(entry.final)
 
-    def named(self, study: str, label: str) -> KnownCode | None:
+    def named(self, study: str, label: str) -> CodeEntry | None:
         """The code of this label in any spelling, or of this name before it was renamed or merged.
 
         Raises:
             InputError: If the label is a theme's, or a code's that was retired or split.
         """
-        found = self._by_label.get(normalised_label(label))
-        if found is not None:
-            return found
+        known = self._by_label.get(normalised_label(label))
+        if known is not None:
+            return known
         before = self._by_id.get(code_id(study, label))
         if before is None:
             return None
         if before.is_theme:
             raise InputError(f"{label!r} is a theme found where a code is expected; choose a code that stands under it")
-        return self.final(before.id) or _gone(before.label)
+        return self.current(before.id) or _gone(before.label)
 
-    def living(self, code: UUID) -> KnownCode:
+    def living(self, code: UUID) -> CodeEntry:
         """What a code has become, to be given to a segment.
 
         Raises:
             InputError: If it is no more, or a theme.
         """
-        found = self.final(code)
-        if found is None:
+        current = self.current(code)
+        if current is None:
             known = self.get(code)
             _gone(known.label if known else str(code))
-        if found.is_theme:
-            raise InputError(f"{found.label!r} is a theme; choose a code that stands under it")
-        return found
+        if current.is_theme:
+            raise InputError(f"{current.label!r} is a theme; choose a code that stands under it")
+        return current
 
     def resolve(
-        self, study: str, chosen: Iterable[KnownCode], labels: Iterable[str]
-    ) -> tuple[dict[UUID, KnownCode], dict[UUID, str]]:
+        self, study: str, entries: Iterable[CodeEntry], labels: Iterable[str]
+    ) -> tuple[dict[UUID, CodeEntry], dict[UUID, str]]:
         """Add what is named in words to the codes that were chosen.
 
         Args:
             study: Whose codebook it is.
-            chosen: Living codes.
+            entries: Living codes.
             labels: As a person wrote them: codes that exist in any spelling, or new ones.
 
         Returns:
@@ -107,15 +102,15 @@ class Codes:
         Raises:
             InputError: If a label is no code.
         """
-        taken, fresh = {code.id: code for code in chosen}, dict[UUID, str]()
-        for said in labels:
-            label = clean_code(said)
+        taken, fresh = {code.id: code for code in entries}, dict[UUID, str]()
+        for written in labels:
+            label = clean_code(written)
             known = self.named(study, label)
             if known is not None:
                 taken[known.id] = known
             elif (identity := code_id(study, label)) not in taken:
                 fresh[identity] = label
-                taken[identity] = KnownCode(identity, label, final=identity)
+                taken[identity] = CodeEntry(identity, label, final=identity)
         return taken, fresh
 
 
@@ -133,7 +128,7 @@ class Task:
     """The system's code; none where it is not recorded yet."""
     decision: Decision | None
     """The members' proposals and the moderator's verdict."""
-    said: Annotation | None
+    last: Annotation | None
     """This person's last word on it, a withdrawn one too."""
     before: Segment | None
     """The one before it in the same source, and after it the next."""
@@ -174,7 +169,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Decided:
+class CodingRecords:
     """The records that a choice comes to."""
 
     annotation: Annotation
@@ -186,7 +181,7 @@ class Decided:
         return (*self.created, self.annotation)
 
 
-def decide(task: Task, choice: Choice, codes: Codes, annotator: str, now: datetime) -> Decided:
+def decide(task: Task, choice: Choice, codes: CodeLookup, annotator: str, now: datetime) -> CodingRecords:
     """Make records of a person's choice; codes that were merged in the meantime become what they were merged into.
 
     Args:
@@ -200,23 +195,23 @@ def decide(task: Task, choice: Choice, codes: Codes, annotator: str, now: dateti
         InputError: If nothing was chosen, a label is no code, or a code is no more.
     """
     study = task.segment.study
-    chosen = [codes.living(code) for code in choice.codes]
+    entries = [codes.living(code) for code in choice.codes]
     if choice.accept:
-        unrecorded = None if codes.get(task.code) else KnownCode(task.code, task.label, final=task.code)
-        chosen.insert(0, codes.final(task.code) or unrecorded or _gone(task.label))
-    taken, fresh = codes.resolve(study, chosen, choice.labels)
+        unrecorded = None if codes.get(task.code) else CodeEntry(task.code, task.label, final=task.code)
+        entries.insert(0, codes.current(task.code) or unrecorded or _gone(task.label))
+    taken, fresh = codes.resolve(study, entries, choice.labels)
     if not taken and not choice.unsure:
         raise InputError("no code is chosen; choose one, write a new one, or say that you are unsure")
     if len(taken) > _MOST_CODES:
         raise InputError(f"{len(taken)} codes are chosen, at most {_MOST_CODES} expected; take some away")
-    at = _after(task.said, now)
+    at = _after(task.last, now)
     created = created_for(task.segment, fresh, annotator, at, choice.cause, "a new code for a segment")
-    return Decided(_annotation(task, choice, taken, codes, annotator, at), created)
+    return CodingRecords(_annotation(task, choice, taken, codes, annotator, at), created)
 
 
-def undo(said: Annotation, now: datetime) -> Annotation:
+def undo(last: Annotation, now: datetime) -> Annotation:
     """Take a decision back: the segment is as if this person had said nothing."""
-    return said.model_copy(update={"withdrawn": True, "decided_at": _after(said, now), "seconds": None})
+    return last.model_copy(update={"withdrawn": True, "decided_at": _after(last, now), "seconds": None})
 
 
 def created_for(
@@ -240,31 +235,25 @@ def created_for(
 
 
 def _annotation(
-    task: Task, choice: Choice, taken: dict[UUID, KnownCode], codes: Codes, annotator: str, at: datetime
+    task: Task, choice: Choice, taken: dict[UUID, CodeEntry], codes: CodeLookup, annotator: str, at: datetime
 ) -> Annotation:
-    final = codes.final(task.code)
-    shown = task.code if final is None else final.id
-    return Annotation(
-        segment_id=task.segment.id,
-        study=task.segment.study,
-        annotator=annotator,
-        code_ids=list(taken),
-        labels=[code.label for code in taken.values()],
-        text=task.segment.text,
+    current = codes.current(task.code)
+    shown = task.code if current is None else current.id
+    return Annotation.about(
+        task.segment,
+        annotator,
+        {code.id: code.label for code in taken.values()},
+        at,
+        assignment=task.assignment,
+        request=task.request,
         memo=clean_memo(choice.memo),
         unsure=choice.unsure,
-        shown=task.label,
         accepted=shown in taken if taken else None,  # unsure and nothing chosen says nothing about the code
-        confidence=task.request.confidence,
-        signals=task.request.signals,
-        reason=task.request.reason,
         blind=task.blind,
-        sample=task.request.sample,
-        decided_at=at,
         seconds=choice.seconds,
     )
 
 
-def _after(said: Annotation | None, now: datetime) -> datetime:
+def _after(last: Annotation | None, now: datetime) -> datetime:
     """A second thought comes after the first, whatever the clocks say: by its time it is another row."""
-    return now if said is None else max(now, said.decided_at + timedelta(microseconds=1))
+    return now if last is None else later_than(now, last.decided_at)

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from models.backends import token_usage
 from models.backends.parsing import candidates, coding_start, proposal, row_seed
+from models.backends.token_usage import TokenUsage
 from models.coding.prompts import Ending, coding_suffix, moderator_prefix, moderator_suffix
 from models.errors import SettingError, UnavailableError, UncodableError
 from models.moderation.decision import Answer, moderate
@@ -64,7 +64,15 @@ class ChatRequest:
 class ChatServer:
     """One server's chat completions, several requests at a time. Retrying is left to the caller."""
 
-    def __init__(self, url: str, *, api_key: str | None = None, timeout_s: float = 60.0, concurrency: int = 8) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 60.0,
+        concurrency: int = 8,
+        usage: TokenUsage | None = None,
+    ) -> None:
         """Take the address; nothing is sent yet.
 
         Args:
@@ -72,12 +80,14 @@ class ChatServer:
             api_key: Sent as a bearer token where given.
             timeout_s: Longest wait for one answer, in seconds.
             concurrency: Most requests under way at a time.
+            usage: Counts what the server says it wrote.
         """
         self._url = f"{url.rstrip('/')}/chat/completions"
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         limits = httpx.Limits(max_connections=concurrency)
         self._client = httpx.Client(headers=headers, timeout=timeout_s, limits=limits)
         self._concurrency = concurrency
+        self._usage = usage or TokenUsage()
 
     def ask(self, requests: Sequence[ChatRequest]) -> list[tuple[Answer, float]]:
         """Answer every request, in order, each with the seconds it took.
@@ -120,7 +130,7 @@ class ChatServer:
                 "check the profile's url and model and QUALSTREAM_SERVED_API_KEY"
             )
         answer = _read(response, who)
-        token_usage.spend(_written(response))
+        self._usage.add(_written(response))
         return answer, time.monotonic() - started
 
 
@@ -129,18 +139,16 @@ class ServedCoder:
 
     def __init__(
         self,
-        url: str,
+        server: ChatServer,
         members: Sequence[ServedMember],
         *,
         max_tokens: int = 15,
         temperature: float = 0.7,
         top_p: float = 0.7,
         seed: int = 0,
-        api_key: str | None = None,
-        concurrency: int = 8,
     ) -> None:
-        """Take the members; see ``ChatServer`` for the address and ``ChatRequest`` for the rest."""
-        self._server = ChatServer(url, api_key=api_key, concurrency=concurrency)
+        """Take the server, which is closed with this, and the members; see ``ChatRequest`` for the rest."""
+        self._server = server
         self._members, self._seed = tuple(members), seed
         self._max_tokens, self._temperature, self._top_p = max_tokens, temperature, top_p
 
@@ -186,18 +194,16 @@ class ServedModerator:
 
     def __init__(
         self,
-        url: str,
+        server: ChatServer,
         model: str,
         embedder: Embedder,
         *,
-        api_key: str | None = None,
         seed: int = 0,
         max_tokens: int = 15,
         description: str = "live feedback",
-        concurrency: int = 8,
     ) -> None:
-        """Take the address and the name the server knows; it is asked greedily."""
-        self._server = ChatServer(url, api_key=api_key, concurrency=concurrency)
+        """Take the server, which is closed with this, and the name that it knows; it is asked greedily."""
+        self._server = server
         self._model, self._embedder, self._seed, self._max_tokens = model, embedder, seed, max_tokens
         self._prefix = moderator_prefix(description)
 

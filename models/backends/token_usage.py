@@ -1,17 +1,22 @@
-"""What this process has spent on models so far. One count for all of them: whoever asks wants the process's sum."""
+"""How much language models have written for whoever hands one and the same count to all of them."""
 
 from threading import Lock
 
-_lock = Lock()
-_spent = {"tokens": 0}
 
+class TokenUsage:
+    """Counts the tokens that language models write. Any thread may add to it."""
 
-def spend(tokens: int) -> None:
-    """Count tokens that a language model wrote."""
-    with _lock:
-        _spent["tokens"] += tokens
+    def __init__(self) -> None:
+        """Start at none."""
+        self._lock = Lock()
+        self._tokens = 0
 
+    def add(self, tokens: int) -> None:
+        """Count tokens that a model wrote."""
+        with self._lock:
+            self._tokens += tokens
 
-def tokens() -> int:
-    """Tokens that language models wrote so far."""
-    return _spent["tokens"]
+    @property
+    def tokens(self) -> int:
+        """Tokens that were written so far."""
+        return self._tokens

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.classifier.registry import Serving, log
-from models.codebook.chronicle import Chronicle
+from models.codebook.codebook import Codebook
 from models.ports import Classifier
 from schemas import CodeEvent, Segment
 from schemas.coding import Classified, Guess, rounded_signal
@@ -54,7 +54,7 @@ class Taught:
             return signals
         if code not in self.labels:
             code = self._by_label.get(normalised_label(label or ""), code)
-        guesses = {each: row[each] for each in sorted(row, key=lambda one: (-row[one], one))[:GUESSES]}
+        guesses = {each: row[each] for each in sorted(row, key=lambda code: (-row[code], code))[:GUESSES]}
         sure = self.sure_from is not None and max(guesses.values()) >= self.sure_from
         others = {name: value for name, value in signals.items() if name not in CLASSIFIER_SIGNALS}
         return others | classifier_signals(guesses, code, sure=sure, known=code in self.labels)
@@ -102,43 +102,44 @@ class Classifiers:
             first: Whether the members are spared where a classifier is sure: the cascade's first step.
         """
         self.serving, self.first = serving, first
-        self._chronicle = Chronicle()
+        self._codebook = Codebook()
         self._lock = threading.Lock()
 
     def follow(self, events: Iterable[CodeEvent]) -> None:
         """Hear of the codebook: codes that were retired or split are guessed no more."""
         with self._lock:
-            self._chronicle.add(events)
+            self._codebook.add(events)
 
     def classify(self, segments: Sequence[Segment]) -> list[Classified | None]:
         """What each segment's study's classifier makes of it, in order; None where there is none.
 
         It adds to what the members say, so nothing is lost where it fails: that is logged and the members decide.
         """
-        found: list[Classified | None] = [None] * len(segments)
+        results: list[Classified | None] = [None] * len(segments)
         for study in dict.fromkeys(segment.study for segment in segments):
             serves = self.serving.of(study)
             if serves is None:
                 continue
             ours = [n for n, segment in enumerate(segments) if segment.study == study]
             try:
-                made = serves.classify([segments[n].text for n in ours])
+                classified = serves.classify([segments[n].text for n in ours])
             except Exception:
                 log.exception("the classifier of study %r failed on %d segments", study, len(ours))
                 continue
-            for n, one in zip(ours, made, strict=True):
-                found[n] = self._standing(one)
-        return found
+            for n, each in zip(ours, classified, strict=True):
+                results[n] = self._current(each)
+        return results
 
-    def _standing(self, made: Classified) -> Classified | None:
+    def _current(self, classified: Classified) -> Classified | None:
         """The guesses whose codes are still there; what was sure of one that is not is sure no more."""
         with self._lock:
-            left = [guess for guess in made.guesses if not self._chronicle.ended(guess.code_id)]
-        if len(left) == len(made.guesses):
-            return made
+            left = [guess for guess in classified.guesses if self._codebook.current_code(guess.code_id) is not None]
+        if len(left) == len(classified.guesses):
+            return classified
         if not left:
             return None
-        return made.model_copy(update={"guesses": left, "sure": made.sure and left[0] == made.guesses[0]})
+        sure = classified.sure and left[0] == classified.guesses[0]
+        return classified.model_copy(update={"guesses": left, "sure": sure})
 
 
 CLASSIFIER_SIGNALS = ("classifier", "classifier_margin", "classifier_agrees", "classifier_sure")
@@ -164,8 +165,8 @@ def classifier_signals(
     mine = guesses.get(code, 0.0)
     other = max((value for each, value in guesses.items() if each != code), default=0.0)
     agrees = code in guesses and mine >= other
-    found = {"classifier": rounded_signal(mine)} if known else {}
-    return found | {
+    own = {"classifier": rounded_signal(mine)} if known else {}
+    return own | {
         "classifier_margin": rounded_signal(mine - other),
         "classifier_agrees": float(agrees),
         "classifier_sure": float(agrees and sure),

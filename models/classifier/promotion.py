@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from models.classifier.training_set import Matrix
 from models.evaluation.bootstrap import LEVEL, Difference, resample
+from models.evaluation.clopper_pearson import lower_bound
+from models.evaluation.metrics import f1_by_code
 
 Floats = NDArray[np.float64]
 HALF = 0.5  # probability from which a code without a threshold of its own is decided: the likelier of yes and no
@@ -83,7 +85,7 @@ def judge(
     if not told.any():
         return Verdict(False, f"none of the {len(truth)} held-out labels has a code that could be compared")
     draws = resample(len(truth), gate.resamples)
-    mine, theirs = f1(truth, new), f1(truth, old)
+    mine, theirs = f1_by_code(truth, new), f1_by_code(truth, old)
     macro, before = float(mine[told].mean()), float(theirs[told].mean())
     macros = _macro_draws(truth, new, draws)
     differences = macros - _macro_draws(truth, old, draws)
@@ -129,11 +131,6 @@ def _why(promoted: bool, found: Difference, macro: float, before: float, rival: 
     return f"not better: {said}" if macro <= before else f"not surely better: {said}"
 
 
-def f1(truth: Matrix, said: Matrix) -> Floats:
-    """F1 of each code, shape ``(k,)``; 0 for a code that is neither there nor said."""
-    return _ratio(2.0 * (truth & said).sum(axis=0), truth.sum(axis=0) + said.sum(axis=0))
-
-
 def _macro_draws(truth: Matrix, said: Matrix, draws: NDArray[np.floating[Any]]) -> Floats:
     """Macro-F1 in each draw over the codes that it holds, shape ``(resamples,)``."""
     hits, there, given = (draws @ each.astype(np.float32) for each in (truth & said, truth, said))
@@ -171,7 +168,7 @@ def thresholds(truth: Matrix, probabilities: Floats) -> tuple[float, ...]:
         One a code; 0.5 for a code with fewer than four examples.
     """
     by_distance = sorted(_GRID.tolist(), key=lambda one: (abs(one - HALF), one))
-    scores = np.stack([f1(truth, probabilities >= one) for one in by_distance])  # (grid, k)
+    scores = np.stack([f1_by_code(truth, probabilities >= one) for one in by_distance])  # (grid, k)
     best = scores.argmax(axis=0)
     enough = truth.sum(axis=0) >= _LEAST_POSITIVE
     return tuple(by_distance[at] if some else HALF for at, some in zip(best.tolist(), enough.tolist(), strict=True))
@@ -209,21 +206,19 @@ def sure_from(
     """
     if not truth.size:
         return None
-    from scipy.stats import beta
-
     best = probabilities.argmax(axis=1)
     guesses = probabilities[np.arange(len(best)), best]
     hits = truth[np.arange(len(best)), best]
     order = np.argsort(-guesses, kind="stable")
     guesses, counts = guesses[order], np.arange(1, len(order) + 1)
     rights = np.cumsum(hits[order])
-    bounds = np.where(rights > 0, beta.ppf(1 - certainty, np.maximum(rights, 1), counts - rights + 1), 0.0)
+    bounds = lower_bound(rights, counts, certainty)
     last_of_equals = np.append(guesses[1:] < guesses[:-1], True)  # equal guesses are sure together or not at all
     good = np.flatnonzero((bounds >= right) & (counts >= least) & last_of_equals)
     return float(guesses[good[-1]]) if len(good) else None
 
 
-def fold_of(rows: Sequence[UUID], folds: int) -> NDArray[np.intp]:
+def even_folds(rows: Sequence[UUID], folds: int) -> NDArray[np.intp]:
     """A fold for each segment, from 0, shape ``(n,)``: as even as can be, and the same in every run."""
     order = np.argsort([row.int % (1 << 61) for row in rows], kind="stable")
     found = np.empty(len(rows), dtype=np.intp)

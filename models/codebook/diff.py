@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from models.codebook.codebook import Standing
+from models.codebook.codebook import CodeState
 from models.codebook.edits import Notes
 
 DifferenceKind = Literal["added", "removed", "merged", "split", "renamed", "redefined", "moved"]
@@ -17,31 +17,31 @@ class Difference:
     """One thing that is different about one code or theme."""
 
     kind: DifferenceKind
-    before: Standing | None
-    after: Standing | None
+    before: CodeState | None
+    after: CodeState | None
 
     @property
-    def code(self) -> Standing:
+    def code(self) -> CodeState:
         """It as it is afterwards, or was where it is no more."""
-        found = self.after or self.before
-        assert found is not None
-        return found
+        state = self.after or self.before
+        assert state is not None
+        return state
 
 
-def compare(before: Mapping[UUID, Standing], after: Mapping[UUID, Standing]) -> list[Difference]:
+def compare(before: Mapping[UUID, CodeState], after: Mapping[UUID, CodeState]) -> list[Difference]:
     """What is different about codes and themes that live at one of two moments, by kind and label."""
-    found = [each for code in {**before, **after} for each in _differences(before.get(code), after.get(code))]
-    return sorted(found, key=lambda one: (KINDS.index(one.kind), one.code.label.casefold(), str(one.code.id)))
+    every = [each for code in {**before, **after} for each in _differences(before.get(code), after.get(code))]
+    return sorted(every, key=lambda each: (KINDS.index(each.kind), each.code.label.casefold(), str(each.code.id)))
 
 
-def _differences(before: Standing | None, after: Standing | None) -> Iterator[Difference]:
-    lived, lives = before is not None and before.live, after is not None and after.live
-    if lives and not lived:
+def _differences(before: CodeState | None, after: CodeState | None) -> Iterator[Difference]:
+    was_active, is_active = before is not None and before.active, after is not None and after.active
+    if is_active and not was_active:
         yield Difference("added", before, after)
-    elif lived and not lives:
-        end = after.end.kind if after and after.end else None
-        yield Difference("merged" if end == "merged" else "split" if end == "split" else "removed", before, after)
-    if not (before and after and lived and lives):
+    elif was_active and not is_active:
+        ending = after.ending.kind if after and after.ending else None
+        yield Difference("merged" if ending == "merged" else "split" if ending == "split" else "removed", before, after)
+    if not (before and after and was_active and is_active):
         return
     if before.label != after.label:
         yield Difference("renamed", before, after)

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain, count
 from uuid import UUID
 
@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.codebook.clustering import agglomerate
-from models.codebook.codebook import Standing
+from models.codebook.codebook import Codebook, CodeState
 from models.coding.labels import MAX_WORDS, label_fault
 from models.errors import SettingError
 from models.ports import Embedder, Embeddings
 from models.text.polarity import opposite
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id, normalised_label
+from schemas.record import later_than
 
 AUTHOR = "themes@1"
 """Who wrote our events: this rule with its revision, then the embedder."""
@@ -313,39 +314,27 @@ def _whole(run: Sequence[str]) -> bool:
     return run[0].casefold() not in _GLUE and run[-1].casefold() not in _GLUE
 
 
-def read_book(
-    book: Mapping[UUID, Standing], study: str, segments: Mapping[UUID, int]
-) -> tuple[list[Code], list[Theme]]:
-    """A study's living codes and themes; codes that were merged, split or retired are left out.
+def codes_and_themes(codebook: Codebook, study: str, segments: Mapping[UUID, int]) -> tuple[list[Code], list[Theme]]:
+    """A study's active codes and themes; codes that were merged, split or retired are left out.
 
     A code whose theme was merged into another stands under that one; where its theme was retired it is free again.
     """
-    mine = [one for one in book.values() if one.study == study and one.live]
-    themes = [Theme(one.id, one.label) for one in mine if one.level == "theme"]
+    active = [state for state in codebook.values() if state.study == study and state.active]
+    themes = [Theme(state.id, state.label) for state in active if state.level == "theme"]
     codes = []
-    for one in mine:
-        if one.level == "code":
-            by_person = one.placed_by is not None and not _ours(one.placed_by)
-            codes.append(Code(one.id, one.label, segments.get(one.id, 0), _home(one, book), by_person))
+    for state in active:
+        if state.level == "code":
+            home = None if state.parent is None else codebook.current_theme(state.parent)
+            by_person = state.placed_by is not None and not _ours(state.placed_by)
+            codes.append(Code(state.id, state.label, segments.get(state.id, 0), home, by_person))
     return codes, themes
-
-
-def _home(code: Standing, book: Mapping[UUID, Standing]) -> UUID | None:
-    parent, seen = code.parent, set[UUID]()
-    while parent is not None and parent in book and not book[parent].live:
-        seen.add(parent)
-        into = book[parent].into
-        parent = into[0] if len(into) == 1 and into[0] not in seen else None
-    return parent
 
 
 def _ours(author: str) -> bool:
     return author.partition(" ")[0].partition("@")[0] == AUTHOR.partition("@")[0]
 
 
-def to_events(
-    arrangement: Arrangement, book: Mapping[UUID, Standing], study: str, author: str, now: datetime
-) -> list[CodeEvent]:
+def to_events(arrangement: Arrangement, codebook: Codebook, study: str, author: str, now: datetime) -> list[CodeEvent]:
     """What must be added to the history for it to show an arrangement: new themes, then moves.
 
     The ids follow from what stood before, so that a run which is broken off and repeated overwrites itself.
@@ -366,14 +355,14 @@ def to_events(
     ]
     names = {theme.id: theme.label for theme in arrangement.themes}
     for code, home in sorted(arrangement.homes.items()):
-        before = book[code]
+        before = codebook[code]
         if before.parent != home:
             events.append(_move(before, home, names.get(home, str(home)), author, now))
     return events
 
 
-def _move(before: Standing, home: UUID, name: str, author: str, now: datetime) -> CodeEvent:
-    last = before.last
+def _move(before: CodeState, home: UUID, name: str, author: str, now: datetime) -> CodeEvent:
+    last = before.last_event
     return CodeEvent(
         id=code_event_id(before.id, "moved", f"{home} {last.id}"),
         code_id=before.id,
@@ -381,7 +370,7 @@ def _move(before: Standing, home: UUID, name: str, author: str, now: datetime) -
         kind="moved",
         label=before.label,
         author=author,
-        at=max(now, last.at + timedelta(microseconds=1)),  # another machine's clock may be ahead
+        at=later_than(now, last.at),  # another machine's clock may be ahead
         reason=f"under {name!r}",
         parent_id=home,
     )

@@ -123,6 +123,20 @@ def jensen_shannon(p: Floats, q: Floats) -> Floats:
     return clipped
 
 
+def f1_by_code(truth: NDArray[np.bool_], decided: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """F1 of each code, ``2 both / (true + decided)``; 0 where there is nothing to find and nothing was found.
+
+    Args:
+        truth: Which segment has which code, shape ``(n, codes)``.
+        decided: The same as decided.
+
+    Returns:
+        Shape ``(codes,)``.
+    """
+    both, either = (truth & decided).sum(axis=0), truth.sum(axis=0) + decided.sum(axis=0)
+    return np.asarray(2.0 * both / np.maximum(either, 1))
+
+
 def set_jaccard(near: Floats, threshold: float) -> float:
     """Jaccard of two code sets in which codes count as the same from a cosine on, each matched at most once.
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import numpy as np
 
+from models.annotation.latest import LatestAnnotations
 from models.codebook.clustering import ALIKE
 from models.errors import UncodableError
 from models.moderation.classifier_vote import guess_of, is_sure
@@ -28,17 +29,13 @@ _MOST = 50_000  # precedents of a study that are kept; the oldest go first
 
 @dataclass(frozen=True)
 class CodedText:
-    """A text with the codes that a person gave it."""
+    """A text with the codes that people gave it."""
 
     study: str
     key: str
     """What tells it from others, such as the segment's id: a later one under the same key takes its place."""
     text: str
     codes: tuple[str, ...]
-    segment: UUID | None = None
-    """The segment it is of, where several people may code one."""
-    settles: bool = False
-    """Whether it stands in place of what others coded the same segment with."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,21 @@ class Precedents:
         self._embedder = embedder
         self._studies: defaultdict[str, dict[str, _Held]] = defaultdict(dict)
         self._stacked: dict[str, tuple[list[CodedText], Embeddings]] = {}
+        self._annotations = LatestAnnotations()
         self._lock = threading.Lock()
+
+    def update_annotations(self, annotations: Iterable[Annotation]) -> int:
+        """Take in what people said: a segment is one precedent, by what they have decided about it.
+
+        Returns:
+            How many were new or had changed.
+        """
+        with self._lock:
+            touched = {
+                annotation.segment_id: annotation for annotation in annotations if self._annotations.add(annotation)
+            }
+            coded = [_coded(self._annotations, annotation) for annotation in touched.values()]
+        return self.learn(coded)
 
     def learn(self, coded: Iterable[CodedText]) -> int:
         """Take coded texts in; those known already are passed over, those without codes are forgotten.
@@ -155,10 +166,8 @@ class Precedents:
     @staticmethod
     def _stack(texts: dict[str, _Held]) -> tuple[list[CodedText], Embeddings]:
         """A study's texts that count, and their vectors as one matrix, which then holds the only copy of these."""
-        settled = {held.coded.segment for held in texts.values() if held.coded.settles}
-        counting = [one for one in texts.values() if one.coded.settles or one.coded.segment not in settled]
-        rows = np.stack([held.vector for held in counting])
-        known = [held.coded for held in counting]
+        rows = np.stack([held.vector for held in texts.values()])
+        known = [held.coded for held in texts.values()]
         texts.update({one.key: _Held(one, row) for one, row in zip(known, rows, strict=True)})
         return known, rows
 
@@ -168,23 +177,16 @@ class Precedents:
             del texts[next(iter(texts))]
 
 
-def from_annotations(annotations: Iterable[Annotation]) -> list[CodedText]:
-    """What people's decisions teach, in their order; one a decision.
+def _coded(latest: LatestAnnotations, annotation: Annotation) -> CodedText:
+    """What people have decided about an annotated segment, as it leads the moderator: without codes where it does not.
 
-    A decision that is withdrawn or unsure, or came without its text, teaches nothing and takes back what that person
-    said before. An adjudication stands in place of what others said.
+    A decision that nobody is sure of, or that came without the segment's text, leads nobody.
     """
-    return [
-        CodedText(
-            one.study,
-            f"{one.segment_id} {one.annotator}",
-            one.text or "",
-            () if one.unsure or one.withdrawn or not one.text else tuple(one.labels),
-            one.segment_id,
-            one.kind == "adjudication",
-        )
-        for one in annotations
-    ]
+    decision = latest.decision(annotation.segment_id)
+    leads = decision is not None and decision.text is not None and not decision.unsure
+    codes = tuple(decision.labels[code] for code in decision.codes) if decision and leads else ()
+    text = decision.text if decision else None
+    return CodedText(annotation.study, str(annotation.segment_id), text or "", codes)
 
 
 def opened(coded: Iterable[CodedText], embedder: Embedder) -> list[IndexedCode]:

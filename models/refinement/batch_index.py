@@ -15,7 +15,7 @@ DIGITS = 6
 _NEIGHBOURS = 8  # enough to find one that says the same behind some that say the opposite
 
 
-class Near(NamedTuple):
+class NearCode(NamedTuple):
     """A code and its cosine to a label."""
 
     id: UUID
@@ -23,7 +23,7 @@ class Near(NamedTuple):
     similarity: float
 
 
-class CodeView:
+class BatchIndex:
     """The index as a batch sees it: what it holds, and what the batch has created so far."""
 
     def __init__(self, index: CodeIndex, origins: dict[UUID, UUID | None]) -> None:
@@ -31,37 +31,37 @@ class CodeView:
 
         Args:
             index: The codes of all studies.
-            origins: Every code in it and the segment that created it; what is found missing is added.
+            origins: Every code in it and the segment that created it; one that is missing is added.
         """
         self._index = index
         self._origins = origins
         self._studies: defaultdict[str, list[IndexedCode]] = defaultdict(list)
-        self._answers: dict[tuple[str, bytes, int], list[Near]] = {}
+        self._answers: dict[tuple[str, bytes, int], list[NearCode]] = {}
         self.created: dict[UUID, IndexedCode] = {}
         """What the batch has created."""
 
-    def nearest(self, study: str, vector: Embeddings) -> Sequence[Near]:
+    def nearest(self, study: str, vector: Embeddings) -> Sequence[NearCode]:
         """The study's nearest codes, best first; of equals the lower id first."""
         fresh = self._studies[study]
-        asked = (study, vector.tobytes(), len(fresh))
-        if asked not in self._answers:  # reviews repeat each other: most labels of a batch come more than once
-            self._answers[asked] = self._ask(study, vector, fresh)
-        return self._answers[asked]
+        query = (study, vector.tobytes(), len(fresh))
+        if query not in self._answers:  # reviews repeat each other: most labels of a batch come more than once
+            self._answers[query] = self._ask(study, vector, fresh)
+        return self._answers[query]
 
-    def _ask(self, study: str, vector: Embeddings, fresh: Sequence[IndexedCode]) -> list[Near]:
-        found = [(n.similarity, n.code_id, n.label) for n in self._index.nearest(study, vector, _NEIGHBOURS)]
+    def _ask(self, study: str, vector: Embeddings, fresh: Sequence[IndexedCode]) -> list[NearCode]:
+        scored = [(n.similarity, n.code_id, n.label) for n in self._index.nearest(study, vector, _NEIGHBOURS)]
         if fresh:
             cosines = np.stack([code.vector for code in fresh]) @ vector
             best = np.argsort(-cosines, kind="stable")[:_NEIGHBOURS].tolist()
-            found += [(float(cosines[n]), fresh[n].id, fresh[n].label) for n in best]
-        near = [Near(code, label, max(-1.0, min(1.0, round(cosine, DIGITS)))) for cosine, code, label in found]
-        return sorted(near, key=lambda one: (-one.similarity, one.id))[:_NEIGHBOURS]
+            scored += [(float(cosines[n]), fresh[n].id, fresh[n].label) for n in best]
+        near = [NearCode(code, label, max(-1.0, min(1.0, round(cosine, DIGITS)))) for cosine, code, label in scored]
+        return sorted(near, key=lambda code: (-code.similarity, code.id))[:_NEIGHBOURS]
 
-    def named(self, code: UUID, label: str) -> Near | None:
+    def get(self, code: UUID, label: str) -> NearCode | None:
         """The code of this id, however far its vector is; the label is the batch's own, where it created it."""
         if code in self.created:
-            return Near(code, self.created[code].label, 1.0)
-        return Near(code, label, 1.0) if code in self._origins else None
+            return NearCode(code, self.created[code].label, 1.0)
+        return NearCode(code, label, 1.0) if code in self._origins else None
 
     def origin(self, study: str, code: UUID) -> UUID | None:
         """The segment that created a code."""

@@ -48,11 +48,11 @@ def signals_of(
         Name to number; a name is left out where it is not known, such as ``moderator_log_probability``, or what only
         members can say where a cascade asked none of them.
     """
-    said = [proposal for proposal in decision.proposals if proposal.member != CLASSIFIER]
-    members = decision.model_copy(update={"proposals": said})
+    answers = [proposal for proposal in decision.proposals if proposal.member != CLASSIFIER]
+    members = decision.model_copy(update={"proposals": answers})
     signals = {
         **reuse,
-        **(_of_members(members) if said else {}),
+        **(_of_members(members) if answers else {}),
         **_of_votes(members, code, vectors),
         **_of_likelihoods(members),
         **_of_words(decision.segment.text, code),
@@ -122,7 +122,7 @@ def _of_likelihoods(decision: Decision) -> dict[str, float]:
     if not known:
         return {}
     mean = sum(known) / len(known)
-    spread = math.sqrt(sum((one - mean) ** 2 for one in known) / len(known))
+    spread = math.sqrt(sum((value - mean) ** 2 for value in known) / len(known))
     return {
         "log_probability": rounded_signal(mean),
         "log_probability_best": rounded_signal(max(known)),

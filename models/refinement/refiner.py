@@ -10,12 +10,11 @@ from uuid import UUID
 import numpy as np
 
 from models.classifier.predictions import classifier_signals
-from models.codebook.chronicle import Chronicle, is_code
-from models.codebook.codebook import Standing
+from models.codebook.codebook import Codebook, CodeState
 from models.errors import SettingError
 from models.moderation.classifier_vote import CLASSIFIER
 from models.ports import Clock, CodeIndex, Embedder, Embeddings, IndexedCode
-from models.refinement.batch_index import DIGITS, CodeView, Near
+from models.refinement.batch_index import DIGITS, BatchIndex, NearCode
 from models.refinement.features import embedded_for, signals_of
 from models.refinement.reindexing import put_codes
 from models.refinement.thresholds import Threshold, adapted
@@ -25,7 +24,7 @@ from schemas.ids import code_event_id, code_id, normalised_label
 
 By = Literal["code", "text", "both"]
 
-_REMEMBERED = 50_000  # segments with their assignments: one that comes again is given the same
+_ASSIGNMENTS_KEPT = 50_000  # segments with their assignments: one that comes again is given the same
 
 
 @dataclass(frozen=True)
@@ -83,12 +82,12 @@ class Refinement:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Match:
     """What one label came to: the code, and the best one that was not taken."""
 
-    code: Near
+    code: NearCode
     new: bool
-    runner_up: Near | None
+    runner_up: NearCode | None
     why: str
     margin: float
     """How much nearer the code is than the runner-up; of a new code, how far that is under the threshold."""
@@ -114,44 +113,42 @@ class Refiner:
             settings: When to reuse; the defaults if left out.
             versions: Further models to name in every assignment, role to revision.
         """
-        self._index = index
-        self._embedder = embedder
-        self._clock = clock
+        self._index, self._embedder, self._clock = index, embedder, clock
         self._settings = settings or RefinerSettings()
         self._versions = dict(versions or {})
-        self._learned: dict[str, Threshold] = {}
+        self._thresholds: dict[str, Threshold] = {}
         self._origins = index.origins()
-        self._chronicle = Chronicle()
-        self._to_follow: dict[UUID, Standing] = {}
-        self._given: OrderedDict[UUID, Assignment] = OrderedDict()
+        self._codebook = Codebook()
+        self._pending: dict[UUID, CodeState] = {}
+        self._assignments: OrderedDict[UUID, Assignment] = OrderedDict()
 
-    def learned(self, thresholds: Mapping[str, Threshold]) -> None:
+    def set_thresholds(self, thresholds: Mapping[str, Threshold]) -> None:
         """Take these studies' thresholds in place of those in the settings; see ``models.refinement.thresholds``."""
-        self._learned |= thresholds
+        self._thresholds |= thresholds
 
     def threshold(self, study: str) -> Threshold:
         """The study's threshold, before it is adapted to a label."""
-        return self._learned.get(study) or self._settings.of(study)
+        return self._thresholds.get(study) or self._settings.of(study)
 
-    def remember(self, assignments: Iterable[Assignment]) -> None:
+    def load_assignments(self, assignments: Iterable[Assignment]) -> None:
         """Know assignments that were made before, so that a message which is read again changes nothing.
 
         The codebook may have grown since, and another code be nearer now; the last 50,000 are kept.
         """
         for assignment in assignments:
-            known = self._given.get(assignment.segment_id)
+            known = self._assignments.get(assignment.segment_id)
             if assignment.route is None or known is None or known.code_id != assignment.code_id:
-                self._given[assignment.segment_id] = _unrouted(assignment)
-            self._given.move_to_end(assignment.segment_id)
-        while len(self._given) > _REMEMBERED:
-            self._given.popitem(last=False)
+                self._assignments[assignment.segment_id] = _unrouted(assignment)
+            self._assignments.move_to_end(assignment.segment_id)
+        while len(self._assignments) > _ASSIGNMENTS_KEPT:
+            self._assignments.popitem(last=False)
 
-    def recall(self, history: Iterable[CodeEvent]) -> None:
+    def load_history(self, history: Iterable[CodeEvent]) -> None:
         """Know a history that the index was made equal to; see ``reconcile``."""
-        self._chronicle.add(history)
+        self._codebook.add(history)
         self._origins = self._index.origins()
 
-    def follow(self, events: Iterable[CodeEvent]) -> None:
+    def apply_events(self, events: Iterable[CodeEvent]) -> None:
         """Let the index follow what others do to the codebook from now on; what is known already changes nothing.
 
         Args:
@@ -160,19 +157,17 @@ class Refiner:
         Raises:
             UnavailableError: If the index is away; the next call goes on with these events.
         """
-        self._to_follow |= {code.id: code for code in self._chronicle.add(events)}
-        if not self._to_follow:
+        self._pending |= {state.id: state for state in self._codebook.add(events)}
+        if not self._pending:
             return
-        changed = self._to_follow.values()
-        live, gone = [one for one in changed if is_code(one)], [one.id for one in changed if not is_code(one)]
+        assignable = [state for state in self._pending.values() if state.assignable]
+        gone = [state.id for state in self._pending.values() if not state.assignable]
         self._index.remove(gone)
-        put_codes(
-            self._index, self._embedder, [c for c in live if c.last.kind != "created" or c.last.segment_id is None]
-        )
+        put_codes(self._index, self._embedder, [state for state in assignable if not _put_by_its_creator(state)])
         for code in gone:
             self._origins.pop(code, None)
-        self._origins.update({one.id: one.origin for one in live})
-        self._to_follow.clear()
+        self._origins.update({state.id: state.origin for state in assignable})
+        self._pending.clear()
 
     def refine(self, decisions: Sequence[Decision]) -> list[Refined]:
         """Give each decision a code; the index holds the new ones before this returns.
@@ -181,41 +176,41 @@ class Refiner:
             One a decision, in order.
         """
         refinement = self.decide(decisions)
-        self.keep(refinement)
+        self.commit(refinement)
         return refinement.refined
 
     def decide(self, decisions: Sequence[Decision]) -> Refinement:
-        """Give each decision a code. Nobody knows of it before ``keep``: it may turn out to be another's to say.
+        """Give each decision a code. Nobody knows of it before ``commit``: it may turn out to be another's to say.
 
         Decisions are taken one after the other, so that the second of a batch sees the code that the first
         created. One that was taken before comes to what it came to then, byte for byte. A decision whose segment
         created its code before (a replay) creates it again: the same ids, so that what is published overwrites itself.
         """
-        before = {one.segment.id: again for one in decisions if (again := self._again(one)) is not None}
+        repeated = {d.segment.id: before for d in decisions if (before := self._repeat(d)) is not None}
         fresh: dict[UUID, Decision] = {}
-        for one in decisions:
-            if one.segment.id not in before:
-                fresh.setdefault(one.segment.id, one)
+        for decision in decisions:
+            if decision.segment.id not in repeated:
+                fresh.setdefault(decision.segment.id, decision)
         new, created = self._decide(list(fresh.values()))
-        known = before | {one.assignment.segment_id: one for one in new}
-        return Refinement([known[one.segment.id] for one in decisions], created)
+        known = repeated | {refined.assignment.segment_id: refined for refined in new}
+        return Refinement([known[decision.segment.id] for decision in decisions], created)
 
     def _decide(self, decisions: Sequence[Decision]) -> tuple[list[Refined], list[IndexedCode]]:
         if not decisions:
             return [], []
-        view, found = CodeView(self._index, self._origins), []
+        batch, matches = BatchIndex(self._index, self._origins), []
         for decision, vector in zip(decisions, self._embed(decisions), strict=True):
-            one = self._find(decision, vector, view)
-            found.append(one)
-            segment, code = decision.segment, one.code
-            if one.new and view.named(code.id, code.label) is None:
-                view.create(IndexedCode(code.id, segment.study, code.label, vector, segment.id))
-        seen = self._signals(decisions, found)
+            match = self._match(decision, vector, batch)
+            matches.append(match)
+            segment, code = decision.segment, match.code
+            if match.new and batch.get(code.id, code.label) is None:
+                batch.create(IndexedCode(code.id, segment.study, code.label, vector, segment.id))
+        signals = self._signals(decisions, matches)
         now = self._clock.now()
-        refined = [self._record(*each, now) for each in zip(decisions, found, seen, strict=True)]
-        return refined, list(view.created.values())
+        refined = [self._record(*each, now) for each in zip(decisions, matches, signals, strict=True)]
+        return refined, list(batch.created.values())
 
-    def keep(self, refinement: Refinement) -> None:
+    def commit(self, refinement: Refinement) -> None:
         """Know what a batch came to, the index included, before it is published.
 
         Raises:
@@ -224,12 +219,12 @@ class Refiner:
         if refinement.created:
             self._index.put(refinement.created)
             self._origins.update({code.id: code.origin for code in refinement.created})
-        self._chronicle.add(one.event for one in refinement.refined if one.event)
-        self.remember(one.assignment for one in refinement.refined)
+        self._codebook.add(refined.event for refined in refinement.refined if refined.event)
+        self.load_assignments(refined.assignment for refined in refinement.refined)
 
-    def _again(self, decision: Decision) -> Refined | None:
+    def _repeat(self, decision: Decision) -> Refined | None:
         """What this very decision came to before, if its code still stands."""
-        before = self._given.get(decision.segment.id)
+        before = self._assignments.get(decision.segment.id)
         if before is None or before.proposed != decision.label or before.code_id not in self._origins:
             return None
         return Refined(before, self._event(before, decision))
@@ -253,65 +248,66 @@ class Refiner:
         value = adapted(base.value, segment.text, decision.label)
         return Threshold(value, f"{base} for this label" if value != base.value else base.origin)
 
-    def _find(self, decision: Decision, vector: Embeddings, view: CodeView) -> _Found:
+    def _match(self, decision: Decision, vector: Embeddings, batch: BatchIndex) -> _Match:
         study, label = decision.segment.study, decision.label
-        near, needed = view.nearest(study, vector), self._needed(decision)
-        taken, why = self._by_guess(decision, view)
-        if taken is None:
-            taken, why = self._by_name(study, label, near, view)
-        if taken is None:
-            taken = next((one for one in near if self._reusable(label, one, needed)), None)
-            why = f"reused {taken.label!r} at {taken.similarity:.2f}, threshold {needed}" if taken else ""
-        runner_up = next((one for one in near if taken is None or one.id != taken.id), None)
+        nearest, needed = batch.nearest(study, vector), self._needed(decision)
+        code, why = self._by_classifier(decision, batch)
+        if code is None:
+            code, why = self._by_label(study, label, nearest, batch)
+        if code is None:
+            code = next((near for near in nearest if self._reusable(label, near, needed)), None)
+            why = f"reused {code.label!r} at {code.similarity:.2f}, threshold {needed}" if code else ""
+        runner_up = next((near for near in nearest if code is None or near.id != code.id), None)
         second = runner_up.similarity if runner_up else 0.0
-        if taken is None:
-            taken = Near(code_id(study, label), label, 1.0)
-        elif view.origin(study, taken.id) == decision.segment.id:  # a replay creates again what it created
-            taken = taken._replace(similarity=1.0)
+        if code is None:
+            code = NearCode(code_id(study, label), label, 1.0)
+        elif batch.origin(study, code.id) == decision.segment.id:  # a replay creates again what it created
+            code = code._replace(similarity=1.0)
         else:
-            return _Found(taken, False, runner_up, why, round(taken.similarity - second, DIGITS))
+            return _Match(code, False, runner_up, why, round(code.similarity - second, DIGITS))
         margin = round(needed.value - second, DIGITS)
-        return _Found(taken, True, runner_up, self._why_new(label, runner_up, needed), margin)
+        return _Match(code, True, runner_up, self._why_new(label, runner_up, needed), margin)
 
-    def _by_guess(self, decision: Decision, view: CodeView) -> tuple[Near | None, str]:
+    def _by_classifier(self, decision: Decision, batch: BatchIndex) -> tuple[NearCode | None, str]:
         """The code that a classifier named, by its id: the classifier may not have heard of its newest label."""
         if decision.picked != CLASSIFIER or decision.classified is None:
             return None, ""
         guess = decision.classified.guesses[0]
-        code = self._now(guess.code_id)
-        taken = view.named(code, self._chronicle.label(code) or guess.label)
-        return taken, f"reused {taken.label!r}, which the classifier named" if taken else ""
+        code = batch.get(*self._current(guess.code_id, guess.label))
+        return code, f"reused {code.label!r}, which the classifier named" if code else ""
 
-    def _now(self, code: UUID) -> UUID:
-        """The one code that a code was merged into, else itself."""
-        heirs = self._chronicle.heirs(code)
-        return next(iter(heirs)) if len(heirs) == 1 else code
+    def _current(self, code: UUID, label: str) -> tuple[UUID, str]:
+        """What a code is by now, or itself where that is no one code, and how it is called."""
+        current = self._codebook.current_code(code) or code
+        return current, self._codebook.label(current) or label
 
-    def _by_name(self, study: str, label: str, near: Sequence[Near], view: CodeView) -> tuple[Near | None, str]:
+    def _by_label(
+        self, study: str, label: str, nearest: Sequence[NearCode], batch: BatchIndex
+    ) -> tuple[NearCode | None, str]:
         """The code of this very label, or what people made of it, however far its vector is; and why."""
         folded = normalised_label(label)
-        same = next((one for one in near if normalised_label(one.label) == folded), None)
+        same = next((near for near in nearest if normalised_label(near.label) == folded), None)
         if same is not None:
             return same._replace(similarity=1.0), f"reused {same.label!r}, the same label"
         code = code_id(study, label)
-        same = view.named(code, self._chronicle.label(code) or label)
+        same = batch.get(code, self._codebook.label(code) or label)
         if same is not None:
-            how = "the same label" if normalised_label(same.label) == folded else f"as {label!r} is called now"
-            return same, f"reused {same.label!r}, {how}"
-        heirs = self._chronicle.heirs(code)
-        heir = next((one for one in near if one.id in heirs), None)
-        if len(heirs) == 1:  # people said that the two are the same
-            (only,) = heirs
-            heir = view.named(only, self._chronicle.label(only) or label)
-        return heir, f"reused {heir.label!r}, which {label!r} became" if heir else ""
+            reason = "the same label" if normalised_label(same.label) == folded else f"as {label!r} is called now"
+            return same, f"reused {same.label!r}, {reason}"
+        successors = self._codebook.successors(code)
+        if len(successors) == 1:  # people said that the two are the same
+            successor = batch.get(*self._current(code, label))
+        else:
+            successor = next((near for near in nearest if near.id in successors), None)
+        return successor, f"reused {successor.label!r}, which {label!r} became" if successor else ""
 
-    def _reusable(self, label: str, near: Near, needed: Threshold) -> bool:
+    def _reusable(self, label: str, near: NearCode, needed: Threshold) -> bool:
         return near.similarity >= needed.value and not self._refused(label, near)
 
-    def _refused(self, label: str, near: Near) -> bool:
+    def _refused(self, label: str, near: NearCode) -> bool:
         return self._settings.polarity_gate and opposite(label, near.label)
 
-    def _why_new(self, label: str, runner_up: Near | None, needed: Threshold) -> str:
+    def _why_new(self, label: str, runner_up: NearCode | None, needed: Threshold) -> str:
         if runner_up is None:
             return "new: the study has no other code"
         named = f"{runner_up.label!r} at {runner_up.similarity:.2f}"
@@ -321,18 +317,18 @@ class Refiner:
             return f"new: {named} says the opposite"
         return f"new: created by this segment before {named}"
 
-    def _record(self, decision: Decision, found: _Found, signals: dict[str, float], now: datetime) -> Refined:
-        segment, code = decision.segment, found.code
+    def _record(self, decision: Decision, match: _Match, signals: dict[str, float], now: datetime) -> Refined:
+        segment, code = decision.segment, match.code
         assignment = Assignment(
             segment_id=segment.id,
             study=segment.study,
             code_id=code.id,
             label=code.label,
             proposed=decision.label,
-            new=found.new,
+            new=match.new,
             similarity=code.similarity,
-            runner_up=_neighbour(found.runner_up),
-            why=found.why,
+            runner_up=_neighbour(match.runner_up),
+            why=match.why,
             verdict=decision.verdict,
             signals=signals,
             models={p.member: p.model for p in decision.proposals}
@@ -348,26 +344,31 @@ class Refiner:
         if not assignment.new:
             return None
         event = _created(assignment, decision)
-        return self._chronicle.event(event.code_id, event.id) or event
+        return self._codebook.event(event.code_id, event.id) or event
 
-    def _signals(self, decisions: Sequence[Decision], found: Sequence[_Found]) -> list[dict[str, float]]:
+    def _signals(self, decisions: Sequence[Decision], matches: Sequence[_Match]) -> list[dict[str, float]]:
         """What a confidence can be made from; a study without a second code has a runner-up at 0."""
-        codes = [one.code.label for one in found]
+        codes = [match.code.label for match in matches]
         texts = embedded_for(decisions, codes)
         vectors = dict(zip(texts, self._embedder.embed(texts), strict=True))
-        reuse = [{"similarity": o.code.similarity, "margin": o.margin, "new": float(o.new)} for o in found]
-        seen = [signals_of(*each, vectors) for each in zip(decisions, codes, reuse, strict=True)]
-        return [signals | self._guessed(d, one) for signals, d, one in zip(seen, decisions, found, strict=True)]
+        reuse = [{"similarity": m.code.similarity, "margin": m.margin, "new": float(m.new)} for m in matches]
+        signals = [signals_of(*each, vectors) for each in zip(decisions, codes, reuse, strict=True)]
+        return [each | self._guessed(d, m) for each, d, m in zip(signals, decisions, matches, strict=True)]
 
-    def _guessed(self, decision: Decision, found: _Found) -> dict[str, float]:
+    def _guessed(self, decision: Decision, match: _Match) -> dict[str, float]:
         """What the study's classifier says of the code, its guesses taken for what their codes are by now."""
         if decision.classified is None:
             return {}
         guesses: dict[UUID, float] = {}
         for guess in decision.classified.guesses:
-            code = self._now(guess.code_id)
+            code, _ = self._current(guess.code_id, guess.label)
             guesses[code] = max(guess.probability, guesses.get(code, 0.0))
-        return classifier_signals(guesses, found.code.id, sure=decision.classified.sure, known=not found.new)
+        return classifier_signals(guesses, match.code.id, sure=decision.classified.sure, known=not match.new)
+
+
+def _put_by_its_creator(state: CodeState) -> bool:
+    """Whether the refiner that created a code has put it into the index, and nothing has happened to it since."""
+    return state.last_event.kind == "created" and state.last_event.segment_id is not None
 
 
 def _created(assignment: Assignment, decision: Decision) -> CodeEvent:
@@ -394,5 +395,5 @@ def _unrouted(assignment: Assignment) -> Assignment:
     return assignment.model_copy(update={"route": None, "confidence": None})
 
 
-def _neighbour(near: Near | None) -> Neighbour | None:
+def _neighbour(near: NearCode | None) -> Neighbour | None:
     return None if near is None else Neighbour(code_id=near.id, label=near.label, similarity=near.similarity)

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from models.codebook.chronicle import is_code
-from models.codebook.codebook import Standing, replay
+from models.codebook.codebook import Codebook, CodeState
 from models.ports import CodeIndex, Embedder, IndexedCode
 from schemas import CodeEvent
 
@@ -26,19 +25,19 @@ def reconcile(
     Returns:
         How many codes were added and removed; those that only got a new label or origin are not counted.
     """
-    known = replay(events)
-    codes = {code.id: code for code in known.values() if is_code(code)}
+    codebook = Codebook(events)
+    codes = {code.id: code for code in codebook.values() if code.assignable}
     held = index.origins()
-    gone = [code for code in held if code not in codes and (remove or code in known)]
+    gone = [code for code in held if code not in codes and (remove or code in codebook)]
     stale = [c for c in codes.values() if c.id not in held or c.relabelled or held[c.id] != c.origin]
     index.remove(gone)
     put_codes(index, embedder, stale)
     return sum(code.id not in held for code in stale), len(gone)
 
 
-def put_codes(index: CodeIndex, embedder: Embedder, codes: Sequence[Standing]) -> None:
+def put_codes(index: CodeIndex, embedder: Embedder, codes: Sequence[CodeState]) -> None:
     """Embed codes by their labels and put them into the index."""
     for start in range(0, len(codes), _PUT):
-        some = codes[start : start + _PUT]
-        vectors = embedder.embed([code.label for code in some])
-        index.put([IndexedCode(c.id, c.study, c.label, v, c.origin) for c, v in zip(some, vectors, strict=True)])
+        batch = codes[start : start + _PUT]
+        vectors = embedder.embed([code.label for code in batch])
+        index.put([IndexedCode(c.id, c.study, c.label, v, c.origin) for c, v in zip(batch, vectors, strict=True)])

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import numpy as np
 
+from models.annotation.latest import HumanDecision, LatestAnnotations, Succession
 from models.ports import Embedder, Embeddings
 from models.text.polarity import opposite
 from schemas import Annotation, Assignment, CodeEvent
@@ -68,7 +69,7 @@ class Correction:
     """A segment's code that a person replaced by another one that stood."""
 
     given: UUID
-    chosen: UUID
+    replacement: UUID
     same: bool
     author: str
     reason: str
@@ -99,7 +100,7 @@ def learn(default: float, evidence: Iterable[Judgement]) -> float:
         MacKay, "Information Theory, Inference, and Learning Algorithms", 2003, chapter 41 (the logistic model, MAP).
     """
     low, high = min(LOWEST, default), max(HIGHEST, default)
-    used = [(one.similarity, one.same) for one in evidence]
+    used = [(judgement.similarity, judgement.same) for judgement in evidence]
     used = [(c, same) for c, same in used if (c >= low if same else c < high)]
     if not used:
         return default
@@ -154,34 +155,44 @@ def adapted(threshold: float, text: str, label: str) -> float:
 
 def _vagueness(text: str, clear: int) -> float:
     """1 where nothing specific is said, -1 from ``clear`` words on."""
-    said = 0
+    specific = 0
     for match in _WORD.finditer(text.casefold()):
-        said += match[0] not in _EMPTY
-        if said == clear:
+        specific += match[0] not in _EMPTY
+        if specific == clear:
             break
-    return 1 - 2 * said / clear
+    return 1 - 2 * specific / clear
 
 
-def corrections(assignments: Iterable[Assignment], annotations: Iterable[Annotation]) -> list[Correction]:
-    """What annotations say about the refiner: codes it should not have reused, or should have.
+def corrections(
+    assignments: Iterable[Assignment], annotations: Iterable[Annotation], codebook: Succession
+) -> list[Correction]:
+    """What people's decisions say about the refiner: codes it should not have reused, or should have.
 
-    A reused code that a person replaced stands apart from the ones they chose; a new code that a person replaced by
-    its runner-up was none. The last word of each person on a segment counts, unless they were unsure or took it back.
+    A reused code that people replaced stands apart from the ones they chose; a new code that they replaced by its
+    runner-up was none. Decisions that nobody is sure of say nothing; ``models.annotation.latest`` has the rule.
+
+    Args:
+        assignments: What the refiner gave.
+        annotations: What people said, in any order.
+        codebook: What codes are by now.
     """
-    given = {one.segment_id: one for one in assignments}
-    last: dict[tuple[UUID, str], Annotation] = {}
-    for annotation in sorted(annotations, key=lambda one: one.decided_at):
-        last[annotation.segment_id, annotation.annotator] = annotation
-    found = []
-    for said in last.values():
-        was = given.get(said.segment_id)
-        if was is None or said.unsure or said.withdrawn or was.code_id in said.code_ids:
-            continue
-        second = was.runner_up.code_id if was.runner_up else None
-        chosen = [code for code in said.code_ids if not was.new or code == second]
-        reason = "replaced a new code by one that stood" if was.new else "replaced a reused code by another"
-        found += [Correction(was.code_id, code, was.new, said.annotator, reason, said.decided_at) for code in chosen]
-    return found
+    latest = LatestAnnotations(annotations)
+    corrected = []
+    for assignment in {assignment.segment_id: assignment for assignment in assignments}.values():
+        decision = latest.decision(assignment.segment_id, codebook)
+        if decision is not None and not decision.unsure:
+            corrected += _corrected(assignment, decision, codebook)
+    return corrected
+
+
+def _corrected(assignment: Assignment, decision: HumanDecision, codebook: Succession) -> list[Correction]:
+    given, new, last = assignment.code_id, assignment.new, decision.last
+    if (codebook.current_code(given) or given) in decision.codes:
+        return []
+    second = codebook.current_code(assignment.runner_up.code_id) if assignment.runner_up else None
+    replacements = [code for code in decision.codes if not new or code == second]
+    reason = "replaced a new code by one that stood" if new else "replaced a reused code by another"
+    return [Correction(given, code, new, last.annotator, reason, last.decided_at) for code in replacements]
 
 
 def judgements(
@@ -206,39 +217,39 @@ def judgements(
         default: A study's threshold without evidence.
         polarity_gate: Whether the refiner has the gate.
     """
-    book = _Book(events)
-    told = [*book.said(), *book.corrected(corrected)]
-    if not told and not any(event.kind == "created" and not _by_refiner(event) for event in book.events):
+    history = _History(events)
+    pairs = [*history.merged_or_split(), *history.corrected(corrected)]
+    if not pairs and not any(event.kind == "created" and not _by_refiner(event) for event in history.events):
         return {}
-    vectors = dict(zip(book.labels, embedder.embed(list(book.labels.values())), strict=True))
-    found: dict[str, dict[frozenset[str], Judgement]] = {}
-    for pair in sorted([*told, *book.created_by_people(vectors)], key=lambda pair: pair.at):
-        a, b = book.labels[pair.a], book.labels[pair.b]
+    vectors = dict(zip(history.labels, embedder.embed(list(history.labels.values())), strict=True))
+    by_study: dict[str, dict[frozenset[str], Judgement]] = {}
+    for pair in sorted([*pairs, *history.created_by_people(vectors)], key=lambda pair: pair.at):
+        a, b = history.labels[pair.a], history.labels[pair.b]
         similarity = round(float(vectors[pair.a] @ vectors[pair.b]), _DIGITS)
         if normalised_label(a) == normalised_label(b) or (polarity_gate and opposite(a, b)):
             continue
-        if not pair.told and not pair.same and similarity < default(pair.study):
+        if not pair.explicit and not pair.same and similarity < default(pair.study):
             continue
-        judged = Judgement(a, b, similarity, pair.same, pair.author, pair.reason, pair.at)
-        found.setdefault(pair.study, {})[frozenset((a, b))] = judged
-    return {study: list(by_pair.values()) for study, by_pair in found.items()}
+        judgement = Judgement(a, b, similarity, pair.same, pair.author, pair.reason, pair.at)
+        by_study.setdefault(pair.study, {})[frozenset((a, b))] = judgement
+    return {study: list(by_pair.values()) for study, by_pair in by_study.items()}
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two codes, and what was said about them; ``told`` where it was said of the pair, and is not inferred."""
+    """Two codes, and what was said about them; ``explicit`` where it was said of the pair, and is not inferred."""
 
     study: str
     a: UUID
     b: UUID
     same: bool
-    told: bool
+    explicit: bool
     author: str
     reason: str
     at: datetime
 
 
-class _Book:
+class _History:
     """A codebook's history, themes left out, in the order of its time."""
 
     def __init__(self, events: Iterable[CodeEvent]) -> None:
@@ -253,7 +264,7 @@ class _Book:
             if event.undoes is not None and event.id not in self._undone:
                 self._undone.setdefault(event.undoes, event)
 
-    def said(self) -> Iterator[_Pair]:
+    def merged_or_split(self) -> Iterator[_Pair]:
         """What merges and splits say, and what it says that one was taken back."""
         for event in self.events:
             if event.kind not in ("merged", "split"):
@@ -269,10 +280,10 @@ class _Book:
 
     def corrected(self, corrected: Iterable[Correction]) -> Iterator[_Pair]:
         """What annotations say, of codes that the history knows."""
-        for one in corrected:
-            if one.given in self.labels and one.chosen in self.labels:
-                study = self._studies[one.given]
-                yield _Pair(study, one.given, one.chosen, one.same, False, one.author, one.reason, one.at)
+        for each in corrected:
+            if each.given in self.labels and each.replacement in self.labels:
+                study = self._studies[each.given]
+                yield _Pair(study, each.given, each.replacement, each.same, False, each.author, each.reason, each.at)
 
     def created_by_people(self, vectors: Mapping[UUID, Embeddings]) -> Iterator[_Pair]:
         """New codes that no segment's refinement and no split led to, each beside the nearest that stood."""

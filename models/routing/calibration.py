@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledSignals:
     """An assignment that a person judged."""
 
     signals: Mapping[str, float]
@@ -87,15 +87,18 @@ class Calibration:
             ValueError: If it is not that.
         """
         try:
-            found = json.loads(text)
-            names, means, scales, weights = (tuple(found[key]) for key in ("names", "means", "scales", "weights"))
-            curve = tuple((float(x), float(y)) for x, y in found["curve"])
-            return cls(names, means, scales, weights, float(found["intercept"]), int(found["labels"]), curve)
+            fields = json.loads(text)
+            names, means, scales, weights = (tuple(fields[key]) for key in ("names", "means", "scales", "weights"))
+            curve = tuple((float(x), float(y)) for x, y in fields["curve"])
+            return cls(names, means, scales, weights, float(fields["intercept"]), int(fields["labels"]), curve)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"a calibration as JSON was expected, found {text[:60]!r}") from error
 
 
-def fit(labelled: Sequence[Labelled]) -> Calibration | None:
+Fitting = Callable[[Sequence[LabelledSignals]], Calibration | None]
+
+
+def fit(labelled: Sequence[LabelledSignals]) -> Calibration | None:
     """Learn what the signals are worth from what people accepted; the order of the labels does not matter.
 
     From ``ISOTONIC_FROM`` labels on, an isotonic curve over cross-fitted probabilities is added where that lowers the
@@ -113,8 +116,8 @@ def fit(labelled: Sequence[Labelled]) -> Calibration | None:
     if plain is None or len(rows) < ISOTONIC_FROM:
         return plain
     scores = _held_out(rows, _FOLDS, 0, _logistic)
-    answers = np.array([one.accepted for one in rows], dtype=np.float64)
-    folds = np.array([_fold(one.key, _FOLDS, 1) for one in rows])
+    answers = np.array([row.accepted for row in rows], dtype=np.float64)
+    folds = np.array([_fold(row.key, _FOLDS, 1) for row in rows])
     bent = np.array(scores)
     for fold in set(folds.tolist()):
         curve = _isotonic(scores[folds != fold], answers[folds != fold])
@@ -125,7 +128,7 @@ def fit(labelled: Sequence[Labelled]) -> Calibration | None:
     return Calibration(**(plain.__dict__ | {"curve": _isotonic(scores, answers)}))
 
 
-def cross_fitted(labelled: Sequence[Labelled], folds: int = _FOLDS, seed: int = 0) -> list[float]:
+def cross_fitted(labelled: Sequence[LabelledSignals], folds: int = _FOLDS, seed: int = 0) -> list[float]:
     """The probability of each label by a calibration that did not see its key, in the given order.
 
     Where the other folds are too few to fit, the share that was accepted in them.
@@ -141,13 +144,13 @@ def cross_fitted(labelled: Sequence[Labelled], folds: int = _FOLDS, seed: int = 
 def reliability(probabilities: Sequence[float], accepted: Sequence[bool], bins: int = 10) -> list[Bin]:
     """Predicted and observed, in bins of equal width over 0 to 1; empty ones are left out."""
     places = [min(bins - 1, int(p * bins)) for p in probabilities]
-    found = []
+    filled = []
     for place in sorted(set(places)):
         here = [n for n, other in enumerate(places) if other == place]
         mean = math.fsum(probabilities[n] for n in here) / len(here)
         share = sum(accepted[n] for n in here) / len(here)
-        found.append(Bin(place / bins, (place + 1) / bins, len(here), mean, share))
-    return found
+        filled.append(Bin(place / bins, (place + 1) / bins, len(here), mean, share))
+    return filled
 
 
 def expected_calibration_error(bins: Sequence[Bin]) -> float:
@@ -156,8 +159,10 @@ def expected_calibration_error(bins: Sequence[Bin]) -> float:
     Source:
         Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI 2015.
     """
-    total = sum(one.count for one in bins)
-    return math.fsum(one.count * abs(one.probability - one.accepted) for one in bins) / total if total else 0.0
+    total = sum(filled.count for filled in bins)
+    return (
+        math.fsum(filled.count * abs(filled.probability - filled.accepted) for filled in bins) / total if total else 0.0
+    )
 
 
 def log_loss(probabilities: Sequence[float] | Floats, accepted: Sequence[bool] | Floats) -> float:
@@ -167,18 +172,18 @@ def log_loss(probabilities: Sequence[float] | Floats, accepted: Sequence[bool] |
     return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
 
 
-def _in_order(labelled: Sequence[Labelled]) -> list[Labelled]:
+def _in_order(labelled: Sequence[LabelledSignals]) -> list[LabelledSignals]:
     """Sums in floating point depend on their order, so there is only one."""
-    return sorted(labelled, key=lambda one: (one.key, one.accepted, sorted(one.signals.items())))
+    return sorted(labelled, key=lambda label: (label.key, label.accepted, sorted(label.signals.items())))
 
 
-def _logistic(labelled: Sequence[Labelled]) -> Calibration | None:
+def _logistic(labelled: Sequence[LabelledSignals]) -> Calibration | None:
     rows = _in_order(labelled)
-    answers = np.array([one.accepted for one in rows], dtype=np.float64)
+    answers = np.array([row.accepted for row in rows], dtype=np.float64)
     if len(rows) < LEAST or min(answers.sum(), len(rows) - answers.sum()) < LEAST_EACH:
         return None
-    names = sorted({name for one in rows for name in one.signals})
-    table = np.array([[one.signals.get(name, math.nan) for name in names] for one in rows], dtype=np.float64)
+    names = sorted({name for row in rows for name in row.signals})
+    table = np.array([[row.signals.get(name, math.nan) for name in names] for row in rows], dtype=np.float64)
     table[~np.isfinite(table)] = math.nan
     known = [n for n in range(len(names)) if _spread(table[:, n]) > 1e-9]
     names, table = [names[n] for n in known], table[:, known]
@@ -210,9 +215,9 @@ def _newton(places: Floats, answers: Floats) -> Floats:
     weights = np.zeros(table.shape[1])
     weights[0] = math.log(share / (1 - share))
     for _ in range(_STEPS):
-        told = 1 / (1 + np.exp(-table @ weights))
-        slope = table.T @ (told - answers) + penalty * weights
-        bend = (table * (told * (1 - told))[:, None]).T @ table + np.diag(penalty)
+        predicted = 1 / (1 + np.exp(-table @ weights))
+        slope = table.T @ (predicted - answers) + penalty * weights
+        bend = (table * (predicted * (1 - predicted))[:, None]).T @ table + np.diag(penalty)
         step = np.linalg.solve(bend, slope)
         weights = weights - step
         if np.abs(step).max() < 1e-9:
@@ -226,19 +231,17 @@ def _spread(column: Floats) -> float:
     return float(known.std()) if len(known) else 0.0
 
 
-def _held_out(
-    labelled: Sequence[Labelled], folds: int, seed: int, fitting: Callable[[Sequence[Labelled]], Calibration | None]
-) -> Floats:
+def _held_out(labelled: Sequence[LabelledSignals], folds: int, seed: int, fitting: Fitting) -> Floats:
     """Per label the probability by what was fitted on the other folds."""
-    of = np.array([_fold(one.key, folds, seed) for one in labelled])
-    found = np.zeros(len(labelled))
+    of = np.array([_fold(label.key, folds, seed) for label in labelled])
+    probabilities = np.zeros(len(labelled))
     for fold in set(of.tolist()):
         others = [labelled[n] for n in np.flatnonzero(of != fold).tolist()]
         model = fitting(others)
-        share = sum(one.accepted for one in others) / len(others) if others else 0.5
+        share = sum(label.accepted for label in others) / len(others) if others else 0.5
         for n in np.flatnonzero(of == fold).tolist():
-            found[n] = share if model is None else model.probability(labelled[n].signals)
-    return found
+            probabilities[n] = share if model is None else model.probability(labelled[n].signals)
+    return probabilities
 
 
 def _fold(key: str, folds: int, seed: int) -> int:

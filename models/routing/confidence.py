@@ -1,14 +1,14 @@
 """How far a study's codes can be trusted, as people's labels tell it: a confidence, and from which one on it holds."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from importlib import import_module
 from uuid import UUID
 
+from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import Taught
-from models.routing.calibration import LEAST, Calibration, Labelled, fit
+from models.routing.calibration import LEAST, Calibration, LabelledSignals, fit
 from models.routing.risk_control import Promise, promise
 from schemas import Annotation, StudyRules
 from schemas.ids import code_id, uniform
@@ -52,7 +52,7 @@ def prior(signals: Mapping[str, float]) -> float:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedAssignment:
     """A segment whose code people judged."""
 
     segment: UUID
@@ -67,74 +67,42 @@ class Judged:
         return self.sample and uniform(self.segment, "half") < 1 / _HALVES
 
 
-@dataclass(frozen=True)
-class _Word:
-    """What a person said last about a segment's code; ``accepted`` is None where they said nothing of it."""
+def judged_assignments(latest: LatestAnnotations, taught: Taught | None = None) -> list[JudgedAssignment]:
+    """What people have decided about the system's codes, one judgement a segment; see ``HumanDecision.accepted``.
 
-    at: datetime
-    settles: bool
-    accepted: bool | None
-    sample: bool
-    signals: Mapping[str, float]
-    code: UUID | None
-    """The code that was judged, as far as the decision tells it."""
-    shown: str | None
-    """Its label then."""
+    Segments whose signals nobody passed on are left out: nothing can be learnt from them.
 
-
-class Labels:
-    """What people said about a study's codes; of each person the last word on a segment."""
-
-    def __init__(self, annotations: Iterable[Annotation] = ()) -> None:
-        """Start with some."""
-        self._words: dict[UUID, dict[str, _Word]] = {}
-        for one in annotations:
-            self.add(one)
-
-    def add(self, said: Annotation) -> bool:
-        """Take a decision in, whatever the order they come in; returns whether it was news."""
-        words = self._words.setdefault(said.segment_id, {})
-        before = words.get(said.annotator)
-        accepted = None if said.withdrawn else said.accepted
-        settles = said.kind == "adjudication"
-        word = _Word(said.decided_at, settles, accepted, said.sample, said.signals, _judged_code(said), said.shown)
-        if before is not None and (before.at > word.at or before == word):
-            return False
-        words[said.annotator] = word
-        return True
-
-    def judged(self, taught: Taught | None = None) -> list[Judged]:
-        """One judgement a segment: that of those who settle it, else of the majority; a tie is no acceptance.
-
-        Segments whose signals nobody passed on are left out: nothing can be learnt from them.
-
-        Args:
-            taught: What the classifier that serves now would have said of segments that it was not taught: it takes
-                the place of what an earlier one, or none, had said.
-        """
-        found = []
-        for segment, words in self._words.items():
-            said = sorted((word for word in words.values() if word.accepted is not None), key=lambda word: word.at)
-            settling = [word for word in said if word.settles] or said
-            last = next((word for word in reversed(said) if word.signals), None)
-            if last is not None:
-                signals = last.signals if taught is None else taught.said(segment, last.signals, last.code, last.shown)
-                accepting = sum(word.accepted is True for word in settling)
-                sample = any(word.sample for word in said)
-                found.append(Judged(segment, signals, 2 * accepting > len(settling), sample))
-        return found
+    Args:
+        latest: What people said about a study.
+        taught: What the classifier that serves now would have said of segments that it was not taught: it takes
+            the place of what an earlier one, or none, had said.
+    """
+    judged = (_judged(segment, latest, taught) for segment in latest)
+    return [assignment for assignment in judged if assignment is not None]
 
 
-def _judged_code(said: Annotation) -> UUID | None:
-    """The id of the code that was shown: as the person chose it, else by its label."""
-    if said.shown is None:
+def _judged(segment: UUID, latest: LatestAnnotations, taught: Taught | None) -> JudgedAssignment | None:
+    decision = latest.decision(segment)
+    if decision is None or decision.accepted is None:
         return None
-    chosen = dict(zip(said.labels, said.code_ids, strict=False))
-    return chosen.get(said.shown) or code_id(said.study, said.shown)
+    last = next((annotation for annotation in reversed(decision.standing) if annotation.signals), None)
+    if last is None:
+        return None
+    signals = last.signals if taught is None else taught.said(segment, last.signals, _shown_code(last), last.shown)
+    sample = any(annotation.sample for annotation in decision.standing)
+    return JudgedAssignment(segment, signals, decision.accepted, sample)
+
+
+def _shown_code(annotation: Annotation) -> UUID | None:
+    """The id of the code that was shown: as the person chose it, else by its label."""
+    if annotation.shown is None:
+        return None
+    chosen = dict(zip(annotation.labels, annotation.code_ids, strict=False))
+    return chosen.get(annotation.shown) or code_id(annotation.study, annotation.shown)
 
 
 @dataclass(frozen=True)
-class Trust:
+class ConfidenceModel:
     """What a study's labels say, as far as they were looked at."""
 
     calibration: Calibration | None = None
@@ -156,7 +124,7 @@ def load() -> None:
         import_module(name)
 
 
-def trust(judged: Sequence[Judged], rules: StudyRules, *, promising: bool) -> Trust:
+def fit_confidence(judged: Sequence[JudgedAssignment], rules: StudyRules, *, promising: bool) -> ConfidenceModel:
     """Fit a calibration, and with it find what can be promised on labels that it has not seen.
 
     Args:
@@ -164,16 +132,20 @@ def trust(judged: Sequence[Judged], rules: StudyRules, *, promising: bool) -> Tr
         rules: What is to be promised.
         promising: Whether a promise is wanted at all.
     """
-    fitting = [Labelled(one.signals, one.accepted, str(one.segment)) for one in judged if not one.held_out]
+    fitting = [
+        LabelledSignals(assignment.signals, assignment.accepted, str(assignment.segment))
+        for assignment in judged
+        if not assignment.held_out
+    ]
     fitted = fit(fitting) if len(fitting) >= LEAST else None  # whoever has no labels need not load what fits them
-    learnt = Trust(fitted)
+    model = ConfidenceModel(fitted)
     if not promising:
-        return learnt
-    tests = [one for one in judged if one.held_out]
-    made = promise(
-        [learnt.confidence(one.signals) for one in tests],
-        [one.accepted for one in tests],
+        return model
+    tests = [assignment for assignment in judged if assignment.held_out]
+    bound = promise(
+        [model.confidence(assignment.signals) for assignment in tests],
+        [assignment.accepted for assignment in tests],
         wrong_share=rules.wrong_share,
         certainty=rules.certainty,
     )
-    return Trust(fitted, made)
+    return ConfidenceModel(fitted, bound)

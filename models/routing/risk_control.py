@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import SettingError
+from models.evaluation.clopper_pearson import interval
 
 MOST_LABELS = 10_000  # said where no number of labels would do, and the most that is ever said
 _OPENING = 8  # the first test is on an eighth of the labels at least: below it an unlucky label would end the sequence
@@ -92,19 +93,10 @@ def fewest_labels(wrong_share: float, certainty: float) -> int:
 
 
 def error_rate(wrong: int, total: int, certainty: float = 0.95) -> tuple[float, float, float]:
-    """A share with its exact (Clopper-Pearson) interval: ``(share, low, high)``; of nothing, ``(nan, 0, 1)``.
-
-    Source:
-        Clopper and Pearson, "The use of confidence or fiducial limits", Biometrika 26 (1934).
-    """
+    """A share with its exact (Clopper-Pearson) interval: ``(share, low, high)``; of nothing, ``(nan, 0, 1)``."""
     if not total:
         return math.nan, 0.0, 1.0
-    from scipy.stats import beta
-
-    tail = (1 - certainty) / 2
-    low = float(beta.ppf(tail, wrong, total - wrong + 1)) if wrong else 0.0
-    high = float(beta.ppf(1 - tail, wrong + 1, total - wrong)) if wrong < total else 1.0
-    return wrong / total, low, high
+    return wrong / total, *interval(wrong, total, certainty)
 
 
 def _from_the_surest(

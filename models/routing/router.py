@@ -3,20 +3,20 @@
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import Taught
 from models.classifier.registry import Serving
 from models.moderation.decision import fell_back
 from models.moderation.voting import CONSENSUS
-from models.routing.confidence import Labels, Trust, load, trust
+from models.routing.confidence import ConfidenceModel, fit_confidence, judged_assignments, load
 from schemas import Annotation, AnnotationRequest, Assignment, ModelRelease, StudyRules
 from schemas.annotation import RequestReason
 from schemas.coding import Route
 from schemas.ids import uniform
 
 _FEW = 50  # a fiftieth of the labels must be new before they are weighed again: that costs up to a tenth of a second
-_LATEST = 36_500  # days: rules may say more than a calendar has
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,18 @@ class _Study:
     """What is known of a study, and what was made of it."""
 
     rules: StudyRules
-    labels: Labels = field(default_factory=Labels)
+    annotations: LatestAnnotations = field(default_factory=LatestAnnotations)
     taught: Taught | None = None
     """What the classifier that serves says of the labelled segments."""
-    trust: Trust | None = None
+    model: ConfidenceModel | None = None
     counted: int = 0
-    """Labels that the trust was made from."""
+    """Labels that the model was fitted on."""
     news: int = 0
     """Labels heard since."""
 
     @property
     def stale(self) -> bool:
-        return self.trust is None or self.news * _FEW > max(_FEW - 1, self.counted)
+        return self.model is None or self.news * _FEW > max(_FEW - 1, self.counted)
 
 
 class Router:
@@ -70,28 +70,28 @@ class Router:
         self._studies: dict[str, _Study] = {}
         self._lock = threading.Lock()
 
-    def learn(self, annotations: Iterable[Annotation]) -> None:
+    def update_annotations(self, annotations: Iterable[Annotation]) -> None:
         """Hear what people decided; it holds from the next batch on."""
-        said = list(annotations)
-        if said:
+        batch = list(annotations)
+        if batch:
             load()  # here, where no batch waits for it
         with self._lock:
-            for one in said:
-                study = self._of(one.study)
-                study.news += study.labels.add(one)
+            for annotation in batch:
+                study = self._of(annotation.study)
+                study.news += study.annotations.add(annotation)
 
-    def follow(self, rules: Iterable[StudyRules]) -> None:
+    def update_rules(self, rules: Iterable[StudyRules]) -> None:
         """Hear what studies want; the newest rules hold from the next batch on."""
-        wanted = list(rules)
-        if any(one.mode == "promise" for one in wanted):
+        batch = list(rules)
+        if any(newest.mode == "promise" for newest in batch):
             load()
         with self._lock:
-            for one in wanted:
-                study = self._of(one.study)
-                if one.at >= study.rules.at and one != study.rules:
-                    study.rules, study.trust = one, None
+            for newest in batch:
+                study = self._of(newest.study)
+                if newest.at >= study.rules.at and newest != study.rules:
+                    study.rules, study.model = newest, None
 
-    def hear(self, releases: Iterable[ModelRelease]) -> None:
+    def update_releases(self, releases: Iterable[ModelRelease]) -> None:
         """Hear which classifiers serve; what their probabilities are worth is weighed for the next batch."""
         if self._classifiers is None:
             return
@@ -99,37 +99,41 @@ class Router:
             taught = self._classifiers.of(name)
             with self._lock:
                 study = self._of(name)
-                study.taught, study.trust = taught, None
+                study.taught, study.model = taught, None
 
-    def settle(self) -> None:
+    def warm_up(self) -> None:
         """Weigh all labels heard so far, so that the first batch does not wait for it."""
         with self._lock:
             studies = list(self._studies)
         for study in studies:
-            self.trusts(study)
+            self.fitted(study)
 
-    def trusts(self, study: str) -> tuple[StudyRules, Trust]:
+    def fitted(self, study: str) -> tuple[StudyRules, ConfidenceModel]:
         """A study's rules, and what its labels say by them."""
         with self._lock:
             known = self._of(study)
             rules = known.rules
-            if known.trust is not None and not known.stale:
-                return rules, known.trust
+            if known.model is not None and not known.stale:
+                return rules, known.model
             taught, news = known.taught, known.news
-            judged = known.labels.judged(taught)
-        made = trust(judged, rules, promising=rules.mode == "promise")
+            judged = judged_assignments(known.annotations, taught)
+        model = fit_confidence(judged, rules, promising=rules.mode == "promise")
         with self._lock:
             if known.rules is rules and known.taught is taught:  # else it is made again for the next batch
-                known.trust, known.counted = made, len(judged)
+                known.model, known.counted = model, len(judged)
                 known.news -= news
-        return rules, made
+        return rules, model
 
     def route(self, assignments: Sequence[Assignment]) -> list[Routed]:
         """Give each assignment its confidence and route, in order."""
-        of = {study: self.trusts(study) for study in dict.fromkeys(one.study for one in assignments)}
+        studies = dict.fromkeys(assignment.study for assignment in assignments)
+        fitted = {study: self.fitted(study) for study in studies}
         with self._lock:
-            taught = {study: self._of(study).taught for study in of}
-        return [_route(_as_known(one, taught[one.study]), *of[one.study]) for one in assignments]
+            taught = {study: self._of(study).taught for study in studies}
+        return [
+            _route(_as_known(assignment, taught[assignment.study]), *fitted[assignment.study])
+            for assignment in assignments
+        ]
 
     def _of(self, study: str) -> _Study:
         if study not in self._studies:
@@ -143,7 +147,7 @@ def _as_known(assignment: Assignment, taught: Taught | None) -> Assignment:
     return assignment.model_copy(update={"signals": taught.of_known(assignment.signals, assignment.code_id)})
 
 
-def _route(assignment: Assignment, rules: StudyRules, known: Trust) -> Routed:
+def _route(assignment: Assignment, rules: StudyRules, known: ConfidenceModel) -> Routed:
     moderator = assignment.models.get("moderator", CONSENSUS)
     signals = {**assignment.signals, "fell_back": float(fell_back(assignment.verdict, moderator))}
     sure = known.confidence(signals)
@@ -157,14 +161,14 @@ def _route(assignment: Assignment, rules: StudyRules, known: Trust) -> Routed:
     return Routed(routed, _request(routed, rules, chance if sample else None, _why(known) if least is None else ""))
 
 
-def _least(rules: StudyRules, known: Trust) -> float | None:
+def _least(rules: StudyRules, known: ConfidenceModel) -> float | None:
     """The confidence from which a code is accepted; None where none is."""
     if rules.mode == "promise":
         return None if known.promise is None else known.promise.threshold
     return rules.certainty if rules.mode == "budget" else rules.threshold
 
 
-def _why(known: Trust) -> str:
+def _why(known: ConfidenceModel) -> str:
     if known.promise is not None and not known.promise.reachable:
         return "codes are wrong too often for the promise, however sure they are"
     return f"the promise needs about {known.labels_needed} more labels"
@@ -175,19 +179,14 @@ def _request(routed: Assignment, rules: StudyRules, chance: float | None, why: s
     sure = routed.confidence or 0.0
     double = uniform(routed.segment_id, "double") < rules.double_share
     reason: RequestReason = "double coding" if double else "low confidence"
-    return AnnotationRequest(
-        segment_id=routed.segment_id,
-        study=routed.study,
-        code_id=routed.code_id,
-        label=routed.label,
-        confidence=sure,
-        reason="audit" if routed.route == "accepted" else reason,
+    return AnnotationRequest.for_assignment(
+        routed,
+        "audit" if routed.route == "accepted" else reason,
+        routed.assigned_at,  # not now: asked again after a crash, it is still the same request
+        days=rules.expire_days,
         blind=double or chance is not None,
         sample=chance is not None,
         coders=2 if double else 1,
         priority=sure * (1 - sure) if chance is None else 2 - chance,
-        signals=routed.signals,
-        requested_at=routed.assigned_at,  # not now: asked again after a crash, it is still the same request
-        expires_at=routed.assigned_at + timedelta(days=min(rules.expire_days, _LATEST)) if rules.expire_days else None,
         why=why,
     )

@@ -3,18 +3,16 @@
 from models.errors import InputError
 
 LONGEST_LABEL = 120  # characters of a label in any record
-
-
 LONGEST_MEMO = 4_000  # characters
 
 
-def clean_code(said: str) -> str:
+def clean_code(written: str) -> str:
     """A label as a person wrote it, white space and invisible characters put in order.
 
     Raises:
         InputError: If it is no code: longer than 120 characters, or without a letter or digit.
     """
-    label = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+    label = " ".join("".join(c if c.isprintable() else " " for c in written).split())
     if len(label) > LONGEST_LABEL or not any(c.isalnum() for c in label):
         raise InputError(
             f"{label[:40]!r} is no code; at most {LONGEST_LABEL} characters with a letter or digit are expected"
@@ -22,13 +20,13 @@ def clean_code(said: str) -> str:
     return label
 
 
-def clean_memo(said: str) -> str:
+def clean_memo(written: str) -> str:
     """A memo without white space around it.
 
     Raises:
         InputError: If it is longer than 4,000 characters.
     """
-    memo = said.strip()
+    memo = written.strip()
     if len(memo) > LONGEST_MEMO:
         raise InputError(f"the memo has {len(memo)} characters, at most {LONGEST_MEMO} expected; shorten it")
     return memo

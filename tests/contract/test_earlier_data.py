@@ -13,18 +13,17 @@ from typing import Any
 
 import pytest
 
-from infra.factory.classifiers import build_workshop
 from infra.factory.stores import build_code_index
-from infra.profiles.loading import checked_profile
 from infra.settings import load_settings
 from infra.storage.outbox import Outbox
 from infra.storage.store import Store, open_store
+from infra.training.classifier_factory import sentence_workshop
 from infra.training.loader import Opening
 from models.fakes import HashEmbedder
 from schemas import CodeEvent, ModelRelease, Record
 from streams.publish import outgoing
 from streams.topology import TOPICS
-from tests.integration.stack import FAKES, STUDY, environment
+from tests.integration.stack import STUDY, environment
 
 RECORDED = Path(__file__).parents[1] / "data" / "before_rooms"
 GARBLED = b"\x00 no record"
@@ -118,8 +117,7 @@ def test_what_waited_in_the_outbox_is_still_to_be_sent(store):
 
 
 def test_the_released_classifier_opens_and_classifies(folder, store):
-    settings = load_settings(data_dir=folder, profile=str(FAKES), study=STUDY)
-    workshop = build_workshop(checked_profile(settings), settings, HashEmbedder())
+    workshop = sentence_workshop(HashEmbedder(), "fake", "cpu", tunes=False)
     (release,) = store.history(ModelRelease)
     (classified,) = Opening(folder, workshop)(release).classify(["cost cheap word1 word2"])
     assert (classified.model, classified.guesses[0].label) == (release.version, "price")

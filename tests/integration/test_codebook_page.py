@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from infra.local.stack import CODING, LocalStack
 from infra.storage.store import Store
-from models.codebook.codebook import replay
+from models.codebook.codebook import Codebook
 from schemas import Assignment, Segment
 from schemas.ids import code_id, segment_id
 from tests.brokers.chosen import Brokers
@@ -45,7 +45,7 @@ def test_a_merge_and_its_undo_on_the_page_hold_for_the_next_segments(tmp_path: P
         stream, site = Stream(stack, store), make_site(folder)
         lead = visit(site, "lead")
         assert (stream.code("checkout slow"), stream.code("app crashes")) == (CHECKOUT, CRASHES)
-        until(lambda: {CHECKOUT, CRASHES} <= replay(store.code_events(STUDY)).keys(), stack)
+        until(lambda: {CHECKOUT, CRASHES} <= Codebook(store.code_events(STUDY)).keys(), stack)
 
         def send(action: str, **fields: str) -> None:
             assert _post(lead, store, action, **fields) == 303
@@ -66,7 +66,7 @@ def test_a_merge_and_its_undo_on_the_page_hold_for_the_next_segments(tmp_path: P
 
 
 def _post(lead: Visit, store: Store, action: str, **fields: str) -> int:
-    seen = replay(store.code_events(STUDY))[CHECKOUT].last.id
+    seen = Codebook(store.code_events(STUDY))[CHECKOUT].last_event.id
     form = {"cause": str(uuid4()), "last": str(seen), "reason": "the same", **fields}
     address = f"/s/{STUDY}/codebook/codes/{CHECKOUT}/{action}"
     return lead.post(address, data=form, follow_redirects=False).status_code

@@ -17,7 +17,7 @@ from infra.files.export import export
 from infra.settings import load_settings
 from infra.storage import database
 from infra.storage.store import Store
-from models.codebook.codebook import replay
+from models.codebook.codebook import Codebook
 from schemas import Assignment, CodeEvent
 from schemas.ids import code_event_id, code_id
 from streams.publish import Outgoing
@@ -140,10 +140,10 @@ def test_beside_a_running_stack_themes_go_over_the_topic_and_a_persons_move_stay
         shown = themes(folder, **brokers.options)
         assert (shown["login fails"][0], shown["login slow"][0]) == ("dark", "login")
         assert len(messages(cluster, CODEBOOK.name)) == len(held) + 1
-        book = replay(CodeEvent.from_bytes(raw) for raw in messages(cluster, CODEBOOK.name))
+        book = Codebook(CodeEvent.from_bytes(raw) for raw in messages(cluster, CODEBOOK.name))
         until(
             lambda: (
-                {one.id: one.parent for one in replay(store.code_events(STUDY)).values()}
+                {one.id: one.parent for one in Codebook(store.code_events(STUDY)).values()}
                 == {one.id: one.parent for one in book.values()}
             ),
             stack,

@@ -9,6 +9,7 @@ from infra.local.stack import LocalStack
 from infra.profiles.loading import checked_profile
 from infra.roles.refiner import build_stage
 from infra.settings import load_settings
+from models.backends.token_usage import TokenUsage
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id
 from streams.publish import outgoing
@@ -37,7 +38,7 @@ async def test_a_merge_that_people_made_lowers_the_threshold_of_a_refiner_that_s
     try:
         await asyncio.to_thread(stack.start)
         await asyncio.to_thread(publish, stack.cluster, [outgoing(one) for one in events])
-        stage = build_stage(settings)
+        stage = build_stage(settings, TokenUsage())
         await load(stack.cluster, stage)
     finally:
         stack.stop()

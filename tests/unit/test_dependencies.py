@@ -16,9 +16,9 @@ from packaging.utils import canonicalize_name
 
 from infra.experiments.plots import inked
 from infra.settings import load_settings
-from infra.storage.store import open_store
-from infra.telemetry.observe import watched
+from infra.telemetry.observe import worker_telemetry
 from infra.training.tracking import MlflowTracking
+from models.backends.token_usage import TokenUsage
 from models.errors import SettingError
 from streams.topology import role
 
@@ -59,13 +59,19 @@ def imports(*folders: str, lazy: bool = True) -> Iterator[tuple[str, str]]:
             yield from ((module, name.partition(".")[0]) for name in names)
 
 
+def owners_of(package: str) -> set[str]:
+    """Who brings a package; of several that share a name those that are declared, if any is."""
+    everybody = owners().get(package, {package})
+    return everybody & DECLARED.union(*EXTRAS.values()) or everybody
+
+
 def of_others(*folders: str, lazy: bool = True) -> dict[str, set[str]]:
     """The distributions of others that folders import, with the modules that do."""
     importers: dict[str, set[str]] = {}
     for module, package in imports(*folders, lazy=lazy):
-        if package not in sys.stdlib_module_names and package not in (*PACKAGES, "tests", "benchmarks", "tools"):
-            (owner, *_) = owners().get(package, {package})
-            importers.setdefault(owner, set()).add(module)
+        if package not in sys.stdlib_module_names and package not in (*PACKAGES, "tests", "benchmarks"):
+            for owner in owners_of(package):
+                importers.setdefault(owner, set()).add(module)
     return importers
 
 
@@ -123,10 +129,8 @@ def test_spans_without_opentelemetry_name_the_extra_that_is_missing(monkeypatch,
     monkeypatch.delitem(sys.modules, "infra.telemetry.tracing", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     settings = load_settings(data_dir=tmp_path, otlp_url="http://127.0.0.1:4318")
-    store = open_store(settings.store_url)
     with (
         pytest.raises(SettingError, match=r"QUALSTREAM_OTLP_URL .* install 'qualstream\[traces\]'"),
-        watched(settings, role("coders"), store),
+        worker_telemetry(settings, role("coders"), TokenUsage()),
     ):
         pass
-    store.close()

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("docs/architecture.md", "docs/glossary.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/adr/0012-rooms.md")
-_PATH = re.compile(r"(?<![\w/.])(?:schemas|models|streams|infra|tests|tools)/[\w./-]*\w/?")
+_PATH = re.compile(r"(?<![\w/.])(?:schemas|models|streams|infra|tests)/[\w./-]*\w/?")
 _LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 _ANSWER = re.compile(r"^\| (.+) \| `([\w/]+\.py)(?::([\w.]+))?` \|$", re.MULTILINE)
 

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tools.install_torch import CPU_INDEX, LOCK, choose, installed, lists, pinned, size_gb
+from infra.setup.install_torch import CPU_INDEX, LOCK, choose, installed, lists, pinned, size_gb
 
 OTHER = "https://wheels.example/cpu"
 
@@ -28,7 +28,7 @@ OTHER = "https://wheels.example/cpu"
 )
 def test_the_build_follows_what_is_asked_for_then_what_is_here(environment, platform, driver, answers, index):
     choice = choose(environment, platform, lambda: driver, lambda asked: answers and asked == CPU_INDEX)
-    assert choice.index == index
+    assert choice.address == index
     assert choice.reason
 
 

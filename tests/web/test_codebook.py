@@ -1,6 +1,8 @@
 """The codebook's pages: what a lead changes holds at once, is told with who and why, and can be had back."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
@@ -8,7 +10,7 @@ from sqlalchemy import select
 
 from infra.storage.final_codes import outcomes
 from infra.storage.tables import requests
-from models.codebook.codebook import replay
+from models.codebook.codebook import Codebook
 from models.codebook.themes import theme_id
 from schemas import Annotation, AnnotationRequest, CodeEvent
 from schemas.ids import code_id
@@ -35,11 +37,11 @@ def lead(site):
 
 
 def book(site):
-    return replay(site.store.code_events(STUDY))
+    return Codebook(site.store.code_events(STUDY))
 
 
 def last(site, label):
-    return str(book(site)[code(label)].last.id)
+    return str(book(site)[code(label)].last_event.id)
 
 
 def change(client, site, label, action, /, **fields):
@@ -117,6 +119,41 @@ def test_what_somebody_else_changed_meanwhile_is_shown_and_not_overwritten(site,
     assert book(site)[code("slow checkout")].label == "payment"
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def pages(request, tmp_path):
+    """Two pages over one store, each as a process of its own has it."""
+    shared = {}
+    if request.param == "postgresql":
+        shared["database_url"] = request.getfixturevalue("postgresql_url")
+    pages = [make_site(tmp_path, **shared) for _ in range(2)]
+    pages[0].store.reset()
+    fill(pages[0], 21)
+    yield pages
+    for page in pages:
+        page.store.close()
+
+
+def test_of_two_pages_that_change_one_code_at_once_the_second_sees_what_the_first_did(pages):
+    gate = threading.Barrier(2)
+    clients = [visit(page, "lead", name=name) for page, name in zip(pages, ("ana", "ben"), strict=True)]
+
+    def rename(client, cause, seen, label):
+        form = {"cause": cause, "last": seen, "label": label}
+        gate.wait()
+        return client.post(f"{BASE}/codes/{code('slow checkout')}/rename", data=form, follow_redirects=False)
+
+    for turn in range(8):
+        seen = last(pages[0], "slow checkout")
+        with ThreadPoolExecutor(2) as pool:
+            sent = [
+                pool.submit(rename, client, str(uuid4()), seen, f"turn {turn} {n}") for n, client in enumerate(clients)
+            ]
+            assert sorted(each.result().status_code for each in sent) == [303, 409]
+    renamed = [each for each in pages[1].store.code_events(STUDY) if each.kind == "renamed"]
+    assert len(renamed) == 8
+    assert len({each.at for each in renamed}) == 8
+
+
 def test_a_form_that_is_sent_twice_is_one_change(site, lead):
     form = {"cause": str(uuid4()), "last": last(site, "slow checkout"), "label": "payment"}
     for _ in range(2):
@@ -165,7 +202,7 @@ def test_a_split_places_segments_by_hand_asks_people_about_the_rest_and_leaves_s
         lacks = connection.execute(select(requests.c.lacks).where(requests.c.segment_id == second)).scalar_one()
     assert [one.label for one in settled[first].codes] == ["password wrong"]
     assert lacks == 1
-    assert not book(site)[code("login fails")].live
+    assert not book(site)[code("login fails")].active
 
 
 def test_a_split_into_one_is_refused_with_its_parts_kept(site, lead):
@@ -185,7 +222,7 @@ def test_a_retired_code_is_listed_apart_and_restored(site, lead):
 
 def test_two_versions_are_compared_and_the_earlier_one_is_restored(site, lead):
     then = max(one.at for one in site.store.code_events(STUDY)).isoformat()
-    before = {one.id: (one.label, one.live) for one in book(site).values()}
+    before = {one.id: (one.label, one.active) for one in book(site).values()}
     ok(change(lead, site, "login fails", "rename", label="no login"))
     ok(change(lead, site, "app crashes", "merge", into=str(code("login fails"))))
     ok(lead.post(f"{BASE}/new", data={"cause": str(uuid4()), "label": "brand new"}, follow_redirects=False))
@@ -197,8 +234,8 @@ def test_two_versions_are_compared_and_the_earlier_one_is_restored(site, lead):
     assert lead.get(f"{BASE}/compare?then=yesterdayish").status_code == 422
     form = {"cause": str(uuid4()), "then": then, "reason": "a mistake"}
     ok(lead.post(f"{BASE}/history", data=form, follow_redirects=False))
-    assert {one.id: (one.label, one.live) for one in book(site).values() if one.id in before} == before
-    assert not book(site)[code("brand new")].live
+    assert {one.id: (one.label, one.active) for one in book(site).values() if one.id in before} == before
+    assert not book(site)[code("brand new")].active
     refused = lead.post(f"{BASE}/history", data=form | {"cause": str(uuid4())})
     assert refused.status_code == 422
     assert "there is nothing to restore" in refused.text

@@ -117,7 +117,7 @@ def test_nearest_codes_are_offered_with_their_definitions(site):
     ask(site, 0, text="the checkout is slow")
     client = visit(site)
     page_of(client)
-    client.app.state.nearby.wait()
+    client.app.state.site.nearby.wait()
     page = page_of(client).text
     assert "Waiting at the till" in page
     assert f'value="{code_id(STUDY, "slow checkout")}"' in page
@@ -138,7 +138,7 @@ def test_the_page_does_not_wait_for_an_embedder_that_is_loading(site):
     page = page_of(client).text
     assert "being looked up" in page
     loaded.set()
-    client.app.state.nearby.wait()
+    client.app.state.site.nearby.wait()
     near = client.get(f"/s/{STUDY}/queue/near", params={"segment": str(segment)}, headers=HX).text
     assert "slow checkout" in near
     assert "being looked up" not in near
@@ -208,7 +208,7 @@ def test_a_study_that_codes_blind_hides_it_too_and_a_code_that_the_segment_creat
     site.store.record([later])
     client = visit(site)
     page_of(client)
-    client.app.state.nearby.wait()
+    client.app.state.site.nearby.wait()
     assert "slow app" not in page_of(client).text
 
 
@@ -313,8 +313,8 @@ def test_the_search_finds_by_meaning_what_is_spelt_otherwise(site):
     code(site, "crashes at login")
     client = visit(site)
     client.get(f"/s/{STUDY}/queue/codes", params={"search": "crashes"})
-    client.app.state.nearby.search(STUDY, "warm it up", 3)
-    client.app.state.nearby.wait()
+    client.app.state.site.nearby.search(STUDY, "warm it up", 3)
+    client.app.state.site.nearby.wait()
     assert "crashes at login" in client.get(f"/s/{STUDY}/queue/codes", params={"search": "login with crashes"}).text
 
 
@@ -350,7 +350,7 @@ def test_hostile_text_is_shown_as_text(site):
         asked = {"author": hostile, "why": hostile, "priority": float(n)}
         segment = ask(site, n, f"l {hostile}"[:120], text=hostile, metadata={hostile: hostile}, **asked)
         post(client, "undo", segment)  # takes it
-        client.app.state.nearby.wait()
+        client.app.state.site.nearby.wait()
         pages = [page_of(client), post(client, "decide", segment, memo=hostile, new=[hostile[:100], "..."])]
         assert shown(pages[0]) == str(segment)
         assert pages[1].status_code == 422

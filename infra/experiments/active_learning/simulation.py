@@ -12,6 +12,7 @@ import numpy as np
 from infra.experiments.active_learning.datasets import Bools, CodedTexts, Course, Draw, Rows, draw
 from models.classifier.query import DIVERSITY, Floats, Strategy, choose
 from models.classifier.stopping import advise
+from models.evaluation.metrics import f1_by_code
 
 THRESHOLD = 0.5
 
@@ -181,7 +182,7 @@ def _step(
     query = _since(begun)
     _, probabilities = learnt.read([data.texts[row] for row in drawn.test])
     decided = probabilities > THRESHOLD
-    scores = dict(zip(data.codes, f1_by_code(data.judged[drawn.test], decided), strict=True))
+    scores = dict(zip(data.codes, f1_where_known(data.judged[drawn.test], decided), strict=True))
     ids = data.ids
     return Step(len(labelled), scores, train, query, tuple(ids[row] for row in asked)), asked, decided
 
@@ -203,11 +204,10 @@ def _choose(
     return choose(strategy, probabilities, embeddings, (known, data.taught[labelled]), n, rng)
 
 
-def f1_by_code(truth: Bools, decided: Bools) -> list[float | None]:
+def f1_where_known(truth: Bools, decided: Bools) -> list[float | None]:
     """F1 of each code, shape of both ``(n, k)``; ``None`` where there is nothing to find and nothing was found."""
-    both = (truth & decided).sum(axis=0)
-    either = truth.sum(axis=0) + decided.sum(axis=0)
-    return [float(2 * b / e) if e else None for b, e in zip(both, either, strict=True)]
+    known = np.asarray((truth | decided).any(axis=0))
+    return [float(score) if there else None for score, there in zip(f1_by_code(truth, decided), known, strict=True)]
 
 
 def _now() -> tuple[float, float]:

@@ -9,11 +9,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from pydantic import BaseModel
 
 from infra.annotation.agreement import CONVENTION, MEANINGS, StudyAgreement, study_agreement, to_csv
-from infra.annotation.disputes import Case, disagreements, read_case
+from infra.annotation.disputes import DisputedSegment, disagreements, read_case
 from infra.profiles.study_rules import rules_of
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw, profile_of
-from models.annotation.adjudication import Ruling, adjudicate, withdraw
+from models.annotation.adjudication import AdjudicationChoice, adjudicate, withdraw
 from models.errors import InputError
 
 MOST = 50
@@ -23,7 +23,7 @@ router = APIRouter()
 
 
 class Entered(BaseModel):
-    """The form that settles a segment; see ``models.annotation.adjudication.Ruling``."""
+    """The form that settles a segment; see ``models.annotation.adjudication.AdjudicationChoice``."""
 
     form: UUID
     code: list[UUID] = []
@@ -65,7 +65,7 @@ def as_csv(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Res
 @router.get("/s/{study}/agreement/{segment}")
 def case(request: Request, site: Here, viewer: Viewer, study: str, segment: UUID) -> HTMLResponse:
     """One segment: who gave it what and why, and what the codes mean."""
-    return _draw_case(request, _case(site, study, segment, viewer.name), Ruling(str(uuid4())))
+    return _draw_case(request, _case(site, study, segment, viewer.name), AdjudicationChoice(str(uuid4())))
 
 
 @router.post("/s/{study}/agreement/{segment}")
@@ -74,12 +74,12 @@ def settle(
 ) -> Response:
     """Settle what a segment's codes are."""
     found = _case(site, study, segment, lead.name)
-    ruling = Ruling(str(form.form), form.code, form.label, form.none_fits, form.memo)
+    choice = AdjudicationChoice(str(form.form), form.code, form.label, form.none_fits, form.memo)
     try:
-        decided = adjudicate(found.docket, ruling, found.codes, lead.name, site.clock.now())
+        coded = adjudicate(found.case, choice, found.codes, lead.name, site.clock.now())
     except InputError as error:
-        return _draw_case(request, found, ruling, str(error))
-    site.write(decided.records)
+        return _draw_case(request, found, choice, str(error))
+    site.write(coded.records)
     return RedirectResponse(_address(study, segment), status_code=303)
 
 
@@ -88,14 +88,14 @@ def undo(request: Request, site: Here, lead: Lead, study: str, segment: UUID) ->
     """Take back what one settled oneself."""
     found = _case(site, study, segment, lead.name)
     try:
-        records = withdraw(found.docket, site.clock.now())
+        records = withdraw(found.case, site.clock.now())
     except InputError as error:
-        return _draw_case(request, found, Ruling(str(uuid4())), str(error))
+        return _draw_case(request, found, AdjudicationChoice(str(uuid4())), str(error))
     site.write(records)
     return RedirectResponse(_address(study, segment), status_code=303)
 
 
-def _case(site: Site, study: str, segment: UUID, name: str) -> Case:
+def _case(site: Site, study: str, segment: UUID, name: str) -> DisputedSegment:
     found = read_case(site.store.database, study, segment, name)
     if found is None:
         raise HTTPException(
@@ -104,10 +104,10 @@ def _case(site: Site, study: str, segment: UUID, name: str) -> Case:
     return found
 
 
-def _draw_case(request: Request, found: Case, ruling: Ruling, fault: str = "") -> HTMLResponse:
+def _draw_case(request: Request, found: DisputedSegment, choice: AdjudicationChoice, fault: str = "") -> HTMLResponse:
     site: Site = request.app.state.site
-    _, left = disagreements(site.store.database, found.docket.segment.study, 0)
-    values = {"case": found, "ruling": ruling, "fault": fault, "left": left}
+    _, left = disagreements(site.store.database, found.case.segment.study, 0)
+    values = {"disputed": found, "choice": choice, "fault": fault, "left": left}
     return draw(request, "disagreement.html", values, status=422 if fault else 200)
 
 

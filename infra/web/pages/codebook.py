@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from threading import Lock
 from typing import Annotated, Any, NoReturn
 from urllib.parse import quote, urlencode
 from uuid import UUID, uuid4
@@ -12,7 +11,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from infra.accounts.accounts import Visitor
 from infra.annotation.codebook_view import Listed, listed, moved, with_code
-from infra.annotation.queue import Desk
 from infra.files.timestamps import read_time
 from infra.storage.search import Found
 from infra.web.access import Lead, Viewer, unread_by, visitor_of
@@ -20,15 +18,15 @@ from infra.web.pages.codebook_forms import (
     Action,
     CodeForm,
     NewForm,
-    done_already,
-    made,
-    narrowed,
-    overtaken,
-    parts_of,
-    told,
+    OvertakenError,
+    already_applied,
+    edit,
+    history_lines,
+    matching,
+    part_names,
 )
 from infra.web.site import Here, Site, draw
-from models.codebook.codebook import Standing, final, replay
+from models.codebook.codebook import Codebook, CodeState
 from models.codebook.diff import compare
 from models.codebook.edits import Act, Curation
 from models.errors import InputError
@@ -39,7 +37,6 @@ SHOWN = 50
 PAGE = 200
 """Codes, or events, on one page."""
 _MOST_MOVED = 5_000  # segments of a split code that are moved or asked about again at once
-_turn = Lock()  # one change at a time, so that each one sees the one before
 
 router = APIRouter()
 
@@ -50,30 +47,30 @@ def list_codes(
 ) -> HTMLResponse:
     """Codes by theme, the most used first."""
     every = listed(site.store.database, study)
-    wanted = narrowed(every, q, live=show != "ended")
+    codes = matching(every, q, live=show != "ended")
     start = max(0, page - 1) * PAGE
     values = {
-        "groups": _by_theme(wanted[start : start + PAGE], every),
-        "total": len(wanted),
-        "most": max((one.count for one in every), default=0),
-        "ended": sum(not one.live for one in every),
+        "groups": _by_theme(codes[start : start + PAGE], every),
+        "total": len(codes),
+        "most": max((code.count for code in every), default=0),
+        "ended": sum(not code.live for code in every),
         "any": bool(every),
         "q": q,
         "show": show,
         "page": page,
-        "more": len(wanted) > start + PAGE,
+        "more": len(codes) > start + PAGE,
     }
     return draw(request, "codebook.html", values)
 
 
-def _by_theme(some: Sequence[Listed], every: Sequence[Listed]) -> list[tuple[Listed | None, list[Listed]]]:
+def _by_theme(shown: Sequence[Listed], every: Sequence[Listed]) -> list[tuple[Listed | None, list[Listed]]]:
     """Codes under their themes, the most used theme first; then those that stand alone."""
-    themes = {one.id: one for one in every if one.level == "theme"}
+    themes = {theme.id: theme for theme in every if theme.level == "theme"}
     groups: dict[UUID | None, list[Listed]] = {}
-    for one in some:
-        key = one.id if one.level == "theme" else one.theme
-        groups.setdefault(key, []).extend([one] if one.level == "code" else [])
-    order = sorted(groups, key=lambda key: (key is None, -sum(one.count for one in groups[key])))
+    for code in shown:
+        key = code.id if code.level == "theme" else code.theme
+        groups.setdefault(key, []).extend([code] if code.level == "code" else [])
+    order = sorted(groups, key=lambda key: (key is None, -sum(code.count for code in groups[key])))
     return [(themes.get(key) if key else None, groups[key]) for key in order]
 
 
@@ -87,17 +84,17 @@ def new_code(request: Request, study: str, site: Here, visitor: Lead, level: str
 def create_code(request: Request, study: str, site: Here, visitor: Lead, form: Annotated[NewForm, Form()]) -> Response:
     """Make a code or theme."""
     try:
-        with _turn:
+        with site.outbox.editing_codebook(study) as keep:
             curation = Curation(site.store.code_events(study), study, _act(site, visitor, form.reason, form.cause))
             events = curation.create(form.label, form.level, parent=form.parent, notes=form.notes)
-            site.write(events)
+            keep(events)
     except InputError as error:
         return _new_page(request, site, study, form, str(error))
     return _to(study, f"codes/{events[0].code_id}", done="created")
 
 
 def _new_page(request: Request, site: Site, study: str, form: NewForm, fault: str = "") -> HTMLResponse:
-    themes = [one for one in listed(site.store.database, study) if one.live and one.level == "theme"]
+    themes = [each for each in listed(site.store.database, study) if each.live and each.level == "theme"]
     values = {"form": form, "themes": themes, "fault": fault}
     return draw(request, "codebook_new.html", values, status=422 if fault else 200)
 
@@ -122,9 +119,9 @@ def restore_version(
 ) -> Response:
     """Make the whole codebook what it was."""
     try:
-        with _turn:
+        with site.outbox.editing_codebook(study) as keep:
             curation = Curation(site.store.code_events(study), study, _act(site, visitor, reason, cause))
-            site.write(curation.restore_version(_moment(then)))
+            keep(curation.restore_version(_moment(then)))
     except InputError as error:
         return _history_page(request, site, study, {"fault": str(error)}, status=422)
     return _to(study, "history", done="version")
@@ -135,7 +132,7 @@ def _history_page(
 ) -> HTMLResponse:
     events = list(site.store.code_events(study))
     show, page = values.get("show", "people"), max(1, values.get("page", 1))
-    lines = [one for one in reversed(told(events)) if show == "all" or not one.by_refiner]
+    lines = [line for line in reversed(history_lines(events)) if show == "all" or not line.by_refiner]
     start = (page - 1) * PAGE
     shown = {"lines": lines[start : start + PAGE], "more": len(lines) > start + PAGE, "any": bool(events)}
     given = {"show": show, "page": page, "cause": uuid4(), **shown}
@@ -154,10 +151,11 @@ def compare_versions(
         raise HTTPException(422, str(error)) from None
     if second is not None and second < first:
         first, second = second, first
-    before = replay(event for event in events if event.at <= first)
-    after = replay(event for event in events if second is None or event.at <= second)
-    names = {code: one.label for code, one in {**before, **after}.items()}
-    values = {"then": first, "now": second, "found": compare(before, after), "names": names, "cause": uuid4()}
+    before = Codebook(event for event in events if event.at <= first)
+    after = Codebook(event for event in events if second is None or event.at <= second)
+    names = {code: state.label for code, state in {**before, **after}.items()}
+    differences = compare(before, after)
+    values = {"then": first, "now": second, "differences": differences, "names": names, "cause": uuid4()}
     return draw(request, "codebook_compare.html", values)
 
 
@@ -170,10 +168,10 @@ def show_code(request: Request, study: str, code: UUID, site: Here, visitor: Vie
 @router.get("/s/{study}/codebook/codes/{code}/merge", response_class=HTMLResponse)
 def choose_target(request: Request, study: str, code: UUID, site: Here, visitor: Lead, q: str = "") -> HTMLResponse:
     """Choose what a code is merged into; says how many segments move."""
-    standing = _standing(site, study, code)
+    state = _state(site, study, code)
     every = listed(site.store.database, study)
-    same = [one for one in narrowed(every, q) if one.level == standing.level and one.id != code]
-    values = {"code": standing, "q": q, "targets": same[:SHOWN], "more": len(same) > SHOWN, "cause": uuid4()}
+    targets = [each for each in matching(every, q) if each.level == state.level and each.id != code]
+    values = {"code": state, "q": q, "targets": targets[:SHOWN], "more": len(targets) > SHOWN, "cause": uuid4()}
     return draw(request, "codebook_merge.html", {**values, "count": _count(every, code)})
 
 
@@ -184,10 +182,10 @@ def choose_parts(request: Request, study: str, code: UUID, site: Here, visitor: 
 
 
 def _split_page(request: Request, site: Site, study: str, code: UUID, parts: str, fault: str = "") -> HTMLResponse:
-    standing, names = _standing(site, study, code), parts_of(parts)
-    found = with_code(site.store.database, study, code, SHOWN) if names else []
+    state, names = _state(site, study, code), part_names(parts)
+    rows = with_code(site.store.database, study, code, SHOWN) if names else []
     count = _count(listed(site.store.database, study), code)
-    values = {"code": standing, "parts": names, "said": parts, "found": found, "count": count, "most": _MOST_MOVED}
+    values = {"code": state, "parts": names, "entered": parts, "segments": rows, "count": count, "most": _MOST_MOVED}
     return draw(
         request, "codebook_split.html", {**values, "fault": fault, "cause": uuid4()}, status=422 if fault else 200
     )
@@ -204,19 +202,10 @@ def change_code(
     form: Annotated[CodeForm, Form()],
 ) -> Response:
     """Change a code; what somebody else has changed meanwhile is shown instead."""
-    act = _act(site, visitor, form.reason, form.cause)
     try:
-        with _turn:
-            known = list(site.store.code_events(study))
-            curation = Curation(known, study, act)
-            standing = curation.codes.get(code) or _missing(study, code)
-            if done_already(known, code, form.cause):
-                return _to(study, f"codes/{code}", done=action)
-            if standing.last.id != form.last:
-                return _code_page(request, site, study, code, {"fault": overtaken(standing)}, status=409)
-            events = made(curation, code, action, form)
-            more = _of_segments(site, study, code, events, form, act) if action == "split" else []
-            site.write([*events, *more])
+        _apply(site, study, code, action, form, _act(site, visitor, form.reason, form.cause))
+    except OvertakenError as error:
+        return _code_page(request, site, study, code, {"fault": str(error)}, status=409)
     except InputError as error:
         if action == "split":
             return _split_page(request, site, study, code, form.parts, str(error))
@@ -224,50 +213,58 @@ def change_code(
     return _to(study, f"codes/{code}", done=action)
 
 
-def _of_segments(
-    site: Site, study: str, code: UUID, events: Sequence[CodeEvent], form: CodeForm, act: Act
-) -> list[Record]:
+def _apply(site: Site, study: str, code: UUID, action: Action, form: CodeForm, act: Act) -> None:
+    """Keep what a form comes to; nothing where it has been sent before."""
+    with site.outbox.editing_codebook(study) as keep:
+        history = list(site.store.code_events(study))
+        curation = Curation(history, study, act)
+        if code not in curation.codebook:
+            _missing(study, code)
+        if not already_applied(history, code, form.cause):
+            events = edit(curation, code, action, form)
+            keep([*events, *(_of_segments(site, study, code, events[-1], form, act) if action == "split" else ())])
+
+
+def _of_segments(site: Site, study: str, code: UUID, split: CodeEvent, form: CodeForm, act: Act) -> list[Record]:
     """What becomes of the segments of a code that is split: moved to a part, asked about again, or left."""
-    names, into = parts_of(form.parts), events[-1].into
+    names, into, places = part_names(form.parts), split.into, form.places()
     if len(names) != len(into):
         raise InputError(f"{len(names)} names are given for {len(into)} codes; name each part once")
-    places = form.places()
-    found = with_code(site.store.database, study, code, _MOST_MOVED)
-    to: list[tuple[Found, tuple[UUID, str]]] = []
-    again: list[UUID] = []
-    for one in found:
-        place = places.get(one.id, form.rest)
+    reassigned: list[tuple[Found, tuple[UUID, str]]] = []
+    requeued: list[UUID] = []
+    for segment in with_code(site.store.database, study, code, _MOST_MOVED):
+        place = places.get(segment.id, form.rest)
         if place == "again":
-            again.append(one.id)
+            requeued.append(segment.id)
         elif place.isdigit() and int(place) < len(into) and into[int(place)] != code:
-            to.append((one, (into[int(place)], names[int(place)])))
-    why = act.reason or f"{events[-1].label!r} was split"
-    asked = Desk(site.store.database, site.clock).requeue(study, again, why, act.author) if again else []
-    return [*moved(site.store.database, to, code, act), *asked]
+            reassigned.append((segment, (into[int(place)], names[int(place)])))
+    reason = act.reason or f"{split.label!r} was split"
+    requests = site.desk.requeue(study, requeued, reason, act.author) if requeued else []
+    return [*moved(site.store.database, reassigned, code, act), *requests]
 
 
 def _code_page(
     request: Request, site: Site, study: str, code: UUID, values: dict[str, Any], *, status: int = 200
 ) -> HTMLResponse:
     events = list(site.store.code_events(study))
-    book = replay(events)
-    standing = book.get(code) or _missing(study, code)
-    every = {one.id: one for one in listed(site.store.database, study)}
-    mine = [one for one in told(events) if one.event.code_id == code]
-    found = with_code(site.store.database, study, code, SHOWN) if standing.level == "code" else []
-    origin = [standing.origin] if standing.origin else []
-    hidden = unread_by(site, visitor_of(request), study, [*origin, *(one.id for one in found)])
+    codebook = Codebook(events)
+    state = codebook.get(code) or _missing(study, code)
+    every = {each.id: each for each in listed(site.store.database, study)}
+    lines = [line for line in history_lines(events) if line.event.code_id == code]
+    segments = with_code(site.store.database, study, code, SHOWN) if state.level == "code" else []
+    origin = [state.origin] if state.origin else []
+    hidden = unread_by(site, visitor_of(request), study, [*origin, *(segment.id for segment in segments)])
     shown = {
-        "code": standing,
-        "names": {id_: one.label for id_, one in book.items()},
+        "code": state,
+        "names": {id_: each.label for id_, each in codebook.items()},
         "numbers": every.get(code),
-        "theme": _theme(standing, book),
-        "themes": [one for one in every.values() if one.live and one.level == "theme"],
-        "below": [one for one in every.values() if one.live and one.theme == code and one.level == "code"],
-        "became": final(code, lambda each: book[each].into if each in book else (), lambda each: _lives(each, book)),
-        "found": [one for one in found if one.id not in hidden],
+        "theme": _theme(state, codebook),
+        "themes": [each for each in every.values() if each.live and each.level == "theme"],
+        "below": [each for each in every.values() if each.live and each.theme == code and each.level == "code"],
+        "became": codebook.current_theme(code) if state.level == "theme" else codebook.current_code(code),
+        "segments": [segment for segment in segments if segment.id not in hidden],
         "unread": hidden,
-        "lines": list(reversed(mine)),
+        "lines": list(reversed(lines)),
         "cause": uuid4(),
     }
     return draw(
@@ -275,20 +272,14 @@ def _code_page(
     )
 
 
-def _theme(code: Standing, book: dict[UUID, Standing]) -> Standing | None:
-    """The living theme that a code stands under."""
-    if code.parent is None or code.parent not in book:
-        return None
-    found = final(code.parent, lambda each: book[each].into if each in book else (), lambda each: _lives(each, book))
-    return book[found] if found else None
+def _theme(code: CodeState, codebook: Codebook) -> CodeState | None:
+    """The active theme that a code stands under."""
+    theme = None if code.parent is None else codebook.current_theme(code.parent)
+    return None if theme is None else codebook.get(theme)
 
 
-def _lives(code: UUID, book: dict[UUID, Standing]) -> bool:
-    return code in book and book[code].live
-
-
-def _standing(site: Site, study: str, code: UUID) -> Standing:
-    return replay(site.store.code_events(study)).get(code) or _missing(study, code)
+def _state(site: Site, study: str, code: UUID) -> CodeState:
+    return Codebook(site.store.code_events(study)).get(code) or _missing(study, code)
 
 
 def _missing(study: str, code: UUID) -> NoReturn:
@@ -296,18 +287,18 @@ def _missing(study: str, code: UUID) -> NoReturn:
 
 
 def _count(every: Sequence[Listed], code: UUID) -> int:
-    return next((one.count for one in every if one.id == code), 0)
+    return next((each.count for each in every if each.id == code), 0)
 
 
 def _act(site: Site, visitor: Visitor, reason: str, cause: UUID) -> Act:
     return Act(visitor.name, site.clock.now(), reason.strip()[:1000], str(cause))
 
 
-def _moment(said: str) -> datetime:
-    found = read_time(said)
-    if found is None:
-        raise InputError(f"'{said[:40]}' is no time; one such as 2026-03-01T12:00:00Z is expected")
-    return found
+def _moment(text: str) -> datetime:
+    at = read_time(text)
+    if at is None:
+        raise InputError(f"'{text[:40]}' is no time; one such as 2026-03-01T12:00:00Z is expected")
+    return at
 
 
 def _to(study: str, path: str, **query: str) -> RedirectResponse:

@@ -1,7 +1,7 @@
 """What the codebook's pages are sent, and how its changes are put into words."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, field_validator
 
 from infra.annotation.codebook_view import Listed
-from models.codebook.codebook import Standing, in_order, taken_back
+from models.codebook.codebook import CodeState, in_order, taken_back
 from models.codebook.edits import Curation, Notes
 from models.errors import InputError
 from schemas import CodeEvent
@@ -35,7 +35,7 @@ class _Change(BaseModel):
 
     @property
     def notes(self) -> Notes:
-        """What is said about the code."""
+        """What the code means, and when to use it."""
         examples = _plain(self.examples).split("\n")
         return Notes(_plain(self.definition), _plain(self.inclusion), _plain(self.exclusion), examples)
 
@@ -68,72 +68,85 @@ class CodeForm(_Change):
 
     def places(self) -> Mapping[UUID, str]:
         """Where the segments go that were placed by hand."""
-        found = {}
-        for each in self.place:
-            segment, _, place = each.partition("=")
+        places = {}
+        for entry in self.place:
+            segment, _, place = entry.partition("=")
             if place:
-                found[_uuid(segment, "a segment")] = place
-        return found
+                places[_uuid(segment, "a segment")] = place
+        return places
 
 
 @dataclass(frozen=True)
-class Told:
+class HistoryLine:
     """An event of the history, in words."""
 
     event: CodeEvent
-    said: str
+    description: str
     taken_back: bool
     by_refiner: bool
 
 
-def made(curation: Curation, code: UUID, action: Action, form: CodeForm) -> list[CodeEvent]:
+class OvertakenError(InputError):
+    """Somebody else has changed the code since the form was drawn."""
+
+    def __init__(self, code: CodeState) -> None:
+        """Say who it was, and what they did."""
+        last = code.last_event
+        super().__init__(
+            f"{code.label!r} was changed by {last.author} while you had it open ({last.kind}); nothing of yours is "
+            "kept, look at how it stands now and try again"
+        )
+
+
+def edit(curation: Curation, code: UUID, action: Action, form: CodeForm) -> list[CodeEvent]:
     """The events that a form comes to.
 
     Raises:
+        OvertakenError: If somebody else was faster.
         InputError: If it cannot be done.
     """
-    by_action: Mapping[Action, Callable[[], list[CodeEvent]]] = {
-        "rename": lambda: curation.rename(code, form.label),
-        "define": lambda: curation.define(code, form.notes),
-        "move": lambda: curation.move(code, _uuid(form.theme, "a theme") if form.theme else None),
-        "merge": lambda: curation.merge([code], _chosen(form.into, "what it is merged into")),
-        "split": lambda: curation.split(code, parts_of(form.parts)),
-        "retire": lambda: curation.retire(code),
-        "restore": lambda: curation.restore(code),
-        "undo": lambda: curation.undo(_chosen(form.event, "what to take back")),
-    }
-    return by_action[action]()
+    if curation.codebook[code].last_event.id != form.last:
+        raise OvertakenError(curation.codebook[code])
+    match action:
+        case "rename":
+            events = curation.rename(code, form.label)
+        case "define":
+            events = curation.define(code, form.notes)
+        case "move":
+            events = curation.move(code, _uuid(form.theme, "a theme") if form.theme else None)
+        case "merge":
+            events = curation.merge([code], _required(form.into, "what it is merged into"))
+        case "split":
+            events = curation.split(code, part_names(form.parts))
+        case "retire":
+            events = curation.retire(code)
+        case "restore":
+            events = curation.restore(code)
+        case "undo":
+            events = curation.undo(_required(form.event, "what to take back"))
+    return events
 
 
-def parts_of(said: str) -> list[str]:
+def part_names(lines: str) -> list[str]:
     """The names of a code's parts, one a line, each once."""
-    names = [" ".join(line.split()) for line in said.splitlines()]
+    names = [" ".join(line.split()) for line in lines.splitlines()]
     return list({normalised_label(name): name for name in reversed(names) if name}.values())[::-1]
 
 
-def done_already(events: Iterable[CodeEvent], code: UUID, cause: UUID) -> bool:
+def already_applied(events: Iterable[CodeEvent], code: UUID, cause: UUID) -> bool:
     """Whether a form has been sent before."""
     ids = {code_event_id(code, kind, str(cause)) for kind in _KINDS}
     return any(event.id in ids for event in events)
 
 
-def overtaken(code: Standing) -> str:
-    """That somebody else was faster."""
-    last = code.last
-    return (
-        f"{code.label!r} was changed by {last.author} while you had it open ({last.kind}); nothing of yours is kept, "
-        "look at how it stands now and try again"
-    )
-
-
-def narrowed(every: Iterable[Listed], words: str, *, live: bool = True) -> list[Listed]:
+def matching(every: Iterable[Listed], words: str, *, live: bool = True) -> list[Listed]:
     """Those whose label or definition has each of the words, in the order in which they are given."""
-    wanted = words.casefold().split()
-    some = (one for one in every if one.live == live)
-    return [one for one in some if all(w in f"{one.label} {one.definition or ''}".casefold() for w in wanted)]
+    terms = words.casefold().split()
+    codes = (code for code in every if code.live == live)
+    return [code for code in codes if all(t in f"{code.label} {code.definition or ''}".casefold() for t in terms)]
 
 
-def told(events: Iterable[CodeEvent]) -> list[Told]:
+def history_lines(events: Iterable[CodeEvent]) -> list[HistoryLine]:
     """A study's history in words, in the order of its time."""
     ordered = in_order(events)
     by_code: dict[UUID, list[CodeEvent]] = {}
@@ -142,16 +155,16 @@ def told(events: Iterable[CodeEvent]) -> list[Told]:
     undone = set[UUID]().union(*(taken_back(history) for history in by_code.values()))
     names = {event.code_id: event.label for event in ordered}
     known = {event.id: event for event in ordered}
-    return [Told(e, _words(e, names, known), e.id in undone, _by_refiner(e)) for e in ordered]
+    return [HistoryLine(e, _description(e, names, known), e.id in undone, _by_refiner(e)) for e in ordered]
 
 
-def _words(event: CodeEvent, names: Mapping[UUID, str], known: Mapping[UUID, CodeEvent]) -> str:
+def _description(event: CodeEvent, names: Mapping[UUID, str], known: Mapping[UUID, CodeEvent]) -> str:
     if event.undoes is not None:
         before = known.get(event.undoes)
-        return f"took back: {_words(before, names, known)}" if before else "took an event back"
+        return f"took back: {_description(before, names, known)}" if before else "took an event back"
     into = ", ".join(f"“{names.get(each, str(each))}”" for each in event.into)
     parent = f"“{names.get(event.parent_id, str(event.parent_id))}”" if event.parent_id else ""
-    said = {
+    descriptions = {
         "created": f"{event.level} created" + (f" under {parent}" if parent else ""),
         "renamed": f"renamed to “{event.label}”",
         "defined": f"{_defined(event)} changed",
@@ -159,7 +172,7 @@ def _words(event: CodeEvent, names: Mapping[UUID, str], known: Mapping[UUID, Cod
         "merged": f"merged into {into}",
         "split": f"split into {into}",
     }
-    return said.get(event.kind, event.kind)
+    return descriptions.get(event.kind, event.kind)
 
 
 def _defined(event: CodeEvent) -> str:
@@ -184,7 +197,7 @@ def _uuid(value: str, what: str) -> UUID:
         raise InputError(f"{value[:40]!r} is not {what}; choose one of the list") from None
 
 
-def _chosen(value: UUID | None, what: str) -> UUID:
+def _required(value: UUID | None, what: str) -> UUID:
     if value is None:
         raise InputError(f"it is not said {what}; choose one")
     return value

@@ -53,17 +53,17 @@ class Drawn:
 def page(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResponse:
     """Alerts, the open ones first, and the stream in which they were seen."""
     database, now = site.store.database, site.clock.now()
-    found = raised(database, study)
-    wanted = [id_ for one in found for id_ in one.alert.examples[:_EXAMPLES]]
-    texts = texts_of(database, wanted)
+    alerts = raised(database, study)
+    ids = [id_ for each in alerts for id_ in each.alert.examples[:_EXAMPLES]]
+    texts = texts_of(database, ids)
     values = {
-        "open": [one for one in found if one.open(now)],
-        "seen_to": [one for one in found if not one.open(now)],
-        "numbers": {one.alert.id: n for n, one in enumerate(_in_order(found), 1)},
+        "open": [each for each in alerts if each.open(now)],
+        "seen_to": [each for each in alerts if not each.open(now)],
+        "numbers": {each.alert.id: n for n, each in enumerate(_in_order(alerts), 1)},
         "texts": {id_: text[:_LONGEST] for id_, text in texts.items()},
         "causes": CAUSES,
         "snooze_days": _SNOOZE_DAYS,
-        "drawn": _draw(database, study, found),
+        "drawn": _draw(database, study, alerts),
         "shown_time": shown_time,
         "shown_p": shown_p,
         "interval": interval,
@@ -76,9 +76,9 @@ def page(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLRespo
 def texts(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResponse:
     """The part with the texts in two dimensions, to be put in its place: it takes some seconds."""
     database = site.store.database
-    change = main_change([one.alert for one in raised(database, study)])
-    picture = _embedded(database, study, site.embedder)
-    points, explained = picture.projection(change)
+    change = main_change([each.alert for each in raised(database, study)])
+    data = _embedded(database, study, site.embedder)
+    points, explained = data.projection(change)
     values = {
         "chart": _chart(scatter(points, named=False)),  # some of them may wait to be read blind
         "texts": len(points),
@@ -99,7 +99,7 @@ def see_to(
 ) -> RedirectResponse:
     """Acknowledge an alert, snooze it for some days, or open it again."""
     database, now = site.store.database, site.clock.now()
-    if alert not in {one.alert.id for one in raised(database, study)}:
+    if alert not in {each.alert.id for each in raised(database, study)}:
         raise HTTPException(404, "there is no such alert in this study")
     if does == "reopen":
         reopen(database, study, [alert])
@@ -118,9 +118,9 @@ def _done(does: str, now: datetime) -> tuple[MarkKind, datetime | None]:
     return "snoozed", now + timedelta(days=days)
 
 
-def _in_order(found: Sequence[Raised]) -> list[Raised]:
+def _in_order(alerts: Sequence[Raised]) -> list[Raised]:
     """As the charts number them."""
-    return sorted(found, key=lambda one: (one.alert.at, one.alert.detected_at, str(one.alert.id)))
+    return sorted(alerts, key=lambda each: (each.alert.at, each.alert.detected_at, str(each.alert.id)))
 
 
 Version = tuple[int, datetime | None, int, datetime | None]
@@ -129,37 +129,35 @@ Version = tuple[int, datetime | None, int, datetime | None]
 def _version(database: Database, study: str) -> Version:
     """What changes whenever a segment is coded, or somebody says something of a code."""
     coded = select(func.count(), func.max(assignments.c.assigned_at)).where(assignments.c.study == study)
-    said = select(func.count(), func.max(annotations.c.decided_at)).where(annotations.c.study == study)
+    judged = select(func.count(), func.max(annotations.c.decided_at)).where(annotations.c.study == study)
     with database.reading() as connection:
         count, last = connection.execute(coded).one()
-        words, newest = connection.execute(said).one()
+        words, newest = connection.execute(judged).one()
     return count, last, words, newest
 
 
-def _draw(database: Database, study: str, found: Sequence[Raised]) -> Drawn | None:
+def _draw(database: Database, study: str, raised_alerts: Sequence[Raised]) -> Drawn | None:
     """The charts; none while nothing is coded."""
-    picture = _counted(database, study, _version(database, study))
-    if not picture.bins:
+    data = _counted(database, study, _version(database, study))
+    if not data.bins:
         return None
-    alerts = [one.alert for one in _in_order(found)]
+    alerts = [each.alert for each in _in_order(raised_alerts)]
     marks = [(alert.at, alert.says or alert.kind) for alert in alerts]
-    ends = (picture.bins[0].start, picture.bins[-1].end)
-    codes = picture.shown("codes", [code for alert in alerts for code in alert.codes[:3]])
-    sources = picture.shown("sources", [source for alert in alerts for source in alert.sources[:3]])
+    ends = (data.bins[0].start, data.bins[-1].end)
+    codes = data.shown("codes", [code for alert in alerts for code in alert.codes[:3]])
+    sources = data.shown("sources", [source for alert in alerts for source in alert.sources[:3]])
 
     def shares(what: str, names: Sequence[str]) -> Markup:
-        return _chart(
-            stacked(picture.bins, names, picture.shares(what, names), marks, f"Shares of the {what} over time")
-        )
+        return _chart(stacked(data.bins, names, data.shares(what, names), marks, f"Shares of the {what} over time"))
 
     return Drawn(
-        segments=picture.segments,
+        segments=data.segments,
         shares=shares("codes", codes),
-        step=picture.bins[0].segments,
-        distances=_chart(distance(picture.distances([alert.at for alert in alerts]), marks, ends)),
-        sources=shares("sources", sources) if len(picture.totals("sources")) > 1 else Markup(),
-        signals=picture.quarters(),
-        emerging=picture.emerging(),
+        step=data.bins[0].segments,
+        distances=_chart(distance(data.distances([alert.at for alert in alerts]), marks, ends)),
+        sources=shares("sources", sources) if len(data.totals("sources")) > 1 else Markup(),
+        signals=data.quarters(),
+        emerging=data.emerging(),
     )
 
 
@@ -171,25 +169,25 @@ def _chart(svg: str) -> Markup:
 def _counted(database: Database, study: str, _version: Version) -> ReportData:
     """The newest segments and people's words on them, counted; what was counted for the same is not counted again."""
     since = _since(database, study, NEWEST)
-    picture = ReportData(count_observations(database, study, since))
-    for one in with_judgements(observations(database, study, since), database, study, since):
-        picture.add(one)
-    return picture
+    data = ReportData(count_observations(database, study, since))
+    for observed in with_judgements(observations(database, study, since), database, study, since):
+        data.add(observed)
+    return data
 
 
 def _embedded(database: Database, study: str, embedder: Embedder) -> ReportData:
     """The same with the meaning of some texts, whose vectors the embedder keeps."""
     since = _since(database, study, NEWEST)
     count = count_observations(database, study, since)
-    picture = ReportData(count)
+    data = ReportData(count)
     share = min(1.0, _EMBEDDED / max(count, 1))
-    for one in observations(database, study, since, embedder=embedder, share=share):
-        picture.add(one)
-    return picture
+    for observed in observations(database, study, since, embedder=embedder, share=share):
+        data.add(observed)
+    return data
 
 
 def _since(database: Database, study: str, newest: int) -> datetime | None:
     """When the newest so many segments begin; none where there are no more than that."""
-    said = select(segments.c.order_at).where(segments.c.study == study).order_by(segments.c.order_at.desc())
+    times = select(segments.c.order_at).where(segments.c.study == study).order_by(segments.c.order_at.desc())
     with database.reading() as connection:
-        return connection.execute(said.offset(newest - 1).limit(1)).scalar()
+        return connection.execute(times.offset(newest - 1).limit(1)).scalar()

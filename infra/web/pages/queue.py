@@ -8,13 +8,11 @@ from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel
 
-from infra.annotation.code_search import Nearby
-from infra.annotation.queue import Desk
 from infra.profiles.study_rules import rules_of
 from infra.web.access import Annotator
 from infra.web.pages.suggestions import Offer, offers, proposed, system
 from infra.web.site import Here, Site, draw, profile_of
-from models.annotation.coding import Choice, Codes, Task, decide, undo
+from models.annotation.coding import Choice, CodeLookup, Task, decide, undo
 from models.errors import InputError
 from schemas import StudyRules
 
@@ -53,20 +51,6 @@ class SecondForm(BaseModel):
     keep: Literal["mine", "system", "both"] = "mine"
 
 
-def nearby_of(request: Request, site: Site) -> Nearby:
-    """The codebooks as this application looks things up in them, one for all requests."""
-    state = request.app.state
-    if not hasattr(state, "nearby"):
-        state.nearby = Nearby(site.store.database, site.embedder)
-    found: Nearby = state.nearby
-    return found
-
-
-def desk_of(site: Site) -> Desk:
-    """The desk of a site."""
-    return Desk(site.store.database, site.clock)
-
-
 @router.get("/s/{study}/queue")
 def queue(request: Request, here: Here, who: Annotator, study: str, note: str = "") -> HTMLResponse:
     """The next segment, locked for the person; the one that they have already, if they have one."""
@@ -80,7 +64,7 @@ def decided(
     """Keep a decision; a blind one that the system does not share is shown beside the system's code."""
     rules = _rules(here, study)
     task = _task(here, study, form.segment, who.name, rules)
-    codes = nearby_of(request, here).codes(study)
+    codes = here.nearby.codes(study)
     try:
         done = decide(task, form.choice(_seconds(here, task, rules)), codes, who.name, here.clock.now())
     except InputError as error:
@@ -89,7 +73,7 @@ def decided(
     if task.blind and not done.annotation.accepted and done.annotation.code_ids:
         seen = {"task": task, "mine": done.annotation, "reveal": True}
         return _page(request, here, who.name, study, seen)
-    late = not (task.held or task.lacks or (task.said and not task.said.withdrawn))
+    late = not (task.held or task.lacks or (task.last and not task.last.withdrawn))
     return _onward(request, here, who.name, study, "taken" if late else "")
 
 
@@ -97,7 +81,7 @@ def decided(
 def second(request: Request, here: Here, who: Annotator, study: str, form: Annotated[SecondForm, Form()]) -> Response:
     """Keep or change a blind choice, now that the system's code is seen; both stay in the history."""
     task = _task(here, study, form.segment, who.name, _rules(here, study))
-    first = task.said
+    first = task.last
     if first is None or first.withdrawn:
         raise HTTPException(409, "there is no first choice to change; code the segment again")
     if form.keep != "mine":
@@ -105,7 +89,7 @@ def second(request: Request, here: Here, who: Annotator, study: str, form: Annot
         seconds = (here.clock.now() - first.decided_at).total_seconds()
         choice = Choice(str(form.cause), True, own, memo=first.memo, unsure=first.unsure, seconds=max(0.0, seconds))
         try:
-            done = decide(task, choice, nearby_of(request, here).codes(study), who.name, here.clock.now())
+            done = decide(task, choice, here.nearby.codes(study), who.name, here.clock.now())
         except InputError as error:
             seen = {"task": task, "mine": first, "reveal": True, "fault": str(error)}
             return _page(request, here, who.name, study, seen, status=422)
@@ -116,14 +100,14 @@ def second(request: Request, here: Here, who: Annotator, study: str, form: Annot
 @router.post("/s/{study}/queue/skip")
 def skip(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
     """Another one first; this one comes back to the person tomorrow."""
-    desk_of(here).skip(study, segment, who.name)
+    here.desk.skip(study, segment, who.name)
     return _onward(request, here, who.name, study)
 
 
 @router.post("/s/{study}/queue/leave")
 def leave(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
     """Stop for now: the segment is free for others at once."""
-    desk_of(here).release(study, segment, who.name)
+    here.desk.release(study, segment, who.name)
     overview = f"/s/{quote(study)}/"
     if request.headers.get("HX-Request"):
         return Response(headers={"HX-Redirect": overview})
@@ -134,10 +118,10 @@ def leave(request: Request, here: Here, who: Annotator, study: str, segment: Ann
 def take_back(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
     """Withdraw a decision, and show its segment again where nobody else has it."""
     rules = _rules(here, study)
-    said = _task(here, study, segment, who.name, rules).said
-    if said is not None and not said.withdrawn:
-        here.write([undo(said, here.clock.now())])
-    taken = desk_of(here).take(study, segment, who.name, rules)
+    last = _task(here, study, segment, who.name, rules).last
+    if last is not None and not last.withdrawn:
+        here.write([undo(last, here.clock.now())])
+    taken = here.desk.take(study, segment, who.name, rules)
     return _onward(request, here, who.name, study, "gone" if taken is None else "")
 
 
@@ -145,7 +129,7 @@ def take_back(request: Request, here: Here, who: Annotator, study: str, segment:
 def matching(request: Request, here: Here, who: Annotator, study: str, search: str = "") -> HTMLResponse:
     """The options of the search over the codebook: as spelt first, then by meaning."""
     words = " ".join(search.split())[:120]
-    found = nearby_of(request, here).search(study, words, _FOUND)
+    found = here.nearby.search(study, words, _FOUND)
     exact = any(code.label.casefold() == words.casefold() for code in found)
     return draw(request, "queue_codes.html", {"found": found, "words": words, "exact": exact})
 
@@ -154,7 +138,7 @@ def matching(request: Request, here: Here, who: Annotator, study: str, search: s
 def near(request: Request, here: Here, who: Annotator, study: str, segment: UUID) -> HTMLResponse:
     """The nearest codes, for a page that was drawn before the embedder was there."""
     task = _task(here, study, segment, who.name, _rules(here, study))
-    nearby = nearby_of(request, here)
+    nearby = here.nearby
     return draw(request, "queue_near.html", {"task": task, "near": offers(task, nearby.codes(study), nearby)})
 
 
@@ -163,7 +147,7 @@ def _rules(here: Site, study: str) -> StudyRules:
 
 
 def _task(here: Site, study: str, segment: UUID, annotator: str, rules: StudyRules) -> Task:
-    task = desk_of(here).task(study, segment, annotator, rules)
+    task = here.desk.task(study, segment, annotator, rules)
     if task is None:
         raise HTTPException(404, "nobody was asked about this segment; go on in the queue")
     return task
@@ -184,15 +168,15 @@ def _onward(request: Request, here: Site, annotator: str, study: str, note: str 
 
 
 def _next(request: Request, here: Site, annotator: str, study: str, note: str = "") -> HTMLResponse:
-    task = desk_of(here).claim(study, annotator, _rules(here, study))
+    task = here.desk.claim(study, annotator, _rules(here, study))
     return _page(request, here, annotator, study, {"task": task, "note": _NOTES.get(note, "")})
 
 
 def _page(
     request: Request, here: Site, annotator: str, study: str, values: dict[str, object], *, status: int = 200
 ) -> HTMLResponse:
-    desk, rules, task = desk_of(here), _rules(here, study), values["task"]
-    nearby = nearby_of(request, here)
+    desk, rules, task = here.desk, _rules(here, study), values["task"]
+    nearby = here.nearby
     shown: dict[str, Any] = {
         "waiting": desk.waiting(study, annotator, rules),
         "last": desk.last(study, annotator),
@@ -208,7 +192,7 @@ def _page(
     return draw(request, "queue.html", {**shown, **values}, status=status)
 
 
-def _kept(entered: object, offered: list[Offer], codes: Codes) -> list[tuple[str, str, str]]:
+def _kept(entered: object, offered: list[Offer], codes: CodeLookup) -> list[tuple[str, str, str]]:
     """What was entered and is not offered: the field's name, its value and what to show, to be ticked again."""
     if not isinstance(entered, DecisionForm):
         return []

@@ -12,7 +12,6 @@ from uuid import UUID
 from fastapi import APIRouter, FastAPI, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from infra.annotation.queue import Desk
 from infra.files.timestamps import read_time
 from infra.storage.search import COUNTED, Filters, Found, Mark, among, choices, count, find
 from infra.storage.trace import trace
@@ -162,7 +161,7 @@ def ask_again(
 ) -> RedirectResponse:
     """Put a segment first in the queue, whoever has coded it before."""
     why = " ".join(reason.split()) or "somebody wants it read again"
-    asked = Desk(site.store.database, site.clock).requeue(study, [segment], why, visitor.name)
+    asked = site.desk.requeue(study, [segment], why, visitor.name)
     if not asked:
         raise HTTPException(409, "the segment has no code yet; people can be asked as soon as it has one")
     site.write(asked)

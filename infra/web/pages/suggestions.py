@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from infra.annotation.code_search import Nearby
-from models.annotation.coding import Codes, KnownCode, Task
+from models.annotation.coding import CodeEntry, CodeLookup, Task
 from models.errors import InputError
 from models.text.labels import clean_code
 from schemas.ids import normalised_label
@@ -18,7 +18,7 @@ class Offer:
     """One line that can be ticked."""
 
     label: str
-    code: KnownCode | None
+    code: CodeEntry | None
     """None where it would be a new code."""
     by: tuple[str, ...] = ()
     """The members that proposed it."""
@@ -38,15 +38,15 @@ class System:
     """Whether it can still be given: it was not retired or split."""
 
 
-def system(task: Task, codes: Codes) -> System:
+def system(task: Task, codes: CodeLookup) -> System:
     """The code that accepting means."""
-    final = codes.final(task.code)
-    if final is not None:
-        return System(final.id, final.label, final.definition, True)
+    current = codes.current(task.code)
+    if current is not None:
+        return System(current.id, current.label, current.definition, True)
     return System(task.code, task.label, None, codes.get(task.code) is None)
 
 
-def proposed(task: Task, codes: Codes) -> list[Offer]:
+def proposed(task: Task, codes: CodeLookup) -> list[Offer]:
     """What the members proposed, but for the system's code; nothing while it is coded blind."""
     if task.blind or task.decision is None:
         return []
@@ -68,7 +68,7 @@ def proposed(task: Task, codes: Codes) -> list[Offer]:
     return _numbered(list(found.values()), 1)
 
 
-def offers(task: Task, codes: Codes, nearby: Nearby) -> list[Offer] | None:
+def offers(task: Task, codes: CodeLookup, nearby: Nearby) -> list[Offer] | None:
     """The codes nearest to the segment that are not offered already; ``None`` while they cannot be told yet.
 
     While it is coded blind, only its text says what is near, and a code that it created itself is left out.

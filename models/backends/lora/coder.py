@@ -9,6 +9,7 @@ from pathlib import Path
 from models.backends.lora.adapters import adapter_revision, wear
 from models.backends.lora.generation import Answer, Generator, Row, Sampling
 from models.backends.parsing import coding_start, proposal, row_seed
+from models.backends.token_usage import TokenUsage
 from models.backends.weights import load_language_model
 from models.coding.prompts import CODING_PROMPTS, Ending, coding_suffix
 from models.errors import SettingError
@@ -41,6 +42,7 @@ class LoraCoder:
         dtype: str = "float32",
         seed: int = 0,
         batch_tokens: int = 4096,
+        usage: TokenUsage | None = None,
     ) -> None:
         """Take the members; nothing is loaded yet.
 
@@ -52,6 +54,7 @@ class LoraCoder:
             dtype: ``float32``, ``bfloat16`` or ``float16``.
             seed: The profile's; draws depend on it, the segment and the member only.
             batch_tokens: Most tokens of a batch, padding and room for the answers included.
+            usage: Counts what is written.
 
         Raises:
             SettingError: If a member asks for a prompt that is not there.
@@ -62,7 +65,7 @@ class LoraCoder:
                 raise SettingError(f"member {member.name!r} has prompt {member.prompt}; choose one of {known}")
         self._members = tuple(members)
         self._sampling, self._cache, self._device, self._dtype = sampling, cache, device, dtype
-        self._seed, self._batch_tokens = seed, batch_tokens
+        self._seed, self._batch_tokens, self._usage = seed, batch_tokens, usage
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -108,7 +111,7 @@ class LoraCoder:
     def _generator(self, base: str) -> Generator:
         model, tokenizer = load_language_model(base, cache=self._cache, device=self._device, dtype=self._dtype)
         adapters = {str(m.adapter): m.adapter for m in self._members if m.base == base and m.adapter is not None}
-        return Generator(model, tokenizer, wear(model, adapters), batch_tokens=self._batch_tokens)
+        return Generator(model, tokenizer, wear(model, adapters), batch_tokens=self._batch_tokens, usage=self._usage)
 
     @cached_property
     def _versions(self) -> dict[str, str]:

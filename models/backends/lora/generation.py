@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from models.backends import token_usage
 from models.backends.lora import attention_masks
 from models.backends.lora.adapters import Wardrobe
+from models.backends.token_usage import TokenUsage
 
 if TYPE_CHECKING:
     import torch
@@ -130,7 +130,14 @@ class Generator:
     """Decodes rows in batches. Safe to call from several threads: calls wait for each other."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, wardrobe: Wardrobe, *, batch_tokens: int = 4096, max_tokens: int = 1024
+        self,
+        model: Any,
+        tokenizer: Any,
+        wardrobe: Wardrobe,
+        *,
+        batch_tokens: int = 4096,
+        max_tokens: int = 1024,
+        usage: TokenUsage | None = None,
     ) -> None:
         """Take a model that wears the wardrobe's adapters.
 
@@ -140,9 +147,11 @@ class Generator:
             wardrobe: What ``wear`` returned for the model.
             batch_tokens: Most tokens of a batch, padding and room for the answer included; bounds memory.
             max_tokens: Most tokens of a prompt; longer texts are cut.
+            usage: Counts what is written.
         """
         self._model, self._tokenizer, self._wardrobe = model, tokenizer, wardrobe
         self._batch_tokens, self._max_tokens = batch_tokens, max_tokens
+        self._usage = usage or TokenUsage()
         self._prefixes: dict[tuple[str | None, tuple[int, ...]], list[tuple[torch.Tensor, torch.Tensor]]] = {}
         self._pieces: dict[int, str] = {}
         ends = model.generation_config.eos_token_id  # one id, several, or none
@@ -166,7 +175,7 @@ class Generator:
                 prompts.append(_Prompt(at, row, tuple(prefix), suffix, writings))
             for batch in self._batches(prompts, settings.max_new_tokens):
                 self._decode(batch, settings.max_new_tokens)
-            token_usage.spend(sum(len(writing.written) for prompt in prompts for writing in prompt.writings))
+            self._usage.add(sum(len(writing.written) for prompt in prompts for writing in prompt.writings))
             return [prompt.answer(self._tokenizer) for prompt in prompts]
 
     def _batches(self, prompts: Sequence[_Prompt], room: int) -> Iterator[list[_Prompt]]:

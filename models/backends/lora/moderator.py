@@ -8,6 +8,7 @@ from models.backends.lora.adapters import wear
 from models.backends.lora.coder import model_version
 from models.backends.lora.generation import Generator, Row, Sampling
 from models.backends.parsing import candidates, row_seed
+from models.backends.token_usage import TokenUsage
 from models.backends.weights import load_language_model
 from models.coding.prompts import moderator_prefix, moderator_suffix
 from models.moderation.decision import Answer, moderate
@@ -31,6 +32,7 @@ class LoraModerator:
         device: str = "cpu",
         dtype: str = "float32",
         description: str = "live feedback",
+        usage: TokenUsage | None = None,
     ) -> None:
         """Take what it needs; weights load on first use.
 
@@ -42,10 +44,11 @@ class LoraModerator:
             device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
             dtype: ``float32``, ``bfloat16`` or ``float16``.
             description: What the texts are, put into the prompt.
+            usage: Counts what is written.
         """
         self._base, self._adapter, self._embedder = base, adapter, embedder
         self._cache, self._device, self._dtype = cache, device, dtype
-        self._prefix = moderator_prefix(description)
+        self._prefix, self._usage = moderator_prefix(description), usage
 
     @cached_property
     def version(self) -> str:
@@ -102,7 +105,7 @@ class LoraModerator:
     def _generator(self) -> Generator:
         model, tokenizer = load_language_model(self._base, cache=self._cache, device=self._device, dtype=self._dtype)
         adapters = {} if self._adapter is None else {str(self._adapter): self._adapter}
-        return Generator(model, tokenizer, wear(model, adapters))
+        return Generator(model, tokenizer, wear(model, adapters), usage=self._usage)
 
 
 class DrawnModerator:

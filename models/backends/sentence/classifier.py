@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from models.backends.sentence.contrastive import TunedBody
 from models.backends.sentence.embedder import SentenceEmbedder
 from models.backends.sentence.heads import DifferentiableHead, Head, LogisticHead
+from models.backends.sentence.safe_files import refuse_unsafe
 from models.backends.weights import quiet
 from models.errors import SettingError
 from models.ports import Embedder
 
 HEAD_TENSORS, HEAD_FACTS, BODY = "head.safetensors", "head.json", "body"
 FORMAT = 1  # of the head's file: another one is refused
-SAFE = frozenset({".safetensors", ".json", ".txt"})
-"""Endings of files that hold no code; nothing else is read."""
 _KINDS: dict[str, type[LogisticHead | DifferentiableHead]] = {
     "logistic": LogisticHead,
     "differentiable": DifferentiableHead,
@@ -111,20 +110,6 @@ class TextClassifier:
             return cls(body, head, codes, [code["label"] for code in facts["codes"]], version=version)
         except ValueError as error:
             raise SettingError(f"{folder}: {error}; train the classifier again") from error
-
-
-def refuse_unsafe(folder: Path) -> None:
-    """See that nothing below a folder could run when it is read.
-
-    Raises:
-        SettingError: If there is a file that is neither safetensors nor JSON nor plain text.
-    """
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or (path.is_file() and path.suffix not in SAFE):
-            raise SettingError(
-                f"{path} is not read: a classifier is made of {', '.join(sorted(SAFE))} files, because others can hold "
-                "code that runs when they are loaded; remove it, or train the classifier again"
-            )
 
 
 def _read_head(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:

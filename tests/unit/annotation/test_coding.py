@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.annotation.coding import Choice, Codes, KnownCode, Task, decide, undo
+from models.annotation.coding import Choice, CodeEntry, CodeLookup, Task, decide, undo
 from models.errors import InputError
 from schemas import AnnotationRequest, Assignment
 from schemas.ids import code_id
@@ -14,14 +14,14 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SLOW, CRASH, PRICE, OLD, GONE, THEME = (
     code_id("reviews", label) for label in ("slow app", "crashes", "price", "sluggish", "retired one", "performance")
 )
-CODES = Codes(
+CODES = CodeLookup(
     [
-        KnownCode(SLOW, "slow app", final=SLOW),
-        KnownCode(CRASH, "Crashes", final=CRASH),
-        KnownCode(PRICE, "costs", final=PRICE),  # renamed: it began as "price"
-        KnownCode(OLD, "sluggish", final=SLOW),  # merged
-        KnownCode(GONE, "retired one"),
-        KnownCode(THEME, "performance", final=THEME, is_theme=True),
+        CodeEntry(SLOW, "slow app", final=SLOW),
+        CodeEntry(CRASH, "Crashes", final=CRASH),
+        CodeEntry(PRICE, "costs", final=PRICE),  # renamed: it began as "price"
+        CodeEntry(OLD, "sluggish", final=SLOW),  # merged
+        CodeEntry(GONE, "retired one"),
+        CodeEntry(THEME, "performance", final=THEME, is_theme=True),
     ]
 )
 
@@ -45,7 +45,7 @@ def task(code=SLOW, label="slow app", *, said=None, blind=False, **request):
             assigned_at=AT,
         ),
         decision=None,
-        said=said,
+        last=said,
         before=None,
         after=None,
         blind=blind,

@@ -9,7 +9,7 @@ import pytest
 
 from infra.annotation.queue import Budget, Desk
 from infra.storage.store import open_store
-from models.annotation.coding import Choice, Codes, decide, undo
+from models.annotation.coding import Choice, CodeLookup, decide, undo
 from models.fakes import HandClock
 from schemas import AnnotationRequest, Assignment, Segment, StudyRules
 from schemas.ids import code_id, segment_id
@@ -46,7 +46,7 @@ class Room:
         return self.desk.waiting(STUDY, who, self.rules(**rules))
 
     def code(self, task, who="ana", seconds=None):
-        decided = decide(task, Choice("form", accept=True, seconds=seconds), Codes([]), who, self.clock.now())
+        decided = decide(task, Choice("form", accept=True, seconds=seconds), CodeLookup([]), who, self.clock.now())
         self.store.record(decided.records)
         return decided.annotation
 
@@ -81,7 +81,7 @@ def test_a_task_holds_what_is_known_about_the_segment(room):
     task = room.claim()
     assert (task.segment.text, task.before.text, task.after.text) == ("text 1", "text 0", "text 2")
     assert (task.label, task.request.confidence, task.assignment.why) == ("slow app", 0.3, "near")
-    assert (task.held, task.lacks, task.said, task.decision, task.blind) == (True, 1, None, None, False)
+    assert (task.held, task.lacks, task.last, task.decision, task.blind) == (True, 1, None, None, False)
     assert task.since == room.clock.now()
 
 
@@ -211,7 +211,7 @@ def test_a_withdrawn_decision_opens_the_segment_again(room):
     room.store.record([undo(said, room.clock.now())])
     assert room.desk.last(STUDY, "ana") is None
     task = room.desk.take(STUDY, said.segment_id, "ana", room.rules())
-    assert task.said.withdrawn is True
+    assert task.last.withdrawn is True
     assert room.claim("ben") is None
     room.code(task, "ana")
     assert room.claim("ana") is None
@@ -226,7 +226,7 @@ def test_asked_again_a_segment_is_open_for_everybody_and_first(room):
     assert (again.reason, again.author, again.why) == ("asked again", "lea", "the code was split")
     room.store.record([again])
     task = room.claim("ana")
-    assert (n_of(task), task.said.annotator) == (0, "ana")
+    assert (n_of(task), task.last.annotator) == (0, "ana")
     room.clock.advance(60)
     room.code(task, "ana")
     assert n_of(room.claim("ana")) == 1

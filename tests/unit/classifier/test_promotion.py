@@ -6,8 +6,9 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from models.classifier.promotion import Gate, commonest, f1, fold_of, judge, sure_from, thresholds
+from models.classifier.promotion import Gate, commonest, even_folds, judge, sure_from, thresholds
 from models.classifier.schedule import Schedule, Tuned, due, labels_left
+from models.evaluation.metrics import f1_by_code
 from models.fakes import HandClock
 
 CODES = [UUID(int=n) for n in range(3)]
@@ -78,7 +79,7 @@ def test_the_commonest_code_is_what_nothing_is_compared_with():
 
 
 def test_f1_of_a_code_that_is_neither_there_nor_said_is_0():
-    assert f1(np.zeros((4, 1), dtype=bool), np.zeros((4, 1), dtype=bool)).tolist() == [0]
+    assert f1_by_code(np.zeros((4, 1), dtype=bool), np.zeros((4, 1), dtype=bool)).tolist() == [0]
 
 
 def test_a_codes_threshold_is_where_its_f1_is_best_and_a_half_where_examples_are_few():
@@ -118,9 +119,9 @@ def test_equal_guesses_are_sure_together_or_not_at_all():
 
 def test_folds_are_even_and_do_not_depend_on_the_order():
     ids = [UUID(int=n * 7919) for n in range(20)]
-    folds = dict(zip(ids, fold_of(ids, 5).tolist(), strict=True))
+    folds = dict(zip(ids, even_folds(ids, 5).tolist(), strict=True))
     assert sorted(folds.values()) == sorted([0, 1, 2, 3, 4] * 4)
-    assert dict(zip(ids[::-1], fold_of(ids[::-1], 5).tolist(), strict=True)) == folds
+    assert dict(zip(ids[::-1], even_folds(ids[::-1], 5).tolist(), strict=True)) == folds
 
 
 # When to tune

@@ -15,7 +15,7 @@ from infra.experiments.active_learning.learners import learner, name_of, setups
 from infra.experiments.active_learning.plots import write_plots
 from infra.experiments.active_learning.results import along, as_json, collect, final, interval
 from infra.experiments.active_learning.runs import Job, play, read_runs, track
-from infra.experiments.active_learning.simulation import Run, Setup, f1_by_code, simulate
+from infra.experiments.active_learning.simulation import Run, Setup, f1_where_known, simulate
 from infra.training.tracking import MlflowTracking
 from models.errors import InputError, SettingError
 
@@ -128,7 +128,7 @@ def test_a_pool_that_leaves_nothing_to_test_is_refused(data):
 def test_f1_of_a_code_that_nobody_has_or_found_is_unknown_and_left_out_of_the_mean():
     truth = np.array([[True, False, False], [True, False, True]])
     decided = np.array([[True, False, False], [False, False, False]])
-    assert f1_by_code(truth, decided) == [pytest.approx(2 / 3), None, 0.0]
+    assert f1_where_known(truth, decided) == [pytest.approx(2 / 3), None, 0.0]
 
 
 def test_a_run_survives_its_file(data):

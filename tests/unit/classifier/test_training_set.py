@@ -5,8 +5,9 @@ from uuid import uuid4
 
 import numpy as np
 
-from models.classifier.training_set import LabelledSet, Words, held_out
-from models.codebook.codebook import replay
+from models.annotation.latest import LatestAnnotations
+from models.classifier.training_set import TrainingSet, held_out, training_set
+from models.codebook.codebook import Codebook
 from models.fakes import HandClock
 from schemas import Annotation, CodeEvent
 from schemas.ids import code_id
@@ -45,13 +46,10 @@ def opened(*labels):
 
 
 def labels_of(*annotations, events=(), **settings):
-    words = Words()
-    for one in annotations:
-        words.add(one)
-    return words.labelled(replay(events), **({"least_examples": 1} | settings))
+    return training_set(LatestAnnotations(annotations), Codebook(events), **({"least_examples": 1} | settings))
 
 
-def codes_by_key(found: LabelledSet):
+def codes_by_key(found: TrainingSet):
     names = {code_id(STUDY, name): name for name in ("ads", "price", "speed", "slow", "login")}
     return {row.text.removeprefix("text "): {names[code] for code in row.codes} for row in found.rows}
 
@@ -63,7 +61,7 @@ def test_a_persons_last_word_counts_whatever_the_order_they_come_in():
 
 
 def test_a_word_that_comes_twice_is_no_news():
-    words = Words()
+    words = LatestAnnotations()
     assert words.add(said("a", "ads"))
     assert not words.add(said("a", "ads"))
 
@@ -132,7 +130,7 @@ def test_the_held_out_segments_are_the_same_whatever_else_is_labelled_and_are_ne
     more = labels_of(*(said(f"s{n}", "ads") for n in range(400)))
     held = {row.segment for row in few.held_out}
     assert held == {row.segment for row in more.held_out} & {row.segment for row in few.rows}
-    assert not held & {row.segment for row in more.taught}
+    assert not held & {row.segment for row in more.training}
     assert 0.18 < len(more.held_out) / 400 < 0.32
     assert all(held_out(row.segment, 0.25) for row in more.held_out)
 

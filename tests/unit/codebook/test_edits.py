@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.codebook.codebook import replay, stand
+from models.codebook.codebook import Codebook, CodeState
 from models.codebook.diff import compare
 from models.codebook.edits import Act, Curation, Notes
 from models.codebook.themes import theme_id
@@ -41,13 +41,13 @@ class Book:
         return made
 
     def now(self, then=None):
-        return replay(e for e in self.events if then is None or e.at <= then)
+        return Codebook(e for e in self.events if then is None or e.at <= then)
 
     def of(self, label):
         return self.now()[code(label)]
 
     def live(self, then=None):
-        return {one.id: state(one) for one in self.now(then).values() if one.live}
+        return {one.id: state(one) for one in self.now(then).values() if one.active}
 
 
 def state(one):
@@ -66,7 +66,7 @@ def test_a_change_comes_after_all_that_is_known_whatever_the_clock_says():
     book = Book("slow app")
     late = Act("ben", book.clock.now() - timedelta(days=1), "", "x")
     (made,) = Curation(book.events, STUDY, late).rename(code("slow app"), "performance")
-    assert stand([*book.events, made]).label == "performance"
+    assert CodeState.replay([*book.events, made]).label == "performance"
 
 
 def test_a_label_that_another_code_has_is_refused_in_any_spelling():
@@ -123,7 +123,7 @@ def test_a_code_stands_under_a_theme_and_under_none():
 def test_several_codes_are_merged_into_one():
     book = Book(*LABELS)
     book.do("merge", [code(one) for one in LABELS[1:]], code("slow app"))
-    assert {one.into for one in book.now().values() if not one.live} == {(code("slow app"),)}
+    assert {one.into for one in book.now().values() if not one.active} == {(code("slow app"),)}
     with pytest.raises(InputError, match="has ended"):
         book.do("merge", [code("great music")], code("slow app"))
     with pytest.raises(InputError, match="into itself"):
@@ -134,9 +134,9 @@ def test_a_code_is_split_into_new_and_existing_ones_and_may_stay_among_them():
     book = Book(*LABELS)
     book.do("split", code("slow app"), ["slow start", "slow start", "great music", code("login fails")])
     assert book.of("slow app").into == (code("slow start"), code("great music"), code("login fails"))
-    assert (book.of("slow app").live, book.of("slow start").live) == (False, True)
+    assert (book.of("slow app").active, book.of("slow start").active) == (False, True)
     book.do("split", code("great music"), ["great music", "loud music"])
-    assert book.of("great music").live
+    assert book.of("great music").active
     with pytest.raises(InputError, match="split into 1 code, at least 2"):
         book.do("split", code("great music"), ["quiet music"])
 
@@ -151,7 +151,7 @@ def test_what_was_retired_comes_back_unless_its_name_is_taken():
         book.do("restore", code("slow app"))
     book.do("rename", code("great music"), "music")
     book.do("restore", code("slow app"))
-    assert book.of("slow app").live
+    assert book.of("slow app").active
 
 
 # Taking back
@@ -268,7 +268,7 @@ def test_after_any_changes_a_version_that_is_restored_is_the_codebook_of_that_ti
 @settings(max_examples=50, deadline=None)
 def test_a_merge_that_is_taken_back_leaves_all_as_it_was(case, data):
     book, _ = case
-    live = sorted(one.id for one in book.now().values() if one.live and one.level == "code")
+    live = sorted(one.id for one in book.now().values() if one.active and one.level == "code")
     if len(live) < 2:
         return
     into, *merged = data.draw(st.permutations(live))
@@ -320,7 +320,7 @@ def told(*kinds):
                 into=[code(one) for one in into],
             )
         )
-    return stand(book.events)
+    return CodeState.replay(book.events)
 
 
 def test_a_refiner_that_creates_a_living_code_again_in_another_spelling_does_not_rename_it():
@@ -330,7 +330,7 @@ def test_a_refiner_that_creates_a_living_code_again_in_another_spelling_does_not
 
 def test_a_code_that_is_created_again_after_it_ended_has_its_new_spelling():
     again = told(("created", "a b"), ("renamed", "c"), ("retired", "c"), ("created", "A B"))
-    assert (again.label, again.live) == ("A B", True)
+    assert (again.label, again.active) == ("A B", True)
 
 
 def test_a_change_by_somebody_who_had_not_heard_of_the_new_name_does_not_bring_the_old_one_back():

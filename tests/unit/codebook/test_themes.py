@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.codebook.clustering import agglomerate
-from models.codebook.codebook import replay, stand
+from models.codebook.codebook import Codebook, CodeState
 from models.codebook.themes import (
     AUTHOR,
     Code,
     Theme,
     ThemeSettings,
     arrange,
-    read_book,
+    codes_and_themes,
     takes_side,
     theme_id,
     to_events,
@@ -59,7 +59,7 @@ class Notebook:
 
     def add(self, what, kind, author="r@1", **more):
         self.clock.advance(1)
-        label = more.pop("label", None) or stand(e for e in self.events if e.code_id == what).label
+        label = more.pop("label", None) or CodeState.replay(e for e in self.events if e.code_id == what).label
         given = {"id": code_event_id(what, kind, str(len(self.events))), "code_id": what, "study": STUDY, "kind": kind}
         event = CodeEvent(**given, label=label, author=author, at=self.clock.now(), **more)
         self.events.append(event)
@@ -72,8 +72,8 @@ class Notebook:
     def run(self, **chosen):
         """Group what there is; returns the events that this added."""
         self.clock.advance(1)
-        book = replay(self.events)
-        found, themes = read_book(book, STUDY, {})
+        book = Codebook(self.events)
+        found, themes = codes_and_themes(book, STUDY, {})
         used = {one.id for one in book.values() if one.level == "theme"}
         made = arrange(STUDY, found, themes, EMBEDDER, ThemeSettings(**chosen), used=used)
         added = to_events(made, book, STUDY, f"{AUTHOR} {EMBEDDER.version}", self.clock.now())
@@ -82,7 +82,7 @@ class Notebook:
 
     def tree(self, events=None):
         """Code to theme, of those that live."""
-        found, themes = read_book(replay(events or self.events), STUDY, {})
+        found, themes = codes_and_themes(Codebook(events or self.events), STUDY, {})
         return {one.id: one.theme for one in found}, {one.id: one.label for one in themes}
 
     def home(self, label):

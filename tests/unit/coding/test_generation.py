@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from models.backends import token_usage
 from models.backends.lora.adapters import adapter_revision, wear
 from models.backends.lora.generation import Generator, Row, Sampling, answer_ids, choose, prompt_ids
+from models.backends.token_usage import TokenUsage
 from models.coding.prompts import coding_prefix, coding_suffix, moderator_suffix
 from models.errors import SettingError
 
@@ -258,9 +258,10 @@ def test_the_vocabulary_is_looked_at_for_the_last_token_of_a_row_alone(tiny: Tin
 
 
 def test_tokens_that_were_written_are_counted(tiny: Tiny) -> None:
-    before = token_usage.tokens()
-    tiny.generator.generate(tiny.rows(), replace(GREEDY, max_new_tokens=1))
-    assert token_usage.tokens() - before == len(tiny.rows())
+    usage = TokenUsage()
+    counting = Generator(tiny.model, tiny.tokenizer, tiny.generator._wardrobe, usage=usage)
+    counting.generate(tiny.rows(), replace(GREEDY, max_new_tokens=1))
+    assert usage.tokens == len(tiny.rows())
 
 
 def test_no_row_gives_no_answer(tiny: Tiny) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from models.backends import token_usage
 from models.backends.served import ChatRequest, ChatServer, ServedCoder, ServedMember, ServedModerator
+from models.backends.token_usage import TokenUsage
 from models.errors import QualstreamError, SettingError, UnavailableError, UncodableError
 from models.fakes import HashEmbedder
 from schemas import Proposal, Proposals, Segment
@@ -81,14 +81,14 @@ def proposals(*labels: str, fault: str | None = None) -> Proposals:
 
 @pytest.fixture
 def coder(server: Server) -> Iterator[ServedCoder]:
-    made = ServedCoder(server.url, MEMBERS, temperature=0.5, top_p=0.8, seed=3, api_key="secret")
+    made = ServedCoder(ChatServer(server.url, api_key="secret"), MEMBERS, temperature=0.5, top_p=0.8, seed=3)
     yield made
     made.close()
 
 
 @pytest.fixture
 def moderator(server: Server) -> Iterator[ServedModerator]:
-    made = ServedModerator(server.url, "big", HashEmbedder())
+    made = ServedModerator(ChatServer(server.url), "big", HashEmbedder())
     yield made
     made.close()
 
@@ -157,7 +157,7 @@ def test_a_busy_or_broken_server_is_waited_for(server: Server, coder: ServedCode
 
 
 def test_a_server_that_is_away_is_waited_for(server: Server) -> None:
-    away = ServedCoder("http://127.0.0.1:1/v1", MEMBERS)
+    away = ServedCoder(ChatServer("http://127.0.0.1:1/v1"), MEMBERS)
     with pytest.raises(UnavailableError, match=r"lora-gist.*127\.0\.0\.1:1/v1"):
         away.propose([segment("hello")])
     away.close()
@@ -224,7 +224,7 @@ def test_a_text_that_was_sent_comes_back_in_no_error_and_no_log(
 
 
 def test_a_key_that_cannot_be_sent_is_in_no_error(server: Server) -> None:
-    coder = ServedCoder(server.url, MEMBERS, api_key="secret\n")
+    coder = ServedCoder(ChatServer(server.url, api_key="secret\n"), MEMBERS)
     with pytest.raises(UnavailableError) as caught:
         coder.propose([segment("hello")])
     assert "secret" not in "".join(traceback.format_exception(caught.value))
@@ -242,7 +242,7 @@ def test_an_answer_in_another_shape_says_what_came(server: Server, coder: Served
 
 
 def test_an_address_that_is_none_is_a_setting_error() -> None:
-    wrong = ServedCoder("localhost/v1", MEMBERS)
+    wrong = ServedCoder(ChatServer("localhost/v1"), MEMBERS)
     with pytest.raises(SettingError, match="give http://host:port/v1"):
         wrong.propose([segment("hello")])
     wrong.close()
@@ -271,7 +271,7 @@ def test_no_more_requests_than_allowed_are_under_way(server: Server) -> None:
         return completion("slow app")
 
     server.reply = reply
-    bounded = ServedCoder(server.url, MEMBERS, concurrency=2)
+    bounded = ServedCoder(ChatServer(server.url, concurrency=2), MEMBERS)
     bounded.propose([segment(str(n)) for n in range(4)])
     bounded.close()
     assert most[0] == 2
@@ -318,6 +318,6 @@ def test_the_moderator_is_not_asked_where_no_proposal_can_be_used(server: Server
 def test_tokens_that_the_server_says_it_wrote_are_counted(server: Server, usage: object, counted: int) -> None:
     _, raw = completion("slow app")
     server.reply = lambda body: (200, json.dumps(json.loads(raw) | {"usage": usage}).encode())
-    before = token_usage.tokens()
-    ServedCoder(url=server.url, members=MEMBERS).propose([segment("it takes ages")])
-    assert token_usage.tokens() - before == counted * len(MEMBERS)
+    counter = TokenUsage()
+    ServedCoder(ChatServer(server.url, usage=counter), MEMBERS).propose([segment("it takes ages")])
+    assert counter.tokens == counted * len(MEMBERS)

@@ -121,6 +121,15 @@ def test_codes_that_were_merged_are_agreement_and_a_withdrawn_word_is_none(store
     assert [(word.segment, word.agreed) for word in words] == [(merged.id, True)]
 
 
+def test_who_is_unsure_and_gives_no_code_neither_agrees_nor_is_agreed_with(store):
+    one, later = segment(1), segment(9)
+    store.record([one, assignment(one)])
+    store.record([said(one, minute=10), said(one, "bo", labels=[], unsure=True, accepted=None, minute=11)])
+    store.record([said(one, "cy", minute=12), later, assignment(later, assigned_at=minutes(30))])
+    words = [word for _, word in judgements(store.database, "app") if word.agreed is not None]
+    assert [(word.segment, word.agreed) for word in words] == [(one.id, True)]
+
+
 def test_texts_have_directions_only_where_an_embedder_is_given(store):
     made = [segment(n) for n in range(50)]
     store.record([*made, *(assignment(one) for one in made)])

@@ -12,12 +12,13 @@ from infra.brokers import data_folder_lock, publish_or_keep
 from infra.cli.codebook import teach
 from infra.codebook.seed_codebook import history
 from infra.factory.stores import build_store
-from infra.files.coded_texts import LONGEST_CODE, read_human_coded
+from infra.files.coded_texts import read_human_coded
 from infra.settings import load_settings
-from models.codebook.codebook import replay
+from models.codebook.codebook import Codebook
 from models.errors import InputError, SettingError
 from models.fakes import HashEmbedder
-from models.moderation.precedents import Precedents, from_annotations
+from models.moderation.precedents import Precedents
+from models.text.labels import LONGEST_LABEL
 from schemas import Annotation, CodeEvent, Record
 from schemas.ids import code_id, segment_id
 
@@ -96,7 +97,7 @@ def test_a_file_that_is_not_as_it_must_be_is_refused_with_its_place(tmp_path, co
     assert found in str(refused.value)
 
 
-@pytest.mark.parametrize("code", [{"code": "a"}, ["a"], "x" * (LONGEST_CODE + 1)])
+@pytest.mark.parametrize("code", [{"code": "a"}, ["a"], "x" * (LONGEST_LABEL + 1)])
 def test_what_can_be_no_code_is_refused(tmp_path, code):
     with pytest.raises(InputError, match=r"segment 1: .* is no code; at most 120 characters"):
         read(tmp_path, jsonl({"text": "login is slow", "codes": [code]}), "coded.jsonl")
@@ -129,10 +130,12 @@ def test_each_code_is_created_once_by_its_author_and_each_text_is_annotated(tmp_
 
 
 def test_the_longest_code_fits_every_record_and_its_precedent(tmp_path):
-    long = "x" * LONGEST_CODE
+    long = "x" * LONGEST_LABEL
     made = records(tmp_path, f"text,codes\nlogin is slow,{long}\n")
-    (coded,) = from_annotations([one for one in made if isinstance(one, Annotation)])
-    assert coded.codes == (long,)
+    precedents = Precedents(HashEmbedder())
+    precedents.update_annotations(one for one in made if isinstance(one, Annotation))
+    (found,) = precedents.nearest("reviews", HashEmbedder().embed(["login"]), 5)[0]
+    assert found.codes == (long,)
 
 
 def test_when_something_was_said_is_not_when_it_was_coded(tmp_path):
@@ -192,10 +195,10 @@ def test_a_corrected_file_takes_the_place_of_what_was_taught_before(data, tmp_pa
     run(path, "--study", "reviews", "--coder", "ana")
     events, said = kept()
     precedents = Precedents(HashEmbedder())
-    precedents.learn(from_annotations(said))
+    precedents.update_annotations(said)
     (found,) = precedents.nearest("reviews", HashEmbedder().embed(["login"]), 5)[0]
     assert found.codes == ("slow login",)
-    assert {one.label for one in replay(events).values()} == {"speed", "slow login"}
+    assert {one.label for one in Codebook(events).values()} == {"speed", "slow login"}
 
 
 def test_codes_that_members_may_not_write_are_counted(data, tmp_path):

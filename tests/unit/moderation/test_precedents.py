@@ -17,7 +17,6 @@ from models.moderation.precedents import (
     PrecedentModerator,
     Precedents,
     PrecedentSettings,
-    from_annotations,
     opened,
 )
 from models.moderation.proposal_join import JoinSettings, ProposalJoin
@@ -318,30 +317,46 @@ def annotation(*labels, key="1", annotator="ana", **other):
     )
 
 
-def test_each_persons_last_word_on_a_segment_teaches_and_people_may_differ():
-    said = [annotation("speed"), annotation("patience", annotator="ben"), annotation("slow checkout", "ui")]
-    assert sorted(known(taught(*from_annotations(said)))) == [(TEXT, ("patience",)), (TEXT, ("slow checkout", "ui"))]
+def heard(*annotations):
+    precedents = Precedents(EMBEDDER)
+    precedents.update_annotations(annotations)
+    return precedents
+
+
+def test_a_segment_is_one_precedent_with_what_its_coders_decided():
+    speed, both = annotation("speed"), annotation("speed", "ui", annotator="ben")
+    assert known(heard(speed, both)) == [(TEXT, ("speed",))]
+    assert known(heard(speed, annotation("ui", annotator="ben"))) == []
+    assert known(heard(speed, annotation("ui", annotator="ben"), annotation("ui", annotator="cy"))) == [(TEXT, ("ui",))]
+
+
+LATER = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     "later",
-    [annotation("ads", unsure=True), annotation("ads", withdrawn=True), annotation("ads", text=None), annotation()],
+    [
+        annotation("ads", unsure=True, decided_at=LATER),
+        annotation("ads", withdrawn=True, decided_at=LATER),
+        annotation("ads", text=None, decided_at=LATER),
+        annotation(decided_at=LATER),
+    ],
 )
 def test_a_word_that_is_unsure_withdrawn_or_came_without_text_takes_back_what_was_said(later):
-    assert known(taught(*from_annotations([annotation("speed"), later]))) == []
-    precedents = taught(*from_annotations([annotation("speed")]))
-    precedents.learn(from_annotations([later]))
+    assert known(heard(annotation("speed"), later)) == []
+    precedents = heard(annotation("speed"))
+    precedents.update_annotations([later])
     assert not precedents.knows("reviews")
-    assert taught(*from_annotations([later])).learn(from_annotations([later])) == 0
+    assert precedents.update_annotations([later]) == 0
 
 
 def test_an_adjudication_stands_in_place_of_what_coders_said_until_it_is_withdrawn():
     said = [annotation("speed"), annotation("patience", annotator="ben")]
     settled = annotation("slow checkout", annotator="lea", kind="adjudication")
-    precedents = taught(*from_annotations([said[0], settled, said[1]]))
+    precedents = heard(said[0], settled, said[1], annotation("speed", annotator="cy"))
     assert known(precedents) == [(TEXT, ("slow checkout",))]
-    precedents.learn(from_annotations([settled.model_copy(update={"withdrawn": True})]))
-    assert sorted(known(precedents)) == [(TEXT, ("patience",)), (TEXT, ("speed",))]
+    precedents.update_annotations([settled.model_copy(update={"withdrawn": True, "decided_at": LATER})])
+    assert known(precedents) == [(TEXT, ("speed",))]
 
 
 def test_what_people_decide_leads_the_moderators_stage_from_its_next_batch_on():

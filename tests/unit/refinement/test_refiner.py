@@ -119,7 +119,7 @@ def test_a_study_has_its_own_threshold_and_what_was_learned_wins():
     assert refined[1].why.endswith("threshold 0.50 (the default)")
     assert refined[3].why.endswith("is under 0.99 (set for this study)")
     taught = refiner(threshold=0.5, thresholds={"b": 0.99})
-    taught.learned({"b": Threshold(0.6, "learned from 14 judgements")})
+    taught.set_thresholds({"b": Threshold(0.6, "learned from 14 judgements")})
     again = taught.refine(made)[3].assignment
     assert not again.new
     assert again.why.endswith("threshold 0.60 (learned from 14 judgements)")
@@ -145,8 +145,8 @@ def test_a_replay_after_something_was_learned_gives_the_same_signals():
     before = refiner(index)
     first = before.refine(made)
     restarted = refiner(index)
-    restarted.learned({"reviews": Threshold(0.9, "learned from 30 judgements")})
-    restarted.remember(one.assignment for one in first)
+    restarted.set_thresholds({"reviews": Threshold(0.9, "learned from 30 judgements")})
+    restarted.load_assignments(one.assignment for one in first)
     assert restarted.refine(made) == first
 
 
@@ -207,7 +207,7 @@ def test_what_was_assigned_stays_although_a_nearer_code_has_come_since():
     (moved,) = refiner(index, threshold=0.5).refine(made)
     assert moved.assignment.code_id != first[0].assignment.code_id
     restarted = refiner(index, threshold=0.5)
-    restarted.remember(one.assignment for one in first)
+    restarted.load_assignments(one.assignment for one in first)
     assert restarted.refine(made) == first
 
 
@@ -306,8 +306,8 @@ def happened(label, kind, at, *, to=None, into=()):
 
 def test_the_code_that_a_classifier_named_is_found_by_its_id_under_whatever_name_it_has_now():
     refines = refiner()
-    refines.follow([happened("slow app", "created", 1), happened("slow app", "renamed", 2, to="waiting")])
-    refines.follow([happened("slow app", "renamed", 3, to="patience lost")])
+    refines.apply_events([happened("slow app", "created", 1), happened("slow app", "renamed", 2, to="waiting")])
+    refines.apply_events([happened("slow app", "renamed", 3, to="patience lost")])
     made = named("slow app").model_copy(update={"label": "waiting"})
     (one,) = refines.refine([made])
     assert (one.assignment.code_id, one.assignment.label) == (code_id("reviews", "slow app"), "patience lost")
@@ -316,8 +316,8 @@ def test_the_code_that_a_classifier_named_is_found_by_its_id_under_whatever_name
 
 def test_a_guess_whose_code_was_merged_is_taken_for_what_it_became():
     refines = refiner()
-    refines.follow([happened(label, "created", 1) for label in ("slow app", "speed")])
-    refines.follow([happened("slow app", "merged", 2, into=[code_id("reviews", "speed")])])
+    refines.apply_events([happened(label, "created", 1) for label in ("slow app", "speed")])
+    refines.apply_events([happened("slow app", "merged", 2, into=[code_id("reviews", "speed")])])
     (one,) = refines.refine([named("slow app", sure=True)])
     assert (one.assignment.label, one.event) == ("speed", None)
     assert one.assignment.signals["classifier"] == 0.9
@@ -326,7 +326,7 @@ def test_a_guess_whose_code_was_merged_is_taken_for_what_it_became():
 
 def test_the_classifier_s_release_and_its_signals_stand_in_the_assignment():
     refines = refiner()
-    refines.follow([happened(label, "created", 1) for label in ("slow app", "ads", "great music")])
+    refines.apply_events([happened(label, "created", 1) for label in ("slow app", "ads", "great music")])
     agreed, other, new = (
         one.assignment
         for one in refines.refine(

@@ -16,6 +16,7 @@ from infra.profiles.loading import load_profile
 from infra.profiles.study_rules import refiner_settings
 from infra.settings import load_settings
 from infra.storage.store import open_store
+from models.annotation.latest import AsWritten
 from models.fakes import HandClock, HashEmbedder
 from models.refinement.thresholds import (
     Correction,
@@ -237,8 +238,8 @@ def annotation(key, *labels, seconds=0, **other):
 def test_a_reused_code_that_is_replaced_differs_and_a_new_one_replaced_by_its_runner_up_is_the_same():
     given_ = [assignment("1", "slow app", new=False), assignment("2", "app slowness", new=True, runner_up="slow app")]
     said = [annotation("1", "slow app start"), annotation("2", "slow app")]
-    found = corrections(given_, said)
-    assert [(one.given, one.chosen, one.same) for one in found] == [
+    found = corrections(given_, said, AsWritten())
+    assert [(one.given, one.replacement, one.same) for one in found] == [
         (*ids("slow app", "slow app start"), False),
         (*ids("app slowness", "slow app"), True),
     ]
@@ -258,11 +259,12 @@ def test_a_reused_code_that_is_replaced_differs_and_a_new_one_replaced_by_its_ru
     ids=["kept", "unsure", "changed their mind", "unknown segment"],
 )
 def test_an_annotation_that_replaces_nothing_says_nothing(said):
-    assert corrections([assignment("1", "slow app", new=False)], said) == []
+    assert corrections([assignment("1", "slow app", new=False)], said, AsWritten()) == []
 
 
 def test_a_new_code_replaced_by_any_other_than_its_runner_up_was_only_the_wrong_code():
-    assert corrections([assignment("1", "slow app", new=True, runner_up="ads")], [annotation("1", "music")]) == []
+    given_ = [assignment("1", "slow app", new=True, runner_up="ads")]
+    assert corrections(given_, [annotation("1", "music")], AsWritten()) == []
 
 
 def test_a_correction_to_a_code_that_the_history_does_not_know_is_passed_over():

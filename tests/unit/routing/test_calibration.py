@@ -12,7 +12,7 @@ from models.routing.calibration import (
     LEAST,
     Bin,
     Calibration,
-    Labelled,
+    LabelledSignals,
     cross_fitted,
     expected_calibration_error,
     fit,
@@ -28,7 +28,7 @@ def labelled(count, seed=0, truth=lambda x: 1 / (1 + math.exp(-2 * x))):
     draws = np.random.default_rng(seed)
     values = draws.normal(size=count)
     return [
-        Labelled({"x": float(x), "noise": float(draws.normal())}, bool(draws.random() < truth(x)), f"{seed}-{n}")
+        LabelledSignals({"x": float(x), "noise": float(draws.normal())}, bool(draws.random() < truth(x)), f"{seed}-{n}")
         for n, x in enumerate(values)
     ]
 
@@ -60,7 +60,7 @@ def test_too_few_labels_or_one_answer_only_fit_nothing():
     some = labelled(LEAST)
     assert fit([]) is None
     assert fit(some[: LEAST - 1]) is None
-    assert fit([Labelled(one.signals, True, one.key) for one in some]) is None
+    assert fit([LabelledSignals(one.signals, True, one.key) for one in some]) is None
     assert fit(some) is not None
 
 
@@ -95,7 +95,7 @@ def test_the_order_of_the_labels_does_not_matter(random):
 
 def test_missing_constant_and_endless_signals_are_survived():
     some = [
-        Labelled(
+        LabelledSignals(
             {**(one.signals if n % 3 else {}), "same": 1.0, "bad": math.inf, "rare": float(n)} if n else {},
             one.accepted,
             one.key,
@@ -108,7 +108,7 @@ def test_missing_constant_and_endless_signals_are_survived():
 
 
 def test_without_any_signal_the_share_that_was_accepted_is_told():
-    some = [Labelled({}, n < 15, str(n)) for n in range(60)]
+    some = [LabelledSignals({}, n < 15, str(n)) for n in range(60)]
     assert fit(some).probability({"x": 1.0}) == pytest.approx(0.25)
 
 
@@ -127,7 +127,7 @@ def test_what_is_no_calibration_is_refused(text):
 def test_a_held_out_probability_knows_nothing_of_its_key():
     some = labelled(100)
     before = cross_fitted(some)
-    turned = [Labelled(one.signals, not one.accepted, one.key) if n == 7 else one for n, one in enumerate(some)]
+    turned = [LabelledSignals(one.signals, not one.accepted, one.key) if n == 7 else one for n, one in enumerate(some)]
     assert cross_fitted(turned)[7] == before[7]
     assert cross_fitted(turned) != before
     assert cross_fitted(some[:10]) != []  # too few to fit: the others' share

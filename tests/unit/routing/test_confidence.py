@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import Taught
 from models.fakes import HandClock
-from models.routing.confidence import Labels, Trust, prior, trust
+from models.routing.confidence import ConfidenceModel, fit_confidence, judged_assignments, prior
 from schemas.ids import code_id, uniform
 from tests.unit.builders import judgement, judgements, rules, segment
 
@@ -78,7 +79,7 @@ def said(**values):
 
 
 def verdicts(*annotations):
-    return [one.accepted for one in Labels(annotations).judged()]
+    return [one.accepted for one in judged_assignments(LatestAnnotations(annotations))]
 
 
 def test_a_persons_last_word_counts_whatever_order_it_is_heard_in():
@@ -108,7 +109,7 @@ def test_what_came_without_signals_or_without_a_verdict_teaches_nothing():
 
 
 def test_what_is_heard_again_is_no_news():
-    labels = Labels()
+    labels = LatestAnnotations()
     assert labels.add(said())
     assert not labels.add(said())
 
@@ -117,14 +118,14 @@ def test_what_is_heard_again_is_no_news():
 
 
 def test_without_labels_the_score_is_all_there_is_and_the_promise_needs_the_fewest_for_both_halves():
-    known = trust([], rules(mode="promise"), promising=True)
+    known = fit_confidence([], rules(mode="promise"), promising=True)
     signals = {"agreement": 0.9}
     assert known.confidence(signals) == prior(signals)
     assert known.labels_needed == 2 * 29
 
 
 def test_labels_make_the_confidence_a_probability_and_keep_the_promise():
-    known = trust(Labels(judgements(600)).judged(), rules(), promising=True)
+    known = fit_confidence(judged_assignments(LatestAnnotations(judgements(600))), rules(), promising=True)
     assert known.calibration is not None
     assert known.promise.kept
     assert known.labels_needed == 0
@@ -133,27 +134,29 @@ def test_labels_make_the_confidence_a_probability_and_keep_the_promise():
 
 
 def test_no_calibration_is_fitted_on_the_labels_of_the_promise():
-    labels = Labels(judgements(600)).judged()
+    labels = judged_assignments(LatestAnnotations(judgements(600)))
     half = [one for one in labels if one.held_out]
-    known = trust(labels, rules(), promising=True)
+    known = fit_confidence(labels, rules(), promising=True)
     assert known.promise.labels == len(half)
     assert known.calibration.labels == len(labels) - len(half)
     assert 0.4 < len(half) / 600 < 0.6
 
 
 def test_labels_that_were_not_drawn_by_chance_are_for_the_calibration_alone():
-    known = trust(Labels(judgements(200, sample=False)).judged(), rules(), promising=True)
+    known = fit_confidence(
+        judged_assignments(LatestAnnotations(judgements(200, sample=False))), rules(), promising=True
+    )
     assert known.calibration.labels == 200
     assert known.promise.labels == 0
 
 
 def test_no_promise_is_made_where_none_is_wanted():
-    assert trust([], rules(), promising=False) == Trust(None, None)
+    assert fit_confidence([], rules(), promising=False) == ConfidenceModel(None, None)
 
 
 def test_clocks_do_not_matter_to_what_is_learnt():
     later = [one.model_copy(update={"decided_at": HandClock().now() + timedelta(days=3)}) for one in judgements(100)]
-    assert Labels(later).judged() == Labels(judgements(100)).judged()
+    assert judged_assignments(LatestAnnotations(later)) == judged_assignments(LatestAnnotations(judgements(100)))
 
 
 # a classifier
@@ -172,8 +175,8 @@ def test_labels_are_weighed_with_what_the_release_that_serves_says_of_them():
     refused = judgement(1, shown="ads", labels=["slow app"], code_ids=[slow], accepted=False)
     unshown = judgement(2)
     rows = {one.segment_id: {slow: 0.3, ads: 0.6} for one in (accepted, refused, unshown)}
-    labels = Labels([accepted, refused, unshown])
-    found = [dict(one.signals) for one in labels.judged(Taught({slow: "slow app", ads: "ads"}, rows))]
+    labels = LatestAnnotations([accepted, refused, unshown])
+    found = [dict(one.signals) for one in judged_assignments(labels, Taught({slow: "slow app", ads: "ads"}, rows))]
     said = {"classifier": 0.6, "classifier_margin": 0.3, "classifier_agrees": 1.0, "classifier_sure": 0.0}
     assert found == [{"agreement": 0.5} | said, {"agreement": 0.5} | said, {"agreement": 0.5}]
-    assert [dict(one.signals) for one in labels.judged()] == [{"agreement": 0.5}] * 3
+    assert [dict(one.signals) for one in judged_assignments(labels)] == [{"agreement": 0.5}] * 3

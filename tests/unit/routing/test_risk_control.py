@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 
 from models.errors import SettingError
 from models.routing.risk_control import MOST_LABELS, error_rate, fewest_labels, promise
@@ -107,3 +107,9 @@ def test_an_error_rate_comes_with_its_exact_interval():
     assert error_rate(0, 29)[1:] == pytest.approx((0, 0.1194), abs=1e-4)
     assert error_rate(4, 4)[2] == 1
     assert math.isnan(error_rate(0, 0)[0])
+
+
+def test_the_interval_of_a_share_is_scipys_exact_one():
+    for wrong, total in ((0, 5), (1, 7), (13, 40), (200, 200)):
+        exact = binomtest(wrong, total).proportion_ci(0.9, method="exact")
+        assert error_rate(wrong, total, 0.9)[1:] == pytest.approx((exact.low, exact.high), abs=1e-9)

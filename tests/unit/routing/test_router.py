@@ -149,8 +149,8 @@ def test_without_labels_everything_goes_to_people_by_chance_and_says_how_many_la
 
 def test_labels_keep_the_promise_and_what_is_accepted_is_wrong_less_often():
     of = router(mode="promise")
-    of.learn(judgements(600))
-    _, known = of.trusts("reviews")
+    of.update_annotations(judgements(600))
+    _, known = of.fitted("reviews")
     assert routes(of, assignment(), assignment(DOUBTFUL)) == ["accepted", "people"]
     world = judgements(5000, seed=1)
     accepted = [one.accepted for one in world if known.confidence(one.signals) >= known.promise.threshold]
@@ -159,7 +159,7 @@ def test_labels_keep_the_promise_and_what_is_accepted_is_wrong_less_often():
 
 def test_where_codes_are_wrong_too_often_it_says_so():
     of = router(mode="promise")
-    of.learn(judgement(n, accepted=n % 2 == 0) for n in range(400))
+    of.update_annotations(judgement(n, accepted=n % 2 == 0) for n in range(400))
     (routed,) = of.route([assignment()])
     assert routed.request.why == "codes are wrong too often for the promise, however sure they are"
 
@@ -167,31 +167,32 @@ def test_where_codes_are_wrong_too_often_it_says_so():
 def test_labels_that_are_withdrawn_take_the_promise_back():
     of = router(mode="promise")
     said = judgements(600)
-    of.learn(said)
+    of.update_annotations(said)
     assert routes(of, assignment()) == ["accepted"]
-    of.learn(one.model_copy(update={"withdrawn": True, "decided_at": NOW + timedelta(hours=1)}) for one in said)
+    later = {"withdrawn": True, "decided_at": NOW + timedelta(hours=1)}
+    of.update_annotations(one.model_copy(update=later) for one in said)
     assert routes(of, assignment()) == ["people"]
 
 
 def test_labels_of_one_study_promise_nothing_to_another():
     of = router(mode="promise")
-    of.learn(judgements(600))
+    of.update_annotations(judgements(600))
     assert routes(of, assignment(), assignment(study="other")) == ["accepted", "people"]
 
 
 def test_few_labels_are_weighed_one_by_one_and_many_only_when_a_fiftieth_is_new():
     of = router(mode="promise")
-    of.learn(judgements(40))
-    before = of.trusts("reviews")[1]
-    of.learn([judgement(100)])
-    after = of.trusts("reviews")[1]
+    of.update_annotations(judgements(40))
+    before = of.fitted("reviews")[1]
+    of.update_annotations([judgement(100)])
+    after = of.fitted("reviews")[1]
     assert after is not before
-    of.learn(judgements(400))
-    before = of.trusts("reviews")[1]
-    of.learn([judgement(1001)])
-    assert of.trusts("reviews")[1] is before
-    of.learn([judgement(n) for n in range(1002, 1012)])
-    assert of.trusts("reviews")[1] is not before
+    of.update_annotations(judgements(400))
+    before = of.fitted("reviews")[1]
+    of.update_annotations([judgement(1001)])
+    assert of.fitted("reviews")[1] is before
+    of.update_annotations([judgement(n) for n in range(1002, 1012)])
+    assert of.fitted("reviews")[1] is not before
 
 
 # budget
@@ -212,9 +213,9 @@ def test_a_budget_asks_about_all_that_is_not_certain_the_most_informative_first(
 
 def test_the_newest_rules_hold_from_the_next_batch_on_whatever_order_they_are_heard_in():
     of = router()
-    of.follow([rules(minute=2, threshold=1.0, audit_share=0), rules(minute=1, threshold=0.0, audit_share=0)])
+    of.update_rules([rules(minute=2, threshold=1.0, audit_share=0), rules(minute=1, threshold=0.0, audit_share=0)])
     assert routes(of, assignment()) == ["people"]
-    of.follow([rules(minute=3, threshold=0.0, audit_share=0)])
+    of.update_rules([rules(minute=3, threshold=0.0, audit_share=0)])
     assert routes(of, assignment(DOUBTFUL)) == ["accepted"]
 
 
@@ -223,8 +224,8 @@ def test_the_newest_rules_hold_from_the_next_batch_on_whatever_order_they_are_he
 def test_routes_do_not_depend_on_the_order_in_which_labels_were_heard(order):
     said = judgements(60)
     one, other = router(mode="promise"), router(mode="promise")
-    one.learn(said)
-    other.learn(said[n] for n in order)
+    one.update_annotations(said)
+    other.update_annotations(said[n] for n in order)
     batch = [assignment({"agreement": n / 10}, str(n)) for n in range(10)]
     assert one.route(batch) == other.route(batch)
 
@@ -242,11 +243,11 @@ def test_a_router_is_taught_by_one_thread_while_another_routes():
     routing = threading.Thread(target=route)
     routing.start()
     for one in judgements(300):
-        of.learn([one])
+        of.update_annotations([one])
     routing.join()
     assert not failed
-    of.settle()
-    assert of.trusts("reviews")[1].promise.labels == pytest.approx(150, abs=30)
+    of.warm_up()
+    assert of.fitted("reviews")[1].promise.labels == pytest.approx(150, abs=30)
 
 
 # a classifier's releases
@@ -260,14 +261,14 @@ def test_a_release_s_word_on_labelled_segments_is_weighed_for_the_next_batch():
     ]
     rows = {one.segment_id: {ads: 0.9 if one.accepted else 0.1, slow: 0.3} for one in said}
     of = Router(rules, Serving(lambda one: Taught({ads: "ads", slow: "slow app"}, rows)))
-    of.learn(said)
+    of.update_annotations(said)
     likely = assignment({"agreement": 0.5, "classifier": 0.9, "classifier_margin": 0.6, "classifier_agrees": 1.0})
     unlikely = assignment({"agreement": 0.5, "classifier": 0.1, "classifier_margin": -0.2, "classifier_agrees": 0.0})
     before = [one.assignment.confidence for one in of.route([likely, unlikely])]
     assert before == [pytest.approx(0.5, abs=0.01)] * 2  # what the labels' own signals say: nothing
-    of.hear([release("v1", outcome="refused"), release("v0", model="other/reviews")])
+    of.update_releases([release("v1", outcome="refused"), release("v0", model="other/reviews")])
     assert [one.assignment.confidence for one in of.route([likely, unlikely])] == before
-    of.hear([release("v1")])
+    of.update_releases([release("v1")])
     sure, doubtful = (one.assignment.confidence for one in of.route([likely, unlikely]))
     assert sure > 0.75
     assert doubtful < 0.25
@@ -278,7 +279,7 @@ def test_a_probability_of_nothing_is_no_signal_where_the_release_does_not_know_t
     of = Router(rules, Serving(lambda one: Taught({slow: "slow app"}, {})))
     signals = {"agreement": 0.5, "classifier": 0.0, "classifier_margin": -0.4}
     (before,) = of.route([assignment(signals)])
-    of.hear([release("v1")])
+    of.update_releases([release("v1")])
     (after,) = of.route([assignment(signals)])
     assert "classifier" in before.assignment.signals
     assert "classifier" not in after.assignment.signals
@@ -286,5 +287,5 @@ def test_a_probability_of_nothing_is_no_signal_where_the_release_does_not_know_t
 
 def test_a_router_without_classifiers_passes_releases_over():
     of = router()
-    of.hear([release("v1")])
+    of.update_releases([release("v1")])
     assert routes(of, assignment()) == ["accepted"]

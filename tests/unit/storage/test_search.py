@@ -1,19 +1,14 @@
 """Searching a real store: by words, by every filter, page by page; and what a segment is coded as in the end."""
 
-from uuid import UUID
-
 import pytest
 
 from infra.storage.final_codes import outcomes
 from infra.storage.search import Filters, among, choices, count, find
 from infra.storage.store import open_store
 from infra.storage.trace import trace
-from models.annotation.latest import Said, settle
 from schemas import Annotation, AnnotationRequest, CodeEvent
 from schemas.ids import code_event_id, code_id
 from tests.unit.storage.test_store import AT, assignment, decision, letter, minutes, segment
-
-A, B, C = (UUID(int=n) for n in (1, 2, 3))
 
 
 @pytest.fixture
@@ -117,14 +112,6 @@ def test_a_study_never_finds_anothers_segments(store):
     store.record([segment(1), segment(1, "shop")])
     assert texts(store) == ["text 1"]
     assert trace(store.database, "shop", segment(1).id) is None
-
-
-def test_an_adjudication_counts_first_then_people_where_they_agree_then_the_model():
-    assert settle([Said("ana", (A, B)), Said("ben", (B, A))], C).codes == (A, B)
-    assert settle([Said("ana", (A,)), Said("ben", (B,))], C) == settle([], C)
-    assert settle([Said("ana", (A,)), Said("lea", (B,), True)], C).by == "adjudication"
-    assert settle([Said("ana", (), False)], C).by == "model"
-    assert settle([], None).by is None
 
 
 def test_an_outcome_names_codes_as_they_are_now(store):

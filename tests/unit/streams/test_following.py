@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.codebook.chronicle import Chronicle
-from models.codebook.codebook import replay
+from models.codebook.codebook import Codebook
 from models.errors import UnavailableError
 from models.fakes import HandClock, HashEmbedder, MemoryCodeIndex
 from models.refinement.refiner import Refiner
@@ -56,7 +55,7 @@ class Follower:
 
     def load(self, history):
         reconcile(self.index, EMBEDDER, history)
-        self.refiner.recall(history)
+        self.refiner.load_history(history)
 
     def hear(self, *events):
         self.events += events
@@ -282,15 +281,16 @@ def test_a_refiner_that_heard_it_all_holds_what_one_that_starts_then_holds(case)
 def test_the_order_in_which_events_are_heard_does_not_matter(case, random):
     made, _ = case
     shuffled = random.sample(made, len(made))
-    one, other = Chronicle(), Chronicle()
+    one, other = Codebook(), Codebook()
     one.add(made)
     for each in shuffled:
         other.add([each])
         assert other.add([each]) == []
+    unheard = {code(label) for label in LABELS} - one.keys()
     for label in LABELS:
-        assert one.heirs(code(label)) == other.heirs(code(label))
+        assert one.successors(code(label)) == other.successors(code(label))
         assert one.label(code(label)) == other.label(code(label))
-        assert one.heirs(code(label)) <= {each.id for each in replay(made).values() if each.live}
+        assert one.successors(code(label)) <= {*unheard, *(each.id for each in one.values() if each.active)}
 
 
 def test_the_stages_listen_to_what_the_topology_says():

@@ -110,10 +110,10 @@ def test_the_router_answers_as_before_although_labels_have_changed_what_codes_ar
     shared, question = Shared(), QUESTIONS["router"]
     before, after = shared.router(), shared.router()
     first = take(before, *question)
-    after.router.learn(judgements(600))
+    after.router.update_annotations(judgements(600))
     assert take(shared.router(), *question)[-1].value == first[-1].value
     other = shared.router()
-    other.router.learn(judgements(600))
+    other.router.update_annotations(judgements(600))
     assert take(other, *question)[-1].value != first[-1].value  # or this test would show nothing
     hand_over(first, after)
     assert [one.value for one in take(after, *question)] == [first[-1].value]

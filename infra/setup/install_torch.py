@@ -1,6 +1,6 @@
 """Installs torch, first and alone: any other package would pull a build of its own choice. Says which, and how large.
 
-    .venv/bin/python tools/install_torch.py
+    .venv/bin/python infra/setup/install_torch.py
 
 Taken is, the first that applies: the index in TORCH_INDEX; with an NVIDIA driver, with TORCH_BUILD=cuda or away from
 Linux the default index, whose wheels for Linux bring CUDA (4.9 GB with torch); the PyTorch project's CPU index where
@@ -21,7 +21,7 @@ from typing import NamedTuple
 from urllib.request import urlopen
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-LOCK = Path(__file__).parents[1] / "requirements.lock"
+LOCK = Path(__file__).parents[2] / "requirements.lock"
 _AT_ONCE_S = 2.0
 _DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -29,7 +29,7 @@ _DRIVER = Path("/proc/driver/nvidia/version")
 class Choice(NamedTuple):
     """Where torch is taken from."""
 
-    index: str | None
+    address: str | None
     """Its address; ``None`` for pip's default index."""
     reason: str
 
@@ -105,8 +105,8 @@ def install(choice: Choice, wanted: str, requirement: str) -> None:
         CalledProcessError: If pip fails; it has said why.
     """
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    if choice.index is not None:
-        subprocess.run([*pip, f"torch=={wanted}", "--index-url", choice.index], check=True)
+    if choice.address is not None:
+        subprocess.run([*pip, f"torch=={wanted}", "--index-url", choice.address], check=True)
         return
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as hashed:
         hashed.write(requirement)
@@ -122,7 +122,7 @@ def main() -> None:
         print(f"torch {version('torch')} is installed")
         return
     choice = choose(os.environ, sys.platform, has_driver, lambda index: lists(index, wanted))
-    print(f"torch {wanted} from {choice.index or 'the default index'}: {choice.reason}", flush=True)
+    print(f"torch {wanted} from {choice.address or 'the default index'}: {choice.reason}", flush=True)
     packages = Path(sysconfig.get_path("purelib"))
     before = size_gb(packages)
     try:
