@@ -16,7 +16,7 @@ from infra.factory.pipeline import build_pipeline
 from infra.local.demo import demo_segments
 from infra.settings import ensure_data_dir, load_settings
 from models.coding.cascade import CascadeCoder, CascadeSettings
-from models.evaluation.bootstrap import Difference, Estimate, difference, resample
+from models.evaluation.bootstrap import Estimate, PairedDifference, difference, resample
 from models.evaluation.metrics import rouge
 from models.fakes import MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
@@ -152,7 +152,7 @@ def consensus_labels(batch: Sequence[Proposals], embeds: Embedder) -> list[str]:
     return ["" if isinstance(one, Uncoded) else normalised_label(one.label) for one in settled]
 
 
-def against_people(off: Side, on: Side, golds: Sequence[Sequence[str]]) -> tuple[Estimate, Estimate, Difference]:
+def against_people(off: Side, on: Side, golds: Sequence[Sequence[str]]) -> tuple[Estimate, Estimate, PairedDifference]:
     """ROUGE-1 of both sides' final codes against the best matching human code, and on minus off, paired."""
     counts = resample(len(golds))
     estimates = []

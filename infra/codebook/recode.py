@@ -18,7 +18,7 @@ from infra.storage.final_codes import names_now, outcomes
 from infra.storage.projections import insert
 from infra.storage.tables import assignments, recodings, segments
 from models.errors import InputError
-from models.evaluation.recoding import Pair, Recoding, compare
+from models.evaluation.recoding import RecodedSegment, Recoding, compare
 from models.moderation.precedents import CodedText, opened
 from models.pipeline import CodedSegment, CodingOutcome
 from models.refinement.reindexing import reconcile
@@ -74,7 +74,7 @@ def difference(database: Database, stretch: Stretch) -> Recoding:
         ends = outcomes(connection, dict.fromkeys(row.segment_id for row in rows))
     return compare(
         [
-            Pair(
+            RecodedSegment(
                 names[row.code_id].label if row.code_id in names else row.before,
                 row.label,
                 tuple(code.label for code in ends[row.segment_id].codes),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.classifier.training_set import Matrix
-from models.evaluation.bootstrap import LEVEL, Difference, resample
+from models.evaluation.bootstrap import LEVEL, PairedDifference, resample
 from models.evaluation.clopper_pearson import lower_bound
 from models.evaluation.metrics import f1_by_code
 from models.ports import Floats
@@ -23,7 +23,7 @@ _CERTAINTY = 0.8  # that they are right so often
 
 
 @dataclass(frozen=True)
-class Gate:
+class PromotionCriteria:
     """What a new classifier must show."""
 
     least: int = 12
@@ -45,8 +45,8 @@ class CodeScore:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the gate says, and why."""
+class PromotionResult:
+    """Whether a new classifier takes the old one's place, and why."""
 
     promoted: bool
     why: str
@@ -56,15 +56,22 @@ class Verdict:
     """Ends of the 95% interval of the macro-F1."""
     before: float = 0.0
     """The macro-F1 of what serves."""
-    difference: Difference | None = None
+    difference: PairedDifference | None = None
     better: float = 0.0
     """Share of the bootstrap's draws in which the new one is better."""
     per_code: Mapping[UUID, CodeScore] = field(default_factory=dict)
 
 
-def judge(
-    truth: Matrix, new: Matrix, old: Matrix, codes: Sequence[UUID], gate: Gate, *, share: float = 0.25, rival: str = ""
-) -> Verdict:
+def compare_to_champion(
+    truth: Matrix,
+    new: Matrix,
+    old: Matrix,
+    codes: Sequence[UUID],
+    criteria: PromotionCriteria,
+    *,
+    share: float = 0.25,
+    champion: str = "",
+) -> PromotionResult:
     """Compare two classifiers on the same held-out segments.
 
     Macro-F1 is the mean over the codes that any held-out segment has; a code that a classifier does not know counts
@@ -75,32 +82,32 @@ def judge(
         new: What the new classifier says, of the same shape.
         old: What it must be better than.
         codes: The columns.
-        gate: What it must show.
+        criteria: What it must show.
         share: Share of labels that are held out, to say how many more are needed.
-        rival: What ``old`` is, in words.
+        champion: What ``old`` is, in words.
     """
-    if len(truth) < gate.least:
-        return Verdict(False, _too_few(len(truth), gate.least, share))
-    compared: NDArray[np.bool_] = np.asarray(truth.any(axis=0))
-    if not compared.any():
-        return Verdict(False, f"none of the {len(truth)} held-out labels has a code that could be compared")
-    draws = resample(len(truth), gate.resamples)
+    if len(truth) < criteria.least:
+        return PromotionResult(False, _too_few(len(truth), criteria.least, share))
+    told: NDArray[np.bool_] = np.asarray(truth.any(axis=0))
+    if not told.any():
+        return PromotionResult(False, f"none of the {len(truth)} held-out labels has a code that could be compared")
+    draws = resample(len(truth), criteria.resamples)
     mine, theirs = f1_by_code(truth, new), f1_by_code(truth, old)
     macro, before = float(mine[compared].mean()), float(theirs[compared].mean())
     macros = _macro_draws(truth, new, draws)
     differences = macros - _macro_draws(truth, old, draws)
     (low, high), ends = _ends(macros), _ends(differences)
-    difference = Difference(macro - before, *ends)
+    found = PairedDifference(macro - before, *ends)
     better = float((differences > 0).mean())
-    promoted = macro > before and better >= gate.certainty
+    promoted = macro > before and better >= criteria.certainty
     scores = {
         code: CodeScore(float(mine[n]), float(theirs[n]), int(truth[:, n].sum()))
         for n, code in enumerate(codes)
         if compared[n]
     }
-    return Verdict(
+    return PromotionResult(
         promoted=promoted,
-        why=_why(promoted, difference, macro, before, rival),
+        why=_why(promoted, found, macro, before, champion),
         macro_f1=macro,
         low=low,
         high=high,
@@ -121,10 +128,10 @@ def _too_few(labels: int, least: int, share: float) -> str:
     return f"{labels} held-out labels are too few to compare on, {least} are needed: about {more} more"
 
 
-def _why(promoted: bool, difference: Difference, macro: float, before: float, rival: str) -> str:
-    comparison = (
-        f"macro-F1 {macro:.3f} against {before:.3f} of {rival or 'what serves'} on held-out labels "
-        f"({difference.mean:+.3f}, 95% interval {difference.low:+.3f} to {difference.high:+.3f})"
+def _why(promoted: bool, found: PairedDifference, macro: float, before: float, champion: str) -> str:
+    said = (
+        f"macro-F1 {macro:.3f} against {before:.3f} of {champion or 'what serves'} on held-out labels "
+        f"({found.mean:+.3f}, 95% interval {found.low:+.3f} to {found.high:+.3f})"
     )
     if promoted:
         return f"better: {comparison}"

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from infra.profiles.study_rules import rules_of
 from infra.web.access import Annotator
-from infra.web.pages.suggestions import Offer, offers, proposed, system
+from infra.web.pages.suggestions import Suggestion, nearest_suggestions, proposed, system
 from infra.web.site import Here, Site, draw, profile_of
 from models.annotation.coding import CodeLookup, CodingChoice, Task, decide, undo
 from models.errors import InputError
@@ -120,9 +120,9 @@ def leave(request: Request, here: Here, who: Annotator, study: str, segment: Ann
 def take_back(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
     """Withdraw a decision, and show its segment again where nobody else has it."""
     rules = _rules(here, study)
-    last = _task(here, study, segment, who.name, rules).last
-    if last is not None and not last.withdrawn:
-        here.write([undo(last, here.clock.now())])
+    annotation = _task(here, study, segment, who.name, rules).last
+    if annotation is not None and not annotation.withdrawn:
+        here.write([undo(annotation, here.clock.now())])
     taken = here.desk.take(study, segment, who.name, rules)
     return _onward(request, here, who.name, study, "gone" if taken is None else "")
 
@@ -131,9 +131,9 @@ def take_back(request: Request, here: Here, who: Annotator, study: str, segment:
 def matching(request: Request, here: Here, who: Annotator, study: str, search: str = "") -> HTMLResponse:
     """The options of the search over the codebook: as spelt first, then by meaning."""
     words = " ".join(search.split())[:120]
-    found = here.nearby.search(study, words, _FOUND)
-    exact = any(code.label.casefold() == words.casefold() for code in found)
-    return draw(request, "queue_codes.html", {"found": found, "words": words, "exact": exact})
+    matches = here.nearby.search(study, words, _FOUND)
+    exact = any(code.label.casefold() == words.casefold() for code in matches)
+    return draw(request, "queue_codes.html", {"found": matches, "words": words, "exact": exact})
 
 
 @router.get("/s/{study}/queue/near")
@@ -141,7 +141,9 @@ def near(request: Request, here: Here, who: Annotator, study: str, segment: UUID
     """The nearest codes, for a page that was drawn before the embedder was there."""
     task = _task(here, study, segment, who.name, _rules(here, study))
     nearby = here.nearby
-    return draw(request, "queue_near.html", {"task": task, "near": offers(task, nearby.codes(study), nearby)})
+    return draw(
+        request, "queue_near.html", {"task": task, "near": nearest_suggestions(task, nearby.codes(study), nearby)}
+    )
 
 
 def _rules(here: Site, study: str) -> StudyRules:
@@ -189,19 +191,19 @@ def _page(
         codes = nearby.codes(study)
         shown["system"] = system(task, codes)
         if not values.get("reveal"):
-            shown["proposed"], shown["near"] = proposed(task, codes), offers(task, codes, nearby)
+            shown["proposed"], shown["near"] = proposed(task, codes), nearest_suggestions(task, codes, nearby)
             shown["kept"] = _kept(values.get("entered"), [*shown["proposed"], *(shown["near"] or [])], codes)
     return draw(request, "queue.html", {**shown, **values}, status=status)
 
 
-def _kept(entered: object, offered: list[Offer], codes: CodeLookup) -> list[tuple[str, str, str]]:
+def _kept(entered: object, offered: list[Suggestion], codes: CodeLookup) -> list[tuple[str, str, str]]:
     """What was entered and is not offered: the field's name, its value and what to show, to be ticked again."""
     if not isinstance(entered, DecisionForm):
         return []
     there = {offer.code.id if offer.code else offer.label for offer in offered}
-    found = []
+    unlisted = []
     for identity in entered.code:
         known = codes.get(identity)
         if identity not in there and known is not None:
-            found.append(("code", str(identity), known.label))
-    return found + [("new", label, label) for label in entered.new if label.strip() and label not in there]
+            unlisted.append(("code", str(identity), known.label))
+    return unlisted + [("new", label, label) for label in entered.new if label.strip() and label not in there]
