@@ -15,6 +15,8 @@ Embeddings = NDArray[np.float32]
 """Rows of unit length, shape ``(n, dim)``."""
 Floats = NDArray[Any]
 """Figures of any width: counts, weights, scores, draws."""
+Bools = NDArray[np.bool_]
+"""Yes or no, such as which row has which code."""
 
 
 class Coder(Protocol):

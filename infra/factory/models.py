@@ -145,7 +145,7 @@ class Models:
 
     def build_router(self) -> Router:
         """What accepts codes and asks people, by the profile's rules where a study has set none."""
-        registry = Serving(out_of_fold_loader(self.settings.data_dir))
+        registry = ReleaseRegistry(out_of_fold_loader(self.settings.data_dir))
         return Router(lambda study: default_rules(self.profile, study), registry)
 
     def _build_embedder(self) -> Embedder:

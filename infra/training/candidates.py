@@ -16,8 +16,8 @@ from models.classifier.promotion import (
     PromotionResult,
     commonest,
     compare_to_champion,
+    confidence_threshold,
     even_folds,
-    sure_from,
     thresholds,
 )
 from models.classifier.stopping import advise

@@ -29,7 +29,7 @@ from infra.training.releases import announce, choice_holds_for
 from infra.training.state import Attempts, read_attempts, write_attempts
 from models.annotation.latest import LatestAnnotations
 from models.classifier.promotion import PromotionCriteria, PromotionResult
-from models.classifier.registry import Serving
+from models.classifier.registry import ReleaseRegistry
 from models.classifier.schedule import Cause, Schedule, Tuned, due
 from models.classifier.training_set import TrainingSet, training_set
 from models.codebook.codebook import Codebook
@@ -140,7 +140,7 @@ class Trainer:
         self._clock, self._settings, self._pool, self._track = clock, settings, pool, track
         self._rules = rules
         self._studies: dict[str, _Study] = {}
-        self._serving: Serving[Served] = Serving(self._open)
+        self._serving: ReleaseRegistry[Served] = ReleaseRegistry(self._open)
         self._incoming: deque[Record] = deque()
         self._tried: dict[str, Attempts] = {}
         self._results: list[Record] = []

@@ -88,8 +88,8 @@ def compare_to_champion(
     """
     if len(truth) < criteria.least:
         return PromotionResult(False, _too_few(len(truth), criteria.least, share))
-    told: NDArray[np.bool_] = np.asarray(truth.any(axis=0))
-    if not told.any():
+    compared: NDArray[np.bool_] = np.asarray(truth.any(axis=0))
+    if not compared.any():
         return PromotionResult(False, f"none of the {len(truth)} held-out labels has a code that could be compared")
     draws = resample(len(truth), criteria.resamples)
     mine, theirs = f1_by_code(truth, new), f1_by_code(truth, old)
@@ -97,7 +97,7 @@ def compare_to_champion(
     macros = _macro_draws(truth, new, draws)
     differences = macros - _macro_draws(truth, old, draws)
     (low, high), ends = _ends(macros), _ends(differences)
-    found = PairedDifference(macro - before, *ends)
+    difference = PairedDifference(macro - before, *ends)
     better = float((differences > 0).mean())
     promoted = macro > before and better >= criteria.certainty
     scores = {
@@ -107,7 +107,7 @@ def compare_to_champion(
     }
     return PromotionResult(
         promoted=promoted,
-        why=_why(promoted, found, macro, before, champion),
+        why=_why(promoted, difference, macro, before, champion),
         macro_f1=macro,
         low=low,
         high=high,
@@ -128,10 +128,10 @@ def _too_few(labels: int, least: int, share: float) -> str:
     return f"{labels} held-out labels are too few to compare on, {least} are needed: about {more} more"
 
 
-def _why(promoted: bool, found: PairedDifference, macro: float, before: float, champion: str) -> str:
-    said = (
+def _why(promoted: bool, difference: PairedDifference, macro: float, before: float, champion: str) -> str:
+    comparison = (
         f"macro-F1 {macro:.3f} against {before:.3f} of {champion or 'what serves'} on held-out labels "
-        f"({found.mean:+.3f}, 95% interval {found.low:+.3f} to {found.high:+.3f})"
+        f"({difference.mean:+.3f}, 95% interval {difference.low:+.3f} to {difference.high:+.3f})"
     )
     if promoted:
         return f"better: {comparison}"

@@ -10,8 +10,8 @@ from models.classifier.promotion import (
     PromotionCriteria,
     commonest,
     compare_to_champion,
+    confidence_threshold,
     even_folds,
-    sure_from,
     thresholds,
 )
 from models.classifier.schedule import Schedule, Tuned, due, labels_left
