@@ -21,9 +21,8 @@ from infra.roles.run import worker_settings
 from infra.settings import Settings, load_settings
 from models.backends.token_usage import TokenUsage
 from models.errors import WorkerFault
-from streams.memory import Recall, SideInputHandler
 from streams.runner import Progress
-from streams.stage import Received, Stage, StageResult
+from streams.stage import Recall, Received, SideInputHandler, Stage, StageResult
 from streams.topology import FEEDBACK, role
 from streams.worker import run_stage
 
@@ -57,6 +56,12 @@ class Timed:
     def side_inputs(self) -> Mapping[str, SideInputHandler]:
         return self._stage.side_inputs()
 
+    def initial_inputs(self) -> Mapping[str, Recall]:
+        return self._stage.initial_inputs()
+
+    def side_inputs_loaded(self) -> None:
+        self._stage.side_inputs_loaded()
+
 
 async def drain(name: str, settings: Settings, expected: int) -> dict[str, Any]:
     """Run a role until it has acknowledged ``expected`` records."""
@@ -65,7 +70,7 @@ async def drain(name: str, settings: Settings, expected: int) -> dict[str, Any]:
     timed: list[Timed] = []
 
     async def make() -> Stage:
-        timed.append(Timed(await find_role(name).build_stage(settings, TokenUsage())))
+        timed.append(Timed(await asyncio.to_thread(find_role(name).build_stage, settings, TokenUsage())))
         return timed[0]
 
     def note(progress: Progress) -> None:

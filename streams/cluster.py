@@ -216,7 +216,8 @@ async def read_batches(
     Args:
         cluster: Where.
         name: Topic.
-        follow: Go on waiting for new messages instead of ending where the topic ended at the start.
+        follow: Go on waiting for new messages instead of ending where the topic ended at the start; an empty batch
+            says that this end is reached.
         last: Only the last messages of each partition, so many.
 
     Yields:
@@ -238,12 +239,21 @@ async def read_batches(
             starts[tp] = starts[tp] if last is None else max(starts[tp], ends[tp] - last)
             consumer.seek(tp, starts[tp])
         open_ = {tp for tp in partitions if ends[tp] > starts[tp]}
-        while open_ or follow:
-            for messages in (await consumer.getmany(timeout_ms=500, max_records=1_000)).values():
-                if messages:
-                    yield messages
-            if not follow:
-                open_ = {tp for tp in open_ if await consumer.position(tp) < ends[tp]}
+        while open_:
+            for messages in await _fetch(consumer):
+                yield messages
+            open_ = {tp for tp in open_ if await consumer.position(tp) < ends[tp]}
+        if follow:
+            yield ()
+        while follow:
+            for messages in await _fetch(consumer):
+                yield messages
+
+
+async def _fetch(consumer: AIOKafkaConsumer) -> list[Sequence[ConsumerRecord]]:
+    """What comes within half a second, by partition; none is empty."""
+    fetched = await consumer.getmany(timeout_ms=500, max_records=1_000)
+    return [messages for messages in fetched.values() if messages]
 
 
 async def _topic_partitions(cluster: Cluster, names: Sequence[str]) -> list[TopicPartition]:

@@ -4,9 +4,9 @@ A stage knows no broker. It runs in a thread beside the event loop, one batch at
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -33,9 +33,8 @@ from schemas import (
     Segment,
     StudyRules,
 )
-from streams.memory import Answers, Recall, SideInputHandler
 from streams.publish import Outgoing, outgoing
-from streams.stage import PlainStage, Received, StageResult, readable
+from streams.stage import Answers, PlainStage, Recall, Received, SideInputHandler, StageResult, readable
 from streams.topology import (
     ALERTS,
     ASSIGNMENTS,
@@ -208,33 +207,43 @@ class RefinerStage(PlainStage):
 
     refiner: Refiner
     clock: Clock
-    history: InitVar[Iterable[CodeEvent] | None] = None
-    """The codebook's events that the index holds already; without them it follows nobody."""
+    load: Callable[[Sequence[CodeEvent]], None] | None = None
+    """Makes index and thresholds what the codebook's events, in any order, and ``learns_from`` say."""
+    learns_from: Mapping[str, Recall] = field(default_factory=dict)
     role: str = "refiner"
     _pending_events: deque[CodeEvent] = field(default_factory=deque, init=False)
-
-    def __post_init__(self, history: Iterable[CodeEvent] | None) -> None:
-        """Know the history, so that what is heard of it again is no news."""
-        self._follows = history is not None
-        self.refiner.load_history(history or ())
+    _history: list[CodeEvent] = field(default_factory=list, init=False)
 
     def side_inputs(self) -> Mapping[str, SideInputHandler]:
         """What people do to the codebook holds for the next batch."""
-        return {CODEBOOK.name: self._queue_events} if self._follows else {}
+        return {CODEBOOK.name: self._queue_events}
 
     def _queue_events(self, values: Sequence[bytes | None]) -> None:
         self._pending_events.extend(readable(values, CodeEvent))  # another thread works with the refiner
 
+    def initial_inputs(self) -> Mapping[str, Recall]:
+        """What thresholds are learned from."""
+        return self.learns_from
+
+    def side_inputs_loaded(self) -> None:
+        """Start from the codebook as it is by now, rather than follow it there event by event."""
+        self._history += self._take_events()
+        if self.load is not None:
+            self.load(self._history)
+        self.refiner.apply_events(self._history)  # nothing of it is news where it was loaded
+        self._history.clear()
+
+    def _take_events(self) -> list[CodeEvent]:
+        return [self._pending_events.popleft() for _ in range(len(self._pending_events))]
+
     def recalls(self) -> Mapping[str, Recall]:
         """What another refiner decided on these partitions, and the codes that it created for that."""
-        if not self._follows:
-            return {}
         assignments = Recall(2_000, lambda values: self.refiner.load_assignments(readable(values, Assignment)))
         return {CODEBOOK.name: Recall(2_000, self._queue_events), ASSIGNMENTS.name: assignments}
 
     def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Assign a code to each decision, by the codebook as it was last heard of."""
-        self.refiner.apply_events([self._pending_events.popleft() for _ in range(len(self._pending_events))])
+        self.refiner.apply_events(self._take_events())
         decisions = [decision for _, decision in self.read(batch, Decision, result)]
         refinement = self.refiner.decide(decisions)
         result.settle = partial(self.refiner.commit, refinement)
@@ -260,6 +269,10 @@ class RouterStage(PlainStage):
             STUDIES.name: lambda values: self.router.update_rules(readable(values, StudyRules)),
             RELEASES.name: lambda values: self.router.update_releases(readable(values, ModelRelease)),
         }
+
+    def side_inputs_loaded(self) -> None:
+        """Weigh the labels, so that the first batch does not wait for it."""
+        self.router.warm_up()
 
     def recalls(self) -> Mapping[str, Recall]:
         """What was routed: by other labels and rules it may be routed otherwise now."""
@@ -321,6 +334,10 @@ class TrainerStage(PlainStage):
             ALERTS.name: DriftAlert,
         }
         return {name: partial(self._update, kind) for name, kind in kinds.items()}
+
+    def initial_inputs(self) -> Mapping[str, Recall]:
+        """All labels, those that were acknowledged too."""
+        return {LABELS.name: Recall(None, partial(self._update, Annotation))}
 
     def _update(self, kind: type[Record], values: Sequence[bytes | None]) -> None:
         self.trainer.add_records(readable(values, kind))

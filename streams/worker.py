@@ -16,12 +16,12 @@ import faust
 from aiokafka.errors import KafkaError
 
 from models.errors import SettingError, SpareError, UnavailableError, WorkerFault
-from streams.cluster import Cluster, consumer_group, group_lag, read_batches, retry_with_backoff
+from streams.cluster import Cluster, consumer_group, group_lag, retry_with_backoff
 from streams.faust_consumer import POLLS, App, Tables
-from streams.memory import Recall, SideInputHandler
 from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
 from streams.runner import Batches, Partition, Progress, Runner, register
+from streams.side_inputs import follow_side_inputs, read_recall
 from streams.stage import Stage
 from streams.topology import FEEDBACK, Role, role
 from streams.tracing import SegmentTracer, TracedBatch
@@ -110,7 +110,8 @@ async def run_stage(
 
     Args:
         role: What it reads and writes.
-        make_stage: Loads models and stores; called once the topics are there.
+        make_stage: Loads models and stores; called once the topics are there. What these say the stage hears before
+            its first batch.
         settings: How.
         heartbeat: Called every second, in a thread, with what was done so far.
         stop: Ends the worker; what is under way is read again at the next start.
@@ -138,32 +139,49 @@ async def _drive(
             progress.failed(error)
             failed.set_exception(error)
 
-    tune_gc()
     membership = _InGroup(app, settings.cluster)
     runner = Runner(stage, publisher, progress, settings.tracer, settings.cluster.names, membership)
     register(app, role.reads, runner, settings.batches, fail)
+    loaded = asyncio.Event()
+    following = partial(follow_side_inputs, settings.cluster, stage, loaded)
+    consuming = partial(_consume, app, loaded, partial(_watch, role, settings, progress, fail))
     try:
-        await retry_with_backoff("brokers", app.start, KafkaError, OSError)
         async with asyncio.TaskGroup() as tasks:
             others = [
                 tasks.create_task(heartbeat_loop(heartbeat, progress)),
-                tasks.create_task(_watch(role, settings, progress, fail)),
-                *(
-                    tasks.create_task(_follow_side_input(settings.cluster, *side_input))
-                    for side_input in stage.side_inputs().items()
-                ),
+                tasks.create_task(_or_fail(following, fail)),
+                tasks.create_task(_or_fail(consuming, fail)),
             ]
             await _first_of(stop, failed)
             for other in others:
                 other.cancel()
     finally:
-        await app.stop()
         await publisher.stop()
         await _send_heartbeat(heartbeat, progress)
     if failed.done() and (error := failed.exception()) is not None:
         if isinstance(error, SettingError):
             raise error
         raise WorkerFault(f"{role.name}: {type(error).__name__}: {error}") from error
+
+
+async def _or_fail(work: Callable[[], Awaitable[None]], fail: Callable[[Exception], None]) -> None:
+    """Work, and hand over what it raises."""
+    try:
+        await work()
+    except* Exception as group:
+        for error in group.exceptions:
+            fail(error)
+
+
+async def _consume(app: faust.App, loaded: asyncio.Event, watch: Callable[[], Awaitable[None]]) -> None:
+    """Work on batches, watched, from when the stage's side topics are loaded until it is cancelled."""
+    await loaded.wait()
+    tune_gc()
+    try:
+        await retry_with_backoff("brokers", app.start, KafkaError, OSError)
+        await watch()
+    finally:
+        await app.stop()
 
 
 @dataclass(frozen=True)
@@ -179,11 +197,7 @@ class _InGroup:
 
     async def recall(self, stage: Stage) -> None:
         for name, recall in stage.recalls().items():
-            await retry_with_backoff(f"reading {name} again", partial(self._read, name, recall), KafkaError, OSError)
-
-    async def _read(self, name: str, recall: Recall) -> None:
-        async for batch in read_batches(self.cluster, name, last=recall.last):
-            await asyncio.to_thread(recall.handler, [message.value for message in batch])
+            await read_recall(self.cluster, name, recall)
 
 
 async def prepared(make_stage: Callable[[], Awaitable[Stage]], heartbeat: Heartbeat) -> Stage:
@@ -247,16 +261,6 @@ async def run_ingest(
     finally:
         heartbeats.cancel()
         await publisher.stop()
-
-
-async def _follow_side_input(cluster: Cluster, name: str, handler: SideInputHandler) -> None:
-    """Hand every message of a topic over, in a thread, and those that come later as they come."""
-
-    async def attempt() -> None:
-        async for batch in read_batches(cluster, name, follow=True):
-            await asyncio.to_thread(handler, [message.value for message in batch])
-
-    await retry_with_backoff(f"listening to {name}", attempt, KafkaError, OSError)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -15,6 +15,11 @@ from models.refinement.thresholds import Judgement, Threshold, corrections, judg
 from schemas import Annotation, Assignment, CodeEvent
 
 
+def learns(profile: Profile) -> bool:
+    """Whether people's decisions move thresholds: not where texts are compared, as the history holds labels only."""
+    return profile.refiner.learn and profile.refiner.by == "code"
+
+
 def judged(
     profile: Profile,
     embedder: Embedder,
@@ -22,11 +27,8 @@ def judged(
     assignments: Iterable[Assignment],
     annotations: Iterable[Annotation],
 ) -> dict[str, list[Judgement]]:
-    """What people's decisions say about each study's threshold; nothing where the profile does not learn.
-
-    Nor where texts are compared: the history holds labels only, and their cosines are others.
-    """
-    if not profile.refiner.learn or profile.refiner.by != "code":
+    """What people's decisions say about each study's threshold; nothing where the profile does not learn."""
+    if not learns(profile):
         return {}
     rules = refiner_settings(profile)
     history = list(events)

@@ -4,23 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
-from infra.brokers import build_cluster
 from infra.settings import Settings
 from infra.storage.database import Database
 from infra.storage.store import Store
 from infra.telemetry.metrics import Gauge
 from models.backends.token_usage import TokenUsage
-from schemas import Record
-from streams.cluster import read_topic
-from streams.stage import Stage, readable
-from streams.topology import Role, Topic
+from streams.stage import Stage
+from streams.topology import Role
 from streams.worker import Heartbeat, WorkerSettings, prepared, run_stage
 
-R = TypeVar("R", bound=Record)
-BuildStage = Callable[[Settings, TokenUsage], Awaitable[Stage]]
-"""Loads a stage's models and stores, and what its topics say by now; its models count what they write."""
+BuildStage = Callable[[Settings, TokenUsage], Stage]
+"""Loads a stage's models, which count what they write, and stores; what its topics say it is told later."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +72,8 @@ def stage_role(name: str, build_stage: BuildStage, build_gauges: BuildGauges = n
     """The role of a stage, which reads topics in batches."""
 
     async def run(worker: Worker) -> None:
-        stage = partial(prepared, partial(build_stage, worker.settings, worker.usage), worker.heartbeat)
-        await run_stage(worker.role, stage, worker.options, worker.heartbeat, worker.stop)
+        build = partial(asyncio.to_thread, build_stage, worker.settings, worker.usage)
+        make_stage = partial(prepared, build, worker.heartbeat)
+        await run_stage(worker.role, make_stage, worker.options, worker.heartbeat, worker.stop)
 
     return RoleDefinition(name, run, build_gauges, build_stage)
-
-
-async def read_records(settings: Settings, topic: Topic, record: type[R], last: int | None = None) -> list[R]:
-    """What stands on a topic by now; what cannot be read was set aside by the role that it was for.
-
-    Args:
-        settings: Where the brokers are.
-        topic: Which topic.
-        record: The record that its messages are.
-        last: Only so many messages a partition, the newest.
-    """
-    values = [value async for _, _, _, value in read_topic(build_cluster(settings), topic.name, last=last)]
-    return readable(values, record)

@@ -1,6 +1,5 @@
 """The recorder: fills the read model from the topics."""
 
-import asyncio
 from datetime import UTC, datetime
 
 from infra.clock import SystemClock
@@ -15,10 +14,9 @@ from streams.stage import Stage
 from streams.stages import RecorderStage
 
 
-async def build_stage(settings: Settings, _usage: TokenUsage) -> Stage:
+def build_stage(settings: Settings, _usage: TokenUsage) -> Stage:
     """The recorder over the store of the settings."""
-    store = await asyncio.to_thread(build_store, settings)
-    return RecorderStage(store.record, SystemClock())
+    return RecorderStage(build_store(settings).record, SystemClock())
 
 
 def build_gauges(database: Database) -> tuple[Gauge, ...]:

@@ -1,6 +1,5 @@
-"""The trainer's role: what it reads before its first batch, and what it is made of."""
+"""The trainer's role: whom it keeps out, and what it is made of."""
 
-import asyncio
 import os
 from functools import partial
 
@@ -9,7 +8,7 @@ from infra.factory.classifiers import build_classifier_factory
 from infra.factory.models import Models
 from infra.factory.stores import build_store
 from infra.profiles.study_rules import default_rules
-from infra.roles.definition import read_records, stage_role
+from infra.roles.definition import stage_role
 from infra.settings import Settings
 from infra.training.background import ThreadTask
 from infra.training.checkpoints import Checkpoints
@@ -20,24 +19,14 @@ from infra.training.training_log import TrainingLog
 from models.backends.token_usage import TokenUsage
 from models.classifier.schedule import Schedule
 from models.ports import load
-from schemas import Annotation, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
 from streams.stage import Stage
 from streams.stages import TrainerStage
-from streams.topology import ALERTS, CODEBOOK, LABELS, RELEASES, STUDIES, Topic
 
 EMBEDDINGS = "embeddings"
-_READS: tuple[tuple[Topic, type[Record]], ...] = (
-    (CODEBOOK, CodeEvent),
-    (STUDIES, StudyRules),
-    (RELEASES, ModelRelease),
-    (ALERTS, DriftAlert),
-    (LABELS, Annotation),
-)
-"""In the order in which the trainer takes them in."""
 
 
-async def build_stage(settings: Settings, usage: TokenUsage) -> Stage:
-    """The trainer with all that people have said so far, and what serves.
+def build_stage(settings: Settings, usage: TokenUsage) -> Stage:
+    """The trainer, alone on its data folder.
 
     Raises:
         SettingError: If the data folder cannot be written.
@@ -46,14 +35,10 @@ async def build_stage(settings: Settings, usage: TokenUsage) -> Stage:
     models, checkpoints = Models.of(settings, usage), Checkpoints(settings.data_dir)
     lock = checkpoints.hold()  # till this process ends
     try:
-        history = [await read_records(settings, topic, record) for topic, record in _READS]
-        trainer = await asyncio.to_thread(_trainer, models, checkpoints)
+        return TrainerStage(_trainer(models, checkpoints), SystemClock())
     except BaseException:
         os.close(lock)  # whoever tries again takes it anew
         raise
-    for records in history:
-        trainer.add_records(records)
-    return TrainerStage(trainer, SystemClock())
 
 
 def _trainer(models: Models, checkpoints: Checkpoints) -> Trainer:

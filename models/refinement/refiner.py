@@ -113,9 +113,7 @@ class Refiner:
             settings: When to reuse; the defaults if left out.
             versions: Further models to name in every assignment, role to revision.
         """
-        self._index = index
-        self._embedder = embedder
-        self._clock = clock
+        self._index, self._embedder, self._clock = index, embedder, clock
         self._settings = settings or RefinerSettings()
         self._versions = dict(versions or {})
         self._thresholds: dict[str, Threshold] = {}
@@ -148,6 +146,7 @@ class Refiner:
     def load_history(self, history: Iterable[CodeEvent]) -> None:
         """Know a history that the index was made equal to; see ``reconcile``."""
         self._codebook.add(history)
+        self._origins = self._index.origins()
 
     def apply_events(self, events: Iterable[CodeEvent]) -> None:
         """Let the index follow what others do to the codebook from now on; what is known already changes nothing.

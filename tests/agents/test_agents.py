@@ -288,7 +288,7 @@ async def test_partitions_that_come_back_are_read_again_once():
 
 async def test_the_refiner_keeps_nothing_of_a_batch_that_turns_out_to_be_another_s():
     group, index = Group([], mine=False), MemoryCodeIndex()
-    stage = RefinerStage(Refiner(index, HashEmbedder(), HandClock()), HandClock(), history=[])
+    stage = RefinerStage(Refiner(index, HashEmbedder(), HandClock()), HandClock())
     async with running("refiner", stage, Batches(1, 30), membership=group) as bench:
         await bench.put(decision("slow login", "1"))
         await group.asked.get()
@@ -300,7 +300,7 @@ async def test_the_refiner_keeps_nothing_of_a_batch_that_turns_out_to_be_another
 
 async def test_a_code_s_event_is_confirmed_before_what_refers_to_it_is_sent():
     group = Group([])
-    stage = RefinerStage(Refiner(MemoryCodeIndex(), HashEmbedder(), HandClock()), HandClock(), history=[])
+    stage = RefinerStage(Refiner(MemoryCodeIndex(), HashEmbedder(), HandClock()), HandClock())
     stage.said = []
     async with running("refiner", stage, Batches(2, 30), membership=group) as bench:
         await bench.put(decision("slow login", "1"), decision("late reply", "2"))

@@ -22,6 +22,8 @@ from schemas import Segment
 from schemas.ids import segment_id
 from streams.cluster import Cluster, consumer_group, group_lag, read_topic
 from streams.publish import KafkaPublisher, Outgoing
+from streams.side_inputs import follow_side_inputs
+from streams.stage import Stage
 from streams.topics import create_topics
 from streams.topology import FEEDBACK, ROLES
 from tests.brokers.chosen import EMBEDDED, QUICK, Brokers
@@ -237,6 +239,17 @@ def publish(cluster: Cluster, messages: list[Outgoing]) -> None:
             await publisher.stop()
 
     asyncio.run(send())
+
+
+async def load(cluster: Cluster, stage: Stage) -> None:
+    """Hand over to a stage what stands on its side topics, as a worker does before its first batch."""
+    loaded = asyncio.Event()
+    following = asyncio.create_task(follow_side_inputs(cluster, stage, loaded))
+    try:
+        await asyncio.wait_for(loaded.wait(), 90)
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
 
 
 def messages(cluster: Cluster, topic: str) -> list[bytes]:

@@ -15,7 +15,7 @@ from schemas.ids import code_event_id, code_id
 from streams.publish import outgoing
 from streams.stages import RefinerStage
 from tests.brokers.chosen import Brokers
-from tests.integration.stack import FAKES, STUDY, publish
+from tests.integration.stack import FAKES, STUDY, load, publish
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -38,7 +38,8 @@ async def test_a_merge_that_people_made_lowers_the_threshold_of_a_refiner_that_s
     try:
         await asyncio.to_thread(stack.start)
         await asyncio.to_thread(publish, stack.cluster, [outgoing(one) for one in events])
-        stage = await build_stage(settings, TokenUsage())
+        stage = build_stage(settings, TokenUsage())
+        await load(stack.cluster, stage)
     finally:
         stack.stop()
         store.close()

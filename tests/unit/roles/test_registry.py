@@ -7,7 +7,13 @@ import pytest
 
 from infra.local.stack import CODING
 from infra.roles.registry import MODULES, find_role
+from infra.settings import load_settings
+from models.backends.token_usage import TokenUsage
 from streams.topology import ROLES
+from tests.integration.stack import FAKES
+
+NOBODY = "127.0.0.1:1"
+"""Where no broker is."""
 
 BESIDE = {"__init__", "definition", "outbox_delivery", "registry", "run", "seats"}
 """What stands beside the roles in their folder."""
@@ -27,6 +33,15 @@ def test_a_role_s_module_defines_the_role_that_it_is_named_after(role):
     definition = find_role(role.name)
     assert definition.name == role.name
     assert MODULES[role.name] == f"infra.roles.{role.name}"
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role.reads], ids=lambda role: role.name)
+def test_a_stage_is_built_without_a_broker_and_reads_the_side_topics_of_the_topology(role, tmp_path):
+    stage = find_role(role.name).build_stage(
+        load_settings(data_dir=tmp_path, profile=str(FAKES), kafka_url=NOBODY), TokenUsage()
+    )
+    assert set(stage.hears()) == {topic.name for topic in role.hears}
+    assert set(stage.initial_inputs()) | set(stage.recalls()) <= {topic.name for topic in role.topics}
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)

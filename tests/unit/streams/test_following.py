@@ -47,9 +47,15 @@ class Follower:
 
     def __init__(self, *history, index=None):
         self.index = index or MemoryCodeIndex()
+        self.refiner = Refiner(self.index, EMBEDDER, CLOCK)
+        self.stage = RefinerStage(self.refiner, CLOCK, self.load)
+        self.count, self.events = 0, []
+        self.hear(*history)
+        self.stage.side_inputs_loaded()
+
+    def load(self, history):
         reconcile(self.index, EMBEDDER, history)
-        self.stage = RefinerStage(Refiner(self.index, EMBEDDER, CLOCK), CLOCK, history)
-        self.count, self.events = 0, list(history)
+        self.refiner.load_history(history)
 
     def hear(self, *events):
         self.events += events
@@ -204,8 +210,24 @@ def test_while_the_index_is_away_nothing_that_was_heard_is_lost():
     assert follower.code("slow app")[0].code_id == code("great music")
 
 
-def test_a_refiner_that_was_given_no_history_listens_to_nothing():
-    assert RefinerStage(Refiner(MemoryCodeIndex(), EMBEDDER, CLOCK), CLOCK).side_inputs() == {}
+def test_a_codebook_that_cannot_be_loaded_is_loaded_whole_the_next_time():
+    index, loaded = MemoryCodeIndex(), []
+    refiner = Refiner(index, EMBEDDER, CLOCK)
+
+    def load(history):
+        loaded.append(list(history))
+        if len(loaded) == 1:
+            raise UnavailableError("no answer")
+
+    stage = RefinerStage(refiner, CLOCK, load)
+    first, second = event("created", "slow app", 0), event("created", "great music", 1)
+    stage.hears()[CODEBOOK.name]([first.to_bytes()])
+    with pytest.raises(UnavailableError):
+        stage.side_inputs_loaded()
+    stage.hears()[CODEBOOK.name]([second.to_bytes()])
+    stage.side_inputs_loaded()
+    assert loaded == [[first], [first, second]]
+    assert index.origins().keys() == {code("slow app"), code("great music")}
 
 
 def test_what_cannot_be_read_is_passed_over():
@@ -272,5 +294,5 @@ def test_the_order_in_which_events_are_heard_does_not_matter(case, random):
 
 
 def test_the_stages_listen_to_what_the_topology_says():
-    refiner = RefinerStage(Refiner(MemoryCodeIndex(), EMBEDDER, CLOCK), CLOCK, ())
-    assert set(refiner.side_inputs()) == {heard.name for heard in role("refiner").side_inputs}
+    refiner = RefinerStage(Refiner(MemoryCodeIndex(), EMBEDDER, CLOCK), CLOCK)
+    assert set(refiner.hears()) == {heard.name for heard in role("refiner").hears}
