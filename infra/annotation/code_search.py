@@ -50,7 +50,7 @@ class CodeMatch(NamedTuple):
 
 
 @dataclass
-class _StudyCodes:
+class _EmbeddedCodebook:
     version: _Version
     codes: CodeLookup
     embedded: tuple[list[CodeEntry], Embeddings] | None = None  # live codes with a row each, as far as there are any
@@ -67,7 +67,7 @@ class Nearby:
         """Share the read model's database; nothing is read yet."""
         self._database = database
         self._embedder = embedder
-        self._shelves: dict[str, _StudyCodes] = {}
+        self._shelves: dict[str, _EmbeddedCodebook] = {}
         self._labels: dict[str, Embeddings] = {}
         self._texts: dict[str, Embeddings] = {}
         self._lock = threading.Lock()
@@ -122,7 +122,7 @@ class Nearby:
         meant = self.nearest(study, [words], limit, [code.id for code in spelt]) or []
         return [*spelt, *(near.code for near in meant if near.similarity >= _LEAST)][:limit]
 
-    def _shelf(self, study: str) -> _StudyCodes:
+    def _shelf(self, study: str) -> _EmbeddedCodebook:
         history = select(func.count(), func.max(code_events.c.at)).where(code_events.c.study == study)
         with self._database.reading() as connection:
             count, last = connection.execute(history).one()
@@ -130,10 +130,10 @@ class Nearby:
             if shelf is not None and shelf.version == (count, last):
                 return shelf
             read = read_codes(connection, study)
-        shelf = self._shelves[study] = _StudyCodes((count, last), read)
+        shelf = self._shelves[study] = _EmbeddedCodebook((count, last), read)
         return shelf
 
-    def _fill(self, shelf: _StudyCodes) -> None:
+    def _fill(self, shelf: _EmbeddedCodebook) -> None:
         """Fill the shelf's vectors in, as far as it costs nobody time."""
         if shelf.complete:
             return

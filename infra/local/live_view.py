@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from infra.storage.store import CodedSegment, StageCounts, Store
+from infra.storage.store import LiveViewLine, StageCounts, Store
 
 _RATE_WINDOW_S = 20.0
 _SAME_AGAIN_S = 30.0  # where nothing is repainted, and nothing has changed
@@ -129,7 +129,7 @@ def _stages(counts: StageCounts) -> RenderableType:
     return line
 
 
-def _newest(rows: list[CodedSegment], width: int) -> RenderableType:
+def _newest(rows: list[LiveViewLine], width: int) -> RenderableType:
     table = Table(box=None, padding=(0, 1), header_style="dim", width=width)
     table.add_column("segment", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("code", no_wrap=True, style="bold cyan", max_width=34)

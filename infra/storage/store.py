@@ -48,7 +48,7 @@ class StageCounts:
 
 
 @dataclass(frozen=True)
-class CodedSegment:
+class LiveViewLine:
     """One line of a live view."""
 
     text: str
@@ -219,7 +219,7 @@ class Store:
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one()
 
-    def newest(self, study: str | None, limit: int) -> list[CodedSegment]:
+    def newest(self, study: str | None, limit: int) -> list[LiveViewLine]:
         """The segments coded last, newest first."""
         done = assignments.c
         query = (
@@ -231,7 +231,7 @@ class Store:
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [CodedSegment(*row) for row in connection.execute(_of_study(query, done.study, study))]
+            return [LiveViewLine(*row) for row in connection.execute(_of_study(query, done.study, study))]
 
     def top_codes(self, study: str | None, limit: int) -> list[tuple[str, int]]:
         """The most used codes by their present labels, with how many segments have each; merged ones count as one."""

@@ -90,7 +90,7 @@ class TuningResult(NamedTuple):
 
 
 @dataclass
-class _StudyState:
+class _StudyTraining:
     """What is known of one study."""
 
     name: str
@@ -139,7 +139,7 @@ class Trainer:
         self._factory, self._checkpoints, self._background = factory, checkpoints, background
         self._clock, self._settings, self._pool, self._track = clock, settings, pool, track
         self._rules = rules
-        self._studies: dict[str, _StudyState] = {}
+        self._studies: dict[str, _StudyTraining] = {}
         self._serving: ReleaseRegistry[Served] = ReleaseRegistry(self._open)
         self._incoming: deque[Record] = deque()
         self._tried: dict[str, TrainingState] = {}
@@ -183,10 +183,10 @@ class Trainer:
 
     # What it takes in
 
-    def _study(self, name: str) -> _StudyState:
+    def _study(self, name: str) -> _StudyTraining:
         if name not in self._studies:
             attempts = read_training_state(self._checkpoints.study_folder(name)) or TrainingState()
-            self._studies[name] = _StudyState(name, attempts, self._rules(name))
+            self._studies[name] = _StudyTraining(name, attempts, self._rules(name))
         return self._studies[name]
 
     def _absorb(self) -> None:
@@ -220,7 +220,7 @@ class Trainer:
 
     # At every batch of labels
 
-    def _fit(self, study: _StudyState) -> None:
+    def _fit(self, study: _StudyTraining) -> None:
         """Fit a head where labels or codes have changed, on the body of what serves."""
         if not study.changed:
             return
@@ -245,13 +245,13 @@ class Trainer:
         if result.promoted or news:
             self._announce(study, candidate, result)
 
-    def _rolled_back(self, study: _StudyState, served: Served | None) -> bool:
+    def _rolled_back(self, study: _StudyTraining, served: Served | None) -> bool:
         """Whether a person chose what serves and has hardly labelled anything since: their choice stands till then."""
         return served is not None and choice_holds_for(served.release, study.data, self._settings.schedule) > 0
 
     # In the background
 
-    def _begin(self, study: _StudyState) -> None:
+    def _begin(self, study: _StudyTraining) -> None:
         """Start a tuning where one is due."""
         data, served, now = study.data, self._serving.of(study.name), self._clock.now()
         if not _teachable(data) or self._rolled_back(study, served):
@@ -266,7 +266,7 @@ class Trainer:
 
     def _tune(
         self,
-        study: _StudyState,
+        study: _StudyTraining,
         cause: Cause,
         data: TrainingSet,
         served: Served | None,
@@ -325,7 +325,7 @@ class Trainer:
 
     def _announce(
         self,
-        study: _StudyState,
+        study: _StudyTraining,
         candidate: Candidate,
         result: PromotionResult,
         cause: Cause = "labels",
