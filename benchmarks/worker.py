@@ -21,7 +21,7 @@ from infra.roles.run import worker_settings
 from infra.settings import Settings, load_settings
 from models.backends.token_usage import TokenUsage
 from models.errors import WorkerFault
-from streams.memory import Hear, Recall
+from streams.memory import Recall, SideInputHandler
 from streams.runner import Progress
 from streams.stage import Received, Result, Stage
 from streams.topology import FEEDBACK, role
@@ -54,8 +54,8 @@ class Timed:
     def recalls(self) -> Mapping[str, Recall]:
         return self._stage.recalls()
 
-    def hears(self) -> Mapping[str, Hear]:
-        return self._stage.hears()
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
+        return self._stage.side_inputs()
 
 
 async def drain(name: str, settings: Settings, expected: int) -> dict[str, Any]:

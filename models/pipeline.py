@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from models.bisection import halving
+from models.bisection import isolate_failures
 from models.classifier.predictions import Classifiers
 from models.errors import UncodableError, WorkerFault
 from models.moderation.classifier_vote import said_by
@@ -59,7 +59,7 @@ def code_batch(
         One a segment, in order. A segment that the members fail on is alone in its failure.
 
     Raises:
-        UnavailableError, SettingError, WorkerFault: As ``models.bisection.halving`` does.
+        UnavailableError, SettingError, WorkerFault: As ``models.bisection.isolate_failures`` does.
         WorkerFault: If 8 or more segments reached the members and all of them failed there.
     """
     prepared = [_prepared(segment, limit) for segment in segments]
@@ -95,7 +95,7 @@ def moderate_batch(moderator: Moderator, batch: Sequence[Proposals]) -> list[Dec
         One a segment, in order.
 
     Raises:
-        UnavailableError, SettingError, WorkerFault: As ``models.bisection.halving`` does.
+        UnavailableError, SettingError, WorkerFault: As ``models.bisection.isolate_failures`` does.
         WorkerFault: If 8 or more segments reached the moderator and all of them failed there.
     """
     return _through(moderator.decide, [_with_a_label(proposals) for proposals in batch], lambda one: one.segment)
@@ -123,7 +123,7 @@ class Pipeline:
             One outcome a segment, in order.
 
         Raises:
-            UnavailableError, SettingError, WorkerFault: As ``models.bisection.halving`` does.
+            UnavailableError, SettingError, WorkerFault: As ``models.bisection.isolate_failures`` does.
         """
         source = iter(segments)
         while batch := list(islice(source, self.batch)):
@@ -161,7 +161,7 @@ def _through(
     step: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T | Uncoded], segment: Callable[[T], Segment]
 ) -> list[R | Uncoded]:
     """Take what is not uncoded yet through a step; what fails there becomes uncoded."""
-    came_out = halving(step, [item for item in items if not isinstance(item, Uncoded)])
+    came_out = isolate_failures(step, [item for item in items if not isinstance(item, Uncoded)])
     _refuse_a_broken_model(came_out)
     results = iter(came_out)
     done: list[R | Uncoded] = []

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from streams.publish import Outgoing
 
-Hear = Callable[[Sequence[bytes | None]], None]
+SideInputHandler = Callable[[Sequence[bytes | None]], None]
 
 
 class Recall(NamedTuple):
@@ -14,7 +14,7 @@ class Recall(NamedTuple):
 
     last: int
     """So many messages of each partition: more than a predecessor can have written and not acknowledged."""
-    hear: Hear
+    handler: SideInputHandler
 
 
 class Answers:

@@ -12,7 +12,7 @@ from uuid import UUID
 from models.ports import Clock
 from schemas import DeadLetter, Record, Segment
 from schemas.ids import dead_letter_id
-from streams.memory import Hear, Recall
+from streams.memory import Recall, SideInputHandler
 from streams.publish import Header, Outgoing
 from streams.topology import DEAD_LETTERS
 
@@ -70,7 +70,7 @@ class Stage(Protocol):
         """These partitions now belong to another worker."""
         ...
 
-    def hears(self) -> Mapping[str, Hear]:
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
         """Topics that every worker of the role listens to beside its batches, and what takes their messages in.
 
         They are read from the beginning, outside the consumer group, while batches are worked on.
@@ -108,7 +108,7 @@ class PlainStage(ABC):
     def revoked(self, partitions: set[tuple[str, int]]) -> None:  # noqa: B027 - nothing is held, so nothing to do
         """Nothing is held."""
 
-    def hears(self) -> Mapping[str, Hear]:
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
         """Nothing but its batches."""
         return {}
 

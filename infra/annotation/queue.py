@@ -68,7 +68,7 @@ class Waiting:
     """Requests that nobody answered in time."""
 
 
-class Desk:
+class AnnotationQueue:
     """Hands out segments to people. Threads and processes may share one database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

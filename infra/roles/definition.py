@@ -16,7 +16,7 @@ from schemas import Record
 from streams.cluster import read_topic
 from streams.stage import Stage, readable
 from streams.topology import Role, Topic
-from streams.worker import Beat, WorkerSettings, prepared, run_stage
+from streams.worker import Heartbeat, WorkerSettings, prepared, run_stage
 
 R = TypeVar("R", bound=Record)
 BuildStage = Callable[[Settings, TokenUsage], Awaitable[Stage]]
@@ -41,7 +41,7 @@ class Worker:
     settings: Settings
     store: Store
     options: WorkerSettings
-    heartbeat: Beat
+    heartbeat: Heartbeat
     stop: asyncio.Event
     usage: TokenUsage
 

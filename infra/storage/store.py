@@ -303,7 +303,7 @@ class Store:
 
     # Workers
 
-    def beat(self, state: WorkerState) -> None:
+    def heartbeat(self, state: WorkerState) -> None:
         """Keep what a worker says about itself, in place of what it said before."""
         statement = insert(workers, self._database.dialect)
         values = {column.name: statement.excluded[column.name] for column in workers.c if not column.primary_key}

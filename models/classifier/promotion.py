@@ -23,7 +23,7 @@ _CERTAINTY = 0.8  # that they are right so often
 
 
 @dataclass(frozen=True)
-class Gate:
+class PromotionCriteria:
     """What a new classifier must show."""
 
     least: int = 12
@@ -45,8 +45,8 @@ class CodeScore:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the gate says, and why."""
+class PromotionResult:
+    """Whether a new classifier takes the old one's place, and why."""
 
     promoted: bool
     why: str
@@ -62,9 +62,16 @@ class Verdict:
     per_code: Mapping[UUID, CodeScore] = field(default_factory=dict)
 
 
-def judge(
-    truth: Matrix, new: Matrix, old: Matrix, codes: Sequence[UUID], gate: Gate, *, share: float = 0.25, rival: str = ""
-) -> Verdict:
+def compare_to_champion(
+    truth: Matrix,
+    new: Matrix,
+    old: Matrix,
+    codes: Sequence[UUID],
+    criteria: PromotionCriteria,
+    *,
+    share: float = 0.25,
+    champion: str = "",
+) -> PromotionResult:
     """Compare two classifiers on the same held-out segments.
 
     Macro-F1 is the mean over the codes that any held-out segment has; a code that a classifier does not know counts
@@ -75,16 +82,16 @@ def judge(
         new: What the new classifier says, of the same shape.
         old: What it must be better than.
         codes: The columns.
-        gate: What it must show.
+        criteria: What it must show.
         share: Share of labels that are held out, to say how many more are needed.
-        rival: What ``old`` is, in words.
+        champion: What ``old`` is, in words.
     """
-    if len(truth) < gate.least:
-        return Verdict(False, _too_few(len(truth), gate.least, share))
+    if len(truth) < criteria.least:
+        return PromotionResult(False, _too_few(len(truth), criteria.least, share))
     told: NDArray[np.bool_] = np.asarray(truth.any(axis=0))
     if not told.any():
-        return Verdict(False, f"none of the {len(truth)} held-out labels has a code that could be compared")
-    draws = resample(len(truth), gate.resamples)
+        return PromotionResult(False, f"none of the {len(truth)} held-out labels has a code that could be compared")
+    draws = resample(len(truth), criteria.resamples)
     mine, theirs = f1_by_code(truth, new), f1_by_code(truth, old)
     macro, before = float(mine[told].mean()), float(theirs[told].mean())
     macros = _macro_draws(truth, new, draws)
@@ -92,15 +99,15 @@ def judge(
     (low, high), ends = _ends(macros), _ends(differences)
     found = PairedDifference(macro - before, *ends)
     better = float((differences > 0).mean())
-    promoted = macro > before and better >= gate.certainty
+    promoted = macro > before and better >= criteria.certainty
     scores = {
         code: CodeScore(float(mine[n]), float(theirs[n]), int(truth[:, n].sum()))
         for n, code in enumerate(codes)
         if told[n]
     }
-    return Verdict(
+    return PromotionResult(
         promoted=promoted,
-        why=_why(promoted, found, macro, before, rival),
+        why=_why(promoted, found, macro, before, champion),
         macro_f1=macro,
         low=low,
         high=high,
@@ -121,9 +128,9 @@ def _too_few(found: int, least: int, share: float) -> str:
     return f"{found} held-out labels are too few to compare on, {least} are needed: about {more} more"
 
 
-def _why(promoted: bool, found: PairedDifference, macro: float, before: float, rival: str) -> str:
+def _why(promoted: bool, found: PairedDifference, macro: float, before: float, champion: str) -> str:
     said = (
-        f"macro-F1 {macro:.3f} against {before:.3f} of {rival or 'what serves'} on held-out labels "
+        f"macro-F1 {macro:.3f} against {before:.3f} of {champion or 'what serves'} on held-out labels "
         f"({found.mean:+.3f}, 95% interval {found.low:+.3f} to {found.high:+.3f})"
     )
     if promoted:

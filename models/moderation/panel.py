@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.bisection import halving
+from models.bisection import isolate_failures
 from models.errors import QualstreamError, SettingError, UnavailableError, UncodableError
 from models.evaluation.metrics import COMPOSITE_PARTS, length_penalty, words_of
 from models.moderation.voting import CONSENSUS, no_usable_label
@@ -135,7 +135,7 @@ class PanelModerator:
 def _ask(moderator: Moderator, batch: Sequence[Proposals]) -> list[Decision | UncodableError | UnavailableError]:
     """A moderator's decisions, or why there is none, one a segment."""
     try:
-        return [*halving(moderator.decide, batch)]
+        return [*isolate_failures(moderator.decide, batch)]
     except UnavailableError as error:
         return [error for _ in batch]
 

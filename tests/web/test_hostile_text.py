@@ -7,7 +7,7 @@ import pytest
 
 from tests.web.poison import code_of, poison, segment_of
 from tests.web.routes import ENDLESS, NEEDED
-from tests.web.site import HOSTILE, STUDY, app_of, make_site, visit
+from tests.web.site import HOSTILE, STUDY, make_site, visit
 
 
 class Elements(HTMLParser):

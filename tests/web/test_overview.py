@@ -73,7 +73,7 @@ def test_codes_over_time_are_drawn_and_told_in_a_table_merged_ones_as_what_they_
 
 def test_workers_their_errors_and_waiting_decisions_are_shown(site):
     now = site.clock.now()
-    site.store.beat(
+    site.store.heartbeat(
         WorkerState("refiner", "r-1", 7, "here", now, now, read=12, errors=2, last_error="<b>no Qdrant</b>")
     )
     page = visit(site, "viewer").get(f"{PAGE}overview/system", headers={"HX-Request": "true"})

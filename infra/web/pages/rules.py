@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from infra.annotation.study_report import standing
 from infra.profiles.study_rules import rules_of
-from infra.training.loader import reading_taught
+from infra.training.loader import out_of_fold_loader
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw, profile_of
 from models.errors import InputError
@@ -150,7 +150,7 @@ def _rules(site: Site, study: str) -> StudyRules:
 def _draw(
     request: Request, site: Site, rules: StudyRules, form: RulesForm, *, error: str = "", saved: bool = False
 ) -> HTMLResponse:
-    report = standing(site.store.database, rules.study, rules, reading_taught(site.settings.data_dir))
+    report = standing(site.store.database, rules.study, rules, out_of_fold_loader(site.settings.data_dir))
     values = {
         "rules": rules,
         "form": form,

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from infra.annotation.queue import Budget, Desk
+from infra.annotation.queue import AnnotationQueue, Budget
 from infra.storage.store import open_store
 from models.annotation.coding import Choice, CodeLookup, decide, undo
 from models.fakes import HandClock
@@ -24,7 +24,7 @@ class Room:
     def __init__(self, url):
         self.clock = HandClock()
         self.store = open_store(url)
-        self.desk = Desk(self.store.database, self.clock)
+        self.desk = AnnotationQueue(self.store.database, self.clock)
 
     def rules(self, **more):
         return StudyRules.model_validate({"study": STUDY, "author": "lea", "at": self.clock.now(), **more})

@@ -370,13 +370,13 @@ def test_what_people_decide_leads_the_moderators_stage_from_its_next_batch_on():
         return Decision.from_bytes(sent.value).label
 
     assert label("1") == "ads"
-    ((topic, hear),) = stage.hears().items()
+    ((topic, hear),) = stage.side_inputs().items()
     hear([annotation("speed").to_bytes(), b"?", None])
     assert (topic, label("2")) == (LABELS.name, "speed")
     hear([annotation("speed", unsure=True).to_bytes()])
     assert label("3") == "ads"
-    assert set(stage.hears()) == {heard.name for heard in role("moderator").hears}
-    assert ModeratorStage(moderator, stage.join, clock).hears() == {}
+    assert set(stage.side_inputs()) == {heard.name for heard in role("moderator").side_inputs}
+    assert ModeratorStage(moderator, stage.join, clock).side_inputs() == {}
 
 
 def test_codes_open_the_index_once_a_study_each_as_first_spelt():

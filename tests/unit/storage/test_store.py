@@ -357,13 +357,13 @@ def test_a_workers_last_word_replaces_the_one_before(store: Store) -> None:
     later = replace(state, seen_at=minutes(1), read=5, last_error="away", last_commit_at=minutes(1))
     other = replace(state, role="refiner")
     for one in (state, other, later):
-        store.beat(one)
+        store.heartbeat(one)
     assert store.workers() == [later, other]
 
 
 def test_a_reset_forgets_one_study_or_everything(store: Store) -> None:
     store.record([*everything(), segment(1, "shop")])
-    store.beat(WorkerState("coders", "1", 1, "here", AT, AT))
+    store.heartbeat(WorkerState("coders", "1", 1, "here", AT, AT))
     store.reset("app")
     assert (store.counts().taken_in, store.counts("app")) == (1, Counts(*[0] * 11))
     assert list(store.code_events()) == []

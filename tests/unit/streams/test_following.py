@@ -54,7 +54,7 @@ class Follower:
     def hear(self, *events):
         self.events += events
         for one in events:  # one by one, as a listener hands them over
-            self.stage.hears()[CODEBOOK.name]([one.to_bytes()])
+            self.stage.side_inputs()[CODEBOOK.name]([one.to_bytes()])
 
     def code(self, *labels):
         batch = []
@@ -205,12 +205,12 @@ def test_while_the_index_is_away_nothing_that_was_heard_is_lost():
 
 
 def test_a_refiner_that_was_given_no_history_listens_to_nothing():
-    assert RefinerStage(Refiner(MemoryCodeIndex(), EMBEDDER, CLOCK), CLOCK).hears() == {}
+    assert RefinerStage(Refiner(MemoryCodeIndex(), EMBEDDER, CLOCK), CLOCK).side_inputs() == {}
 
 
 def test_what_cannot_be_read_is_passed_over():
     follower = Follower(event("created", "slow app", 0))
-    follower.stage.hears()[CODEBOOK.name]([b"?", None])
+    follower.stage.side_inputs()[CODEBOOK.name]([b"?", None])
     assert not follower.code("slow app")[0].new
 
 
@@ -273,4 +273,4 @@ def test_the_order_in_which_events_are_heard_does_not_matter(case, random):
 
 def test_the_stages_listen_to_what_the_topology_says():
     refiner = RefinerStage(Refiner(MemoryCodeIndex(), EMBEDDER, CLOCK), CLOCK, ())
-    assert set(refiner.hears()) == {heard.name for heard in role("refiner").hears}
+    assert set(refiner.side_inputs()) == {heard.name for heard in role("refiner").side_inputs}
