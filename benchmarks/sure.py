@@ -16,7 +16,7 @@ from benchmarks.open_sets import FOLDER
 from infra.training.candidates import teach_head
 from infra.training.classifier_factory import ClassifierFactory
 from infra.vectors.embedding_cache import CachedEmbedder
-from models.classifier.promotion import sure_from
+from models.classifier.promotion import confidence_threshold
 from models.classifier.training_set import Matrix, TrainingExample, TrainingSet
 from models.routing.risk_control import promise
 from schemas.ids import code_id, segment_id
@@ -51,10 +51,10 @@ def isotonic(guesses: Floats, right: NDArray[np.bool_]) -> float | None:
 
 
 def bounded(certainty: float) -> Rule:
-    """The rule of ``models.classifier.promotion.sure_from``, at a certainty."""
+    """The rule of ``models.classifier.promotion.confidence_threshold``, at a certainty."""
 
     def rule(guesses: Floats, right: NDArray[np.bool_]) -> float | None:
-        return sure_from(right[:, None], guesses[:, None], right=RIGHT, least=LEAST, certainty=certainty)
+        return confidence_threshold(right[:, None], guesses[:, None], right=RIGHT, least=LEAST, certainty=certainty)
 
     return rule
 

@@ -23,7 +23,7 @@ from models.backends.token_usage import TokenUsage
 from models.errors import WorkerFault
 from streams.memory import Recall, SideInputHandler
 from streams.runner import Progress
-from streams.stage import Received, Result, Stage
+from streams.stage import Received, Stage, StageResult
 from streams.topology import FEEDBACK, role
 from streams.worker import run_stage
 
@@ -40,12 +40,12 @@ class Timed:
         self.began: float | None = None
         self.cpu_began = 0.0
 
-    def step(self, batch: Sequence[Received]) -> Result:
+    def step(self, batch: Sequence[Received]) -> StageResult:
         if self.began is None:
             self.began, self.cpu_began = monotonic(), process_time()
         return self._stage.step(batch)
 
-    def tick(self) -> Result:
+    def tick(self) -> StageResult:
         return self._stage.tick()
 
     def revoked(self, partitions: set[tuple[str, int]]) -> None:

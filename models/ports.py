@@ -15,6 +15,8 @@ Embeddings = NDArray[np.float32]
 """Rows of unit length, shape ``(n, dim)``."""
 Floats = NDArray[Any]
 """Figures of any width: counts, weights, scores, draws."""
+Bools = NDArray[np.bool_]
+"""Whether something holds, item by item."""
 
 
 class Coder(Protocol):

@@ -18,7 +18,7 @@ from streams.cluster import OWN_NAMES, Names, retry_with_backoff
 from streams.metrics import AGES_S, SECONDS, SIZES, Histogram
 from streams.ordered_acks import OrderedAcks
 from streams.publish import Outgoing, Publisher
-from streams.stage import Received, Result, Stage
+from streams.stage import Received, Stage, StageResult
 from streams.topology import DEAD_LETTERS, Topic
 from streams.tracing import SegmentTracer, TracedBatch
 
@@ -161,7 +161,7 @@ class Runner:
         self._revoked |= partitions
         self._recall_due = True
 
-    async def _run(self, stream: Any, work: Callable[[], Result], size: int = 0) -> None:
+    async def _run(self, stream: Any, work: Callable[[], StageResult], size: int = 0) -> None:
         async with self._busy:
             await self._begin(size)
             began_ns, began = time_ns(), monotonic()
@@ -196,7 +196,7 @@ class Runner:
             self._recall_due = False
             await self._membership.recall(self._stage)
 
-    async def _owns(self, result: Result) -> bool:
+    async def _owns(self, result: StageResult) -> bool:
         """Whether what a batch was about is still this worker's to do."""
         if self._membership is None or not result.messages:
             return True

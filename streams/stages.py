@@ -35,7 +35,7 @@ from schemas import (
 )
 from streams.memory import Answers, Recall, SideInputHandler
 from streams.publish import Outgoing, outgoing
-from streams.stage import PlainStage, Received, Result, readable
+from streams.stage import PlainStage, Received, StageResult, readable
 from streams.topology import (
     ALERTS,
     ASSIGNMENTS,
@@ -90,7 +90,7 @@ class CodersStage(PlainStage):
             if proposals.answered - {CLASSIFIER} == here:  # else it is of members that live elsewhere
                 self.answers.keep(proposals.segment.id, _proposed(proposals))
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Propose labels for a batch of segments; one that comes twice gets what was proposed first."""
         self.answers.forget()
         segments = self.read(batch, Segment, result)
@@ -134,13 +134,13 @@ class ModeratorStage(PlainStage):
         for decision in readable(values, Decision):
             self.answers.keep(decision.segment.id, _decided(decision))
 
-    def step(self, batch: Sequence[Received]) -> Result:
+    def step(self, batch: Sequence[Received]) -> StageResult:
         """Decide the segments that this batch made ready; hold the others."""
-        result = Result()
+        result = StageResult()
         self.work(batch, result)
         return result
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Join a batch; unlike in a plain stage only what was decided or set aside is finished."""
         self.answers.forget()
         proposals = self.read(batch, Proposals, result)
@@ -151,7 +151,7 @@ class ModeratorStage(PlainStage):
         with self._held_again(ready):
             self._decide(ready, result)
 
-    def _decided_before(self, proposals: Proposals, result: Result) -> bool:
+    def _decided_before(self, proposals: Proposals, result: StageResult) -> bool:
         """Whether there is a decision already; it is sent again where all that it needs came again."""
         segment = proposals.segment.id
         if segment not in self.answers:
@@ -160,9 +160,9 @@ class ModeratorStage(PlainStage):
             result.send.append(self.answers[segment])
         return True
 
-    def tick(self) -> Result:
+    def tick(self) -> StageResult:
         """Decide the segments whose deadline has passed."""
-        result = Result()
+        result = StageResult()
         ready, given_up = self.join.due()
         with self._held_again([*ready, *given_up]):
             self._decide(ready, result)
@@ -190,7 +190,7 @@ class ModeratorStage(PlainStage):
             self.join.take_back(joined)
             raise
 
-    def _decide(self, ready: Sequence[Joined[Received]], result: Result) -> None:
+    def _decide(self, ready: Sequence[Joined[Received]], result: StageResult) -> None:
         decide = [(joined.tickets[-1], joined.proposals) for joined in ready if joined.proposals is not None]
         outcomes = moderate_batch(self.moderator, [proposals for _, proposals in decide])
         for (message, proposals), outcome in zip(decide, outcomes, strict=True):
@@ -232,7 +232,7 @@ class RefinerStage(PlainStage):
         assignments = Recall(2_000, lambda values: self.refiner.load_assignments(readable(values, Assignment)))
         return {CODEBOOK.name: Recall(2_000, self._queue_events), ASSIGNMENTS.name: assignments}
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Assign a code to each decision, by the codebook as it was last heard of."""
         self.refiner.apply_events([self._pending_events.popleft() for _ in range(len(self._pending_events))])
         decisions = [decision for _, decision in self.read(batch, Decision, result)]
@@ -270,7 +270,7 @@ class RouterStage(PlainStage):
             if assignment.route is not None:
                 self.answers.keep(_question(assignment), _assigned(assignment))
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Route a batch; assignments that have a route are our own and are passed over."""
         self.answers.forget()
         unrouted = [assignment for _, assignment in self.read(batch, Assignment, result) if assignment.route is None]
@@ -325,14 +325,14 @@ class TrainerStage(PlainStage):
     def _update(self, kind: type[Record], values: Sequence[bytes | None]) -> None:
         self.trainer.add_records(readable(values, kind))
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Learn a batch of labels."""
         annotations = [annotation for _, annotation in self.read(batch, Annotation, result)]
         result.send += [outgoing(record) for record in self.trainer.add_annotations(annotations)]
 
-    def tick(self) -> Result:
+    def tick(self) -> StageResult:
         """Publish what came of work in the background."""
-        return Result(send=[outgoing(record) for record in self.trainer.tick()])
+        return StageResult(send=[outgoing(record) for record in self.trainer.tick()])
 
 
 _READ_BY_OTHERS = {each.name for role in ROLES if role.name != "recorder" for each in role.reads} | {DEAD_LETTERS.name}
@@ -346,7 +346,7 @@ class RecorderStage(PlainStage):
     clock: Clock
     role: str = "recorder"
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Store a batch. What another role reads too, that role sets aside where it cannot be read."""
         records: list[Record] = []
         for message in batch:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Column, func, select
 
-from infra.files.tables import Row, Shape, encoded
+from infra.files.tables import OutputRow, Shape, encoded
 from infra.storage.annotations import SYSTEM, Coding, codings
 from infra.storage.database import Database
 from infra.storage.tables import annotations, assignments, code_events
@@ -112,7 +112,7 @@ class StudyAgreement:
         named = {"code": str(code.code), "label": self.labels[code.code], "segments": code.given}
         return {**named, "alpha": code.alpha.to_json(), "use": uses}
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[OutputRow]:
         """Every figure as a row of a table with the columns of ``FIGURES``."""
         figures = self.figures
         for name in ("alpha", "fleiss", "percent"):
@@ -183,5 +183,5 @@ def _computed(database: Database, study: str, with_models: bool, _version: tuple
     )
 
 
-def _row(name: str, figure: Figure, coders: tuple[str, str] = ("", ""), code: str = "") -> Row:
+def _row(name: str, figure: Figure, coders: tuple[str, str] = ("", ""), code: str = "") -> OutputRow:
     return dict(zip(FIGURES.columns, (name, *coders, code, *figure.to_json().values()), strict=True))

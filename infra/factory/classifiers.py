@@ -7,13 +7,13 @@ from infra.training.classifier_factory import ClassifierFactory, sentence_classi
 from infra.training.loader import ClassifierLoader
 from infra.vectors.embedding_cache import CachedEmbedder
 from models.classifier.predictions import Classifiers
-from models.classifier.registry import Serving
+from models.classifier.registry import ReleaseRegistry
 
 
 def build_classifiers(models: Models) -> Classifiers:
     """What studies' classifiers make of segments; the embedder is the body of those that have none of their own."""
     factory = build_classifier_factory(models)
-    return Classifiers(Serving(ClassifierLoader(models.settings.data_dir, factory)), first=models.cascaded)
+    return Classifiers(ReleaseRegistry(ClassifierLoader(models.settings.data_dir, factory)), first=models.cascaded)
 
 
 def build_classifier_factory(models: Models, cache: Path | None = None) -> ClassifierFactory:

@@ -13,7 +13,7 @@ from infra.profiles.study_rules import default_rules, refiner_settings
 from infra.settings import Settings
 from infra.training.loader import out_of_fold_loader
 from models.backends.token_usage import TokenUsage
-from models.classifier.registry import Serving
+from models.classifier.registry import ReleaseRegistry
 from models.coding.cascade import CascadeCoder, CascadeSettings
 from models.coding.ensemble import Ensemble
 from models.errors import SettingError
@@ -145,7 +145,7 @@ class Models:
 
     def build_router(self) -> Router:
         """What accepts codes and asks people, by the profile's rules where a study has set none."""
-        registry = Serving(out_of_fold_loader(self.settings.data_dir))
+        registry = ReleaseRegistry(out_of_fold_loader(self.settings.data_dir))
         return Router(lambda study: default_rules(self.profile, study), registry)
 
     def _build_embedder(self) -> Embedder:

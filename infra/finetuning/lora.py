@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from infra.files.pairs import Pair, Split, data_id, read_pairs, split
+from infra.files.pairs import Split, TrainingPair, data_id, read_pairs, split
 from infra.finetuning.adapter_card import code_metrics, make_card, write_card
 from models.errors import SettingError
 
@@ -93,7 +93,7 @@ def run(job: Job, cache: Path, console: Console, tokens: "TokenEmbedder | None" 
     return card
 
 
-def prepare(job: Job) -> tuple[list[Pair], Split]:
+def prepare(job: Job) -> tuple[list[TrainingPair], Split]:
     """Read a job's pairs and keep some apart.
 
     Returns:
@@ -132,7 +132,7 @@ def save_adapter(tuned: "TunedModel", job: Job) -> None:
     (job.out / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _check(job: Job, pairs: Sequence[Pair]) -> None:
+def _check(job: Job, pairs: Sequence[TrainingPair]) -> None:
     if not 0 <= job.fold < job.folds:
         raise SettingError(f"--fold is {job.fold} but --folds is {job.folds}; choose 0 to {job.folds - 1}")
     sources = {pair.source for pair in pairs}
@@ -157,7 +157,7 @@ def _measure(job: Job, halves: Split, device: str, cache: Path, tokens: "TokenEm
 
 
 def _card(
-    job: Job, pairs: Sequence[Pair], halves: Split, tuned: "TunedModel", metrics: Mapping[str, Any]
+    job: Job, pairs: Sequence[TrainingPair], halves: Split, tuned: "TunedModel", metrics: Mapping[str, Any]
 ) -> dict[str, Any]:
     return make_card(
         recipe=asdict(job.recipe),

@@ -16,8 +16,8 @@ from models.classifier.promotion import (
     PromotionResult,
     commonest,
     compare_to_champion,
+    confidence_threshold,
     even_folds,
-    sure_from,
     thresholds,
 )
 from models.classifier.stopping import advise
@@ -63,11 +63,11 @@ class Candidate:
         return self.data.names.get(code, str(code))
 
     @property
-    def sure_from(self) -> float | None:
+    def confidence_threshold(self) -> float | None:
         """The probability from which its best guess is sure; none where that cannot be told."""
         if self.unseen is None:
             return None
-        return sure_from(self.data.matrix(self.unseen.rows), self.unseen.probabilities)
+        return confidence_threshold(self.data.matrix(self.unseen.rows), self.unseen.probabilities)
 
 
 @dataclass(frozen=True)

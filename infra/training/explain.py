@@ -31,7 +31,7 @@ NONE_YET = "the classifier has not been taught yet; label more segments, and sta
 
 
 @dataclass(frozen=True)
-class Part:
+class TextPart:
     """A word, or what stands between two."""
 
     text: str
@@ -56,18 +56,18 @@ class Explanation:
     """Probability for a text of as many word pieces that say nothing."""
     gap: float
     """Log-odds that the words leave unexplained; 0 but for rounding where all is well."""
-    parts: Sequence[Part]
+    parts: Sequence[TextPart]
     """The whole text, in order."""
     guesses: Sequence[Guess]
     """The likeliest codes of the text, best first."""
 
-    def strongest(self, direction: int, most: int = 3) -> list[Part]:
+    def strongest(self, direction: int, most: int = 3) -> list[TextPart]:
         """The words that speak most for the code (1) or against it (-1), the strongest first."""
         parts = [part for part in self.parts if part.degree * direction > 0]
         return sorted(parts, key=lambda part: -abs(part.share))[:most]
 
     @property
-    def words(self) -> list[Part]:
+    def words(self) -> list[TextPart]:
         """The words, in order."""
         return [part for part in self.parts if part.word]
 
@@ -160,19 +160,19 @@ def _code(classifier: "TextClassifier", code: UUID | str) -> UUID:
     return match
 
 
-def _parts(text: str, words: Sequence["Word"]) -> list[Part]:
+def _parts(text: str, words: Sequence["Word"]) -> list[TextPart]:
     """The text cut into words and what stands between them."""
     weights = [abs(word.weight) for word in words if word.weight is not None]
     strongest, total = max(weights, default=0.0) or 1.0, sum(weights) or 1.0
     parts, at = [], 0
     for word in words:
         if word.start > at:
-            parts.append(Part(text[at : word.start]))
+            parts.append(TextPart(text[at : word.start]))
         weight = word.weight or 0.0
         degree = round(DEGREES * weight / strongest)
-        parts.append(Part(text[word.start : word.end], True, word.weight, weight / total, degree))
+        parts.append(TextPart(text[word.start : word.end], True, word.weight, weight / total, degree))
         at = word.end
-    return [*parts, Part(text[at:])] if at < len(text) else parts
+    return [*parts, TextPart(text[at:])] if at < len(text) else parts
 
 
 def stored_segment(database: Database, segment: UUID) -> Segment:

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from infra.training.checkpoints import Checkpoint, Checkpoints
 from infra.training.classifier_factory import ClassifierFactory
-from models.classifier.predictions import StudyClassifier, Taught
+from models.classifier.predictions import OutOfFoldPredictions, StudyClassifier
 from models.classifier.registry import CLASSIFIERS
 from models.errors import SettingError
 from models.ports import Embedder
@@ -57,9 +57,9 @@ class OutOfFoldLoader:
     def __init__(self, data_dir: Path) -> None:
         """Take the data folder; nothing is read before a release is."""
         self._checkpoints = Checkpoints(data_dir)
-        self._loaded = OrderedDict[tuple[str, str], Taught]()
+        self._loaded = OrderedDict[tuple[str, str], OutOfFoldPredictions]()
 
-    def __call__(self, release: ModelRelease) -> Taught:
+    def __call__(self, release: ModelRelease) -> OutOfFoldPredictions:
         """Read a release's predictions.
 
         Raises:
@@ -70,7 +70,7 @@ class OutOfFoldLoader:
         if predictions is None:
             checkpoint = verified(self._checkpoints, release)
             labels = {code.id: code.label for code in checkpoint.manifest.codes}
-            predictions = Taught(labels, checkpoint.out_of_fold(), checkpoint.manifest.sure_from)
+            predictions = OutOfFoldPredictions(labels, checkpoint.out_of_fold(), checkpoint.manifest.sure_from)
             self._loaded[key] = predictions
             if len(self._loaded) > _KNOWN:
                 self._loaded.popitem(last=False)

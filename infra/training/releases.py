@@ -81,7 +81,7 @@ def _manifest(study: str, candidate: Candidate, at: datetime) -> Manifest:
             TaughtCode(id=code, label=candidate.name(code), threshold=threshold)
             for code, threshold in zip(classifier.codes, candidate.thresholds, strict=True)
         ),
-        sure_from=candidate.sure_from,
+        sure_from=candidate.confidence_threshold,
         labels=len(data.training),
         data=data.digest,
     )

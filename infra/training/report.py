@@ -12,11 +12,11 @@ from uuid import UUID
 
 from infra.profiles.loading import TrainerProfile
 from infra.storage.final_codes import Named, names_now
-from infra.storage.releases import Person, history, labels_of, people_of
+from infra.storage.releases import CoderTotal, history, labels_of, people_of
 from infra.storage.store import Store
 from infra.training.checkpoints import Checkpoints
 from infra.training.releases import choice_holds_for, classifier_of, serving
-from infra.training.state import read_attempts
+from infra.training.state import read_training_state
 from models.classifier.promotion import PromotionCriteria
 from models.classifier.schedule import Schedule, due, labels_left, tuned_by_time
 from models.classifier.stopping import Advice
@@ -80,7 +80,7 @@ class NextTuning:
 
 
 @dataclass(frozen=True)
-class Report:
+class ClassifierReport:
     """A study's classifier: what serves, how good it is, what it learns from, and what comes next."""
 
     study: str
@@ -112,13 +112,13 @@ class Report:
         return None if self.first is None else first_of(self.releases, self.first.replaces)
 
     @cached_property
-    def people(self) -> Sequence[Person]:
+    def people(self) -> Sequence[CoderTotal]:
         """Whose labels it was taught, who gave most first; without a classifier, whose would be."""
         until = None if self.first is None else self.first.released_at
         return people_of(self.labels.training, until)
 
     @cached_property
-    def coders(self) -> Sequence[Person]:
+    def coders(self) -> Sequence[CoderTotal]:
         """Whose labels there are by now."""
         return people_of(self.labels.rows)
 
@@ -161,7 +161,7 @@ def first_of(releases: Sequence[ModelRelease], version: str | None) -> ModelRele
     return min(matches, key=lambda release: release.released_at, default=None)
 
 
-def report(store: Store, data_dir: Path, study: str, trainer: TrainerProfile, now: datetime) -> Report:
+def report(store: Store, data_dir: Path, study: str, trainer: TrainerProfile, now: datetime) -> ClassifierReport:
     """Read what is known of a study's classifier; of a study that nobody knows, that there is nothing.
 
     Args:
@@ -179,7 +179,7 @@ def report(store: Store, data_dir: Path, study: str, trainer: TrainerProfile, no
     used = {code for row in labels.rows for code in row.codes}
     with store.database.reading() as connection:
         named = names_now(connection, used)
-    return Report(
+    return ClassifierReport(
         study=study,
         releases=releases,
         labels=labels,
@@ -200,7 +200,7 @@ def _next(
 ) -> NextTuning | None:
     """What the trainer's folder says; without one on this machine, only what is true of every study's first tuning."""
     schedule = Schedule(trainer.every_labels, trainer.every_minutes)
-    attempts = read_attempts(Checkpoints(data_dir).study_folder(study))
+    attempts = read_training_state(Checkpoints(data_dir).study_folder(study))
     if attempts is None and releases:
         return None
     last = None if attempts is None else attempts.tuned
@@ -213,7 +213,7 @@ def _next(
     return NextTuning(max(left, held), by_time, chosen=held > 0, tunes=trainer.tune)
 
 
-def to_json(report: Report, attempts: int) -> dict[str, Any]:
+def to_json(report: ClassifierReport, attempts: int) -> dict[str, Any]:
     """A report for programs, with the newest attempts; what is not known is null."""
     current, advice, labels = report.current, report.advice, report.labels
     return {

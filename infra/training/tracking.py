@@ -28,7 +28,7 @@ _SPARING = {
 }
 
 
-class Run(Protocol):
+class TrackedRun(Protocol):
     """One training, or one played-through experiment."""
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
@@ -45,7 +45,7 @@ class Tracking(Protocol):
 
     def run(
         self, experiment: str, name: str, configuration: Mapping[str, Any], tags: Mapping[str, str]
-    ) -> AbstractContextManager[Run]:
+    ) -> AbstractContextManager[TrackedRun]:
         """A run that ends with the block, as failed where an exception leaves it.
 
         Args:
@@ -63,7 +63,7 @@ class NoTracking:
     @contextmanager
     def run(
         self, experiment: str, name: str, configuration: Mapping[str, Any], tags: Mapping[str, str]
-    ) -> Iterator[Run]:
+    ) -> Iterator[TrackedRun]:
         """A run that nobody writes down."""
         yield _Nothing()
 
@@ -88,7 +88,7 @@ class MlflowTracking:
     @contextmanager
     def run(
         self, experiment: str, name: str, configuration: Mapping[str, Any], tags: Mapping[str, str]
-    ) -> Iterator[Run]:
+    ) -> Iterator[TrackedRun]:
         """A run at MLflow; where it cannot be begun, one that nobody writes down."""
         run_id = self.attempt(lambda client: _begin(client, experiment, name, configuration, tags))
         if run_id is None:

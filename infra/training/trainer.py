@@ -26,10 +26,10 @@ from infra.training.checkpoints import Checkpoint, Checkpoints
 from infra.training.classifier_factory import ClassifierFactory
 from infra.training.query_pool import OpenPool, Pool, ask
 from infra.training.releases import announce, choice_holds_for
-from infra.training.state import Attempts, read_attempts, write_attempts
+from infra.training.state import TrainingState, read_training_state, write_training_state
 from models.annotation.latest import LatestAnnotations
 from models.classifier.promotion import PromotionCriteria, PromotionResult
-from models.classifier.registry import Serving
+from models.classifier.registry import ReleaseRegistry
 from models.classifier.schedule import Cause, Schedule, Tuned, due
 from models.classifier.training_set import TrainingSet, training_set
 from models.codebook.codebook import Codebook
@@ -90,11 +90,11 @@ class TuningResult(NamedTuple):
 
 
 @dataclass
-class _Study:
+class _StudyState:
     """What is known of one study."""
 
     name: str
-    attempts: Attempts
+    attempts: TrainingState
     rules: StudyRules
     annotations: LatestAnnotations = field(default_factory=LatestAnnotations)
     codebook: Codebook = field(default_factory=Codebook)
@@ -139,10 +139,10 @@ class Trainer:
         self._factory, self._checkpoints, self._background = factory, checkpoints, background
         self._clock, self._settings, self._pool, self._track = clock, settings, pool, track
         self._rules = rules
-        self._studies: dict[str, _Study] = {}
-        self._serving: Serving[Served] = Serving(self._open)
+        self._studies: dict[str, _StudyState] = {}
+        self._serving: ReleaseRegistry[Served] = ReleaseRegistry(self._open)
         self._incoming: deque[Record] = deque()
-        self._tried: dict[str, Attempts] = {}
+        self._tried: dict[str, TrainingState] = {}
         self._results: list[Record] = []
         for folder in checkpoints.clean():
             log.warning(
@@ -170,7 +170,7 @@ class Trainer:
         """
         self._absorb()
         for name, attempts in self._tried.items():
-            write_attempts(self._checkpoints.study_folder(name), attempts)
+            write_training_state(self._checkpoints.study_folder(name), attempts)
         self._tried.clear()
         self._collect()
         for study in self._studies.values():
@@ -183,10 +183,10 @@ class Trainer:
 
     # What it takes in
 
-    def _study(self, name: str) -> _Study:
+    def _study(self, name: str) -> _StudyState:
         if name not in self._studies:
-            attempts = read_attempts(self._checkpoints.study_folder(name)) or Attempts()
-            self._studies[name] = _Study(name, attempts, self._rules(name))
+            attempts = read_training_state(self._checkpoints.study_folder(name)) or TrainingState()
+            self._studies[name] = _StudyState(name, attempts, self._rules(name))
         return self._studies[name]
 
     def _absorb(self) -> None:
@@ -220,7 +220,7 @@ class Trainer:
 
     # At every batch of labels
 
-    def _fit(self, study: _Study) -> None:
+    def _fit(self, study: _StudyState) -> None:
         """Fit a head where labels or codes have changed, on the body of what serves."""
         if not study.changed:
             return
@@ -245,13 +245,13 @@ class Trainer:
         if result.promoted or news:
             self._announce(study, candidate, result)
 
-    def _rolled_back(self, study: _Study, served: Served | None) -> bool:
+    def _rolled_back(self, study: _StudyState, served: Served | None) -> bool:
         """Whether a person chose what serves and has hardly labelled anything since: their choice stands till then."""
         return served is not None and choice_holds_for(served.release, study.data, self._settings.schedule) > 0
 
     # In the background
 
-    def _begin(self, study: _Study) -> None:
+    def _begin(self, study: _StudyState) -> None:
         """Start a tuning where one is due."""
         data, served, now = study.data, self._serving.of(study.name), self._clock.now()
         if not _teachable(data) or self._rolled_back(study, served):
@@ -266,7 +266,7 @@ class Trainer:
 
     def _tune(
         self,
-        study: _Study,
+        study: _StudyState,
         cause: Cause,
         data: TrainingSet,
         served: Served | None,
@@ -325,7 +325,7 @@ class Trainer:
 
     def _announce(
         self,
-        study: _Study,
+        study: _StudyState,
         candidate: Candidate,
         result: PromotionResult,
         cause: Cause = "labels",

@@ -34,14 +34,14 @@ class Site:
     outbox: Outbox
     embedder: Embedder
     clock: Clock
-    desk: AnnotationQueue = field(init=False)
+    queue: AnnotationQueue = field(init=False)
     """Hands out segments to people."""
     nearby: Nearby = field(init=False)
     """The codebooks as things are looked up in them, one for all requests."""
 
     def __post_init__(self) -> None:
         """Build what stands on the stores; nothing is read yet."""
-        object.__setattr__(self, "desk", AnnotationQueue(self.store.database, self.clock))
+        object.__setattr__(self, "queue", AnnotationQueue(self.store.database, self.clock))
         object.__setattr__(self, "nearby", Nearby(self.store.database, self.embedder))
 
     def write(self, records: Sequence[Record]) -> None:

@@ -73,7 +73,7 @@ def candidates(proposals: Proposals) -> list[str]:
     others: defaultdict[str, float] = defaultdict(float)
     spelled: dict[str, str] = {}
     for vote in ballot(proposals.proposals):
-        if vote.drawn and normalised_label(vote.label) not in labels:
+        if vote.is_sample and normalised_label(vote.label) not in labels:
             spelled.setdefault(normalised_label(vote.label), vote.label)
             others[normalised_label(vote.label)] += vote.weight
     best = sorted(others, key=lambda key: (-round(others[key], 6), key))

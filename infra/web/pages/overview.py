@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 
 from infra.profiles.study_rules import rules_of
 from infra.storage.blind import unread
-from infra.storage.overview import STEPS, OverTime, Step, live, newest, over_time
+from infra.storage.overview import STEPS, OverTime, TimeStep, live, newest, over_time
 from infra.telemetry.status import lags_of
 from infra.web.access import Viewer
 from infra.web.live_updates import LiveFeeds
@@ -145,7 +145,7 @@ def _now(site: Site, study: str) -> dict[str, Any]:
     }
 
 
-def _series(site: Site, study: str, by: Step) -> dict[str, Any]:
+def _series(site: Site, study: str, by: TimeStep) -> dict[str, Any]:
     timeline = over_time(site.store.database, study, by)
     rows = [
         (moment, [counts[n] for counts in timeline.counts])

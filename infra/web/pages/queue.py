@@ -12,7 +12,7 @@ from infra.profiles.study_rules import rules_of
 from infra.web.access import Annotator
 from infra.web.pages.suggestions import Suggestion, nearest_suggestions, proposed, system
 from infra.web.site import Here, Site, draw, profile_of
-from models.annotation.coding import Choice, CodeLookup, Task, decide, undo
+from models.annotation.coding import CodeLookup, CodingChoice, Task, decide, undo
 from models.errors import InputError
 from schemas import StudyRules
 
@@ -37,10 +37,10 @@ class DecisionForm(BaseModel):
     unsure: bool = False
     memo: str = ""
 
-    def choice(self, seconds: float | None) -> Choice:
+    def choice(self, seconds: float | None) -> CodingChoice:
         """As records are made of it."""
         labels = [label for label in (*self.new, self.search) if label.strip()]
-        return Choice(str(self.cause), self.accept, self.code, labels, self.unsure, self.memo, seconds)
+        return CodingChoice(str(self.cause), self.accept, self.code, labels, self.unsure, self.memo, seconds)
 
 
 class SecondForm(BaseModel):
@@ -73,7 +73,7 @@ def decided(
     if task.blind and not done.annotation.accepted and done.annotation.code_ids:
         seen = {"task": task, "mine": done.annotation, "reveal": True}
         return _page(request, here, who.name, study, seen)
-    late = not (task.held or task.lacks or (task.last and not task.last.withdrawn))
+    late = not (task.held or task.open_slots or (task.last and not task.last.withdrawn))
     return _onward(request, here, who.name, study, "taken" if late else "")
 
 
@@ -87,7 +87,9 @@ def second(request: Request, here: Here, who: Annotator, study: str, form: Annot
     if form.keep != "mine":
         own = first.code_ids if form.keep == "both" else ()
         seconds = (here.clock.now() - first.decided_at).total_seconds()
-        choice = Choice(str(form.cause), True, own, memo=first.memo, unsure=first.unsure, seconds=max(0.0, seconds))
+        choice = CodingChoice(
+            str(form.cause), True, own, memo=first.memo, unsure=first.unsure, seconds=max(0.0, seconds)
+        )
         try:
             done = decide(task, choice, here.nearby.codes(study), who.name, here.clock.now())
         except InputError as error:
@@ -100,14 +102,14 @@ def second(request: Request, here: Here, who: Annotator, study: str, form: Annot
 @router.post("/s/{study}/queue/skip")
 def skip(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
     """Another one first; this one comes back to the person tomorrow."""
-    here.desk.skip(study, segment, who.name)
+    here.queue.skip(study, segment, who.name)
     return _onward(request, here, who.name, study)
 
 
 @router.post("/s/{study}/queue/leave")
 def leave(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
     """Stop for now: the segment is free for others at once."""
-    here.desk.release(study, segment, who.name)
+    here.queue.release(study, segment, who.name)
     overview = f"/s/{quote(study)}/"
     if request.headers.get("HX-Request"):
         return Response(headers={"HX-Redirect": overview})
@@ -121,7 +123,7 @@ def take_back(request: Request, here: Here, who: Annotator, study: str, segment:
     annotation = _task(here, study, segment, who.name, rules).last
     if annotation is not None and not annotation.withdrawn:
         here.write([undo(annotation, here.clock.now())])
-    taken = here.desk.take(study, segment, who.name, rules)
+    taken = here.queue.claim(study, segment, who.name, rules)
     return _onward(request, here, who.name, study, "gone" if taken is None else "")
 
 
@@ -149,7 +151,7 @@ def _rules(here: Site, study: str) -> StudyRules:
 
 
 def _task(here: Site, study: str, segment: UUID, annotator: str, rules: StudyRules) -> Task:
-    task = here.desk.task(study, segment, annotator, rules)
+    task = here.queue.task(study, segment, annotator, rules)
     if task is None:
         raise HTTPException(404, "nobody was asked about this segment; go on in the queue")
     return task
@@ -170,18 +172,18 @@ def _onward(request: Request, here: Site, annotator: str, study: str, note: str 
 
 
 def _next(request: Request, here: Site, annotator: str, study: str, note: str = "") -> HTMLResponse:
-    task = here.desk.claim(study, annotator, _rules(here, study))
+    task = here.queue.claim_next(study, annotator, _rules(here, study))
     return _page(request, here, annotator, study, {"task": task, "note": _NOTES.get(note, "")})
 
 
 def _page(
     request: Request, here: Site, annotator: str, study: str, values: dict[str, object], *, status: int = 200
 ) -> HTMLResponse:
-    desk, rules, task = here.desk, _rules(here, study), values["task"]
+    rules, task = _rules(here, study), values["task"]
     nearby = here.nearby
     shown: dict[str, Any] = {
-        "waiting": desk.waiting(study, annotator, rules),
-        "last": desk.last(study, annotator),
+        "waiting": here.queue.waiting(study, annotator, rules),
+        "last": here.queue.last(study, annotator),
         "cause": uuid4(),
         "base": f"/s/{quote(study)}/queue",
     }

@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from infra.files.timestamps import read_time
-from infra.storage.search import COUNTED, Filters, Found, Mark, among, choices, count, find
+from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
 from infra.web.access import Lead, Viewer, unread_by
@@ -128,13 +128,13 @@ def _by_words(site: Site, study: str, asked: Asked, filters: Filters, base: str)
     page = find(database, study, filters, after=_mark(asked.after), limit=PAGE)
     more = page.after and asked.url(base, after=f"{page.after.order_at.isoformat()},{page.after.seq}")
     counts = None if asked.after else count(database, study, filters)
-    return {"found": page.found, "more": more, "count": counts, "filled": None}
+    return {"found": page.matches, "more": more, "count": counts, "filled": None}
 
 
 def _by_meaning(request: Request, site: Site, study: str, asked: Asked, filters: Filters) -> dict[str, Any]:
     index = index_of(request.app)
     filled = index.filled()
-    matches: list[Found] = []
+    matches: list[SegmentMatch] = []
     if filled.fault is None:
         try:
             matches = among(site.store.database, study, filters, index.nearest(study, asked.q, NEAREST))[:PAGE]
@@ -161,14 +161,14 @@ def ask_again(
 ) -> RedirectResponse:
     """Put a segment first in the queue, whoever has coded it before."""
     why = " ".join(reason.split()) or "somebody wants it read again"
-    asked = site.desk.requeue(study, [segment], why, visitor.name)
+    asked = site.queue.requeue(study, [segment], why, visitor.name)
     if not asked:
         raise HTTPException(409, "the segment has no code yet; people can be asked as soon as it has one")
     site.write(asked)
     return RedirectResponse(f"/s/{quote(study)}/segments/{segment}#people", status_code=303)
 
 
-def _similar(request: Request, site: Site, study: str, text: str, most: int = 6) -> list[Found]:
+def _similar(request: Request, site: Site, study: str, text: str, most: int = 6) -> list[SegmentMatch]:
     """The segments nearest in meaning; none while they cannot be told."""
     index = index_of(request.app)
     try:

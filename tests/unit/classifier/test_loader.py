@@ -14,7 +14,7 @@ from infra.training.checkpoints import Checkpoints
 from infra.training.classifier_factory import ClassifierFactory
 from infra.training.loader import ClassifierLoader, has_classifiers, out_of_fold_loader
 from models.classifier.predictions import Classifiers
-from models.classifier.registry import Serving
+from models.classifier.registry import ReleaseRegistry
 from models.errors import SettingError
 from models.fakes import HashEmbedder
 from tests.unit.builders import segment
@@ -44,7 +44,7 @@ def test_an_opened_release_says_what_was_saved(checkpoints):
     (said,) = made.classify(["too many ads"])
     assert said.guesses[0].label == "ads"
     assert said.model == one.version
-    assert made.sure_from == 0.8
+    assert made.confidence_threshold == 0.8
     assert made.classifier.codes == tuple(code for code, _ in CODES)
 
 
@@ -70,8 +70,8 @@ def test_another_study_s_classifier_is_refused(checkpoints):
 
 
 def test_a_pickle_beside_a_head_is_named_and_the_classifier_before_it_serves_on(checkpoints, caplog, tmp_path):
-    serving = Serving(opening(checkpoints))
-    told = Serving(out_of_fold_loader(tmp_path))
+    serving = ReleaseRegistry(opening(checkpoints))
+    told = ReleaseRegistry(out_of_fold_loader(tmp_path))
     one, other = kept(checkpoints), kept(checkpoints, 1)
     (other.folder / "head.pkl").write_bytes(pickle.dumps([1]))
     with caplog.at_level(logging.ERROR):

@@ -10,8 +10,8 @@ from models.classifier.promotion import (
     PromotionCriteria,
     commonest,
     compare_to_champion,
+    confidence_threshold,
     even_folds,
-    sure_from,
     thresholds,
 )
 from models.classifier.schedule import Schedule, Tuned, due, labels_left
@@ -103,27 +103,27 @@ def test_a_codes_threshold_is_where_its_f1_is_best_and_a_half_where_examples_are
 def test_sure_is_the_lowest_probability_from_which_guesses_were_right_often_enough():
     guesses = np.linspace(0.99, 0.01, 100)
     right = guesses > 0.5
-    even = sure_from(np.stack([right], axis=1), np.stack([guesses], axis=1), right=0.9, certainty=0.5)
+    even = confidence_threshold(np.stack([right], axis=1), np.stack([guesses], axis=1), right=0.9, certainty=0.5)
     assert even == pytest.approx(guesses[round(50 / 0.9) - 1], abs=0.02)
 
 
 def test_the_surer_it_is_to_be_the_higher_the_probability():
     guesses = np.linspace(0.99, 0.01, 100)
     right = (guesses > 0.5)[:, None]
-    found = [sure_from(right, guesses[:, None], certainty=one) for one in (0.5, 0.8, 0.95, 0.99)]
+    found = [confidence_threshold(right, guesses[:, None], certainty=one) for one in (0.5, 0.8, 0.95, 0.99)]
     assert found == sorted(found)
     assert found[0] < found[-1]
 
 
 def test_nothing_is_sure_where_guesses_are_few_or_wrong():
-    assert sure_from(np.ones((10, 1), dtype=bool), np.full((10, 1), 0.9)) is None
-    assert sure_from(np.zeros((50, 1), dtype=bool), np.full((50, 1), 0.9)) is None
-    assert sure_from(np.zeros((0, 1), dtype=bool), np.zeros((0, 1))) is None
+    assert confidence_threshold(np.ones((10, 1), dtype=bool), np.full((10, 1), 0.9)) is None
+    assert confidence_threshold(np.zeros((50, 1), dtype=bool), np.full((50, 1), 0.9)) is None
+    assert confidence_threshold(np.zeros((0, 1), dtype=bool), np.zeros((0, 1))) is None
 
 
 def test_equal_guesses_are_sure_together_or_not_at_all():
     right = np.array([[True]] * 25 + [[False]] * 25)
-    assert sure_from(right, np.full((50, 1), 0.8)) is None
+    assert confidence_threshold(right, np.full((50, 1), 0.8)) is None
 
 
 def test_folds_are_even_and_do_not_depend_on_the_order():

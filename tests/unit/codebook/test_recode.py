@@ -17,7 +17,7 @@ from infra.factory.stores import build_store
 from infra.settings import load_settings
 from models.errors import InputError
 from models.evaluation.recoding import RecodedSegment, compare
-from models.pipeline import Coded
+from models.pipeline import CodedSegment
 from schemas import Annotation, Segment
 from schemas.ids import code_id, segment_id
 from tests.integration.stack import FAKES
@@ -41,7 +41,7 @@ def store(settings):
         for n, text in enumerate(TEXTS)
     ]
     for outcome in build_pipeline(settings).run(segments):
-        assert isinstance(outcome, Coded)
+        assert isinstance(outcome, CodedSegment)
         event = [outcome.event] if outcome.event else []
         opened.record([outcome.segment, outcome.decision, outcome.assignment, *event])
     yield opened

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from infra.cli.finetune import finetune
-from infra.files.pairs import Pair, fold_of, read_pairs, split
+from infra.files.pairs import TrainingPair, fold_of, read_pairs, split
 from infra.finetuning.adapter_card import code_metrics
 from infra.finetuning.cross_fitting import candidates, cross_fit, target
 from infra.finetuning.lora import ADAPTER_FILE, Job, run
@@ -268,7 +268,7 @@ def test_an_adapter_is_never_overwritten(tiny_model, pairs_file, tmp_path):
 
 
 def test_equal_texts_are_on_the_same_side_and_repeats_only_train():
-    pairs = [Pair(text=f"text {n}", codes=("a",), source="s") for n in range(40)]
+    pairs = [TrainingPair(text=f"text {n}", codes=("a",), source="s") for n in range(40)]
     halves = split(pairs, 5, 0, {"s": 3})
     assert fold_of("Text  1", 5) == fold_of("text 1", 5)
     assert len(halves.training) == 3 * (40 - len(halves.validation))

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from models.classifier.predictions import Classifiers, StudyClassifier, Taught
-from models.classifier.registry import Serving
+from models.classifier.predictions import Classifiers, OutOfFoldPredictions, StudyClassifier
+from models.classifier.registry import ReleaseRegistry
 from models.errors import UnavailableError, WorkerFault
 from models.fakes import FakeClassifier, FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
@@ -113,7 +113,7 @@ def classifying():
         word = one.version
         return StudyClassifier(FakeClassifier({code_id("reviews", word): word}, word), [word])
 
-    return CodersStage(FakeCoder(), 100, CLOCK, Classifiers(Serving(load)))
+    return CodersStage(FakeCoder(), 100, CLOCK, Classifiers(ReleaseRegistry(load)))
 
 
 def test_coders_hear_releases_and_the_next_batch_is_read_by_the_new_classifier_and_nothing_twice():
@@ -317,7 +317,7 @@ def test_the_router_passes_over_what_it_wrote_itself():
 
 def test_the_router_hears_labels_rules_and_releases_and_all_hold_for_the_next_batch():
     told = []
-    serving = Serving(lambda one: told.append(one.version) or Taught({}, {}))
+    serving = ReleaseRegistry(lambda one: told.append(one.version) or OutOfFoldPredictions({}, {}))
     stage = RouterStage(Router(lambda study: rules(study, mode="promise", audit_share=0), serving), CLOCK)
     assert set(stage.side_inputs()) == {heard.name for heard in role("router").side_inputs}
     numbers = count()
