@@ -16,11 +16,11 @@ from infra.factory.pipeline import build_pipeline
 from infra.local.demo import demo_segments
 from infra.settings import ensure_data_dir, load_settings
 from models.coding.cascade import CascadeCoder, CascadeSettings
-from models.evaluation.bootstrap import Difference, Estimate, difference, resample
+from models.evaluation.bootstrap import Estimate, PairedDifference, difference, resample
 from models.evaluation.metrics import rouge
 from models.fakes import MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
-from models.pipeline import Coded, Outcome, Pipeline, Uncoded, code_batch, moderate_batch
+from models.pipeline import CodedSegment, CodingOutcome, Pipeline, Uncoded, code_batch, moderate_batch
 from models.ports import Embedder
 from schemas import Proposal, Proposals, Segment
 from schemas.ids import normalised_label, segment_id
@@ -53,7 +53,7 @@ class Side:
     moderator: Clocked
     seconds: float = 0.0
     cpu_seconds: float = 0.0
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[CodingOutcome] = field(default_factory=list)
 
     def run(self, batch: Sequence[Segment]) -> None:
         """Code a batch against the clock."""
@@ -64,15 +64,17 @@ class Side:
 
     def codes(self) -> list[str]:
         """The final code of each segment; empty where there is none."""
-        return [normalised_label(one.assignment.label) if isinstance(one, Coded) else "" for one in self.outcomes]
+        return [
+            normalised_label(one.assignment.label) if isinstance(one, CodedSegment) else "" for one in self.outcomes
+        ]
 
     def labels(self) -> list[str]:
         """The moderator's label of each segment."""
-        return [normalised_label(one.decision.label) if isinstance(one, Coded) else "" for one in self.outcomes]
+        return [normalised_label(one.decision.label) if isinstance(one, CodedSegment) else "" for one in self.outcomes]
 
-    def decided(self) -> list[Coded]:
+    def decided(self) -> list[CodedSegment]:
         """The segments that have a code."""
-        return [one for one in self.outcomes if isinstance(one, Coded)]
+        return [one for one in self.outcomes if isinstance(one, CodedSegment)]
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def consensus_labels(batch: Sequence[Proposals], embeds: Embedder) -> list[str]:
     return ["" if isinstance(one, Uncoded) else normalised_label(one.label) for one in settled]
 
 
-def against_people(off: Side, on: Side, golds: Sequence[Sequence[str]]) -> tuple[Estimate, Estimate, Difference]:
+def against_people(off: Side, on: Side, golds: Sequence[Sequence[str]]) -> tuple[Estimate, Estimate, PairedDifference]:
     """ROUGE-1 of both sides' final codes against the best matching human code, and on minus off, paired."""
     counts = resample(len(golds))
     estimates = []

@@ -11,7 +11,7 @@ from infra.factory.pipeline import build_pipeline
 from infra.local.demo import demo_segments
 from infra.profiles.loading import checked_profile
 from infra.settings import ensure_data_dir, load_settings
-from models.pipeline import Coded, Outcome, Pipeline
+from models.pipeline import CodedSegment, CodingOutcome, Pipeline
 from schemas import Segment
 from schemas.ids import segment_id
 
@@ -71,7 +71,7 @@ def started_up(profile: str) -> tuple[Pipeline, float]:
     return pipeline, time.monotonic() - started
 
 
-def measure(pipeline: Pipeline, segments: Sequence[Segment]) -> tuple[list[Outcome], float, dict[str, Clocked]]:
+def measure(pipeline: Pipeline, segments: Sequence[Segment]) -> tuple[list[CodingOutcome], float, dict[str, Clocked]]:
     """Code the segments; returns outcomes, seconds, and the clocks of the parts."""
     clocks = {
         "coders": Clocked(pipeline.coder, "propose"),
@@ -79,7 +79,7 @@ def measure(pipeline: Pipeline, segments: Sequence[Segment]) -> tuple[list[Outco
         "refiner": Clocked(pipeline.refiner, "refine"),
     }
     clocked: Any = replace(pipeline, coder=clocks["coders"], moderator=clocks["moderator"], refiner=clocks["refiner"])
-    outcomes: list[Outcome] = []
+    outcomes: list[CodingOutcome] = []
     started = time.monotonic()
     for outcome in clocked.run(segments):
         outcomes.append(outcome)
@@ -89,12 +89,12 @@ def measure(pipeline: Pipeline, segments: Sequence[Segment]) -> tuple[list[Outco
 
 
 def as_report(
-    given: Any, pipeline: Pipeline, load_s: float, measured: tuple[list[Outcome], float, dict[str, Clocked]]
+    given: Any, pipeline: Pipeline, load_s: float, measured: tuple[list[CodingOutcome], float, dict[str, Clocked]]
 ) -> Report:
     """Put the figures into a table and beside the target."""
     outcomes, seconds, clocks = measured
     count = len(outcomes)
-    coded = [one for one in outcomes if isinstance(one, Coded)]
+    coded = [one for one in outcomes if isinstance(one, CodedSegment)]
     spent = {name: clocks[name].seconds for name in PARTS}
     spent["the rest"] = seconds - sum(spent.values())
     rows = [[n, f"{s:.1f}", f"{count / s:,.1f}" if s > 0.05 else "-", f"{s / seconds:.0%}"] for n, s in spent.items()]

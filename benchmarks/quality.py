@@ -111,7 +111,7 @@ class Lab:
     def led(self, coded: Sequence[CodedText]) -> Moderator:
         """The consensus, led by coded texts."""
         precedents = Precedents(self.embeds)
-        precedents.learn(coded)
+        precedents.add_texts(coded)
         return PrecedentModerator(ConsensusModerator(self.embeds), self.embeds, precedents)
 
     def refined(

@@ -77,7 +77,7 @@ class Study:
         texts = {self.rows[n].text for n in which}
         people = coded([self.rows[n] for n in known if self.rows[n].text not in texts]) if self.led else []
         precedents, index = Precedents(embeds), MemoryCodeIndex()
-        precedents.learn(people)
+        precedents.add_texts(people)
         index.put(opened(people, embeds))
         moderator = PrecedentModerator(ConsensusModerator(embeds), embeds, precedents)
         made = moderate_batch(moderator, [self.proposals[n] for n in which])

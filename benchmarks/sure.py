@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from benchmarks.open_sets import FOLDER
 from infra.training.candidates import teach_head
-from infra.training.classifier_factory import Workshop
-from infra.vectors.embedding_cache import KeptEmbedder
-from models.classifier.promotion import sure_from
+from infra.training.classifier_factory import ClassifierFactory
+from infra.vectors.embedding_cache import CachedEmbedder
+from models.classifier.promotion import confidence_threshold
 from models.classifier.training_set import Matrix, TrainingExample, TrainingSet
 from models.routing.risk_control import promise
 from schemas.ids import code_id, segment_id
@@ -51,10 +51,10 @@ def isotonic(guesses: Floats, right: NDArray[np.bool_]) -> float | None:
 
 
 def bounded(certainty: float) -> Rule:
-    """The rule of ``models.classifier.promotion.sure_from``, at a certainty."""
+    """The rule of ``models.classifier.promotion.confidence_threshold``, at a certainty."""
 
     def rule(guesses: Floats, right: NDArray[np.bool_]) -> float | None:
-        return sure_from(right[:, None], guesses[:, None], right=RIGHT, least=LEAST, certainty=certainty)
+        return confidence_threshold(right[:, None], guesses[:, None], right=RIGHT, least=LEAST, certainty=certainty)
 
     return rule
 
@@ -127,12 +127,14 @@ def best(probabilities: Floats, truth: Matrix) -> tuple[Floats, NDArray[np.bool_
     return probabilities[rows, at], truth[rows, at]
 
 
-def measure(labels: int, seeds: Sequence[int], workshop: Workshop, texts: dict[str, list[str]]) -> dict[str, Tally]:
+def measure(
+    labels: int, seeds: Sequence[int], factory: ClassifierFactory, texts: dict[str, list[str]]
+) -> dict[str, Tally]:
     """Every rule on every draw."""
     found = {name: Tally() for name in RULES}
     for seed in seeds:
         data, others = drawn(texts, labels, seed)
-        made = teach_head(workshop, workshop.base, data)
+        made = teach_head(factory, factory.base, data)
         assert made.unseen is not None
         seen = best(made.unseen.probabilities, data.matrix(made.unseen.rows))
         truth = np.array([[code_id(STUDY, code) == column for column in data.codes] for _, code in others])
@@ -153,11 +155,11 @@ def main() -> None:
     wanted = parser.parse_args()
     from models.backends.sentence.embedder import SentenceEmbedder
 
-    workshop, texts = Workshop(KeptEmbedder(SentenceEmbedder(), VECTORS)), read()
+    factory, texts = ClassifierFactory(CachedEmbedder(SentenceEmbedder(), VECTORS)), read()
     print(f"sure means: right {RIGHT:g} of the time; {INTENTS} of {len(texts)} intents a draw, {wanted.draws} draws")
     for labels in LABELS:
         print(f"\n{labels} labels\n{'rule':<14} {'draws':>8} {'sure':>7} {'right':>7} {'kept':>7}")
-        for name, tally in measure(labels, range(wanted.draws), workshop, texts).items():
+        for name, tally in measure(labels, range(wanted.draws), factory, texts).items():
             print(tally.row(name))
 
 

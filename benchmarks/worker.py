@@ -21,9 +21,9 @@ from infra.roles.run import worker_settings
 from infra.settings import Settings, load_settings
 from models.backends.token_usage import TokenUsage
 from models.errors import WorkerFault
-from streams.memory import Hear, Recall
+from streams.memory import Recall, SideInputHandler
 from streams.runner import Progress
-from streams.stage import Received, Result, Stage
+from streams.stage import Received, Stage, StageResult
 from streams.topology import FEEDBACK, role
 from streams.worker import run_stage
 
@@ -40,12 +40,12 @@ class Timed:
         self.began: float | None = None
         self.cpu_began = 0.0
 
-    def step(self, batch: Sequence[Received]) -> Result:
+    def step(self, batch: Sequence[Received]) -> StageResult:
         if self.began is None:
             self.began, self.cpu_began = monotonic(), process_time()
         return self._stage.step(batch)
 
-    def tick(self) -> Result:
+    def tick(self) -> StageResult:
         return self._stage.tick()
 
     def revoked(self, partitions: set[tuple[str, int]]) -> None:
@@ -54,8 +54,8 @@ class Timed:
     def recalls(self) -> Mapping[str, Recall]:
         return self._stage.recalls()
 
-    def hears(self) -> Mapping[str, Hear]:
-        return self._stage.hears()
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
+        return self._stage.side_inputs()
 
     def initial_inputs(self) -> Mapping[str, Recall]:
         return self._stage.initial_inputs()

@@ -11,7 +11,7 @@ R = TypeVar("R")
 _LONGEST_REASON = 300  # characters
 
 
-def halving(step: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R | UncodableError]:
+def isolate_failures(step: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R | UncodableError]:
     """Run a step on a batch; where it fails, on its halves, until each bad item is alone.
 
     Args:
@@ -36,7 +36,7 @@ def halving(step: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> l
         if len(items) == 1:
             return [_alone(error)]
         middle = len(items) // 2
-        return halving(step, items[:middle]) + halving(step, items[middle:])
+        return isolate_failures(step, items[:middle]) + isolate_failures(step, items[middle:])
     if len(results) != len(items):
         raise WorkerFault(f"the step gave {len(results)} results for {len(items)} items; one an item was expected")
     return list(results)

@@ -50,8 +50,8 @@ class FakeCoder:
         """
         if self.fail_on is not None and any(self.fail_on in segment.text for segment in segments):
             raise RuntimeError(f"the batch holds {self.fail_on!r}, on which this fake was told to fail")
-        wanted = self.members if among is None else among
-        return [[p for p in self._read(segment.text) if p.member in wanted] for segment in segments]
+        requested = self.members if among is None else among
+        return [[p for p in self._read(segment.text) if p.member in requested] for segment in segments]
 
     def _read(self, text: str) -> list[Proposal]:
         words = self._label_words(text)
@@ -143,7 +143,7 @@ def _direction(word: str, dim: int) -> bytes:
 
 
 @dataclass
-class _Shelf:
+class _StudyCodes:
     """The codes of one study; row n of ``vectors`` belongs to code n."""
 
     codes: list[IndexedCode] = field(default_factory=list)
@@ -174,7 +174,7 @@ class MemoryCodeIndex:
 
     def __init__(self) -> None:
         """Start without codes."""
-        self._shelves: dict[str, _Shelf] = {}
+        self._shelves: dict[str, _StudyCodes] = {}
         self._study_of: dict[UUID, str] = {}
 
     def nearest(self, study: str, vector: Embeddings, limit: int) -> list[Neighbour]:
@@ -198,7 +198,7 @@ class MemoryCodeIndex:
             if self._study_of.get(code.id, code.study) != code.study:
                 self.remove([code.id])
             self._study_of[code.id] = code.study
-            self._shelves.setdefault(code.study, _Shelf()).put(code)
+            self._shelves.setdefault(code.study, _StudyCodes()).put(code)
 
     def remove(self, ids: Iterable[UUID]) -> None:
         """Take codes out; ids that are not there are passed over."""
@@ -209,7 +209,7 @@ class MemoryCodeIndex:
 
     def origins(self, study: str | None = None) -> dict[UUID, UUID | None]:
         """Every code's id and the segment that created it, of one study or of all."""
-        shelves = self._shelves.values() if study is None else [self._shelves.get(study, _Shelf())]
+        shelves = self._shelves.values() if study is None else [self._shelves.get(study, _StudyCodes())]
         return {code.id: code.origin for shelf in shelves for code in shelf.codes}
 
     def close(self) -> None:

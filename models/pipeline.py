@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from models.bisection import halving
+from models.bisection import isolate_failures
 from models.classifier.predictions import Classifiers
 from models.errors import UncodableError, WorkerFault
 from models.moderation.classifier_vote import said_by
@@ -31,7 +31,7 @@ class Uncoded:
 
 
 @dataclass(frozen=True)
-class Coded:
+class CodedSegment:
     """A segment with its code, and everything that was decided on the way."""
 
     segment: Segment
@@ -41,7 +41,7 @@ class Coded:
     request: AnnotationRequest | None
 
 
-Outcome = Coded | Uncoded
+CodingOutcome = CodedSegment | Uncoded
 
 
 def code_batch(
@@ -59,7 +59,7 @@ def code_batch(
         One a segment, in order. A segment that the members fail on is alone in its failure.
 
     Raises:
-        UnavailableError, SettingError, WorkerFault: As ``models.bisection.halving`` does.
+        UnavailableError, SettingError, WorkerFault: As ``models.bisection.isolate_failures`` does.
         WorkerFault: If 8 or more segments reached the members and all of them failed there.
     """
     prepared = [_prepared(segment, limit) for segment in segments]
@@ -67,16 +67,16 @@ def code_batch(
 
 
 def _read(coder: Coder, batch: Sequence[Segment], classifiers: Classifiers | None) -> list[Proposals]:
-    made = classifiers.classify(batch) if classifiers else [None] * len(batch)
-    spared = [bool(classifiers and classifiers.first and one and one.sure) for one in made]
+    classified = classifiers.classify(batch) if classifiers else [None] * len(batch)
+    spared = [bool(classifiers and classifiers.first and guesses and guesses.sure) for guesses in classified]
     asked = [segment for segment, without in zip(batch, spared, strict=True) if not without]
     labels = coder.propose(asked) if asked else []
     if len(labels) != len(asked):
         raise WorkerFault(f"the members read {len(labels)} of {len(asked)} segments; a list for each was expected")
-    said = iter(labels)
+    proposed = iter(labels)
     return [
-        _proposals(segment, [said_by(one)] if one and without else next(said), coder.members, one)
-        for segment, one, without in zip(batch, made, spared, strict=True)
+        _proposals(segment, [said_by(guesses)] if guesses and without else next(proposed), coder.members, guesses)
+        for segment, guesses, without in zip(batch, classified, spared, strict=True)
     ]
 
 
@@ -95,10 +95,12 @@ def moderate_batch(moderator: Moderator, batch: Sequence[Proposals]) -> list[Dec
         One a segment, in order.
 
     Raises:
-        UnavailableError, SettingError, WorkerFault: As ``models.bisection.halving`` does.
+        UnavailableError, SettingError, WorkerFault: As ``models.bisection.isolate_failures`` does.
         WorkerFault: If 8 or more segments reached the moderator and all of them failed there.
     """
-    return _through(moderator.decide, [_with_a_label(proposals) for proposals in batch], lambda one: one.segment)
+    return _through(
+        moderator.decide, [_with_a_label(proposals) for proposals in batch], lambda proposals: proposals.segment
+    )
 
 
 @dataclass(frozen=True)
@@ -116,32 +118,34 @@ class Pipeline:
     classifiers: Classifiers | None = None
     """What people's labels have taught."""
 
-    def run(self, segments: Iterable[Segment]) -> Iterator[Outcome]:
+    def run(self, segments: Iterable[Segment]) -> Iterator[CodingOutcome]:
         """Code the segments, taken and coded batch by batch as outcomes are asked for.
 
         Yields:
             One outcome a segment, in order.
 
         Raises:
-            UnavailableError, SettingError, WorkerFault: As ``models.bisection.halving`` does.
+            UnavailableError, SettingError, WorkerFault: As ``models.bisection.isolate_failures`` does.
         """
         source = iter(segments)
         while batch := list(islice(source, self.batch)):
             yield from self._code(batch)
 
-    def _code(self, segments: Sequence[Segment]) -> Iterator[Outcome]:
+    def _code(self, segments: Sequence[Segment]) -> Iterator[CodingOutcome]:
         proposed = code_batch(self.coder, segments, self.text_limit, self.classifiers)
-        settled = moderate_batch(self.moderator, [one for one in proposed if isinstance(one, Proposals)])
-        refined = self.refiner.refine([one for one in settled if isinstance(one, Decision)])
-        routed = self.router.route([one.assignment for one in refined])
+        settled = moderate_batch(
+            self.moderator, [proposals for proposals in proposed if isinstance(proposals, Proposals)]
+        )
+        refined = self.refiner.refine([decision for decision in settled if isinstance(decision, Decision)])
+        routed = self.router.route([refinement.assignment for refinement in refined])
         moderated, assigned = iter(settled), zip(refined, routed, strict=True)
-        for one in proposed:
-            decided = next(moderated) if isinstance(one, Proposals) else one
+        for outcome in proposed:
+            decided = next(moderated) if isinstance(outcome, Proposals) else outcome
             if isinstance(decided, Uncoded):
                 yield decided
                 continue
             code, sent = next(assigned)
-            yield Coded(decided.segment, decided, sent.assignment, code.event, sent.request)
+            yield CodedSegment(decided.segment, decided, sent.assignment, code.event, sent.request)
 
 
 def _prepared(segment: Segment, limit: int) -> Segment | Uncoded:
@@ -161,7 +165,7 @@ def _through(
     step: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T | Uncoded], segment: Callable[[T], Segment]
 ) -> list[R | Uncoded]:
     """Take what is not uncoded yet through a step; what fails there becomes uncoded."""
-    came_out = halving(step, [item for item in items if not isinstance(item, Uncoded)])
+    came_out = isolate_failures(step, [item for item in items if not isinstance(item, Uncoded)])
     _refuse_a_broken_model(came_out)
     results = iter(came_out)
     done: list[R | Uncoded] = []

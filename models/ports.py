@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -13,6 +13,10 @@ from schemas import Decision, Neighbour, Proposal, Proposals, Segment
 
 Embeddings = NDArray[np.float32]
 """Rows of unit length, shape ``(n, dim)``."""
+Floats = NDArray[Any]
+"""Figures of any width: counts, weights, scores, draws."""
+Bools = NDArray[np.bool_]
+"""Whether something holds, item by item."""
 
 
 class Coder(Protocol):

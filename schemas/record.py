@@ -78,11 +78,12 @@ def later_than(at: datetime, *before: datetime) -> datetime:
 def describe(error: ValidationError, *, most: int = 3) -> str:
     """Say in one line what pydantic found, without repeating input text of any length."""
     errors = error.errors(include_url=False, include_context=False)
-    told = [one for one in errors if one["type"] == _UNKNOWN_MAJOR] or errors  # what else is wrong follows from it
-    found = []
-    for one in told[:most]:
-        place = ".".join(str(part) for part in one["loc"] if part != "schema_version")
-        message = one["msg"].removeprefix("Value error, ")
-        found.append(f"{place}: {message}" if place else message)
-    left = len(told) - most
-    return "; ".join(found) + (f" (and {left} more)" if left > 0 else "")
+    major = [detail for detail in errors if detail["type"] == _UNKNOWN_MAJOR]
+    shown = major or errors  # what else is wrong follows from an unknown version
+    sentences = []
+    for detail in shown[:most]:
+        place = ".".join(str(part) for part in detail["loc"] if part != "schema_version")
+        message = detail["msg"].removeprefix("Value error, ")
+        sentences.append(f"{place}: {message}" if place else message)
+    left = len(shown) - most
+    return "; ".join(sentences) + (f" (and {left} more)" if left > 0 else "")

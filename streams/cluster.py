@@ -96,7 +96,7 @@ class Cluster:
         return options
 
 
-async def patiently(what: str, attempt: Callable[[], Awaitable[T]], *errors: type[Exception]) -> T:
+async def retry_with_backoff(what: str, attempt: Callable[[], Awaitable[T]], *errors: type[Exception]) -> T:
     """Try until it works, with back-off and a line in the log at each failure."""
     pause = 0.5
     while True:
@@ -143,14 +143,14 @@ async def partitions_of(cluster: Cluster, names: Iterable[str]) -> dict[str, lis
     Raises:
         KafkaError: If no broker answers, a partition has no leader, or the user may not see a topic.
     """
-    found: dict[str, list[int]] = {name: [] for name in names}
+    partitions: dict[str, list[int]] = {name: [] for name in names}
     async with connected(cluster) as client:
         async for node in answering(client, cluster):
-            missing = [name for name, partitions in found.items() if not partitions]
+            missing = [name for name, known in partitions.items() if not known]
             if not missing:
                 break
-            found |= await _ask_partitions(client, node, cluster.names, missing)
-    return found
+            partitions |= await _ask_partitions(client, node, cluster.names, missing)
+    return partitions
 
 
 async def answering(client: AIOKafkaClient, cluster: Cluster) -> AsyncGenerator[int]:
@@ -160,12 +160,12 @@ async def answering(client: AIOKafkaClient, cluster: Cluster) -> AsyncGenerator[
         SettingError: If those that do not answer refuse us for good.
         KafkaConnectionError: If none answers.
     """
-    brokers, some = list(client.cluster.brokers()), False
+    brokers, answered = list(client.cluster.brokers()), False
     for broker in random.sample(brokers, len(brokers)):
         if await client.ready(broker.nodeId):
-            some = True
+            answered = True
             yield broker.nodeId
-    if not some:
+    if not answered:
         advertised = [f"{broker.host}:{broker.port}" for broker in brokers]
         await raise_refusal(cluster, *advertised)
         raise KafkaConnectionError(f"none of the brokers answers: {', '.join(advertised)}")
@@ -175,13 +175,13 @@ async def _ask_partitions(
     client: AIOKafkaClient, node: int, names: Names, topics: Sequence[str]
 ) -> dict[str, list[int]]:
     request = MetadataRequest([names.at_broker(name) for name in topics], allow_auto_topic_creation=False)
-    found = {}
+    partitions = {}
     for topic in (await client.send(node, request)).to_object()["topics"]:
         codes = {topic["error_code"], *(each["error_code"] for each in topic["partitions"])} - _NO_ERROR
         if codes - {UnknownTopicOrPartitionError.errno}:
             raise for_code(max(codes))(topic["topic"])
-        found[names.own(topic["topic"])] = sorted(each["partition"] for each in topic["partitions"])
-    return found
+        partitions[names.own(topic["topic"])] = sorted(each["partition"] for each in topic["partitions"])
+    return partitions
 
 
 @asynccontextmanager
@@ -258,8 +258,8 @@ async def _fetch(consumer: AIOKafkaConsumer) -> list[Sequence[ConsumerRecord]]:
 
 async def _topic_partitions(cluster: Cluster, names: Sequence[str]) -> list[TopicPartition]:
     """Every partition of some topics, as the client names them."""
-    found = await partitions_of(cluster, names)
-    return [TopicPartition(cluster.names.at_broker(name), p) for name in names for p in found[name]]
+    partitions = await partitions_of(cluster, names)
+    return [TopicPartition(cluster.names.at_broker(name), p) for name in names for p in partitions[name]]
 
 
 async def _ends(consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

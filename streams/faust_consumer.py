@@ -55,10 +55,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def owns(self, offsets: Mapping[tuple[str, int], int]) -> bool:
         """Whether the broker takes these offsets from this consumer: it does not where another has the partitions."""
-        wanted = {faust.types.TP(*partition): offset for partition, offset in offsets.items()}
-        if not wanted.keys() <= self.assignment():
+        positions = {faust.types.TP(*partition): offset for partition, offset in offsets.items()}
+        if not positions.keys() <= self.assignment():
             return False
-        return bool(await self._commit(wanted)) and wanted.keys() <= self.assignment()  # Faust leaves out what is not
+        committed = await self._commit(positions)  # Faust leaves out what is not assigned
+        return bool(committed) and positions.keys() <= self.assignment()
 
     async def _wait_next_records(self, timeout: float) -> Any:
         """Fetch when half of the queue is free.

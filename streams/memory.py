@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from streams.publish import Outgoing
 
-Hear = Callable[[Sequence[bytes | None]], None]
+SideInputHandler = Callable[[Sequence[bytes | None]], None]
 
 
 class Recall(NamedTuple):
@@ -15,7 +15,7 @@ class Recall(NamedTuple):
     last: int | None
     """So many messages of each partition, the newest; of a topic that the worker writes more than a predecessor can
     have written and not acknowledged. None where it is all of them."""
-    hear: Hear
+    handler: SideInputHandler
 
 
 class Answers:

@@ -15,7 +15,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
 from models.errors import SettingError
-from streams.cluster import Cluster, answering, connected, patiently
+from streams.cluster import Cluster, answering, connected, retry_with_backoff
 from streams.refusals import acl
 from streams.topics import check_topics, create_topics
 from streams.topology import Role
@@ -112,9 +112,9 @@ async def prepare(cluster: Cluster, role: Role, group: str) -> None:
     """
     rights = partial(check_rights, cluster, role, group)
     what = f"brokers at {','.join(cluster.servers)}"
-    await patiently(what, rights, KafkaError, OSError)
+    await retry_with_backoff(what, rights, KafkaError, OSError)
     if await create_topics(cluster, role.topics):
-        await patiently(what, rights, KafkaError, OSError)  # of a topic that is missing they say nothing
+        await retry_with_backoff(what, rights, KafkaError, OSError)  # of a topic that is missing they say nothing
     await check_topics(cluster, role.topics)
 
 
@@ -143,9 +143,9 @@ async def check_rights(cluster: Cluster, role: Role, group: str) -> None:
 
 async def _lacking_on_topics(client: AIOKafkaClient, cluster: Cluster, role: Role) -> list[tuple[str, str]]:
     at_broker = cluster.names.at_broker
-    reads = dict.fromkeys([*role.reads, *role.hears, *role.recalls])
-    wanted = [(at_broker(each.name), READ) for each in reads]
-    wanted += [(at_broker(each.name), WRITE) for each in role.writes]
+    reads = dict.fromkeys([*role.reads, *role.side_inputs, *role.recalls])
+    needed = [(at_broker(each.name), READ) for each in reads]
+    needed += [(at_broker(each.name), WRITE) for each in role.writes]
     request = _TopicRights([at_broker(each.name) for each in role.topics])
     async for node in answering(client, cluster):
         try:
@@ -153,7 +153,7 @@ async def _lacking_on_topics(client: AIOKafkaClient, cluster: Cluster, role: Rol
         except NotImplementedError:
             return []  # a broker that does not say
         allowed = {topic["topic"]: _operations(topic) for topic in answer["topics"]}
-        return [(OPERATIONS[op], f"--topic {name}") for name, op in wanted if not _allows(allowed[name], op)]
+        return [(OPERATIONS[op], f"--topic {name}") for name, op in needed if not _allows(allowed[name], op)]
     return []
 
 

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLarg
 
 from models.errors import WorkerFault
 from schemas import Annotation, AnnotationRequest, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
-from streams.cluster import Cluster, patiently
+from streams.cluster import Cluster, retry_with_backoff
 from streams.refusals import in_plain_words, raise_refusal
 from streams.topology import ALERTS, CODEBOOK, LABELS, LARGEST_MESSAGE, RELEASES, REQUESTS, STUDIES
 
@@ -102,7 +102,7 @@ class KafkaPublisher:
                 raise
             return producer
 
-        self._producer = await patiently("producer", attempt, KafkaError, OSError)
+        self._producer = await retry_with_backoff("producer", attempt, KafkaError, OSError)
 
     async def stop(self) -> None:
         """Send what is under way and disconnect."""
@@ -132,7 +132,7 @@ class KafkaPublisher:
                     raise errors[0]
 
         if left:
-            await patiently("delivery", attempt, KafkaError)
+            await retry_with_backoff("delivery", attempt, KafkaError)
 
     async def _hand_over(self, messages: Sequence[Outgoing]) -> list[asyncio.Future[object]]:
         if self._producer is None:

@@ -101,8 +101,8 @@ def _of_certificate(error: ssl.SSLCertVerificationError, servers: str) -> str:
 
 
 def _detail(error: Exception) -> str:
-    told = " ".join(" ".join(str(arg) for arg in error.args).split())
-    return f" ({told})" if told else ""
+    message = " ".join(" ".join(str(arg) for arg in error.args).split())
+    return f" ({message})" if message else ""
 
 
 async def raise_refusal(cluster: "Cluster", *others: str) -> None:

@@ -14,13 +14,13 @@ from faust.types import TP
 
 from models.errors import UnavailableError
 from schemas import DeadLetter
-from streams.cluster import OWN_NAMES, Names, patiently
-from streams.metrics import AGES_S, SECONDS, SIZES, Tally
+from streams.cluster import OWN_NAMES, Names, retry_with_backoff
+from streams.metrics import AGES_S, SECONDS, SIZES, Histogram
 from streams.ordered_acks import OrderedAcks
 from streams.publish import Outgoing, Publisher
-from streams.stage import Received, Result, Stage
+from streams.stage import Received, Stage, StageResult
 from streams.topology import DEAD_LETTERS, Topic
-from streams.tracing import Passing, Trail
+from streams.tracing import SegmentTracer, TracedBatch
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -43,10 +43,11 @@ class Progress:
     last_commit_at: datetime | None = None
     last_progress: float = field(default_factory=monotonic)
     lags: dict[str, int] = field(default_factory=dict)  # by topic, where they were looked for
-    sizes: Tally = field(default_factory=lambda: Tally(SIZES))  # messages a batch
-    step_s: Tally = field(default_factory=lambda: Tally(SECONDS))
-    delivery_s: Tally = field(default_factory=lambda: Tally(SECONDS))
-    ages_s: Tally = field(default_factory=lambda: Tally(AGES_S))  # of a segment when what was written of it is there
+    sizes: Histogram = field(default_factory=lambda: Histogram(SIZES))  # messages a batch
+    step_s: Histogram = field(default_factory=lambda: Histogram(SECONDS))
+    delivery_s: Histogram = field(default_factory=lambda: Histogram(SECONDS))
+    ages_s: Histogram = field(default_factory=lambda: Histogram(AGES_S))
+    """Of each segment, when what was written of it is there."""
 
     def stepped(self, size: int, step_s: float, delivery_s: float) -> None:
         """Count a batch: its messages, and the seconds that its step and its delivery took."""
@@ -54,10 +55,10 @@ class Progress:
         self.step_s.add(step_s)
         self.delivery_s.add(delivery_s)
 
-    def aged(self, passing: Passing) -> None:
+    def aged(self, traced: TracedBatch) -> None:
         """Count how long ago the segments were published that something was written about."""
         now_ms = time() * 1000
-        for taken_ms in passing.taken_ms:
+        for taken_ms in traced.taken_ms:
             self.ages_s.add(max(0.0, now_ms - taken_ms) / 1000)
 
     def delivered(self, messages: Sequence[Outgoing]) -> None:
@@ -114,7 +115,7 @@ class Runner:
         stage: Stage,
         publisher: Publisher,
         progress: Progress,
-        trail: Trail | None = None,
+        tracer: SegmentTracer | None = None,
         names: Names = OWN_NAMES,
         membership: Membership | None = None,
     ) -> None:
@@ -124,7 +125,7 @@ class Runner:
             stage: What it drives.
             publisher: Delivers.
             progress: Where it is counted.
-            trail: Follows the segments, where anybody wants to know of them.
+            tracer: Follows the segments, where anybody wants to know of them.
             names: What the brokers call the topics; the stage knows them by their own names.
             membership: In the consumer group; without it every partition is this worker's for good.
         """
@@ -132,7 +133,7 @@ class Runner:
         self._stage = stage
         self._publisher = publisher
         self._progress = progress
-        self._trail = trail
+        self._tracer = tracer
         self._membership = membership if stage.recalls() else None
         self._recall_due = True
         self._acks: OrderedAcks[Any] = OrderedAcks()
@@ -160,26 +161,26 @@ class Runner:
         self._revoked |= partitions
         self._recall_due = True
 
-    async def _run(self, stream: Any, work: Callable[[], Result], size: int = 0) -> None:
+    async def _run(self, stream: Any, work: Callable[[], StageResult], size: int = 0) -> None:
         async with self._busy:
             await self._begin(size)
             began_ns, began = time_ns(), monotonic()
-            result = await patiently("waiting", lambda: self._attempt(work), UnavailableError)
+            result = await retry_with_backoff("waiting", lambda: self._attempt(work), UnavailableError)
             if not await self._owns(result):
                 log.warning("partitions went to another worker meanwhile; it does what this batch was about")
                 return
             if result.settle is not None:
-                await patiently("waiting", partial(self._attempt, result.settle), UnavailableError)
+                await retry_with_backoff("waiting", partial(self._attempt, result.settle), UnavailableError)
             stepped = monotonic()
             sent = result.messages
-            passing = self._trail.pass_on(result.done, sent) if self._trail else Passing(sent)
-            await self._deliver(passing.send, len(result.before))
+            traced = self._tracer.pass_on(result.done, sent) if self._tracer else TracedBatch(sent)
+            await self._deliver(traced.send, len(result.before))
             self._progress.delivered(sent)
             if size:
                 self._progress.stepped(size, stepped - began, monotonic() - stepped)
-            if self._trail:
-                self._progress.aged(passing)
-                self._trail.tell(passing, began_ns, size)
+            if self._tracer:
+                self._progress.aged(traced)
+                self._tracer.report(traced, began_ns, size)
             _say_set_aside(sent)
             ready = [e for m in result.done for e in self._acks.finish((m.topic, m.partition), m.offset)]
             for event in ready:
@@ -195,7 +196,7 @@ class Runner:
             self._recall_due = False
             await self._membership.recall(self._stage)
 
-    async def _owns(self, result: Result) -> bool:
+    async def _owns(self, result: StageResult) -> bool:
         """Whether what a batch was about is still this worker's to do."""
         if self._membership is None or not result.messages:
             return True
@@ -205,9 +206,9 @@ class Runner:
 
     async def _deliver(self, messages: Sequence[Outgoing], first: int) -> None:
         """Send the first so many, and when they are confirmed the others."""
-        for some in (messages[:first], messages[first:]):
-            if some:
-                await self._publisher.send(some)
+        for part in (messages[:first], messages[first:]):
+            if part:
+                await self._publisher.send(part)
 
     async def _attempt(self, work: Callable[[], T]) -> T:
         try:

@@ -8,8 +8,8 @@ from functools import partial
 from aiokafka.errors import KafkaError
 
 from models.errors import UnavailableError
-from streams.cluster import Cluster, patiently, read_batches
-from streams.memory import Hear, Recall
+from streams.cluster import Cluster, read_batches, retry_with_backoff
+from streams.memory import Recall, SideInputHandler
 from streams.stage import Stage
 
 log = logging.getLogger(__name__)
@@ -21,14 +21,14 @@ async def follow_side_inputs(cluster: Cluster, stage: Stage, loaded: asyncio.Eve
     Raises:
         ExceptionGroup: Of what a topic or the stage raised and trying again does not mend.
     """
-    followed, initial = stage.hears(), stage.initial_inputs()
+    followed, initial = stage.side_inputs(), stage.initial_inputs()
     if topics := [*followed, *initial]:
         log.info("reading %d side topics: %s", len(topics), ", ".join(topics))
     async with asyncio.TaskGroup() as tasks:
         readings = [tasks.create_task(read_recall(cluster, *each)) for each in initial.items()]
         caught_up = [asyncio.Event() for _ in followed]
-        for (name, hear), event in zip(followed.items(), caught_up, strict=True):
-            tasks.create_task(_follow(cluster, name, hear, event))
+        for (name, handler), event in zip(followed.items(), caught_up, strict=True):
+            tasks.create_task(_follow(cluster, name, handler, event))
         await asyncio.gather(*readings, *(event.wait() for event in caught_up))
         await _in_thread("side topics", stage.side_inputs_loaded)
         loaded.set()
@@ -39,23 +39,23 @@ async def read_recall(cluster: Cluster, name: str, recall: Recall) -> None:
 
     async def attempt() -> None:
         async for batch in read_batches(cluster, name, last=recall.last):
-            await _in_thread(name, partial(recall.hear, [message.value for message in batch]))
+            await _in_thread(name, partial(recall.handler, [message.value for message in batch]))
 
-    await patiently(f"reading {name}", attempt, KafkaError, OSError)
+    await retry_with_backoff(f"reading {name}", attempt, KafkaError, OSError)
 
 
-async def _follow(cluster: Cluster, name: str, hear: Hear, caught_up: asyncio.Event) -> None:
+async def _follow(cluster: Cluster, name: str, handler: SideInputHandler, caught_up: asyncio.Event) -> None:
     """Hand every message of a topic over, and those that come later as they come."""
 
     async def attempt() -> None:
         async for batch in read_batches(cluster, name, follow=True):
             if batch:
-                await _in_thread(name, partial(hear, [message.value for message in batch]))
+                await _in_thread(name, partial(handler, [message.value for message in batch]))
             else:
                 caught_up.set()
 
-    await patiently(f"listening to {name}", attempt, KafkaError, OSError)
+    await retry_with_backoff(f"listening to {name}", attempt, KafkaError, OSError)
 
 
 async def _in_thread(what: str, take: Callable[[], None]) -> None:
-    await patiently(what, partial(asyncio.to_thread, take), UnavailableError)
+    await retry_with_backoff(what, partial(asyncio.to_thread, take), UnavailableError)

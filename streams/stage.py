@@ -12,7 +12,7 @@ from uuid import UUID
 from models.ports import Clock
 from schemas import DeadLetter, Record, Segment
 from schemas.ids import dead_letter_id
-from streams.memory import Hear, Recall
+from streams.memory import Recall, SideInputHandler
 from streams.publish import Header, Outgoing
 from streams.topology import DEAD_LETTERS
 
@@ -35,7 +35,7 @@ class Received(NamedTuple):
 
 
 @dataclass
-class Result:
+class StageResult:
     """What came of a batch: messages to deliver, and then messages to acknowledge."""
 
     send: list[Outgoing] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Result:
 class Stage(Protocol):
     """A role's work."""
 
-    def step(self, batch: Sequence[Received]) -> Result:
+    def step(self, batch: Sequence[Received]) -> StageResult:
         """Work on a batch. What is not among the result's ``done`` is held, and acknowledged later.
 
         Raises:
@@ -62,7 +62,7 @@ class Stage(Protocol):
         """
         ...
 
-    def tick(self) -> Result:
+    def tick(self) -> StageResult:
         """Called now and then, also when nothing comes in."""
         ...
 
@@ -70,7 +70,7 @@ class Stage(Protocol):
         """These partitions now belong to another worker."""
         ...
 
-    def hears(self) -> Mapping[str, Hear]:
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
         """Topics that every worker of the role listens to beside its batches, and what takes their messages in.
 
         They are read from the beginning, outside the consumer group; what stands on them at the start is handed over
@@ -105,24 +105,24 @@ class PlainStage(ABC):
     role: str
     clock: Clock
 
-    def step(self, batch: Sequence[Received]) -> Result:
+    def step(self, batch: Sequence[Received]) -> StageResult:
         """Work on a batch; all of it is finished."""
-        result = Result(done=list(batch))
+        result = StageResult(done=list(batch))
         self.work(batch, result)
         return result
 
     @abstractmethod
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Work on a batch and put what is to be sent into ``result``."""
 
-    def tick(self) -> Result:
+    def tick(self) -> StageResult:
         """Nothing is held, so nothing falls due."""
-        return Result()
+        return StageResult()
 
     def revoked(self, partitions: set[tuple[str, int]]) -> None:  # noqa: B027 - nothing is held, so nothing to do
         """Nothing is held."""
 
-    def hears(self) -> Mapping[str, Hear]:
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
         """Nothing but its batches."""
         return {}
 
@@ -137,7 +137,7 @@ class PlainStage(ABC):
         """Nothing: what it writes may be written again."""
         return {}
 
-    def read(self, batch: Sequence[Received], record: type[R], result: Result) -> list[tuple[Received, R]]:
+    def read(self, batch: Sequence[Received], record: type[R], result: StageResult) -> list[tuple[Received, R]]:
         """Parse a batch; what cannot be parsed becomes a dead letter in ``result``."""
         readable = []
         for message in batch:

@@ -33,9 +33,9 @@ from schemas import (
     Segment,
     StudyRules,
 )
-from streams.memory import Answers, Hear, Recall
+from streams.memory import Answers, Recall, SideInputHandler
 from streams.publish import Outgoing, outgoing
-from streams.stage import PlainStage, Received, Result, readable
+from streams.stage import PlainStage, Received, StageResult, readable
 from streams.topology import (
     ALERTS,
     ASSIGNMENTS,
@@ -63,20 +63,20 @@ class CodersStage(PlainStage):
     role: str = "coders"
     answers: Answers = field(default_factory=lambda: Answers(4_000), init=False)
 
-    def hears(self) -> Mapping[str, Hear]:
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
         """A classifier that is released reads from the next batch on; it is loaded while this one is worked on.
 
         What becomes of codes holds for its guesses from the next batch on too.
         """
         if self.classifiers is None:
             return {}
-        return {RELEASES.name: self._hear, CODEBOOK.name: self._follow}
+        return {RELEASES.name: self._update_releases, CODEBOOK.name: self._update_codebook}
 
-    def _hear(self, values: Sequence[bytes | None]) -> None:
+    def _update_releases(self, values: Sequence[bytes | None]) -> None:
         assert self.classifiers is not None
         self.classifiers.serving.hear(readable(values, ModelRelease))
 
-    def _follow(self, values: Sequence[bytes | None]) -> None:
+    def _update_codebook(self, values: Sequence[bytes | None]) -> None:
         assert self.classifiers is not None
         self.classifiers.follow(readable(values, CodeEvent))
 
@@ -86,15 +86,15 @@ class CodersStage(PlainStage):
 
     def _recall(self, values: Sequence[bytes | None]) -> None:
         here = set(self.coder.members)
-        for one in readable(values, Proposals):
-            if one.answered - {CLASSIFIER} == here:  # else it is of members that live elsewhere
-                self.answers.keep(one.segment.id, _proposed(one))
+        for proposals in readable(values, Proposals):
+            if proposals.answered - {CLASSIFIER} == here:  # else it is of members that live elsewhere
+                self.answers.keep(proposals.segment.id, _proposed(proposals))
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Propose labels for a batch of segments; one that comes twice gets what was proposed first."""
         self.answers.forget()
         segments = self.read(batch, Segment, result)
-        fresh = {one.id: one for _, one in segments if one.id not in self.answers}
+        fresh = {segment.id: segment for _, segment in segments if segment.id not in self.answers}
         outcomes = code_batch(self.coder, list(fresh.values()), self.text_limit, self.classifiers)
         uncoded = {}
         for segment, outcome in zip(fresh.values(), outcomes, strict=True):
@@ -118,11 +118,11 @@ class ModeratorStage(PlainStage):
     role: str = "moderator"
     answers: Answers = field(default_factory=lambda: Answers(10_000), init=False)
 
-    def hears(self) -> Mapping[str, Hear]:
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
         """What people decide leads the moderator from the next batch on."""
-        return {} if self.precedents is None else {LABELS.name: self._learn}
+        return {} if self.precedents is None else {LABELS.name: self._update_annotations}
 
-    def _learn(self, values: Sequence[bytes | None]) -> None:
+    def _update_annotations(self, values: Sequence[bytes | None]) -> None:
         assert self.precedents is not None
         self.precedents.update_annotations(readable(values, Annotation))
 
@@ -131,16 +131,16 @@ class ModeratorStage(PlainStage):
         return {DECISIONS.name: Recall(2_000, self._recall)}
 
     def _recall(self, values: Sequence[bytes | None]) -> None:
-        for one in readable(values, Decision):
-            self.answers.keep(one.segment.id, _decided(one))
+        for decision in readable(values, Decision):
+            self.answers.keep(decision.segment.id, _decided(decision))
 
-    def step(self, batch: Sequence[Received]) -> Result:
+    def step(self, batch: Sequence[Received]) -> StageResult:
         """Decide the segments that this batch made ready; hold the others."""
-        result = Result()
+        result = StageResult()
         self.work(batch, result)
         return result
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Join a batch; unlike in a plain stage only what was decided or set aside is finished."""
         self.answers.forget()
         proposals = self.read(batch, Proposals, result)
@@ -151,7 +151,7 @@ class ModeratorStage(PlainStage):
         with self._held_again(ready):
             self._decide(ready, result)
 
-    def _decided_before(self, proposals: Proposals, result: Result) -> bool:
+    def _decided_before(self, proposals: Proposals, result: StageResult) -> bool:
         """Whether there is a decision already; it is sent again where all that it needs came again."""
         segment = proposals.segment.id
         if segment not in self.answers:
@@ -160,9 +160,9 @@ class ModeratorStage(PlainStage):
             result.send.append(self.answers[segment])
         return True
 
-    def tick(self) -> Result:
+    def tick(self) -> StageResult:
         """Decide the segments whose deadline has passed."""
-        result = Result()
+        result = StageResult()
         ready, given_up = self.join.due()
         with self._held_again([*ready, *given_up]):
             self._decide(ready, result)
@@ -190,7 +190,7 @@ class ModeratorStage(PlainStage):
             self.join.take_back(joined)
             raise
 
-    def _decide(self, ready: Sequence[Joined[Received]], result: Result) -> None:
+    def _decide(self, ready: Sequence[Joined[Received]], result: StageResult) -> None:
         decide = [(joined.tickets[-1], joined.proposals) for joined in ready if joined.proposals is not None]
         outcomes = moderate_batch(self.moderator, [proposals for _, proposals in decide])
         for (message, proposals), outcome in zip(decide, outcomes, strict=True):
@@ -212,15 +212,15 @@ class RefinerStage(PlainStage):
     """Makes index and thresholds what the codebook's events, in any order, and ``learns_from`` say."""
     learns_from: Mapping[str, Recall] = field(default_factory=dict)
     role: str = "refiner"
-    _heard: deque[CodeEvent] = field(default_factory=deque, init=False)
+    _pending_events: deque[CodeEvent] = field(default_factory=deque, init=False)
     _history: list[CodeEvent] = field(default_factory=list, init=False)
 
-    def hears(self) -> Mapping[str, Hear]:
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
         """What people do to the codebook holds for the next batch."""
-        return {CODEBOOK.name: self._hear}
+        return {CODEBOOK.name: self._queue_events}
 
-    def _hear(self, values: Sequence[bytes | None]) -> None:
-        self._heard.extend(readable(values, CodeEvent))  # another thread works with the refiner
+    def _queue_events(self, values: Sequence[bytes | None]) -> None:
+        self._pending_events.extend(readable(values, CodeEvent))  # another thread works with the refiner
 
     def initial_inputs(self) -> Mapping[str, Recall]:
         """What thresholds are learned from."""
@@ -228,23 +228,23 @@ class RefinerStage(PlainStage):
 
     def side_inputs_loaded(self) -> None:
         """Start from the codebook as it is by now, rather than follow it there event by event."""
-        self._history += self._news()
+        self._history += self._take_events()
         if self.load is not None:
             self.load(self._history)
         self.refiner.apply_events(self._history)  # nothing of it is news where it was loaded
         self._history.clear()
 
-    def _news(self) -> list[CodeEvent]:
-        return [self._heard.popleft() for _ in range(len(self._heard))]
+    def _take_events(self) -> list[CodeEvent]:
+        return [self._pending_events.popleft() for _ in range(len(self._pending_events))]
 
     def recalls(self) -> Mapping[str, Recall]:
         """What another refiner decided on these partitions, and the codes that it created for that."""
         assignments = Recall(2_000, lambda values: self.refiner.load_assignments(readable(values, Assignment)))
-        return {CODEBOOK.name: Recall(2_000, self._hear), ASSIGNMENTS.name: assignments}
+        return {CODEBOOK.name: Recall(2_000, self._queue_events), ASSIGNMENTS.name: assignments}
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Assign a code to each decision, by the codebook as it was last heard of."""
-        self.refiner.apply_events(self._news())
+        self.refiner.apply_events(self._take_events())
         decisions = [decision for _, decision in self.read(batch, Decision, result)]
         refinement = self.refiner.decide(decisions)
         result.settle = partial(self.refiner.commit, refinement)
@@ -263,7 +263,7 @@ class RouterStage(PlainStage):
     role: str = "router"
     answers: Answers = field(default_factory=lambda: Answers(10_000), init=False)
 
-    def hears(self) -> Mapping[str, Hear]:
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
         """What people decide, and the rules that they set, hold from the next batch on."""
         return {
             LABELS.name: lambda values: self.router.update_annotations(readable(values, Annotation)),
@@ -280,16 +280,16 @@ class RouterStage(PlainStage):
         return {ASSIGNMENTS.name: Recall(2_000, self._recall)}
 
     def _recall(self, values: Sequence[bytes | None]) -> None:
-        for one in readable(values, Assignment):
-            if one.route is not None:
-                self.answers.keep(_question(one), _assigned(one))
+        for assignment in readable(values, Assignment):
+            if assignment.route is not None:
+                self.answers.keep(_question(assignment), _assigned(assignment))
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Route a batch; assignments that have a route are our own and are passed over."""
         self.answers.forget()
-        unrouted = [one for _, one in self.read(batch, Assignment, result) if one.route is None]
-        questions = {_question(one): one for one in unrouted}
-        fresh = {question: one for question, one in questions.items() if question not in self.answers}
+        unrouted = [assignment for _, assignment in self.read(batch, Assignment, result) if assignment.route is None]
+        questions = {_question(assignment): assignment for assignment in unrouted}
+        fresh = {question: assignment for question, assignment in questions.items() if question not in self.answers}
         for question, routed in zip(fresh, self.router.route(list(fresh.values())), strict=True):
             self.answers.keep(question, _assigned(routed.assignment))
             if routed.request is not None:
@@ -298,10 +298,10 @@ class RouterStage(PlainStage):
         result.send += [self.answers[question] for question in questions]
 
 
-class Learner(Protocol):
+class AnnotationLearner(Protocol):
     """Teaches classifiers what people's labels say."""
 
-    def learn(self, said: Sequence[Annotation]) -> Sequence[Record]:
+    def add_annotations(self, annotations: Sequence[Annotation]) -> Sequence[Record]:
         """Take a batch of labels in; returns the releases and requests that came of it, or of earlier ones."""
         ...
 
@@ -309,7 +309,7 @@ class Learner(Protocol):
         """What has come about since; all that was returned before has been published by now."""
         ...
 
-    def hear(self, records: Sequence[Record]) -> None:
+    def add_records(self, records: Sequence[Record]) -> None:
         """Take other records in, from any thread; they count from the next call on."""
         ...
 
@@ -322,11 +322,11 @@ class TrainerStage(PlainStage):
     reads all of them again, from their topic's beginning, and so makes good what a kill cut off.
     """
 
-    trainer: Learner
+    trainer: AnnotationLearner
     clock: Clock
     role: str = "trainer"
 
-    def hears(self) -> Mapping[str, Hear]:
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
         """Codes, rules, releases (a person may have gone back to one) and alerts count from the next step on."""
         kinds: dict[str, type[Record]] = {
             CODEBOOK.name: CodeEvent,
@@ -334,26 +334,26 @@ class TrainerStage(PlainStage):
             RELEASES.name: ModelRelease,
             ALERTS.name: DriftAlert,
         }
-        return {name: partial(self._hear, kind) for name, kind in kinds.items()}
+        return {name: partial(self._update, kind) for name, kind in kinds.items()}
 
     def initial_inputs(self) -> Mapping[str, Recall]:
         """All labels, those that were acknowledged too."""
-        return {LABELS.name: Recall(None, partial(self._hear, Annotation))}
+        return {LABELS.name: Recall(None, partial(self._update, Annotation))}
 
-    def _hear(self, kind: type[Record], values: Sequence[bytes | None]) -> None:
-        self.trainer.hear(readable(values, kind))
+    def _update(self, kind: type[Record], values: Sequence[bytes | None]) -> None:
+        self.trainer.add_records(readable(values, kind))
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Learn a batch of labels."""
-        said = [annotation for _, annotation in self.read(batch, Annotation, result)]
-        result.send += [outgoing(record) for record in self.trainer.learn(said)]
+        annotations = [annotation for _, annotation in self.read(batch, Annotation, result)]
+        result.send += [outgoing(record) for record in self.trainer.add_annotations(annotations)]
 
-    def tick(self) -> Result:
+    def tick(self) -> StageResult:
         """Publish what came of work in the background."""
-        return Result(send=[outgoing(record) for record in self.trainer.tick()])
+        return StageResult(send=[outgoing(record) for record in self.trainer.tick()])
 
 
-_READ_BY_OTHERS = {each.name for one in ROLES if one.name != "recorder" for each in one.reads} | {DEAD_LETTERS.name}
+_READ_BY_OTHERS = {each.name for role in ROLES if role.name != "recorder" for each in role.reads} | {DEAD_LETTERS.name}
 
 
 @dataclass
@@ -364,7 +364,7 @@ class RecorderStage(PlainStage):
     clock: Clock
     role: str = "recorder"
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Store a batch. What another role reads too, that role sets aside where it cannot be read."""
         records: list[Record] = []
         for message in batch:

@@ -17,7 +17,7 @@ from aiokafka.errors import (
 )
 
 from models.errors import SettingError
-from streams.cluster import Cluster, partitions_of, patiently
+from streams.cluster import Cluster, partitions_of, retry_with_backoff
 from streams.refusals import in_plain_words
 from streams.topology import TOPICS, Topic
 
@@ -42,12 +42,12 @@ class TopicState:
 
 
 @dataclass(frozen=True)
-class Difference:
+class TopicDifference:
     """A setting that a topic has otherwise than we create it; ``harm`` says what would be lost, if anything would."""
 
     topic: str
     setting: str
-    found: str
+    current: str
     expected: str
     harm: str
     mend: str
@@ -55,7 +55,7 @@ class Difference:
     def __str__(self) -> str:
         """One line: what was found, what is expected, what to do."""
         harm = f", so {self.harm}" if self.harm else ""
-        return f"topic {self.topic} has {self.setting} {self.found}, expected {self.expected}{harm}; {self.mend}"
+        return f"topic {self.topic} has {self.setting} {self.current}, expected {self.expected}{harm}; {self.mend}"
 
 
 @asynccontextmanager
@@ -88,7 +88,7 @@ async def create_topics(cluster: Cluster, topics: Iterable[Topic] = TOPICS) -> b
             await _create(cluster, missing)
             created.update(each.name for each in missing)
 
-    await _patiently(cluster, attempt)
+    await _retry(cluster, attempt)
     if created:
         await wait_for_topics(cluster, topics)
     return bool(created)
@@ -96,17 +96,17 @@ async def create_topics(cluster: Cluster, topics: Iterable[Topic] = TOPICS) -> b
 
 async def wait_for_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
     """Return when every partition of the topics has a leader; the log says once what is waited for."""
-    topics, said = list(topics), set[str]()
+    topics, logged = list(topics), set[str]()
 
     async def attempt() -> None:
         while missing := await _missing(cluster, topics):
             names = {cluster.names.at_broker(each.name) for each in missing}
-            if names - said:
+            if names - logged:
                 log.info("waiting for the topics %s", ", ".join(sorted(names)))
-                said.update(names)
+                logged.update(names)
             await asyncio.sleep(_LOOK_S)
 
-    await _patiently(cluster, attempt)
+    await _retry(cluster, attempt)
 
 
 async def check_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
@@ -115,21 +115,21 @@ async def check_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
     Raises:
         SettingError: If data would be lost so.
     """
-    found: list[Difference] = []
+    differing: list[TopicDifference] = []
 
     async def attempt() -> None:
-        found[:] = await differences(cluster, topics)
+        differing[:] = await differences(cluster, topics)
 
-    await _patiently(cluster, attempt)
-    for each in found:
+    await _retry(cluster, attempt)
+    for each in differing:
         if not each.harm:
             log.warning("%s", each)
-    harmful = [str(each) for each in found if each.harm]
+    harmful = [str(each) for each in differing if each.harm]
     if harmful:
         raise SettingError(" | ".join(harmful))
 
 
-async def differences(cluster: Cluster, topics: Iterable[Topic]) -> list[Difference]:
+async def differences(cluster: Cluster, topics: Iterable[Topic]) -> list[TopicDifference]:
     """What differs at the brokers from how we create topics; a missing topic differs in its partitions."""
     topics = list(topics)
     states = await states_of(cluster, topics)
@@ -143,7 +143,8 @@ async def states_of(cluster: Cluster, topics: Sequence[Topic]) -> dict[str, Topi
         SettingError: If the brokers refuse us for good.
         KafkaError: If they are away.
     """
-    there = [name for name, found in (await partitions_of(cluster, [t.name for t in topics])).items() if found]
+    known = await partitions_of(cluster, [each.name for each in topics])
+    there = [name for name, partitions in known.items() if partitions]
     states = {each.name: TopicState(0, 0, {}) for each in topics}
     if there:
         async with _admin(cluster) as admin:
@@ -159,7 +160,7 @@ async def states_of(cluster: Cluster, topics: Sequence[Topic]) -> dict[str, Topi
 
 async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
     asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]  # the embedded broker takes no filter
-    found: dict[str, dict[str, str]] = {}
+    configs: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(asked):
         for topic in answer.to_object()["resources"]:
             if topic["error_code"] == TopicAuthorizationFailedError.errno:
@@ -167,19 +168,19 @@ async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str
                     "the settings of topic %s cannot be checked: the right DescribeConfigs is missing",
                     topic["resource_name"],
                 )
-            found[topic["resource_name"]] = {
+            configs[topic["resource_name"]] = {
                 entry["config_names"]: entry["config_value"] for entry in topic["config_entries"]
             }
-    return found
+    return configs
 
 
-def compare(topic: Topic, cluster: Cluster, state: TopicState) -> list[Difference]:
+def compare(topic: Topic, cluster: Cluster, state: TopicState) -> list[TopicDifference]:
     """What a topic has otherwise than we create it, and what would be lost so."""
     name = cluster.names.at_broker(topic.name)
     if not state.partitions:
-        return [Difference(name, PARTITIONS, "0", str(cluster.partitions), "", "start a role, or create it")]
-    found = [
-        Difference(name, setting, str(have), str(want), "", f"set {variable}={have}, or create the topic anew")
+        return [TopicDifference(name, PARTITIONS, "0", str(cluster.partitions), "", "start a role, or create it")]
+    differing = [
+        TopicDifference(name, setting, str(have), str(want), "", f"set {variable}={have}, or create the topic anew")
         for setting, have, want, variable in (
             (PARTITIONS, state.partitions, cluster.partitions, "QUALSTREAM_KAFKA_PARTITIONS"),
             (REPLICAS, state.replicas, cluster.replication, "QUALSTREAM_KAFKA_REPLICATION"),
@@ -190,8 +191,8 @@ def compare(topic: Topic, cluster: Cluster, state: TopicState) -> list[Differenc
         have = state.config.get(setting, want)  # where the broker does not say, it cannot be compared
         if have != want:
             harm, mend = _harm(topic, setting, state), _alter(cluster, name, setting, want)
-            found.append(Difference(name, setting, have, want, harm, mend))
-    return found
+            differing.append(TopicDifference(name, setting, have, want, harm, mend))
+    return differing
 
 
 def _alter(cluster: Cluster, name: str, setting: str, want: str) -> str:
@@ -222,10 +223,10 @@ def _harm(topic: Topic, setting: str, state: TopicState) -> str:
 async def _missing(cluster: Cluster, topics: Sequence[Topic]) -> list[Topic]:
     """The topics that are not there, or not ready yet."""
     try:
-        found = await partitions_of(cluster, [each.name for each in topics])
+        partitions = await partitions_of(cluster, [each.name for each in topics])
     except LeaderNotAvailableError:
         return list(topics)
-    return [each for each in topics if not found[each.name]]
+    return [each for each in topics if not partitions[each.name]]
 
 
 async def _create(cluster: Cluster, topics: Sequence[Topic]) -> None:
@@ -250,5 +251,5 @@ async def _create(cluster: Cluster, topics: Sequence[Topic]) -> None:
                 raise error(f"{topic['topic']}: {topic.get('error_message') or 'not created'}")
 
 
-async def _patiently(cluster: Cluster, attempt: Callable[[], Awaitable[None]]) -> None:
-    await patiently(f"brokers at {','.join(cluster.servers)}", attempt, KafkaError, OSError)
+async def _retry(cluster: Cluster, attempt: Callable[[], Awaitable[None]]) -> None:
+    await retry_with_backoff(f"brokers at {','.join(cluster.servers)}", attempt, KafkaError, OSError)

@@ -64,7 +64,7 @@ class Role:
     does: str
     batch: int
     wait_s: float
-    hears: tuple[Topic, ...] = ()
+    side_inputs: tuple[Topic, ...] = ()
     """What every worker of the role listens to beside its batches, outside the consumer group."""
     recalls: tuple[Topic, ...] = ()
     """What it reads besides: as it starts, or when partitions come to it from another worker."""
@@ -76,7 +76,7 @@ class Role:
     @property
     def topics(self) -> tuple[Topic, ...]:
         """Every topic that it reads or writes, each once."""
-        return tuple(dict.fromkeys([*self.reads, *self.hears, *self.recalls, *self.writes]))
+        return tuple(dict.fromkeys([*self.reads, *self.side_inputs, *self.recalls, *self.writes]))
 
 
 FEEDBACK = Topic("feedback", Segment, "segment id", "delete")
@@ -184,14 +184,14 @@ def role(name: str) -> Role:
 def describe() -> str:
     """The table that ``qualstream topology`` prints and the README shows."""
     lines = _row(_ROLE_WIDTHS, "role", "reads", "writes", "does")
-    for one in ROLES:
-        reads = "every topic" if one.reads == TOPICS else ", ".join(each.name for each in one.reads) or "-"
-        writes = ", ".join(each.name for each in one.writes if each is not DEAD_LETTERS) or "-"
-        hears = "; hears " + ", ".join(each.name for each in one.hears) if one.hears else ""
-        lines += _row(_ROLE_WIDTHS, one.name, reads, writes, one.does + hears)
+    for role in ROLES:
+        reads = "every topic" if role.reads == TOPICS else ", ".join(each.name for each in role.reads) or "-"
+        writes = ", ".join(each.name for each in role.writes if each is not DEAD_LETTERS) or "-"
+        hears = "; hears " + ", ".join(each.name for each in role.side_inputs) if role.side_inputs else ""
+        lines += _row(_ROLE_WIDTHS, role.name, reads, writes, role.does + hears)
     lines += ["", *_row(_TOPIC_WIDTHS, "topic", "record", "key", "written by", "cleanup")]
     for each in TOPICS:
-        roles = [one.name for one in ROLES if each in one.writes]
+        roles = [role.name for role in ROLES if each in role.writes]
         writers = ", ".join([*roles, each.also] if each.also else roles) or each.from_outside
         writers = "every role" if each is DEAD_LETTERS else writers
         cleanup = f"delete after {each.keep_days} days" if each.cleanup == "delete" else each.cleanup

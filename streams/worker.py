@@ -16,7 +16,7 @@ import faust
 from aiokafka.errors import KafkaError
 
 from models.errors import SettingError, SpareError, UnavailableError, WorkerFault
-from streams.cluster import Cluster, consumer_group, group_lag, patiently
+from streams.cluster import Cluster, consumer_group, group_lag, retry_with_backoff
 from streams.faust_consumer import POLLS, App, Tables
 from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
@@ -24,12 +24,12 @@ from streams.runner import Batches, Partition, Progress, Runner, register
 from streams.side_inputs import follow_side_inputs, read_recall
 from streams.stage import Stage
 from streams.topology import FEEDBACK, Role, role
-from streams.tracing import Passing, Trail
+from streams.tracing import SegmentTracer, TracedBatch
 
 log = logging.getLogger(__name__)
-_BEAT_S = 1.0
+_HEARTBEAT_S = 1.0
 _LAG_S = 15.0  # how often somebody who follows the worker hears of its lag
-Beat = Callable[[Progress], None]
+Heartbeat = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class WorkerSettings:
     batches: Batches
     members: tuple[str, ...] = ()  # coders only: which members live here, where not all do
     watchdog_s: float = 300.0
-    trail: Trail | None = None  # where somebody follows the worker
+    tracer: SegmentTracer | None = None  # where somebody follows the worker
     seat: Callable[[], AbstractContextManager[str | None]] = nullcontext
     """Holds the worker's name in its group while it is a member: the same after a restart, and nobody else's."""
 
@@ -100,7 +100,11 @@ def _credentials(cluster: Cluster) -> faust.SASLCredentials | faust.SSLCredentia
 
 
 async def run_stage(
-    role: Role, make_stage: Callable[[], Awaitable[Stage]], settings: WorkerSettings, beat: Beat, stop: asyncio.Event
+    role: Role,
+    make_stage: Callable[[], Awaitable[Stage]],
+    settings: WorkerSettings,
+    heartbeat: Heartbeat,
+    stop: asyncio.Event,
 ) -> None:
     """Run a role that reads topics, until ``stop`` is set.
 
@@ -109,7 +113,7 @@ async def run_stage(
         make_stage: Loads models and stores; called once the topics are there. What these say the stage hears before
             its first batch.
         settings: How.
-        beat: Called every second, in a thread, with what was done so far.
+        heartbeat: Called every second, in a thread, with what was done so far.
         stop: Ends the worker; what is under way is read again at the next start.
 
     Raises:
@@ -119,11 +123,11 @@ async def run_stage(
     await prepare(settings.cluster, role, consumer_group(role.name, settings.members))
     stage = await make_stage()
     with settings.seat() as instance:  # not before: who waits as a spare takes the seat of the one that it replaces
-        await _drive(role, stage, make_app(role, settings, instance), settings, beat, stop)
+        await _drive(role, stage, make_app(role, settings, instance), settings, heartbeat, stop)
 
 
 async def _drive(
-    role: Role, stage: Stage, app: faust.App, settings: WorkerSettings, beat: Beat, stop: asyncio.Event
+    role: Role, stage: Stage, app: faust.App, settings: WorkerSettings, heartbeat: Heartbeat, stop: asyncio.Event
 ) -> None:
     publisher = KafkaPublisher(settings.cluster)
     await publisher.start()
@@ -136,7 +140,7 @@ async def _drive(
             failed.set_exception(error)
 
     membership = _InGroup(app, settings.cluster)
-    runner = Runner(stage, publisher, progress, settings.trail, settings.cluster.names, membership)
+    runner = Runner(stage, publisher, progress, settings.tracer, settings.cluster.names, membership)
     register(app, role.reads, runner, settings.batches, fail)
     loaded = asyncio.Event()
     following = partial(follow_side_inputs, settings.cluster, stage, loaded)
@@ -144,7 +148,7 @@ async def _drive(
     try:
         async with asyncio.TaskGroup() as tasks:
             others = [
-                tasks.create_task(keep_saying(beat, progress)),
+                tasks.create_task(heartbeat_loop(heartbeat, progress)),
                 tasks.create_task(_or_fail(following, fail)),
                 tasks.create_task(_or_fail(consuming, fail)),
             ]
@@ -153,7 +157,7 @@ async def _drive(
                 other.cancel()
     finally:
         await publisher.stop()
-        await _say(beat, progress)
+        await _send_heartbeat(heartbeat, progress)
     if failed.done() and (error := failed.exception()) is not None:
         if isinstance(error, SettingError):
             raise error
@@ -172,9 +176,9 @@ async def _or_fail(work: Callable[[], Awaitable[None]], fail: Callable[[Exceptio
 async def _consume(app: faust.App, loaded: asyncio.Event, watch: Callable[[], Awaitable[None]]) -> None:
     """Work on batches, watched, from when the stage's side topics are loaded until it is cancelled."""
     await loaded.wait()
-    calm_collector()
+    tune_gc()
     try:
-        await patiently("brokers", app.start, KafkaError, OSError)
+        await retry_with_backoff("brokers", app.start, KafkaError, OSError)
         await watch()
     finally:
         await app.stop()
@@ -196,32 +200,32 @@ class _InGroup:
             await read_recall(self.cluster, name, recall)
 
 
-async def prepared(make_stage: Callable[[], Awaitable[Stage]], beat: Beat) -> Stage:
+async def prepared(make_stage: Callable[[], Awaitable[Stage]], heartbeat: Heartbeat) -> Stage:
     """Make a stage, however long its stores are away.
 
     A worker says how it goes when its stage is there; only a spare, which may wait for days, says so while it waits,
     and while it loads to take another's place: who watches it must not end it then.
     """
-    saying: list[asyncio.Task[None]] = []
+    heartbeats: list[asyncio.Task[None]] = []
 
     async def attempt() -> Stage:
         try:
             return await make_stage()
         except SpareError:
-            if not saying:
-                saying.append(asyncio.create_task(keep_saying(beat, Progress())))
+            if not heartbeats:
+                heartbeats.append(asyncio.create_task(heartbeat_loop(heartbeat, Progress())))
             raise
 
     try:
-        return await patiently("stores", attempt, UnavailableError)
+        return await retry_with_backoff("stores", attempt, UnavailableError)
     finally:
-        for task in saying:
+        for task in heartbeats:
             task.cancel()
-        await asyncio.gather(*saying, return_exceptions=True)
+        await asyncio.gather(*heartbeats, return_exceptions=True)
 
 
 async def run_ingest(
-    intake: Intake, settings: WorkerSettings, rate: float | None, beat: Beat, stop: asyncio.Event
+    intake: Intake, settings: WorkerSettings, rate: float | None, heartbeat: Heartbeat, stop: asyncio.Event
 ) -> None:
     """Publish what was taken in, at most ``rate`` segments a second, until ``stop`` is set.
 
@@ -231,29 +235,31 @@ async def run_ingest(
     publisher = KafkaPublisher(settings.cluster)
     await publisher.start()
     progress = Progress()
-    beating = asyncio.create_task(keep_saying(beat, progress))
+    heartbeats = asyncio.create_task(heartbeat_loop(heartbeat, progress))
     size, wait_s = settings.batches.size, settings.batches.wait_s
     if rate is not None:
         size = max(1, min(size, int(rate * wait_s)))  # a few at a time, not a second's worth at once
     try:
         while not stop.is_set():
             began = monotonic()
-            rows = await patiently("store", partial(asyncio.to_thread, intake.unpublished, size), UnavailableError)
+            read = partial(asyncio.to_thread, intake.unpublished, size)
+            rows = await retry_with_backoff("store", read, UnavailableError)
             if rows:
                 ids = [identity for identity, _, _ in rows]
                 now, messages = time_ns(), [Outgoing(FEEDBACK.name, str(i).encode(), record) for i, _, record in rows]
-                passing = settings.trail.begin(messages) if settings.trail else Passing(messages)
-                await publisher.send(passing.send)
-                await patiently("store", partial(asyncio.to_thread, intake.mark_published, ids), UnavailableError)
-                if settings.trail:
-                    settings.trail.tell(passing, now, len(rows))
+                traced = settings.tracer.begin(messages) if settings.tracer else TracedBatch(messages)
+                await publisher.send(traced.send)
+                mark = partial(asyncio.to_thread, intake.mark_published, ids)
+                await retry_with_backoff("store", mark, UnavailableError)
+                if settings.tracer:
+                    settings.tracer.report(traced, now, len(rows))
                 progress.read += len(rows)
                 progress.written += len(rows)
                 progress.acknowledged(len(rows), 0)
             due_s = wait_s if not rows else (len(rows) / rate if rate else 0.0)
             await _pause(stop, due_s - (monotonic() - began))
     finally:
-        beating.cancel()
+        heartbeats.cancel()
         await publisher.stop()
 
 
@@ -272,16 +278,16 @@ async def _first_of(stop: asyncio.Event, failed: asyncio.Future[None]) -> None:
     stopping.cancel()
 
 
-async def keep_saying(beat: Beat, progress: Progress) -> None:
+async def heartbeat_loop(heartbeat: Heartbeat, progress: Progress) -> None:
     """Say every second how a worker goes; where it cannot be said, it is said later."""
     while True:
-        await _say(beat, progress)
-        await asyncio.sleep(_BEAT_S)
+        await _send_heartbeat(heartbeat, progress)
+        await asyncio.sleep(_HEARTBEAT_S)
 
 
-async def _say(beat: Beat, progress: Progress) -> None:
+async def _send_heartbeat(heartbeat: Heartbeat, progress: Progress) -> None:
     try:
-        await asyncio.to_thread(beat, progress)
+        await asyncio.to_thread(heartbeat, progress)
     except UnavailableError as error:
         log.warning("cannot say how it goes: %s", error)
 
@@ -290,7 +296,7 @@ async def _watch(role: Role, settings: WorkerSettings, progress: Progress, fail:
     """End a worker that has lag and has not acknowledged anything for the watchdog's time."""
     group = consumer_group(role.name, settings.members)
     idle_at = monotonic()
-    pause = settings.watchdog_s / 10 if settings.trail is None else min(settings.watchdog_s / 10, _LAG_S)
+    pause = settings.watchdog_s / 10 if settings.tracer is None else min(settings.watchdog_s / 10, _LAG_S)
     while True:
         await asyncio.sleep(pause)
         try:
@@ -316,7 +322,7 @@ def _by_topic(lags: Mapping[tuple[str, int], int]) -> dict[str, int]:
     return topics
 
 
-def calm_collector() -> None:
+def tune_gc() -> None:
     """Have garbage looked for less often: a batch is thousands of objects, none of them garbage while it is worked on.
 
     With Python's defaults a refiner spent two fifths of its time looking.

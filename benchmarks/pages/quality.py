@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.pages.layout import RESULTS, as_table, circumstances
-from models.evaluation.report import POOLED, Evaluation, Part, paired
+from models.evaluation.report import POOLED, Evaluation, SetScores, paired
 
 METRICS = ("rouge_1", "cosine", "meteor", "bertscore_f1", "composite")
 SHAPES = ("words", "over_five", "empty", "distinct_ratio", "jensen_shannon")
@@ -65,7 +65,7 @@ class Section:
         return [m for m in metrics if m in self.evaluation.pooled.scores[self.against]]
 
 
-def _scores(part: Part) -> str:
+def _scores(part: SetScores) -> str:
     metrics = [m for m in METRICS if m in next(iter(part.scores.values()))]
     rows = [
         [name, *(f"{s[m].value:.3f} [{s[m].low:.3f}, {s[m].high:.3f}]" for m in metrics)]
@@ -74,7 +74,7 @@ def _scores(part: Part) -> str:
     return as_table(["system", *metrics], rows)
 
 
-def _shapes(part: Part) -> str:
+def _shapes(part: SetScores) -> str:
     rows = [[name, *(f"{s[m].value:.2f}" for m in SHAPES)] for name, s in part.scores.items()]
     human = f"People's codes here: {part.human['words']:.2f} words, {part.human['distinct']:.0f} distinct."
     return f"{as_table(['system', *SHAPES], rows)}\n\n{human}"

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from argon2 import PasswordHasher
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
-from infra.accounts.attempts import Attempts
+from infra.accounts.attempts import SignInAttempts
 from infra.accounts.keys import Keys
 from infra.accounts.passwords import Passwords, check_password
 from infra.clock import SystemClock
@@ -70,7 +70,7 @@ class Accounts:
         self._database = database
         self._clock = clock or SystemClock()
         self._passwords = Passwords(hasher)
-        self._attempts = Attempts(database, self._clock)
+        self._attempts = SignInAttempts(database, self._clock)
         self.keys = Keys(database, self._clock)
 
     # Who there is

@@ -47,7 +47,7 @@ class _Counter:
         return 0.0 if failures < self.free else min(self.longest_s, 2.0 ** min(failures - self.free, 20))
 
 
-class Attempts:
+class SignInAttempts:
     """Failed sign-ins, in SQL: every process of the page counts the same."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

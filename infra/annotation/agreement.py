@@ -9,11 +9,11 @@ from uuid import UUID
 
 from sqlalchemy import Column, func, select
 
-from infra.files.tables import Row, Shape, encoded
+from infra.files.tables import OutputRow, Shape, encoded
 from infra.storage.annotations import SYSTEM, Coding, codings
 from infra.storage.database import Database
 from infra.storage.tables import annotations, assignments, code_events
-from models.evaluation.reliability import Figure, Reading, Reliability, reliability
+from models.evaluation.reliability import Figure, Reliability, UnitCoding, reliability
 
 CONVENTION = (
     "Krippendorff relies on codes with an alpha of 0.8 or more and draws only tentative conclusions between 0.667 and "
@@ -112,7 +112,7 @@ class StudyAgreement:
         named = {"code": str(code.code), "label": self.labels[code.code], "segments": code.given}
         return {**named, "alpha": code.alpha.to_json(), "use": uses}
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[OutputRow]:
         """Every figure as a row of a table with the columns of ``FIGURES``."""
         figures = self.figures
         for name in ("alpha", "fleiss", "percent"):
@@ -131,10 +131,10 @@ def study_agreement(database: Database, study: str, *, with_models: bool) -> Stu
     return _computed(database, study, with_models, _version(database, study))
 
 
-def readings(all_codings: Sequence[Coding]) -> list[Reading]:
+def readings(all_codings: Sequence[Coding]) -> list[UnitCoding]:
     """Codings as they are compared: no adjudications, nor that somebody was unsure and gave no code."""
     return [
-        Reading(coding.segment_id, coding.coder, frozenset(coding.code_ids))
+        UnitCoding(coding.segment_id, coding.coder, frozenset(coding.code_ids))
         for coding in all_codings
         if coding.kind == "coding" and (coding.code_ids or not coding.unsure)
     ]
@@ -183,5 +183,5 @@ def _computed(database: Database, study: str, with_models: bool, _version: tuple
     )
 
 
-def _row(name: str, figure: Figure, coders: tuple[str, str] = ("", ""), code: str = "") -> Row:
+def _row(name: str, figure: Figure, coders: tuple[str, str] = ("", ""), code: str = "") -> OutputRow:
     return dict(zip(FIGURES.columns, (name, *coders, code, *figure.to_json().values()), strict=True))

@@ -41,7 +41,7 @@ def read_codes(connection: Connection, study: str) -> CodeLookup:
     )
 
 
-class Near(NamedTuple):
+class CodeMatch(NamedTuple):
     """A code near to a text."""
 
     code: CodeEntry
@@ -50,7 +50,7 @@ class Near(NamedTuple):
 
 
 @dataclass
-class _Shelf:
+class _StudyCodes:
     version: _Version
     codes: CodeLookup
     embedded: tuple[list[CodeEntry], Embeddings] | None = None  # live codes with a row each, as far as there are any
@@ -67,7 +67,7 @@ class Nearby:
         """Share the read model's database; nothing is read yet."""
         self._database = database
         self._embedder = embedder
-        self._shelves: dict[str, _Shelf] = {}
+        self._shelves: dict[str, _StudyCodes] = {}
         self._labels: dict[str, Embeddings] = {}
         self._texts: dict[str, Embeddings] = {}
         self._lock = threading.Lock()
@@ -78,7 +78,9 @@ class Nearby:
         """The study's codebook as it is now."""
         return self._shelf(study).codes
 
-    def nearest(self, study: str, texts: Sequence[str], limit: int, without: Iterable[UUID] = ()) -> list[Near] | None:
+    def nearest(
+        self, study: str, texts: Sequence[str], limit: int, without: Iterable[UUID] = ()
+    ) -> list[CodeMatch] | None:
         """The living codes nearest to any of the texts, best first; ``None`` while they cannot be told yet.
 
         Args:
@@ -95,8 +97,8 @@ class Nearby:
         left_out = set(without)
         cosines = (self._embed(texts) @ rows.T).max(axis=0)  # (codes,)
         best = np.argsort(-cosines.round(6), kind="stable")[: limit + len(left_out)].tolist()
-        found = [Near(known[at], float(cosines[at])) for at in best]
-        return [one for one in found if one.code.id not in left_out][:limit]
+        nearby = [CodeMatch(known[at], float(cosines[at])) for at in best]
+        return [near for near in nearby if near.code.id not in left_out][:limit]
 
     def wait(self) -> None:
         """Return when the labels that are being embedded now are done."""
@@ -107,18 +109,20 @@ class Nearby:
 
     def search(self, study: str, words: str, limit: int) -> list[CodeEntry]:
         """The living codes that somebody means by a few letters or words: as they are spelt first, then by meaning."""
-        wanted = normalised_label(words)
-        if not wanted:
+        typed = normalised_label(words)
+        if not typed:
             return []
         known = self._shelf(study).codes.live
-        ranked = ((_rank(normalised_label(code.label), wanted), code) for code in known)
-        spelt = [code for rank, code in sorted((one for one in ranked if one[0] < 9), key=lambda one: one[0])][:limit]
-        if len(spelt) == limit or len(wanted) < 3:
+        ranked = ((_rank(normalised_label(code.label), typed), code) for code in known)
+        spelt = [code for rank, code in sorted((pair for pair in ranked if pair[0] < 9), key=lambda pair: pair[0])][
+            :limit
+        ]
+        if len(spelt) == limit or len(typed) < 3:
             return spelt
         meant = self.nearest(study, [words], limit, [code.id for code in spelt]) or []
-        return [*spelt, *(one.code for one in meant if one.similarity >= _LEAST)][:limit]
+        return [*spelt, *(near.code for near in meant if near.similarity >= _LEAST)][:limit]
 
-    def _shelf(self, study: str) -> _Shelf:
+    def _shelf(self, study: str) -> _StudyCodes:
         history = select(func.count(), func.max(code_events.c.at)).where(code_events.c.study == study)
         with self._database.reading() as connection:
             count, last = connection.execute(history).one()
@@ -126,10 +130,10 @@ class Nearby:
             if shelf is not None and shelf.version == (count, last):
                 return shelf
             read = read_codes(connection, study)
-        shelf = self._shelves[study] = _Shelf((count, last), read)
+        shelf = self._shelves[study] = _StudyCodes((count, last), read)
         return shelf
 
-    def _fill(self, shelf: _Shelf) -> None:
+    def _fill(self, shelf: _StudyCodes) -> None:
         """Fill the shelf's vectors in, as far as it costs nobody time."""
         if shelf.complete:
             return
@@ -174,15 +178,15 @@ class Nearby:
         return rows
 
     def _held(self, text: str) -> Embeddings | None:
-        found = self._texts.get(text)
-        return self._labels.get(text) if found is None else found
+        embedding = self._texts.get(text)
+        return self._labels.get(text) if embedding is None else embedding
 
 
-def _rank(label: str, wanted: str) -> int:
+def _rank(label: str, typed: str) -> int:
     """How well a label is spelt as somebody typed it: 0 is best, 9 not at all."""
-    if label.startswith(wanted):
-        return 0 if label == wanted else 1
+    if label.startswith(typed):
+        return 0 if label == typed else 1
     words = label.split()
-    if all(any(word.startswith(part) for word in words) for part in wanted.split()):
+    if all(any(word.startswith(part) for word in words) for part in typed.split()):
         return 2
-    return 3 if wanted in label else 9
+    return 3 if typed in label else 9

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, case, func, select
 
 from infra.annotation.disputes import read_adjudication_case
 from infra.storage.database import Database, chunks
-from infra.storage.search import Filters, Found, find
+from infra.storage.search import Filters, SegmentMatch, find
 from infra.storage.tables import assignments, codes, requests, segments
 from models.annotation.adjudication import AdjudicationCase, NamedCode, move_segment
 from models.codebook.edits import Act
@@ -59,7 +59,7 @@ def listed(database: Database, study: str) -> list[Listed]:
         )
         for row in rows
     ]
-    return sorted(entries, key=lambda one: (-one.count, one.label.casefold(), str(one.id)))
+    return sorted(entries, key=lambda entry: (-entry.count, entry.label.casefold(), str(entry.id)))
 
 
 def _numbers(connection: Connection, study: str) -> dict[UUID, tuple[int, int, int]]:
@@ -81,14 +81,14 @@ def _numbers(connection: Connection, study: str) -> dict[UUID, tuple[int, int, i
     return {code: (count, last, both - last) for code, count, last, both in connection.execute(query)}
 
 
-def with_code(database: Database, study: str, code: UUID, limit: int) -> list[Found]:
+def with_code(database: Database, study: str, code: UUID, limit: int) -> list[SegmentMatch]:
     """The newest segments that have a code in the end, people's decisions counted."""
-    segments_ = find(database, study, Filters(code=code), limit=limit).found
+    segments_ = find(database, study, Filters(code=code), limit=limit).matches
     return [segment for segment in segments_ if any(given.id == code for given in segment.outcome.codes)]
 
 
 def moved(
-    database: Database, destinations: Collection[tuple[Found, NamedCode]], of: UUID, act: Act
+    database: Database, destinations: Collection[tuple[SegmentMatch, NamedCode]], of: UUID, act: Act
 ) -> list[Annotation]:
     """The annotations that put each segment's new code in the place of one that is split."""
     annotations = []

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from infra.files.label_sheet import Labelled, Sheet
+from infra.files.label_sheet import Labelled, LabelSheet
 from infra.files.rows import Rejected
 from infra.storage.database import CHUNK, Database, chunks
 from infra.storage.final_codes import names_now
@@ -73,7 +73,7 @@ class _Known:
     assignment: Assignment | None
 
 
-def plan(database: Database, sheet: Sheet, who: Importing) -> Plan:
+def plan(database: Database, sheet: LabelSheet, who: Importing) -> Plan:
     """Say what a file comes to in a study.
 
     A row belongs to the segment with its id, or with its source's own id, or else with its text: the second segment

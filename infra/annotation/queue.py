@@ -1,4 +1,4 @@
-"""The desk: which segment is on whose screen, and what waits for people. Two people never get the same one."""
+"""The queue: which segment is on whose screen, and what waits for people. Two people never get the same one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from infra.annotation.tasks import ask_again, read_asked, read_task
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
 from infra.storage.projections import insert
-from infra.storage.tables import annotations, marks, requests
+from infra.storage.tables import annotations, locks, requests
 from models.annotation.coding import Task
 from models.ports import Clock
 from schemas import Annotation, AnnotationRequest, StudyRules
 
 LOCKED, SKIPPED = "locked", "skipped"
-_DESK_LOCK = 7_305_803  # any number that nothing else locks in this database
+_QUEUE_LOCK = 7_305_803  # any number that nothing else locks in this database
 _LOOKED_BACK = timedelta(days=1)
 _LACKING = requests.c.lacks > literal_column("0")  # as the index ix_requests_next has it, or it would not be used
 
@@ -53,7 +53,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class QueueStatus:
     """How a study's queue stands for one person."""
 
     open: int
@@ -68,7 +68,7 @@ class Waiting:
     """Requests that nobody answered in time."""
 
 
-class Desk:
+class AnnotationQueue:
     """Hands out segments to people. Threads and processes may share one database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -76,16 +76,16 @@ class Desk:
         self._database = database
         self._clock = clock
 
-    def claim(self, study: str, annotator: str, rules: StudyRules) -> Task | None:
+    def claim_next(self, study: str, annotator: str, rules: StudyRules) -> Task | None:
         """Give a person the next segment and lock it for them; the one that they have already, if they have one.
 
         Returns:
             The task, or ``None`` where nothing is open for them or the day's budget is spent.
         """
         now = self._clock.now()
-        with self._database.exclusive(_DESK_LOCK, study) as connection:
-            connection.execute(delete(marks).where(marks.c.study == study, marks.c.until <= now))
-            own = select(marks.c.segment_id).where(*_live(study, now), marks.c.annotator == annotator)
+        with self._database.exclusive(_QUEUE_LOCK, study) as connection:
+            connection.execute(delete(locks).where(locks.c.study == study, locks.c.until <= now))
+            own = select(locks.c.segment_id).where(*_live(study, now), locks.c.annotator == annotator)
             held = connection.execute(own).scalars().all()
             chosen = None
             if held:  # by its key, not through the queue: that would look at all that is open
@@ -97,12 +97,12 @@ class Desk:
                     chosen = connection.execute(_free(study, annotator, now).limit(1)).scalar()
             return _lock(connection, study, chosen, annotator, rules, now)
 
-    def take(self, study: str, segment: UUID, annotator: str, rules: StudyRules) -> Task | None:
+    def claim(self, study: str, segment: UUID, annotator: str, rules: StudyRules) -> Task | None:
         """Give a person this very segment, as after an undo; ``None`` where it is not open for them."""
         now = self._clock.now()
-        with self._database.exclusive(_DESK_LOCK, study) as connection:
-            wanted = _free(study, annotator, now, skipped=True).where(requests.c.segment_id == segment)
-            return _lock(connection, study, connection.execute(wanted).scalar(), annotator, rules, now)
+        with self._database.exclusive(_QUEUE_LOCK, study) as connection:
+            request = _free(study, annotator, now, skipped=True).where(requests.c.segment_id == segment)
+            return _lock(connection, study, connection.execute(request).scalar(), annotator, rules, now)
 
     def task(self, study: str, segment: UUID, annotator: str, rules: StudyRules) -> Task | None:
         """A segment that was asked about, whoever has it now; ``None`` where nobody ever asked."""
@@ -113,16 +113,18 @@ class Desk:
     def skip(self, study: str, segment: UUID, annotator: str) -> None:
         """Keep a segment from a person until tomorrow (UTC); others get it at once."""
         now = self._clock.now()
-        with self._database.exclusive(_DESK_LOCK, study) as connection:
+        with self._database.exclusive(_QUEUE_LOCK, study) as connection:
             known = select(requests.c.segment_id).where(requests.c.segment_id == segment, requests.c.study == study)
             if connection.execute(known).first() is not None:
-                _mark(connection, study, segment, annotator, SKIPPED, since=now, until=_day(now) + timedelta(days=1))
+                _keep_lock(
+                    connection, study, segment, annotator, SKIPPED, since=now, until=_day(now) + timedelta(days=1)
+                )
 
     def release(self, study: str, segment: UUID, annotator: str) -> None:
         """Give a segment back unread: anybody may get it now."""
         with self._database.writing() as connection:
-            held = (*_mark_of(segment, annotator), marks.c.study == study, marks.c.kind == LOCKED)
-            connection.execute(delete(marks).where(*held))
+            held = (*_lock_of(segment, annotator), locks.c.study == study, locks.c.kind == LOCKED)
+            connection.execute(delete(locks).where(*held))
 
     def last(self, study: str, annotator: str) -> Annotation | None:
         """The decision of the last day that the person would take back first, if there is one."""
@@ -130,22 +132,22 @@ class Desk:
         touched = select(annotations.c.segment_id).where(
             annotations.c.study == study, annotations.c.annotator == annotator, annotations.c.decided_at > since
         )
-        said = current_annotations(None, annotations.c.annotator == annotator, annotations.c.segment_id.in_(touched))
+        current = current_annotations(None, annotations.c.annotator == annotator, annotations.c.segment_id.in_(touched))
         with self._database.reading() as connection:
-            raw = connection.execute(select(said.c.record).order_by(said.c.decided_at.desc()).limit(1)).scalar()
+            raw = connection.execute(select(current.c.record).order_by(current.c.decided_at.desc()).limit(1)).scalar()
         return None if raw is None else Annotation.from_bytes(raw)
 
-    def waiting(self, study: str, annotator: str, rules: StudyRules) -> Waiting:
+    def waiting(self, study: str, annotator: str, rules: StudyRules) -> QueueStatus:
         """Count what waits for people, as it looks to one of them."""
         now = self._clock.now()
         free = and_(
             _in_time(now), _unsaid(annotator), _off_screens(study, annotator, now), ~_skipped(study, annotator, now)
         )
         asked = select(func.count().filter(free), func.count().filter(~_in_time(now)))
-        on_screens = select(func.count()).where(*_live(study, now), marks.c.annotator != annotator)
+        on_screens = select(func.count()).where(*_live(study, now), locks.c.annotator != annotator)
         with self._database.reading() as connection:
             counted = connection.execute(asked.where(requests.c.study == study, _LACKING)).one()
-            return Waiting(
+            return QueueStatus(
                 open=counted[0],
                 locked=connection.execute(on_screens).scalar_one(),
                 mine_today=_mine(connection, study, annotator, now),
@@ -153,29 +155,29 @@ class Desk:
                 expired=counted[1],
             )
 
-    def requeue(self, study: str, wanted: Iterable[UUID], reason: str, author: str) -> list[AnnotationRequest]:
+    def requeue(self, study: str, segment_ids: Iterable[UUID], reason: str, author: str) -> list[AnnotationRequest]:
         """The requests that ask again about segments, first in the queue; those that are not coded yet are left out."""
-        now, found = self._clock.now(), []
+        now, again = self._clock.now(), []
         with self._database.reading() as connection:
             first = select(func.max(requests.c.priority)).where(requests.c.study == study, _LACKING)
             highest = connection.execute(first).scalar() or 0.0
-            for segment in dict.fromkeys(wanted):
+            for segment in dict.fromkeys(segment_ids):
                 assignment, request = read_asked(connection, study, segment)
                 if assignment is not None:
-                    found.append(ask_again(assignment, request, highest, reason, author, now))
-        return found
+                    again.append(ask_again(assignment, request, highest, reason, author, now))
+        return again
 
 
 def _day(now: datetime) -> datetime:
     return datetime.combine(now.date(), time(), now.tzinfo)
 
 
-def _mark_of(segment: UUID, annotator: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return marks.c.segment_id == segment, marks.c.annotator == annotator
+def _lock_of(segment: UUID, annotator: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return locks.c.segment_id == segment, locks.c.annotator == annotator
 
 
 def _live(study: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return marks.c.study == study, marks.c.kind == LOCKED, marks.c.until > now
+    return locks.c.study == study, locks.c.kind == LOCKED, locks.c.until > now
 
 
 def _open(study: str, annotator: str, now: datetime) -> Select[Any]:
@@ -205,42 +207,42 @@ def _unsaid(annotator: str) -> ColumnElement[bool]:
         later.c.annotator == annotator,
         later.c.decided_at > annotations.c.decided_at,
     )
-    said = exists().where(  # the person's last word, looked up by key: there is one row, or a few
+    answered = exists().where(  # the person's last word, looked up by key: there is one row, or a few
         annotations.c.segment_id == requests.c.segment_id,
         annotations.c.annotator == annotator,
         annotations.c.withdrawn.is_(False),
         or_(requests.c.reason != "asked again", annotations.c.decided_at > requests.c.requested_at),
         ~superseded,
     )
-    return or_(requests.c.coders == 1, ~said)
+    return or_(requests.c.coders == 1, ~answered)
 
 
 def _off_screens(study: str, annotator: str, now: datetime) -> ColumnElement[bool]:
     """Whether fewer others have a request on the screen than it lacks; most are on nobody's."""
-    others = (*_live(study, now), marks.c.annotator != annotator)
+    others = (*_live(study, now), locks.c.annotator != annotator)
     count = (
         select(func.count())
-        .select_from(marks)
-        .where(marks.c.segment_id == requests.c.segment_id, *others)
+        .select_from(locks)
+        .where(locks.c.segment_id == requests.c.segment_id, *others)
         .correlate(requests)
         .scalar_subquery()
     )
-    return or_(requests.c.segment_id.not_in(select(marks.c.segment_id).where(*others)), count < requests.c.lacks)
+    return or_(requests.c.segment_id.not_in(select(locks.c.segment_id).where(*others)), count < requests.c.lacks)
 
 
 def _skipped(study: str, annotator: str, now: datetime) -> ColumnElement[bool]:
-    own = (marks.c.study == study, marks.c.kind == SKIPPED, marks.c.until > now, marks.c.annotator == annotator)
-    return requests.c.segment_id.in_(select(marks.c.segment_id).where(*own))
+    own = (locks.c.study == study, locks.c.kind == SKIPPED, locks.c.until > now, locks.c.annotator == annotator)
+    return requests.c.segment_id.in_(select(locks.c.segment_id).where(*own))
 
 
 def _mine(connection: Connection, study: str, annotator: str, now: datetime) -> int:
     today = (annotations.c.study == study, annotations.c.decided_at >= _day(now), annotations.c.annotator == annotator)
-    said = current_annotations(  # of any study: the segments say which, and are looked up by key
+    current = current_annotations(  # of any study: the segments say which, and are looked up by key
         None,
         annotations.c.annotator == annotator,
         annotations.c.segment_id.in_(select(annotations.c.segment_id).where(*today)),
     )
-    return connection.execute(select(func.count()).select_from(said)).scalar_one()
+    return connection.execute(select(func.count()).select_from(current)).scalar_one()
 
 
 def _budget(connection: Connection, study: str, annotator: str, rules: StudyRules, now: datetime) -> Budget | None:
@@ -252,7 +254,7 @@ def _budget(connection: Connection, study: str, annotator: str, rules: StudyRule
         select(func.count(distinct(annotations.c.segment_id)), func.sum(annotations.c.seconds)).where(*today)
     ).one()
     on_screens = connection.execute(
-        select(func.count(distinct(marks.c.segment_id))).where(*_live(study, now), marks.c.annotator != annotator)
+        select(func.count(distinct(locks.c.segment_id))).where(*_live(study, now), locks.c.annotator != annotator)
     ).scalar_one()
     return Budget(
         None if rules.budget_segments is None else max(0, rules.budget_segments - used[0] - on_screens),
@@ -264,21 +266,21 @@ def _lock(
     connection: Connection, study: str, segment: UUID | None, annotator: str, rules: StudyRules, now: datetime
 ) -> Task | None:
     """Put a segment on a person's screen, alone; a lock that they have already is kept for longer."""
-    own = (marks.c.study == study, marks.c.annotator == annotator, marks.c.kind == LOCKED)
+    own = (locks.c.study == study, locks.c.annotator == annotator, locks.c.kind == LOCKED)
     connection.execute(
-        delete(marks).where(*own, marks.c.segment_id != segment) if segment else delete(marks).where(*own)
+        delete(locks).where(*own, locks.c.segment_id != segment) if segment else delete(locks).where(*own)
     )
     if segment is None:
         return None
-    since = connection.execute(select(marks.c.since).where(*own, marks.c.segment_id == segment)).scalar() or now
+    since = connection.execute(select(locks.c.since).where(*own, locks.c.segment_id == segment)).scalar() or now
     until = now + timedelta(minutes=rules.lock_minutes)
-    _mark(connection, study, segment, annotator, LOCKED, since=since, until=until)
+    _keep_lock(connection, study, segment, annotator, LOCKED, since=since, until=until)
     return read_task(connection, study, segment, annotator, rules, now)
 
 
-def _mark(
+def _keep_lock(
     connection: Connection, study: str, segment: UUID, annotator: str, kind: str, *, since: datetime, until: datetime
 ) -> None:
     row = {"study": study, "kind": kind, "since": since, "until": until}
-    statement = insert(marks, connection.dialect.name).values(segment_id=segment, annotator=annotator, **row)
+    statement = insert(locks, connection.dialect.name).values(segment_id=segment, annotator=annotator, **row)
     connection.execute(statement.on_conflict_do_update(index_elements=["segment_id", "annotator"], set_=row))

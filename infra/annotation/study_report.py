@@ -10,8 +10,8 @@ from infra.storage.database import Database
 from infra.storage.releases import history
 from infra.storage.tables import assignments
 from models.annotation.latest import LatestAnnotations
-from models.classifier.predictions import Taught
-from models.classifier.registry import CLASSIFIERS, Serving
+from models.classifier.predictions import OutOfFoldPredictions
+from models.classifier.registry import CLASSIFIERS, ReleaseRegistry
 from models.routing.calibration import Bin, expected_calibration_error, reliability
 from models.routing.confidence import ConfidenceModel, JudgedAssignment, fit_confidence, judged_assignments
 from models.routing.risk_control import error_rate
@@ -66,7 +66,10 @@ class Standing:
 
 
 def standing(
-    database: Database, study: str, rules: StudyRules, taught: Callable[[ModelRelease], Taught] | None = None
+    database: Database,
+    study: str,
+    rules: StudyRules,
+    taught: Callable[[ModelRelease], OutOfFoldPredictions] | None = None,
 ) -> Standing:
     """Weigh a study's labels as the router does, from the read model.
 
@@ -89,7 +92,7 @@ def standing(
     with database.reading() as connection:
         annotations = [Annotation.from_bytes(raw) for raw in connection.scalars(select(current.c.record))]
         routed: dict[str | None, int] = {row.route: row.segments for row in connection.execute(by_route)}
-    serving: Serving[Taught] | None = None if taught is None else Serving(taught)
+    serving: ReleaseRegistry[OutOfFoldPredictions] | None = None if taught is None else ReleaseRegistry(taught)
     if serving is not None:
         serving.hear(history(database, CLASSIFIERS + study))
     judged = judged_assignments(LatestAnnotations(annotations), None if serving is None else serving.of(study))

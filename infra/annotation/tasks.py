@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from infra.storage.tables import annotations, assignments, decisions, marks, requests, segments
+from infra.storage.tables import annotations, assignments, decisions, locks, requests, segments
 from models.annotation.coding import Task
 from schemas import Annotation, AnnotationRequest, Assignment, Decision, Segment, StudyRules
 
@@ -28,13 +28,13 @@ def read_task(
             requests.c.lacks,
             segments.c.order_at,
             segments.c.seq,
-            marks.c.since,
-            marks.c.until,
+            locks.c.since,
+            locks.c.until,
         )
         .join_from(requests, segments, requests.c.segment_id == segments.c.id)
         .join(assignments, assignments.c.segment_id == requests.c.segment_id, isouter=True)
         .join(decisions, decisions.c.segment_id == requests.c.segment_id, isouter=True)
-        .join(marks, _locked(segment, annotator), isouter=True)
+        .join(locks, _locked(segment, annotator), isouter=True)
         .where(requests.c.segment_id == segment, requests.c.study == study)
     )
     row = connection.execute(query).one_or_none()
@@ -53,12 +53,12 @@ def read_task(
         blind=request.blind or rules.blind,
         since=row.since,
         held=row.until is not None and row.until > now,
-        lacks=row.lacks,
+        open_slots=row.lacks,
     )
 
 
 def _locked(segment: UUID, annotator: str) -> ColumnElement[bool]:
-    return and_(marks.c.segment_id == segment, marks.c.annotator == annotator, marks.c.kind == "locked")
+    return and_(locks.c.segment_id == segment, locks.c.annotator == annotator, locks.c.kind == "locked")
 
 
 def _beside(connection: Connection, segment: Segment, place: tuple[datetime, int], step: int) -> Segment | None:

@@ -46,7 +46,7 @@ def code(
 ) -> None:
     """Code the segments of SOURCE (a file, or - for standard input) without Kafka; JSON lines out."""
     from infra.local.file_coding import as_row, code_segments
-    from models.pipeline import Coded
+    from models.pipeline import CodedSegment
 
     settings = read_settings(needs_folder=True, study=study, profile=profile, cascade=cascade)
     tally = RowTally(error_console())
@@ -59,7 +59,7 @@ def code(
         for outcome in outcomes:
             out.write(json.dumps(as_row(outcome), ensure_ascii=False) + "\n")
             out.flush()
-            uncoded += not isinstance(outcome, Coded)
+            uncoded += not isinstance(outcome, CodedSegment)
             advance()
     rejected = f", {len(tally.rejected)} rows rejected" if tally.rejected else ""
     tally.console.print(f"{tally.good - uncoded} segments coded, {uncoded} could not be{rejected}")

@@ -108,9 +108,9 @@ def scan_file(file: Path, study: str | None, as_json: bool, html: Path | None, *
     from infra.drift.scan_file import ScanOptions, example_texts, scan
     from infra.drift.timestamped_texts import ReadOptions, read_timestamped
     from infra.files.row_tally import RowTally
-    from streams.worker import calm_collector
+    from streams.worker import tune_gc
 
-    calm_collector()
+    tune_gc()
     profile = given.pop("profile")
     if profile and given["texts_only"]:
         raise InputError("--profile codes the rows and --texts-only leaves codes alone; give one of them")

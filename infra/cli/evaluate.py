@@ -17,7 +17,7 @@ from infra.files.gold import Predicted, read_gold, read_predictions
 from models.errors import InputError
 from models.evaluation.bootstrap import RESAMPLES, SEED, difference
 from models.evaluation.correlation import Rated, correlate
-from models.evaluation.report import PEOPLE, Evaluation, How, Part
+from models.evaluation.report import PEOPLE, Evaluation, EvaluationOptions, SetScores
 from models.evaluation.report import evaluate as measure
 
 _TABLES = (
@@ -73,7 +73,7 @@ def evaluate(gold: Path, preds: dict[str, Path], against: str | None, ratings: s
     read_settings()
     texts = read_gold(gold)
     predictions = {name: read_predictions(path, texts, ratings) for name, path in preds.items()}
-    scoring = How(options["threshold"], options["resamples"], options["seed"])
+    scoring = EvaluationOptions(options["threshold"], options["resamples"], options["seed"])
     codes = {name: predicted.codes for name, predicted in predictions.items()}
     models = measuring_models(*(options[name] for name in ("embedder", "bertscore", "layer", "wordnet")))
     if models.thesaurus is None:
@@ -125,7 +125,7 @@ def show(evaluation: Evaluation, against: str, console: Console) -> None:
             _show_table(part, metrics, against, console)
 
 
-def _show_table(part: Part, names: Sequence[str], against: str, console: Console) -> None:
+def _show_table(part: SetScores, names: Sequence[str], against: str, console: Console) -> None:
     metrics = [name for name in names if name in part.scores[against]]
     table = _table("", [_HEADINGS.get(name, name) for name in metrics])
     for name, scores in part.scores.items():

@@ -23,7 +23,7 @@ from infra.training.checkpoints import Checkpoints
 from infra.training.explain import NONE_YET, Explainer, Explanation, stored_segment
 from infra.training.explain import to_json as explanation_json
 from infra.training.releases import again, classifier_of, find, serving
-from infra.training.report import Report, report, to_json
+from infra.training.report import ClassifierReport, report, to_json
 from models.errors import InputError
 from schemas import ModelRelease
 
@@ -148,7 +148,7 @@ def _table(known: Sequence[ModelRelease], serves: ModelRelease | None) -> Table:
     return table
 
 
-def _print(status: Report, console: Console) -> None:
+def _print(status: ClassifierReport, console: Console) -> None:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(no_wrap=True)
     for name, value in _facts(status):
@@ -163,7 +163,7 @@ def _print(status: Report, console: Console) -> None:
         console.print("", _table(status.releases[:_ATTEMPTS], status.current))
 
 
-def _facts(status: Report) -> Iterator[tuple[str, str]]:
+def _facts(status: ClassifierReport) -> Iterator[tuple[str, str]]:
     labels, advice = status.labels, status.advice
     yield "study", status.study
     yield from _serves(status)
@@ -179,7 +179,7 @@ def _facts(status: Report) -> Iterator[tuple[str, str]]:
         yield "trainer", "None is at work, so new labels teach nothing for now: start it with `qualstream up`."
 
 
-def _serves(status: Report) -> Iterator[tuple[str, str]]:
+def _serves(status: ClassifierReport) -> Iterator[tuple[str, str]]:
     release = status.current
     if release is None:
         need = status.missing

@@ -18,9 +18,9 @@ from infra.storage.final_codes import names_now, outcomes
 from infra.storage.projections import insert
 from infra.storage.tables import assignments, recodings, segments
 from models.errors import InputError
-from models.evaluation.recoding import Pair, Recoding, compare
+from models.evaluation.recoding import RecodedSegment, Recoding, compare
 from models.moderation.precedents import CodedText, opened
-from models.pipeline import Coded, Outcome
+from models.pipeline import CodedSegment, CodingOutcome
 from models.refinement.reindexing import reconcile
 from schemas import CodeEvent, Segment
 
@@ -74,7 +74,7 @@ def difference(database: Database, stretch: Stretch) -> Recoding:
         ends = outcomes(connection, dict.fromkeys(row.segment_id for row in rows))
     return compare(
         [
-            Pair(
+            RecodedSegment(
                 names[row.code_id].label if row.code_id in names else row.before,
                 row.label,
                 tuple(code.label for code in ends[row.segment_id].codes),
@@ -100,8 +100,8 @@ def _left(database: Database, stretch: Stretch) -> list[Segment]:
         return [Segment.from_bytes(raw) for raw in connection.execute(query).scalars()]
 
 
-def _row(outcome: Outcome, stretch: Stretch, profile: str) -> dict[str, Any]:
-    coded = outcome.assignment if isinstance(outcome, Coded) else None
+def _row(outcome: CodingOutcome, stretch: Stretch, profile: str) -> dict[str, Any]:
+    coded = outcome.assignment if isinstance(outcome, CodedSegment) else None
     return {
         "replay": stretch.name,
         "segment_id": outcome.segment.id,

@@ -11,7 +11,7 @@ from infra.storage.observations import named_models, with_vectors
 from models.drift.monitor import Monitor
 from models.drift.observation import Observed
 from models.drift.settings import DriftSettings
-from models.pipeline import Coded, Outcome
+from models.pipeline import CodedSegment, CodingOutcome
 from models.ports import Embedder
 from schemas import DriftAlert, Segment
 from schemas.ids import segment_id, uniform
@@ -27,7 +27,7 @@ PER_WINDOW = 200
 LONG = 100_000
 """Rows from which on a coded file's texts are not embedded unless asked for."""
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-RowCoder = Callable[[Iterable[Segment]], Iterator[Outcome]]
+RowCoder = Callable[[Iterable[Segment]], Iterator[CodingOutcome]]
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ def observations(
         yield observation_of(outcome), outcome.segment.text
 
 
-def observation_of(outcome: Outcome) -> Observed:
+def observation_of(outcome: CodingOutcome) -> Observed:
     """What the monitor sees of a segment that was coded just now."""
     segment = outcome.segment
     assert segment.timestamp is not None
-    if not isinstance(outcome, Coded):
+    if not isinstance(outcome, CodedSegment):
         return Observed(segment.timestamp, segment.id, segment.source, "", dead=True)
     decision, assignment = outcome.decision, outcome.assignment
     return Observed(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TextIO, TypeVar, cast
 from pydantic import JsonValue
 
 from infra.files.row_tally import RowTally
-from infra.files.rows import FORMATS, PEEK, Format, Header, Rejected, Row, read_rows, tell_format
+from infra.files.rows import FORMATS, PEEK, Format, Rejected, TableHeader, TableRow, read_rows, tell_format
 from infra.files.segments import ID_NAMES, TEXT_NAMES, TIME_NAMES
 from infra.files.timestamps import read_time
 from models.errors import InputError
@@ -166,7 +166,7 @@ def read_timestamped(source: Path, options: ReadOptions, tally: RowTally) -> Tim
     texts._values = columns.values
     try:
         for item in _rows(source, name, options):
-            if isinstance(item, Header):
+            if isinstance(item, TableHeader):
                 columns.see(tuple(item.columns), item.line, must=True)
                 continue
             row = item if isinstance(item, Rejected) else columns.timed(item)
@@ -235,7 +235,7 @@ class _ColumnRoles:
             self._by_names[names] = places
         return places
 
-    def timed(self, row: Row) -> TimestampedText | Rejected:
+    def timed(self, row: TableRow) -> TimestampedText | Rejected:
         """Make a row of its cells, or say why not."""
         cells = row.cells
         places = self._by_names.get(tuple(cells)) or self.see(tuple(cells), row.line, must=not self._by_names)
@@ -271,7 +271,7 @@ class _Places(NamedTuple):
     signals: dict[str, str]
 
 
-def _rows(source: Path, name: str, options: ReadOptions) -> Iterator[Header | Row | Rejected]:
+def _rows(source: Path, name: str, options: ReadOptions) -> Iterator[TableHeader | TableRow | Rejected]:
     if options.fmt is not None and options.fmt not in FORMATS:
         raise InputError(f"format '{options.fmt}' is not known; {', '.join(FORMATS)} are")
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def as_json(evaluation: Evaluation, against: str, rated: Rated | None) -> dict[str, Any]:
     """Everything that was measured, for programs."""
-    figures = evaluation.to_json(against) | {"agreement": agreement(evaluation.sheet).to_json()}
+    figures = evaluation.to_json(against) | {"agreement": agreement(evaluation.score_table).to_json()}
     return figures if rated is None else figures | {"ratings": rated.to_json()}
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from infra.experiments.plots import INK, as_page, as_svg, clean, inked, write_figures
 from models.evaluation.bootstrap import difference
 from models.evaluation.correlation import Agreement, agreement
-from models.evaluation.metrics import Floats
-from models.evaluation.report import PEOPLE, Evaluation, Part
+from models.evaluation.report import PEOPLE, Evaluation, SetScores
+from models.ports import Floats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ def write_plots(evaluation: Evaluation, against: str, folder: Path) -> list[Path
     Raises:
         InputError: If the folder cannot be written to.
     """
-    figures = _figures(evaluation, agreement(evaluation.sheet))
+    figures = _figures(evaluation, agreement(evaluation.score_table))
     return write_figures(figures, _page(evaluation, against, figures), folder)
 
 
@@ -42,7 +42,7 @@ def _figures(evaluation: Evaluation, agreed: Agreement) -> "dict[str, Figure]":
         }
 
 
-def _bars(part: Part) -> "Figure":
+def _bars(part: SetScores) -> "Figure":
     """The composite (cosine where METEOR is missing) and ROUGE-1, with 95% intervals."""
     from matplotlib.figure import Figure
 
@@ -81,7 +81,7 @@ def _heat(agreed: Agreement, table: Floats, title: str, colours: str) -> "Figure
     return figure
 
 
-def _scatter(part: Part) -> "Figure":
+def _scatter(part: SetScores) -> "Figure":
     """Distinct codes against words a code, with people's."""
     from matplotlib.figure import Figure
 
@@ -104,13 +104,13 @@ def _page(evaluation: Evaluation, against: str, figures: "Mapping[str, Figure]")
     tools = "; ".join(f"{what}: {model}" for what, model in evaluation.models.items())
     left_out = "".join(f"<p>{_text(what)} is left out: {_text(why)}.</p>" for what, why in evaluation.left_out.items())
     note = (
-        f"Measured with {tools}. 95% intervals from {evaluation.how.resamples} resamples of texts, seed "
-        f"{evaluation.how.seed}; codes are equal from a cosine of {evaluation.how.threshold}."
+        f"Measured with {tools}. 95% intervals from {evaluation.options.resamples} resamples of texts, seed "
+        f"{evaluation.options.seed}; codes are equal from a cosine of {evaluation.options.threshold}."
     )
     return as_page("Codes beside people's", f"<p>{_text(note)}</p>{left_out}{pictures}{parts}")
 
 
-def _section(part: Part, against: str) -> str:
+def _section(part: SetScores, against: str) -> str:
     metrics = list(next(iter(part.scores.values())))
     places = {metric: 0 if metric == "distinct" else 3 for metric in metrics}
 

@@ -3,20 +3,20 @@
 from pathlib import Path
 
 from infra.factory.models import FAKE, Models
-from infra.training.classifier_factory import Workshop, sentence_workshop
-from infra.training.loader import Opening
-from infra.vectors.embedding_cache import KeptEmbedder
+from infra.training.classifier_factory import ClassifierFactory, sentence_classifier_factory
+from infra.training.loader import ClassifierLoader
+from infra.vectors.embedding_cache import CachedEmbedder
 from models.classifier.predictions import Classifiers
-from models.classifier.registry import Serving
+from models.classifier.registry import ReleaseRegistry
 
 
 def build_classifiers(models: Models) -> Classifiers:
     """What studies' classifiers make of segments; the embedder is the body of those that have none of their own."""
-    workshop = build_workshop(models)
-    return Classifiers(Serving(Opening(models.settings.data_dir, workshop)), first=models.cascaded)
+    factory = build_classifier_factory(models)
+    return Classifiers(ReleaseRegistry(ClassifierLoader(models.settings.data_dir, factory)), first=models.cascaded)
 
 
-def build_workshop(models: Models, cache: Path | None = None) -> Workshop:
+def build_classifier_factory(models: Models, cache: Path | None = None) -> ClassifierFactory:
     """Where classifiers are opened and, for the trainer, made.
 
     Args:
@@ -29,6 +29,6 @@ def build_workshop(models: Models, cache: Path | None = None) -> Workshop:
         from models.backends.sentence.embedder import SentenceEmbedder
 
         body = SentenceEmbedder(name, device=models.device)
-    base = body if cache is None else KeptEmbedder(body, cache)
+    base = body if cache is None else CachedEmbedder(body, cache)
     device = "cpu" if name == FAKE else models.device  # asking loads torch, a second that no fake needs
-    return sentence_workshop(base, name, device, tunes=cache is not None and trainer.tune and name != FAKE)
+    return sentence_classifier_factory(base, name, device, tunes=cache is not None and trainer.tune and name != FAKE)

@@ -11,9 +11,9 @@ from infra.profiles.loading import Profile, checked_profile
 from infra.profiles.members import MemberProfile, ModeratorProfile, PanelistProfile
 from infra.profiles.study_rules import default_rules, refiner_settings
 from infra.settings import Settings
-from infra.training.loader import reading_taught
+from infra.training.loader import out_of_fold_loader
 from models.backends.token_usage import TokenUsage
-from models.classifier.registry import Serving
+from models.classifier.registry import ReleaseRegistry
 from models.coding.cascade import CascadeCoder, CascadeSettings
 from models.coding.ensemble import Ensemble
 from models.errors import SettingError
@@ -145,7 +145,7 @@ class Models:
 
     def build_router(self) -> Router:
         """What accepts codes and asks people, by the profile's rules where a study has set none."""
-        registry = Serving(reading_taught(self.settings.data_dir))
+        registry = ReleaseRegistry(out_of_fold_loader(self.settings.data_dir))
         return Router(lambda study: default_rules(self.profile, study), registry)
 
     def _build_embedder(self) -> Embedder:
@@ -220,11 +220,11 @@ class Models:
         if profile.samples is None or profile.temperature is None:
             return [self._build_single_moderator(profile)]
         from models.backends.lora.generation import Sampling
-        from models.backends.lora.moderator import DrawnModerator
+        from models.backends.lora.moderator import SampledModerator
 
         model, limits = self._build_lora_moderator(profile), self.profile.generation
         sampling = Sampling(limits.max_new_tokens, profile.temperature, limits.top_p)
-        return [DrawnModerator(model, sampling, self.profile.seed + n) for n in range(profile.samples)]
+        return [SampledModerator(model, sampling, self.profile.seed + n) for n in range(profile.samples)]
 
     def _build_lora_moderator(self, profile: ModeratorProfile | PanelistProfile) -> "LoraModerator":
         from models.backends.lora.moderator import LoraModerator

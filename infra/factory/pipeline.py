@@ -28,7 +28,7 @@ def build_pipeline(settings: Settings, index: CodeIndex | None = None, coded: Se
     models = Models.of(settings)
     index = index or MemoryCodeIndex()
     precedents = Precedents(models.embedder)
-    precedents.learn(coded)
+    precedents.add_texts(coded)
     index.put(opened(coded, models.embedder))
     classifiers = build_classifiers(models)
     if has_classifiers(settings.data_dir, settings.study):

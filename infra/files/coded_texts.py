@@ -49,23 +49,23 @@ def read_human_coded(
     Raises:
         InputError: If the file cannot be read, a row cannot be taken, or there is no column of codes.
     """
-    found: dict[UUID, HumanCoded] = {}
+    texts: dict[UUID, HumanCoded] = {}
     for number, row in enumerate(read_segments(source, study=study, **columns), 1):
         if isinstance(row, Rejected):
             raise InputError(f"{row.file}, line {row.line}: {row.reason}; correct the row or take it out")
         codes = _codes(row, codes_column, f"{source}, segment {number}")
         if codes:
-            before = found[row.id].codes if row.id in found else ()
-            found[row.id] = HumanCoded(row, distinct([*before, *codes]))
-    if not found:
+            before = texts[row.id].codes if row.id in texts else ()
+            texts[row.id] = HumanCoded(row, distinct([*before, *codes]))
+    if not texts:
         raise InputError(f"{source} holds no coded text; expected a text and its codes in each row")
-    return list(found.values())
+    return list(texts.values())
 
 
 def _codes(segment: Segment, column: str | None, place: str) -> tuple[str, ...]:
     by_name: Mapping[str, Any] = {name.casefold(): value for name, value in segment.metadata.items()}
-    wanted = (column.casefold(),) if column else CODE_NAMES
-    name = next((name for name in wanted if name in by_name), None)
+    names = (column.casefold(),) if column else CODE_NAMES
+    name = next((name for name in names if name in by_name), None)
     if name is None:
         expected = f"'{column}'" if column else f"one of {', '.join(CODE_NAMES)}"
         raise InputError(

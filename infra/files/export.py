@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from infra.files.tables import FORMATS, Row, Shape, encoded, write
+from infra.files.tables import FORMATS, OutputRow, Shape, encoded, write
 from infra.storage.database import CHUNK, chunks
 from infra.storage.final_codes import Assigned, names_now, outcomes
 from infra.storage.store import Store
@@ -146,7 +146,7 @@ def streamed(store: Store, study: str, what: str, fmt: str, *, history: bool = F
     return encoded(_SEGMENTS, segments_coded(store, study), fmt)
 
 
-def segments_coded(store: Store, study: str | None) -> Iterator[Row]:
+def segments_coded(store: Store, study: str | None) -> Iterator[OutputRow]:
     """Every segment with what became of it, in the order it was said; memory stays flat."""
     for chunk in chunks(store.rows(study)):
         given: dict[UUID, Assigned | None] = {
@@ -167,7 +167,7 @@ def segments_coded(store: Store, study: str | None) -> Iterator[Row]:
             }
 
 
-def labels(store: Store, study: str | None, *, history: bool = False) -> Iterator[Row]:
+def labels(store: Store, study: str | None, *, history: bool = False) -> Iterator[OutputRow]:
     """What people decided, in the order of its time; memory stays flat."""
     place = func.row_number().over(
         partition_by=(annotations.c.segment_id, annotations.c.annotator), order_by=annotations.c.decided_at.desc()
@@ -185,7 +185,7 @@ def labels(store: Store, study: str | None, *, history: bool = False) -> Iterato
             yield from _labels_of(store, chunk, history)
 
 
-def _labels_of(store: Store, rows: Sequence[Any], history: bool) -> Iterator[Row]:
+def _labels_of(store: Store, rows: Sequence[Any], history: bool) -> Iterator[OutputRow]:
     parsed = [(row, Annotation.from_bytes(row.record)) for row in rows]
     with store.database.reading() as connection:
         names = names_now(connection, {code for _, annotation in parsed for code in annotation.code_ids})

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.files.pairs import Pair, read_pairs
+from infra.files.pairs import TrainingPair, read_pairs
 from models.coding.labels import label_fault
 from models.errors import SettingError
 
@@ -15,11 +15,11 @@ MOST = 5
 _SHORTEST, _LONGEST = 5, 25  # words of an example's text: long enough to say something, short enough for a prompt
 _WORD = re.compile(r"\w{4,}")  # shorter ones are mostly function words
 
-Example = tuple[str, str]
+FewShotExample = tuple[str, str]
 """A text and its code."""
 
 
-def read_examples(path: Path, number: int) -> tuple[Example, ...]:
+def read_examples(path: Path, number: int) -> tuple[FewShotExample, ...]:
     """Choose examples from a pairs file; see ``choose_examples``.
 
     Raises:
@@ -32,7 +32,7 @@ def read_examples(path: Path, number: int) -> tuple[Example, ...]:
         raise SettingError(f"{path}: {error}") from None
 
 
-def choose_examples(pairs: Sequence[Pair], number: int) -> tuple[Example, ...]:
+def choose_examples(pairs: Sequence[TrainingPair], number: int) -> tuple[FewShotExample, ...]:
     """Choose short and unlike examples, the same ones whatever the order of the pairs.
 
     Texts of 5 to 25 words are taken where there are enough of them, else all; each with its first usable code. One
@@ -42,9 +42,9 @@ def choose_examples(pairs: Sequence[Pair], number: int) -> tuple[Example, ...]:
     Raises:
         SettingError: If there are too few texts with a usable code.
     """
-    found = {text: (code, source) for text, code, source in map(_usable, pairs) if code}
-    short = {text: about for text, about in found.items() if _SHORTEST <= len(text.split()) <= _LONGEST}
-    left = short if len(short) >= number else found
+    usable = {text: (code, source) for text, code, source in map(_usable, pairs) if code}
+    short = {text: about for text, about in usable.items() if _SHORTEST <= len(text.split()) <= _LONGEST}
+    left = short if len(short) >= number else usable
     if len(left) < number:
         raise SettingError(
             f"{len(left)} texts with a usable code, but {number} examples are asked for; give more pairs"
@@ -67,7 +67,7 @@ def choose_examples(pairs: Sequence[Pair], number: int) -> tuple[Example, ...]:
     return tuple((text, left[text][0]) for text in chosen)
 
 
-def _usable(pair: Pair) -> tuple[str, str, str]:
+def _usable(pair: TrainingPair) -> tuple[str, str, str]:
     code = next((code for code in pair.codes if label_fault(code) is None), "")
     return " ".join(pair.text.split()), code, pair.source
 

@@ -29,7 +29,7 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class _Line:
+class _GoldLine:
     number: int
     values: Mapping[str, Any]
 
@@ -47,11 +47,11 @@ class Gold:
 
     path: Path
     rows: list[GoldRow]
-    lines: list[_Line]
+    lines: list[_GoldLine]
 
     def ratings(self, column: str, name: str) -> list[Rating]:
         """Ratings that stand in the gold file: an object with one number a prediction's name, or ``null``."""
-        found = []
+        ratings = []
         for line in self.lines:
             value = line.values.get(column)
             if value is not None and not isinstance(value, dict):
@@ -59,8 +59,8 @@ class Gold:
                     f"{self.path}, line {line.number}: '{column}' is {json.dumps(value)[:_SHOWN]} but a rating is of "
                     'one prediction; give an object such as {"NAME": 4}, or put the column into the prediction files'
                 )
-            found.append(_rating((value or {}).get(name), self.path, line.number, column))
-        return found
+            ratings.append(_rating((value or {}).get(name), self.path, line.number, column))
+        return ratings
 
 
 def read_gold(path: Path) -> Gold:
@@ -105,29 +105,29 @@ def read_predictions(path: Path, gold: Gold, ratings: str | None = None) -> Pred
     """
     lines = list(_lines(path))
     key = _key(path, lines, gold)
-    found: dict[str, tuple[_Line, tuple[str, ...]]] = {}
+    by_key: dict[str, tuple[_GoldLine, tuple[str, ...]]] = {}
     for line in lines:
         codes, value = _codes(line, path), line.get(key)
         assert value is not None
-        if value in found and found[value][1] != codes:
+        if value in by_key and by_key[value][1] != codes:
             raise InputError(
-                f"{path}, line {line.number}: {key} '{value[:_SHOWN]}' was on line {found[value][0].number} with "
+                f"{path}, line {line.number}: {key} '{value[:_SHOWN]}' was on line {by_key[value][0].number} with "
                 "another code; give each text one row"
             )
-        found.setdefault(value, (line, codes))
-    wanted = [str(line.get(key)) for line in gold.lines]
-    _all_there(path, gold, key, wanted, found)
-    chosen = [found[value] for value in wanted]
+        by_key.setdefault(value, (line, codes))
+    keys = [str(line.get(key)) for line in gold.lines]
+    _all_there(path, gold, key, keys, by_key)
+    chosen = [by_key[value] for value in keys]
     return Predicted(
         codes=[codes for _, codes in chosen],
         ratings=[
             _rating(line.values.get(ratings), path, line.number, ratings) if ratings else None for line, _ in chosen
         ],
-        others=len(found.keys() - set(wanted)),
+        others=len(by_key.keys() - set(keys)),
     )
 
 
-def _human(line: _Line, path: Path) -> tuple[str, ...]:
+def _human(line: _GoldLine, path: Path) -> tuple[str, ...]:
     codes = line.values.get("codes")
     if not isinstance(codes, list) or not codes or not all(isinstance(code, str) and code.strip() for code in codes):
         raise InputError(
@@ -137,7 +137,7 @@ def _human(line: _Line, path: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(" ".join(code.split()) for code in codes))
 
 
-def _key(path: Path, lines: Sequence[_Line], gold: Gold) -> str:
+def _key(path: Path, lines: Sequence[_GoldLine], gold: Gold) -> str:
     """Which of ``id`` and ``text`` both files can be matched by."""
     for key in ("id", "text"):
         theirs = [line.get(key) for line in gold.lines]
@@ -152,18 +152,18 @@ def _key(path: Path, lines: Sequence[_Line], gold: Gold) -> str:
     )
 
 
-def _all_there(path: Path, gold: Gold, key: str, wanted: Sequence[str], found: Mapping[str, Any]) -> None:
-    lacking = [n for n, value in enumerate(wanted) if value not in found]
+def _all_there(path: Path, gold: Gold, key: str, keys: Sequence[str], by_key: Mapping[str, Any]) -> None:
+    lacking = [n for n, value in enumerate(keys) if value not in by_key]
     if lacking:
         first = gold.lines[lacking[0]]
         raise InputError(
-            f"{path} lacks {len(lacking)} of {len(wanted)} texts of {gold.path}, the first on its line {first.number} "
-            f"({key} '{wanted[lacking[0]][:_SHOWN]}'); code them too (a null code is allowed), or take them out of the "
+            f"{path} lacks {len(lacking)} of {len(keys)} texts of {gold.path}, the first on its line {first.number} "
+            f"({key} '{keys[lacking[0]][:_SHOWN]}'); code them too (a null code is allowed), or take them out of the "
             "gold"
         )
 
 
-def _codes(line: _Line, path: Path) -> tuple[str, ...]:
+def _codes(line: _GoldLine, path: Path) -> tuple[str, ...]:
     several = line.values.get("codes")
     if "code" in line.values:
         code = line.values["code"]
@@ -187,7 +187,7 @@ def _rating(value: Any, path: Path, number: int, column: str) -> Rating:
     return float(value)
 
 
-def _lines(path: Path) -> Iterator[_Line]:
+def _lines(path: Path) -> Iterator[_GoldLine]:
     try:
         content = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -202,4 +202,4 @@ def _lines(path: Path) -> Iterator[_Line]:
             raise InputError(f"{path}, line {number}: not JSON ({error}); expected one object a line") from error
         if not isinstance(values, dict):
             raise InputError(f"{path}, line {number}: {line[:_SHOWN]} is not an object; expected one object a line")
-        yield _Line(number, values)
+        yield _GoldLine(number, values)

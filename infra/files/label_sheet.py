@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, cast
 
 from infra.files.coded_texts import CODE_NAMES, distinct, parted, read_code
-from infra.files.rows import Header, Rejected, Row, read_rows, tell_format
+from infra.files.rows import Rejected, TableHeader, TableRow, read_rows, tell_format
 from infra.files.segments import ID_NAMES, TEXT_NAMES
 from infra.files.tables import parts, unguarded
 from infra.files.timestamps import read_time
@@ -20,7 +20,7 @@ _TRUE, _FALSE = ("true", "1", "yes", "x"), ("false", "0", "no", "")
 
 
 @dataclass(frozen=True)
-class Columns:
+class SheetColumns:
     """The columns that somebody named; those that are empty are told by their usual names."""
 
     text: str = ""
@@ -51,7 +51,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class LabelSheet:
     """A file that was read."""
 
     name: str
@@ -59,7 +59,7 @@ class Sheet:
     rejected: Sequence[Rejected]
 
 
-def read_labels(stream: BinaryIO, name: str, coder: str = "", columns: Columns | None = None) -> Sheet:
+def read_labels(stream: BinaryIO, name: str, coder: str = "", columns: SheetColumns | None = None) -> LabelSheet:
     """Read a file of texts or ids with codes.
 
     Args:
@@ -80,13 +80,13 @@ def read_labels(stream: BinaryIO, name: str, coder: str = "", columns: Columns |
         raise InputError(
             f"{name}: plain lines found; CSV, JSON lines or XLSX with columns of text and codes is expected"
         )
-    reader = _Reader(columns or Columns(), coder, guarded=fmt in ("csv", "tsv"))
+    reader = _Reader(columns or SheetColumns(), coder, guarded=fmt in ("csv", "tsv"))
     rows: list[Labelled] = []
     rejected: list[Rejected] = []
     for item in read_rows(buffered, fmt, name, None):
         if isinstance(item, Rejected):
             rejected.append(item)
-        elif isinstance(item, Header):
+        elif isinstance(item, TableHeader):
             reader.see(item.columns, f"{name}, line {item.line}")
         else:
             try:
@@ -95,45 +95,45 @@ def read_labels(stream: BinaryIO, name: str, coder: str = "", columns: Columns |
                 rejected.append(Rejected(name, item.line, str(error)))
     if isinstance(stream, io.BytesIO):
         buffered.detach()
-    return Sheet(name, rows, rejected)
+    return LabelSheet(name, rows, rejected)
 
 
 class _Reader:
     """Makes labels of rows."""
 
-    def __init__(self, wanted: Columns, coder: str, *, guarded: bool) -> None:
-        self._wanted, self._coder, self._guarded = wanted, " ".join(coder.split()), guarded
+    def __init__(self, columns: SheetColumns, coder: str, *, guarded: bool) -> None:
+        self._columns, self._coder, self._guarded = columns, " ".join(coder.split()), guarded
 
     def see(self, names: Sequence[str], place: str) -> None:
         """Refuse a table that lacks a column."""
-        if self._name(names, self._wanted.codes, CODE_NAMES) is None:
-            expected = f"'{self._wanted.codes}'" if self._wanted.codes else f"one of {', '.join(CODE_NAMES)}"
+        if self._name(names, self._columns.codes, CODE_NAMES) is None:
+            expected = f"'{self._columns.codes}'" if self._columns.codes else f"one of {', '.join(CODE_NAMES)}"
             raise InputError(f"{place}: no column with codes among {', '.join(names)[:200]}; {expected} is expected")
-        if self._name(names, self._wanted.text, TEXT_NAMES) is None and self._id(names) is None:
+        if self._name(names, self._columns.text, TEXT_NAMES) is None and self._id(names) is None:
             raise InputError(f"{place}: neither a column with text nor one with ids among {', '.join(names)[:200]}")
 
-    def read(self, row: Row) -> Labelled:
+    def read(self, row: TableRow) -> Labelled:
         """One row's codes and what they belong to; raises ``InputError`` that says why it cannot be taken."""
         names = tuple(row.cells)
-        text = self._text(row, self._name(names, self._wanted.text, TEXT_NAMES))
+        text = self._text(row, self._name(names, self._columns.text, TEXT_NAMES))
         key = self._text(row, self._id(names))
         if text is None and key is None:
             raise InputError("neither text nor id; one of them is expected")
         unsure, withdrawn = self._truth(row, "unsure"), self._truth(row, "withdrawn")
-        found = self._codes(row, self._name(names, self._wanted.codes, CODE_NAMES))
+        codes = self._codes(row, self._name(names, self._columns.codes, CODE_NAMES))
         kind = self._text(row, "kind") or "coding"
         if kind not in ("coding", "adjudication"):
             raise InputError(f"kind '{kind[:40]}' found; coding or adjudication is expected")
-        if not found and not (unsure or withdrawn or kind == "adjudication"):
+        if not codes and not (unsure or withdrawn or kind == "adjudication"):
             raise InputError("no codes; at least one is expected")
         return Labelled(
             line=row.line,
             key=key,
             source=self._text(row, self._name(names, "", ("source",))),
             text=text,
-            codes=found,
+            codes=codes,
             annotator=self._annotator(row, names),
-            at=self._time(row, self._name(names, self._wanted.time, TIME_NAMES)),
+            at=self._time(row, self._name(names, self._columns.time, TIME_NAMES)),
             memo=self._text(row, "memo") or "",
             unsure=unsure,
             withdrawn=withdrawn,
@@ -143,62 +143,63 @@ class _Reader:
         )
 
     def _id(self, names: Sequence[str]) -> str | None:
-        return self._name(names, self._wanted.id, ("segment_id", *ID_NAMES))
+        return self._name(names, self._columns.id, ("segment_id", *ID_NAMES))
 
     @staticmethod
-    def _name(names: Sequence[str], wanted: str, usual: Iterable[str]) -> str | None:
+    def _name(names: Sequence[str], named: str, usual: Iterable[str]) -> str | None:
         folded = {_folded(name): name for name in reversed(names)}
-        return next((folded[_folded(one)] for one in ((wanted,) if wanted else usual) if _folded(one) in folded), None)
+        candidates = (_folded(name) for name in ((named,) if named else usual))
+        return next((folded[name] for name in candidates if name in folded), None)
 
-    def _cell(self, row: Row, name: str | None) -> Any:
+    def _cell(self, row: TableRow, name: str | None) -> Any:
         value = None if name is None else row.cells.get(name)
         return unguarded(value) if self._guarded and isinstance(value, str) else value
 
-    def _text(self, row: Row, name: str | None) -> str | None:
+    def _text(self, row: TableRow, name: str | None) -> str | None:
         value = self._cell(row, name)
         if isinstance(value, bool | list | dict) or value is None:
             return None
         return str(value).replace("\0", "") if str(value).strip() else None
 
-    def _truth(self, row: Row, name: str) -> bool:
+    def _truth(self, row: TableRow, name: str) -> bool:
         value = self._cell(row, name)
         if isinstance(value, bool) or value is None:
             return bool(value)
-        said = str(value).strip().casefold()
-        if said not in _TRUE + _FALSE:
-            raise InputError(f"{name} '{said[:40]}' found; true or false is expected")
-        return said in _TRUE
+        word = str(value).strip().casefold()
+        if word not in _TRUE + _FALSE:
+            raise InputError(f"{name} '{word[:40]}' found; true or false is expected")
+        return word in _TRUE
 
-    def _codes(self, row: Row, name: str | None) -> tuple[str, ...]:
+    def _codes(self, row: TableRow, name: str | None) -> tuple[str, ...]:
         value = self._cell(row, name)
         if isinstance(value, str):
             value = parts(value) or value
         listed = value if isinstance(value, list) else parted(value)
-        return distinct([read_code(one, "codes") for one in listed if one is not None and str(one).strip()])
+        return distinct([read_code(code, "codes") for code in listed if code is not None and str(code).strip()])
 
-    def _annotator(self, row: Row, names: Sequence[str]) -> str:
-        said = self._text(row, self._name(names, self._wanted.coder, CODER_NAMES)) or self._coder
-        name = " ".join(said.split())
+    def _annotator(self, row: TableRow, names: Sequence[str]) -> str:
+        annotator = self._text(row, self._name(names, self._columns.coder, CODER_NAMES)) or self._coder
+        name = " ".join(annotator.split())
         if not 0 < len(name) <= _LONGEST_CODER:
             raise InputError(f"nobody is named as its coder; 1 to {_LONGEST_CODER} characters are expected")
         return name
 
-    def _time(self, row: Row, name: str | None) -> datetime | None:
+    def _time(self, row: TableRow, name: str | None) -> datetime | None:
         value = self._cell(row, name)
         if value is None or not str(value).strip():
             return None
-        found = read_time(value)
-        if found is None:
+        time = read_time(value)
+        if time is None:
             raise InputError(f"time '{str(value)[:40]}' cannot be read; 2026-03-01T12:00:00Z is how it is expected")
-        return found
+        return time
 
-    def _seconds(self, row: Row) -> float | None:
+    def _seconds(self, row: TableRow) -> float | None:
         value = self._text(row, "seconds")
         try:
-            found = None if value is None else float(value)
+            seconds = None if value is None else float(value)
         except ValueError:
             return None
-        return found if found is not None and 0 <= found < float("inf") else None
+        return seconds if seconds is not None and 0 <= seconds < float("inf") else None
 
 
 def _folded(name: str) -> str:

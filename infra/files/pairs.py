@@ -23,7 +23,7 @@ LICENCES = {
 """Of the sources in ``infra/data/pairs.jsonl``; their credits are in NOTICE."""
 
 
-class Pair(BaseModel):
+class TrainingPair(BaseModel):
     """A line of a pairs file: several codes of one text are several pairs."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -39,11 +39,11 @@ class Pair(BaseModel):
 class Split:
     """Pairs to learn from and pairs of other texts to check with."""
 
-    training: list[Pair]
-    validation: list[Pair]
+    training: list[TrainingPair]
+    validation: list[TrainingPair]
 
 
-def read_pairs(path: Path) -> list[Pair]:
+def read_pairs(path: Path) -> list[TrainingPair]:
     """Read a JSONL file of pairs.
 
     Raises:
@@ -58,7 +58,7 @@ def read_pairs(path: Path) -> list[Pair]:
         if not line.strip():
             continue
         try:
-            pairs.append(Pair.model_validate_json(line))
+            pairs.append(TrainingPair.model_validate_json(line))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "line"
@@ -76,7 +76,7 @@ def fold_of(text: str, folds: int) -> int:
     return int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) % folds
 
 
-def split(pairs: Sequence[Pair], folds: int, fold: int, repeat: Mapping[str, int]) -> Split:
+def split(pairs: Sequence[TrainingPair], folds: int, fold: int, repeat: Mapping[str, int]) -> Split:
     """Keep one fold of texts for validation; take each source as often as ``repeat`` says (0 leaves it out)."""
     training, validation = [], []
     for pair in pairs:
@@ -88,7 +88,7 @@ def split(pairs: Sequence[Pair], folds: int, fold: int, repeat: Mapping[str, int
     return Split(training, validation)
 
 
-def data_card(path: Path, pairs: Sequence[Pair]) -> dict[str, object]:
+def data_card(path: Path, pairs: Sequence[TrainingPair]) -> dict[str, object]:
     """What a card says of the data: hash, sizes, sources with licence and author."""
     texts = Counter((pair.source, pair.written_by) for pair in pairs)
     codes: Counter[tuple[str, str]] = Counter()

@@ -56,7 +56,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class TableHeader:
     """The columns of a table, before its rows."""
 
     line: int
@@ -64,7 +64,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One row by column; ``encoding`` where it is not the file's own, ``typed`` where a program chose the types."""
 
     line: int
@@ -104,7 +104,7 @@ def tell_encoding(head: bytes) -> str | None:
 
 def read_rows(
     stream: io.BufferedReader, fmt: Format, file: str, encoding: str | None
-) -> Iterator[Header | Row | Rejected]:
+) -> Iterator[TableHeader | TableRow | Rejected]:
     """Read a file's rows in order; memory does not grow with the file (XLSX: but for its shared strings).
 
     Args:
@@ -129,7 +129,7 @@ def read_rows(
     else:
         for line in lines:
             if line.text.strip():
-                yield Row(line.number, {"text": line.text.rstrip("\r\n")}, line.encoding)
+                yield TableRow(line.number, {"text": line.text.rstrip("\r\n")}, line.encoding)
 
 
 def _lines(stream: io.BufferedReader, encoding: str | None) -> Iterator[_Line]:
@@ -150,7 +150,7 @@ def _lines(stream: io.BufferedReader, encoding: str | None) -> Iterator[_Line]:
         reader.detach()  # else the caller's stream would be closed with it
 
 
-def _json_rows(lines: Iterator[_Line], file: str) -> Iterator[Row | Rejected]:
+def _json_rows(lines: Iterator[_Line], file: str) -> Iterator[TableRow | Rejected]:
     for line in lines:
         if not line.text.strip():
             continue
@@ -162,7 +162,7 @@ def _json_rows(lines: Iterator[_Line], file: str) -> Iterator[Row | Rejected]:
             yield Rejected(file, line.number, f"JSON that cannot be read: {str(error)[:100]}")
         else:
             if isinstance(value, dict):
-                yield Row(line.number, value, line.encoding)
+                yield TableRow(line.number, value, line.encoding)
             elif isinstance(value, list) and line.number == 1:
                 raise InputError(f"{file}, line 1: a JSON array found; one JSON object a line is expected")
             else:
@@ -174,8 +174,8 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "null")
 
 
-def _table_rows(lines: Iterator[_Line], delimiter: str, file: str) -> Iterator[Header | Row | Rejected]:
-    header: Header | None = None
+def _table_rows(lines: Iterator[_Line], delimiter: str, file: str) -> Iterator[TableHeader | TableRow | Rejected]:
+    header: TableHeader | None = None
     for record in _records(lines, delimiter, file):
         if isinstance(record, Rejected):
             if header is None:
@@ -187,15 +187,15 @@ def _table_rows(lines: Iterator[_Line], delimiter: str, file: str) -> Iterator[H
         if not any(cell.strip() for cell in cells):
             continue
         if header is None:
-            header = Header(first, _columns(cells))
+            header = TableHeader(first, _columns(cells))
             yield header
         elif len(cells) != len(header.columns):
-            found = f"{len(cells)} cells found, {len(header.columns)} expected as in the row of column names"
+            reason = f"{len(cells)} cells found, {len(header.columns)} expected as in the row of column names"
             swallowed = f" (the row goes on to line {last}: is a quote not closed?)" if last > first else ""
-            yield Rejected(file, first, found + swallowed)
+            yield Rejected(file, first, reason + swallowed)
         else:
             encoding = next((line.encoding for line in taken if line.encoding), None)
-            yield Row(first, dict(zip(header.columns, cast(list[JsonValue], cells), strict=True)), encoding)
+            yield TableRow(first, dict(zip(header.columns, cast(list[JsonValue], cells), strict=True)), encoding)
 
 
 def _records(lines: Iterator[_Line], delimiter: str, file: str) -> Iterator[tuple[list[_Line], list[str]] | Rejected]:
@@ -252,7 +252,7 @@ def _delimiter(head: bytes, encoding: str | None) -> str:
     return max(",;\t|", key=fit)
 
 
-def _sheet_rows(stream: io.BufferedReader, file: str) -> Iterator[Header | Row | Rejected]:
+def _sheet_rows(stream: io.BufferedReader, file: str) -> Iterator[TableHeader | TableRow | Rejected]:
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
@@ -271,8 +271,8 @@ def _sheet_rows(stream: io.BufferedReader, file: str) -> Iterator[Header | Row |
             book.close()
 
 
-def _cells(sheet: Any, file: str) -> Iterator[Header | Row | Rejected]:
-    header: Header | None = None
+def _cells(sheet: Any, file: str) -> Iterator[TableHeader | TableRow | Rejected]:
+    header: TableHeader | None = None
     sheet.reset_dimensions()  # some writers state a wrong size, by which rows would be cut
     for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
         cells = list(values)
@@ -281,13 +281,13 @@ def _cells(sheet: Any, file: str) -> Iterator[Header | Row | Rejected]:
         if not cells:
             continue
         if header is None:
-            header = Header(number, _columns(cells))
+            header = TableHeader(number, _columns(cells))
             yield header
         elif len(cells) > len(header.columns):
             yield Rejected(file, number, f"{len(cells)} cells found, at most {len(header.columns)} expected")
         else:
             padded = [_plain(cell) for cell in cells] + [None] * (len(header.columns) - len(cells))
-            yield Row(number, dict(zip(header.columns, padded, strict=True)), typed=True)
+            yield TableRow(number, dict(zip(header.columns, padded, strict=True)), typed=True)
 
 
 def _plain(value: object) -> JsonValue:

@@ -10,7 +10,17 @@ from typing import Any, BinaryIO, cast
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from infra.files.rows import FORMATS, PEEK, Format, Header, Rejected, Row, read_rows, tell_encoding, tell_format
+from infra.files.rows import (
+    FORMATS,
+    PEEK,
+    Format,
+    Rejected,
+    TableHeader,
+    TableRow,
+    read_rows,
+    tell_encoding,
+    tell_format,
+)
 from infra.files.timestamps import read_time
 from models.errors import InputError
 from schemas import Segment
@@ -39,7 +49,7 @@ _MOST_NAMED = 20  # columns that an error lists
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _RequestedColumns:
     """The columns that the caller named; ``None`` is to be guessed, an empty id is none at all."""
 
     text: str | None
@@ -93,7 +103,7 @@ def read_segments(
     file = source.name if isinstance(source, Path) else (source_name or "standard input")
     if isinstance(source, Path):
         _check_file(source)
-    builder = _Builder(study, file, source_name, _Wanted(text_column, id_column, time_column))
+    builder = _Builder(study, file, source_name, _RequestedColumns(text_column, id_column, time_column))
     return _read(source, file, cast(Format | None, fmt), encoding, builder)
 
 
@@ -108,7 +118,7 @@ def _read(
         if fmt == "lines" and not isinstance(source, Path) and _starts_with_header(head, builder.text_names):
             fmt = "csv"
         for item in read_rows(stream, fmt, file, encoding):
-            if isinstance(item, Header):
+            if isinstance(item, TableHeader):
                 builder.see_header(item)
             elif isinstance(item, Rejected):
                 yield item
@@ -120,10 +130,10 @@ def _read(
 class _Builder:
     """Makes segments of rows, and remembers which keys were used."""
 
-    def __init__(self, study: str, file: str, source_name: str | None, wanted: _Wanted) -> None:
-        self._study, self._file, self._source_name, self._wanted = study, file, source_name, wanted
+    def __init__(self, study: str, file: str, source_name: str | None, requested: _RequestedColumns) -> None:
+        self._study, self._file, self._source_name, self._requested = study, file, source_name, requested
         self._by_names: dict[tuple[str, ...], _Columns] = {}
-        self._text, self._text_seen = wanted.text, False
+        self._text, self._text_seen = requested.text, False
         self._without_text, self._first_error = 0, cast(InputError | None, None)
         self._texts: dict[bytes, int] = {}  # source and text -> times seen
         self._keys: dict[bytes, bytes] = {}  # source and key -> text
@@ -133,18 +143,20 @@ class _Builder:
         """What the column of the text may be called."""
         return (self._text,) if self._text else TEXT_NAMES
 
-    def see_header(self, header: Header) -> None:
+    def see_header(self, header: TableHeader) -> None:
         """Settle the columns of a table."""
         columns = self._choose(header.columns)
         if columns is None:
             raise self._no_text(header.line, header.columns)
-        for wanted, found, option in (
-            (self._wanted.id, columns.id, "--id-column"),
-            (self._wanted.time, columns.time, "--time-column"),
+        for requested, name, option in (
+            (self._requested.id, columns.id, "--id-column"),
+            (self._requested.time, columns.time, "--time-column"),
         ):
-            if wanted and found is None:
+            if requested and name is None:
                 among = _listed(header.columns)
-                raise InputError(f"{self._file}, line {header.line}: no column '{wanted}' among {among}; see {option}")
+                raise InputError(
+                    f"{self._file}, line {header.line}: no column '{requested}' among {among}; see {option}"
+                )
         self._by_names[header.columns] = columns
 
     def finish(self) -> None:
@@ -152,7 +164,7 @@ class _Builder:
         if self._first_error is not None and not self._text_seen:
             raise self._first_error
 
-    def build(self, row: Row) -> Segment | Rejected:
+    def build(self, row: TableRow) -> Segment | Rejected:
         """Make a segment of a row, or say why not."""
         try:
             return self._segment(row, self._columns_of(row))
@@ -164,7 +176,7 @@ class _Builder:
             reason = "half of a surrogate pair found; whole characters are expected"
         return Rejected(self._file, row.line, reason)
 
-    def _segment(self, row: Row, columns: _Columns) -> Segment:
+    def _segment(self, row: TableRow, columns: _Columns) -> Segment:
         text, notes = self._text_of(row, columns.text)
         source = self._source_name or _short(row, columns.source, _LONGEST_SOURCE)
         language = _short(row, columns.language, _LONGEST_LANGUAGE)
@@ -188,7 +200,7 @@ class _Builder:
             metadata={name: value for name, value in row.cells.items() if name not in used} | notes,
         )
 
-    def _text_of(self, row: Row, column: str) -> tuple[str, dict[str, JsonValue]]:
+    def _text_of(self, row: TableRow, column: str) -> tuple[str, dict[str, JsonValue]]:
         """The text, and what was done to it. PostgreSQL takes no NUL, so that none goes on from here."""
         text = row.cells[column]
         if isinstance(text, int | float) and not isinstance(text, bool) and row.typed:
@@ -214,7 +226,7 @@ class _Builder:
             raise _Unfit(f"id '{own[:60]}' already stands for another text; name the right column with --id-column")
         return own
 
-    def _columns_of(self, row: Row) -> _Columns:
+    def _columns_of(self, row: TableRow) -> _Columns:
         names = tuple(row.cells)
         columns = self._by_names.get(names) or self._choose(names)
         if columns is None:
@@ -235,11 +247,11 @@ class _Builder:
             return None
         self._text, self._text_seen = text, True
         others = tuple(name for name in names if name != text)
-        wanted = self._wanted
+        requested = self._requested
         return _Columns(
             text=text,
-            id=_usual(others, ID_NAMES if wanted.id is None else (wanted.id,)),
-            time=_usual(others, TIME_NAMES if wanted.time is None else (wanted.time,)),
+            id=_usual(others, ID_NAMES if requested.id is None else (requested.id,)),
+            time=_usual(others, TIME_NAMES if requested.time is None else (requested.time,)),
             language=_usual(others, LANGUAGE_NAMES),
             source=_usual(others, SOURCE_NAMES),
         )
@@ -256,7 +268,7 @@ class _Unfit(Exception):
 def _usual(names: tuple[str, ...], usual: tuple[str, ...]) -> str | None:
     """The first of the usual names that is there, whatever its case and the marks between its words."""
     folded = {_folded(name): name for name in reversed(names)}
-    return next((folded[_folded(one)] for one in usual if _folded(one) in folded), None)
+    return next((folded[_folded(name)] for name in usual if _folded(name) in folded), None)
 
 
 def _starts_with_header(head: bytes, text_names: tuple[str, ...]) -> bool:
@@ -274,16 +286,16 @@ def _listed(names: tuple[str, ...]) -> str:
     return (", ".join(f"'{name[:40]}'" for name in names[:_MOST_NAMED]) or "no columns") + more
 
 
-def _cell(row: Row, column: str | None) -> JsonValue:
+def _cell(row: TableRow, column: str | None) -> JsonValue:
     return row.cells.get(column) if column is not None else None
 
 
-def _short(row: Row, column: str | None, longest: int) -> str | None:
+def _short(row: TableRow, column: str | None, longest: int) -> str | None:
     value = _cell(row, column)
     return value.strip() if isinstance(value, str) and 0 < len(value.strip()) <= longest else None
 
 
-def _own_key(row: Row, column: str | None) -> str | None:
+def _own_key(row: TableRow, column: str | None) -> str | None:
     value = _cell(row, column)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None

@@ -29,7 +29,7 @@ _PARTS = re.compile(r"[;|\n]")
 _TOGETHER = 200  # rows a chunk
 _BLOCK = 1 << 16
 
-Row = dict[str, Any]
+OutputRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Shape:
     """``number``, ``truth``, ``time``, ``json`` (an object) or ``list`` (of texts)."""
 
 
-def write(shape: Shape, rows: Iterable[Row], fmt: str, out: BinaryIO) -> int:
+def write(shape: Shape, rows: Iterable[OutputRow], fmt: str, out: BinaryIO) -> int:
     """Write rows; the stream need not be seekable and stays open.
 
     Returns:
@@ -59,7 +59,7 @@ def write(shape: Shape, rows: Iterable[Row], fmt: str, out: BinaryIO) -> int:
     return counted.count
 
 
-def encoded(shape: Shape, rows: Iterable[Row], fmt: str) -> Iterator[bytes]:
+def encoded(shape: Shape, rows: Iterable[OutputRow], fmt: str) -> Iterator[bytes]:
     """The file in pieces, read from the rows as they are asked for (Parquet: when all have been read).
 
     Objects are JSON text in CSV and Parquet. A list is one cell in CSV, its parts between ``; ``, or a JSON array
@@ -84,23 +84,23 @@ def parts(cell: str) -> list[Any] | None:
     if not cell.lstrip().startswith("["):
         return None
     try:
-        found = json.loads(cell)
+        values = json.loads(cell)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, list) else None
+    return values if isinstance(values, list) else None
 
 
 class _Counted:
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, rows: Iterable[OutputRow]) -> None:
         self._rows, self.count = rows, 0
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[OutputRow]:
         for row in self._rows:
             self.count += 1
             yield row
 
 
-def _csv(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
+def _csv(shape: Shape, rows: Iterable[OutputRow]) -> Iterator[bytes]:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(shape.columns)
@@ -112,14 +112,14 @@ def _csv(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
     yield text.getvalue().encode()
 
 
-def _jsonl(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
+def _jsonl(shape: Shape, rows: Iterable[OutputRow]) -> Iterator[bytes]:
     for group in _groups(rows, _TOGETHER):
         kept = ({name: row[name] for name in shape.columns} for row in group)
         lines = (json.dumps(row, ensure_ascii=False, default=_word) for row in kept)
         yield "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
 
 
-def _parquet(shape: Shape, rows: Iterable[Row], out: BinaryIO) -> None:
+def _parquet(shape: Shape, rows: Iterable[OutputRow], out: BinaryIO) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -130,7 +130,7 @@ def _parquet(shape: Shape, rows: Iterable[Row], out: BinaryIO) -> None:
             writer.write_table(pa.Table.from_pylist(typed, schema=schema))
 
 
-def _parquet_blocks(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
+def _parquet_blocks(shape: Shape, rows: Iterable[OutputRow]) -> Iterator[bytes]:
     with tempfile.TemporaryFile() as file:
         _parquet(shape, rows, file)
         file.seek(0)
@@ -150,7 +150,7 @@ def _schema(shape: Shape) -> "pa.Schema":
     return pa.schema([(name, kinds.get(shape.kinds.get(name, ""), pa.string())) for name in shape.columns])
 
 
-def _groups(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+def _groups(rows: Iterable[OutputRow], size: int) -> Iterator[list[OutputRow]]:
     rest = iter(rows)
     while group := list(islice(rest, size)):
         yield group

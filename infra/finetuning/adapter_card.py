@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from infra.files.pairs import Pair, Split, data_card
+from infra.files.pairs import Split, TrainingPair, data_card
 from models.coding.labels import label_fault
 from models.evaluation.metrics import TokenEmbedder, bertscore, rouge
 
@@ -65,7 +65,7 @@ def make_card(
     *,
     recipe: Mapping[str, Any],
     path: Path,
-    pairs: Sequence[Pair],
+    pairs: Sequence[TrainingPair],
     halves: Split,
     mix: Mapping[str, Any],
     metrics: Mapping[str, Any],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from infra.files.pairs import Pair, fold_of, read_pairs
+from infra.files.pairs import TrainingPair, fold_of, read_pairs
 from models.coding.labels import label_fault
 from models.errors import SettingError
 from models.ports import Embedder
@@ -68,8 +68,8 @@ def candidates(labels: Sequence[str]) -> list[str]:
 
 
 def _propose(
-    pairs_file: Path, pairs: Sequence[Pair], adapter: Path, samples: int, cache: Path
-) -> list[tuple[Pair, list[str]]]:
+    pairs_file: Path, pairs: Sequence[TrainingPair], adapter: Path, samples: int, cache: Path
+) -> list[tuple[TrainingPair, list[str]]]:
     from models.backends.lora.finetuning import choose_device
     from models.backends.lora.generation import Sampling
     from models.backends.lora.packing import Recipe

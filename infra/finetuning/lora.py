@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from infra.files.pairs import Pair, Split, data_id, read_pairs, split
+from infra.files.pairs import Split, TrainingPair, data_id, read_pairs, split
 from infra.finetuning.adapter_card import code_metrics, make_card, write_card
 from models.errors import SettingError
 
 if TYPE_CHECKING:
-    from models.backends.lora.finetuning import Progress, Tuned
+    from models.backends.lora.finetuning import TunedModel, TuningProgress
     from models.backends.lora.packing import Recipe
     from models.evaluation.metrics import TokenEmbedder
 
@@ -66,11 +66,11 @@ def run(job: Job, cache: Path, console: Console, tokens: "TokenEmbedder | None" 
         SettingError: If the options do not fit the data, or ``out`` holds another adapter.
     """
     from models.backends.lora.finetuning import tune
-    from models.backends.lora.packing import Example
+    from models.backends.lora.packing import TuningExample
 
     pairs, halves = prepare(job)
     training, validation = (
-        [Example(pair.text, pair.codes, pair.proposals) for pair in half]
+        [TuningExample(pair.text, pair.codes, pair.proposals) for pair in half]
         for half in (halves.training, halves.validation)
     )
     if tokens is not None:
@@ -93,7 +93,7 @@ def run(job: Job, cache: Path, console: Console, tokens: "TokenEmbedder | None" 
     return card
 
 
-def prepare(job: Job) -> tuple[list[Pair], Split]:
+def prepare(job: Job) -> tuple[list[TrainingPair], Split]:
     """Read a job's pairs and keep some apart.
 
     Returns:
@@ -114,7 +114,7 @@ def prepare(job: Job) -> tuple[list[Pair], Split]:
     return [pair for pair in pairs if job.repeat.get(pair.source, 1)], halves
 
 
-def save_adapter(tuned: "Tuned", job: Job) -> None:
+def save_adapter(tuned: "TunedModel", job: Job) -> None:
     """Write the weights in bfloat16 and their configuration, without the path of any machine."""
     import torch
     from peft import get_peft_model_state_dict
@@ -132,7 +132,7 @@ def save_adapter(tuned: "Tuned", job: Job) -> None:
     (job.out / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _check(job: Job, pairs: Sequence[Pair]) -> None:
+def _check(job: Job, pairs: Sequence[TrainingPair]) -> None:
     if not 0 <= job.fold < job.folds:
         raise SettingError(f"--fold is {job.fold} but --folds is {job.folds}; choose 0 to {job.folds - 1}")
     sources = {pair.source for pair in pairs}
@@ -156,7 +156,9 @@ def _measure(job: Job, halves: Split, device: str, cache: Path, tokens: "TokenEm
     return code_metrics(labels, [pair.codes for pair in halves.validation], tokens)
 
 
-def _card(job: Job, pairs: Sequence[Pair], halves: Split, tuned: "Tuned", metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _card(
+    job: Job, pairs: Sequence[TrainingPair], halves: Split, tuned: "TunedModel", metrics: Mapping[str, Any]
+) -> dict[str, Any]:
     return make_card(
         recipe=asdict(job.recipe),
         path=job.pairs,
@@ -182,7 +184,7 @@ def _bar(console: Console, epochs: int) -> Iterator[Any]:
     with Bar(*columns, console=console) as bar:
         task = bar.add_task("tuning", total=None)
 
-        def report(progress: "Progress", batches: int) -> None:
+        def report(progress: "TuningProgress", batches: int) -> None:
             words = f"epoch {min(progress.epoch + 1, epochs)}/{epochs}"
             if progress.loss_tokens:
                 words += f", loss {progress.loss_sum / progress.loss_tokens:.3f}"

@@ -8,11 +8,13 @@ from infra.factory.pipeline import build_pipeline
 from infra.files.coded_texts import read_human_coded
 from infra.settings import Settings
 from infra.storage.projections import skipped_rows
-from models.pipeline import Coded, Outcome
+from models.pipeline import CodedSegment, CodingOutcome
 from schemas import Proposal, Segment
 
 
-def code_segments(settings: Settings, segments: Iterable[Segment], coded: Path | None = None) -> Iterator[Outcome]:
+def code_segments(
+    settings: Settings, segments: Iterable[Segment], coded: Path | None = None
+) -> Iterator[CodingOutcome]:
     """Code segments as they come.
 
     Args:
@@ -28,13 +30,13 @@ def code_segments(settings: Settings, segments: Iterable[Segment], coded: Path |
     return iter(build_pipeline(settings, coded=precedents).run(segments))
 
 
-def as_row(outcome: Outcome) -> dict[str, Any]:
+def as_row(outcome: CodingOutcome) -> dict[str, Any]:
     """The line that stands for a segment."""
     segment = outcome.segment
     row: dict[str, Any] = {"id": str(segment.id), "study": segment.study, "text": segment.text}
     row["source"] = segment.source
     row["timestamp"] = segment.timestamp.isoformat() if segment.timestamp else None
-    if not isinstance(outcome, Coded):
+    if not isinstance(outcome, CodedSegment):
         return row | {"code": None, "error": outcome.reason}
     assignment, decision = outcome.assignment, outcome.decision
     return row | {

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from infra.storage.store import Coded, Counts, Store
+from infra.storage.store import CodedSegment, StageCounts, Store
 
 _RATE_WINDOW_S = 20.0
 _SAME_AGAIN_S = 30.0  # where nothing is repainted, and nothing has changed
@@ -100,7 +100,7 @@ class View:
         pace = f"{self._rate.per_second:5.1f}/s {self._rate.left(total - done):<12}"
         return f"{state:<34} {done:>4}/{total} {pace}{latest}"
 
-    def _picture(self, state: str, done: int, total: int, counts: Counts) -> RenderableType:
+    def _picture(self, state: str, done: int, total: int, counts: StageCounts) -> RenderableType:
         bar = Table.grid(padding=(0, 2))
         share = f"{done}/{total}"
         rate = f"{self._rate.per_second:.1f} segments/s"
@@ -112,7 +112,7 @@ class View:
         return Group(Text(f"{self._study}: {state}", style="bold"), bar, _stages(counts), _newest(rows, width))
 
 
-def _stages(counts: Counts) -> RenderableType:
+def _stages(counts: StageCounts) -> RenderableType:
     stages = [
         ("taken in", counts.taken_in),
         ("published", counts.published),
@@ -129,7 +129,7 @@ def _stages(counts: Counts) -> RenderableType:
     return line
 
 
-def _newest(rows: list[Coded], width: int) -> RenderableType:
+def _newest(rows: list[CodedSegment], width: int) -> RenderableType:
     table = Table(box=None, padding=(0, 1), header_style="dim", width=width)
     table.add_column("segment", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("code", no_wrap=True, style="bold cyan", max_width=34)

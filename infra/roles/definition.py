@@ -12,7 +12,7 @@ from infra.telemetry.metrics import Gauge
 from models.backends.token_usage import TokenUsage
 from streams.stage import Stage
 from streams.topology import Role
-from streams.worker import Beat, WorkerSettings, prepared, run_stage
+from streams.worker import Heartbeat, WorkerSettings, prepared, run_stage
 
 BuildStage = Callable[[Settings, TokenUsage], Stage]
 """Loads a stage's models, which count what they write, and stores; what its topics say it is told later."""
@@ -36,7 +36,7 @@ class Worker:
     settings: Settings
     store: Store
     options: WorkerSettings
-    heartbeat: Beat
+    heartbeat: Heartbeat
     stop: asyncio.Event
     usage: TokenUsage
 

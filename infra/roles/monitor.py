@@ -32,7 +32,7 @@ from models.drift.settings import DriftSettings
 from models.errors import SettingError, UnavailableError, WorkerFault
 from models.ports import Clock, Embedder
 from streams.runner import Progress
-from streams.worker import keep_saying
+from streams.worker import heartbeat_loop
 
 log = logging.getLogger(__name__)
 _AT_ONCE = 5_000  # segments between two writes
@@ -178,8 +178,8 @@ async def run(worker: Worker) -> None:
         notify(database, channels, clock)
 
     tasks = {
-        asyncio.create_task(deliver(worker.options.cluster, worker.role, outbox, progress, worker.options.trail)),
-        asyncio.create_task(keep_saying(worker.heartbeat, progress)),
+        asyncio.create_task(deliver(worker.options.cluster, worker.role, outbox, progress, worker.options.tracer)),
+        asyncio.create_task(heartbeat_loop(worker.heartbeat, progress)),
         asyncio.create_task(_again_and_again(look, settings.monitor_every_s, progress)),
     }
     stopping = asyncio.create_task(worker.stop.wait())

@@ -11,28 +11,30 @@ from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
 from streams.runner import Progress
 from streams.topology import Role
-from streams.tracing import Passing, Trail
+from streams.tracing import SegmentTracer, TracedBatch
 
 
 class _Counting:
     """Delivers, and counts what was delivered."""
 
-    def __init__(self, publisher: KafkaPublisher, progress: Progress, trail: Trail | None) -> None:
+    def __init__(self, publisher: KafkaPublisher, progress: Progress, tracer: SegmentTracer | None) -> None:
         self._publisher = publisher
         self._progress = progress
-        self._trail = trail
+        self._tracer = tracer
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
         began_ns = time_ns()
-        passing = self._trail.begin(messages) if self._trail else Passing(messages)
-        await self._publisher.send(passing.send)
-        if self._trail:
-            self._trail.tell(passing, began_ns, len(messages))
+        traced = self._tracer.begin(messages) if self._tracer else TracedBatch(messages)
+        await self._publisher.send(traced.send)
+        if self._tracer:
+            self._tracer.report(traced, began_ns, len(messages))
         self._progress.written += len(messages)
         self._progress.acknowledged(len(messages), 0)
 
 
-async def deliver(cluster: Cluster, role: Role, outbox: Outbox, progress: Progress, trail: Trail | None = None) -> None:
+async def deliver(
+    cluster: Cluster, role: Role, outbox: Outbox, progress: Progress, tracer: SegmentTracer | None = None
+) -> None:
     """Bring what is in the outbox to the broker until cancelled; waits while it is away.
 
     Two processes that do so at once send the same messages twice, which says the same.
@@ -42,7 +44,7 @@ async def deliver(cluster: Cluster, role: Role, outbox: Outbox, progress: Progre
         role: Whose outbox it is.
         outbox: What waits to be sent.
         progress: Where it is counted.
-        trail: Follows the segments, where anybody wants to know of them.
+        tracer: Follows the segments, where anybody wants to know of them.
 
     Raises:
         SettingError: If the brokers refuse what the role must do.
@@ -51,7 +53,7 @@ async def deliver(cluster: Cluster, role: Role, outbox: Outbox, progress: Progre
     publisher = KafkaPublisher(cluster)
     await publisher.start()
     try:
-        await outbox.deliver(_Counting(publisher, progress, trail))
+        await outbox.deliver(_Counting(publisher, progress, tracer))
     finally:
         with suppress(QualstreamError):
             await publisher.stop()

@@ -16,7 +16,7 @@ from models.refinement.refiner import Refiner
 from models.refinement.reindexing import reconcile
 from models.refinement.thresholds import learned
 from schemas import Annotation, Assignment, CodeEvent, Record
-from streams.memory import Hear, Recall
+from streams.memory import Recall, SideInputHandler
 from streams.stage import Stage, readable
 from streams.stages import RefinerStage
 from streams.topology import ASSIGNMENTS, LABELS
@@ -64,7 +64,7 @@ class RefinerStart:
         self.labels.clear()
 
 
-def _into(records: list[R], record: type[R]) -> Hear:
+def _into(records: list[R], record: type[R]) -> SideInputHandler:
     """What keeps a topic's messages as records."""
     return lambda values: records.extend(readable(values, record))
 

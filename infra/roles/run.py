@@ -18,7 +18,7 @@ from infra.telemetry.heartbeat import build_heartbeat
 from infra.telemetry.observe import worker_telemetry
 from models.backends.token_usage import TokenUsage
 from models.errors import SettingError, UnavailableError
-from streams.cluster import consumer_group, patiently
+from streams.cluster import consumer_group, retry_with_backoff
 from streams.runner import Batches
 from streams.topology import ROLES, Role, role
 from streams.worker import WorkerSettings
@@ -59,7 +59,7 @@ async def _until_stopped(name: str, settings: Settings) -> None:
 async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
     row, definition = role(name), find_role(name)
     options = worker_settings(settings, row)
-    store = await patiently("database", partial(asyncio.to_thread, build_store, settings), UnavailableError)
+    store = await retry_with_backoff("database", partial(asyncio.to_thread, build_store, settings), UnavailableError)
     try:
         group = consumer_group(name, options.members)
         with seat(settings, group) as place:
@@ -67,7 +67,7 @@ async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
             gauges, usage = definition.build_gauges(store.database), TokenUsage()
             with worker_telemetry(settings, row, usage, gauges) as telemetry:
                 heartbeat = telemetry.with_progress(build_heartbeat(settings, row, store))
-                options = replace(options, trail=telemetry.trail, seat=partial(member, settings, group))
+                options = replace(options, tracer=telemetry.tracer, seat=partial(member, settings, group))
                 await definition.run(Worker(row, settings, store, options, heartbeat, stop, usage))
     finally:
         store.close()

@@ -4,18 +4,18 @@ import os
 from functools import partial
 
 from infra.clock import SystemClock
-from infra.factory.classifiers import build_workshop
+from infra.factory.classifiers import build_classifier_factory
 from infra.factory.models import Models
 from infra.factory.stores import build_store
 from infra.profiles.study_rules import default_rules
 from infra.roles.definition import stage_role
 from infra.settings import Settings
-from infra.training.background import InThread
+from infra.training.background import ThreadTask
 from infra.training.checkpoints import Checkpoints
 from infra.training.query_pool import read_pool
 from infra.training.tracking import MlflowTracking
-from infra.training.trainer import Made, Trainer, TrainerSettings
-from infra.training.training_log import Logbook
+from infra.training.trainer import Trainer, TrainerSettings, TuningResult
+from infra.training.training_log import TrainingLog
 from models.backends.token_usage import TokenUsage
 from models.classifier.schedule import Schedule
 from models.ports import load
@@ -43,19 +43,19 @@ def build_stage(settings: Settings, usage: TokenUsage) -> Stage:
 
 def _trainer(models: Models, checkpoints: Checkpoints) -> Trainer:
     settings, profile = models.settings, models.profile.trainer
-    workshop = build_workshop(models, settings.data_dir / EMBEDDINGS)
-    load(workshop.base)
+    factory = build_classifier_factory(models, settings.data_dir / EMBEDDINGS)
+    load(factory.base)
     schedule = Schedule(profile.every_labels, profile.every_minutes)
     options = TrainerSettings(profile.least_examples, profile.held_out, schedule)
     return Trainer(
-        workshop,
+        factory,
         checkpoints,
-        InThread[Made](),
+        ThreadTask[TuningResult](),
         SystemClock(),
         options,
         pool=partial(read_pool, build_store(settings).database),
         rules=partial(default_rules, models.profile),
-        track=Logbook(lambda: MlflowTracking(settings.tracking_url), options),
+        track=TrainingLog(lambda: MlflowTracking(settings.tracking_url), options),
     )
 
 

@@ -28,7 +28,7 @@ from models.errors import SettingError, UnavailableError, WorkerFault
 from models.ports import Embedder, Embeddings, load
 from models.routing import confidence
 from streams.runner import Progress
-from streams.worker import keep_saying
+from streams.worker import heartbeat_loop
 
 log = logging.getLogger(__name__)
 GRACE_S = 2
@@ -105,11 +105,11 @@ async def run(worker: Worker) -> None:
     server = _server(app)
     progress = Progress()
     await asyncio.to_thread(_say_address, settings, site, listening.getsockname()[1])
-    delivery = deliver(options.cluster, worker.role, site.outbox, progress, options.trail)
+    delivery = deliver(options.cluster, worker.role, site.outbox, progress, options.tracer)
     tasks = {
         asyncio.create_task(server.serve(sockets=[listening]), name="the page"),
         asyncio.create_task(delivery, name="the delivery"),
-        asyncio.create_task(keep_saying(worker.heartbeat, progress), name="the heartbeat"),
+        asyncio.create_task(heartbeat_loop(worker.heartbeat, progress), name="the heartbeat"),
     }
     stopping = asyncio.create_task(worker.stop.wait())
     try:

@@ -73,18 +73,18 @@ def _seen_to(now: datetime) -> ColumnElement[bool]:
     return exists().where(and_(alert_marks.c.alert_id == alerts.c.id, holds))
 
 
-def mark(database: Database, study: str, alert: UUID, said: AlertMark) -> None:
+def mark(database: Database, study: str, alert: UUID, mark: AlertMark) -> None:
     """Keep what somebody did about an alert; it takes the place of what was done before."""
-    row = {"alert_id": alert, "study": study, "kind": said.kind, "author": said.author}
-    row |= {"at": said.at, "until": said.until, "note": said.note}
+    row = {"alert_id": alert, "study": study, "kind": mark.kind, "author": mark.author}
+    row |= {"at": mark.at, "until": mark.until, "note": mark.note}
     statement = insert(alert_marks, database.dialect).values(row)
     new = {name: statement.excluded[name] for name in row if name != "alert_id"}
     with database.writing() as connection:
         connection.execute(statement.on_conflict_do_update(index_elements=["alert_id"], set_=new))
 
 
-def reopen(database: Database, study: str, some: Sequence[UUID]) -> None:
+def reopen(database: Database, study: str, ids: Sequence[UUID]) -> None:
     """Nobody has seen to these alerts any more."""
     with database.writing() as connection:
         mine = alert_marks.c.study == study
-        connection.execute(delete(alert_marks).where(mine, alert_marks.c.alert_id.in_(some)))
+        connection.execute(delete(alert_marks).where(mine, alert_marks.c.alert_id.in_(ids)))

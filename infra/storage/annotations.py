@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from infra.storage.database import Database, chunks
-from infra.storage.tables import annotations, assignments, codes, decisions, marks, requests
+from infra.storage.tables import annotations, assignments, codes, decisions, locks, requests
 from models.annotation.latest import chosen_codes
 from schemas import Annotation
 from schemas.annotation import AnnotationKind
@@ -214,7 +214,7 @@ def _told_apart(coding: Coding, people: set[str]) -> Coding:
 _ALL = 99  # an adjudication stands for every coder
 
 
-def count_lacking(connection: Connection, segments: Collection[UUID]) -> None:
+def update_open_slots(connection: Connection, segments: Collection[UUID]) -> None:
     """Bring the requests of these segments up to what people have said, inside the connection's transaction."""
     for chunk in chunks(sorted(segments)):
         in_chunk = requests.c.segment_id.in_(chunk)
@@ -230,15 +230,15 @@ def count_lacking(connection: Connection, segments: Collection[UUID]) -> None:
             .correlate(requests)
             .scalar_subquery()
         )
-        lacks = case((requests.c.coders > answers, requests.c.coders - answers), else_=0)
-        connection.execute(update(requests).where(in_chunk).values(lacks=lacks))
+        open_slots = case((requests.c.coders > answers, requests.c.coders - answers), else_=0)
+        connection.execute(update(requests).where(in_chunk).values(lacks=open_slots))
         decided = exists().where(
-            annotations.c.segment_id == marks.c.segment_id,
-            annotations.c.annotator == marks.c.annotator,
-            annotations.c.decided_at >= marks.c.since,
+            annotations.c.segment_id == locks.c.segment_id,
+            annotations.c.annotator == locks.c.annotator,
+            annotations.c.decided_at >= locks.c.since,
             annotations.c.withdrawn.is_(False),
         )
-        connection.execute(delete(marks).where(marks.c.segment_id.in_(chunk), marks.c.kind == "locked", decided))
+        connection.execute(delete(locks).where(locks.c.segment_id.in_(chunk), locks.c.kind == "locked", decided))
 
 
 def abstaining(of: FromClause) -> ColumnElement[bool]:

@@ -209,12 +209,12 @@ def _own_words(name: str) -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, InternalError, PoolTimeoutError) as error:
-        found = _one_line(error)
-        if any(words in found for words in _MUST_BE_MENDED):
+        message = _one_line(error)
+        if any(words in message for words in _MUST_BE_MENDED):
             raise SettingError(
-                f"the database '{name}' cannot be used: {found}; correct the database URL or its access rights"
+                f"the database '{name}' cannot be used: {message}; correct the database URL or its access rights"
             ) from error
-        raise UnavailableError(f"the database '{name}' does not answer: {found}; it will be tried again") from error
+        raise UnavailableError(f"the database '{name}' does not answer: {message}; it will be tried again") from error
     except DatabaseError as error:
         if not any(words in str(error.orig) for words in _NOT_A_DATABASE):
             raise

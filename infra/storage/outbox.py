@@ -27,7 +27,7 @@ _CODEBOOK_EDIT_LOCK = 7_305_804  # any number that nothing else locks in this da
 _LOOK_S = 0.5  # how often another process's decisions are looked for
 
 
-class Waiting(NamedTuple):
+class OutboxMessage(NamedTuple):
     """A message that the broker has not confirmed."""
 
     seq: int
@@ -79,18 +79,18 @@ class Outbox:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._kept.set)
 
-    def waiting(self, limit: int = _MOST) -> list[Waiting]:
+    def waiting(self, limit: int = _MOST) -> list[OutboxMessage]:
         """The oldest messages that were not confirmed, in their order."""
         query = select(outbox).order_by(outbox.c.seq).limit(limit)
         with self._database.reading() as connection:
-            return [Waiting(r.seq, Outgoing(r.topic, r.key, r.value)) for r in connection.execute(query)]
+            return [OutboxMessage(r.seq, Outgoing(r.topic, r.key, r.value)) for r in connection.execute(query)]
 
     def backlog(self) -> int:
         """How many messages wait for the broker."""
         with self._database.reading() as connection:
             return connection.execute(select(func.count()).select_from(outbox)).scalar_one()
 
-    def sent(self, batch: Sequence[Waiting]) -> None:
+    def sent(self, batch: Sequence[OutboxMessage]) -> None:
         """The broker has confirmed these."""
         with self._database.writing() as connection:
             connection.execute(delete(outbox).where(outbox.c.seq.in_([waiting.seq for waiting in batch])))

@@ -13,8 +13,8 @@ from infra.storage.database import Database
 from infra.storage.final_codes import Named, names_now
 from infra.storage.tables import assignments, codes, dead_letters, requests, segments
 
-Step = Literal["hour", "day"]
-STEPS: dict[Step, tuple[timedelta, int]] = {"hour": (timedelta(hours=1), 48), "day": (timedelta(days=1), 30)}
+TimeStep = Literal["hour", "day"]
+STEPS: dict[TimeStep, tuple[timedelta, int]] = {"hour": (timedelta(hours=1), 48), "day": (timedelta(days=1), 30)}
 """How long a step is, and how many are shown."""
 _LONGEST = 240  # characters of a segment in a list
 
@@ -130,7 +130,7 @@ def newest(database: Database, study: str, limit: int = 20) -> list[Newest]:
     ]
 
 
-def over_time(database: Database, study: str, by: Step, most: int = 8) -> OverTime:
+def over_time(database: Database, study: str, by: TimeStep, most: int = 8) -> OverTime:
     """The most used codes over the last steps that have segments; merged codes count for what they became."""
     length, steps = STEPS[by]
     with database.reading() as connection:
@@ -151,24 +151,24 @@ def over_time(database: Database, study: str, by: Step, most: int = 8) -> OverTi
         )
         rows = connection.execute(query).all()
         names = names_now(connection, {row.code_id for row in rows})
-    found: dict[Named, dict[datetime, int]] = {}
+    counts: dict[Named, dict[datetime, int]] = {}
     for row in rows:
         code = names.get(row.code_id, Named(row.code_id, row.label))
-        of_code, moment = found.setdefault(code, {}), datetime.fromisoformat(row.start).replace(tzinfo=UTC)
+        of_code, moment = counts.setdefault(code, {}), datetime.fromisoformat(row.start).replace(tzinfo=UTC)
         of_code[moment] = of_code.get(moment, 0) + row.n
-    ordered = sorted(found, key=lambda code: (-sum(found[code].values()), code.label))[:most]
-    return OverTime(moments, ordered, [[found[code].get(moment, 0) for moment in moments] for code in ordered])
+    ordered = sorted(counts, key=lambda code: (-sum(counts[code].values()), code.label))[:most]
+    return OverTime(moments, ordered, [[counts[code].get(moment, 0) for moment in moments] for code in ordered])
 
 
 _N = func.count().label("n")
 
 
-def _floor(moment: datetime, by: Step) -> datetime:
+def _floor(moment: datetime, by: TimeStep) -> datetime:
     hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     return hour if by == "hour" else hour.replace(hour=0)
 
 
-def _start(by: Step, dialect: str) -> ColumnElement[str]:
+def _start(by: TimeStep, dialect: str) -> ColumnElement[str]:
     """The beginning of a segment's step, as ``2026-03-01T14:00:00`` in UTC."""
     at = segments.c.order_at
     if dialect == "sqlite":

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from infra.storage import tables
-from infra.storage.annotations import count_lacking
+from infra.storage.annotations import update_open_slots
 from infra.storage.database import chunks
 from infra.storage.successors import update_finals
 from models.codebook.codebook import CodeState
@@ -33,7 +33,7 @@ from schemas import (
     StudyRules,
 )
 
-Row = dict[str, Any]
+SqlRow = dict[str, Any]
 _Excluded = Any  # the row that was refused, as the dialect calls it
 _CODEBOOK_LOCK = 7_305_802
 SKIPPED = "skipped"
@@ -45,12 +45,12 @@ class Projection:
     """How one kind of record becomes rows."""
 
     table: Table
-    row: Callable[[Any, datetime], Row]
+    row: Callable[[Any, datetime], SqlRow]
     order: tuple[str, ...]  # the columns by which its history is told
     replace: Callable[[Table, _Excluded], ColumnElement[bool]] | None = None  # None: the first row stays
 
 
-def segment_row(segment: Segment, now: datetime) -> Row:
+def segment_row(segment: Segment, now: datetime) -> SqlRow:
     """A segment that is taken in now."""
     return {
         "id": segment.id,
@@ -68,7 +68,7 @@ def segment_row(segment: Segment, now: datetime) -> Row:
     }
 
 
-def _decision_row(decision: Decision, now: datetime) -> Row:
+def _decision_row(decision: Decision, now: datetime) -> SqlRow:
     return {
         **_columns(decision, tables.decisions),
         "segment_id": decision.segment.id,
@@ -83,25 +83,25 @@ def skipped_rows(decision: Decision) -> list[dict[str, Any]]:
     return [{"member": name, "label": "", "log_probability": None, "fault": SKIPPED} for name in decision.skipped]
 
 
-def _assignment_row(assignment: Assignment, now: datetime) -> Row:
+def _assignment_row(assignment: Assignment, now: datetime) -> SqlRow:
     row = _columns(assignment, tables.assignments)
     row["runner_up"] = assignment.runner_up and assignment.runner_up.model_dump(mode="json")
     return row
 
 
-def _annotation_row(annotation: Annotation, now: datetime) -> Row:
+def _annotation_row(annotation: Annotation, now: datetime) -> SqlRow:
     return {**_columns(annotation, tables.annotations), "code_ids": [str(code) for code in annotation.code_ids]}
 
 
-def _dead_letter_row(letter: DeadLetter, now: datetime) -> Row:
+def _dead_letter_row(letter: DeadLetter, now: datetime) -> SqlRow:
     return {**_columns(letter, tables.dead_letters), "replayed_at": None}
 
 
-def _plain(table: Table) -> Callable[[Record, datetime], Row]:
+def _plain(table: Table) -> Callable[[Record, datetime], SqlRow]:
     return lambda record, _now: _columns(record, table)
 
 
-def _columns(record: Record, table: Table) -> Row:
+def _columns(record: Record, table: Table) -> SqlRow:
     """The columns that are named as the record's fields."""
     row = {name: getattr(record, name) for name in table.c.keys() if name in type(record).model_fields}  # noqa: SIM118
     return {**row, "record": record.to_bytes()}
@@ -160,10 +160,10 @@ def write(connection: Connection, records: Iterable[Record], now: datetime) -> N
         update_finals(connection, {event.study for event in batches[CodeEvent]})
     touched = {record.segment_id for kind in (AnnotationRequest, Annotation) for record in batches.get(kind, ())}
     if touched:
-        count_lacking(connection, touched)
+        update_open_slots(connection, touched)
 
 
-def _write_rows(connection: Connection, kind: type[Record], rows: list[Row], now: datetime) -> None:
+def _write_rows(connection: Connection, kind: type[Record], rows: list[SqlRow], now: datetime) -> None:
     if kind is Segment:  # it came over the topic, so it is published
         for row in rows:
             row["published_at"] = now
@@ -171,7 +171,7 @@ def _write_rows(connection: Connection, kind: type[Record], rows: list[Row], now
     connection.execute(_upsert(kind, connection.dialect.name), rows)
 
 
-def _sort_key(table: Table) -> Callable[[Row], tuple[str, ...]]:
+def _sort_key(table: Table) -> Callable[[SqlRow], tuple[str, ...]]:
     names = [column.name for column in table.primary_key if column.name != "seq"] or ["id"]
     return lambda row: tuple(str(row[name]) for name in names)
 
@@ -213,7 +213,7 @@ def _project_codes(connection: Connection, ids: set[UUID]) -> None:
     )
 
 
-def code_row(history: Sequence[CodeEvent]) -> Row:
+def code_row(history: Sequence[CodeEvent]) -> SqlRow:
     """What a code is now; see ``models.codebook.codebook.CodeState``.
 
     Args:

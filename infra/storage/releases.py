@@ -55,14 +55,14 @@ def labels_of(store: Store, study: str, *, least_examples: int = 4, held_out: fl
 
 
 @dataclass(frozen=True)
-class Person:
+class CoderTotal:
     """Somebody who labelled."""
 
     name: str
     segments: int
 
 
-def people_of(rows: Sequence[TrainingExample], until: datetime | None = None) -> Sequence[Person]:
+def people_of(rows: Sequence[TrainingExample], until: datetime | None = None) -> Sequence[CoderTotal]:
     """Whose labels these are, who labelled most first.
 
     Args:
@@ -70,4 +70,4 @@ def people_of(rows: Sequence[TrainingExample], until: datetime | None = None) ->
         until: Only those given by then; ``None``: all.
     """
     counts = Counter(coder for row in rows if until is None or row.at <= until for coder in row.coders)
-    return [Person(name, n) for name, n in sorted(counts.items(), key=lambda each: (-each[1], each[0]))]
+    return [CoderTotal(name, n) for name, n in sorted(counts.items(), key=lambda each: (-each[1], each[0]))]

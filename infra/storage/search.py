@@ -54,7 +54,7 @@ class Mark(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Found:
+class SegmentMatch:
     """A segment that was found."""
 
     id: UUID
@@ -72,7 +72,7 @@ class Found:
 class Page:
     """Segments, newest first, and where the next page begins, if there is one."""
 
-    found: Sequence[Found]
+    matches: Sequence[SegmentMatch]
     after: Mark | None
 
 
@@ -94,18 +94,18 @@ def find(database: Database, study: str, filters: Filters, *, after: Mark | None
             earlier = or_(segments.c.order_at < after.order_at, segments.c.seq < after.seq)
             query = query.where(segments.c.order_at <= after.order_at, earlier)
         rows = connection.execute(query).all()
-        found = _found(connection, rows[:limit])
+        matches = _found(connection, rows[:limit])
     more = len(rows) > limit
-    return Page(found, Mark(rows[limit - 1].order_at, rows[limit - 1].seq) if more else None)
+    return Page(matches, Mark(rows[limit - 1].order_at, rows[limit - 1].seq) if more else None)
 
 
-def among(database: Database, study: str, filters: Filters, near: Sequence[tuple[UUID, float]]) -> list[Found]:
+def among(database: Database, study: str, filters: Filters, near: Sequence[tuple[UUID, float]]) -> list[SegmentMatch]:
     """Those of some segments that match, in the order in which they are given, each with its similarity."""
     cosines = dict(near)
     with database.reading() as connection:
         query = _matching(_ROWS, study, filters, connection, by_id=True).where(segments.c.id.in_(list(cosines)))
-        found = {one.id: one for one in _found(connection, connection.execute(query).all(), cosines)}
-    return [found[id_] for id_ in cosines if id_ in found]
+        matches = {match.id: match for match in _found(connection, connection.execute(query).all(), cosines)}
+    return [matches[id_] for id_ in cosines if id_ in matches]
 
 
 def count(database: Database, study: str, filters: Filters, most: int = COUNTED) -> int:
@@ -117,8 +117,8 @@ def count(database: Database, study: str, filters: Filters, most: int = COUNTED)
 
 def choices(database: Database, study: str) -> Choices:
     """A study's codes, sources and annotators, for the filters; at most 500 of each."""
-    wanted = (codes.c.study == study, codes.c.level == "code", codes.c.retired.is_(False))
-    labels = select(codes.c.id, codes.c.label).where(*wanted).order_by(func.lower(codes.c.label)).limit(_MOST_CHOICES)
+    listed = (codes.c.study == study, codes.c.level == "code", codes.c.retired.is_(False))
+    labels = select(codes.c.id, codes.c.label).where(*listed).order_by(func.lower(codes.c.label)).limit(_MOST_CHOICES)
     people = select(annotations.c.annotator).where(annotations.c.study == study).distinct()
     with database.reading() as connection:
         return Choices(
@@ -130,14 +130,14 @@ def choices(database: Database, study: str) -> Choices:
 
 def _sources(connection: Connection, study: str) -> list[str]:
     """The study's sources by the index over them: from each straight to the next one."""
-    found: list[str] = []
-    while len(found) < _MOST_CHOICES:
+    sources: list[str] = []
+    while len(sources) < _MOST_CHOICES:
         query = select(func.min(segments.c.source)).where(segments.c.study == study)
-        following = connection.execute(query.where(segments.c.source > found[-1]) if found else query).scalar_one()
+        following = connection.execute(query.where(segments.c.source > sources[-1]) if sources else query).scalar_one()
         if following is None:
             break
-        found.append(following)
-    return found
+        sources.append(following)
+    return sources
 
 
 _ROWS = select(
@@ -170,8 +170,8 @@ def _matching(query: Query, study: str, filters: Filters, connection: Connection
     if filters.route:
         where.append(done.route.is_(None) if filters.route == "none" else done.route == filters.route)
     if filters.annotator:
-        said = current_annotations(study, annotations.c.annotator == filters.annotator)
-        where.append(segments.c.id.in_(select(said.c.segment_id)))
+        current = current_annotations(study, annotations.c.annotator == filters.annotator)
+        where.append(segments.c.id.in_(select(current.c.segment_id)))
     if filters.human:
         coded = segments.c.id.in_(select(current_annotations(study).c.segment_id))
         where.append(coded if filters.human == "yes" else ~coded)
@@ -182,13 +182,13 @@ def _matching(query: Query, study: str, filters: Filters, connection: Connection
 
 def _words(words: str, dialect: str) -> list[ColumnElement[bool]]:
     """Each word must occur, whatever its case. SQLite folds ASCII alone, so other letters are given in each case."""
-    wanted = []
+    conditions = []
     for word in words.split()[:_MOST_WORDS]:
         spelt = {word} if word.isascii() or dialect != "sqlite" else {word, word.lower(), word.upper(), word.title()}
         text = segments.c.text
         like = [text.ilike(_pattern(w), escape="\\") if dialect != "sqlite" else _like(text, w) for w in sorted(spelt)]
-        wanted.append(or_(*like))
-    return wanted
+        conditions.append(or_(*like))
+    return conditions
 
 
 def _like(text: ColumnElement[str], word: str) -> ColumnElement[bool]:
@@ -203,26 +203,26 @@ def _pattern(word: str) -> str:
 def _coded_as(code: UUID, study: str, connection: Connection) -> ColumnElement[bool]:
     """Whether a segment has a code in the end, or one that was merged into it; where people differ, by any of them."""
     family = [code, *connection.execute(select(codes.c.id).where(codes.c.final == code, codes.c.id != code)).scalars()]
-    said = current_annotations(study)
-    ruled = select(said.c.segment_id).where(said.c.kind == "adjudication")
-    ids = cast(said.c.code_ids, String)
+    current = current_annotations(study)
+    ruled = select(current.c.segment_id).where(current.c.kind == "adjudication")
+    ids = cast(current.c.code_ids, String)
     theirs = or_(*(ids.like(f"%{each}%") for each in family)) if family else false()
-    counts = or_(said.c.kind == "adjudication", said.c.segment_id.not_in(ruled))
-    by_people = segments.c.id.in_(select(said.c.segment_id).where(theirs, counts))
-    coded = select(said.c.segment_id).where(~abstaining(said))
+    counts = or_(current.c.kind == "adjudication", current.c.segment_id.not_in(ruled))
+    by_people = segments.c.id.in_(select(current.c.segment_id).where(theirs, counts))
+    coded = select(current.c.segment_id).where(~abstaining(current))
     by_model = and_(assignments.c.code_id.in_(family), segments.c.id.not_in(coded))
     return or_(by_people, by_model)
 
 
 def _found(
     connection: Connection, rows: Sequence[Row[Any]], cosines: Mapping[UUID, float] | None = None
-) -> list[Found]:
+) -> list[SegmentMatch]:
     given: dict[UUID, Assigned | None] = {
         row.id: None if row.code_id is None else (row.code_id, row.label) for row in rows
     }
     settled = outcomes(connection, given)
     return [
-        Found(
+        SegmentMatch(
             row.id,
             row.text,
             row.source,

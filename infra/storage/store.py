@@ -31,7 +31,7 @@ class Unpublished(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Counts:
+class StageCounts:
     """How many records stand at each stage."""
 
     taken_in: int
@@ -48,7 +48,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Coded:
+class CodedSegment:
     """One line of a live view."""
 
     text: str
@@ -151,9 +151,9 @@ class Store:
     def mark_published(self, ids: Iterable[UUID]) -> None:
         """Note that the broker has confirmed these segments."""
         for chunk in chunks(ids):
-            wanted = and_(segments.c.id.in_(chunk), segments.c.published_at.is_(None))
+            unpublished = and_(segments.c.id.in_(chunk), segments.c.published_at.is_(None))
             with self._database.writing() as connection:
-                connection.execute(update(segments).where(wanted).values(published_at=_now()))
+                connection.execute(update(segments).where(unpublished).values(published_at=_now()))
 
     def reopen(self) -> int:
         """Make every segment without an outcome unpublished again, for a broker that has forgotten everything.
@@ -189,7 +189,7 @@ class Store:
 
     # What users see
 
-    def counts(self, study: str | None = None) -> Counts:
+    def counts(self, study: str | None = None) -> StageCounts:
         """Count every stage, of one study or of all."""
 
         def count(column: Column[Any], *where: ColumnElement[bool]) -> Any:
@@ -211,7 +211,7 @@ class Store:
             count(coded, done.new.is_(False)).label("reused"),
         )
         with self._database.reading() as connection:
-            return Counts(**connection.execute(query).mappings().one())
+            return StageCounts(**connection.execute(query).mappings().one())
 
     def open_segments(self, study: str | None = None) -> int:
         """How many segments have no outcome yet."""
@@ -219,7 +219,7 @@ class Store:
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one()
 
-    def newest(self, study: str | None, limit: int) -> list[Coded]:
+    def newest(self, study: str | None, limit: int) -> list[CodedSegment]:
         """The segments coded last, newest first."""
         done = assignments.c
         query = (
@@ -231,7 +231,7 @@ class Store:
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [Coded(*row) for row in connection.execute(_of_study(query, done.study, study))]
+            return [CodedSegment(*row) for row in connection.execute(_of_study(query, done.study, study))]
 
     def top_codes(self, study: str | None, limit: int) -> list[tuple[str, int]]:
         """The most used codes by their present labels, with how many segments have each; merged ones count as one."""
@@ -253,8 +253,8 @@ class Store:
             assignments, _GIVEN, assignments.c.code_id == _GIVEN.c.id, isouter=True
         )
         with self._database.reading() as connection:
-            found = connection.execute(joined.where(assignments.c.study == study).group_by(_NOW))
-            return {row[0]: row[1] for row in found}
+            rows = connection.execute(joined.where(assignments.c.study == study).group_by(_NOW))
+            return {row[0]: row[1] for row in rows}
 
     def rows(self, study: str | None = None) -> Generator[dict[str, Any], None, None]:
         """Every segment with what became of it, in the order it was said, for an export; memory stays flat.
@@ -303,7 +303,7 @@ class Store:
 
     # Workers
 
-    def beat(self, state: WorkerState) -> None:
+    def heartbeat(self, state: WorkerState) -> None:
         """Keep what a worker says about itself, in place of what it said before."""
         statement = insert(workers, self._database.dialect)
         values = {column.name: statement.excluded[column.name] for column in workers.c if not column.primary_key}

@@ -227,7 +227,7 @@ study_rules = Table(
     _record(),
 )
 
-marks = Table(  # what the page keeps about a segment on somebody's screen; nothing that a replay would need
+locks = Table(  # what the page keeps about a segment on somebody's screen; nothing that a replay would need
     "marks",
     metadata,
     Column("segment_id", Uuid, primary_key=True),
@@ -239,7 +239,7 @@ marks = Table(  # what the page keeps about a segment on somebody's screen; noth
     Column("since", UtcDateTime, nullable=False),
     Column("until", UtcDateTime, nullable=False),
 )
-Index("ix_marks_study", marks.c.study, marks.c.until)
+Index("ix_marks_study", locks.c.study, locks.c.until)
 
 outbox = Table(  # what people decided and the broker has not confirmed yet
     "outbox",

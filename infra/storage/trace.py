@@ -1,6 +1,6 @@
 """One segment's whole story: what came in, what each model made of it, and what people decided."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, or_, select
 
 from infra.storage.database import Database
 from infra.storage.final_codes import Named, Outcome, names_now, outcomes
+from infra.storage.store import SetAside
 from infra.storage.tables import (
     annotations,
     assignments,
@@ -45,14 +46,6 @@ class Change:
 
 
 @dataclass(frozen=True)
-class SetAside:
-    """A dead letter about the segment."""
-
-    letter: DeadLetter
-    replayed_at: datetime | None
-
-
-@dataclass(frozen=True)
 class Trace:
     """Everything that is known of one segment."""
 
@@ -65,7 +58,7 @@ class Trace:
     origin: UUID | None
     """The segment that created its code, where it was another one."""
     request: AnnotationRequest | None
-    lacks: int
+    open_slots: int
     people: Sequence[Human]
     changes: Sequence[Change]
     letters: Sequence[SetAside]
@@ -75,8 +68,8 @@ class Trace:
 def trace(database: Database, study: str, segment: UUID) -> Trace | None:
     """Tell a segment's story, or ``None`` if the study has no such segment."""
     with database.reading() as connection:
-        wanted = select(segments).where(segments.c.id == segment, segments.c.study == study)
-        row = connection.execute(wanted).one_or_none()
+        query = select(segments).where(segments.c.id == segment, segments.c.study == study)
+        row = connection.execute(query).one_or_none()
         if row is None:
             return None
         assignment = _assignment(connection, segment)
@@ -98,7 +91,7 @@ def trace(database: Database, study: str, segment: UUID) -> Trace | None:
             assignment=assignment,
             origin=_origin(connection, assignment),
             request=None if asked is None else AnnotationRequest.from_bytes(asked.record),
-            lacks=0 if asked is None else asked.lacks,
+            open_slots=0 if asked is None else asked.lacks,
             people=people,
             changes=_changes(connection, assignment, people, outcome),
             letters=_letters(connection, segment),
@@ -114,23 +107,28 @@ def _assignment(connection: Connection, segment: UUID) -> Assignment | None:
 def _origin(connection: Connection, assignment: Assignment | None) -> UUID | None:
     if assignment is None or assignment.new:
         return None
-    found: UUID | None = connection.execute(select(codes.c.origin).where(codes.c.id == assignment.code_id)).scalar()
-    return found if found != assignment.segment_id else None
+    origin: UUID | None = connection.execute(select(codes.c.origin).where(codes.c.id == assignment.code_id)).scalar()
+    return origin if origin != assignment.segment_id else None
+
+
+def _codes_of(annotation: Annotation, names: Mapping[UUID, Named]) -> tuple[Named, ...]:
+    pairs = zip(annotation.code_ids, annotation.labels, strict=False)
+    return tuple(names.get(code, Named(code, label)) for code, label in pairs)
 
 
 def _people(connection: Connection, segment: UUID) -> list[Human]:
     query = select(annotations.c.record).where(annotations.c.segment_id == segment)
     ordered = query.order_by(annotations.c.decided_at, annotations.c.annotator)
-    said = [Annotation.from_bytes(raw) for raw in connection.execute(ordered).scalars()]
-    last = {one.annotator: one for one in said}
-    names = names_now(connection, {code for one in said for code in one.code_ids})
+    history = [Annotation.from_bytes(raw) for raw in connection.execute(ordered).scalars()]
+    last = {annotation.annotator: annotation for annotation in history}
+    names = names_now(connection, {code for annotation in history for code in annotation.code_ids})
     return [
         Human(
-            one,
-            tuple(names.get(code, Named(code, label)) for code, label in zip(one.code_ids, one.labels, strict=False)),
-            last[one.annotator] is one and not one.withdrawn,
+            annotation,
+            _codes_of(annotation, names),
+            last[annotation.annotator] is annotation and not annotation.withdrawn,
         )
-        for one in said
+        for annotation in history
     ]
 
 
@@ -138,7 +136,7 @@ def _changes(
     connection: Connection, assignment: Assignment | None, people: Sequence[Human], outcome: Outcome
 ) -> list[Change]:
     """The history of every code that the segment has or had, and of what those became."""
-    touched = {code for one in people for code in one.annotation.code_ids} | {code.id for code in outcome.codes}
+    touched = {code for human in people for code in human.annotation.code_ids} | {code.id for code in outcome.codes}
     if assignment is not None:
         touched.add(assignment.code_id)
     if not touched:

@@ -8,7 +8,7 @@ from infra.settings import Settings
 from infra.storage.store import Store, WorkerState
 from streams.runner import Progress
 from streams.topology import Role
-from streams.worker import Beat
+from streams.worker import Heartbeat
 
 
 def instance_of(settings: Settings) -> str:
@@ -16,14 +16,14 @@ def instance_of(settings: Settings) -> str:
     return "-".join([settings.instance, *settings.members])
 
 
-def build_heartbeat(settings: Settings, role: Role, store: Store) -> Beat:
+def build_heartbeat(settings: Settings, role: Role, store: Store) -> Heartbeat:
     """What says how a worker goes, into the store."""
     instance = instance_of(settings)
     before = [state for state in store.workers() if (state.role, state.instance) == (role.name, instance)]
     errors, last_error = (before[0].errors, before[0].last_error) if before else (0, None)
 
     def write(progress: Progress) -> None:
-        store.beat(
+        store.heartbeat(
             WorkerState(
                 role=role.name,
                 instance=instance,

@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from models.backends.token_usage import TokenUsage
 from models.errors import SettingError, UnavailableError
-from streams.metrics import Tally
+from streams.metrics import Histogram
 from streams.runner import Progress
 
 _COUNTERS = (
@@ -92,13 +92,13 @@ class RoleMetrics:
         family.add_metric([self.role], value)
         return family
 
-    def _histogram(self, name: str, says: str, tally: Tally) -> Any:
+    def _histogram(self, name: str, says: str, histogram: Histogram) -> Any:
         family = HistogramMetricFamily(name, says, labels=["role"])
         upto, buckets = 0, []
-        for bound, count in zip((*tally.bounds, float("inf")), tuple(tally.counts), strict=True):
+        for bound, count in zip((*histogram.bounds, float("inf")), tuple(histogram.counts), strict=True):
             upto += count
             buckets.append(("+Inf" if bound == float("inf") else str(float(bound)), upto))
-        family.add_metric([self.role], buckets, tally.total)
+        family.add_metric([self.role], buckets, histogram.total)
         return family
 
     def _lags(self) -> Any:

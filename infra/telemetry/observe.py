@@ -15,8 +15,8 @@ from models.backends.token_usage import TokenUsage
 from models.errors import SettingError
 from streams.runner import Progress
 from streams.topology import Role
-from streams.tracing import Trail
-from streams.worker import Beat
+from streams.tracing import SegmentTracer
+from streams.worker import Heartbeat
 
 if TYPE_CHECKING:
     from infra.telemetry.tracing import OtelSpans
@@ -27,17 +27,17 @@ _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared only
 class WorkerTelemetry:
     """What a worker must know of those who watch it."""
 
-    def __init__(self, metrics: RoleMetrics | None, trail: Trail | None) -> None:
+    def __init__(self, metrics: RoleMetrics | None, tracer: SegmentTracer | None) -> None:
         """Take what was started.
 
         Args:
             metrics: Where progress is shown, if it is.
-            trail: Follows segments, if anybody wants to know of them.
+            tracer: Follows segments, if anybody wants to know of them.
         """
         self._metrics = metrics
-        self.trail = trail
+        self.tracer = tracer
 
-    def with_progress(self, heartbeat: Beat) -> Beat:
+    def with_progress(self, heartbeat: Heartbeat) -> Heartbeat:
         """A heartbeat that shows the worker's progress too."""
         if self._metrics is None:
             return heartbeat
@@ -76,7 +76,7 @@ def worker_telemetry(
             stack.callback(spans.close)
         members = settings.members if role.has_members else ()
         followed = metrics is not None or spans is not None
-        yield WorkerTelemetry(metrics, Trail(role, members, spans, settings.trace_share) if followed else None)
+        yield WorkerTelemetry(metrics, SegmentTracer(role, members, spans, settings.trace_share) if followed else None)
 
 
 def _spans(url: str, role: str, instance: str) -> "OtelSpans":

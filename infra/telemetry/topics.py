@@ -12,7 +12,7 @@ from infra.brokers import build_cluster
 from infra.settings import Settings
 from models.errors import SettingError, UnavailableError
 from streams.cluster import Cluster, Names, consumer_group
-from streams.topics import PARTITIONS, REPLICAS, Difference, differences
+from streams.topics import PARTITIONS, REPLICAS, TopicDifference, differences
 from streams.topology import ROLES, TOPICS, Role, Topic
 
 
@@ -76,7 +76,7 @@ def _settings(topic: Topic, cluster: Cluster) -> dict[str, str]:
 
 def _rights(role: Role, cluster: Cluster) -> dict[str, str | list[str]]:
     at_broker = cluster.names.at_broker
-    reads = dict.fromkeys([*role.reads, *role.hears, *role.recalls])
+    reads = dict.fromkeys([*role.reads, *role.side_inputs, *role.recalls])
     return {
         "role": role.name,
         "Read on topics": [at_broker(each.name) for each in reads],
@@ -99,9 +99,9 @@ def _print(first: str, rows: Sequence[dict[str, str]], console: Console) -> None
     console.print(table, highlight=False)
 
 
-def _print_differences(different: Sequence[Difference], as_json: bool, console: Console) -> None:
+def _print_differences(different: Sequence[TopicDifference], as_json: bool, console: Console) -> None:
     for each in different:
-        row = {"topic": each.topic, "setting": each.setting, "found": each.found, "expected": each.expected}
+        row = {"topic": each.topic, "setting": each.setting, "found": each.current, "expected": each.expected}
         if as_json:
             console.print_json(json.dumps(row | {"harm": each.harm, "mend": each.mend}), indent=None)
         else:

@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 T = TypeVar("T")
 
 
-class Side(Protocol[T]):
+class BackgroundTask(Protocol[T]):
     """Where long work is done."""
 
     @property
@@ -24,7 +24,7 @@ class Side(Protocol[T]):
         ...
 
 
-class InThread(Generic[T]):
+class ThreadTask(Generic[T]):
     """Work in a thread that ends with the process: what a kill cuts off is begun anew at the next start."""
 
     def __init__(self) -> None:

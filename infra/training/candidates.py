@@ -9,8 +9,17 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.training.classifier_factory import TaughtClassifier, Workshop, guesses
-from models.classifier.promotion import HALF, Gate, Verdict, commonest, even_folds, judge, sure_from, thresholds
+from infra.training.classifier_factory import ClassifierFactory, TaughtClassifier, guesses
+from models.classifier.promotion import (
+    HALF,
+    PromotionCriteria,
+    PromotionResult,
+    commonest,
+    compare_to_champion,
+    confidence_threshold,
+    even_folds,
+    thresholds,
+)
 from models.classifier.stopping import advise
 from models.classifier.training_set import Matrix, TrainingExample, TrainingSet
 from models.codebook.codebook import Codebook
@@ -54,15 +63,15 @@ class Candidate:
         return self.data.names.get(code, str(code))
 
     @property
-    def sure_from(self) -> float | None:
+    def confidence_threshold(self) -> float | None:
         """The probability from which its best guess is sure; none where that cannot be told."""
         if self.unseen is None:
             return None
-        return sure_from(self.data.matrix(self.unseen.rows), self.unseen.probabilities)
+        return confidence_threshold(self.data.matrix(self.unseen.rows), self.unseen.probabilities)
 
 
 @dataclass(frozen=True)
-class Rival:
+class Champion:
     """What serves, as far as a comparison needs it."""
 
     classifier: TaughtClassifier
@@ -70,58 +79,60 @@ class Rival:
     version: str
 
 
-def teach_head(workshop: Workshop, body: Embedder, data: TrainingSet) -> Candidate:
+def teach_head(factory: ClassifierFactory, body: Embedder, data: TrainingSet) -> Candidate:
     """Fit a head on a body as it is, and thresholds out of fold."""
     began = time.perf_counter()
-    texts, targets, codes = _taught(data)
-    classifier = workshop.fit(body, texts, targets, codes)
+    texts, targets, codes = _training_data(data)
+    classifier = factory.fit(body, texts, targets, codes)
     seconds = time.perf_counter() - began
-    probabilities = _out_of_fold(data, _HEAD_FOLDS, lambda some, theirs: workshop.fit(body, some, theirs, codes))
+    probabilities = _out_of_fold(data, _HEAD_FOLDS, lambda part, targets: factory.fit(body, part, targets, codes))
     unseen = _with_held_out(data, classifier, probabilities)
     return Candidate(data, "head", classifier, thresholds(targets, probabilities), unseen, seconds)
 
 
-def teach_tuned(workshop: Workshop, data: TrainingSet) -> Candidate:
+def teach_tuned(factory: ClassifierFactory, data: TrainingSet) -> Candidate:
     """Tune the body and fit a head on it."""
-    assert workshop.tune is not None, "this workshop does not tune"
+    assert factory.tune is not None, "this factory does not tune"
     began = time.perf_counter()
-    texts, targets, codes = _taught(data)
-    classifier = workshop.fit(workshop.tune(texts, targets), texts, targets, codes)
+    texts, targets, codes = _training_data(data)
+    classifier = factory.fit(factory.tune(texts, targets), texts, targets, codes)
     seconds = time.perf_counter() - began
     return Candidate(data, "tuned", classifier, (HALF,) * len(codes), None, seconds)
 
 
-def with_unseen(workshop: Workshop, candidate: Candidate) -> Candidate:
+def with_unseen(factory: ClassifierFactory, candidate: Candidate) -> Candidate:
     """The same with what is known out of fold: for a tuned body that takes twice as long as the tuning."""
-    tune = workshop.tune
+    tune = factory.tune
     if candidate.unseen is not None or tune is None:
         return candidate
     data = candidate.data
-    _, _, codes = _taught(data)
+    _, _, codes = _training_data(data)
     probabilities = _out_of_fold(
-        data, _TUNED_FOLDS, lambda some, theirs: workshop.fit(tune(some, theirs), some, theirs, codes)
+        data, _TUNED_FOLDS, lambda part, targets: factory.fit(tune(part, targets), part, targets, codes)
     )
     return replace(candidate, unseen=_with_held_out(data, candidate.classifier, probabilities))
 
 
-def compare(candidate: Candidate, rival: Rival | None, codebook: Codebook, gate: Gate) -> Verdict:
-    """Put a candidate through the gate, against what serves, or against who knows the commonest code alone."""
+def compare(
+    candidate: Candidate, champion: Champion | None, codebook: Codebook, criteria: PromotionCriteria
+) -> PromotionResult:
+    """Put a candidate beside what serves, or against who knows the commonest code alone."""
     data = candidate.data
     texts = [row.text for row in data.held_out]
-    theirs = [] if rival is None else [codebook.current_code(code) for code in rival.classifier.codes]
+    theirs = [] if champion is None else [codebook.current_code(code) for code in champion.classifier.codes]
     codes = tuple(dict.fromkeys([*data.codes, *(code for code in theirs if code is not None)]))
     truth = data.matrix(data.held_out, codes)
-    said = guesses(candidate.classifier, texts, candidate.thresholds)
-    mine = _columns(said, candidate.classifier.codes, codes)
-    if rival is None:
+    own = guesses(candidate.classifier, texts, candidate.thresholds)
+    mine = _columns(own, candidate.classifier.codes, codes)
+    if champion is None:
         old, name = commonest(data.matrix(data.training, codes), len(texts)), "always saying the commonest code"
     else:
-        old = _columns(guesses(rival.classifier, texts, rival.thresholds), theirs, codes)
-        name = f"version {rival.version}"
-    return judge(truth, mine, old, codes, gate, share=data.held_out_share, rival=name)
+        old = _columns(guesses(champion.classifier, texts, champion.thresholds), theirs, codes)
+        name = f"version {champion.version}"
+    return compare_to_champion(truth, mine, old, codes, criteria, share=data.held_out_share, champion=name)
 
 
-class Settling:
+class StoppingMonitor:
     """Whether the last trainings still change their mind, on segments nobody had labelled when the first was made."""
 
     def __init__(self) -> None:
@@ -129,7 +140,7 @@ class Settling:
         self._texts: tuple[str, ...] = ()
         self._decided: list[tuple[tuple[UUID, ...], Matrix]] = []
 
-    def look(self, candidate: Candidate, texts: Sequence[str]) -> dict[str, float]:
+    def update(self, candidate: Candidate, texts: Sequence[str]) -> dict[str, float]:
         """Take a training in.
 
         Args:
@@ -143,13 +154,13 @@ class Settling:
             self._texts = tuple(texts[:_LOOKED_AT])
         if not self._texts:
             return {}
-        said = guesses(candidate.classifier, self._texts, candidate.thresholds)
-        self._decided = [*self._decided, (candidate.classifier.codes, said)][-_TRAININGS_KEPT:]
+        decided = guesses(candidate.classifier, self._texts, candidate.thresholds)
+        self._decided = [*self._decided, (candidate.classifier.codes, decided)][-_TRAININGS_KEPT:]
         codes = tuple(dict.fromkeys(code for known, _ in self._decided for code in known))
-        return advise([_columns(said, known, codes) for known, said in self._decided]).metrics
+        return advise([_columns(decided, known, codes) for known, decided in self._decided]).metrics
 
 
-def _taught(data: TrainingSet) -> tuple[list[str], Matrix, list[tuple[UUID, str]]]:
+def _training_data(data: TrainingSet) -> tuple[list[str], Matrix, list[tuple[UUID, str]]]:
     codes = [(code, data.names.get(code, str(code))) for code in data.codes]
     return [row.text for row in data.training], data.matrix(data.training), codes
 
@@ -158,17 +169,17 @@ def _out_of_fold(
     data: TrainingSet, folds: int, teach: Callable[[Sequence[str], Matrix], TaughtClassifier]
 ) -> NDArray[np.float64]:
     """What classifiers that were taught the other folds make of each, shape ``(taught, codes)``."""
-    texts, targets, _ = _taught(data)
+    texts, targets, _ = _training_data(data)
     at = even_folds([row.segment for row in data.training], min(folds, len(texts)))
-    found = np.zeros(targets.shape, dtype=np.float64)
+    probabilities = np.zeros(targets.shape, dtype=np.float64)
     for fold in np.unique(at):
         here = at == fold
-        part = teach(_some(texts, ~here), targets[~here])
-        found[here] = part.probabilities(_some(texts, here))
-    return found
+        part = teach(_select(texts, ~here), targets[~here])
+        probabilities[here] = part.probabilities(_select(texts, here))
+    return probabilities
 
 
-def _some(texts: Sequence[str], which: NDArray[np.bool_]) -> list[str]:
+def _select(texts: Sequence[str], which: NDArray[np.bool_]) -> list[str]:
     return [texts[n] for n in np.flatnonzero(which).tolist()]
 
 
@@ -179,11 +190,11 @@ def _with_held_out(data: TrainingSet, classifier: TaughtClassifier, probabilitie
     return Unseen((*data.training, *data.held_out), both)
 
 
-def _columns(said: Matrix, has: Sequence[UUID | None], wanted: Sequence[UUID]) -> Matrix:
+def _columns(decided: Matrix, has: Sequence[UUID | None], codes: Sequence[UUID]) -> Matrix:
     """Guesses in other columns: of codes that were merged into one, any counts; one that is not known is never said."""
-    at: Mapping[UUID, int] = {code: n for n, code in enumerate(wanted)}
-    found = np.zeros((len(said), len(wanted)), dtype=np.bool_)
+    at: Mapping[UUID, int] = {code: n for n, code in enumerate(codes)}
+    columns = np.zeros((len(decided), len(codes)), dtype=np.bool_)
     for n, code in enumerate(has):
         if code is not None and code in at:
-            found[:, at[code]] |= said[:, n]
-    return found
+            columns[:, at[code]] |= decided[:, n]
+    return columns

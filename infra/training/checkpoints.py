@@ -82,9 +82,9 @@ class Checkpoint(_Written):
 
     def out_of_fold(self) -> dict[UUID, dict[UUID, float]]:
         """By labelled segment the probability of each code, each by a classifier that was not taught the segment."""
-        found = json.loads((self.folder / OUT_OF_FOLD).read_bytes())
+        rows = json.loads((self.folder / OUT_OF_FOLD).read_bytes())
         return {
-            UUID(segment): {UUID(code): float(value) for code, value in row.items()} for segment, row in found.items()
+            UUID(segment): {UUID(code): float(value) for code, value in row.items()} for segment, row in rows.items()
         }
 
 
@@ -291,13 +291,13 @@ def verify(folder: Path, expected: str | None = None) -> Checkpoint:
 def _compare(folder: Path, manifest: Manifest) -> None:
     there = {str(path.relative_to(folder)) for path in _files(folder)} - {MANIFEST}
     for name in sorted(there ^ manifest.files.keys()):
-        found = "is there but not in the manifest" if name in there else "is in the manifest but not there"
-        raise SettingError(f"{folder / name} {found}; release another version, or train again")
+        fault = "is there but not in the manifest" if name in there else "is in the manifest but not there"
+        raise SettingError(f"{folder / name} {fault}; release another version, or train again")
     for name, digest in manifest.files.items():
-        found = _sha256(folder / name)
-        if found != digest:
+        actual = _sha256(folder / name)
+        if actual != digest:
             raise SettingError(
-                f"{folder / name} has SHA-256 {found[:12]}… but the manifest says {digest[:12]}…; it was changed: "
+                f"{folder / name} has SHA-256 {actual[:12]}… but the manifest says {digest[:12]}…; it was changed: "
                 "release another version, or train again"
             )
 
@@ -330,8 +330,8 @@ def _sync(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    found = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(found)
+        os.fsync(descriptor)
     finally:
-        os.close(found)
+        os.close(descriptor)

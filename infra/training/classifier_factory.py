@@ -40,7 +40,7 @@ OpenBody = Callable[[Path], Embedder]
 
 
 @dataclass(frozen=True)
-class Workshop:
+class ClassifierFactory:
     """Makes and opens classifiers."""
 
     base: Embedder
@@ -92,12 +92,12 @@ def guesses(classifier: Classifier, texts: Sequence[str], thresholds: Sequence[f
     """Which codes a classifier gives each text, shape ``(len(texts), len(classifier.codes))``."""
     if not texts:
         return np.zeros((0, len(classifier.codes)), dtype=np.bool_)
-    found: NDArray[np.bool_] = classifier.probabilities(texts) >= np.asarray(thresholds)
-    return found
+    decided: NDArray[np.bool_] = classifier.probabilities(texts) >= np.asarray(thresholds)
+    return decided
 
 
-def sentence_workshop(base: Embedder, name: str, device: str, *, tunes: bool) -> Workshop:
-    """A workshop of sentence models.
+def sentence_classifier_factory(base: Embedder, name: str, device: str, *, tunes: bool) -> ClassifierFactory:
+    """A factory of sentence models.
 
     Args:
         base: The body that is not tuned.
@@ -116,7 +116,7 @@ def sentence_workshop(base: Embedder, name: str, device: str, *, tunes: bool) ->
         torch.set_num_threads(1)  # the stream's other roles want to go on
         return TunedBody(contrast(load_body(name, device), texts, targets), f"{name}, tuned")
 
-    return Workshop(base, tune if tunes else None, lambda folder: saved_body(folder, device))
+    return ClassifierFactory(base, tune if tunes else None, lambda folder: saved_body(folder, device))
 
 
 def saved_body(folder: Path, device: str) -> Embedder:

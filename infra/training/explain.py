@@ -31,7 +31,7 @@ NONE_YET = "the classifier has not been taught yet; label more segments, and sta
 
 
 @dataclass(frozen=True)
-class Part:
+class TextPart:
     """A word, or what stands between two."""
 
     text: str
@@ -56,18 +56,18 @@ class Explanation:
     """Probability for a text of as many word pieces that say nothing."""
     gap: float
     """Log-odds that the words leave unexplained; 0 but for rounding where all is well."""
-    parts: Sequence[Part]
+    parts: Sequence[TextPart]
     """The whole text, in order."""
     guesses: Sequence[Guess]
     """The likeliest codes of the text, best first."""
 
-    def strongest(self, direction: int, most: int = 3) -> list[Part]:
+    def strongest(self, direction: int, most: int = 3) -> list[TextPart]:
         """The words that speak most for the code (1) or against it (-1), the strongest first."""
-        found = [part for part in self.parts if part.degree * direction > 0]
-        return sorted(found, key=lambda part: -abs(part.share))[:most]
+        parts = [part for part in self.parts if part.degree * direction > 0]
+        return sorted(parts, key=lambda part: -abs(part.share))[:most]
 
     @property
-    def words(self) -> list[Part]:
+    def words(self) -> list[TextPart]:
         """The words, in order."""
         return [part for part in self.parts if part.word]
 
@@ -116,16 +116,16 @@ class Explainer:
 
         classifier = self._classifier(release)
         guesses = _guesses(classifier, text)
-        wanted = _code(classifier, code) if code is not None else guesses[0].code_id
-        found = attribute(classifier, text, wanted)
+        explained = _code(classifier, code) if code is not None else guesses[0].code_id
+        attribution = attribute(classifier, text, explained)
         return Explanation(
             version=release.version,
-            code=wanted,
-            label=classifier.labels[classifier.codes.index(wanted)],
-            probability=found.probability,
-            baseline=found.baseline_probability,
-            gap=found.gap,
-            parts=list(_parts(text, found.words)),
+            code=explained,
+            label=classifier.labels[classifier.codes.index(explained)],
+            probability=attribution.probability,
+            baseline=attribution.baseline_probability,
+            gap=attribution.gap,
+            parts=list(_parts(text, attribution.words)),
             guesses=guesses,
         )
 
@@ -135,8 +135,8 @@ class Explainer:
         if self._loaded is None or self._loaded[0] != release.sha256:
             self._loaded = None  # one in memory is enough
             checkpoint = verified(self._checkpoints, release)
-            made = TextClassifier.load(checkpoint.folder, version=release.version)
-            self._loaded = (release.sha256, made)
+            classifier = TextClassifier.load(checkpoint.folder, version=release.version)
+            self._loaded = (release.sha256, classifier)
         return self._loaded[1]
 
 
@@ -146,33 +146,33 @@ def _guesses(classifier: "TextClassifier", text: str) -> list[Guess]:
     return [Guess(code_id=code, label=label, probability=p) for p, code, label in ordered[:GUESSES]]
 
 
-def _code(classifier: "TextClassifier", wanted: UUID | str) -> UUID:
-    if isinstance(wanted, UUID):
-        if wanted not in classifier.codes:
+def _code(classifier: "TextClassifier", code: UUID | str) -> UUID:
+    if isinstance(code, UUID):
+        if code not in classifier.codes:
             raise InputError("the classifier that serves now does not know this code; choose one of its guesses")
-        return wanted
-    known = {normalised_label(label): code for code, label in zip(classifier.codes, classifier.labels, strict=True)}
-    found = known.get(normalised_label(wanted))
-    if found is None:
-        meant = nearest(normalised_label(wanted), known)
+        return code
+    known = {normalised_label(label): id_ for id_, label in zip(classifier.codes, classifier.labels, strict=True)}
+    match = known.get(normalised_label(code))
+    if match is None:
+        meant = nearest(normalised_label(code), known)
         hint = f"the nearest is '{meant}'" if meant else f"it knows {', '.join(classifier.labels[:20])}"
-        raise InputError(f"the classifier was not taught a code '{wanted}'; {hint}")
-    return found
+        raise InputError(f"the classifier was not taught a code '{code}'; {hint}")
+    return match
 
 
-def _parts(text: str, words: Sequence["Word"]) -> list[Part]:
+def _parts(text: str, words: Sequence["Word"]) -> list[TextPart]:
     """The text cut into words and what stands between them."""
-    weights = [abs(one.weight) for one in words if one.weight is not None]
+    weights = [abs(word.weight) for word in words if word.weight is not None]
     strongest, total = max(weights, default=0.0) or 1.0, sum(weights) or 1.0
-    found, at = [], 0
-    for one in words:
-        if one.start > at:
-            found.append(Part(text[at : one.start]))
-        weight = one.weight or 0.0
+    parts, at = [], 0
+    for word in words:
+        if word.start > at:
+            parts.append(TextPart(text[at : word.start]))
+        weight = word.weight or 0.0
         degree = round(DEGREES * weight / strongest)
-        found.append(Part(text[one.start : one.end], True, one.weight, weight / total, degree))
-        at = one.end
-    return [*found, Part(text[at:])] if at < len(text) else found
+        parts.append(TextPart(text[word.start : word.end], True, word.weight, weight / total, degree))
+        at = word.end
+    return [*parts, TextPart(text[at:])] if at < len(text) else parts
 
 
 def stored_segment(database: Database, segment: UUID) -> Segment:
@@ -188,7 +188,7 @@ def stored_segment(database: Database, segment: UUID) -> Segment:
     return Segment.from_bytes(raw)
 
 
-def to_json(told: Explanation, segment: UUID) -> dict[str, Any]:
+def to_json(explanation: Explanation, segment: UUID) -> dict[str, Any]:
     """An explanation for programs; words in the text's order."""
     words = [
         {
@@ -196,16 +196,18 @@ def to_json(told: Explanation, segment: UUID) -> dict[str, Any]:
             "weight": None if part.weight is None else round(part.weight, 5),
             "share": round(part.share, 5),
         }
-        for part in told.words
+        for part in explanation.words
     ]
     return {
         "segment": str(segment),
-        "version": told.version,
-        "code": str(told.code),
-        "label": told.label,
-        "probability": round(told.probability, 5),
-        "baseline": round(told.baseline, 5),
-        "gap": round(told.gap, 5),
+        "version": explanation.version,
+        "code": str(explanation.code),
+        "label": explanation.label,
+        "probability": round(explanation.probability, 5),
+        "baseline": round(explanation.baseline, 5),
+        "gap": round(explanation.gap, 5),
         "words": words,
-        "guesses": [{"label": one.label, "probability": round(one.probability, 5)} for one in told.guesses],
+        "guesses": [
+            {"label": guess.label, "probability": round(guess.probability, 5)} for guess in explanation.guesses
+        ],
     }

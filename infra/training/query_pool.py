@@ -91,8 +91,8 @@ def ask(
         rules: Strategy and number.
         now: The time of the requests.
     """
-    wanted = min(rules.ask_segments - pool.waiting, len(pool.rows))
-    if wanted <= 0:
+    number = min(rules.ask_segments - pool.waiting, len(pool.rows))
+    if number <= 0:
         return []
     texts = [row.text for row in pool.rows]
     known = data.training
@@ -102,10 +102,10 @@ def ask(
         classifier.probabilities(texts),
         embeddings,
         (_embedded(classifier, [row.text for row in known]), data.matrix(known, classifier.codes)),
-        wanted,
+        number,
         np.random.default_rng(int(data.digest[:8], 16)),
     )
-    return [_request(pool.rows[at], rules, n / wanted, now) for n, at in enumerate(chosen.tolist())]
+    return [_request(pool.rows[at], rules, n / number, now) for n, at in enumerate(chosen.tolist())]
 
 
 def _embedded(classifier: TaughtClassifier, texts: Sequence[str]) -> Embeddings:

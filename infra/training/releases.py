@@ -6,7 +6,7 @@ from pathlib import Path
 
 from infra.training.candidates import Candidate
 from infra.training.checkpoints import Checkpoints, Manifest, TaughtCode
-from models.classifier.promotion import Verdict
+from models.classifier.promotion import PromotionResult
 from models.classifier.registry import CLASSIFIERS
 from models.classifier.schedule import Schedule
 from models.classifier.training_set import TrainingSet
@@ -27,7 +27,7 @@ def announce(
     checkpoints: Checkpoints,
     study: str,
     candidate: Candidate,
-    verdict: Verdict,
+    result: PromotionResult,
     current: ModelRelease | None,
     now: datetime,
 ) -> ModelRelease:
@@ -37,7 +37,7 @@ def announce(
         checkpoints: Where it is written.
         study: Whose.
         candidate: The classifier.
-        verdict: What the gate said.
+        result: What the gate said.
         current: What serves.
         now: The time; the release is later than ``current``.
 
@@ -48,7 +48,7 @@ def announce(
     unseen = {} if candidate.unseen is None else candidate.unseen.by_segment(codes)
     staged = checkpoints.stage(_manifest(study, candidate, at), candidate.classifier.save, unseen)
     uri = ""
-    if verdict.promoted:
+    if result.promoted:
         uri = checkpoints.uri(checkpoints.keep(staged))
     else:
         checkpoints.discard(staged)
@@ -57,15 +57,15 @@ def announce(
         model=classifier_of(study),
         version=staged.version,
         study=study,
-        outcome="released" if verdict.promoted else "refused",
+        outcome="released" if result.promoted else "refused",
         uri=uri,
         sha256=staged.sha256,
-        metrics=_metrics(candidate, verdict),
-        per_code={candidate.name(code): round(score.f1, 4) for code, score in verdict.per_code.items()},
+        metrics=_metrics(candidate, result),
+        per_code={candidate.name(code): round(score.f1, 4) for code, score in result.per_code.items()},
         labels=len(data.training),
         replaces=None if current is None else current.version,
         author=AUTHOR,
-        why=f"{tier} taught {len(data.training)} labels of {len(codes)} codes: {verdict.why}",
+        why=f"{tier} taught {len(data.training)} labels of {len(codes)} codes: {result.why}",
         released_at=at,
     )
 
@@ -81,36 +81,36 @@ def _manifest(study: str, candidate: Candidate, at: datetime) -> Manifest:
             TaughtCode(id=code, label=candidate.name(code), threshold=threshold)
             for code, threshold in zip(classifier.codes, candidate.thresholds, strict=True)
         ),
-        sure_from=candidate.sure_from,
+        sure_from=candidate.confidence_threshold,
         labels=len(data.training),
         data=data.digest,
     )
 
 
-def _metrics(candidate: Candidate, verdict: Verdict) -> dict[str, float]:
-    found = {
+def _metrics(candidate: Candidate, result: PromotionResult) -> dict[str, float]:
+    sizes = {
         "held_out": float(len(candidate.data.held_out)),
         "codes": float(len(candidate.classifier.codes)),
         "training_s": round(candidate.seconds, 3),
     }
-    if verdict.difference is None:
-        return found
-    return found | {
-        "macro_f1": round(verdict.macro_f1, 4),
-        "macro_f1_low": round(verdict.low, 4),
-        "macro_f1_high": round(verdict.high, 4),
-        "macro_f1_before": round(verdict.before, 4),
-        "difference": round(verdict.difference.mean, 4),
-        "difference_low": round(verdict.difference.low, 4),
-        "difference_high": round(verdict.difference.high, 4),
-        "better": round(verdict.better, 4),
+    if result.difference is None:
+        return sizes
+    return sizes | {
+        "macro_f1": round(result.macro_f1, 4),
+        "macro_f1_low": round(result.low, 4),
+        "macro_f1_high": round(result.high, 4),
+        "macro_f1_before": round(result.before, 4),
+        "difference": round(result.difference.mean, 4),
+        "difference_low": round(result.difference.low, 4),
+        "difference_high": round(result.difference.high, 4),
+        "better": round(result.better, 4),
     }
 
 
 def serving(releases: Iterable[ModelRelease]) -> ModelRelease | None:
     """The one that serves: the newest with the outcome ``released``; refused ones leave the old one at work."""
-    released = [one for one in releases if one.outcome == "released"]
-    return max(released, key=lambda one: (one.released_at, one.version), default=None)
+    released = [release for release in releases if release.outcome == "released"]
+    return max(released, key=lambda release: (release.released_at, release.version), default=None)
 
 
 def find(releases: Iterable[ModelRelease], version: str) -> ModelRelease:
@@ -119,13 +119,15 @@ def find(releases: Iterable[ModelRelease], version: str) -> ModelRelease:
     Raises:
         InputError: If there is no such version, or it was refused and so has never served.
     """
-    known = {one.version: one for one in sorted(releases, key=lambda one: one.outcome == "released")}
-    found = known.get(version)
-    if found is None:
+    known = {
+        release.version: release for release in sorted(releases, key=lambda release: release.outcome == "released")
+    }
+    release = known.get(version)
+    if release is None:
         raise InputError(f"no version '{version[:80]}' of this classifier was released; see the list of releases")
-    if found.outcome != "released":
+    if release.outcome != "released":
         raise InputError(f"version '{version}' was refused and has never served; choose one that was released")
-    return found
+    return release
 
 
 def again(release: ModelRelease, current: ModelRelease | None, author: str, clock: Clock) -> ModelRelease:

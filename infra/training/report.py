@@ -12,12 +12,12 @@ from uuid import UUID
 
 from infra.profiles.loading import TrainerProfile
 from infra.storage.final_codes import Named, names_now
-from infra.storage.releases import Person, history, labels_of, people_of
+from infra.storage.releases import CoderTotal, history, labels_of, people_of
 from infra.storage.store import Store
 from infra.training.checkpoints import Checkpoints
 from infra.training.releases import choice_holds_for, classifier_of, serving
-from infra.training.state import read_attempts
-from models.classifier.promotion import Gate
+from infra.training.state import read_training_state
+from models.classifier.promotion import PromotionCriteria
 from models.classifier.schedule import Schedule, due, labels_left, tuned_by_time
 from models.classifier.stopping import Advice
 from models.classifier.training_set import TrainingSet
@@ -80,7 +80,7 @@ class NextTuning:
 
 
 @dataclass(frozen=True)
-class Report:
+class ClassifierReport:
     """A study's classifier: what serves, how good it is, what it learns from, and what comes next."""
 
     study: str
@@ -112,21 +112,21 @@ class Report:
         return None if self.first is None else first_of(self.releases, self.first.replaces)
 
     @cached_property
-    def people(self) -> Sequence[Person]:
+    def people(self) -> Sequence[CoderTotal]:
         """Whose labels it was taught, who gave most first; without a classifier, whose would be."""
         until = None if self.first is None else self.first.released_at
         return people_of(self.labels.training, until)
 
     @cached_property
-    def coders(self) -> Sequence[Person]:
+    def coders(self) -> Sequence[CoderTotal]:
         """Whose labels there are by now."""
         return people_of(self.labels.rows)
 
     @cached_property
     def advice(self) -> Advice | None:
         """Whether more labels pay, as the last training that told found; none where none has."""
-        told = (Advice.of(one.metrics) for one in self.releases)
-        return next((one for one in told if one is not None), None)
+        advices = (Advice.of(release.metrics) for release in self.releases)
+        return next((advice for advice in advices if advice is not None), None)
 
     @cached_property
     def codes(self) -> list[CodeRow]:
@@ -137,14 +137,14 @@ class Report:
         taught = Counter(self.names[code] for row in self.labels.training for code in row.codes)
         tests = Counter(self.names[code] for row in self.labels.held_out for code in row.codes)
         judged = sorted(self.current.per_code.items(), key=lambda each: (-each[1], each[0]))
-        found = [CodeRow(label, f1, before.get(label), taught[label], tests[label]) for label, f1 in judged]
+        rows = [CodeRow(label, f1, before.get(label), taught[label], tests[label]) for label, f1 in judged]
         new = [self.names[code] for code in self.labels.codes if self.names[code] not in self.current.per_code]
-        return found + [CodeRow(label, None, None, taught[label], tests[label]) for label in new]
+        return rows + [CodeRow(label, None, None, taught[label], tests[label]) for label in new]
 
     @cached_property
     def missing(self) -> Missing:
         """What the first classifier waits for: labels to compare on, and a code with enough examples."""
-        labels, least, tests = self.labels, Gate().least, len(self.labels.held_out)
+        labels, least, tests = self.labels, PromotionCriteria().least, len(self.labels.held_out)
         counts = Counter(code for row in labels.training for code in row.codes)
         lacking = [
             (self.names[code], self.least_examples - n) for code, n in counts.most_common() if code not in labels.codes
@@ -157,11 +157,11 @@ class Report:
 
 def first_of(releases: Sequence[ModelRelease], version: str | None) -> ModelRelease | None:
     """A version as it was first released; none where it never was."""
-    found = [one for one in releases if one.version == version and one.outcome == "released"]
-    return min(found, key=lambda one: one.released_at, default=None)
+    matches = [release for release in releases if release.version == version and release.outcome == "released"]
+    return min(matches, key=lambda release: release.released_at, default=None)
 
 
-def report(store: Store, data_dir: Path, study: str, trainer: TrainerProfile, now: datetime) -> Report:
+def report(store: Store, data_dir: Path, study: str, trainer: TrainerProfile, now: datetime) -> ClassifierReport:
     """Read what is known of a study's classifier; of a study that nobody knows, that there is nothing.
 
     Args:
@@ -179,14 +179,14 @@ def report(store: Store, data_dir: Path, study: str, trainer: TrainerProfile, no
     used = {code for row in labels.rows for code in row.codes}
     with store.database.reading() as connection:
         named = names_now(connection, used)
-    return Report(
+    return ClassifierReport(
         study=study,
         releases=releases,
         labels=labels,
         names={code: named.get(code, Named(code, labels.names.get(code, str(code)))).label for code in used},
         least_examples=trainer.least_examples,
         next=_next(data_dir, study, releases, labels, trainer, now) if labels.codes else None,
-        trainer=any(one.role == "trainer" and one.alive(now) for one in store.workers()),
+        trainer=any(worker.role == "trainer" and worker.alive(now) for worker in store.workers()),
     )
 
 
@@ -200,7 +200,7 @@ def _next(
 ) -> NextTuning | None:
     """What the trainer's folder says; without one on this machine, only what is true of every study's first tuning."""
     schedule = Schedule(trainer.every_labels, trainer.every_minutes)
-    attempts = read_attempts(Checkpoints(data_dir).study_folder(study))
+    attempts = read_training_state(Checkpoints(data_dir).study_folder(study))
     if attempts is None and releases:
         return None
     last = None if attempts is None else attempts.tuned
@@ -213,32 +213,37 @@ def _next(
     return NextTuning(max(left, held), by_time, chosen=held > 0, tunes=trainer.tune)
 
 
-def to_json(found: Report, attempts: int) -> dict[str, Any]:
+def to_json(report: ClassifierReport, attempts: int) -> dict[str, Any]:
     """A report for programs, with the newest attempts; what is not known is null."""
-    current, advice, labels = found.current, found.advice, found.labels
+    current, advice, labels = report.current, report.advice, report.labels
     return {
-        "study": found.study,
+        "study": report.study,
         "serves": None if current is None else _release(current),
-        "codes": [asdict(row) for row in found.codes],
+        "codes": [asdict(row) for row in report.codes],
         "labels": {
             "segments": len(labels.rows),
             "taught": len(labels.training),
             "held_out": len(labels.held_out),
-            "by_coder": {one.name: one.segments for one in found.coders},
+            "by_coder": {coder.name: coder.segments for coder in report.coders},
         },
-        "missing": asdict(found.missing) if current is None else None,
-        "next_tuning": None if found.next is None else _tuning(found.next),
+        "missing": asdict(report.missing) if current is None else None,
+        "next_tuning": None if report.next is None else _tuning(report.next),
         "stopping": None if advice is None else {**asdict(advice), "stops": advice.stops, "says": advice.sentence},
-        "attempts": [{"outcome": one.outcome, **_release(one)} for one in found.releases[:attempts]],
-        "trainer": found.trainer,
+        "attempts": [{"outcome": release.outcome, **_release(release)} for release in report.releases[:attempts]],
+        "trainer": report.trainer,
     }
 
 
-def _tuning(one: NextTuning) -> dict[str, Any]:
-    return {"labels": one.labels, "by_time": one.by_time and one.by_time.isoformat(), "says": one.sentence}
+def _tuning(tuning: NextTuning) -> dict[str, Any]:
+    return {"labels": tuning.labels, "by_time": tuning.by_time and tuning.by_time.isoformat(), "says": tuning.sentence}
 
 
-def _release(one: ModelRelease) -> dict[str, Any]:
-    figures = {name: one.metrics.get(name) for name in ("macro_f1", "macro_f1_low", "macro_f1_high", "held_out")}
-    said = {"version": one.version, "at": one.released_at.isoformat(), "author": one.author, "why": one.why}
-    return {**said, "labels": one.labels, **figures}
+def _release(release: ModelRelease) -> dict[str, Any]:
+    figures = {name: release.metrics.get(name) for name in ("macro_f1", "macro_f1_low", "macro_f1_high", "held_out")}
+    head = {
+        "version": release.version,
+        "at": release.released_at.isoformat(),
+        "author": release.author,
+        "why": release.why,
+    }
+    return {**head, "labels": release.labels, **figures}

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 FILE = "attempts.json"
 
 
-class Attempts(BaseModel):
+class TrainingState(BaseModel):
     """A study's last attempts, those included that were refused."""
 
     model_config = ConfigDict(frozen=True)
@@ -24,11 +24,11 @@ class Attempts(BaseModel):
     """How many labels there were when the study's people last heard of a head."""
 
 
-def read_attempts(folder: Path) -> Attempts | None:
+def read_training_state(folder: Path) -> TrainingState | None:
     """What was tried; ``None`` where that is not known: nothing yet, or not on this machine."""
     path = folder / FILE
     try:
-        return Attempts.model_validate_json(path.read_bytes())
+        return TrainingState.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
@@ -36,7 +36,7 @@ def read_attempts(folder: Path) -> Attempts | None:
         return None
 
 
-def write_attempts(folder: Path, attempts: Attempts) -> None:
+def write_training_state(folder: Path, attempts: TrainingState) -> None:
     """Keep what was tried, whole or not at all."""
     beside = folder / f".{FILE}"
     try:

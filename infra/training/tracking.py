@@ -28,7 +28,7 @@ _SPARING = {
 }
 
 
-class Run(Protocol):
+class TrackedRun(Protocol):
     """One training, or one played-through experiment."""
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
@@ -45,7 +45,7 @@ class Tracking(Protocol):
 
     def run(
         self, experiment: str, name: str, configuration: Mapping[str, Any], tags: Mapping[str, str]
-    ) -> AbstractContextManager[Run]:
+    ) -> AbstractContextManager[TrackedRun]:
         """A run that ends with the block, as failed where an exception leaves it.
 
         Args:
@@ -63,7 +63,7 @@ class NoTracking:
     @contextmanager
     def run(
         self, experiment: str, name: str, configuration: Mapping[str, Any], tags: Mapping[str, str]
-    ) -> Iterator[Run]:
+    ) -> Iterator[TrackedRun]:
         """A run that nobody writes down."""
         yield _Nothing()
 
@@ -88,19 +88,19 @@ class MlflowTracking:
     @contextmanager
     def run(
         self, experiment: str, name: str, configuration: Mapping[str, Any], tags: Mapping[str, str]
-    ) -> Iterator[Run]:
+    ) -> Iterator[TrackedRun]:
         """A run at MLflow; where it cannot be begun, one that nobody writes down."""
-        made = self.attempt(lambda client: _begin(client, experiment, name, configuration, tags))
-        if made is None:
+        run_id = self.attempt(lambda client: _begin(client, experiment, name, configuration, tags))
+        if run_id is None:
             yield _Nothing()
             return
-        found = _MlflowRun(self, str(made))
+        run = _MlflowRun(self, str(run_id))
         status = "FAILED"
         try:
-            yield found
+            yield run
             status = "FINISHED"
         finally:
-            self.attempt(lambda client: client.set_terminated(found.id, status))
+            self.attempt(lambda client: client.set_terminated(run.id, status))
 
     def attempt(self, do: Callable[[Any], Any]) -> Any:
         """Do something with MLflow's client; ``None`` where it failed now or a short while ago."""
@@ -133,9 +133,9 @@ class _MlflowRun:
             from mlflow.entities import Metric
 
             kept = [(plain(name), float(value)) for name, value in values.items()]
-            found = [Metric(name, value, now, step) for name, value in kept if abs(value) < float("inf")]
-            for start in range(0, len(found), _MOST_METRICS):
-                client.log_batch(self.id, metrics=found[start : start + _MOST_METRICS])
+            metrics = [Metric(name, value, now, step) for name, value in kept if abs(value) < float("inf")]
+            for start in range(0, len(metrics), _MOST_METRICS):
+                client.log_batch(self.id, metrics=metrics[start : start + _MOST_METRICS])
 
         self._tracking.attempt(send)
 
@@ -152,15 +152,15 @@ def plain(name: str) -> str:
 
 def flat(configuration: Mapping[str, Any], before: str = "") -> dict[str, str]:
     """Values in values under names with dots; lists and the like as JSON."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, value in configuration.items():
         key = plain(f"{before}{name}")
         if isinstance(value, Mapping):
-            found |= flat(value, f"{key}.")
+            values |= flat(value, f"{key}.")
         else:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-            found[key] = text[:_LONGEST_VALUE]
-    return found
+            values[key] = text[:_LONGEST_VALUE]
+    return values
 
 
 def _connect(url: str) -> Any:

@@ -12,16 +12,24 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from infra.training.background import Side
-from infra.training.candidates import Candidate, Rival, Settling, compare, teach_head, teach_tuned, with_unseen
+from infra.training.background import BackgroundTask
+from infra.training.candidates import (
+    Candidate,
+    Champion,
+    StoppingMonitor,
+    compare,
+    teach_head,
+    teach_tuned,
+    with_unseen,
+)
 from infra.training.checkpoints import Checkpoint, Checkpoints
-from infra.training.classifier_factory import Workshop
+from infra.training.classifier_factory import ClassifierFactory
 from infra.training.query_pool import OpenPool, Pool, ask
 from infra.training.releases import announce, choice_holds_for
-from infra.training.state import Attempts, read_attempts, write_attempts
+from infra.training.state import TrainingState, read_training_state, write_training_state
 from models.annotation.latest import LatestAnnotations
-from models.classifier.promotion import Gate, Verdict
-from models.classifier.registry import Serving
+from models.classifier.promotion import PromotionCriteria, PromotionResult
+from models.classifier.registry import ReleaseRegistry
 from models.classifier.schedule import Cause, Schedule, Tuned, due
 from models.classifier.training_set import TrainingSet, training_set
 from models.codebook.codebook import Codebook
@@ -44,7 +52,7 @@ class TrainerSettings:
     held_out: float = 0.25
     """Share of labelled segments that are only tested on."""
     schedule: Schedule = field(default_factory=Schedule)
-    gate: Gate = field(default_factory=Gate)
+    gate: PromotionCriteria = field(default_factory=PromotionCriteria)
     keep: int = 5
     """Classifiers of a study that stay on the disk beside the one that serves."""
     pool: int = 1_000
@@ -57,36 +65,36 @@ class Served:
 
     release: ModelRelease
     checkpoint: Checkpoint
-    rival: Rival
+    champion: Champion
 
 
-class Training(NamedTuple):
+class TrainingRecord(NamedTuple):
     """One training, for whoever keeps a log of them."""
 
     study: str
     cause: Cause
     candidate: Candidate
-    verdict: Verdict
+    result: PromotionResult
     asked: Sequence[AnnotationRequest]
     release: ModelRelease
 
 
-class Made(NamedTuple):
+class TuningResult(NamedTuple):
     """What came of a tuning in the background."""
 
     study: str
     cause: Cause
     candidate: Candidate | None
     asked: Sequence[AnnotationRequest]
-    settled: Mapping[str, float]
+    stopping_metrics: Mapping[str, float]
 
 
 @dataclass
-class _Study:
+class _StudyState:
     """What is known of one study."""
 
     name: str
-    attempts: Attempts
+    attempts: TrainingState
     rules: StudyRules
     annotations: LatestAnnotations = field(default_factory=LatestAnnotations)
     codebook: Codebook = field(default_factory=Codebook)
@@ -96,62 +104,62 @@ class _Study:
     data: TrainingSet = field(default_factory=lambda: TrainingSet((), ()))
     tuning: Tuned | None = None
     """What a tuning under way has. It is an attempt when it is done: a trainer that dies before that tunes again."""
-    settling: Settling = field(default_factory=Settling)
+    stopping: StoppingMonitor = field(default_factory=StoppingMonitor)
     """Of those trained in the background; only the one that trains looks into it."""
-    settled: Mapping[str, float] = field(default_factory=dict)
+    stopping_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Trainer:
-    """One trainer of all studies. Others may tell it things while it works: ``hear`` takes them from any thread."""
+    """One trainer of all studies. ``add_records`` may be called from any thread while it works."""
 
     def __init__(
         self,
-        workshop: Workshop,
+        factory: ClassifierFactory,
         checkpoints: Checkpoints,
-        side: Side[Made],
+        background: BackgroundTask[TuningResult],
         clock: Clock,
         settings: TrainerSettings,
         *,
         pool: OpenPool | None = None,
         rules: Callable[[str], StudyRules] = plain_rules,
-        track: Callable[[Training], None] | None = None,
+        track: Callable[[TrainingRecord], None] | None = None,
     ) -> None:
         """Begin; what was being written when the last trainer died is removed.
 
         Args:
-            workshop: Makes and opens classifiers.
+            factory: Makes and opens classifiers.
             checkpoints: Where they lie; the caller holds the folder.
-            side: Where bodies are tuned.
+            background: Where bodies are tuned.
             clock: Tells the time.
             settings: How to work.
             pool: Opens what people can be asked about; nobody is asked anything without.
             rules: Those of a study that has set none itself.
             track: Told of every training that went through the gate.
         """
-        self._workshop, self._checkpoints, self._side = workshop, checkpoints, side
+        self._factory, self._checkpoints, self._background = factory, checkpoints, background
         self._clock, self._settings, self._pool, self._track = clock, settings, pool, track
         self._rules = rules
-        self._studies: dict[str, _Study] = {}
-        self._serving: Serving[Served] = Serving(self._open)
-        self._heard: deque[Record] = deque()
-        self._tried: dict[str, Attempts] = {}
+        self._studies: dict[str, _StudyState] = {}
+        self._serving: ReleaseRegistry[Served] = ReleaseRegistry(self._open)
+        self._incoming: deque[Record] = deque()
+        self._tried: dict[str, TrainingState] = {}
         self._results: list[Record] = []
         for folder in checkpoints.clean():
             log.warning(
                 "'%s' was being written when a trainer died; it is removed, and trained again if need be", folder
             )
 
-    def hear(self, records: Iterable[Record]) -> None:
+    def add_records(self, records: Iterable[Record]) -> None:
         """Take in labels, codebook events, rules, releases and alerts; they count from the next step on."""
-        self._heard.extend(records)
+        self._incoming.extend(records)
 
-    def learn(self, said: Sequence[Annotation]) -> list[Record]:
+    def add_annotations(self, annotations: Sequence[Annotation]) -> list[Record]:
         """Take a batch of labels in and fit heads on them.
 
         Returns:
             What is to be published: releases, and requests to people.
         """
-        self.hear(said)
+        self.add_records(annotations)
         return self.tick()
 
     def tick(self) -> list[Record]:
@@ -162,29 +170,29 @@ class Trainer:
         """
         self._absorb()
         for name, attempts in self._tried.items():
-            write_attempts(self._checkpoints.study_folder(name), attempts)
+            write_training_state(self._checkpoints.study_folder(name), attempts)
         self._tried.clear()
         self._collect()
         for study in self._studies.values():
             self._fit(study)
         for study in self._studies.values():
-            if not self._side.busy:
+            if not self._background.busy:
                 self._begin(study)
         results, self._results = self._results, []
         return results
 
-    # What it is told
+    # What it takes in
 
-    def _study(self, name: str) -> _Study:
+    def _study(self, name: str) -> _StudyState:
         if name not in self._studies:
-            attempts = read_attempts(self._checkpoints.study_folder(name)) or Attempts()
-            self._studies[name] = _Study(name, attempts, self._rules(name))
+            attempts = read_training_state(self._checkpoints.study_folder(name)) or TrainingState()
+            self._studies[name] = _StudyState(name, attempts, self._rules(name))
         return self._studies[name]
 
     def _absorb(self) -> None:
         releases, events = [], dict[str, list[CodeEvent]]()
-        for _ in range(len(self._heard)):
-            match self._heard.popleft():
+        for _ in range(len(self._incoming)):
+            match self._incoming.popleft():
                 case Annotation() as annotation:
                     study = self._study(annotation.study)
                     study.changed |= study.annotations.add(annotation)
@@ -208,11 +216,11 @@ class Trainer:
     def _open(self, release: ModelRelease) -> Served:
         checkpoint = self._checkpoints.load(release)
         thresholds = tuple(code.threshold for code in checkpoint.manifest.codes)
-        return Served(release, checkpoint, Rival(self._workshop.open(checkpoint), thresholds, release.version))
+        return Served(release, checkpoint, Champion(self._factory.open(checkpoint), thresholds, release.version))
 
     # At every batch of labels
 
-    def _fit(self, study: _Study) -> None:
+    def _fit(self, study: _StudyState) -> None:
         """Fit a head where labels or codes have changed, on the body of what serves."""
         if not study.changed:
             return
@@ -227,23 +235,23 @@ class Trainer:
         known = data.digest in (study.attempts.head, served and served.checkpoint.manifest.data)
         if known or not _teachable(data) or self._rolled_back(study, served):
             return
-        body = served.rival.classifier.body if served else self._workshop.base
-        candidate = teach_head(self._workshop, body, data)
-        verdict = compare(candidate, served.rival if served else None, study.codebook, self._settings.gate)
+        body = served.champion.classifier.body if served else self._factory.base
+        candidate = teach_head(self._factory, body, data)
+        result = compare(candidate, served.champion if served else None, study.codebook, self._settings.gate)
         study.attempts = study.attempts.model_copy(update={"head": data.digest})
         self._tried[study.name] = study.attempts
-        told = study.attempts.told
-        tell = told is None or abs(len(data.rows) - told) >= self._settings.schedule.every_labels
-        if verdict.promoted or tell:
-            self._announce(study, candidate, verdict)
+        last_announced = study.attempts.told
+        news = last_announced is None or abs(len(data.rows) - last_announced) >= self._settings.schedule.every_labels
+        if result.promoted or news:
+            self._announce(study, candidate, result)
 
-    def _rolled_back(self, study: _Study, served: Served | None) -> bool:
+    def _rolled_back(self, study: _StudyState, served: Served | None) -> bool:
         """Whether a person chose what serves and has hardly labelled anything since: their choice stands till then."""
         return served is not None and choice_holds_for(served.release, study.data, self._settings.schedule) > 0
 
     # In the background
 
-    def _begin(self, study: _Study) -> None:
+    def _begin(self, study: _StudyState) -> None:
         """Start a tuning where one is due."""
         data, served, now = study.data, self._serving.of(study.name), self._clock.now()
         if not _teachable(data) or self._rolled_back(study, served):
@@ -254,57 +262,57 @@ class Trainer:
         study.tuning = Tuned(len(data.rows), now, data.digest)
         codebook, rules = study.codebook.copy(), study.rules
         log.info("study %r: training in the background (%s), %d labels", study.name, cause, len(data.rows))
-        self._side.start(lambda: self._make(study, cause, data, served, codebook, rules))
+        self._background.start(lambda: self._tune(study, cause, data, served, codebook, rules))
 
-    def _make(
+    def _tune(
         self,
-        study: _Study,
+        study: _StudyState,
         cause: Cause,
         data: TrainingSet,
         served: Served | None,
         codebook: Codebook,
         rules: StudyRules,
-    ) -> Made:
+    ) -> TuningResult:
         """Tune, and choose what people should see next; beside the stream, so on nothing that it changes."""
-        rival = served.rival if served else None
+        champion = served.champion if served else None
         candidate = None
-        if self._workshop.tune is not None and len(data.held_out) >= self._settings.gate.least:
-            candidate = teach_tuned(self._workshop, data)
-            if compare(candidate, rival, codebook, self._settings.gate).promoted:
-                candidate = with_unseen(self._workshop, candidate)
-        trained = candidate or teach_head(self._workshop, self._workshop.base, data)
+        if self._factory.tune is not None and len(data.held_out) >= self._settings.gate.least:
+            candidate = teach_tuned(self._factory, data)
+            if compare(candidate, champion, codebook, self._settings.gate).promoted:
+                candidate = with_unseen(self._factory, candidate)
+        trained = candidate or teach_head(self._factory, self._factory.base, data)
         better = candidate is not None and candidate.unseen is not None
-        asks = rival.classifier if rival and not better else trained.classifier
+        asks = champion.classifier if champion and not better else trained.classifier
         try:
             pool = self._pool(study.name, self._settings.pool) if self._pool else Pool(())
         except UnavailableError as error:
             log.warning("study %r: nobody is asked for more labels this time: %s", study.name, error)
             pool = Pool(())
         asked = ask(asks, data, pool, rules, self._clock.now())
-        settled = study.settling.look(trained, [row.text for row in pool.rows])
-        return Made(study.name, cause, candidate, asked, settled)
+        stopping_metrics = study.stopping.update(trained, [row.text for row in pool.rows])
+        return TuningResult(study.name, cause, candidate, asked, stopping_metrics)
 
     def _collect(self) -> None:
         """Release, or refuse, what was tuned: against what serves now, which may be newer than when it began."""
         try:
-            made = self._side.collect()
+            tuning = self._background.collect()
         except Exception:  # a body that cannot be tuned leaves the heads at work; it is tried again when next due
             log.exception("a training in the background failed; what serves goes on serving")
             self._tuned()
             return
-        if made is None:
+        if tuning is None:
             return
         self._tuned()
-        study, served = self._study(made.study), self._serving.of(made.study)
-        self._tried[made.study] = study.attempts
-        self._results += made.asked
-        study.settled = made.settled or study.settled
-        if made.candidate is None:
+        study, served = self._study(tuning.study), self._serving.of(tuning.study)
+        self._tried[tuning.study] = study.attempts
+        self._results += tuning.asked
+        study.stopping_metrics = tuning.stopping_metrics or study.stopping_metrics
+        if tuning.candidate is None:
             return
-        verdict = compare(made.candidate, served.rival if served else None, study.codebook, self._settings.gate)
-        if verdict.promoted and made.candidate.unseen is None:  # it only became better since: what it needs is missing
-            verdict = replace(verdict, promoted=False, why=f"not better when it was taught; now {verdict.why}")
-        self._announce(study, made.candidate, verdict, made.cause, made.asked)
+        result = compare(tuning.candidate, served.champion if served else None, study.codebook, self._settings.gate)
+        if result.promoted and tuning.candidate.unseen is None:  # it only became better since: what it needs is missing
+            result = replace(result, promoted=False, why=f"not better when it was taught; now {result.why}")
+        self._announce(study, tuning.candidate, result, tuning.cause, tuning.asked)
 
     def _tuned(self) -> None:
         """Count what was tuned as tried, whatever came of it: what failed is tried again when next due, not at once."""
@@ -317,9 +325,9 @@ class Trainer:
 
     def _announce(
         self,
-        study: _Study,
+        study: _StudyState,
         candidate: Candidate,
-        verdict: Verdict,
+        result: PromotionResult,
         cause: Cause = "labels",
         asked: Sequence[AnnotationRequest] = (),
     ) -> None:
@@ -327,9 +335,9 @@ class Trainer:
         served = self._serving.of(study.name)
         serves = served.release if served else None
         try:
-            release = announce(self._checkpoints, study.name, candidate, verdict, serves, self._clock.now())
-            release = release.model_copy(update={"metrics": {**release.metrics, **study.settled}})
-            if verdict.promoted:
+            release = announce(self._checkpoints, study.name, candidate, result, serves, self._clock.now())
+            release = release.model_copy(update={"metrics": {**release.metrics, **study.stopping_metrics}})
+            if result.promoted:
                 needed = [release.version, *([serves.version] if serves else [])]
                 self._checkpoints.prune(study.name, self._settings.keep, needed)
         except OSError as error:
@@ -346,7 +354,7 @@ class Trainer:
         self._tried[study.name] = study.attempts
         if self._track is not None:
             try:
-                self._track(Training(study.name, cause, candidate, verdict, asked, release))
+                self._track(TrainingRecord(study.name, cause, candidate, result, asked, release))
             except (QualstreamError, OSError) as error:
                 log.warning("study %r: the training could not be logged: %s", study.name, error)
 

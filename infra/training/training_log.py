@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from infra.training.tracking import Tracking
-from infra.training.trainer import TrainerSettings, Training
+from infra.training.trainer import TrainerSettings, TrainingRecord
 
 log = logging.getLogger(__name__)
 _MOST_WAITING = 1_000
@@ -36,14 +36,14 @@ class Entry:
                 run.artifact(name, content)
 
 
-def entry_of(training: Training, settings: TrainerSettings) -> Entry:
+def entry_of(training: TrainingRecord, settings: TrainerSettings) -> Entry:
     """What is written down of a training: configuration, labels and coders, what was asked, scores by code, times."""
     candidate, release = training.candidate, training.release
     coders = Counter(coder for row in candidate.data.rows for coder in row.coders)
     by_code = {
         candidate.name(code): {**asdict(score), "threshold": threshold}
         for code, threshold in zip(candidate.classifier.codes, candidate.thresholds, strict=True)
-        if (score := training.verdict.per_code.get(code)) is not None
+        if (score := training.result.per_code.get(code)) is not None
     }
     return Entry(
         study=training.study,
@@ -66,14 +66,14 @@ def entry_of(training: Training, settings: TrainerSettings) -> Entry:
         artifacts={
             "codes": by_code,
             "coders": dict(coders),
-            "asked": [str(one.segment_id) for one in training.asked],
+            "asked": [str(request.segment_id) for request in training.asked],
             "taught": [str(row.segment) for row in candidate.data.training],
             "held_out": [str(row.segment) for row in candidate.data.held_out],
         },
     )
 
 
-class Logbook:
+class TrainingLog:
     """Writes trainings down in a thread of its own: a server that does not answer holds up nothing."""
 
     def __init__(self, open_tracking: Callable[[], Tracking], settings: TrainerSettings) -> None:
@@ -82,7 +82,7 @@ class Logbook:
         self._waiting: queue.Queue[Entry] = queue.Queue(_MOST_WAITING)
         self._thread: threading.Thread | None = None
 
-    def __call__(self, training: Training) -> None:
+    def __call__(self, training: TrainingRecord) -> None:
         """Have a training written down; where too many wait already, it is not."""
         try:
             self._waiting.put_nowait(entry_of(training, self._settings))

@@ -19,7 +19,7 @@ _MOST_PARTS = 32
 _KEYS, _VECTORS = "keys", "vectors"
 
 
-class KeptEmbedder:
+class CachedEmbedder:
     """An embedder whose vectors outlive the process. Implements ``models.ports.Embedder``; threads may share it."""
 
     def __init__(self, embedder: Embedder, folder: Path) -> None:

@@ -12,7 +12,17 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from infra.vectors.points import CHUNK, Collection, Near, Payload, Point, as_list, as_near, as_uuid, other_length
+from infra.vectors.points import (
+    CHUNK,
+    Collection,
+    Payload,
+    Point,
+    ScoredPoint,
+    as_list,
+    as_scored_point,
+    as_uuid,
+    other_length,
+)
 from models.errors import QualstreamError, SettingError, WorkerFault
 from models.ports import Embeddings
 
@@ -39,7 +49,7 @@ class LocalVectors:
             os.close(self._held)
             raise
 
-    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[Near]:
+    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[ScoredPoint]:
         """The study's points nearest to the vector, best first, at most ``limit``."""
         import qdrant_edge as qe
 
@@ -49,7 +59,7 @@ class LocalVectors:
         request = qe.QueryRequest(limit=limit, query=query, filter=_edge_filter(study), with_payload=True)
         with self._lock, _sound(self._collection.what, "searched"):
             hits = self._shard.query(request)
-        return [as_near(point.id, point.payload, point.score) for point in hits]
+        return [as_scored_point(point.id, point.payload, point.score) for point in hits]
 
     def put(self, points: Sequence[Point]) -> None:
         """Add or overwrite points; they are found by the next call and outlive a kill."""

@@ -34,7 +34,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Near:
+class ScoredPoint:
     """A point near to what was asked for, with the cosine of the two."""
 
     id: UUID
@@ -45,7 +45,7 @@ class Near:
 class Vectors(Protocol):
     """Points of several studies, and those nearest to a direction."""
 
-    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[Near]:
+    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[ScoredPoint]:
         """The study's points nearest to the vector, best first, at most ``limit``."""
         ...
 
@@ -89,9 +89,9 @@ def as_list(vector: Embeddings, collection: Collection) -> list[float]:
     return values
 
 
-def as_near(id_: Any, payload: Payload | None, score: float) -> Near:
+def as_scored_point(id_: Any, payload: Payload | None, score: float) -> ScoredPoint:
     """An answer of either client."""
-    return Near(as_uuid(id_), payload or {}, max(-1.0, min(1.0, score)))  # rounding takes a cosine past 1
+    return ScoredPoint(as_uuid(id_), payload or {}, max(-1.0, min(1.0, score)))  # rounding takes a cosine past 1
 
 
 def as_uuid(id_: Any) -> UUID:

@@ -137,12 +137,12 @@ class SegmentIndex:
             try:
                 done = await asyncio.to_thread(self.step)
             except QualstreamError as error:
-                self._say(str(error))
+                self._report_fault(str(error))
                 await asyncio.sleep(_AGAIN_S)
                 continue
             except Exception as error:  # a help that breaks must not take the page with it
                 log.exception("the search by meaning stumbled")
-                self._say(f"{type(error).__name__}: {error}")
+                self._report_fault(f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_AGAIN_S)
                 continue
             spent = self._clock.monotonic() - started
@@ -155,7 +155,7 @@ class SegmentIndex:
                 self._vectors.close()
             self._vectors = None
 
-    def _say(self, fault: str) -> None:
+    def _report_fault(self, fault: str) -> None:
         if fault != self._fault:
             log.warning("no search by meaning: %s", fault)
         self._fault = fault
@@ -167,14 +167,14 @@ class SegmentIndex:
                 collection = Collection(name, self._embedder.dim, "index of segments", "the read model")
                 opened = open_vectors(self._place.url, collection, self._place.api_key)
                 try:
-                    self._recall(opened)
+                    self._load_progress(opened)
                 except BaseException:
                     opened.close()
                     raise
                 self._vectors = opened
             return self._vectors
 
-    def _recall(self, vectors: Vectors) -> None:
+    def _load_progress(self, vectors: Vectors) -> None:
         """See how far an earlier process came."""
         self._last, self._indexed = None, 0
         for id_, payload in vectors.payloads():

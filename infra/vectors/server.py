@@ -7,7 +7,17 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from infra.vectors.points import CHUNK, Collection, Near, Payload, Point, as_list, as_near, as_uuid, other_length
+from infra.vectors.points import (
+    CHUNK,
+    Collection,
+    Payload,
+    Point,
+    ScoredPoint,
+    as_list,
+    as_scored_point,
+    as_uuid,
+    other_length,
+)
 from models.errors import SettingError, UnavailableError
 from models.ports import Embeddings
 
@@ -20,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 @cache
-def _say_in_the_clear(url: str) -> None:
+def _warn_in_the_clear(url: str) -> None:
     """Say once a process that the key can be read on its way."""
     _log.warning(
         "the Qdrant API key goes to %s in the clear; on a network that is not yours alone give the server TLS and set "
@@ -38,20 +48,20 @@ class ServerVectors:
         self._collection = collection
         self._url = url
         if api_key and url.startswith("http://"):
-            _say_in_the_clear(url)
+            _warn_in_the_clear(url)
         headers = {"api-key": api_key} if api_key else {}  # given as a key, the client warns in words of its own
         self._client = QdrantClient(url=url, headers=headers, timeout=_TIMEOUT_S, check_compatibility=False)
         with self._answering():
             _prepare(self._client, collection, url)
 
-    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[Near]:
+    def nearest(self, study: str, vector: Embeddings, limit: int) -> list[ScoredPoint]:
         """The study's points nearest to the vector, best first, at most ``limit``."""
         if limit < 1:
             return []
         query, name = as_list(vector, self._collection), self._collection.name
         with self._answering():
             hits = self._client.query_points(name, query, query_filter=_filter(study), limit=limit).points
-        return [as_near(point.id, point.payload, point.score) for point in hits]
+        return [as_scored_point(point.id, point.payload, point.score) for point in hits]
 
     def put(self, points: Sequence[Point]) -> None:
         """Add or overwrite points; the server has them on disk when this returns."""

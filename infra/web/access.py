@@ -14,10 +14,10 @@ from infra.web.site import Site, profile_of
 
 def visitor_of(request: Request) -> Visitor:
     """Who is asking; raises 401 (a page is sent to the sign-in) where nobody has signed in."""
-    found: Visitor | None = getattr(request.state, "visitor", None)
-    if found is None:
+    visitor: Visitor | None = getattr(request.state, "visitor", None)
+    if visitor is None:
         raise HTTPException(401, "sign in first")
-    return found
+    return visitor
 
 
 def needs(role: AccountRole) -> Callable[..., Visitor]:

@@ -45,12 +45,12 @@ def handle_faults(app: FastAPI) -> None:
 
 async def answer_fault(request: Request, error: Exception) -> Response:
     """The answer to a request that failed."""
-    status, said, headers = _told(error)
+    status, sentence, headers = _answer_of(error)
     if wants_json(request):
-        return JSONResponse({"detail": said}, status, headers)
+        return JSONResponse({"detail": sentence}, status, headers)
     if status == 401:
-        return sign_in_first(request, said)
-    values = {"status": status, "title": _TITLES.get(status, HTTPStatus(status).phrase), "said": said}
+        return sign_in_first(request, sentence)
+    values = {"status": status, "title": _TITLES.get(status, HTTPStatus(status).phrase), "said": sentence}
     page = await run_in_threadpool(draw, request, "error.html", values, status=status)
     page.headers.update(headers)
     return page
@@ -62,45 +62,45 @@ def wants_json(request: Request) -> bool:
     return "authorization" in request.headers or ("json" in accepted and "html" not in accepted)
 
 
-def sign_in_first(request: Request, said: str) -> Response:
+def sign_in_first(request: Request, sentence: str) -> Response:
     """Lead to the sign-in, and from there back to the page that was open."""
     query = request.scope["query_string"].decode("latin-1")
     path = quote(request.scope["path"], safe="/") + (f"?{query}" if query else "")
     if request.headers.get("HX-Request"):
         shown = urlsplit(request.headers.get("HX-Current-URL", ""))
         where = f"/signin?next={quote(shown.path + (f'?{shown.query}' if shown.query else ''), safe='/')}"
-        return Response(said, 401, {"HX-Redirect": where}, "text/plain")
+        return Response(sentence, 401, {"HX-Redirect": where}, "text/plain")
     if request.method not in ("GET", "HEAD"):
         path = urlsplit(request.headers.get("referer", "")).path or "/"
     return RedirectResponse(f"/signin?next={quote(path, safe='/')}", 303)
 
 
-def local_path(wanted: str) -> str:
+def local_path(path: str) -> str:
     r"""A path of this page to go on to; ``/`` where somebody wrote an address elsewhere (``//host``, ``/\host``)."""
-    parts = urlsplit(wanted)
-    plain = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable()
-    return wanted if plain and not parts.scheme and not parts.netloc else "/"
+    parts = urlsplit(path)
+    plain = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if plain and not parts.scheme and not parts.netloc else "/"
 
 
-def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
+def _answer_of(error: Exception) -> tuple[int, str, dict[str, str]]:
     """Status, sentence and headers of an error's answer."""
     match error:
         case StarletteHTTPException():
             plain = error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase
-            told = error.status_code, _NO_SUCH_PAGE if plain else str(error.detail), dict(error.headers or {})
+            answer = error.status_code, _NO_SUCH_PAGE if plain else str(error.detail), dict(error.headers or {})
         case RequestValidationError():
-            told = 422, "; ".join(_field(one) for one in error.errors()[:5]), {}
+            answer = 422, "; ".join(_field(fault) for fault in error.errors()[:5]), {}
         case TooManyAttempts():
-            told = 429, _sentence(error), {"Retry-After": str(error.wait_s)}
+            answer = 429, _sentence(error), {"Retry-After": str(error.wait_s)}
         case InputError():
-            told = 422, _sentence(error), {}
+            answer = 422, _sentence(error), {}
         case UnavailableError():
-            told = 503, _AWAY, {"Retry-After": "5"}
+            answer = 503, _AWAY, {"Retry-After": "5"}
         case SettingError():
-            told = 500, "The page is not set up as it must be; its log says what to change.", {}
+            answer = 500, "The page is not set up as it must be; its log says what to change.", {}
         case _:
-            told = 500, _UNEXPECTED, {}
-    return told
+            answer = 500, _UNEXPECTED, {}
+    return answer
 
 
 def _field(fault: Mapping[str, Any]) -> str:
@@ -109,5 +109,5 @@ def _field(fault: Mapping[str, Any]) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    said = str(error)
-    return said[:1].upper() + said[1:]
+    text = str(error)
+    return text[:1].upper() + text[1:]

@@ -174,7 +174,7 @@ class _Answer:
             headers.setdefault("Cache-Control", self._cache)
             given = headers.getlist("set-cookie")
             for cookie in self.cookies.getlist("set-cookie"):
-                if not any(one.startswith(f"{COOKIE}=") for one in given):  # a page's own, as at sign-in, wins
+                if not any(header.startswith(f"{COOKIE}=") for header in given):  # a page's own, as at sign-in, wins
                     headers.append("set-cookie", cookie)
             if headers.get("content-type", "").startswith("text/event-stream"):
                 self._checked = monotonic()
@@ -232,8 +232,8 @@ def end_session(request: Request, answer: Response) -> Response:
 
 def host_of(value: str) -> str:
     """The name in a Host header, without port; empty where it is none."""
-    found = _HOST.fullmatch(value)
-    return (found[1] or found[2]).casefold() if found else ""
+    match = _HOST.fullmatch(value)
+    return (match[1] or match[2]).casefold() if match else ""
 
 
 def allowed_hosts(settings: Settings) -> frozenset[str]:

@@ -15,7 +15,7 @@ _LONGEST_S = 600.0  # of one stream: whoever comes back is asked again who they 
 _RETRY = "retry: 2000\n\n"
 
 
-class Pulse:
+class LiveFeed:
     """What is watched, looked at while somebody watches. Lives in one event loop."""
 
     def __init__(self, look: Callable[[], str], every_s: float = LOOK_S) -> None:
@@ -41,7 +41,7 @@ class Pulse:
         self.watchers += 1
         self._loop = asyncio.get_running_loop()
         if self._task is None:
-            self._task = asyncio.create_task(self._beat())
+            self._task = asyncio.create_task(self._poll())
         ends = self._loop.time() + longest_s
         sent: str | None = None
         try:
@@ -68,7 +68,7 @@ class Pulse:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._news.set)
 
-    async def _beat(self) -> None:
+    async def _poll(self) -> None:
         clock = asyncio.get_running_loop()
         while True:
             started = clock.time()
@@ -85,29 +85,29 @@ class Pulse:
             await asyncio.sleep(max(self._every_s - took, _REST * took))
 
 
-class Pulses:
-    """The pulses of all studies that somebody watches."""
+class LiveFeeds:
+    """The feeds of all studies that somebody watches."""
 
     def __init__(self) -> None:
         """Nobody watches yet."""
-        self._pulses: dict[str, Pulse] = {}
+        self._feeds: dict[str, LiveFeed] = {}
         self._stopped = False
 
     async def watch(self, study: str, look: Callable[[], str]) -> AsyncGenerator[str, None]:
-        """Events about a study for one watcher; see ``Pulse.watch``."""
+        """Events about a study for one watcher; see ``LiveFeed.watch``."""
         if self._stopped:
             return
-        pulse = self._pulses.setdefault(study, Pulse(look))
+        feed = self._feeds.setdefault(study, LiveFeed(look))
         try:
-            async with aclosing(pulse.watch()) as events:
+            async with aclosing(feed.watch()) as events:
                 async for event in events:
                     yield event
         finally:
-            if pulse.watchers == 0 and self._pulses.get(study) is pulse:
-                del self._pulses[study]
+            if feed.watchers == 0 and self._feeds.get(study) is feed:
+                del self._feeds[study]
 
     def stop(self) -> None:
         """End every stream at once, and begin no other: a server that stops waits for streams that are open."""
         self._stopped = True
-        for pulse in list(self._pulses.values()):
-            pulse.stop()
+        for feed in list(self._feeds.values()):
+            feed.stop()

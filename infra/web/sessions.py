@@ -62,12 +62,12 @@ class Sessions:
             return None
         try:
             name, since, seen, account, epoch = self._signer.loads(cookie)
-            found = Session(str(name), float(since), float(seen), UUID(account) if account else None, int(epoch))
+            session = Session(str(name), float(since), float(seen), UUID(account) if account else None, int(epoch))
         except (BadSignature, ValueError, TypeError, AttributeError):
             return None
         now = self._clock.now().timestamp()
-        fresh = now - found.seen <= IDLE.total_seconds() and now - found.since <= LONGEST.total_seconds()
-        return found if fresh else None
+        fresh = now - session.seen <= IDLE.total_seconds() and now - session.since <= LONGEST.total_seconds()
+        return session if fresh else None
 
     def renew(self, session: Session) -> bool:
         """Whether the cookie should be set again, so that the session does not end while it is used."""

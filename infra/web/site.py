@@ -12,7 +12,7 @@ from fastapi.templating import Jinja2Templates
 
 from infra.accounts.accounts import Accounts
 from infra.annotation.code_search import Nearby
-from infra.annotation.queue import Desk
+from infra.annotation.queue import AnnotationQueue
 from infra.profiles.loading import Profile, load_profile
 from infra.settings import Settings
 from infra.storage.outbox import Outbox
@@ -34,14 +34,14 @@ class Site:
     outbox: Outbox
     embedder: Embedder
     clock: Clock
-    desk: Desk = field(init=False)
+    queue: AnnotationQueue = field(init=False)
     """Hands out segments to people."""
     nearby: Nearby = field(init=False)
     """The codebooks as things are looked up in them, one for all requests."""
 
     def __post_init__(self) -> None:
         """Build what stands on the stores; nothing is read yet."""
-        object.__setattr__(self, "desk", Desk(self.store.database, self.clock))
+        object.__setattr__(self, "queue", AnnotationQueue(self.store.database, self.clock))
         object.__setattr__(self, "nearby", Nearby(self.store.database, self.embedder))
 
     def write(self, records: Sequence[Record]) -> None:

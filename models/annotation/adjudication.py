@@ -59,8 +59,8 @@ def adjudicate(
     written = [choice.label] if choice.label.strip() else []
     taken, fresh = codes.resolve(study, [codes.living(code) for code in choice.codes], written)
     if bool(taken) == choice.none_fits:
-        found = "codes are chosen, and that none fits" if taken else "no code is chosen"
-        raise InputError(f"{found}; choose codes, write one, or say that none fits")
+        problem = "codes are chosen, and that none fits" if taken else "no code is chosen"
+        raise InputError(f"{problem}; choose codes, write one, or say that none fits")
     created = created_for(case.segment, fresh, lead, at, choice.cause, "a new code where coders disagreed")
     annotation = Annotation.about(
         case.segment,
@@ -102,17 +102,17 @@ def move_segment(case: AdjudicationCase, codes: Iterable[NamedCode], of: UUID, t
         to: The code that comes.
         act: Who moves it, and when; the reason becomes the memo.
     """
-    chosen = dict(to if code == of else (code, label) for code, label in [*codes, to])
+    moved = dict(to if code == of else (code, label) for code, label in [*codes, to])
     return Annotation.about(
         case.segment,
         act.author,
-        chosen,
+        moved,
         case.after(act.at),
         assignment=case.assignment,
         request=case.request,
         kind="adjudication",
         memo=act.reason,
-        accepted=case.assignment.code_id in chosen if case.assignment else None,
+        accepted=case.assignment.code_id in moved if case.assignment else None,
     )
 
 

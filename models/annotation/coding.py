@@ -139,7 +139,7 @@ class Task:
     """When it came on this person's screen; none where it is not."""
     held: bool
     """Whether it is theirs alone now."""
-    lacks: int
+    open_slots: int
     """How many people it still lacks."""
 
     @property
@@ -154,7 +154,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Choice:
+class CodingChoice:
     """What a person entered."""
 
     cause: str
@@ -181,7 +181,7 @@ class CodingRecords:
         return (*self.created, self.annotation)
 
 
-def decide(task: Task, choice: Choice, codes: CodeLookup, annotator: str, now: datetime) -> CodingRecords:
+def decide(task: Task, choice: CodingChoice, codes: CodeLookup, annotator: str, now: datetime) -> CodingRecords:
     """Make records of a person's choice; codes that were merged in the meantime become what they were merged into.
 
     Args:
@@ -235,7 +235,7 @@ def created_for(
 
 
 def _annotation(
-    task: Task, choice: Choice, taken: dict[UUID, CodeEntry], codes: CodeLookup, annotator: str, at: datetime
+    task: Task, choice: CodingChoice, taken: dict[UUID, CodeEntry], codes: CodeLookup, annotator: str, at: datetime
 ) -> Annotation:
     current = codes.current(task.code)
     shown = task.code if current is None else current.id

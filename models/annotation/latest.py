@@ -204,10 +204,10 @@ def _decision(standing: Sequence[Annotation], codebook: Succession) -> HumanDeci
     counting = [annotation for annotation in counting if annotation.kind == "adjudication"][-1:] or counting
     if not counting:
         return None
-    chosen = [chosen_codes(annotation) for annotation in counting]
-    now = {code: codebook.current_code(code) for codes in chosen for code in codes}
+    each_persons = [chosen_codes(annotation) for annotation in counting]
+    now = {code: codebook.current_code(code) for codes in each_persons for code in codes}
     return HumanDecision(
-        words=tuple(map(PersonCodes, counting, (_followed(codes, now) for codes in chosen))),
+        words=tuple(map(PersonCodes, counting, (_followed(codes, now) for codes in each_persons))),
         standing=tuple(standing),
         ended=frozenset(code for code, current in now.items() if current is None),
     )

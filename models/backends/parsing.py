@@ -13,7 +13,7 @@ from schemas.coding import usable
 from schemas.ids import normalised_label
 
 _LONGEST_LABEL = 400  # schemas.Proposal
-_MOST_SHOWN, _MOST_DRAWN = 6, 2  # candidates in all, and those among them that were only drawn
+_MOST_SHOWN, _MOST_SAMPLES = 6, 2  # candidates in all, and those among them that were only drawn
 
 
 def row_seed(segment: Segment, member: str, seed: int) -> int:
@@ -35,7 +35,7 @@ def proposal(
     answer: str,
     log_probability: float | None,
     latency_s: float,
-    drawn: Sequence[str] = (),
+    samples: Sequence[str] = (),
 ) -> Proposal:
     """Clean and judge what a member wrote; anything at all may stand in it.
 
@@ -45,7 +45,7 @@ def proposal(
         answer: What it wrote.
         log_probability: Mean per token, in nats.
         latency_s: In seconds.
-        drawn: Its further answers; those that cannot be used are passed over.
+        samples: Its further answers; those that cannot be used are passed over.
     """
     label = clean_label(answer)
     return Proposal(
@@ -55,7 +55,7 @@ def proposal(
         fault=label_fault(label),
         log_probability=None if log_probability is None else min(0.0, log_probability),
         latency_s=latency_s,
-        drawn=[further for further in map(clean_label, drawn) if label_fault(further) is None],
+        drawn=[sample for sample in map(clean_label, samples) if label_fault(sample) is None],
     )
 
 
@@ -67,15 +67,15 @@ def candidates(proposals: Proposals) -> list[str]:
     Raises:
         UncodableError: If no proposal is usable.
     """
-    found = {normalised_label(p.label): p.label for p in sorted(usable(proposals.proposals), key=lambda p: p.label)}
-    if not found:
+    labels = {normalised_label(p.label): p.label for p in sorted(usable(proposals.proposals), key=lambda p: p.label)}
+    if not labels:
         raise UncodableError(no_usable_label(proposals.proposals))
     others: defaultdict[str, float] = defaultdict(float)
     spelled: dict[str, str] = {}
     for vote in ballot(proposals.proposals):
-        if vote.drawn and normalised_label(vote.label) not in found:
+        if vote.is_sample and normalised_label(vote.label) not in labels:
             spelled.setdefault(normalised_label(vote.label), vote.label)
             others[normalised_label(vote.label)] += vote.weight
     best = sorted(others, key=lambda key: (-round(others[key], 6), key))
-    found |= {key: spelled[key] for key in best[: max(0, min(_MOST_DRAWN, _MOST_SHOWN - len(found)))]}
-    return [found[key] for key in sorted(found)]
+    labels |= {key: spelled[key] for key in best[: max(0, min(_MOST_SAMPLES, _MOST_SHOWN - len(labels)))]}
+    return [labels[key] for key in sorted(labels)]

@@ -100,7 +100,7 @@ class ChatServer:
         with ThreadPoolExecutor(max_workers=max(1, min(self._concurrency, len(requests)))) as pool:
             pending = [pool.submit(self._ask_one, request) for request in requests]
             try:
-                return [one.result() for one in pending]
+                return [future.result() for future in pending]
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -121,12 +121,12 @@ class ChatServer:
         except httpx.HTTPError as error:  # its words may be those that were exchanged, and the key
             raise UnavailableError(f"{who} does not answer ({type(error).__name__})") from None
         if response.status_code >= 500 or response.status_code in _TRY_LATER:
-            raise UnavailableError(f"{who} answered {response.status_code}: {_told(response)}")
+            raise UnavailableError(f"{who} answered {response.status_code}: {_fault_of(response)}")
         if response.status_code in _ONE_REQUEST:
-            raise UncodableError(f"{who} refused this text with {response.status_code}: {_told(response)}")
+            raise UncodableError(f"{who} refused this text with {response.status_code}: {_fault_of(response)}")
         if response.status_code != 200:
             raise SettingError(
-                f"{who} refused the request with {response.status_code}: {_told(response)}; "
+                f"{who} refused the request with {response.status_code}: {_fault_of(response)}; "
                 "check the profile's url and model and QUALSTREAM_SERVED_API_KEY"
             )
         answer = _read(response, who)
@@ -223,7 +223,7 @@ class ServedModerator:
         return moderate(batch, self._ask, self._embedder, moderator=self.version)
 
     def _ask(self, batch: Sequence[Proposals]) -> list[Answer]:
-        texts = [self._prefix + moderator_suffix(one.segment.text, candidates(one)) for one in batch]
+        texts = [self._prefix + moderator_suffix(proposals.segment.text, candidates(proposals)) for proposals in batch]
         requests = [ChatRequest(self._model, text, self._max_tokens, 0.0, 1.0, self._seed) for text in texts]
         return [answer for answer, _ in self._server.ask(requests)]
 
@@ -241,7 +241,7 @@ def _read(response: httpx.Response, who: str) -> Answer:
             raise TypeError(f"content is a {type(text).__name__}")
     except (json.JSONDecodeError, UnicodeDecodeError, LookupError, TypeError, RecursionError) as error:
         raise SettingError(
-            f"{who} did not send a chat completion ({type(error).__name__}: {error}) but {_told(response)}; "
+            f"{who} did not send a chat completion ({type(error).__name__}: {error}) but {_fault_of(response)}; "
             "the profile's url must lead to an OpenAI-compatible server, up to and with /v1"
         ) from error
     return Answer(text, _mean_log_probability(choice))
@@ -264,13 +264,13 @@ def _mean_log_probability(choice: dict[str, Any]) -> float | None:
     return min(0.0, mean) if mean is not None and mean > float("-inf") else None
 
 
-def _told(response: httpx.Response) -> str:
+def _fault_of(response: httpx.Response) -> str:
     """What an error may say of an answer: its type and code, else its length. The rest may repeat the text sent."""
     try:
-        found = response.json()
+        body = response.json()
     except (ValueError, RecursionError):
-        found = None
-    error = found.get("error", found) if isinstance(found, dict) else None
+        body = None
+    error = body.get("error", body) if isinstance(body, dict) else None
     named = [error.get(name) for name in ("type", "code")] if isinstance(error, dict) else []
-    words = [str(one) for one in named if isinstance(one, str | int) and _NAME.fullmatch(str(one))]
+    words = [str(detail) for detail in named if isinstance(detail, str | int) and _NAME.fullmatch(str(detail))]
     return ", ".join(words) or f"{len(response.content):,} bytes"

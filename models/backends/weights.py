@@ -58,12 +58,12 @@ def packaged_path(name: str) -> Path:
 def _in_package(name: str, package: str, pattern: str) -> Path:
     spec = find_spec(package)
     places = list(spec.submodule_search_locations or []) if spec else []
-    found = [path for place in places for path in Path(place).glob(pattern)]
-    if not found:
+    paths = [path for place in places for path in Path(place).glob(pattern)]
+    if not paths:
         raise SettingError(
             f"the weights of {name!r} come in the package {package!r}, which is not installed; run `make setup`"
         )
-    return found[0]
+    return paths[0]
 
 
 def quiet() -> None:
@@ -110,10 +110,10 @@ def load_language_model(name: str, *, cache: Path, device: str = "cpu", dtype: s
     return model.to(device).eval(), tokenizer
 
 
-def choose_dtype(wanted: str, device: str) -> str:
+def choose_dtype(requested: str, device: str) -> str:
     """Resolve ``auto``: bfloat16 where matrix products in it are clearly faster than in float32, else float32."""
-    if wanted != "auto":
-        return wanted
+    if requested != "auto":
+        return requested
     return "bfloat16" if _gains_from_bfloat16(device) else "float32"
 
 
@@ -181,10 +181,10 @@ def _assembled(name: str, parts: Sequence[Path], whole: Path) -> Path:
     """
     package = PACKAGED[name].package
     expected = _in_package(name, package, "data/SHA256SUMS").read_text(encoding="ascii").split()[0]
-    found = weights_sha256(name)
-    if found != expected:
+    digest = weights_sha256(name)
+    if digest != expected:
         raise SettingError(
-            f"the parts of {name!r} make a file with SHA-256 {found}, but {package!r} names {expected}; "
+            f"the parts of {name!r} make a file with SHA-256 {digest}, but {package!r} names {expected}; "
             f"install {package!r} and its parts again"
         )
     with whole.open("wb") as out:

@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from models.classifier.registry import Serving, log
+from models.classifier.registry import ReleaseRegistry, log
 from models.codebook.codebook import Codebook
 from models.ports import Classifier
 from schemas import CodeEvent, Segment
@@ -24,21 +24,21 @@ _DIGITS = 4  # decimals of a probability in a record: finer than any threshold i
 
 
 @dataclass(frozen=True)
-class Taught:
+class OutOfFoldPredictions:
     """What a release says of the segments that people labelled, each by a model that was not taught it."""
 
     labels: Mapping[UUID, str]
     """The codes that it knows."""
     probabilities: Mapping[UUID, Mapping[UUID, float]]
     """Segment to code to probability."""
-    sure_from: float | None = None
+    confidence_threshold: float | None = None
     """The best guess's probability from which it is sure; None where it never is."""
 
     @cached_property
     def _by_label(self) -> dict[str, UUID]:
         return {normalised_label(label): code for code, label in self.labels.items()}
 
-    def said(
+    def updated_signals(
         self, segment: UUID, signals: Mapping[str, float], code: UUID | None, label: str | None
     ) -> Mapping[str, float]:
         """A labelled segment's signals with this release's in the place of an earlier one's.
@@ -55,9 +55,9 @@ class Taught:
         if code not in self.labels:
             code = self._by_label.get(normalised_label(label or ""), code)
         guesses = {each: row[each] for each in sorted(row, key=lambda code: (-row[code], code))[:GUESSES]}
-        sure = self.sure_from is not None and max(guesses.values()) >= self.sure_from
+        confident = self.confidence_threshold is not None and max(guesses.values()) >= self.confidence_threshold
         others = {name: value for name, value in signals.items() if name not in CLASSIFIER_SIGNALS}
-        return others | classifier_signals(guesses, code, sure=sure, known=code in self.labels)
+        return others | classifier_signals(guesses, code, confident=confident, known=code in self.labels)
 
     def of_known(self, signals: Mapping[str, float], code: UUID) -> dict[str, float]:
         """A routed segment's signals without a probability of 0 that only says that the code is not known here."""
@@ -72,7 +72,7 @@ class StudyClassifier:
     classifier: Classifier
     labels: Sequence[str]
     """One a code, in the order of the classifier's codes."""
-    sure_from: float | None = None
+    confidence_threshold: float | None = None
     """The best guess's probability from which it is sure; None where it never is."""
 
     def classify(self, texts: Sequence[str]) -> list[Classified]:
@@ -87,14 +87,14 @@ class StudyClassifier:
             Guess(code_id=codes[n], label=self.labels[n], probability=round(min(1.0, max(0.0, float(row[n]))), _DIGITS))
             for n in best
         ]
-        sure = self.sure_from is not None and guesses[0].probability >= self.sure_from
-        return Classified(model=self.classifier.version, guesses=guesses, sure=sure)
+        confident = self.confidence_threshold is not None and guesses[0].probability >= self.confidence_threshold
+        return Classified(model=self.classifier.version, guesses=guesses, sure=confident)
 
 
 class Classifiers:
     """The classifiers of all studies, as coders use them."""
 
-    def __init__(self, serving: Serving[StudyClassifier], *, first: bool = False) -> None:
+    def __init__(self, serving: ReleaseRegistry[StudyClassifier], *, first: bool = False) -> None:
         """Use what serves.
 
         Args:
@@ -138,8 +138,8 @@ class Classifiers:
             return classified
         if not left:
             return None
-        sure = classified.sure and left[0] == classified.guesses[0]
-        return classified.model_copy(update={"guesses": left, "sure": sure})
+        confident = classified.sure and left[0] == classified.guesses[0]
+        return classified.model_copy(update={"guesses": left, "sure": confident})
 
 
 CLASSIFIER_SIGNALS = ("classifier", "classifier_margin", "classifier_agrees", "classifier_sure")
@@ -147,14 +147,14 @@ CLASSIFIER_SIGNALS = ("classifier", "classifier_margin", "classifier_agrees", "c
 
 
 def classifier_signals(
-    guesses: Mapping[UUID, float], code: UUID, *, sure: bool, known: bool = True
+    guesses: Mapping[UUID, float], code: UUID, *, confident: bool, known: bool = True
 ) -> dict[str, float]:
     """What a study's classifier says of the code that a segment got.
 
     Args:
         guesses: The likeliest codes, as they are called now, and how likely each is, at least one.
         code: The segment's.
-        sure: Whether the likeliest is sure.
+        confident: Whether the likeliest is sure.
         known: Whether the classifier knows the code at all; of one that it does not know it says nothing.
 
     Returns:
@@ -169,5 +169,5 @@ def classifier_signals(
     return own | {
         "classifier_margin": rounded_signal(mine - other),
         "classifier_agrees": float(agrees),
-        "classifier_sure": float(agrees and sure),
+        "classifier_sure": float(agrees and confident),
     }

@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.classifier.training_set import Matrix
-from models.evaluation.bootstrap import LEVEL, Difference, resample
+from models.evaluation.bootstrap import LEVEL, PairedDifference, resample
 from models.evaluation.clopper_pearson import lower_bound
 from models.evaluation.metrics import f1_by_code
+from models.ports import Floats
 
-Floats = NDArray[np.float64]
 HALF = 0.5  # probability from which a code without a threshold of its own is decided: the likelier of yes and no
 _GRID = np.round(np.arange(0.1, 0.901, 0.05), 2)  # thresholds that are tried: finer ones would fit the few labels
 _LEAST_POSITIVE = 4  # examples of a code from which its own threshold is fitted
-_LEAST_GUESSES = 20  # guesses from which it can be told how often they are right
+_LEAST_GUESSES = 20  # guesses from which it can be compared how often they are right
 _CERTAINTY = 0.8  # that they are right so often
 
 
 @dataclass(frozen=True)
-class Gate:
+class PromotionCriteria:
     """What a new classifier must show."""
 
     least: int = 12
@@ -36,7 +36,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class CodeScore:
-    """How well one code is told, by the new classifier and by what serves."""
+    """How well one code is compared, by the new classifier and by what serves."""
 
     f1: float
     before: float
@@ -45,8 +45,8 @@ class CodeScore:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the gate says, and why."""
+class PromotionResult:
+    """Whether a new classifier takes the old one's place, and why."""
 
     promoted: bool
     why: str
@@ -56,15 +56,22 @@ class Verdict:
     """Ends of the 95% interval of the macro-F1."""
     before: float = 0.0
     """The macro-F1 of what serves."""
-    difference: Difference | None = None
+    difference: PairedDifference | None = None
     better: float = 0.0
     """Share of the bootstrap's draws in which the new one is better."""
     per_code: Mapping[UUID, CodeScore] = field(default_factory=dict)
 
 
-def judge(
-    truth: Matrix, new: Matrix, old: Matrix, codes: Sequence[UUID], gate: Gate, *, share: float = 0.25, rival: str = ""
-) -> Verdict:
+def compare_to_champion(
+    truth: Matrix,
+    new: Matrix,
+    old: Matrix,
+    codes: Sequence[UUID],
+    criteria: PromotionCriteria,
+    *,
+    share: float = 0.25,
+    champion: str = "",
+) -> PromotionResult:
     """Compare two classifiers on the same held-out segments.
 
     Macro-F1 is the mean over the codes that any held-out segment has; a code that a classifier does not know counts
@@ -75,37 +82,37 @@ def judge(
         new: What the new classifier says, of the same shape.
         old: What it must be better than.
         codes: The columns.
-        gate: What it must show.
+        criteria: What it must show.
         share: Share of labels that are held out, to say how many more are needed.
-        rival: What ``old`` is, in words.
+        champion: What ``old`` is, in words.
     """
-    if len(truth) < gate.least:
-        return Verdict(False, _too_few(len(truth), gate.least, share))
-    told: NDArray[np.bool_] = np.asarray(truth.any(axis=0))
-    if not told.any():
-        return Verdict(False, f"none of the {len(truth)} held-out labels has a code that could be compared")
-    draws = resample(len(truth), gate.resamples)
+    if len(truth) < criteria.least:
+        return PromotionResult(False, _too_few(len(truth), criteria.least, share))
+    compared: NDArray[np.bool_] = np.asarray(truth.any(axis=0))
+    if not compared.any():
+        return PromotionResult(False, f"none of the {len(truth)} held-out labels has a code that could be compared")
+    draws = resample(len(truth), criteria.resamples)
     mine, theirs = f1_by_code(truth, new), f1_by_code(truth, old)
-    macro, before = float(mine[told].mean()), float(theirs[told].mean())
+    macro, before = float(mine[compared].mean()), float(theirs[compared].mean())
     macros = _macro_draws(truth, new, draws)
     differences = macros - _macro_draws(truth, old, draws)
     (low, high), ends = _ends(macros), _ends(differences)
-    found = Difference(macro - before, *ends)
+    difference = PairedDifference(macro - before, *ends)
     better = float((differences > 0).mean())
-    promoted = macro > before and better >= gate.certainty
+    promoted = macro > before and better >= criteria.certainty
     scores = {
         code: CodeScore(float(mine[n]), float(theirs[n]), int(truth[:, n].sum()))
         for n, code in enumerate(codes)
-        if told[n]
+        if compared[n]
     }
-    return Verdict(
+    return PromotionResult(
         promoted=promoted,
-        why=_why(promoted, found, macro, before, rival),
+        why=_why(promoted, difference, macro, before, champion),
         macro_f1=macro,
         low=low,
         high=high,
         before=before,
-        difference=found,
+        difference=difference,
         better=better,
         per_code=scores,
     )
@@ -116,32 +123,32 @@ def _ends(draws: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _too_few(found: int, least: int, share: float) -> str:
-    more = math.ceil((least - found) / max(share, 1e-9))
-    return f"{found} held-out labels are too few to compare on, {least} are needed: about {more} more"
+def _too_few(labels: int, least: int, share: float) -> str:
+    more = math.ceil((least - labels) / max(share, 1e-9))
+    return f"{labels} held-out labels are too few to compare on, {least} are needed: about {more} more"
 
 
-def _why(promoted: bool, found: Difference, macro: float, before: float, rival: str) -> str:
-    said = (
-        f"macro-F1 {macro:.3f} against {before:.3f} of {rival or 'what serves'} on held-out labels "
-        f"({found.mean:+.3f}, 95% interval {found.low:+.3f} to {found.high:+.3f})"
+def _why(promoted: bool, difference: PairedDifference, macro: float, before: float, champion: str) -> str:
+    comparison = (
+        f"macro-F1 {macro:.3f} against {before:.3f} of {champion or 'what serves'} on held-out labels "
+        f"({difference.mean:+.3f}, 95% interval {difference.low:+.3f} to {difference.high:+.3f})"
     )
     if promoted:
-        return f"better: {said}"
-    return f"not better: {said}" if macro <= before else f"not surely better: {said}"
+        return f"better: {comparison}"
+    return f"not better: {comparison}" if macro <= before else f"not surely better: {comparison}"
 
 
-def _macro_draws(truth: Matrix, said: Matrix, draws: NDArray[np.floating[Any]]) -> Floats:
+def _macro_draws(truth: Matrix, predicted: Matrix, draws: NDArray[np.floating[Any]]) -> Floats:
     """Macro-F1 in each draw over the codes that it holds, shape ``(resamples,)``."""
-    hits, there, given = (draws @ each.astype(np.float32) for each in (truth & said, truth, said))
+    hits, there, given = (draws @ each.astype(np.float32) for each in (truth & predicted, truth, predicted))
     scores = _ratio(2.0 * hits, there + given)
     held = there > 0
     return _ratio((scores * held).sum(axis=1), held.sum(axis=1))
 
 
 def _ratio(part: Any, whole: Any) -> Floats:
-    found: Floats = np.where(whole > 0, part / np.where(whole > 0, whole, 1), 0.0)
-    return found
+    ratio: Floats = np.where(whole > 0, part / np.where(whole > 0, whole, 1), 0.0)
+    return ratio
 
 
 def commonest(truth: Matrix, rows: int) -> Matrix:
@@ -151,10 +158,10 @@ def commonest(truth: Matrix, rows: int) -> Matrix:
         truth: Labels to learn the commonest code from, shape ``(n, k)``.
         rows: How many segments to say it of.
     """
-    said = np.zeros((rows, truth.shape[1]), dtype=np.bool_)
+    predicted = np.zeros((rows, truth.shape[1]), dtype=np.bool_)
     if truth.size and truth.any():
-        said[:, int(truth.sum(axis=0).argmax())] = True
-    return said
+        predicted[:, int(truth.sum(axis=0).argmax())] = True
+    return predicted
 
 
 def thresholds(truth: Matrix, probabilities: Floats) -> tuple[float, ...]:
@@ -167,14 +174,16 @@ def thresholds(truth: Matrix, probabilities: Floats) -> tuple[float, ...]:
     Returns:
         One a code; 0.5 for a code with fewer than four examples.
     """
-    by_distance = sorted(_GRID.tolist(), key=lambda one: (abs(one - HALF), one))
-    scores = np.stack([f1_by_code(truth, probabilities >= one) for one in by_distance])  # (grid, k)
+    by_distance = sorted(_GRID.tolist(), key=lambda threshold: (abs(threshold - HALF), threshold))
+    scores = np.stack([f1_by_code(truth, probabilities >= threshold) for threshold in by_distance])  # (grid, k)
     best = scores.argmax(axis=0)
     enough = truth.sum(axis=0) >= _LEAST_POSITIVE
-    return tuple(by_distance[at] if some else HALF for at, some in zip(best.tolist(), enough.tolist(), strict=True))
+    return tuple(
+        by_distance[at] if is_enough else HALF for at, is_enough in zip(best.tolist(), enough.tolist(), strict=True)
+    )
 
 
-def sure_from(
+def confidence_threshold(
     truth: Matrix,
     probabilities: Floats,
     *,
@@ -221,6 +230,6 @@ def sure_from(
 def even_folds(rows: Sequence[UUID], folds: int) -> NDArray[np.intp]:
     """A fold for each segment, from 0, shape ``(n,)``: as even as can be, and the same in every run."""
     order = np.argsort([row.int % (1 << 61) for row in rows], kind="stable")
-    found = np.empty(len(rows), dtype=np.intp)
-    found[order] = np.arange(len(rows)) % max(1, folds)
-    return found
+    fold_of_row = np.empty(len(rows), dtype=np.intp)
+    fold_of_row[order] = np.arange(len(rows)) % max(1, folds)
+    return fold_of_row

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import SettingError
+from models.ports import Bools, Floats
 from schemas.study import QueryStrategy
 
-Floats = NDArray[np.floating[Any]]
-Bools = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
 Strategy = QueryStrategy | Literal["category-inconsistency-unmended"]
@@ -111,14 +110,14 @@ def _query(strategy: Strategy, pool: _Pool, n: int) -> Indices:
     unlabelled = np.arange(len(pool.probabilities))
     labelled = np.arange(len(unlabelled), len(pool.embeddings))
     given = {"embeddings": pool.embeddings} if strategy in DIVERSITY else {}
-    found = _strategy(strategy).query(pool, pool, unlabelled, labelled, csr_matrix(pool.targets), n=n, **given)
-    return np.asarray(found, dtype=np.intp)
+    picked = _strategy(strategy).query(pool, pool, unlabelled, labelled, csr_matrix(pool.targets), n=n, **given)
+    return np.asarray(picked, dtype=np.intp)
 
 
 def _strategy(name: Strategy) -> Any:
     from small_text.query_strategies import CategoryVectorInconsistencyAndRanking, coresets, strategies
 
-    made: dict[str, Callable[[], Any]] = {
+    factories: dict[str, Callable[[], Any]] = {
         "category-inconsistency": lambda: _with_ranks(CategoryVectorInconsistencyAndRanking)(pbar=None),
         "category-inconsistency-unmended": lambda: CategoryVectorInconsistencyAndRanking(pbar=None),
         "prediction-entropy": strategies.PredictionEntropy,
@@ -127,7 +126,7 @@ def _strategy(name: Strategy) -> Any:
         "embedding-kmeans": strategies.EmbeddingKMeans,
         "core-set": coresets.GreedyCoreset,
     }
-    return made[name]()
+    return factories[name]()
 
 
 def _with_ranks(original: type[Any]) -> type[Any]:
@@ -144,7 +143,8 @@ def _with_ranks(original: type[Any]) -> type[Any]:
     class Mended(original):  # type: ignore[misc]
         def _rank_by_margin(self, proba: Floats) -> Indices:
             """The rank of each text by each code's margin, the least certain first, shape ``(k, m)``."""
-            return np.abs(2 * proba - 1).argsort(axis=0).argsort(axis=0).T
+            ranks: Indices = np.abs(2 * proba - 1).argsort(axis=0).argsort(axis=0).T
+            return ranks
 
     return Mended
 

@@ -20,7 +20,7 @@ CLASSIFIERS = "classifier/"
 """What the names of classifiers begin with, before their study's."""
 
 
-class Serving(Generic[T]):
+class ReleaseRegistry(Generic[T]):
     """What serves each study, made of the newest release that can be loaded.
 
     Safe to ask in one thread while another one hears.
@@ -40,8 +40,8 @@ class Serving(Generic[T]):
     def of(self, study: str) -> T | None:
         """What serves a study now; a batch asks once, so that one release reads all of it."""
         with self._lock:
-            found = self._serving.get(study)
-        return None if found is None else found[1]
+            current = self._serving.get(study)
+        return None if current is None else current[1]
 
     def hear(self, releases: Iterable[ModelRelease]) -> list[str]:
         """Take releases in, in any order; those heard before change nothing.
@@ -50,30 +50,32 @@ class Serving(Generic[T]):
             The studies that another release serves now.
         """
         news: dict[str, None] = {}
-        for one in releases:
-            if one.study is None or one.outcome != "released" or not one.model.startswith(CLASSIFIERS):
+        for release in releases:
+            if release.study is None or release.outcome != "released" or not release.model.startswith(CLASSIFIERS):
                 continue
-            key = (one.version, one.released_at.isoformat())
-            if key not in self._heard[one.study]:
-                self._heard[one.study][key] = one
-                news[one.study] = None
+            key = (release.version, release.released_at.isoformat())
+            if key not in self._heard[release.study]:
+                self._heard[release.study][key] = release
+                news[release.study] = None
         return [study for study in news if self._follow(study)]
 
     def _follow(self, study: str) -> bool:
-        newest = sorted(self._heard[study].values(), key=lambda one: (one.released_at, one.version), reverse=True)
+        newest = sorted(
+            self._heard[study].values(), key=lambda release: (release.released_at, release.version), reverse=True
+        )
         before = self._serving.get(study)
-        for release in takewhile(lambda one: before is None or one.released_at > before[0].released_at, newest):
+        for release in takewhile(lambda release: before is None or release.released_at > before[0].released_at, newest):
             same = before is not None and (before[0].version, before[0].sha256) == (release.version, release.sha256)
-            made = before[1] if before is not None and same else self._made(release)
-            if made is not None:
+            loaded = before[1] if before is not None and same else self._loaded(release)
+            if loaded is not None:
                 with self._lock:
-                    self._serving[study] = (release, made)
+                    self._serving[study] = (release, loaded)
                 if not same:
                     log.info("classifier %s serves study %r from the next batch on", release.version, study)
                 return not same
         return False
 
-    def _made(self, release: ModelRelease) -> T | None:
+    def _loaded(self, release: ModelRelease) -> T | None:
         try:
             return self._load(release)
         except Exception as error:  # whatever a file holds, the stream goes on with what it has

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Bools = NDArray[np.bool_]
+from models.ports import Bools
 
 WINDOW = 3
 """Over how many trainings in a row little must have changed."""
@@ -64,15 +63,17 @@ class Advice:
                 f"{'was' if self.trainings == 1 else 'were'} {self.trainings}."
             )
         kappa, change = _shown(self.kappa), _shown(self.delta_f)
-        found = f"agreement {kappa}, stops from {KAPPA}; change of F {change}, below {DELTA_F}"
+        criteria = f"agreement {kappa}, stops from {KAPPA}; change of F {change}, below {DELTA_F}"
         if self.stops:
             return (
                 f"Labelling more of the same has stopped paying: the last {WINDOW} trainings changed almost none of "
-                f"the classifier's decisions ({found}). New sources and rare codes may still need labels."
+                f"the classifier's decisions ({criteria}). New sources and rare codes may still need labels."
             )
         if self.kappa_stops or self.delta_f_stops:
-            return f"Labelling pays less and less: one of two criteria says that the decisions have settled ({found})."
-        return f"Labelling still pays: the classifier's decisions still change with each training ({found})."
+            return (
+                f"Labelling pays less and less: one of two criteria says that the decisions have settled ({criteria})."
+            )
+        return f"Labelling still pays: the classifier's decisions still change with each training ({criteria})."
 
 
 def advise(decisions: Sequence[Bools]) -> Advice:

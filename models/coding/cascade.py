@@ -113,29 +113,32 @@ class CascadeCoder:
         if not at:
             return {}
         first, rest = self.members[: self.settings.first], self.members[self.settings.first :]
-        said = dict(zip(at, self._coder.propose([segments[n] for n in at], among=first), strict=True))
-        unsure = [n for n, sure in zip(at, self._agree(list(said.values())), strict=True) if not sure] if rest else []
+        readings = dict(zip(at, self._coder.propose([segments[n] for n in at], among=first), strict=True))
+        unsure = (
+            [n for n, alike in zip(at, self._agree(list(readings.values())), strict=True) if not alike] if rest else []
+        )
         if unsure:
             more = self._coder.propose([segments[n] for n in unsure], among=rest)
             for n, others in zip(unsure, more, strict=True):
-                said[n] = [*said[n], *others]
-        return said
+                readings[n] = [*readings[n], *others]
+        return readings
 
     def _agree(self, batch: Sequence[Readings]) -> list[bool]:
         """Whether the proposals for each segment are all usable and say the same; all labels are embedded at once."""
-        labels = [list({normalised_label(p.label): p.label for p in said}.values()) for said in batch]
-        good = [len(usable(said)) == len(said) > 0 for said in batch]
-        compared = [some for some, ok in zip(labels, good, strict=True) if ok and len(some) > 1]
+        labels = [list({normalised_label(p.label): p.label for p in proposals}.values()) for proposals in batch]
+        good = [len(usable(proposals)) == len(proposals) > 0 for proposals in batch]
+        compared = [spellings for spellings, ok in zip(labels, good, strict=True) if ok and len(spellings) > 1]
         if self.settings.agreement >= 1 or not compared:
-            return [ok and len(some) == 1 for ok, some in zip(good, labels, strict=True)]
-        distinct = list(dict.fromkeys(label for some in compared for label in some))
+            return [ok and len(spellings) == 1 for ok, spellings in zip(good, labels, strict=True)]
+        distinct = list(dict.fromkeys(label for spellings in compared for label in spellings))
         vectors = dict(zip(distinct, self._embedder.embed(distinct), strict=True))
 
-        def alike(one: str, other: str) -> bool:
-            return float(vectors[one] @ vectors[other]) >= self.settings.agreement and not opposite(one, other)
+        def alike(label: str, other: str) -> bool:
+            return float(vectors[label] @ vectors[other]) >= self.settings.agreement and not opposite(label, other)
 
         return [
-            ok and all(alike(a, b) for a, b in combinations(some, 2)) for ok, some in zip(good, labels, strict=True)
+            ok and all(alike(a, b) for a, b in combinations(spellings, 2))
+            for ok, spellings in zip(good, labels, strict=True)
         ]
 
 
@@ -144,14 +147,14 @@ class _Reading:
     """A segment and what was said about it."""
 
     segment: Segment
-    said: Readings
+    proposals: Readings
 
     def taken_by(self, segment: Segment) -> Readings:
         """The same for another segment, marked; the segment itself takes its own as it is."""
         if segment.id == self.segment.id:
-            return self.said
+            return self.proposals
         mark = {"latency_s": 0.0, "taken_from": self.segment.id}
-        return [proposal.model_copy(update=mark) for proposal in self.said]
+        return [proposal.model_copy(update=mark) for proposal in self.proposals]
 
 
 _Source = _Reading | int | None
@@ -174,7 +177,7 @@ class _Memory:
         """Whose reading each segment takes over; a place in the batch is always one that is read itself."""
         cosines = self._cosines(segments)
         leaders: dict[tuple[str, str], int] = {}
-        found: list[_Source] = []
+        sources: list[_Source] = []
         for n, segment in enumerate(segments):
             source = self._own(segment)
             if source is None:
@@ -183,20 +186,20 @@ class _Memory:
                 source = self._nearest(segments, n, cosines[n], set(leaders.values()))
             if source is None:
                 leaders[_key(segment)] = n
-            found.append(source)
-        return found
+            sources.append(source)
+        return sources
 
     def keep(self, segments: Sequence[Segment], given: Sequence[Readings]) -> None:
         """Remember what the batch that was looked up last was given, in its order."""
-        for n, (segment, said) in enumerate(zip(segments, given, strict=True)):
-            if not usable(said):
+        for n, (segment, proposals) in enumerate(zip(segments, given, strict=True)):
+            if not usable(proposals):
                 continue  # it may be tried again
-            reading = _Reading(segment, said)
+            reading = _Reading(segment, proposals)
             self._given[segment.id] = reading
             self._given.move_to_end(segment.id)
             if len(self._given) > self._settings.memory:
                 self._given.popitem(last=False)
-            if said[0].taken_from is None:  # else a text could move away from what was read, step by step
+            if proposals[0].taken_from is None:  # else a text could move away from what was read, step by step
                 self._put(reading, n)
 
     def _own(self, segment: Segment) -> _Source:
@@ -227,7 +230,7 @@ class _Memory:
 
         The rows of texts that are not compared are zero; where none is, the shape is ``(batch, 0)``.
         """
-        compared = [n for n, one in enumerate(segments) if self._settings.near < 1 and _comparable(one.text)]
+        compared = [n for n, segment in enumerate(segments) if self._settings.near < 1 and _comparable(segment.text)]
         vectors = self._embedder.embed([segments[n].text for n in compared]) if compared else self._latest[:0]
         self._latest = np.zeros((len(segments), vectors.shape[1]), dtype=np.float32)
         if not compared:
@@ -262,9 +265,9 @@ def _comparable(text: str) -> bool:
     return len(text) <= MOST_CHARACTERS and len(text.split()) >= FEWEST_WORDS
 
 
-def _says_otherwise(one: str, other: str) -> bool:
+def _says_otherwise(text: str, other: str) -> bool:
     """Whether two nearly identical texts may mean the opposite. English; in doubt both are read."""
-    return _negations(one) != _negations(other) or opposite(one, other)
+    return _negations(text) != _negations(other) or opposite(text, other)
 
 
 def _negations(text: str) -> int:

@@ -16,8 +16,8 @@ class Ensemble:
 
     def propose(self, segments: Sequence[Segment], among: Sequence[str] | None = None) -> list[list[Proposal]]:
         """Read each segment with every coder, or with those that have a member that ``among`` names."""
-        wanted = self.members if among is None else among
-        asked = [(coder, [name for name in coder.members if name in wanted]) for coder in self.coders]
+        requested = self.members if among is None else among
+        asked = [(coder, [name for name in coder.members if name in requested]) for coder in self.coders]
         answers = [coder.propose(segments, names) for coder, names in asked if names]
         order = {name: n for n, name in enumerate(self.members)}
         return [

@@ -1,12 +1,10 @@
 """How sure a figure is: bootstrap over texts, the same draws for every system, so that differences are paired."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[Any]
+from models.ports import Floats
 
 RESAMPLES, SEED, LEVEL = 2_000, 20_241, 0.95
 """Draws (fifty in each tail of an interval), what they begin with (any number), and the share an interval holds."""
@@ -36,7 +34,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """A paired difference of two systems on the same texts, with its 95% interval."""
 
     mean: float
@@ -73,10 +71,10 @@ def centred(value: float, draws: Floats) -> Estimate:
     return Estimate(value, draws - draws.mean() + value if len(draws) else draws)
 
 
-def difference(a: Estimate, b: Estimate) -> Difference:
+def difference(a: Estimate, b: Estimate) -> PairedDifference:
     """``a - b`` with its percentile interval over the draws that both share."""
     draws = a.draws - b.draws
-    return Difference(a.value - b.value, _quantile(draws, (1 - LEVEL) / 2), _quantile(draws, (1 + LEVEL) / 2))
+    return PairedDifference(a.value - b.value, _quantile(draws, (1 - LEVEL) / 2), _quantile(draws, (1 + LEVEL) / 2))
 
 
 def _quantile(draws: Floats, share: float) -> float:

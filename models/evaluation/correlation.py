@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from models.errors import InputError
-from models.evaluation.metrics import Floats
 from models.evaluation.report import PEOPLE, Evaluation
-from models.evaluation.score_table import Sheet, word_counts
+from models.evaluation.score_table import ScoreTable, word_counts
+from models.ports import Floats
 
 RATING = "rating"
 SHOWN = ("composite", "bertscore_f1", "rouge_1", "rouge_l", "words", RATING)
@@ -72,14 +72,14 @@ class Rated:
         }
 
 
-def agreement(sheet: Sheet) -> Agreement:
+def agreement(score_table: ScoreTable) -> Agreement:
     """Compare every two coders; of people's codes the one nearest to the other's code counts."""
-    names = (PEOPLE, *sheet.systems)
+    names = (PEOPLE, *score_table.systems)
     cosines, divergences = np.eye(len(names)), np.zeros((len(names), len(names)))
     for i, a in enumerate(names):
         for j, b in enumerate(names[:i]):
-            codes = sheet.first(a), _nearest(sheet, a) if b == PEOPLE else sheet.first(b)
-            cosines[i, j], divergences[i, j] = _compare(sheet, *codes)
+            codes = score_table.first(a), _nearest(score_table, a) if b == PEOPLE else score_table.first(b)
+            cosines[i, j], divergences[i, j] = _compare(score_table, *codes)
             cosines[j, i], divergences[j, i] = cosines[i, j], divergences[i, j]
     return Agreement(names, cosines, divergences)
 
@@ -101,7 +101,7 @@ def correlate(evaluation: Evaluation, ratings: Mapping[str, Sequence[float | Non
     if total < 3:
         raise InputError(f"{total} codes have a rating; a correlation needs three at least")
     everyone = [float(value) for name in rated for value in ratings[name] if value is not None]
-    measures = evaluation.sheet.measures
+    measures = evaluation.score_table.measures
     codes = {
         metric: spearman(np.concatenate([measures[name][metric][rows] for name, rows in rated.items()]), everyone)
         for metric in next(iter(measures.values()))
@@ -123,8 +123,8 @@ def spearman(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Correl
     count = len(a)
     if count < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return Correlation(None, None, count)
-    found = spearmanr(a, b)
-    return Correlation(float(found.statistic), float(found.pvalue), count)
+    result = spearmanr(a, b)
+    return Correlation(float(result.statistic), float(result.pvalue), count)
 
 
 def _over_systems(
@@ -137,20 +137,20 @@ def _over_systems(
     return table | {RATING: [float(np.mean([ratings[name][n] for n in rated[name]])) for name in names]}
 
 
-def _nearest(sheet: Sheet, system: str) -> list[str]:
+def _nearest(score_table: ScoreTable, system: str) -> list[str]:
     """Of each text's human codes the one nearest to the system's."""
-    found = []
-    for row, code in zip(sheet.gold, sheet.directions.of(sheet.first(system)), strict=True):
-        found.append(row.codes[int((sheet.directions.of(row.codes) @ code).argmax())])
-    return found
+    nearest = []
+    for row, code in zip(score_table.gold, score_table.embeddings.of(score_table.first(system)), strict=True):
+        nearest.append(row.codes[int((score_table.embeddings.of(row.codes) @ code).argmax())])
+    return nearest
 
 
-def _compare(sheet: Sheet, a: Sequence[str], b: Sequence[str]) -> tuple[float, float]:
+def _compare(score_table: ScoreTable, a: Sequence[str], b: Sequence[str]) -> tuple[float, float]:
     """Mean cosine and mean divergence of the codes of the texts that both coded."""
     both = [(x, y) for x, y in zip(a, b, strict=True) if x and y]
     if not both:
         return float("nan"), float("nan")
-    left, right = (sheet.directions.of(side) for side in zip(*both, strict=True))
+    left, right = (score_table.embeddings.of(side) for side in zip(*both, strict=True))
     words = word_counts([[(code,) for code in side] for side in zip(*both, strict=True)])
     return float((left * right).sum(axis=1).mean()), float(_divergence(*words).mean())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.metrics import Floats
+from models.ports import Floats
 
 
 def masi_distance(a: frozenset[Any], b: frozenset[Any]) -> float:
@@ -25,14 +25,14 @@ def masi_distance(a: frozenset[Any], b: frozenset[Any]) -> float:
 
 
 @dataclass(frozen=True)
-class Sets:
+class CodeSets:
     """The distinct sets of codes that were given, and their codes, each in an order of its own."""
 
     sets: tuple[frozenset[Any], ...]
     codes: tuple[Any, ...]
 
     @classmethod
-    def of(cls, given: Iterable[frozenset[Any]]) -> "Sets":
+    def of(cls, given: Iterable[frozenset[Any]]) -> "CodeSets":
         """Number them; the order does not depend on that of ``given``."""
         distinct = {each: sorted(map(str, each)) for each in given}
         sets = tuple(sorted(distinct, key=lambda each: distinct[each]))
@@ -71,10 +71,10 @@ class Sets:
         from scipy.sparse import coo_array, csr_array
 
         shared = (self.member @ self.member.T).tocoo()
-        one, other = shared.coords
+        first, second = shared.coords
         both, sizes = shared.data, self.sizes
-        part = np.where(both == np.minimum(sizes[one], sizes[other]), 2 / 3, 1 / 3)
-        values = np.where(one == other, 1.0, both / (sizes[one] + sizes[other] - both) * part)
-        table = coo_array((values, (one, other)), shape=shared.shape).tocsr()
+        part = np.where(both == np.minimum(sizes[first], sizes[second]), 2 / 3, 1 / 3)
+        values = np.where(first == second, 1.0, both / (sizes[first] + sizes[second] - both) * part)
+        table = coo_array((values, (first, second)), shape=shared.shape).tocsr()
         bare = np.flatnonzero(sizes == 0)
         return table + csr_array((np.ones(len(bare)), (bare, bare)), shape=shared.shape)

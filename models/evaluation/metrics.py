@@ -8,9 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ports import Embeddings
-
-Floats = NDArray[Any]
+from models.ports import Embeddings, Floats
 
 HUMAN_WORDS = 3
 """Words up to which a code is not too long: the paper's human codes have 2.79 on average."""

@@ -9,7 +9,7 @@ from schemas.ids import normalised_label
 
 
 @dataclass(frozen=True)
-class Pair:
+class RecodedSegment:
     """One segment as it is coded and as it would be."""
 
     before: str
@@ -70,7 +70,7 @@ class Recoding:
         return {**counts, **people, "codes": [code.to_json() for code in self.codes]}
 
 
-def compare(pairs: Sequence[Pair]) -> Recoding:
+def compare(pairs: Sequence[RecodedSegment]) -> Recoding:
     """Lay two codings beside each other, code by code; labels that differ in spelling only are the same code."""
     shifts: dict[str, CodeShift] = {}
     for pair in pairs:
@@ -83,11 +83,11 @@ def compare(pairs: Sequence[Pair]) -> Recoding:
         judged=len(judged),
         right_before=sum(_among(pair.before, pair.people) for pair in judged),
         right_after=sum(_among(pair.after, pair.people) for pair in judged),
-        codes=tuple(sorted(shifts.values(), key=lambda one: (-one.moved, -one.before, one.code.casefold()))),
+        codes=tuple(sorted(shifts.values(), key=lambda shift: (-shift.moved, -shift.before, shift.code.casefold()))),
     )
 
 
-def _count(shifts: dict[str, CodeShift], pair: Pair) -> None:
+def _count(shifts: dict[str, CodeShift], pair: RecodedSegment) -> None:
     def of(label: str) -> CodeShift:
         return shifts.setdefault(normalised_label(label), CodeShift(label))
 

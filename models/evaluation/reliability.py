@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.evaluation.bootstrap import SEED, resample
-from models.evaluation.masi import Sets, masi_distance
-from models.evaluation.metrics import Floats
+from models.evaluation.masi import CodeSets, masi_distance
+from models.ports import Floats
 
 _MOST_DRAWS, _FEWEST_DRAWS, _CELLS = 1_000, 200, 10_000_000
 """Draws at most and at least (five in each tail), and how many times units they may be: 80 MB of numbers."""
@@ -30,7 +30,7 @@ SILENT = "on every shared segment all found that no code fits"
 CONSTANT = "all gave the same code everywhere, which chance alone would do as well"
 
 
-class Reading(NamedTuple):
+class UnitCoding(NamedTuple):
     """What one coder gave one unit; no codes at all means that none fits."""
 
     unit: Hashable
@@ -55,7 +55,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Pair:
+class CoderPair:
     """Two coders on the units that both coded."""
 
     coders: tuple[str, str]
@@ -100,7 +100,7 @@ class CodeReliability:
     @property
     def overused_by(self) -> tuple[Use, ...]:
         """Coders who give it more often than the others, the most first."""
-        return tuple(sorted((one for one in self.use if one.more), key=lambda one: (one.others - one.own, one.coder)))
+        return tuple(sorted((use for use in self.use if use.more), key=lambda use: (use.others - use.own, use.coder)))
 
 
 @dataclass(frozen=True)
@@ -121,12 +121,14 @@ class Reliability:
     """Fleiss' kappa; a category is the set of codes that a unit was given."""
     percent: Figure
     """Share of the pairs of codings of a unit that are the very same, averaged over units."""
-    pairs: tuple[Pair, ...]
+    pairs: tuple[CoderPair, ...]
     codes: tuple[CodeReliability, ...]
     """Those given most often first."""
 
 
-def reliability(readings: Iterable[Reading], codes: Collection[Any] | None = None, *, seed: int = SEED) -> Reliability:
+def reliability(
+    readings: Iterable[UnitCoding], codes: Collection[Any] | None = None, *, seed: int = SEED
+) -> Reliability:
     """Compare all coders.
 
     Args:
@@ -145,7 +147,7 @@ def reliability(readings: Iterable[Reading], codes: Collection[Any] | None = Non
     weights = _weights(len(together.units), seed)
     why = _why(table, silent) if not together.units else CONSTANT
     alpha, fleiss, percent = _overall(together, weights, why)
-    wanted = [n for n, code in enumerate(together.sets.codes) if codes is None or code in codes]
+    columns = [n for n, code in enumerate(together.sets.codes) if codes is None or code in codes]
     return Reliability(
         coders={coder: int(count) for coder, count in zip(table.coders, (table.given >= 0).sum(axis=0), strict=True)},
         units=len(together.units),
@@ -154,8 +156,8 @@ def reliability(readings: Iterable[Reading], codes: Collection[Any] | None = Non
         alpha=alpha,
         fleiss=fleiss,
         percent=percent,
-        pairs=tuple(_pair(table, *two, wanted=codes, seed=seed) for two in combinations(range(len(table.coders)), 2)),
-        codes=tuple(_codes(together, weights, wanted)),
+        pairs=tuple(_pair(table, *two, selected=codes, seed=seed) for two in combinations(range(len(table.coders)), 2)),
+        codes=tuple(_codes(together, weights, columns)),
     )
 
 
@@ -168,17 +170,17 @@ class Dispute(NamedTuple):
     coders: int
 
 
-def disputes(readings: Iterable[Reading]) -> list[Dispute]:
+def disputes(readings: Iterable[UnitCoding]) -> list[Dispute]:
     """The units on which coders differ, the most disputed first, and of those the ones with most coders."""
     by_unit: dict[Hashable, list[frozenset[Any]]] = defaultdict(list)
     for reading in readings:
         by_unit[reading.unit].append(reading.codes)
-    found = []
+    disputed = []
     for unit, given in by_unit.items():
         if len(set(given)) > 1:
             distances = [masi_distance(a, b) for a, b in combinations(given, 2)]
-            found.append(Dispute(unit, sum(distances) / len(distances), len(given)))
-    return sorted(found, key=lambda one: (-round(one.distance, 9), -one.coders, str(one.unit)))
+            disputed.append(Dispute(unit, sum(distances) / len(distances), len(given)))
+    return sorted(disputed, key=lambda dispute: (-round(dispute.distance, 9), -dispute.coders, str(dispute.unit)))
 
 
 @dataclass(frozen=True)
@@ -187,19 +189,19 @@ class _Table:
 
     units: tuple[Hashable, ...]
     coders: tuple[str, ...]
-    sets: Sets
+    sets: CodeSets
     given: Floats
     """Shape ``(units, coders)``: which of the sets, or -1 where the coder did not code the unit."""
 
     @classmethod
-    def of(cls, readings: Iterable[Reading]) -> "_Table":
-        said = {(one.unit, one.coder): one.codes for one in readings}
-        units = tuple(sorted({unit for unit, _ in said}, key=str))
-        coders = tuple(sorted({coder for _, coder in said}))
-        sets = Sets.of(said.values())
+    def of(cls, readings: Iterable[UnitCoding]) -> "_Table":
+        codings = {(coding.unit, coding.coder): coding.codes for coding in readings}
+        units = tuple(sorted({unit for unit, _ in codings}, key=str))
+        coders = tuple(sorted({coder for _, coder in codings}))
+        sets = CodeSets.of(codings.values())
         rows, columns = ({each: n for n, each in enumerate(axis)} for axis in (units, coders))
         given = np.full((len(units), len(coders)), -1)
-        for (unit, coder), codes in said.items():
+        for (unit, coder), codes in codings.items():
             given[rows[unit], columns[coder]] = sets.index[codes]
         return cls(units, coders, sets, given)
 
@@ -253,8 +255,8 @@ def _figure(values: Floats, n: int, why: str) -> Figure:
 
 def _ratio(above: Floats, below: Floats) -> Floats:
     """Quotient; NaN where there is nothing to divide by."""
-    found: Floats = np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.abs(below) > _TINY)
-    return found
+    quotients: Floats = np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.abs(below) > _TINY)
+    return quotients
 
 
 def _overall(table: _Table, weights: Floats, why: str) -> tuple[Figure, Figure, Figure]:
@@ -281,13 +283,13 @@ def _overall(table: _Table, weights: Floats, why: str) -> tuple[Figure, Figure, 
     return _figure(alpha, n, why), _figure(fleiss, n, why), _figure(percent, n, why)
 
 
-def _codes(table: _Table, weights: Floats, wanted: list[int]) -> list[CodeReliability]:
+def _codes(table: _Table, weights: Floats, columns: list[int]) -> list[CodeReliability]:
     """Alpha of each code, given or not, and who gives it more often than the others."""
     if not table.units:
         return []
     from krippendorff import alpha
 
-    member = table.sets.member[:, wanted]
+    member = table.sets.member[:, columns]
     given, coders = table.counts() @ member, (table.given >= 0).sum(axis=1)
     once, codings = weights @ given, weights @ coders
     unlike = weights @ (
@@ -295,22 +297,22 @@ def _codes(table: _Table, weights: Floats, wanted: list[int]) -> list[CodeReliab
     )
     draws = 1 - _ratio((codings - 1)[:, None] * unlike, 2 * once * (codings[:, None] - once))
     use = _use(table, weights, member, given, coders)
-    found = []
+    reliabilities = []
     dense = given.tocsc()
-    for n, column in enumerate(wanted):
+    for n, column in enumerate(columns):
         present = dense[:, [n]].toarray()[:, 0]
         if not present.any():
             continue
         if np.isfinite(draws[0, n]):
             draws[0, n] = alpha(value_counts=np.stack([coders - present, present], 1), level_of_measurement="nominal")
         figure = _figure(draws[:, n], len(table.units), CONSTANT)
-        found.append(CodeReliability(table.sets.codes[column], int((present > 0).sum()), figure, tuple(use[n])))
-    return sorted(found, key=lambda one: (-one.given, str(one.code)))
+        reliabilities.append(CodeReliability(table.sets.codes[column], int((present > 0).sum()), figure, tuple(use[n])))
+    return sorted(reliabilities, key=lambda each: (-each.given, str(each.code)))
 
 
 def _use(table: _Table, weights: Floats, member: Any, given: Any, coders: Floats) -> dict[int, list[Use]]:
     """Per wanted code every coder who shares a unit with another, beside those others."""
-    found: dict[int, list[Use]] = defaultdict(list)
+    uses: dict[int, list[Use]] = defaultdict(list)
     for column, coder in enumerate(table.coders):
         there = table.given[:, column] >= 0
         if not there.any():
@@ -321,18 +323,18 @@ def _use(table: _Table, weights: Floats, member: Any, given: Any, coders: Floats
         low, high = np.quantile(more[1:], (0.025, 0.975), axis=0)
         own_sum, other_sum = own.sum(axis=0), others.sum(axis=0)
         for n in range(member.shape[1]):
-            found[n].append(Use(coder, int(own_sum[n]), float(other_sum[n]), float(low[n]), float(high[n])))
-    return found
+            uses[n].append(Use(coder, int(own_sum[n]), float(other_sum[n]), float(low[n]), float(high[n])))
+    return uses
 
 
-def _pair(table: _Table, one: int, other: int, *, wanted: Collection[Any] | None, seed: int) -> Pair:
+def _pair(table: _Table, first: int, second: int, *, selected: Collection[Any] | None, seed: int) -> CoderPair:
     """Two coders, by Cohen's kappa over sets of codes and over each code."""
-    both, silent = table.shared((one, other))
-    names = (table.coders[one], table.coders[other])
+    both, silent = table.shared((first, second))
+    names = (table.coders[first], table.coders[second])
     n = len(both.units)
     if not n:
         none = Figure(None, None, None, 0, SILENT if silent else NOT_TOGETHER)
-        return Pair(names, none, none, silent, {})
+        return CoderPair(names, none, none, silent, {})
     from sklearn.metrics import cohen_kappa_score
 
     weights = _weights(n, seed)
@@ -342,11 +344,11 @@ def _pair(table: _Table, one: int, other: int, *, wanted: Collection[Any] | None
     kappa = _ratio(same - chance, 1 - chance)
     if np.isfinite(kappa[0]):
         kappa[0] = cohen_kappa_score(both.given[:, 0], both.given[:, 1])
-    codes = [k for k, code in enumerate(both.sets.codes) if wanted is None or code in wanted]
+    codes = [k for k, code in enumerate(both.sets.codes) if selected is None or code in selected]
     given = [side @ both.sets.member[:, codes] for side in sides]
     a, b, ab = (weights @ each / n for each in (*given, given[0].multiply(given[1])))
     chances = a * b + (1 - a) * (1 - b)
     kappas = _ratio(1 - a - b + 2 * ab - chances, 1 - chances)
     used = np.flatnonzero(a[0] + b[0])
     by_code = {both.sets.codes[codes[k]]: _figure(kappas[:, k], n, CONSTANT) for k in used}
-    return Pair(names, _figure(kappa, n, CONSTANT), _figure(same, n, ""), silent, by_code)
+    return CoderPair(names, _figure(kappa, n, CONSTANT), _figure(same, n, ""), silent, by_code)

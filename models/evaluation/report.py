@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from models.errors import InputError
-from models.evaluation.bootstrap import RESAMPLES, SEED, Difference, Estimate, centred, difference, resample
+from models.evaluation.bootstrap import RESAMPLES, SEED, Estimate, PairedDifference, centred, difference, resample
 from models.evaluation.metrics import (
     COMPOSITE_PARTS,
-    Floats,
     Thesaurus,
     TokenEmbedder,
     absolute_composite,
@@ -22,17 +21,17 @@ from models.evaluation.metrics import (
 from models.evaluation.score_table import (
     Codes,
     GoldRow,
+    MeasureResources,
     Prediction,
-    Sheet,
-    Tools,
+    ScoreTable,
+    build_score_table,
     label_counts,
-    make_sheet,
     word_counts,
 )
-from models.ports import Embedder
+from models.ports import Embedder, Floats
 from schemas.ids import normalised_label
 
-__all__ = ["Evaluation", "GoldRow", "How", "Part", "evaluate", "paired"]
+__all__ = ["Evaluation", "EvaluationOptions", "GoldRow", "SetScores", "evaluate", "paired"]
 
 POOLED = "pooled"
 PEOPLE = "people"
@@ -40,7 +39,7 @@ _CHUNK = 200  # resamples at a time, so that thousands of words or codes fit int
 
 
 @dataclass(frozen=True)
-class How:
+class EvaluationOptions:
     """Choices that figures depend on."""
 
     threshold: float = 0.7
@@ -50,7 +49,7 @@ class How:
 
 
 @dataclass(frozen=True)
-class Part:
+class SetScores:
     """The figures on one set of texts."""
 
     name: str
@@ -89,17 +88,17 @@ class Evaluation:
     """Systems measured on the same texts."""
 
     systems: tuple[str, ...]
-    parts: Mapping[str, Part]
+    parts: Mapping[str, SetScores]
     """``pooled`` first; then each data set where there are several."""
     models: Mapping[str, str]
     """The models that measured: ``embedder``, ``bertscore``."""
-    how: How
-    sheet: Sheet
+    options: EvaluationOptions
+    score_table: ScoreTable
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Metrics that could not be had, and why."""
 
     @property
-    def pooled(self) -> Part:
+    def pooled(self) -> SetScores:
         """All texts together."""
         return self.parts[POOLED]
 
@@ -109,9 +108,9 @@ class Evaluation:
             "systems": list(self.systems),
             "models": dict(self.models),
             "left_out": dict(self.left_out),
-            "threshold": self.how.threshold,
-            "resamples": self.how.resamples,
-            "seed": self.how.seed,
+            "threshold": self.options.threshold,
+            "resamples": self.options.resamples,
+            "seed": self.options.seed,
             "against": against or self.systems[0],
             "parts": {name: part.to_json(against or self.systems[0]) for name, part in self.parts.items()},
         }
@@ -123,7 +122,7 @@ def evaluate(
     embedder: Embedder,
     token_embedder: TokenEmbedder | None = None,
     thesaurus: Thesaurus | None = None,
-    how: How | None = None,
+    options: EvaluationOptions | None = None,
 ) -> Evaluation:
     """Measure systems against people.
 
@@ -140,29 +139,29 @@ def evaluate(
         embedder: For cosines, ``jaccard`` and the code space.
         token_embedder: For BERTScore, which is left out without it.
         thesaurus: For METEOR, which is left out without it, and the composites with it.
-        how: Threshold, number of resamples, seed.
+        options: Threshold, number of resamples, seed.
 
     Raises:
         InputError: If a system has another number of predictions than there are texts, or a taken name.
     """
-    how = how or How()
+    options = options or EvaluationOptions()
     for taken, names, what in ((PEOPLE, systems, "system"), (POOLED, {row.set for row in gold}, "set")):
         if taken in names:
             raise InputError(f"a {what} is named '{taken}', which is a name of the results' own; give it another")
-    tools = Tools(embedder, token_embedder, thesaurus)
-    sheet = make_sheet(gold, systems, tools, how.threshold)
-    models, left_out = _measured_with(tools)
+    resources = MeasureResources(embedder, token_embedder, thesaurus)
+    score_table = build_score_table(gold, systems, resources, options.threshold)
+    models, left_out = _measured_with(resources)
     return Evaluation(
         systems=tuple(systems),
-        parts={name: _part(name, where, sheet, how) for name, where in _places(gold).items()},
+        parts={name: _set_scores(name, where, score_table, options) for name, where in _places(gold).items()},
         models=models,
-        how=how,
-        sheet=sheet,
+        options=options,
+        score_table=score_table,
         left_out=left_out,
     )
 
 
-def paired(evaluation: Evaluation, a: str, b: str, metric: str, part: str = POOLED) -> Difference:
+def paired(evaluation: Evaluation, a: str, b: str, metric: str, part: str = POOLED) -> PairedDifference:
     """``a - b`` on the same texts, with its 95% interval.
 
     Raises:
@@ -188,62 +187,66 @@ def _places(gold: Sequence[GoldRow]) -> dict[str, Floats]:
     return places
 
 
-def _measured_with(tools: Tools) -> tuple[dict[str, str], dict[str, str]]:
+def _measured_with(resources: MeasureResources) -> tuple[dict[str, str], dict[str, str]]:
     """The models that measured, and what was left out and why."""
-    models, left_out = {"embedder": tools.embedder.version}, {}
-    if tools.tokens is None:
+    models, left_out = {"embedder": resources.embedder.version}, {}
+    if resources.tokens is None:
         left_out["bertscore"] = "no token embedder was given"
     else:
-        models["bertscore"] = tools.tokens.version
-    if tools.thesaurus is None:
+        models["bertscore"] = resources.tokens.version
+    if resources.thesaurus is None:
         left_out["meteor"] = "no thesaurus was given; the composites need METEOR and are left out with it"
     return models, left_out
 
 
-def _part(name: str, where: Floats, sheet: Sheet, how: How) -> Part:
-    draws = resample(len(where), how.resamples, how.seed)
-    human = [tuple(dict.fromkeys(sheet.gold[n].codes)) for n in where]
-    codes = {system: [rows[n] for n in where] for system, rows in sheet.systems.items()}
+def _set_scores(name: str, where: Floats, score_table: ScoreTable, options: EvaluationOptions) -> SetScores:
+    draws = resample(len(where), options.resamples, options.seed)
+    human = [tuple(dict.fromkeys(score_table.gold[n].codes)) for n in where]
+    codes = {system: [rows[n] for n in where] for system, rows in score_table.systems.items()}
     scores: dict[str, dict[str, Estimate]] = {}
     for system, rows in codes.items():
         first = [row[:1] for row in rows]
         scores[system] = {
-            **_row_means(sheet.measures[system], where, draws),
-            **_of_the_set(first, human, sheet, draws),
+            **_row_means(score_table.measures[system], where, draws),
+            **_of_the_set(first, human, score_table, draws),
         }
     _add_composites(scores)
-    return Part(
+    return SetScores(
         name=name,
         texts=len(where),
         human=_human(human),
         scores=scores,
-        team=_team({PEOPLE: human, **{system: [row[:1] for row in rows] for system, rows in codes.items()}}, sheet),
+        team=_team(
+            {PEOPLE: human, **{system: [row[:1] for row in rows] for system, rows in codes.items()}}, score_table
+        ),
     )
 
 
 def _row_means(measures: Mapping[str, Floats], where: Floats, draws: Floats) -> dict[str, Estimate]:
-    found = {}
+    means = {}
     for name, values in measures.items():
         rows = values[where]
         if name == "words":  # of the codes that there are
             there = 1 - measures["empty"][where]
-            found[name] = Estimate(_ratio(rows.sum(), there.sum()), _ratios(draws @ rows, draws @ there))
+            means[name] = Estimate(_ratio(rows.sum(), there.sum()), _ratios(draws @ rows, draws @ there))
         else:
-            found[name] = Estimate(float(rows.mean()), draws @ rows / len(rows))
-    return found
+            means[name] = Estimate(float(rows.mean()), draws @ rows / len(rows))
+    return means
 
 
-def _of_the_set(codes: Sequence[Codes], human: Sequence[Codes], sheet: Sheet, draws: Floats) -> dict[str, Estimate]:
+def _of_the_set(
+    codes: Sequence[Codes], human: Sequence[Codes], score_table: ScoreTable, draws: Floats
+) -> dict[str, Estimate]:
     """Figures that only a whole set has: word distributions, distinct codes, the code space of two coders."""
     words = word_counts([codes, human])
     spelling, labels = label_counts([codes, human])
-    merged = _merge(labels, spelling, sheet)
+    merged = _merge(labels, spelling, score_table)
 
     def figures(counts: Floats) -> dict[str, Floats]:
         """The figures of some draws, shape ``(draws, texts)``."""
-        own, theirs = (np.asarray((table.T @ counts.T).T) for table in words)
-        distinct, human_distinct = ((np.asarray(table.T @ counts.T) > 0).sum(axis=0) for table in labels)
-        owned = np.stack([(np.asarray(table.T @ counts.T).T > 0) for table in merged], axis=1).astype(np.float32)
+        own, theirs = (np.asarray((used.T @ counts.T).T) for used in words)
+        distinct, human_distinct = ((np.asarray(given.T @ counts.T) > 0).sum(axis=0) for given in labels)
+        owned = np.stack([(np.asarray(given.T @ counts.T).T > 0) for given in merged], axis=1).astype(np.float32)
         return {
             "jensen_shannon": jensen_shannon(own, theirs),
             "distinct": distinct.astype(float),
@@ -257,28 +260,28 @@ def _of_the_set(codes: Sequence[Codes], human: Sequence[Codes], sheet: Sheet, dr
 def _resampled(figures: Callable[[Floats], dict[str, Floats]], draws: Floats) -> dict[str, Estimate]:
     whole = figures(np.ones((1, draws.shape[1]), dtype=np.float32))
     chunks = [figures(draws[n : n + _CHUNK]) for n in range(0, len(draws), _CHUNK)]
-    found = {}
+    estimates = {}
     for name, value in whole.items():
         drawn = np.concatenate([chunk[name] for chunk in chunks]) if chunks else np.zeros(0)
-        found[name] = centred(float(value[0]), drawn)
-    return found
+        estimates[name] = centred(float(value[0]), drawn)
+    return estimates
 
 
-def _merge(labels: Sequence[Any], spelling: Sequence[str], sheet: Sheet) -> list[Any]:
+def _merge(labels: Sequence[Any], spelling: Sequence[str], score_table: ScoreTable) -> list[Any]:
     """Per coder which merged code stands at which text: sparse, shape ``(texts, merged codes)``."""
     from scipy.sparse import csr_array
 
-    groups = merged_codes(sheet.directions.of(spelling), sheet.threshold)
+    groups = merged_codes(score_table.embeddings.of(spelling), score_table.threshold)
     ones = np.ones(len(groups), dtype=np.float32)
     shape = (labels[0].shape[1], int(groups.max(initial=0)) + 1)
     into = csr_array((ones, (np.arange(len(groups)), groups)), shape=shape)
-    return [table @ into for table in labels]
+    return [given @ into for given in labels]
 
 
-def _team(coders: Mapping[str, Sequence[Codes]], sheet: Sheet) -> dict[str, dict[str, float]]:
+def _team(coders: Mapping[str, Sequence[Codes]], score_table: ScoreTable) -> dict[str, dict[str, float]]:
     spelling, labels = label_counts(coders.values())
-    merged = _merge(labels, spelling, sheet)
-    owned = np.stack([np.asarray(table.sum(axis=0)) > 0 for table in merged]).astype(np.float32)
+    merged = _merge(labels, spelling, score_table)
+    owned = np.stack([np.asarray(given.sum(axis=0)) > 0 for given in merged]).astype(np.float32)
     return {
         name: {metric: round(float(value), 4) for metric, value in space_scores(owned, n).items()}
         for n, name in enumerate(coders)

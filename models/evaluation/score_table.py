@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from models.errors import InputError
 from models.evaluation.metrics import (
-    Floats,
     Thesaurus,
     TokenEmbedder,
     bertscore,
@@ -20,7 +19,7 @@ from models.evaluation.metrics import (
     set_jaccard,
     words_of,
 )
-from models.ports import Embedder, Embeddings
+from models.ports import Embedder, Embeddings, Floats
 from schemas.ids import normalised_label
 
 Prediction = str | Sequence[str] | None
@@ -47,7 +46,7 @@ class GoldRow:
 
 
 @dataclass(frozen=True)
-class Tools:
+class MeasureResources:
     """What measures need beside the codes; a measure whose tool is missing is left out."""
 
     embedder: Embedder
@@ -55,7 +54,7 @@ class Tools:
     thesaurus: Thesaurus | None = None
 
 
-class Directions:
+class LabelEmbeddings:
     """Every code embedded once; the empty code has no direction and is near nothing."""
 
     def __init__(self, embedder: Embedder, codes: Iterable[str]) -> None:
@@ -65,21 +64,21 @@ class Directions:
 
     def of(self, codes: Sequence[str]) -> Embeddings:
         """Directions of the codes, shape ``(len(codes), dim)``."""
-        found = np.zeros((len(codes), self._rows.shape[1]), dtype=np.float32)
+        vectors = np.zeros((len(codes), self._rows.shape[1]), dtype=np.float32)
         for n, code in enumerate(codes):
             if code:
-                found[n] = self._rows[self._places[code]]
-        return found
+                vectors[n] = self._rows[self._places[code]]
+        return vectors
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ScoreTable:
     """All systems' codes beside people's, text by text."""
 
     gold: tuple[GoldRow, ...]
     systems: Mapping[str, tuple[Codes, ...]]
     """Per system and text the codes; the empty tuple where there is none."""
-    directions: Directions
+    embeddings: LabelEmbeddings
     measures: Mapping[str, Mapping[str, Floats]]
     """Per system and measure a figure a text, shape ``(texts,)``."""
     threshold: float
@@ -89,9 +88,9 @@ class Sheet:
         return [codes[0] if codes else "" for codes in self.systems[system]]
 
 
-def make_sheet(
-    gold: Sequence[GoldRow], systems: Mapping[str, Sequence[Prediction]], tools: Tools, threshold: float
-) -> Sheet:
+def build_score_table(
+    gold: Sequence[GoldRow], systems: Mapping[str, Sequence[Prediction]], resources: MeasureResources, threshold: float
+) -> ScoreTable:
     """Measure every system's code of every text.
 
     Raises:
@@ -102,14 +101,14 @@ def make_sheet(
     for name, predictions in systems.items():
         if len(predictions) != len(gold):
             raise InputError(f"'{name}' has {len(predictions)} predictions for {len(gold)} texts; give one a text")
-    cleaned = {name: tuple(_codes(one) for one in predictions) for name, predictions in systems.items()}
+    cleaned = {name: tuple(_codes(prediction) for prediction in predictions) for name, predictions in systems.items()}
     human = [code for row in gold for code in row.codes]
-    directions = Directions(
-        tools.embedder, [*human, *(c for rows in cleaned.values() for codes in rows for c in codes)]
+    embeddings = LabelEmbeddings(
+        resources.embedder, [*human, *(c for rows in cleaned.values() for codes in rows for c in codes)]
     )
-    bench = _Bench(tuple(gold), directions, tools, threshold)
-    return Sheet(
-        tuple(gold), cleaned, directions, {name: bench.measure(rows) for name, rows in cleaned.items()}, threshold
+    measurer = _Measurer(tuple(gold), embeddings, resources, threshold)
+    return ScoreTable(
+        tuple(gold), cleaned, embeddings, {name: measurer.measure(rows) for name, rows in cleaned.items()}, threshold
     )
 
 
@@ -119,11 +118,13 @@ def _codes(prediction: Prediction) -> Codes:
     return tuple(dict.fromkeys(code for code in cleaned if code))
 
 
-class _Bench:
+class _Measurer:
     """Measures one system after the other against the same human codes, which lie end to end."""
 
-    def __init__(self, gold: tuple[GoldRow, ...], directions: Directions, tools: Tools, threshold: float) -> None:
-        self._gold, self._directions, self._tools, self._threshold = gold, directions, tools, threshold
+    def __init__(
+        self, gold: tuple[GoldRow, ...], embeddings: LabelEmbeddings, resources: MeasureResources, threshold: float
+    ) -> None:
+        self._gold, self._embeddings, self._resources, self._threshold = gold, embeddings, resources, threshold
         self._human = [code for row in gold for code in row.codes]
         sizes = np.array([len(row.codes) for row in gold])
         self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
@@ -136,14 +137,14 @@ class _Bench:
         codes = [row[0] if row else "" for row in rows]
         pairs = [(codes[owner], human) for owner, human in zip(self._owner, self._human, strict=True)]
         words = [len(code.split()) for code in codes]
-        near = (self._directions.of([code for code, _ in pairs]) * self._directions.of(self._human)).sum(axis=1)
-        found = {
+        near = (self._embeddings.of([code for code, _ in pairs]) * self._embeddings.of(self._human)).sum(axis=1)
+        measures = {
             **self._best(("rouge_1", "rouge_2", "rouge_l"), np.array([rouge(*pair) for pair in pairs])),
             **self._best(("cosine",), near[:, None]),
             **self._token_measures(pairs),
             **self._meteor(pairs),
         }
-        return found | {
+        return measures | {
             "length_penalty": np.array([length_penalty(n) for n in words]),
             "jaccard": np.array([self._jaccard(n, row) for n, row in enumerate(rows)]),
             "over_five": np.array([float(n > _TOO_LONG) for n in words]),
@@ -157,7 +158,7 @@ class _Bench:
         return {name: best[:, n] for n, name in enumerate(names)}
 
     def _meteor(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Floats]:
-        thesaurus = self._tools.thesaurus
+        thesaurus = self._resources.thesaurus
         if thesaurus is None:
             return {}
         for pair in pairs:
@@ -166,10 +167,10 @@ class _Bench:
         return self._best(("meteor",), np.array([[self._meteors[pair]] for pair in pairs]))
 
     def _token_measures(self, pairs: Sequence[tuple[str, str]]) -> dict[str, Floats]:
-        if self._tools.tokens is None:
+        if self._resources.tokens is None:
             return {}
         new = [code for code in dict.fromkeys(chain.from_iterable(pairs)) if code and code not in self._tokens]
-        self._tokens.update(zip(new, self._tools.tokens.embed_tokens(new), strict=True))
+        self._tokens.update(zip(new, self._resources.tokens.embed_tokens(new), strict=True))
         scores = [
             bertscore(self._tokens[code], self._tokens[human]) if code else (0.0, 0.0, 0.0) for code, human in pairs
         ]
@@ -179,7 +180,7 @@ class _Bench:
         if not row:
             return 0.0
         human = list(dict.fromkeys(self._gold[n].codes))
-        return set_jaccard(self._directions.of(row) @ self._directions.of(human).T, self._threshold)
+        return set_jaccard(self._embeddings.of(row) @ self._embeddings.of(human).T, self._threshold)
 
 
 def word_counts(coders: Iterable[Sequence[Codes]]) -> list[Any]:

@@ -17,10 +17,14 @@ was sure, its guess was right 0.872 of the time, and letting it decide there cha
 """
 
 
-def guess_of(one: Proposals) -> Proposal | None:
+def guess_of(proposals: Proposals) -> Proposal | None:
     """The best guess of a study's classifier as a further proposal; None where there is none that is likely enough."""
-    made = one.classified
-    return said_by(made) if made is not None and (made.sure or made.guesses[0].probability >= LIKELY) else None
+    classified = proposals.classified
+    return (
+        said_by(classified)
+        if classified is not None and (classified.sure or classified.guesses[0].probability >= LIKELY)
+        else None
+    )
 
 
 def said_by(classified: Classified) -> Proposal:
@@ -28,14 +32,14 @@ def said_by(classified: Classified) -> Proposal:
     return Proposal(member=CLASSIFIER, model=classified.model, label=classified.guesses[0].label, latency_s=0.0)
 
 
-def is_sure(one: Proposals) -> bool:
+def is_confident(proposals: Proposals) -> bool:
     """Whether the classifier may decide: it was right often enough where it was as sure."""
-    return one.classified is not None and one.classified.sure
+    return proposals.classified is not None and proposals.classified.sure
 
 
-def with_guess(one: Proposals) -> Proposals:
+def with_guess(proposals: Proposals) -> Proposals:
     """The proposals and the classifier's guess among them, for a moderator that is not to know who said what."""
-    guess = guess_of(one)
-    if guess is None or any(proposal.member == CLASSIFIER for proposal in one.proposals):
-        return one
-    return one.model_copy(update={"proposals": [*one.proposals, guess]})
+    guess = guess_of(proposals)
+    if guess is None or any(proposal.member == CLASSIFIER for proposal in proposals.proposals):
+        return proposals
+    return proposals.model_copy(update={"proposals": [*proposals.proposals, guess]})

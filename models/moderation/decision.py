@@ -8,7 +8,7 @@ import numpy as np
 
 from models.coding.labels import clean_label, label_fault
 from models.errors import UncodableError
-from models.moderation.classifier_vote import CLASSIFIER, is_sure, with_guess
+from models.moderation.classifier_vote import CLASSIFIER, is_confident, with_guess
 from models.moderation.voting import (
     CONSENSUS,
     Vote,
@@ -41,14 +41,14 @@ def fell_back(verdict: Verdict, moderator: str) -> bool:
     return verdict == "consensus" and not moderator.startswith(CONSENSUS)
 
 
-def settle(
+def decide_from_answer(
     answer: str, proposals: Proposals, embedder: Embedder, *, log_probability: float | None, moderator: str
 ) -> Decision:
-    """Turn what a moderator wrote for one segment into a decision; see ``settle_batch``."""
-    return settle_batch([Answer(answer, log_probability)], [proposals], embedder, moderator=moderator)[0]
+    """Turn what a moderator wrote for one segment into a decision; see ``decide_from_answers``."""
+    return decide_from_answers([Answer(answer, log_probability)], [proposals], embedder, moderator=moderator)[0]
 
 
-def settle_batch(
+def decide_from_answers(
     answers: Sequence[Answer | None],
     batch: Sequence[Proposals],
     embedder: Embedder,
@@ -77,8 +77,8 @@ def settle_batch(
     if not batch:
         return []
     cases = [
-        _Case(one, answer, CONSENSUS if answer is None else moderator)
-        for one, answer in zip(batch, answers, strict=True)
+        _Case(proposals, answer, CONSENSUS if answer is None else moderator)
+        for proposals, answer in zip(batch, answers, strict=True)
     ]
     distinct = list(dict.fromkeys(label for case in cases for label in case.labels()))
     vectors = dict(zip(distinct, embedder.embed(distinct), strict=True))
@@ -101,39 +101,39 @@ def moderate(
         moderator: Version of the model that answers.
 
     Raises:
-        UncodableError: See ``settle_batch``.
+        UncodableError: See ``decide_from_answers``.
     """
-    agree = [is_sure(one) or agreed(one.proposals) for one in batch]
-    asked = [with_guess(one) for one, settled in zip(batch, agree, strict=True) if not settled]
+    agree = [is_confident(proposals) or agreed(proposals.proposals) for proposals in batch]
+    asked = [with_guess(proposals) for proposals, settled in zip(batch, agree, strict=True) if not settled]
     given = iter(ask(asked) if asked else ())
     answers = [None if settled else next(given) for settled in agree]
-    return settle_batch(answers, batch, embedder, moderator=moderator)
+    return decide_from_answers(answers, batch, embedder, moderator=moderator)
 
 
-def sure_decision(one: Proposals, vectors: Mapping[str, Embeddings]) -> Decision:
+def confident_decision(proposals: Proposals, vectors: Mapping[str, Embeddings]) -> Decision:
     """The classifier's own decision, where it is sure.
 
     Its guess is what an election comes to nearly always, so it is taken without one: then no model need be asked, and
     it does not matter whether a cascade asked the members.
 
     Args:
-        one: A segment whose classifier is sure.
+        proposals: A segment whose classifier is sure.
         vectors: Embedding of each usable proposal's label and of the guess, shape ``(dim,)``.
     """
-    assert one.classified is not None
-    best = one.classified.guesses[0]
-    cosines = [float(vectors[proposal.label] @ vectors[best.label]) for proposal in usable(one.proposals)]
+    assert proposals.classified is not None
+    best = proposals.classified.guesses[0]
+    cosines = [float(vectors[proposal.label] @ vectors[best.label]) for proposal in usable(proposals.proposals)]
     return Decision(
-        segment=one.segment,
-        proposals=one.proposals,
+        segment=proposals.segment,
+        proposals=proposals.proposals,
         label=best.label,
         verdict="picked",
         picked=CLASSIFIER,
         why=f"the study's classifier is sure of {best.label!r}, {best.probability:.2f}",
-        agreement=mean_agreement(cosines, len(one.proposals)),
-        moderator=f"{CLASSIFIER} {one.classified.model}"[:120],
-        skipped=one.skipped,
-        classified=one.classified,
+        agreement=mean_agreement(cosines, len(proposals.proposals)),
+        moderator=f"{CLASSIFIER} {proposals.classified.model}"[:120],
+        skipped=proposals.skipped,
+        classified=proposals.classified,
     )
 
 
@@ -152,7 +152,7 @@ class ConsensusModerator:
         Raises:
             UncodableError: If no proposal of a segment is usable.
         """
-        return settle_batch([None] * len(batch), batch, self._embedder, moderator=self.version)
+        return decide_from_answers([None] * len(batch), batch, self._embedder, moderator=self.version)
 
 
 class _Case:
@@ -178,15 +178,15 @@ class _Case:
 
     def decide(self, vectors: Mapping[str, Embeddings], limit: float) -> Decision:
         """Decide by the embeddings of ``labels()``, each of shape ``(dim,)``."""
-        if is_sure(self.whole):
-            return sure_decision(self.whole, vectors)
+        if is_confident(self.whole):
+            return confident_decision(self.whole, vectors)
         written = self.written
         if written is None:
             return self._consensus(vectors)
         if self.fault is not None:
             return self._consensus(vectors, f"the moderator's answer was not usable ({self.fault}); ")
-        said = np.stack([vectors[proposal.label] for proposal in self.usable])  # (usable, dim)
-        cosines: list[float] = (said @ vectors[written]).tolist()
+        proposed = np.stack([vectors[proposal.label] for proposal in self.usable])  # (usable, dim)
+        cosines: list[float] = (proposed @ vectors[written]).tolist()
         agreement = mean_agreement(cosines, self.asked)
         votes = [*ballot(self.usable), *self.further]
         same = [v for v in votes if normalised_label(v.label) == normalised_label(written)]
@@ -205,25 +205,25 @@ class _Case:
 
         def rank(vote: Vote) -> tuple[bool, float, str]:
             likelihood = vote.proposal.log_probability
-            return not vote.drawn, -math.inf if likelihood is None else likelihood, vote.proposal.member
+            return not vote.is_sample, -math.inf if likelihood is None else likelihood, vote.proposal.member
 
-        chosen = max(same, key=rank)
-        names = ", ".join(dict.fromkeys(vote.proposal.member for vote in same if vote.drawn == chosen.drawn))
-        how = "drawn" if chosen.drawn else "proposed"
-        why = f"the moderator picked {chosen.label!r}, {how} by {names}"
-        return self._decision(chosen.label, "picked", why, agreement, chosen.proposal.member)
+        best = max(same, key=rank)
+        names = ", ".join(dict.fromkeys(vote.proposal.member for vote in same if vote.is_sample == best.is_sample))
+        origin = "drawn" if best.is_sample else "proposed"
+        why = f"the moderator picked {best.label!r}, {origin} by {names}"
+        return self._decision(best.label, "picked", why, agreement, best.proposal.member)
 
     def _consensus(self, vectors: Mapping[str, Embeddings], before: str = "") -> Decision:
-        found = consensus(self.usable, vectors, self.further)
-        label, member = found.vote.label, found.vote.proposal.member
-        drawn = sum(len(proposal.drawn) for proposal in self.usable)
+        elected = consensus(self.usable, vectors, self.further)
+        label, member = elected.vote.label, elected.vote.proposal.member
+        samples = sum(len(proposal.drawn) for proposal in self.usable)
         why = (
-            f"{before}{label!r}{f', drawn by {member},' if found.vote.drawn else ''} is nearest to the "
-            f"{len(self.usable)} usable of {self.asked} proposals{f' and {drawn} drawn labels' if drawn else ''}"
+            f"{before}{label!r}{f', drawn by {member},' if elected.vote.is_sample else ''} is nearest to the "
+            f"{len(self.usable)} usable of {self.asked} proposals{f' and {samples} drawn labels' if samples else ''}"
             f"{', and the classifier' if self.further else ''}, "
-            f"mean cosine {found.agreement:.2f}"
+            f"mean cosine {elected.agreement:.2f}"
         )
-        return self._decision(label, "consensus", why, found.agreement * len(self.usable) / self.asked, member)
+        return self._decision(label, "consensus", why, elected.agreement * len(self.usable) / self.asked, member)
 
     def _decision(self, label: str, verdict: Verdict, why: str, agreement: float, picked: str | None) -> Decision:
         return Decision(

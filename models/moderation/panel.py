@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.bisection import halving
+from models.bisection import isolate_failures
 from models.errors import QualstreamError, SettingError, UnavailableError, UncodableError
 from models.evaluation.metrics import COMPOSITE_PARTS, length_penalty, words_of
 from models.moderation.voting import CONSENSUS, no_usable_label
@@ -65,10 +65,17 @@ class _Vote:
 
     def rank(self, scores: dict[str, float]) -> tuple[float, str, str, bool, bool, str]:
         """The best comes first; of equal labels the one that a model stands behind, then no fallback."""
-        said = self.decision
-        by_rule = said.verdict == "consensus"
-        fell_back = by_rule and said.moderator != CONSENSUS
-        return -scores[said.label], normalised_label(said.label), said.label, by_rule, fell_back, self.moderator
+        decision = self.decision
+        by_rule = decision.verdict == "consensus"
+        fell_back = by_rule and decision.moderator != CONSENSUS
+        return (
+            -scores[decision.label],
+            normalised_label(decision.label),
+            decision.label,
+            by_rule,
+            fell_back,
+            self.moderator,
+        )
 
 
 class PanelModerator:
@@ -120,12 +127,15 @@ class PanelModerator:
             Exception: What broke the first moderator, where each one failed and one of them broke: the caller tells
                 a broken model from a bad segment.
         """
-        for one in batch:
-            if not usable(one.proposals):
-                raise UncodableError(no_usable_label(one.proposals))
+        for proposals in batch:
+            if not usable(proposals.proposals):
+                raise UncodableError(no_usable_label(proposals.proposals))
         versions = [moderator.version for moderator in self._moderators]
         answers = [_ask(moderator, batch) for moderator in self._moderators]
-        cases = [_Case(one, versions, given) for one, given in zip(batch, zip(*answers, strict=True), strict=True)]
+        cases = [
+            _PanelCase(proposals, versions, given)
+            for proposals, given in zip(batch, zip(*answers, strict=True), strict=True)
+        ]
         labels = sorted({label for case in cases for label in case.labels()})
         vectors = self._embedder.embed(labels) if labels else np.zeros((0, 0), dtype=np.float32)
         rows = {label: n for n, label in enumerate(labels)}
@@ -135,21 +145,24 @@ class PanelModerator:
 def _ask(moderator: Moderator, batch: Sequence[Proposals]) -> list[Decision | UncodableError | UnavailableError]:
     """A moderator's decisions, or why there is none, one a segment."""
     try:
-        return [*halving(moderator.decide, batch)]
+        return [*isolate_failures(moderator.decide, batch)]
     except UnavailableError as error:
         return [error for _ in batch]
 
 
-class _Case:
+class _PanelCase:
     """One segment: the votes of those who decided, and the reasons of those who did not."""
 
     def __init__(
-        self, one: Proposals, versions: Sequence[str], answers: Sequence[Decision | UncodableError | UnavailableError]
+        self,
+        proposals: Proposals,
+        versions: Sequence[str],
+        answers: Sequence[Decision | UncodableError | UnavailableError],
     ) -> None:
         given = list(zip(versions, answers, strict=True))
-        self.references = sorted(proposal.label for proposal in usable(one.proposals))
-        self.votes = [_Vote(version, said) for version, said in given if isinstance(said, Decision)]
-        self.failures = [(version, said) for version, said in given if not isinstance(said, Decision)]
+        self.references = sorted(proposal.label for proposal in usable(proposals.proposals))
+        self.votes = [_Vote(version, answer) for version, answer in given if isinstance(answer, Decision)]
+        self.failures = [(version, answer) for version, answer in given if not isinstance(answer, Decision)]
         if not self.votes:
             raise self._failure()
 
@@ -171,11 +184,11 @@ class _Case:
             for label in {vote.decision.label for vote in self.votes}
         }
         best = min(self.votes, key=lambda vote: vote.rank(scores))
-        chosen = best.decision
+        decision = best.decision
         # Where the rule itself was chosen it stays the one who decided: else the router would take it for a fallback.
-        moderator = CONSENSUS if chosen.moderator == CONSENSUS else version
-        why = self._why(best, scores[chosen.label])
-        return chosen.model_copy(update={"why": why, "moderator": moderator})
+        moderator = CONSENSUS if decision.moderator == CONSENSUS else version
+        why = self._why(best, scores[decision.label])
+        return decision.model_copy(update={"why": why, "moderator": moderator})
 
     def _why(self, best: _Vote, score: float) -> str:
         label = best.decision.label
@@ -187,9 +200,9 @@ class _Case:
     def _failure(self) -> Exception:
         """What to raise where nobody decided: waiting comes before giving up, a broken model before a bad segment."""
         reasons = "; ".join(f"{version}: {reason}" for version, reason in self.failures)
-        told = f"none of {len(self.failures)} moderators decided ({reasons})"
+        message = f"none of {len(self.failures)} moderators decided ({reasons})"
         if any(isinstance(reason, UnavailableError) for _, reason in self.failures):
-            return UnavailableError(told)
+            return UnavailableError(message)
         causes = [reason.__cause__ for _, reason in self.failures]
         broken = [cause for cause in causes if isinstance(cause, Exception) and not isinstance(cause, QualstreamError)]
-        return broken[0] if broken else UncodableError(told)
+        return broken[0] if broken else UncodableError(message)

@@ -16,8 +16,8 @@ import numpy as np
 from models.annotation.latest import LatestAnnotations
 from models.codebook.clustering import ALIKE
 from models.errors import UncodableError
-from models.moderation.classifier_vote import guess_of, is_sure
-from models.moderation.decision import sure_decision
+from models.moderation.classifier_vote import guess_of, is_confident
+from models.moderation.decision import confident_decision
 from models.moderation.voting import CONSENSUS, Vote, ballot, central, guess_votes, mean_agreement, no_usable_label
 from models.ports import Embedder, Embeddings, IndexedCode, Moderator, load
 from schemas import Annotation, Decision, Proposals
@@ -102,9 +102,9 @@ class Precedents:
                 annotation.segment_id: annotation for annotation in annotations if self._annotations.add(annotation)
             }
             coded = [_coded(self._annotations, annotation) for annotation in touched.values()]
-        return self.learn(coded)
+        return self.add_texts(coded)
 
-    def learn(self, coded: Iterable[CodedText]) -> int:
+    def add_texts(self, coded: Iterable[CodedText]) -> int:
         """Take coded texts in; those known already are passed over, those without codes are forgotten.
 
         Args:
@@ -114,26 +114,26 @@ class Precedents:
             How many were new or had changed.
         """
         latest: dict[tuple[str, str], CodedText] = {}
-        for one in coded:
-            latest.pop((one.study, one.key), None)  # so that the order is that of the last words
-            latest[one.study, one.key] = one
+        for coded_text in coded:
+            latest.pop((coded_text.study, coded_text.key), None)  # so that the order is that of the last words
+            latest[coded_text.study, coded_text.key] = coded_text
         with self._lock:
-            fresh = [one for one in latest.values() if self._changes(one)]
-        kept = [one for one in fresh if one.codes]
-        vectors = self._embedder.embed([one.text for one in kept]) if kept else ()
+            fresh = [coded_text for coded_text in latest.values() if self._changes(coded_text)]
+        kept = [coded_text for coded_text in fresh if coded_text.codes]
+        vectors = self._embedder.embed([coded_text.text for coded_text in kept]) if kept else ()
         with self._lock:
-            for one in fresh:
-                self._studies[one.study].pop(one.key, None)
-            for one, vector in zip(kept, vectors, strict=True):
-                self._studies[one.study][one.key] = _Held(one, vector)
-            for study in {one.study for one in fresh}:
+            for coded_text in fresh:
+                self._studies[coded_text.study].pop(coded_text.key, None)
+            for coded_text, vector in zip(kept, vectors, strict=True):
+                self._studies[coded_text.study][coded_text.key] = _Held(coded_text, vector)
+            for study in {coded_text.study for coded_text in fresh}:
                 self._shrink(study)
                 self._stacked.pop(study, None)
         return len(fresh)
 
-    def _changes(self, one: CodedText) -> bool:
-        held = self._studies[one.study].get(one.key)
-        return held.coded != one if held else bool(one.codes)
+    def _changes(self, coded_text: CodedText) -> bool:
+        held = self._studies[coded_text.study].get(coded_text.key)
+        return held.coded != coded_text if held else bool(coded_text.codes)
 
     def knows(self, study: str) -> bool:
         """Whether the study has any."""
@@ -168,7 +168,7 @@ class Precedents:
         """A study's texts that count, and their vectors as one matrix, which then holds the only copy of these."""
         rows = np.stack([held.vector for held in texts.values()])
         known = [held.coded for held in texts.values()]
-        texts.update({one.key: _Held(one, row) for one, row in zip(known, rows, strict=True)})
+        texts.update({coded_text.key: _Held(coded_text, row) for coded_text, row in zip(known, rows, strict=True)})
         return known, rows
 
     def _shrink(self, study: str) -> None:
@@ -192,9 +192,9 @@ def _coded(latest: LatestAnnotations, annotation: Annotation) -> CodedText:
 def opened(coded: Iterable[CodedText], embedder: Embedder) -> list[IndexedCode]:
     """The codes of coded texts, each once and as it was first spelt, as the code index holds them."""
     labels: dict[UUID, tuple[str, str]] = {}
-    for one in coded:
-        for code in one.codes:
-            labels.setdefault(code_id(one.study, code), (one.study, code))
+    for coded_text in coded:
+        for code in coded_text.codes:
+            labels.setdefault(code_id(coded_text.study, code), (coded_text.study, code))
     if not labels:
         return []
     vectors = embedder.embed([label for _, label in labels.values()])
@@ -246,41 +246,45 @@ class PrecedentModerator:
             UnavailableError: As the moderator does.
         """
         near = self._near(batch)
-        others = [one for one, some in zip(batch, near, strict=True) if not some]
+        others = [proposals for proposals, precedents in zip(batch, near, strict=True) if not precedents]
         rest = iter(self._moderator.decide(others) if others else ())
-        led = [(one, some) for one, some in zip(batch, near, strict=True) if some]
-        elected = iter(self._elect([one for one, _ in led], [some for _, some in led]))
-        return [next(elected) if some else next(rest) for some in near]
+        led = [(proposals, precedents) for proposals, precedents in zip(batch, near, strict=True) if precedents]
+        elected = iter(self._elect([proposals for proposals, _ in led], [precedents for _, precedents in led]))
+        return [next(elected) if precedents else next(rest) for precedents in near]
 
     def _near(self, batch: Sequence[Proposals]) -> list[list[Precedent]]:
         """Each segment's nearest precedents, none where its study has none (any more)."""
-        led = [n for n, one in enumerate(batch) if self._precedents.knows(one.segment.study)]
+        led = [n for n, proposals in enumerate(batch) if self._precedents.knows(proposals.segment.study)]
         near: list[list[Precedent]] = [[] for _ in batch]
         if led:
             vectors = dict(zip(led, self._embedder.embed([batch[n].segment.text for n in led]), strict=True))
             for study in dict.fromkeys(batch[n].segment.study for n in led):
                 ours = [n for n in led if batch[n].segment.study == study]
-                found = self._precedents.nearest(study, np.stack([vectors[n] for n in ours]), self._settings.neighbours)
-                for n, some in zip(ours, found, strict=True):
-                    near[n] = some
+                nearest = self._precedents.nearest(
+                    study, np.stack([vectors[n] for n in ours]), self._settings.neighbours
+                )
+                for n, precedents in zip(ours, nearest, strict=True):
+                    near[n] = precedents
         return near
 
     def _elect(self, batch: Sequence[Proposals], near: Sequence[Sequence[Precedent]]) -> list[Decision]:
         if not batch:
             return []
-        labels = {vote.label for one in batch for vote in (*ballot(one.proposals), *guess_votes(one))}
-        distinct = sorted(labels | {code for some in near for one in some for code in one.codes})
+        labels = {vote.label for proposals in batch for vote in (*ballot(proposals.proposals), *guess_votes(proposals))}
+        distinct = sorted(
+            labels | {code for precedents in near for precedent in precedents for code in precedent.codes}
+        )
         vectors = dict(zip(distinct, self._embedder.embed(distinct), strict=True))
-        return [self._decide(one, some, vectors) for one, some in zip(batch, near, strict=True)]
+        return [self._decide(proposals, precedents, vectors) for proposals, precedents in zip(batch, near, strict=True)]
 
-    def _decide(self, one: Proposals, near: Sequence[Precedent], vectors: dict[str, Embeddings]) -> Decision:
-        if not usable(one.proposals):  # as everywhere: nothing vouches for a label
-            raise UncodableError(no_usable_label(one.proposals))
-        told = near[0].similarity >= self._settings.same  # the classifier has learnt it from the same people
-        if not told and is_sure(one) and self._backed(one, near):
-            decided = sure_decision(one, vectors)
+    def _decide(self, proposals: Proposals, near: Sequence[Precedent], vectors: dict[str, Embeddings]) -> Decision:
+        if not usable(proposals.proposals):  # as everywhere: nothing vouches for a label
+            raise UncodableError(no_usable_label(proposals.proposals))
+        known = near[0].similarity >= self._settings.same  # the classifier has learnt it from the same people
+        if not known and is_confident(proposals) and self._backed(proposals, near):
+            decided = confident_decision(proposals, vectors)
         else:
-            decided = self._elected(one, near, [] if told else guess_votes(one), vectors)
+            decided = self._elected(proposals, near, [] if known else guess_votes(proposals), vectors)
         signals = precedent_signals(
             vectors[decided.label],
             [np.stack([vectors[code] for code in precedent.codes]) for precedent in near],
@@ -288,40 +292,40 @@ class PrecedentModerator:
         )
         return decided.model_copy(update={"signals": signals})
 
-    def _backed(self, one: Proposals, near: Sequence[Precedent]) -> bool:
-        guess = guess_of(one)
+    def _backed(self, proposals: Proposals, near: Sequence[Precedent]) -> bool:
+        guess = guess_of(proposals)
         codes = {normalised_label(code) for precedent in near[: self._settings.backing] for code in precedent.codes}
         return guess is not None and normalised_label(guess.label) in codes
 
     def _elected(
-        self, one: Proposals, near: Sequence[Precedent], guess: Sequence[Vote], vectors: dict[str, Embeddings]
+        self, proposals: Proposals, near: Sequence[Precedent], guess: Sequence[Vote], vectors: dict[str, Embeddings]
     ) -> Decision:
-        members = ballot(one.proposals)
+        members = ballot(proposals.proposals)
         votes = [(vote.label, vote.weight) for vote in (*members, *guess)]
         for precedent in near:
             share = self._settings.weight * max(0.0, precedent.similarity) ** self._settings.power
             votes += [(code, share / len(precedent.codes)) for code in precedent.codes]
         votes.sort()
         label = votes[central(np.stack([vectors[label] for label, _ in votes]), [weight for _, weight in votes])][0]
-        said = [vote for vote in members if normalised_label(vote.label) == normalised_label(label)]
-        same = said or [vote for vote in guess if normalised_label(vote.label) == normalised_label(label)]
-        cosines = [float(vectors[vote.label] @ vectors[label]) for vote in members if not vote.drawn]
-        drawn = len(members) - len(cosines)
+        by_members = [vote for vote in members if normalised_label(vote.label) == normalised_label(label)]
+        same = by_members or [vote for vote in guess if normalised_label(vote.label) == normalised_label(label)]
+        cosines = [float(vectors[vote.label] @ vectors[label]) for vote in members if not vote.is_sample]
+        samples = len(members) - len(cosines)
         sources = sum(normalised_label(label) in map(normalised_label, precedent.codes) for precedent in near)
         return Decision(
-            segment=one.segment,
-            proposals=one.proposals,
+            segment=proposals.segment,
+            proposals=proposals.proposals,
             label=label,
-            verdict="consensus" if said else "precedent" if sources else "picked",
+            verdict="consensus" if by_members else "precedent" if sources else "picked",
             picked=same[0].proposal.member if same else None,
-            why=f"{label!r}{f', drawn by {same[0].proposal.member},' if same and same[0].drawn else ''} is nearest to "
-            f"{len(cosines)} proposals{f', {drawn} drawn labels' if drawn else ''}"
+            why=f"{label!r}{f', drawn by {same[0].proposal.member},' if same and same[0].is_sample else ''} "
+            f"is nearest to {len(cosines)} proposals{f', {samples} drawn labels' if samples else ''}"
             f"{', the classifier' if guess else ''} and {len(near)} similar texts that "
             f"people coded, {sources} of them with it, the nearest at {near[0].similarity:.2f}",
-            agreement=mean_agreement(cosines, len(one.proposals)),
+            agreement=mean_agreement(cosines, len(proposals.proposals)),
             moderator=f"{CONSENSUS}+precedents",
-            skipped=one.skipped,
-            classified=one.classified,
+            skipped=proposals.skipped,
+            classified=proposals.classified,
         )
 
 

@@ -35,16 +35,16 @@ class _Open(Generic[T]):
     @property
     def answers(self) -> dict[str, Proposal]:
         """What members said; the classifier's own guess, as it stands in a message without members, if none did."""
-        members = {name: said for name, said in self.by_member.items() if name != CLASSIFIER}
+        members = {name: proposal for name, proposal in self.by_member.items() if name != CLASSIFIER}
         return members or self.by_member
 
-    def hear(self, proposals: Proposals) -> None:
+    def add(self, proposals: Proposals) -> None:
         """Take one group's message in. All groups classify; of two releases the later one counts."""
         self.by_member |= {proposal.member: proposal for proposal in proposals.proposals}
         self.skipped |= set(proposals.skipped)
-        made, before = proposals.classified, self.classified
-        if made is not None and (before is None or made.model >= before.model):
-            self.classified = made
+        classified, before = proposals.classified, self.classified
+        if classified is not None and (before is None or classified.model >= before.model):
+            self.classified = classified
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class ProposalJoin(Generic[T]):
         if ticket not in waiting.tickets:  # a step that is taken again after an outage brings the same message
             waiting.tickets.append(ticket)
         waiting.last = proposals
-        waiting.hear(proposals)
+        waiting.add(proposals)
         self._open[segment] = waiting
         return self._finish(segment) if waiting.heard >= set(self.settings.members) else None
 
@@ -119,13 +119,13 @@ class ProposalJoin(Generic[T]):
 
     def take_back(self, joined: Iterable[Joined[T]]) -> None:
         """Hold segments again that could not be decided now, as they were held before."""
-        for one in joined:
-            if one.proposals is None:
+        for returned in joined:
+            if returned.proposals is None:
                 continue
-            segment = one.proposals.segment.id
+            segment = returned.proposals.segment.id
             self._finished.pop(segment, None)
-            self._open[segment] = _Open(one.since, list(one.tickets), one.proposals)
-            self._open[segment].hear(one.proposals)
+            self._open[segment] = _Open(returned.since, list(returned.tickets), returned.proposals)
+            self._open[segment].add(returned.proposals)
 
     def forget(self, revoked: Callable[[T], bool]) -> None:
         """Drop segments of which any message now belongs to another worker; it will read them again."""

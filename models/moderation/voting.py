@@ -27,7 +27,7 @@ class Vote:
     label: str
     weight: float
     proposal: Proposal
-    drawn: bool
+    is_sample: bool
     """Whether it is a further answer that was sampled, not what the member said first."""
 
 
@@ -39,16 +39,20 @@ class Consensus:
     agreement: float  # 0 to 1
 
 
-def guess_votes(one: Proposals) -> list[Vote]:
+def guess_votes(proposals: Proposals) -> list[Vote]:
     """The vote of the classifier's guess beside the members' ballot, one or none.
 
     It counts ``GUESS_WEIGHT`` times its probability, where all members together count one. Nobody votes twice: where
     the classifier was asked alone, its guess is the ballot.
     """
-    guess = guess_of(one)
-    if one.classified is None or guess is None or any(said.member == CLASSIFIER for said in one.proposals):
+    guess = guess_of(proposals)
+    if (
+        proposals.classified is None
+        or guess is None
+        or any(proposal.member == CLASSIFIER for proposal in proposals.proposals)
+    ):
         return []
-    return [Vote(guess.label, GUESS_WEIGHT * one.classified.guesses[0].probability, guess, drawn=False)]
+    return [Vote(guess.label, GUESS_WEIGHT * proposals.classified.guesses[0].probability, guess, is_sample=False)]
 
 
 def consensus(
@@ -94,8 +98,8 @@ def ballot(proposals: Sequence[Proposal]) -> list[Vote]:
     votes = []
     for proposal, weight in zip(voting, _weights(voting), strict=True):
         share = weight / (1 + len(proposal.drawn))
-        votes.append(Vote(proposal.label, share, proposal, drawn=False))
-        votes += [Vote(label, share, proposal, drawn=True) for label in proposal.drawn]
+        votes.append(Vote(proposal.label, share, proposal, is_sample=False))
+        votes += [Vote(label, share, proposal, is_sample=True) for label in proposal.drawn]
     return sorted(votes, key=_rank)
 
 
@@ -112,7 +116,7 @@ def central(rows: Embeddings, weights: Sequence[float]) -> int:
 
 def _rank(vote: Vote) -> tuple[str, bool, str, str, float]:
     likelihood = vote.proposal.log_probability or 0.0
-    return normalised_label(vote.label), vote.drawn, vote.label, vote.proposal.member, likelihood
+    return normalised_label(vote.label), vote.is_sample, vote.label, vote.proposal.member, likelihood
 
 
 def _weights(proposals: Sequence[Proposal]) -> list[float]:

@@ -363,7 +363,7 @@ class Refiner:
         for guess in decision.classified.guesses:
             code, _ = self._current(guess.code_id, guess.label)
             guesses[code] = max(guess.probability, guesses.get(code, 0.0))
-        return classifier_signals(guesses, match.code.id, sure=decision.classified.sure, known=not match.new)
+        return classifier_signals(guesses, match.code.id, confident=decision.classified.sure, known=not match.new)
 
 
 def _put_by_its_creator(state: CodeState) -> bool:

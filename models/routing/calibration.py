@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+
+from models.ports import Floats
 
 LEAST = 40
 """Labels below which nothing is fitted."""
@@ -22,7 +23,6 @@ _PENALTY = 20.0  # of the squared weights, on standardised signals: three dozen 
 _STEPS = 50  # of Newton's method at most: it ends by itself when weights stand still
 _FARTHEST = 3.0  # standard deviations behind which a signal counts no more: one long text must not decide alone
 _EDGE = 1e-4  # nothing is certain
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

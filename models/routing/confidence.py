@@ -7,9 +7,9 @@ from importlib import import_module
 from uuid import UUID
 
 from models.annotation.latest import LatestAnnotations
-from models.classifier.predictions import Taught
+from models.classifier.predictions import OutOfFoldPredictions
 from models.routing.calibration import LEAST, Calibration, LabelledSignals, fit
-from models.routing.risk_control import Promise, promise
+from models.routing.risk_control import RiskBound, promise
 from schemas import Annotation, StudyRules
 from schemas.ids import code_id, uniform
 
@@ -39,8 +39,8 @@ def prior(signals: Mapping[str, float]) -> float:
     Returns:
         0 to 1; a score to sort and route by, not a probability.
     """
-    sure = signals.get("classifier", 0.0) if signals.get("classifier_sure") else 0.0
-    agreement = min(1.0, max(0.0, signals.get("agreement", 0.0), sure))
+    classifier = signals.get("classifier", 0.0) if signals.get("classifier_sure") else 0.0
+    agreement = min(1.0, max(0.0, signals.get("agreement", 0.0), classifier))
     margin = min(1.0, max(0.0, 0.5 + signals.get("margin", 0.0)))
     total, weights = _AGREEMENT * agreement + _MARGIN * margin, _AGREEMENT + _MARGIN
     log_probability = signals.get("moderator_log_probability")
@@ -67,7 +67,7 @@ class JudgedAssignment:
         return self.sample and uniform(self.segment, "half") < 1 / _HALVES
 
 
-def judged_assignments(latest: LatestAnnotations, taught: Taught | None = None) -> list[JudgedAssignment]:
+def judged_assignments(latest: LatestAnnotations, taught: OutOfFoldPredictions | None = None) -> list[JudgedAssignment]:
     """What people have decided about the system's codes, one judgement a segment; see ``HumanDecision.accepted``.
 
     Segments whose signals nobody passed on are left out: nothing can be learnt from them.
@@ -81,14 +81,16 @@ def judged_assignments(latest: LatestAnnotations, taught: Taught | None = None) 
     return [assignment for assignment in judged if assignment is not None]
 
 
-def _judged(segment: UUID, latest: LatestAnnotations, taught: Taught | None) -> JudgedAssignment | None:
+def _judged(segment: UUID, latest: LatestAnnotations, taught: OutOfFoldPredictions | None) -> JudgedAssignment | None:
     decision = latest.decision(segment)
     if decision is None or decision.accepted is None:
         return None
     last = next((annotation for annotation in reversed(decision.standing) if annotation.signals), None)
     if last is None:
         return None
-    signals = last.signals if taught is None else taught.said(segment, last.signals, _shown_code(last), last.shown)
+    signals = (
+        last.signals if taught is None else taught.updated_signals(segment, last.signals, _shown_code(last), last.shown)
+    )
     sample = any(annotation.sample for annotation in decision.standing)
     return JudgedAssignment(segment, signals, decision.accepted, sample)
 
@@ -97,8 +99,8 @@ def _shown_code(annotation: Annotation) -> UUID | None:
     """The id of the code that was shown: as the person chose it, else by its label."""
     if annotation.shown is None:
         return None
-    chosen = dict(zip(annotation.labels, annotation.code_ids, strict=False))
-    return chosen.get(annotation.shown) or code_id(annotation.study, annotation.shown)
+    ids = dict(zip(annotation.labels, annotation.code_ids, strict=False))
+    return ids.get(annotation.shown) or code_id(annotation.study, annotation.shown)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class ConfidenceModel:
     """What a study's labels say, as far as they were looked at."""
 
     calibration: Calibration | None = None
-    promise: Promise | None = None
+    promise: RiskBound | None = None
 
     def confidence(self, signals: Mapping[str, float]) -> float:
         """The probability that a person accepts the code; before there are enough labels, the score above."""

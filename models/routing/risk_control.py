@@ -17,7 +17,7 @@ _MOST_TESTS = 1_000  # of more places every n-th is tested
 
 
 @dataclass(frozen=True)
-class Promise:
+class RiskBound:
     """What a sample of labels says can be accepted without a person."""
 
     threshold: float | None
@@ -34,14 +34,14 @@ class Promise:
     """Whether more labels help at all: the surest codes are wrong less often than promised."""
 
     @property
-    def kept(self) -> bool:
+    def satisfied(self) -> bool:
         """Whether anything may be accepted."""
         return self.threshold is not None
 
 
 def promise(
     confidences: Sequence[float], accepted: Sequence[bool], *, wrong_share: float = 0.1, certainty: float = 0.95
-) -> Promise:
+) -> RiskBound:
     """Find the lowest confidence above which the share of wrong codes is proven to be small enough.
 
     Learn-Then-Test with one fixed sequence: "at least ``wrong_share`` of what is accepted from here on is wrong" is
@@ -68,16 +68,16 @@ def promise(
         Angelopoulos, Bates, Candès, Jordan and Lei, "Learn then Test", 2021, section 2.3 and proposition 6.
     """
     level, labels = 1 - certainty, len(confidences)
-    first = _opening(labels, wrong_share, certainty)
+    first = _first_test_size(labels, wrong_share, certainty)
     thresholds, counts, wrongs = _from_the_surest(confidences, accepted)
     tested = np.flatnonzero(counts >= first)
     tested = tested[:: math.ceil(len(tested) / _MOST_TESTS) or 1]
     last = _last_rejected(_tails(counts[tested], wrongs[tested], wrong_share), level)
     if last is None:
         needed = _needed(counts, wrongs, tested, wrong_share, certainty)
-        return Promise(None, 0, 0, labels, needed or MOST_LABELS, needed is not None)
+        return RiskBound(None, 0, 0, labels, needed or MOST_LABELS, needed is not None)
     at = tested[last]
-    return Promise(float(thresholds[at]), int(counts[at]), int(wrongs[at]), labels, 0, True)
+    return RiskBound(float(thresholds[at]), int(counts[at]), int(wrongs[at]), labels, 0, True)
 
 
 def fewest_labels(wrong_share: float, certainty: float) -> int:
@@ -130,7 +130,7 @@ def _last_rejected(tails: NDArray[np.float64], level: float) -> int | None:
     return int(rejected[-1]) if len(rejected) else None
 
 
-def _opening(labels: int, share: float, certainty: float) -> int:
+def _first_test_size(labels: int, share: float, certainty: float) -> int:
     """How many labels the first test is on: one of the sizes from which one more wrong label is forgiven."""
     fewest = fewest_labels(share, certainty)
     if labels < fewest:

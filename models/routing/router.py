@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from models.annotation.latest import LatestAnnotations
-from models.classifier.predictions import Taught
-from models.classifier.registry import Serving
+from models.classifier.predictions import OutOfFoldPredictions
+from models.classifier.registry import ReleaseRegistry
 from models.moderation.decision import fell_back
 from models.moderation.voting import CONSENSUS
 from models.routing.confidence import ConfidenceModel, fit_confidence, judged_assignments, load
@@ -33,12 +33,12 @@ def plain_rules(study: str) -> StudyRules:
 
 
 @dataclass
-class _Study:
+class _StudyState:
     """What is known of a study, and what was made of it."""
 
     rules: StudyRules
     annotations: LatestAnnotations = field(default_factory=LatestAnnotations)
-    taught: Taught | None = None
+    taught: OutOfFoldPredictions | None = None
     """What the classifier that serves says of the labelled segments."""
     model: ConfidenceModel | None = None
     counted: int = 0
@@ -58,7 +58,9 @@ class Router:
     """
 
     def __init__(
-        self, rules: Callable[[str], StudyRules] = plain_rules, classifiers: Serving[Taught] | None = None
+        self,
+        rules: Callable[[str], StudyRules] = plain_rules,
+        classifiers: ReleaseRegistry[OutOfFoldPredictions] | None = None,
     ) -> None:
         """Know nobody's labels yet.
 
@@ -67,7 +69,7 @@ class Router:
             classifiers: What the classifiers that serve say of labelled segments.
         """
         self._rules, self._classifiers = rules, classifiers
-        self._studies: dict[str, _Study] = {}
+        self._studies: dict[str, _StudyState] = {}
         self._lock = threading.Lock()
 
     def update_annotations(self, annotations: Iterable[Annotation]) -> None:
@@ -135,13 +137,13 @@ class Router:
             for assignment in assignments
         ]
 
-    def _of(self, study: str) -> _Study:
+    def _of(self, study: str) -> _StudyState:
         if study not in self._studies:
-            self._studies[study] = _Study(self._rules(study))
+            self._studies[study] = _StudyState(self._rules(study))
         return self._studies[study]
 
 
-def _as_known(assignment: Assignment, taught: Taught | None) -> Assignment:
+def _as_known(assignment: Assignment, taught: OutOfFoldPredictions | None) -> Assignment:
     if taught is None:
         return assignment
     return assignment.model_copy(update={"signals": taught.of_known(assignment.signals, assignment.code_id)})
@@ -150,10 +152,10 @@ def _as_known(assignment: Assignment, taught: Taught | None) -> Assignment:
 def _route(assignment: Assignment, rules: StudyRules, known: ConfidenceModel) -> Routed:
     moderator = assignment.models.get("moderator", CONSENSUS)
     signals = {**assignment.signals, "fell_back": float(fell_back(assignment.verdict, moderator))}
-    sure = known.confidence(signals)
+    confidence = known.confidence(signals)
     least = _least(rules, known)
-    route: Route = "people" if least is None or sure < least else "accepted"
-    routed = assignment.model_copy(update={"signals": signals, "confidence": sure, "route": route})
+    route: Route = "people" if least is None or confidence < least else "accepted"
+    routed = assignment.model_copy(update={"signals": signals, "confidence": confidence, "route": route})
     chance = uniform(assignment.segment_id, "sample")
     sample = chance < (1.0 if least is None else rules.audit_share)
     if route == "accepted" and not sample:
@@ -176,7 +178,7 @@ def _why(known: ConfidenceModel) -> str:
 
 def _request(routed: Assignment, rules: StudyRules, chance: float | None, why: str) -> AnnotationRequest:
     """Ask about a segment; those drawn by chance come first, in their order, then those that tell the most."""
-    sure = routed.confidence or 0.0
+    confidence = routed.confidence or 0.0
     double = uniform(routed.segment_id, "double") < rules.double_share
     reason: RequestReason = "double coding" if double else "low confidence"
     return AnnotationRequest.for_assignment(
@@ -187,6 +189,6 @@ def _request(routed: Assignment, rules: StudyRules, chance: float | None, why: s
         blind=double or chance is not None,
         sample=chance is not None,
         coders=2 if double else 1,
-        priority=sure * (1 - sure) if chance is None else 2 - chance,
+        priority=confidence * (1 - confidence) if chance is None else 2 - chance,
         why=why,
     )

@@ -43,6 +43,6 @@ def _reads_foreign(text: str) -> bool:
 def _identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    found = LanguageIdentifier.from_model_file(MODEL_FILE)
-    found.set_languages(list(_LIKELY))
-    return found
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    identifier.set_languages(list(_LIKELY))
+    return identifier

@@ -73,8 +73,8 @@ def opposite(a: str, b: str) -> bool:
     Source:
         Hutto & Gilbert, "VADER", ICWSM 2014, for the sentiment of what ``antonyms.txt`` does not know.
     """
-    one, other = _read(a), _read(b)
-    return _says_otherwise(one, other) or _praise(one) * _praise(other) < 0
+    first, second = _read(a), _read(b)
+    return _says_otherwise(first, second) or _praise(first) * _praise(second) < 0
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ def _says_otherwise(a: _Label, b: _Label) -> bool:
         return not _explained(a, b)
     left, right = a.words.keys() - common, b.words.keys() - common
     return any(
-        a.words[one] == b.words[other] and _antonyms(one, other, a.words.keys() - {one}, b.words.keys() - {other})
-        for one in left
+        a.words[word] == b.words[other] and _antonyms(word, other, a.words.keys() - {word}, b.words.keys() - {other})
+        for word in left
         for other in right
     )
 
@@ -120,12 +120,12 @@ def _explained(a: _Label, b: _Label) -> bool:
     return (plain.trouble and turned.verb_negated) or plain.scant
 
 
-def _antonyms(one: str, other: str, rest: Collection[str], other_rest: Collection[str]) -> bool:
+def _antonyms(stem: str, other: str, rest: Collection[str], other_rest: Collection[str]) -> bool:
     """Whether two stems are opposites where they stand: always, or beside the same words, as the pair's kind is."""
-    if other in _praising().get(one, ()) or _prefixed(one, other) or _prefixed(other, one):
+    if other in _praising().get(stem, ()) or _prefixed(stem, other) or _prefixed(other, stem):
         return True
     about, other_about = set(rest) - _GENERIC, set(other_rest) - _GENERIC
-    return other in _neutral().get(one, ()) and (not about or not other_about or bool(about & other_about))
+    return other in _neutral().get(stem, ()) and (not about or not other_about or bool(about & other_about))
 
 
 def _prefixed(longer: str, shorter: str) -> bool:
@@ -238,8 +238,8 @@ _VOWEL = re.compile(r"[aeiouy]")
 def _pairs(mark: str) -> tuple[tuple[str, str], ...]:
     """The stems of the antonyms of one kind, as they stand in the file."""
     lines = Path(__file__).with_name("antonyms.txt").read_text("utf-8").splitlines()
-    found = [line.split(f" {mark} ") for line in lines if f" {mark} " in line and not line.startswith("#")]
-    return tuple((_stem(one.strip()), _stem(other.strip())) for one, other in found)
+    pairs = [line.split(f" {mark} ") for line in lines if f" {mark} " in line and not line.startswith("#")]
+    return tuple((_stem(word.strip()), _stem(other.strip())) for word, other in pairs)
 
 
 @cache
@@ -254,15 +254,15 @@ def _neutral() -> dict[str, frozenset[str]]:
 
 def _both_ways(pairs: Sequence[tuple[str, str]]) -> dict[str, frozenset[str]]:
     table: dict[str, set[str]] = {}
-    for one, other in pairs:
-        table.setdefault(one, set()).add(other)
-        table.setdefault(other, set()).add(one)
+    for word, other in pairs:
+        table.setdefault(word, set()).add(other)
+        table.setdefault(other, set()).add(word)
     return {word: frozenset(others) for word, others in table.items()}
 
 
 @cache
 def _valence() -> dict[str, int]:
-    return {one: 1 for one, _ in _pairs("|")} | {other: -1 for _, other in _pairs("|")}
+    return {word: 1 for word, _ in _pairs("|")} | {other: -1 for _, other in _pairs("|")}
 
 
 @cache
@@ -275,8 +275,8 @@ def tones_clash(text: str, label: str) -> bool:
     coded = _sentiment(label)
     if abs(coded) <= _SENTIMENT:
         return False
-    said = _tone(text)
-    return abs(said) > _SENTIMENT and said * coded < 0
+    tone = _tone(text)
+    return abs(tone) > _SENTIMENT and tone * coded < 0
 
 
 def _tone(text: str) -> float:

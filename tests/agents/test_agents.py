@@ -244,7 +244,7 @@ class Group:
     async def recall(self, stage):
         self.said.append("recalled")
         for recall in stage.recalls().values():
-            recall.hear([record.to_bytes() for record in self.written])
+            recall.handler([record.to_bytes() for record in self.written])
 
 
 async def test_nothing_is_published_or_acknowledged_of_partitions_that_are_another_worker_s():

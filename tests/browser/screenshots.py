@@ -69,7 +69,7 @@ def _beat(store: Store) -> None:
     """Say that every role is at work, for as long as the drawing takes."""
     now = datetime.now(UTC) + timedelta(hours=1)
     for n, role in enumerate(ROLES):
-        store.beat(WorkerState(role.name, "desk", 4000 + n, "desk", now - timedelta(days=14), now, 200, 200))
+        store.heartbeat(WorkerState(role.name, "desk", 4000 + n, "desk", now - timedelta(days=14), now, 200, 200))
 
 
 def _pages(home: str, page: Page) -> Iterator[str]:

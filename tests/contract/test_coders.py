@@ -63,7 +63,7 @@ class Weights:
             Member("plain", BASE, None, 3, "newline", examples=(("it hangs", "slow app"),)),
             Member("essence", BASE, self.adapters[1], 1),
         )
-        sampling = Sampling(max_new_tokens=8, temperature=temperature, top_p=0.9, draws=draws)
+        sampling = Sampling(max_new_tokens=8, temperature=temperature, top_p=0.9, num_samples=draws)
         return LoraCoder(members, sampling=sampling, cache=self.cache, seed=seed)
 
 
@@ -164,8 +164,8 @@ def test_drawn_labels_stand_beside_what_members_say_without_them(weights: Weight
 def test_the_real_model_answers_as_plain_generation_does(weights: Weights) -> None:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    from models.backends.lora.adapters import wear
-    from models.backends.lora.generation import Generator, Row, Sampling, prompt_ids
+    from models.backends.lora.adapters import attach_adapters
+    from models.backends.lora.generation import Generator, PromptRow, Sampling, prompt_ids
     from models.backends.weights import load_language_model
     from models.coding.prompts import coding_prefix, coding_suffix
 
@@ -180,8 +180,8 @@ def test_the_real_model_answers_as_plain_generation_does(weights: Weights) -> No
         ids = torch.tensor([head + tail])
         written = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=wanted)
         expected.append(tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True))
-    rows = [Row(None, prefix, coding_suffix(text)) for text in texts]
-    answers = Generator(model, tokenizer, wear(model, {})).generate(rows, Sampling(8, temperature=0.0))
+    rows = [PromptRow(None, prefix, coding_suffix(text)) for text in texts]
+    answers = Generator(model, tokenizer, attach_adapters(model, {})).generate(rows, Sampling(8, temperature=0.0))
     assert [first_line(answer.text) for answer in answers] == [first_line(text) for text in expected]
 
 

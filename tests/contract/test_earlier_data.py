@@ -17,8 +17,8 @@ from infra.factory.stores import build_code_index
 from infra.settings import load_settings
 from infra.storage.outbox import Outbox
 from infra.storage.store import Store, open_store
-from infra.training.classifier_factory import sentence_workshop
-from infra.training.loader import Opening
+from infra.training.classifier_factory import sentence_classifier_factory
+from infra.training.loader import ClassifierLoader
 from models.fakes import HashEmbedder
 from schemas import CodeEvent, ModelRelease, Record
 from streams.publish import outgoing
@@ -117,9 +117,9 @@ def test_what_waited_in_the_outbox_is_still_to_be_sent(store):
 
 
 def test_the_released_classifier_opens_and_classifies(folder, store):
-    workshop = sentence_workshop(HashEmbedder(), "fake", "cpu", tunes=False)
+    factory = sentence_classifier_factory(HashEmbedder(), "fake", "cpu", tunes=False)
     (release,) = store.history(ModelRelease)
-    (classified,) = Opening(folder, workshop)(release).classify(["cost cheap word1 word2"])
+    (classified,) = ClassifierLoader(folder, factory)(release).classify(["cost cheap word1 word2"])
     assert (classified.model, classified.guesses[0].label) == (release.version, "price")
 
 

@@ -76,7 +76,7 @@ def test_a_kill_in_the_middle_of_a_save_leaves_the_old_classifier_serving_and_th
 
     next_one = Desk(tmp_path)
     assert [path for path in study.iterdir() if path.name.startswith(".")] == []
-    next_one.trainer.hear([*labels(60, wrong=0.4), old])
+    next_one.trainer.add_records([*labels(60, wrong=0.4), old])
     assert next_one.tick() == []  # the old one serves, and was taught just these
     (new,) = released(next_one.learn(labels(140)))
     assert new.replaces == old.version
@@ -105,7 +105,7 @@ def test_labels_that_are_read_again_after_a_kill_change_nothing(tmp_path):
     records = desk.learn(labels(100))
     desk.tick()
     again = Desk(tmp_path)
-    again.trainer.hear([*labels(100), *records])
+    again.trainer.add_records([*labels(100), *records])
     assert again.learn(labels(50)) == []
     assert refused(again.tick()) == []
     assert isinstance(again.trainer, Trainer)

@@ -14,10 +14,10 @@ from infra.settings import load_settings
 from models.errors import SettingError, UnavailableError, WorkerFault
 from models.fakes import HandClock
 from streams.cluster import Cluster
-from streams.memory import Hear, Recall
+from streams.memory import Recall, SideInputHandler
 from streams.publish import Outgoing
 from streams.runner import Batches, Progress
-from streams.stage import PlainStage, Received, Result
+from streams.stage import PlainStage, Received, StageResult
 from streams.topology import ASSIGNMENTS, CODEBOOK, DECISIONS, LABELS, Topic, role
 from streams.worker import WorkerSettings, run_stage
 from tests.brokers.chosen import EMBEDDED, Brokers
@@ -45,7 +45,7 @@ class Listening(PlainStage):
         if b"news" in values:
             self._loop.call_soon_threadsafe(self.told_news.set)
 
-    def hears(self) -> Mapping[str, Hear]:
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
         return {CODEBOOK.name: partial(self._hear, CODEBOOK)}
 
     def initial_inputs(self) -> Mapping[str, Recall]:
@@ -59,7 +59,7 @@ class Listening(PlainStage):
         if self.refusals:
             raise self.refusals.pop(0)
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         self.at_first_batch.append({name: list(values) for name, values in self.heard.items()})
         self._loop.call_soon_threadsafe(self.stepped.set)
 

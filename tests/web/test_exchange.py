@@ -11,7 +11,7 @@ import pytest
 
 from infra.annotation.import_labels import Importing, plan
 from infra.files.export import LABEL_COLUMNS
-from infra.files.label_sheet import Columns, read_labels
+from infra.files.label_sheet import SheetColumns, read_labels
 from models.errors import InputError
 from schemas import Annotation, CodeEvent
 from schemas.ids import code_id
@@ -230,7 +230,9 @@ def test_a_file_that_is_none_is_told_in_one_line(name, body, wrong):
 
 
 def test_columns_with_unusual_names_can_be_named():
-    sheet = read_labels(io.BytesIO(b"quote it,my codes\nx,a\n"), "l.csv", "ana", Columns("quote it", "", "my codes"))
+    sheet = read_labels(
+        io.BytesIO(b"quote it,my codes\nx,a\n"), "l.csv", "ana", SheetColumns("quote it", "", "my codes")
+    )
     assert [(row.text, row.codes, row.annotator) for row in sheet.rows] == [("x", ("a",), "ana")]
 
 

@@ -16,7 +16,7 @@ import uvicorn
 from infra.storage.overview import live, over_time
 from infra.storage.store import WorkerState
 from infra.web.guard import COOKIE
-from infra.web.live_updates import Pulse, Pulses
+from infra.web.live_updates import LiveFeed, LiveFeeds
 from infra.web.pages.overview import stop_streams
 from models.errors import UnavailableError
 from schemas import CodeEvent
@@ -73,7 +73,7 @@ def test_codes_over_time_are_drawn_and_told_in_a_table_merged_ones_as_what_they_
 
 def test_workers_their_errors_and_waiting_decisions_are_shown(site):
     now = site.clock.now()
-    site.store.beat(
+    site.store.heartbeat(
         WorkerState("refiner", "r-1", 7, "here", now, now, read=12, errors=2, last_error="<b>no Qdrant</b>")
     )
     page = visit(site, "viewer").get(f"{PAGE}overview/system", headers={"HX-Request": "true"})
@@ -91,7 +91,7 @@ def test_hostile_text_stays_text(site):
     assert not re.search(r"<(script|img|iframe|svg|style|base|meta|body|math)\b", inside, re.IGNORECASE)
 
 
-# The pulse
+# The feed
 
 
 async def test_one_look_serves_everybody_and_nobody_is_told_the_same_twice():
@@ -101,10 +101,10 @@ async def test_one_look_serves_everybody_and_nobody_is_told_the_same_twice():
         looks.append(1)
         return f"{min(len(looks), 3)}"
 
-    pulses = Pulses()
+    feeds = LiveFeeds()
 
     async def three():
-        async with aclosing(pulses.watch("app", look)) as events:
+        async with aclosing(feeds.watch("app", look)) as events:
             return [event async for event in _first(events, 4)]
 
     seen = await asyncio.gather(*(three() for _ in range(20)))
@@ -130,24 +130,24 @@ async def test_looking_ends_with_the_last_watcher_and_a_store_that_is_away_ends_
             raise UnavailableError("away")
         return "back"
 
-    pulse = Pulse(look, every_s=0.01)
-    async with aclosing(pulse.watch()) as events:
+    feed = LiveFeed(look, every_s=0.01)
+    async with aclosing(feed.watch()) as events:
         assert [event async for event in _first(events, 2)][1] == "event: live\ndata: back\n\n"
-    assert pulse.watchers == 0
+    assert feed.watchers == 0
     seen = len(looks)
     await asyncio.sleep(0.05)
     assert len(looks) == seen
 
 
 async def test_a_stream_ends_after_its_time_and_when_stopped():
-    pulse = Pulse(lambda: "x", every_s=0.01)
-    assert len([event async for event in pulse.watch(longest_s=0)]) == 1
-    pulses = Pulses()
-    task = asyncio.create_task(_all(pulses.watch("app", lambda: "x")))
+    feed = LiveFeed(lambda: "x", every_s=0.01)
+    assert len([event async for event in feed.watch(longest_s=0)]) == 1
+    feeds = LiveFeeds()
+    task = asyncio.create_task(_all(feeds.watch("app", lambda: "x")))
     await asyncio.sleep(0.1)
-    pulses.stop()
+    feeds.stop()
     assert await asyncio.wait_for(task, 1)
-    assert await _all(pulses.watch("app", lambda: "x")) == []
+    assert await _all(feeds.watch("app", lambda: "x")) == []
 
 
 async def _all(events):

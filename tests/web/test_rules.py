@@ -12,7 +12,7 @@ from infra.profiles.loading import load_profile
 from infra.profiles.study_rules import default_rules, rules_of
 from infra.storage.tables import outbox
 from infra.web.pages.rules import STRATEGIES
-from models.classifier.predictions import Taught
+from models.classifier.predictions import OutOfFoldPredictions
 from models.fakes import HandClock
 from schemas import StudyRules
 from schemas.ids import code_id
@@ -218,7 +218,7 @@ def test_what_the_serving_classifier_says_out_of_fold_takes_the_place_of_what_an
     said = [judgement(n, shown="slow app") for n in range(20)]
     site.store.record([*said, release("v1", study=STUDY)])
     slow = code_id(STUDY, "slow app")
-    sure = Taught({slow: "slow app"}, {one.segment_id: {slow: 0.99} for one in said}, 0.9)
+    sure = OutOfFoldPredictions({slow: "slow app"}, {one.segment_id: {slow: 0.99} for one in said}, 0.9)
     before, after = (standing(site.store.database, STUDY, rules(site), taught) for taught in (None, lambda one: sure))
     assert before.labels == after.labels
     assert max(one.probability for one in after.bins) > max(one.probability for one in before.bins)

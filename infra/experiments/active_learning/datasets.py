@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.files.rows import Header, Row, read_rows, tell_format
+from infra.files.rows import TableHeader, TableRow, read_rows, tell_format
 from infra.files.tables import parts
 from models.errors import InputError
+from models.ports import Bools
 
-Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]
 _SHOWN = 40
 
@@ -157,7 +157,7 @@ def _coded(path: Path, columns: Columns) -> Iterator[tuple[str, _Codes, _Codes]]
             yield text, codes_by_coder.get(train), codes_by_coder.get(test)
 
 
-def _said(path: Path, row: Row, columns: Columns) -> dict[str, _Codes]:
+def _said(path: Path, row: TableRow, columns: Columns) -> dict[str, _Codes]:
     """What each coder said in a row; without coders, everybody's word under the empty name."""
     if columns.coder is None or columns.train_coder is None:
         return {"": _listed(path, row, columns.labels)}
@@ -167,7 +167,7 @@ def _said(path: Path, row: Row, columns: Columns) -> dict[str, _Codes]:
     return {coder: _listed(path, row, f"{columns.coder}_{coder}") for coder in coders}
 
 
-def _listed(path: Path, row: Row, column: str) -> _Codes:
+def _listed(path: Path, row: TableRow, column: str) -> _Codes:
     if column not in row.cells:
         raise InputError(
             f"{path}, line {row.line}: no column '{column}'; the row has {', '.join(row.cells)}; name the codes' with "
@@ -183,13 +183,13 @@ def _listed(path: Path, row: Row, column: str) -> _Codes:
     return None if value is None else tuple(dict.fromkeys(code for code in value if code))
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path) -> Iterator[TableRow]:
     try:
         with path.open("rb") as stream:
             for item in read_rows(stream, tell_format(path.name, stream.peek(1 << 12)), path.name, None):
-                if isinstance(item, Row):
+                if isinstance(item, TableRow):
                     yield item
-                elif not isinstance(item, Header):
+                elif not isinstance(item, TableHeader):
                     raise InputError(f"{path}, line {item.line}: {item.reason}; mend the row or take it out")
     except OSError as error:
         raise InputError(f"cannot read '{path}' ({error.strerror}); give a JSONL or CSV file with --data") from error

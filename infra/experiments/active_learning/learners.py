@@ -6,10 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from infra.experiments.active_learning.datasets import Bools
 from infra.experiments.active_learning.simulation import Learner, Learnt, Setup
-from models.classifier.query import Floats
 from models.errors import SettingError
+from models.ports import Bools, Floats
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -9,10 +9,11 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from infra.experiments.active_learning.datasets import Bools, CodedTexts, Course, Draw, Rows, draw
-from models.classifier.query import DIVERSITY, Floats, Strategy, choose
+from infra.experiments.active_learning.datasets import CodedTexts, Course, Draw, Rows, draw
+from models.classifier.query import DIVERSITY, Strategy, choose
 from models.classifier.stopping import advise
 from models.evaluation.metrics import f1_by_code
+from models.ports import Bools, Floats
 
 THRESHOLD = 0.5
 

@@ -22,7 +22,7 @@ MOST = 50
 router = APIRouter()
 
 
-class Entered(BaseModel):
+class AdjudicationForm(BaseModel):
     """The form that settles a segment; see ``models.annotation.adjudication.AdjudicationChoice``."""
 
     form: UUID
@@ -51,63 +51,65 @@ def page(request: Request, site: Here, _viewer: Viewer, study: str, models: bool
 @router.get("/s/{study}/agreement/figures.json")
 def as_json(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Response:
     """All figures, for programs."""
-    found = study_agreement(site.store.database, study, with_models=models)
-    return JSONResponse(found.to_json(), headers=_download(found, "json"))
+    agreement = study_agreement(site.store.database, study, with_models=models)
+    return JSONResponse(agreement.to_json(), headers=_download(agreement, "json"))
 
 
 @router.get("/s/{study}/agreement/figures.csv")
 def as_csv(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Response:
     """All figures, a line each."""
-    found = study_agreement(site.store.database, study, with_models=models)
-    return Response(to_csv(found), media_type="text/csv; charset=utf-8", headers=_download(found, "csv"))
+    agreement = study_agreement(site.store.database, study, with_models=models)
+    return Response(to_csv(agreement), media_type="text/csv; charset=utf-8", headers=_download(agreement, "csv"))
 
 
 @router.get("/s/{study}/agreement/{segment}")
-def case(request: Request, site: Here, viewer: Viewer, study: str, segment: UUID) -> HTMLResponse:
+def show_case(request: Request, site: Here, viewer: Viewer, study: str, segment: UUID) -> HTMLResponse:
     """One segment: who gave it what and why, and what the codes mean."""
     return _draw_case(request, _case(site, study, segment, viewer.name), AdjudicationChoice(str(uuid4())))
 
 
 @router.post("/s/{study}/agreement/{segment}")
-def settle(
-    request: Request, site: Here, lead: Lead, study: str, segment: UUID, form: Annotated[Entered, Form()]
+def adjudicate_case(
+    request: Request, site: Here, lead: Lead, study: str, segment: UUID, form: Annotated[AdjudicationForm, Form()]
 ) -> Response:
     """Settle what a segment's codes are."""
-    found = _case(site, study, segment, lead.name)
+    disputed = _case(site, study, segment, lead.name)
     choice = AdjudicationChoice(str(form.form), form.code, form.label, form.none_fits, form.memo)
     try:
-        coded = adjudicate(found.case, choice, found.codes, lead.name, site.clock.now())
+        coded = adjudicate(disputed.case, choice, disputed.codes, lead.name, site.clock.now())
     except InputError as error:
-        return _draw_case(request, found, choice, str(error))
+        return _draw_case(request, disputed, choice, str(error))
     site.write(coded.records)
     return RedirectResponse(_address(study, segment), status_code=303)
 
 
 @router.post("/s/{study}/agreement/{segment}/undo")
-def undo(request: Request, site: Here, lead: Lead, study: str, segment: UUID) -> Response:
+def withdraw_ruling(request: Request, site: Here, lead: Lead, study: str, segment: UUID) -> Response:
     """Take back what one settled oneself."""
-    found = _case(site, study, segment, lead.name)
+    disputed = _case(site, study, segment, lead.name)
     try:
-        records = withdraw(found.case, site.clock.now())
+        records = withdraw(disputed.case, site.clock.now())
     except InputError as error:
-        return _draw_case(request, found, AdjudicationChoice(str(uuid4())), str(error))
+        return _draw_case(request, disputed, AdjudicationChoice(str(uuid4())), str(error))
     site.write(records)
     return RedirectResponse(_address(study, segment), status_code=303)
 
 
 def _case(site: Site, study: str, segment: UUID, name: str) -> DisputedSegment:
-    found = read_case(site.store.database, study, segment, name)
-    if found is None:
+    disputed = read_case(site.store.database, study, segment, name)
+    if disputed is None:
         raise HTTPException(
             404, f"study '{study}' has no segment {segment}; the list of disagreements shows those open"
         )
-    return found
+    return disputed
 
 
-def _draw_case(request: Request, found: DisputedSegment, choice: AdjudicationChoice, fault: str = "") -> HTMLResponse:
+def _draw_case(
+    request: Request, disputed: DisputedSegment, choice: AdjudicationChoice, fault: str = ""
+) -> HTMLResponse:
     site: Site = request.app.state.site
-    _, left = disagreements(site.store.database, found.case.segment.study, 0)
-    values = {"disputed": found, "choice": choice, "fault": fault, "left": left}
+    _, left = disagreements(site.store.database, disputed.case.segment.study, 0)
+    values = {"disputed": disputed, "choice": choice, "fault": fault, "left": left}
     return draw(request, "disagreement.html", values, status=422 if fault else 200)
 
 
@@ -115,6 +117,6 @@ def _address(study: str, segment: UUID) -> str:
     return f"/s/{quote(study)}/agreement/{segment}"
 
 
-def _download(found: StudyAgreement, ending: str) -> dict[str, str]:
-    name = quote(f"agreement-{found.study}.{ending}")
+def _download(agreement: StudyAgreement, ending: str) -> dict[str, str]:
+    name = quote(f"agreement-{agreement.study}.{ending}")
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}

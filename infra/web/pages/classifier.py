@@ -24,7 +24,7 @@ router = APIRouter()
 
 
 @dataclass(frozen=True)
-class Row:
+class ReleaseRow:
     """One line of the history."""
 
     release: ModelRelease
@@ -58,10 +58,10 @@ def go_back(
 
 
 def _draw(request: Request, site: Site, study: str, *, error: str = "", back: bool = False) -> HTMLResponse:
-    found = report(site.store, site.settings.data_dir, study, profile_of(site).trainer, site.clock.now())
-    releases = found.releases
+    summary = report(site.store, site.settings.data_dir, study, profile_of(site).trainer, site.clock.now())
+    releases = summary.releases
     values: dict[str, Any] = {
-        "report": found,
+        "report": summary,
         "rows": rows(site, releases[:SHOWN], releases),
         "total": count(site.store.database, classifier_of(study)),
         "points": (points := curve(releases)),
@@ -72,40 +72,40 @@ def _draw(request: Request, site: Site, study: str, *, error: str = "", back: bo
     return draw(request, "classifier.html", values, status=422 if error else 200)
 
 
-def rows(site: Site, shown: Sequence[ModelRelease], releases: Sequence[ModelRelease]) -> list[Row]:
+def rows(site: Site, shown: Sequence[ModelRelease], releases: Sequence[ModelRelease]) -> list[ReleaseRow]:
     """The history; each version that has served is offered once, where it is newest."""
     current = serving(releases)
-    found, offered = [], {current.version} if current else set()
-    for one in shown:
-        first = first_of(releases, one.version)
-        served = one.outcome == "released"
-        new = served and one.version not in offered and kept(site.settings.data_dir, one)
+    lines, offered = [], {current.version} if current else set()
+    for release in shown:
+        first = first_of(releases, release.version)
+        served = release.outcome == "released"
+        new = served and release.version not in offered and kept(site.settings.data_dir, release)
         if new:
-            offered.add(one.version)
-        returned = served and first is not None and first.released_at < one.released_at
-        found.append(Row(one, one is current, returned, new))
-    return found
+            offered.add(release.version)
+        returned = served and first is not None and first.released_at < release.released_at
+        lines.append(ReleaseRow(release, release is current, returned, new))
+    return lines
 
 
 def curve(releases: Iterable[ModelRelease]) -> list[ModelRelease]:
     """Every classifier that was judged, once, by how much it was taught."""
-    found: dict[tuple[str, str], ModelRelease] = {}
-    for one in releases:  # the newest first, so that the first time of each stays
-        if "macro_f1" in one.metrics:
-            found[one.version, one.outcome] = one
-    return sorted(found.values(), key=lambda one: (one.labels, one.released_at))
+    judged: dict[tuple[str, str], ModelRelease] = {}
+    for release in releases:  # the newest first, so that the first time of each stays
+        if "macro_f1" in release.metrics:
+            judged[release.version, release.outcome] = release
+    return sorted(judged.values(), key=lambda release: (release.labels, release.released_at))
 
 
 def _chart(points: Sequence[ModelRelease]) -> str:
     """What static/curve.js draws, as JSON for a data attribute."""
 
     def values(name: str, outcome: str | None = None) -> list[float | None]:
-        wanted = (one.metrics.get(name) if outcome in (None, one.outcome) else None for one in points)
-        return [None if value is None else round(value, 4) for value in wanted]
+        figures = (release.metrics.get(name) if outcome in (None, release.outcome) else None for release in points)
+        return [None if value is None else round(value, 4) for value in figures]
 
     return json.dumps(
         {
-            "x": [one.labels for one in points],
+            "x": [release.labels for release in points],
             "released": values("macro_f1", "released"),
             "refused": values("macro_f1", "refused"),
             "low": values("macro_f1_low"),

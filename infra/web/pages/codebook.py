@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from infra.accounts.accounts import Visitor
 from infra.annotation.codebook_view import Listed, listed, moved, with_code
 from infra.files.timestamps import read_time
-from infra.storage.search import Found
+from infra.storage.search import SegmentMatch
 from infra.web.access import Lead, Viewer, unread_by, visitor_of
 from infra.web.pages.codebook_forms import (
     Action,
@@ -230,7 +230,7 @@ def _of_segments(site: Site, study: str, code: UUID, split: CodeEvent, form: Cod
     names, into, places = part_names(form.parts), split.into, form.places()
     if len(names) != len(into):
         raise InputError(f"{len(names)} names are given for {len(into)} codes; name each part once")
-    reassigned: list[tuple[Found, tuple[UUID, str]]] = []
+    reassigned: list[tuple[SegmentMatch, tuple[UUID, str]]] = []
     requeued: list[UUID] = []
     for segment in with_code(site.store.database, study, code, _MOST_MOVED):
         place = places.get(segment.id, form.rest)
@@ -239,7 +239,7 @@ def _of_segments(site: Site, study: str, code: UUID, split: CodeEvent, form: Cod
         elif place.isdigit() and int(place) < len(into) and into[int(place)] != code:
             reassigned.append((segment, (into[int(place)], names[int(place)])))
     reason = act.reason or f"{split.label!r} was split"
-    requests = site.desk.requeue(study, requeued, reason, act.author) if requeued else []
+    requests = site.queue.requeue(study, requeued, reason, act.author) if requeued else []
     return [*moved(site.store.database, reassigned, code, act), *requests]
 
 

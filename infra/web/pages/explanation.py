@@ -37,14 +37,14 @@ def explain(
     request: Request, study: str, segment: UUID, site: Here, visitor: Viewer, code: UUID | None = None
 ) -> HTMLResponse:
     """Which words of a segment speak for one of the classifier's codes, and which against it."""
-    told = trace(site.store.database, study, segment)
-    if told is None:
+    segment_trace = trace(site.store.database, study, segment)
+    if segment_trace is None:
         raise HTTPException(404, f"study '{study}' has no segment {segment}; look for it among its segments")
     if unread_by(site, visitor, study, [segment]):
         raise HTTPException(403, "the segment is to be read blind; what the classifier makes of it is shown after that")
-    values: dict[str, Any] = {"segment": told.segment, "address": f"/s/{quote(study)}/segments/{segment}/why"}
+    values: dict[str, Any] = {"segment": segment_trace.segment, "address": f"/s/{quote(study)}/segments/{segment}/why"}
     try:
-        values |= _explained(request, told, code)
+        values |= _explained(request, segment_trace, code)
     except (InputError, SettingError, UnavailableError) as error:
         values |= {"told": None, "fault": _fault(error)}
     part = "segment_why.html" if "HX-Request" in request.headers else "why.html"
@@ -65,14 +65,17 @@ def guessed(site: Site, decision: Decision | None) -> list[Guessed]:
     """What the classifier made of a segment when it was coded, best first; empty where it had none."""
     if decision is None or decision.classified is None:
         return []
-    found = decision.classified.guesses
+    guesses = decision.classified.guesses
     with site.store.database.reading() as connection:
-        names = names_now(connection, [one.code_id for one in found])
+        names = names_now(connection, [guess.code_id for guess in guesses])
     return [
         Guessed(
-            one.code_id, one.label, names[one.code_id].label if one.code_id in names else one.label, one.probability
+            guess.code_id,
+            guess.label,
+            names[guess.code_id].label if guess.code_id in names else guess.label,
+            guess.probability,
         )
-        for one in found
+        for guess in guesses
     ]
 
 
@@ -91,13 +94,13 @@ def classifier_now(request: Request, study: str) -> Asking | None:
     return None if release is None else Asking(release, explainer_of(request.app).loaded(release))
 
 
-def _explained(request: Request, told: Trace, code: UUID | None) -> dict[str, Any]:
-    asking = classifier_now(request, told.segment.study)
+def _explained(request: Request, segment_trace: Trace, code: UUID | None) -> dict[str, Any]:
+    asking = classifier_now(request, segment_trace.segment.study)
     if asking is None:
         raise InputError("this study has no classifier yet; its page says what is missing")
-    found = explainer_of(request.app).explain(asking.release, told.segment.text, code)
-    then = None if told.decision is None else told.decision.classified
-    return {"told": found, "changed": then is not None and then.model != found.version}
+    explanation = explainer_of(request.app).explain(asking.release, segment_trace.segment.text, code)
+    then = None if segment_trace.decision is None else segment_trace.decision.classified
+    return {"told": explanation, "changed": then is not None and then.model != explanation.version}
 
 
 def _fault(error: QualstreamError) -> str:

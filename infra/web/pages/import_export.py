@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 
 from infra.annotation.import_labels import Importing, Plan, plan
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
-from infra.files.label_sheet import Columns, read_labels
+from infra.files.label_sheet import SheetColumns, read_labels
 from infra.files.tables import MEDIA_TYPES
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw
@@ -53,7 +53,7 @@ def show_import(study: str, visitor: Lead) -> RedirectResponse:
     return RedirectResponse(f"/s/{quote(study)}/export#import", 303)
 
 
-def _said(
+def _form_fields(
     coder: Annotated[str, Form(max_length=120)] = "",
     text_column: Annotated[str, Form(max_length=200)] = "",
     codes_column: Annotated[str, Form(max_length=200)] = "",
@@ -71,11 +71,11 @@ def preview(
     site: Here,
     visitor: Lead,
     file: Annotated[UploadFile, File()],
-    said: Annotated[dict[str, Any], Depends(_said)],
+    fields: Annotated[dict[str, Any], Depends(_form_fields)],
 ) -> HTMLResponse:
     """Keep the file for a while, and say what it comes to; nothing is written."""
     name = Path(file.filename or "").name[-120:] or "labels.csv"
-    asked = {**said, "file": name, "at": site.clock.now().isoformat()}
+    asked = {**fields, "file": name, "at": site.clock.now().isoformat()}
     uploads = _uploads(site, study)
     _sweep(uploads, site.clock.now())
     token = uuid4()
@@ -83,20 +83,20 @@ def preview(
     with (uploads / f"{token}.data").open("wb") as kept:
         while block := file.file.read(1 << 20):
             kept.write(block)
-    found = _planned(site, study, visitor.name, token)
-    return draw(request, "import.html", {"plan": found, "token": token, "asked": asked, "most": SHOWN})
+    planned = _planned(site, study, visitor.name, token)
+    return draw(request, "import.html", {"plan": planned, "token": token, "asked": asked, "most": SHOWN})
 
 
 @router.post("/s/{study}/import/{token}")
 def confirm(study: str, token: UUID, site: Here, visitor: Lead) -> RedirectResponse:
     """Write what the preview showed."""
-    found = _planned(site, study, visitor.name, token)
-    records = found.records
+    planned = _planned(site, study, visitor.name, token)
+    records = planned.records
     for start in range(0, len(records), _TOGETHER):
         site.write(records[start : start + _TOGETHER])
     for kept in _uploads(site, study).glob(f"{token}.*"):
         kept.unlink(missing_ok=True)
-    return RedirectResponse(f"/s/{quote(study)}/export?imported={len(found.annotations)}", 303)
+    return RedirectResponse(f"/s/{quote(study)}/export?imported={len(planned.annotations)}", 303)
 
 
 def _planned(site: Site, study: str, author: str, token: UUID) -> Plan:
@@ -106,7 +106,7 @@ def _planned(site: Site, study: str, author: str, token: UUID) -> Plan:
         data = (uploads / f"{token}.data").open("rb")
     except FileNotFoundError:
         raise InputError("this upload is not kept any more; choose the file again") from None
-    columns = Columns(text=asked["text"], codes=asked["codes"])
+    columns = SheetColumns(text=asked["text"], codes=asked["codes"])
     with data:
         sheet = read_labels(data, asked["file"], asked["coder"], columns)
     at = datetime.fromisoformat(asked["at"])

@@ -13,10 +13,10 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 
 from infra.profiles.study_rules import rules_of
 from infra.storage.blind import unread
-from infra.storage.overview import STEPS, OverTime, Step, live, newest, over_time
+from infra.storage.overview import STEPS, OverTime, TimeStep, live, newest, over_time
 from infra.telemetry.status import lags_of
 from infra.web.access import Viewer
-from infra.web.live_updates import Pulses
+from infra.web.live_updates import LiveFeeds
 from infra.web.site import Here, Site, draw, profile_of
 from streams.topology import ROLES
 
@@ -75,7 +75,7 @@ router = APIRouter(lifespan=_running)
 
 def stop_streams(app: FastAPI) -> None:
     """End every stream of events: to be called when the server is told to stop, because it waits for open ones."""
-    _pulses(app).stop()
+    _feeds(app).stop()
 
 
 @router.get("/s/{study}/", response_class=HTMLResponse)
@@ -110,18 +110,20 @@ async def stream(request: Request, study: str, site: Here, visitor: Viewer) -> S
 
     def look() -> str:
         now = _now(site, study)
-        segments = [{**asdict(one), "id": str(one.id), "at": one.at.isoformat()} for one in now["newest"]]
+        segments = [
+            {**asdict(segment), "id": str(segment.id), "at": segment.at.isoformat()} for segment in now["newest"]
+        ]
         return json.dumps({"counts": now["counts"], "newest": segments})
 
-    events: AsyncGenerator[str, None] = _pulses(request.app).watch(study, look)
+    events: AsyncGenerator[str, None] = _feeds(request.app).watch(study, look)
     return StreamingResponse(events, media_type="text/event-stream", headers=_STREAM_HEADERS)
 
 
-def _pulses(app: FastAPI) -> Pulses:
-    if not hasattr(app.state, "pulses"):
-        app.state.pulses = Pulses()
-    pulses: Pulses = app.state.pulses
-    return pulses
+def _feeds(app: FastAPI) -> LiveFeeds:
+    if not hasattr(app.state, "feeds"):
+        app.state.feeds = LiveFeeds()
+    feeds: LiveFeeds = app.state.feeds
+    return feeds
 
 
 def _lags(app: FastAPI) -> Lags:
@@ -136,26 +138,30 @@ def _now(site: Site, study: str) -> dict[str, Any]:
     counts = asdict(live(database, study, site.clock.now()))
     shown = newest(database, study, SHOWN)
     every = rules_of(database, profile_of(site), study).blind
-    hidden = unread(database, study, [one.id for one in shown], every=every)  # one poll serves everybody
-    return {"counts": counts, "newest": [replace(one, code=None) if one.id in hidden else one for one in shown]}
+    hidden = unread(database, study, [segment.id for segment in shown], every=every)  # one poll serves everybody
+    return {
+        "counts": counts,
+        "newest": [replace(segment, code=None) if segment.id in hidden else segment for segment in shown],
+    }
 
 
-def _series(site: Site, study: str, by: Step) -> dict[str, Any]:
-    found = over_time(site.store.database, study, by)
+def _series(site: Site, study: str, by: TimeStep) -> dict[str, Any]:
+    timeline = over_time(site.store.database, study, by)
     rows = [
-        (moment, [counts[n] for counts in found.counts])
-        for n, moment in enumerate(found.moments)
-        if any(counts[n] for counts in found.counts)
+        (moment, [counts[n] for counts in timeline.counts])
+        for n, moment in enumerate(timeline.moments)
+        if any(counts[n] for counts in timeline.counts)
     ]
-    return {"by": by, "over_time": found, "over_time_rows": rows, "chart": _chart(found)}
+    return {"by": by, "over_time": timeline, "over_time_rows": rows, "chart": _chart(timeline)}
 
 
-def _chart(found: OverTime) -> str:
+def _chart(timeline: OverTime) -> str:
     """What charts.js draws, as JSON for a data attribute."""
     series = [
-        {"label": code.label, "values": list(counts)} for code, counts in zip(found.codes, found.counts, strict=True)
+        {"label": code.label, "values": list(counts)}
+        for code, counts in zip(timeline.codes, timeline.counts, strict=True)
     ]
-    return json.dumps({"x": [int(moment.timestamp()) for moment in found.moments], "series": series})
+    return json.dumps({"x": [int(moment.timestamp()) for moment in timeline.moments], "series": series})
 
 
 def _system(request: Request, site: Site) -> dict[str, Any]:

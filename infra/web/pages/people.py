@@ -18,7 +18,7 @@ from models.errors import InputError
 
 router = APIRouter()
 _DAYS = (7, 30, 90, 365)
-Field = Annotated[str, Form()]
+FormField = Annotated[str, Form()]
 
 
 def _person(visitor: Annotated[Visitor, Depends(visitor_of)]) -> Visitor:
@@ -28,7 +28,7 @@ def _person(visitor: Annotated[Visitor, Depends(visitor_of)]) -> Visitor:
     return visitor
 
 
-Person = Annotated[Visitor, Depends(_person)]
+InPerson = Annotated[Visitor, Depends(_person)]
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -51,7 +51,9 @@ def show_sign_in(request: Request, next: str = "/") -> Response:
 
 
 @router.post("/signin")
-def sign_in(request: Request, site: Here, name: Field = "", password: Field = "", next: Field = "/") -> Response:
+def sign_in(
+    request: Request, site: Here, name: FormField = "", password: FormField = "", next: FormField = "/"
+) -> Response:
     """Sign in, and go on to where the visitor wanted to."""
     onward = local_path(next)
     try:
@@ -65,7 +67,7 @@ def sign_in(request: Request, site: Here, name: Field = "", password: Field = ""
 
 
 @router.post("/signout")
-def sign_out(request: Request, site: Here, visitor: Person, everywhere: Field = "") -> Response:
+def sign_out(request: Request, site: Here, visitor: InPerson, everywhere: FormField = "") -> Response:
     """End this session, or all of one's sessions."""
     if everywhere:
         site.accounts.sign_out(visitor.account)
@@ -80,7 +82,7 @@ def show_setup(request: Request, secret: str, site: Here) -> Response:
 
 
 @router.post("/setup/{secret}")
-def set_up(request: Request, secret: str, site: Here, password: Field = "", again: Field = "") -> Response:
+def set_up(request: Request, secret: str, site: Here, password: FormField = "", again: FormField = "") -> Response:
     """Set the password and sign in; the link is used up."""
     who = site.accounts.linked(secret)
     if who is None:
@@ -97,14 +99,19 @@ def set_up(request: Request, secret: str, site: Here, password: Field = "", agai
 
 
 @router.get("/account", response_class=HTMLResponse)
-def show_account(request: Request, site: Here, visitor: Person) -> Response:
+def show_account(request: Request, site: Here, visitor: InPerson) -> Response:
     """One's own roles, password and tokens."""
     return _account(request, site, visitor)
 
 
 @router.post("/account/password")
 def change_password(
-    request: Request, site: Here, visitor: Person, old: Field = "", password: Field = "", again: Field = ""
+    request: Request,
+    site: Here,
+    visitor: InPerson,
+    old: FormField = "",
+    password: FormField = "",
+    again: FormField = "",
 ) -> Response:
     """Change one's password; other sessions end."""
     try:
@@ -116,7 +123,7 @@ def change_password(
 
 
 @router.post("/account/tokens")
-def make_token(request: Request, site: Here, visitor: Person, name: Field = "", days: Field = "") -> Response:
+def make_token(request: Request, site: Here, visitor: InPerson, name: FormField = "", days: FormField = "") -> Response:
     """Make an API token; it is shown once."""
     try:
         lasts = timedelta(days=int(days)) if days in {str(each) for each in _DAYS} else None
@@ -127,7 +134,7 @@ def make_token(request: Request, site: Here, visitor: Person, name: Field = "", 
 
 
 @router.post("/account/tokens/{token}/revoke")
-def revoke_token(token: UUID, site: Here, visitor: Person) -> Response:
+def revoke_token(token: UUID, site: Here, visitor: InPerson) -> Response:
     """End one of one's tokens."""
     site.accounts.keys.revoke_token(visitor.account, token)
     return RedirectResponse("/account", 303)
@@ -135,49 +142,61 @@ def revoke_token(token: UUID, site: Here, visitor: Person) -> Response:
 
 def _account(request: Request, site: Site, visitor: Visitor, *, status: int = 200, **more: Any) -> Response:
     values = {"tokens": site.accounts.keys.tokens(visitor.account), "days": _DAYS, "now": site.clock.now()}
-    said = {"fault": None, "token_fault": None, "secret": None, "done": request.query_params.get("done")}
-    return draw(request, "account.html", {**values, **said, **more}, status=status)
+    messages = {"fault": None, "token_fault": None, "secret": None, "done": request.query_params.get("done")}
+    return draw(request, "account.html", {**values, **messages, **more}, status=status)
 
 
 # Everybody's accounts
 
 
 @router.get("/people", response_class=HTMLResponse)
-def show_people(request: Request, site: Here, visitor: Admin, person: Person) -> Response:
+def show_people(request: Request, site: Here, visitor: Admin, person: InPerson) -> Response:
     """Every account with its roles."""
     return _people(request, site)
 
 
 @router.post("/people")
 def add_person(
-    request: Request, site: Here, visitor: Admin, person: Person, name: Field, role: Field, scope: Field = ""
+    request: Request,
+    site: Here,
+    visitor: Admin,
+    person: InPerson,
+    name: FormField,
+    role: FormField,
+    scope: FormField = "",
 ) -> Response:
     """Make an account with a role; its one-time link is shown."""
     try:
-        wanted = _role(role)
+        account_role = _role(role)
         account = site.accounts.create(name)
-        site.accounts.grant(account, scope.strip() or EVERYWHERE, wanted)
+        site.accounts.grant(account, scope.strip() or EVERYWHERE, account_role)
     except InputError as error:
         return _people(request, site, fault=str(error), status=422)
     return _people(request, site, link_for=site.accounts.named(name), link=_link(request, site, account))
 
 
 @router.post("/people/{account}/link")
-def link_person(request: Request, account: UUID, site: Here, visitor: Admin, person: Person) -> Response:
+def link_person(request: Request, account: UUID, site: Here, visitor: Admin, person: InPerson) -> Response:
     """A new one-time link, for a password that was never set or is forgotten."""
     return _people(request, site, link_for=_known(site, account), link=_link(request, site, account))
 
 
 @router.post("/people/{account}/grant")
 def grant_role(
-    request: Request, account: UUID, site: Here, visitor: Admin, person: Person, role: Field, scope: Field = ""
+    request: Request,
+    account: UUID,
+    site: Here,
+    visitor: Admin,
+    person: InPerson,
+    role: FormField,
+    scope: FormField = "",
 ) -> Response:
     """Give a role in a study or everywhere."""
     _known(site, account)
     try:
-        wanted, where = _role(role), scope.strip() or EVERYWHERE
-        _keep_oneself(visitor, account, lowers=where == EVERYWHERE and wanted != "admin")
-        site.accounts.grant(account, where, wanted)
+        account_role, where = _role(role), scope.strip() or EVERYWHERE
+        _keep_oneself(visitor, account, lowers=where == EVERYWHERE and account_role != "admin")
+        site.accounts.grant(account, where, account_role)
     except InputError as error:
         return _people(request, site, fault=str(error), status=422)
     return RedirectResponse("/people", 303)
@@ -185,7 +204,7 @@ def grant_role(
 
 @router.post("/people/{account}/revoke")
 def revoke_role(
-    request: Request, account: UUID, site: Here, visitor: Admin, person: Person, scope: Field = ""
+    request: Request, account: UUID, site: Here, visitor: Admin, person: InPerson, scope: FormField = ""
 ) -> Response:
     """Take a role away."""
     _known(site, account)
@@ -199,7 +218,7 @@ def revoke_role(
 
 @router.post("/people/{account}/disable")
 def disable_person(
-    request: Request, account: UUID, site: Here, visitor: Admin, person: Person, enable: Field = ""
+    request: Request, account: UUID, site: Here, visitor: Admin, person: InPerson, enable: FormField = ""
 ) -> Response:
     """Let nobody in by an account any more, or again."""
     _known(site, account)
@@ -212,7 +231,7 @@ def disable_person(
 
 
 @router.post("/people/{account}/signout")
-def sign_out_person(account: UUID, site: Here, visitor: Admin, person: Person) -> Response:
+def sign_out_person(account: UUID, site: Here, visitor: Admin, person: InPerson) -> Response:
     """End every session of an account."""
     _known(site, account)
     site.accounts.sign_out(account)
@@ -222,8 +241,8 @@ def sign_out_person(account: UUID, site: Here, visitor: Admin, person: Person) -
 def _people(request: Request, site: Site, *, status: int = 200, **more: Any) -> Response:
     names = [each.name for each in studies(site.store.database)]
     values = {"people": site.accounts.all(), "studies": names, "roles": ROLES}
-    said = {"fault": None, "link_for": None, "link": None}
-    return draw(request, "people.html", {**values, **said, **more}, status=status)
+    messages = {"fault": None, "link_for": None, "link": None}
+    return draw(request, "people.html", {**values, **messages, **more}, status=status)
 
 
 def _link(request: Request, site: Site, account: UUID) -> str:

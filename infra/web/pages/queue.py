@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from infra.profiles.study_rules import rules_of
 from infra.web.access import Annotator
-from infra.web.pages.suggestions import Offer, offers, proposed, system
+from infra.web.pages.suggestions import Suggestion, nearest_suggestions, proposed, system
 from infra.web.site import Here, Site, draw, profile_of
-from models.annotation.coding import Choice, CodeLookup, Task, decide, undo
+from models.annotation.coding import CodeLookup, CodingChoice, Task, decide, undo
 from models.errors import InputError
 from schemas import StudyRules
 
@@ -37,10 +37,10 @@ class DecisionForm(BaseModel):
     unsure: bool = False
     memo: str = ""
 
-    def choice(self, seconds: float | None) -> Choice:
+    def choice(self, seconds: float | None) -> CodingChoice:
         """As records are made of it."""
         labels = [label for label in (*self.new, self.search) if label.strip()]
-        return Choice(str(self.cause), self.accept, self.code, labels, self.unsure, self.memo, seconds)
+        return CodingChoice(str(self.cause), self.accept, self.code, labels, self.unsure, self.memo, seconds)
 
 
 class SecondForm(BaseModel):
@@ -73,7 +73,7 @@ def decided(
     if task.blind and not done.annotation.accepted and done.annotation.code_ids:
         seen = {"task": task, "mine": done.annotation, "reveal": True}
         return _page(request, here, who.name, study, seen)
-    late = not (task.held or task.lacks or (task.last and not task.last.withdrawn))
+    late = not (task.held or task.open_slots or (task.last and not task.last.withdrawn))
     return _onward(request, here, who.name, study, "taken" if late else "")
 
 
@@ -87,7 +87,9 @@ def second(request: Request, here: Here, who: Annotator, study: str, form: Annot
     if form.keep != "mine":
         own = first.code_ids if form.keep == "both" else ()
         seconds = (here.clock.now() - first.decided_at).total_seconds()
-        choice = Choice(str(form.cause), True, own, memo=first.memo, unsure=first.unsure, seconds=max(0.0, seconds))
+        choice = CodingChoice(
+            str(form.cause), True, own, memo=first.memo, unsure=first.unsure, seconds=max(0.0, seconds)
+        )
         try:
             done = decide(task, choice, here.nearby.codes(study), who.name, here.clock.now())
         except InputError as error:
@@ -100,14 +102,14 @@ def second(request: Request, here: Here, who: Annotator, study: str, form: Annot
 @router.post("/s/{study}/queue/skip")
 def skip(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
     """Another one first; this one comes back to the person tomorrow."""
-    here.desk.skip(study, segment, who.name)
+    here.queue.skip(study, segment, who.name)
     return _onward(request, here, who.name, study)
 
 
 @router.post("/s/{study}/queue/leave")
 def leave(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
     """Stop for now: the segment is free for others at once."""
-    here.desk.release(study, segment, who.name)
+    here.queue.release(study, segment, who.name)
     overview = f"/s/{quote(study)}/"
     if request.headers.get("HX-Request"):
         return Response(headers={"HX-Redirect": overview})
@@ -118,10 +120,10 @@ def leave(request: Request, here: Here, who: Annotator, study: str, segment: Ann
 def take_back(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
     """Withdraw a decision, and show its segment again where nobody else has it."""
     rules = _rules(here, study)
-    last = _task(here, study, segment, who.name, rules).last
-    if last is not None and not last.withdrawn:
-        here.write([undo(last, here.clock.now())])
-    taken = here.desk.take(study, segment, who.name, rules)
+    annotation = _task(here, study, segment, who.name, rules).last
+    if annotation is not None and not annotation.withdrawn:
+        here.write([undo(annotation, here.clock.now())])
+    taken = here.queue.claim(study, segment, who.name, rules)
     return _onward(request, here, who.name, study, "gone" if taken is None else "")
 
 
@@ -129,9 +131,9 @@ def take_back(request: Request, here: Here, who: Annotator, study: str, segment:
 def matching(request: Request, here: Here, who: Annotator, study: str, search: str = "") -> HTMLResponse:
     """The options of the search over the codebook: as spelt first, then by meaning."""
     words = " ".join(search.split())[:120]
-    found = here.nearby.search(study, words, _FOUND)
-    exact = any(code.label.casefold() == words.casefold() for code in found)
-    return draw(request, "queue_codes.html", {"found": found, "words": words, "exact": exact})
+    matches = here.nearby.search(study, words, _FOUND)
+    exact = any(code.label.casefold() == words.casefold() for code in matches)
+    return draw(request, "queue_codes.html", {"found": matches, "words": words, "exact": exact})
 
 
 @router.get("/s/{study}/queue/near")
@@ -139,7 +141,9 @@ def near(request: Request, here: Here, who: Annotator, study: str, segment: UUID
     """The nearest codes, for a page that was drawn before the embedder was there."""
     task = _task(here, study, segment, who.name, _rules(here, study))
     nearby = here.nearby
-    return draw(request, "queue_near.html", {"task": task, "near": offers(task, nearby.codes(study), nearby)})
+    return draw(
+        request, "queue_near.html", {"task": task, "near": nearest_suggestions(task, nearby.codes(study), nearby)}
+    )
 
 
 def _rules(here: Site, study: str) -> StudyRules:
@@ -147,7 +151,7 @@ def _rules(here: Site, study: str) -> StudyRules:
 
 
 def _task(here: Site, study: str, segment: UUID, annotator: str, rules: StudyRules) -> Task:
-    task = here.desk.task(study, segment, annotator, rules)
+    task = here.queue.task(study, segment, annotator, rules)
     if task is None:
         raise HTTPException(404, "nobody was asked about this segment; go on in the queue")
     return task
@@ -168,18 +172,18 @@ def _onward(request: Request, here: Site, annotator: str, study: str, note: str 
 
 
 def _next(request: Request, here: Site, annotator: str, study: str, note: str = "") -> HTMLResponse:
-    task = here.desk.claim(study, annotator, _rules(here, study))
+    task = here.queue.claim_next(study, annotator, _rules(here, study))
     return _page(request, here, annotator, study, {"task": task, "note": _NOTES.get(note, "")})
 
 
 def _page(
     request: Request, here: Site, annotator: str, study: str, values: dict[str, object], *, status: int = 200
 ) -> HTMLResponse:
-    desk, rules, task = here.desk, _rules(here, study), values["task"]
+    rules, task = _rules(here, study), values["task"]
     nearby = here.nearby
     shown: dict[str, Any] = {
-        "waiting": desk.waiting(study, annotator, rules),
-        "last": desk.last(study, annotator),
+        "waiting": here.queue.waiting(study, annotator, rules),
+        "last": here.queue.last(study, annotator),
         "cause": uuid4(),
         "base": f"/s/{quote(study)}/queue",
     }
@@ -187,19 +191,19 @@ def _page(
         codes = nearby.codes(study)
         shown["system"] = system(task, codes)
         if not values.get("reveal"):
-            shown["proposed"], shown["near"] = proposed(task, codes), offers(task, codes, nearby)
+            shown["proposed"], shown["near"] = proposed(task, codes), nearest_suggestions(task, codes, nearby)
             shown["kept"] = _kept(values.get("entered"), [*shown["proposed"], *(shown["near"] or [])], codes)
     return draw(request, "queue.html", {**shown, **values}, status=status)
 
 
-def _kept(entered: object, offered: list[Offer], codes: CodeLookup) -> list[tuple[str, str, str]]:
+def _kept(entered: object, offered: list[Suggestion], codes: CodeLookup) -> list[tuple[str, str, str]]:
     """What was entered and is not offered: the field's name, its value and what to show, to be ticked again."""
     if not isinstance(entered, DecisionForm):
         return []
     there = {offer.code.id if offer.code else offer.label for offer in offered}
-    found = []
+    unlisted = []
     for identity in entered.code:
         known = codes.get(identity)
         if identity not in there and known is not None:
-            found.append(("code", str(identity), known.label))
-    return found + [("new", label, label) for label in entered.new if label.strip() and label not in there]
+            unlisted.append(("code", str(identity), known.label))
+    return unlisted + [("new", label, label) for label in entered.new if label.strip() and label not in there]

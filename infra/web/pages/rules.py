@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from infra.annotation.study_report import standing
 from infra.profiles.study_rules import rules_of
-from infra.training.loader import reading_taught
+from infra.training.loader import out_of_fold_loader
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw, profile_of
 from models.errors import InputError
@@ -56,7 +56,7 @@ STRATEGIES: dict[QueryStrategy, tuple[str, str]] = {
 """What the classifier asks about: the strategy's name, and the segments it chooses in plain words."""
 
 
-class Entered(BaseModel):
+class RulesForm(BaseModel):
     """The form as it was filled in: shares in percent, and what may stay empty as text."""
 
     mode: str = "threshold"
@@ -82,7 +82,7 @@ def page(request: Request, site: Here, _viewer: Viewer, study: str, saved: bool 
 
 
 @router.post("/s/{study}/rules")
-def change(request: Request, site: Here, lead: Lead, study: str, form: Annotated[Entered, Form()]) -> Response:
+def change(request: Request, site: Here, lead: Lead, study: str, form: Annotated[RulesForm, Form()]) -> Response:
     """Set new rules; they hold from the router's next batch on."""
     rules = _rules(site, study)
     try:
@@ -92,7 +92,7 @@ def change(request: Request, site: Here, lead: Lead, study: str, form: Annotated
     return RedirectResponse(f"/s/{quote(study, safe='')}/rules?saved=true", status_code=303)
 
 
-def read_rules(form: Entered, before: StudyRules, study: str, author: str) -> StudyRules:
+def read_rules(form: RulesForm, before: StudyRules, study: str, author: str) -> StudyRules:
     """The rules that a form stands for; fields that its mode does not use may stay empty and are kept as they were.
 
     Raises:
@@ -136,11 +136,11 @@ def _number(name: str, text: str, most: float) -> float | None:
     return number
 
 
-def _filled(rules: StudyRules) -> Entered:
+def _filled(rules: StudyRules) -> RulesForm:
     given = rules.model_dump()
     shares = {name: f"{given[name] * 100:g}" for name in _PERCENT}
     others = {name: "" if given[name] is None else f"{given[name]:g}" for name in (*_OPTIONAL, *_NEEDED)}
-    return Entered(mode=rules.mode, blind=rules.blind, strategy=rules.strategy, **shares, **others)
+    return RulesForm(mode=rules.mode, blind=rules.blind, strategy=rules.strategy, **shares, **others)
 
 
 def _rules(site: Site, study: str) -> StudyRules:
@@ -148,16 +148,16 @@ def _rules(site: Site, study: str) -> StudyRules:
 
 
 def _draw(
-    request: Request, site: Site, rules: StudyRules, form: Entered, *, error: str = "", saved: bool = False
+    request: Request, site: Site, rules: StudyRules, form: RulesForm, *, error: str = "", saved: bool = False
 ) -> HTMLResponse:
-    found = standing(site.store.database, rules.study, rules, reading_taught(site.settings.data_dir))
+    report = standing(site.store.database, rules.study, rules, out_of_fold_loader(site.settings.data_dir))
     values = {
         "rules": rules,
         "form": form,
         "names": _NAMES,
         "strategies": STRATEGIES,
-        "standing": found,
-        "chart": _chart(found.bins),
+        "standing": report,
+        "chart": _chart(report.bins),
         "error": error,
         "saved": saved,
     }
@@ -166,5 +166,5 @@ def _draw(
 
 def _chart(bins: Sequence[Bin]) -> str:
     """The reliability diagram as static/reliability.js reads it."""
-    points = {"x": [one.probability for one in bins], "y": [one.accepted for one in bins]}
+    points = {"x": [bin_.probability for bin_ in bins], "y": [bin_.accepted for bin_ in bins]}
     return json.dumps({name: [round(value, 4) for value in values] for name, values in points.items()})

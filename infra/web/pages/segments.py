@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from infra.files.timestamps import read_time
-from infra.storage.search import COUNTED, Filters, Found, Mark, among, choices, count, find
+from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
 from infra.web.access import Lead, Viewer, unread_by
@@ -82,7 +82,7 @@ class Asked:
         since, until = _day(self.since, "From", wrong), _day(self.until, "To", wrong)
         if until is not None and len(self.until.strip()) <= len("2026-01-01"):
             until += timedelta(days=1)  # a day is meant whole
-        found = Filters(
+        filters = Filters(
             words="" if self.meaning else self.q,
             code=_code(self.code, wrong),
             since=since,
@@ -94,7 +94,7 @@ class Asked:
             annotator=self.annotator.strip(),
             human=cast(Literal["", "yes", "no"], self.human if self.human in ("yes", "no") else ""),
         )
-        return found, wrong
+        return filters, wrong
 
     def url(self, base: str, **other: str) -> str:
         """The address of this search, or of one that differs a little."""
@@ -114,9 +114,9 @@ def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> 
         values = _by_meaning(request, site, study, asked, filters)
     else:
         values = _by_words(site, study, asked, filters, base)
-    hidden = unread_by(site, visitor, study, [one.id for one in values["found"]])
+    hidden = unread_by(site, visitor, study, [match.id for match in values["found"]])
     if filters.by_system:  # nor may a search for a code tell which segments have it
-        values["found"] = [one for one in values["found"] if one.id not in hidden]
+        values["found"] = [match for match in values["found"] if match.id not in hidden]
     values |= {"hidden": hidden, "asked": asked, "filters": filters, "wrong": wrong, "base": base, "counted": COUNTED}
     if asked.after and "HX-Request" in request.headers:
         return draw(request, "segments_rows.html", values)
@@ -128,31 +128,31 @@ def _by_words(site: Site, study: str, asked: Asked, filters: Filters, base: str)
     page = find(database, study, filters, after=_mark(asked.after), limit=PAGE)
     more = page.after and asked.url(base, after=f"{page.after.order_at.isoformat()},{page.after.seq}")
     counts = None if asked.after else count(database, study, filters)
-    return {"found": page.found, "more": more, "count": counts, "filled": None}
+    return {"found": page.matches, "more": more, "count": counts, "filled": None}
 
 
 def _by_meaning(request: Request, site: Site, study: str, asked: Asked, filters: Filters) -> dict[str, Any]:
     index = index_of(request.app)
     filled = index.filled()
-    found: list[Found] = []
+    matches: list[SegmentMatch] = []
     if filled.fault is None:
         try:
-            found = among(site.store.database, study, filters, index.nearest(study, asked.q, NEAREST))[:PAGE]
+            matches = among(site.store.database, study, filters, index.nearest(study, asked.q, NEAREST))[:PAGE]
         except QualstreamError as error:
             filled = Filled(filled.indexed, filled.total, str(error))
-    return {"found": found, "more": None, "count": len(found), "filled": filled}
+    return {"found": matches, "more": None, "count": len(matches), "filled": filled}
 
 
 @router.get("/s/{study}/segments/{segment}", response_class=HTMLResponse)
 def show_segment(request: Request, study: str, segment: UUID, site: Here, visitor: Viewer) -> HTMLResponse:
     """One segment's whole story."""
-    told = trace(site.store.database, study, segment)
-    if told is None:
+    segment_trace = trace(site.store.database, study, segment)
+    if segment_trace is None:
         raise HTTPException(404, f"study '{study}' has no segment {segment}; look for it among its segments")
-    similar = _similar(request, site, study, told.segment.text)
-    hidden = unread_by(site, visitor, study, [segment, *(one.id for one in similar)])
-    values = {"guessed": guessed(site, told.decision), "classifier": classifier_now(request, study)}
-    return draw(request, "segment.html", {"trace": told, "similar": similar, "hidden": hidden, **values})
+    similar = _similar(request, site, study, segment_trace.segment.text)
+    hidden = unread_by(site, visitor, study, [segment, *(match.id for match in similar)])
+    values = {"guessed": guessed(site, segment_trace.decision), "classifier": classifier_now(request, study)}
+    return draw(request, "segment.html", {"trace": segment_trace, "similar": similar, "hidden": hidden, **values})
 
 
 @router.post("/s/{study}/segments/{segment}/again")
@@ -161,14 +161,14 @@ def ask_again(
 ) -> RedirectResponse:
     """Put a segment first in the queue, whoever has coded it before."""
     why = " ".join(reason.split()) or "somebody wants it read again"
-    asked = site.desk.requeue(study, [segment], why, visitor.name)
+    asked = site.queue.requeue(study, [segment], why, visitor.name)
     if not asked:
         raise HTTPException(409, "the segment has no code yet; people can be asked as soon as it has one")
     site.write(asked)
     return RedirectResponse(f"/s/{quote(study)}/segments/{segment}#people", status_code=303)
 
 
-def _similar(request: Request, site: Site, study: str, text: str, most: int = 6) -> list[Found]:
+def _similar(request: Request, site: Site, study: str, text: str, most: int = 6) -> list[SegmentMatch]:
     """The segments nearest in meaning; none while they cannot be told."""
     index = index_of(request.app)
     try:
@@ -192,23 +192,23 @@ def _mark(after: str) -> Mark | None:
 def _day(value: str, field: str, wrong: list[str]) -> datetime | None:
     if not value.strip():
         return None
-    found = read_time(value)
-    if found is None:
+    moment = read_time(value)
+    if moment is None:
         wrong.append(f"{field}: '{value[:40]}' is no time; a day such as 2026-03-01 is expected")
-    return found
+    return moment
 
 
 def _share(value: str, field: str, wrong: list[str]) -> float | None:
     if not value.strip():
         return None
     try:
-        found = float(value)
+        share = float(value)
     except ValueError:
-        found = -1.0
-    if not 0 <= found <= 1:
+        share = -1.0
+    if not 0 <= share <= 1:
         wrong.append(f"{field}: '{value[:40]}' found; a number from 0 to 1 is expected")
         return None
-    return found
+    return share
 
 
 def _code(value: str, wrong: list[str]) -> UUID | None:

@@ -14,7 +14,7 @@ _KEYS = 9
 
 
 @dataclass(frozen=True)
-class Offer:
+class Suggestion:
     """One line that can be ticked."""
 
     label: str
@@ -46,12 +46,12 @@ def system(task: Task, codes: CodeLookup) -> System:
     return System(task.code, task.label, None, codes.get(task.code) is None)
 
 
-def proposed(task: Task, codes: CodeLookup) -> list[Offer]:
+def proposed(task: Task, codes: CodeLookup) -> list[Suggestion]:
     """What the members proposed, but for the system's code; nothing while it is coded blind."""
     if task.blind or task.decision is None:
         return []
     taken = system(task, codes)
-    found: dict[str, Offer] = {}
+    by_name: dict[str, Suggestion] = {}
     for proposal in task.decision.proposals:
         if proposal.fault or not proposal.label:
             continue
@@ -63,18 +63,20 @@ def proposed(task: Task, codes: CodeLookup) -> list[Offer]:
         name = normalised_label(code.label if code else label)
         if name == normalised_label(taken.label) or (code and code.id == taken.id):
             continue
-        before = found.get(name)
-        found[name] = Offer(code.label if code else label, code, (*(before.by if before else ()), proposal.member))
-    return _numbered(list(found.values()), 1)
+        before = by_name.get(name)
+        by_name[name] = Suggestion(
+            code.label if code else label, code, (*(before.by if before else ()), proposal.member)
+        )
+    return _numbered(list(by_name.values()), 1)
 
 
-def offers(task: Task, codes: CodeLookup, nearby: Nearby) -> list[Offer] | None:
+def nearest_suggestions(task: Task, codes: CodeLookup, nearby: Nearby) -> list[Suggestion] | None:
     """The codes nearest to the segment that are not offered already; ``None`` while they cannot be told yet.
 
     While it is coded blind, only its text says what is near, and a code that it created itself is left out.
     """
     before = proposed(task, codes)
-    without = {offer.code.id for offer in before if offer.code}
+    without = {suggestion.code.id for suggestion in before if suggestion.code}
     if not task.blind:
         without.add(system(task, codes).id)
     elif task.assignment is not None and task.assignment.new:
@@ -83,12 +85,14 @@ def offers(task: Task, codes: CodeLookup, nearby: Nearby) -> list[Offer] | None:
     near = nearby.nearest(task.segment.study, texts, _NEAREST, without)
     if near is None:
         return None
-    found = [Offer(one.code.label, one.code, similarity=one.similarity) for one in near]
-    return _numbered(found, 1 + len(before))
+    nearest = [Suggestion(neighbour.code.label, neighbour.code, similarity=neighbour.similarity) for neighbour in near]
+    return _numbered(nearest, 1 + len(before))
 
 
-def _numbered(some: list[Offer], first: int) -> list[Offer]:
+def _numbered(suggestions: list[Suggestion], first: int) -> list[Suggestion]:
     return [
-        Offer(one.label, one.code, one.by, one.similarity, key if key <= _KEYS else None)
-        for key, one in enumerate(some, first)
+        Suggestion(
+            suggestion.label, suggestion.code, suggestion.by, suggestion.similarity, key if key <= _KEYS else None
+        )
+        for key, suggestion in enumerate(suggestions, first)
     ]

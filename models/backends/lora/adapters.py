@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Wardrobe:
-    """Says which rows of the batch under way wear which adapter; the rows of one adapter stand together."""
+class AdapterRows:
+    """Which rows of the batch under way go through which adapter; the rows of one adapter stand together."""
 
     names: tuple[str, ...]
-    worn: list[tuple[str, int, int]] = field(default_factory=list)  # adapter, first row, row after the last
+    ranges: list[tuple[str, int, int]] = field(default_factory=list)  # adapter, first row, row after the last
 
-    def dress(self, rows: Sequence[str | None]) -> None:
-        """Take the adapter of each row of the next forward pass; ``None`` wears none."""
-        self.worn = []
+    def assign(self, rows: Sequence[str | None]) -> None:
+        """Take the adapter of each row of the next forward pass; ``None`` has none."""
+        self.ranges = []
         for at, name in enumerate(rows):
             if name is None:
                 continue
-            if self.worn and self.worn[-1][0] == name and self.worn[-1][2] == at:
-                self.worn[-1] = (name, self.worn[-1][1], at + 1)
+            if self.ranges and self.ranges[-1][0] == name and self.ranges[-1][2] == at:
+                self.ranges[-1] = (name, self.ranges[-1][1], at + 1)
             else:
-                self.worn.append((name, at, at + 1))
+                self.ranges.append((name, at, at + 1))
 
 
-def wear(model: Any, adapters: Mapping[str, Path]) -> Wardrobe:
+def attach_adapters(model: Any, adapters: Mapping[str, Path]) -> AdapterRows:
     """Load adapters with ``peft`` and hang them on the model as forward hooks.
 
     ``peft``'s own mixed batches (``adapter_names``) gather and scatter rows by index in every layer; rows sorted by
@@ -47,27 +47,27 @@ def wear(model: Any, adapters: Mapping[str, Path]) -> Wardrobe:
     from peft import PeftModel
     from peft.tuners.lora import LoraLayer
 
-    wardrobe = Wardrobe(tuple(adapters))
-    dressed: Any = None
+    adapter_rows = AdapterRows(tuple(adapters))
+    peft_model: Any = None
     for name, place in adapters.items():
         try:
-            if dressed is None:
-                dressed = PeftModel.from_pretrained(model, str(place), adapter_name=_key(wardrobe, name))
+            if peft_model is None:
+                peft_model = PeftModel.from_pretrained(model, str(place), adapter_name=_key(adapter_rows, name))
             else:
-                dressed.load_adapter(str(place), adapter_name=_key(wardrobe, name))
+                peft_model.load_adapter(str(place), adapter_name=_key(adapter_rows, name))
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise SettingError(
                 f"the adapter in {place} does not fit {model.config.name_or_path!r}: {_first_line(error)}; "
                 "give a folder written by `qualstream finetune` for this base model"
             ) from error
-    if dressed is None:
-        return wardrobe
-    layers = [layer for layer in dressed.modules() if isinstance(layer, LoraLayer)]
-    hung = [(layer.get_base_layer(), _matrices(layer, wardrobe)) for layer in layers]
-    dressed.unload()
-    for linear, matrices in hung:
-        linear.register_forward_hook(_hook(wardrobe, matrices))
-    return wardrobe
+    if peft_model is None:
+        return adapter_rows
+    layers = [layer for layer in peft_model.modules() if isinstance(layer, LoraLayer)]
+    adapted = [(layer.get_base_layer(), _matrices(layer, adapter_rows)) for layer in layers]
+    peft_model.unload()
+    for linear, matrices in adapted:
+        linear.register_forward_hook(_hook(adapter_rows, matrices))
+    return adapter_rows
 
 
 def adapter_revision(adapter: Path) -> str:
@@ -86,36 +86,36 @@ def adapter_revision(adapter: Path) -> str:
         ) from error
 
 
-def _key(wardrobe: Wardrobe, name: str) -> str:
-    return f"adapter{wardrobe.names.index(name)}"  # peft refuses dots in names
+def _key(adapter_rows: AdapterRows, name: str) -> str:
+    return f"adapter{adapter_rows.names.index(name)}"  # peft refuses dots in names
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def _matrices(layer: Any, wardrobe: Wardrobe) -> dict[str, tuple["torch.Tensor", "torch.Tensor"]]:
+def _matrices(layer: Any, adapter_rows: AdapterRows) -> dict[str, tuple["torch.Tensor", "torch.Tensor"]]:
     """Take A, shape (in, rank), and scaled B, shape (rank, out), of each adapter out of one layer."""
     import torch
 
     base = layer.get_base_layer()
     if not isinstance(base, torch.nn.Linear) or layer.lora_variant:
         raise SettingError(
-            f"one of the adapters {', '.join(wardrobe.names)} is not plain LoRA on a linear layer "
+            f"one of the adapters {', '.join(adapter_rows.names)} is not plain LoRA on a linear layer "
             f"(found {type(base).__name__}); train it without DoRA and on linear layers only"
         )
-    found = {}
-    for name in wardrobe.names:
-        key = _key(wardrobe, name)
+    matrices = {}
+    for name in adapter_rows.names:
+        key = _key(adapter_rows, name)
         if key in layer.lora_A:
             a, b = layer.lora_A[key].weight, layer.lora_B[key].weight * layer.scaling[key]
-            found[name] = tuple(m.detach().to(base.weight).t().contiguous() for m in (a, b))
-    return found
+            matrices[name] = tuple(m.detach().to(base.weight).t().contiguous() for m in (a, b))
+    return matrices
 
 
-def _hook(wardrobe: Wardrobe, matrices: Mapping[str, tuple["torch.Tensor", "torch.Tensor"]]) -> Any:
+def _hook(adapter_rows: AdapterRows, matrices: Mapping[str, tuple["torch.Tensor", "torch.Tensor"]]) -> Any:
     def add(_: Any, inputs: tuple["torch.Tensor"], output: "torch.Tensor") -> "torch.Tensor":
-        for name, start, stop in wardrobe.worn:
+        for name, start, stop in adapter_rows.ranges:
             if name in matrices:
                 a, b = matrices[name]
                 output[start:stop] += (inputs[0][start:stop] @ a) @ b  # (rows, tokens, out)

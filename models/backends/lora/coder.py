@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from models.backends.lora.adapters import adapter_revision, wear
-from models.backends.lora.generation import Answer, Generator, Row, Sampling
+from models.backends.lora.adapters import adapter_revision, attach_adapters
+from models.backends.lora.generation import Completion, Generator, PromptRow, Sampling
 from models.backends.parsing import coding_start, proposal, row_seed
 from models.backends.token_usage import TokenUsage
 from models.backends.weights import load_language_model
@@ -94,7 +94,7 @@ class LoraCoder:
         self.load()
         started = time.monotonic()
         asked = [member for member in self._members if among is None or member.name in among]
-        answers: dict[str, list[Answer]] = {}
+        answers: dict[str, list[Completion]] = {}
         for base, generator in self._generators.items():
             worn = [member for member in asked if member.base == base]
             rows = [self._row(member, segment) for member in worn for segment in segments]
@@ -111,24 +111,26 @@ class LoraCoder:
     def _generator(self, base: str) -> Generator:
         model, tokenizer = load_language_model(base, cache=self._cache, device=self._device, dtype=self._dtype)
         adapters = {str(m.adapter): m.adapter for m in self._members if m.base == base and m.adapter is not None}
-        return Generator(model, tokenizer, wear(model, adapters), batch_tokens=self._batch_tokens, usage=self._usage)
+        return Generator(
+            model, tokenizer, attach_adapters(model, adapters), batch_tokens=self._batch_tokens, usage=self._usage
+        )
 
     @cached_property
     def _versions(self) -> dict[str, str]:
         return {member.name: model_version(member.base, member.adapter) for member in self._members}
 
-    def _row(self, member: Member, segment: Segment) -> Row:
-        return Row(
+    def _row(self, member: Member, segment: Segment) -> PromptRow:
+        return PromptRow(
             adapter=None if member.adapter is None else str(member.adapter),
             prefix=coding_start(member.prompt, member.ending, member.examples),
             suffix=coding_suffix(segment.text),
             seed=row_seed(segment, member.name, self._seed),
         )
 
-    def _proposal(self, member: Member, answer: Answer, latency_s: float) -> Proposal:
-        drawn = [further.text for further in answer.drawn]
+    def _proposal(self, member: Member, answer: Completion, latency_s: float) -> Proposal:
+        samples = [sample.text for sample in answer.samples]
         model = self._versions[member.name]
-        return proposal(member.name, model, answer.text, answer.log_probability, latency_s, drawn)
+        return proposal(member.name, model, answer.text, answer.log_probability, latency_s, samples)
 
 
 def model_version(base: str, adapter: Path | None) -> str:

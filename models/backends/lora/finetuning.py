@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.backends.lora.packing import ROW_TOKENS, Encoded, Example, Recipe, Tokens, encode, rows, summed_loss
+from models.backends.lora.packing import ROW_TOKENS, Encoded, Recipe, Tokens, TuningExample, encode, rows, summed_loss
 from models.backends.weights import choose_dtype, load_language_model
 from models.errors import SettingError
 
@@ -21,7 +21,7 @@ _SAVE_EVERY_S = 30.0  # seconds between two saves of a run's state: as much work
 
 
 @dataclass
-class Progress:
+class TuningProgress:
     """Where a training stands; what a resumed one needs besides weights and moments."""
 
     epoch: int = 0
@@ -36,21 +36,21 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedModel:
     """A tuned model, with the weights of its best epoch, and how it came about."""
 
     model: Any
     tokenizer: Any
-    progress: Progress
+    progress: TuningProgress
     device: str
     dtype: str
 
 
-Report = Callable[[Progress, int], None]
+ReportProgress = Callable[[TuningProgress, int], None]
 """Called after each batch and epoch with the progress and the number of batches an epoch."""
 
 
-def choose_device(wanted: str) -> str:
+def choose_device(requested: str) -> str:
     """Resolve ``auto`` to what is there.
 
     Raises:
@@ -58,24 +58,24 @@ def choose_device(wanted: str) -> str:
     """
     import torch
 
-    if wanted == "auto":
+    if requested == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
+    if requested == "cuda" and not torch.cuda.is_available():
         raise SettingError("--device cuda was asked for but torch sees no GPU; use --device cpu or auto")
-    return wanted
+    return requested
 
 
 def tune(
     recipe: Recipe,
-    training: Sequence[Example],
-    validation: Sequence[Example],
+    training: Sequence[TuningExample],
+    validation: Sequence[TuningExample],
     out: Path,
     *,
     cache: Path,
     device: str = "auto",
     data_id: str = "",
-    report: Report | None = None,
-) -> Tuned:
+    report: ReportProgress | None = None,
+) -> TunedModel:
     """Tune an adapter until validation no longer gains, or the epochs are done. A killed run goes on where it was.
 
     Args:
@@ -100,15 +100,15 @@ def tune(
     dtype = choose_dtype("auto", device)
     torch.manual_seed(recipe.seed)
     base, tokenizer = load_language_model(recipe.base, cache=cache, device=device, dtype=dtype)
-    model = wear_new_adapter(base, recipe)
+    model = attach_new_adapter(base, recipe)
     head, encoded = encode(tokenizer, recipe, training)
     _, checks = encode(tokenizer, recipe, validation)
     trainer = _Trainer(model, recipe, head, encoded, device, out / STATE_FILE, f"{asdict(recipe)} {data_id}")
     trainer.run(checks, report or (lambda _progress, _batches: None))
-    return Tuned(model.eval(), tokenizer, trainer.progress, device, dtype)
+    return TunedModel(model.eval(), tokenizer, trainer.progress, device, dtype)
 
 
-def wear_new_adapter(base: Any, recipe: Recipe) -> Any:
+def attach_new_adapter(base: Any, recipe: Recipe) -> Any:
     """Put a fresh LoRA adapter on a base model, its own weights in float32."""
     from peft import LoraConfig, get_peft_model
 
@@ -142,9 +142,9 @@ class _Trainer:
         self._batches = math.ceil(len(encoded) / recipe.batch)
         self._best = {n: p.detach().clone() for n, p in self._named.items()}
         self._saved_at = time.monotonic()
-        self.progress = Progress()
+        self.progress = TuningProgress()
 
-    def run(self, checks: Sequence[Encoded], report: Report) -> None:
+    def run(self, checks: Sequence[Encoded], report: ReportProgress) -> None:
         """Train epoch by epoch; end with the best epoch's weights in the model."""
         self._resume()
         progress = self.progress
@@ -170,7 +170,7 @@ class _Trainer:
                 total, tokens = total + loss.item(), tokens + count
         return total / tokens
 
-    def _epoch(self, report: Report) -> None:
+    def _epoch(self, report: ReportProgress) -> None:
         progress, size = self.progress, self._recipe.batch
         order = list(range(len(self._encoded)))
         random.Random(f"{self._recipe.seed} {progress.epoch}").shuffle(order)
@@ -260,7 +260,7 @@ class _Trainer:
                     f"{self._state.parent} holds an unfinished training with other settings or data; "
                     "repeat that one's options to finish it, or remove the folder"
                 )
-            self.progress = Progress(**json.loads(metadata["progress"]))
+            self.progress = TuningProgress(**json.loads(metadata["progress"]))
             names = set(file.keys())
             for name, parameter in self._named.items():
                 parameter.data.copy_(file.get_tensor(f"now.{name}"))

@@ -1,4 +1,4 @@
-"""Batched decoding over one base model that wears several LoRA adapters at once, and how prompts become token ids.
+"""Batched decoding over one base model with several LoRA adapters at once, and how prompts become token ids.
 
 What is the same for every segment is computed once per adapter and kept; a batch then reads its suffixes and
 decodes them together. A prompt that is answered several times is read once, and what its answers begin with in
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from models.backends.lora import attention_masks
-from models.backends.lora.adapters import Wardrobe
+from models.backends.lora.adapters import AdapterRows
 from models.backends.token_usage import TokenUsage
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ def _plain_ids(tokenizer: Any, text: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Row:
+class PromptRow:
     """One answer that is wanted."""
 
-    adapter: str | None  # a name the wardrobe knows; None is the base model itself
+    adapter: str | None  # a name among the attached adapters; None is the base model itself
     prefix: str
     suffix: str
     seed: int = 0
@@ -72,28 +72,28 @@ class Sampling:
     max_new_tokens: int = 15
     temperature: float = 0.7
     top_p: float = 0.7
-    draws: int = 0
+    num_samples: int = 0
     """Further answers to each row, drawn with a temperature and top-p of their own."""
-    draw_temperature: float = 0.8
-    draw_top_p: float = 0.95
+    sample_temperature: float = 0.8
+    sample_top_p: float = 0.95
 
-    def drawing(self) -> "Sampling":
+    def for_samples(self) -> "Sampling":
         """How the tokens of the further answers are chosen."""
-        return replace(self, temperature=self.draw_temperature, top_p=self.draw_top_p)
+        return replace(self, temperature=self.sample_temperature, top_p=self.sample_top_p)
 
 
 @dataclass(frozen=True)
-class Answer:
+class Completion:
     """What the model wrote, and how likely it found that: mean per token in nats, the end token included."""
 
     text: str
     log_probability: float
-    drawn: "tuple[Answer, ...]" = ()
+    samples: "tuple[Completion, ...]" = ()
     """The further answers, in the order of their seeds."""
 
 
 @dataclass
-class _Writing:
+class _Sequence:
     """An answer on its way."""
 
     settings: Sampling
@@ -101,10 +101,10 @@ class _Writing:
     written: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
 
-    def answer(self, tokenizer: Any, drawn: tuple[Answer, ...] = ()) -> Answer:
+    def answer(self, tokenizer: Any, samples: tuple[Completion, ...] = ()) -> Completion:
         text = tokenizer.decode(self.written, skip_special_tokens=True)
         likelihood = sum(self.log_probabilities) / max(1, len(self.log_probabilities))
-        return Answer(text, min(0.0, likelihood), drawn)
+        return Completion(text, min(0.0, likelihood), samples)
 
 
 @dataclass
@@ -112,14 +112,14 @@ class _Prompt:
     """A row as ids, and the answers to it."""
 
     at: int  # its place in the call
-    row: Row
+    row: PromptRow
     prefix: tuple[int, ...]
     suffix: list[int]
-    writings: list[_Writing]  # the answer, then the drawn ones
+    sequences: list[_Sequence]  # the answer, then the samples
 
-    def answer(self, tokenizer: Any) -> Answer:
-        first, *others = self.writings
-        return first.answer(tokenizer, tuple(one.answer(tokenizer) for one in others))
+    def answer(self, tokenizer: Any) -> Completion:
+        first, *others = self.sequences
+        return first.answer(tokenizer, tuple(sequence.answer(tokenizer) for sequence in others))
 
 
 _KEPT_PREFIXES = 64  # beginnings of prompts, by adapter, whose keys and values stay in memory: fewer are in use at once
@@ -133,23 +133,23 @@ class Generator:
         self,
         model: Any,
         tokenizer: Any,
-        wardrobe: Wardrobe,
+        adapter_rows: AdapterRows,
         *,
         batch_tokens: int = 4096,
         max_tokens: int = 1024,
         usage: TokenUsage | None = None,
     ) -> None:
-        """Take a model that wears the wardrobe's adapters.
+        """Take a model that the adapters are attached to.
 
         Args:
             model: A causal language model in evaluation mode.
             tokenizer: Its tokenizer.
-            wardrobe: What ``wear`` returned for the model.
+            adapter_rows: What ``attach_adapters`` returned for the model.
             batch_tokens: Most tokens of a batch, padding and room for the answer included; bounds memory.
             max_tokens: Most tokens of a prompt; longer texts are cut.
             usage: Counts what is written.
         """
-        self._model, self._tokenizer, self._wardrobe = model, tokenizer, wardrobe
+        self._model, self._tokenizer, self._adapter_rows = model, tokenizer, adapter_rows
         self._batch_tokens, self._max_tokens = batch_tokens, max_tokens
         self._usage = usage or TokenUsage()
         self._prefixes: dict[tuple[str | None, tuple[int, ...]], list[tuple[torch.Tensor, torch.Tensor]]] = {}
@@ -159,23 +159,23 @@ class Generator:
         self._ends = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
         self._lock = threading.Lock()
 
-    def generate(self, rows: Sequence[Row], settings: Sampling) -> list[Answer]:
+    def generate(self, rows: Sequence[PromptRow], settings: Sampling) -> list[Completion]:
         """Answer every row, in order.
 
         What a row's answers draw comes from its own seed, so they depend on its neighbours only through rounding.
         """
         import torch
 
-        ways = [settings, *[settings.drawing()] * settings.draws]
+        ways = [settings, *[settings.for_samples()] * settings.num_samples]
         with self._lock, torch.inference_mode():
             prompts = []
             for at, row in enumerate(rows):
                 prefix, suffix = prompt_ids(self._tokenizer, row.prefix, row.suffix, self._max_tokens)
-                writings = [_Writing(way, row.seed + n) for n, way in enumerate(ways)]
-                prompts.append(_Prompt(at, row, tuple(prefix), suffix, writings))
+                sequences = [_Sequence(way, row.seed + n) for n, way in enumerate(ways)]
+                prompts.append(_Prompt(at, row, tuple(prefix), suffix, sequences))
             for batch in self._batches(prompts, settings.max_new_tokens):
                 self._decode(batch, settings.max_new_tokens)
-            self._usage.add(sum(len(writing.written) for prompt in prompts for writing in prompt.writings))
+            self._usage.add(sum(len(sequence.written) for prompt in prompts for sequence in prompt.sequences))
             return [prompt.answer(self._tokenizer) for prompt in prompts]
 
     def _batches(self, prompts: Sequence[_Prompt], room: int) -> Iterator[list[_Prompt]]:
@@ -187,7 +187,7 @@ class Generator:
         widest, padding = (0, 0), 0
         for prompt in sorted(prompts, key=lambda p: -len(p.suffix)):
             wider = (max(widest[0], len(prompt.prefix)), max(widest[1], len(prompt.suffix)))
-            full = (len(batch) + 1) * len(prompt.writings) * (sum(wider) + room) > self._batch_tokens
+            full = (len(batch) + 1) * len(prompt.sequences) * (sum(wider) + room) > self._batch_tokens
             padding += wider[1] - len(prompt.suffix)
             if batch and (full or padding > _MOST_PADDING):
                 yield sorted(batch, key=lambda p: (p.row.adapter or "", p.at))
@@ -210,29 +210,29 @@ class Generator:
         cache, mask = self._read_prefixes(batch)
         ids, suffix_mask = _left_padded([p.suffix for p in batch], self._tokenizer.pad_token_id)
         ids, mask = ids.to(device), torch.cat([mask, suffix_mask], dim=1).to(device)
-        going = [(n, writing) for n, prompt in enumerate(batch) for writing in prompt.writings]  # each with its row
-        draws = {id(writing): _draws(writing.seed, room) for _, writing in going}
-        worn = [p.row.adapter for p in batch]
+        active = [(n, sequence) for n, prompt in enumerate(batch) for sequence in prompt.sequences]  # each with its row
+        draws = {id(sequence): _draws(sequence.seed, room) for _, sequence in active}
+        adapters = [p.row.adapter for p in batch]
         for step in range(room):
-            logits = self._forward(worn, ids, mask, cache)
-            _write(going, logits, torch.stack([draws[id(writing)][step] for _, writing in going]).to(device))
-            going = [(row, writing) for row, writing in going if not self._ended(writing)]
-            if not going:
+            logits = self._forward(adapters, ids, mask, cache)
+            _write(active, logits, torch.stack([draws[id(sequence)][step] for _, sequence in active]).to(device))
+            active = [(row, sequence) for row, sequence in active if not self._ended(sequence)]
+            if not active:
                 break
-            nodes = list(dict.fromkeys((row, writing.written[-1]) for row, writing in going))
+            nodes = list(dict.fromkeys((row, sequence.written[-1]) for row, sequence in active))
             places = {node: n for n, node in enumerate(nodes)}
-            going = [(places[row, writing.written[-1]], writing) for row, writing in going]
+            active = [(places[row, sequence.written[-1]], sequence) for row, sequence in active]
             rows = [row for row, _ in nodes]
-            if rows != list(range(len(worn))):  # a row that is done costs as much as one that is not
+            if rows != list(range(len(adapters))):  # a row that is done costs as much as one that is not
                 kept = torch.tensor(rows, device=device)
                 cache.batch_select_indices(kept)
-                worn, mask = [worn[row] for row in rows], mask[kept]
+                adapters, mask = [adapters[row] for row in rows], mask[kept]
             ids = torch.tensor([[token] for _, token in nodes], device=device)
             mask = torch.cat([mask, mask.new_ones(len(nodes), 1)], dim=1)
 
-    def _forward(self, worn: Sequence[str | None], ids: Any, mask: Any, cache: Any) -> "torch.Tensor":
+    def _forward(self, adapters: Sequence[str | None], ids: Any, mask: Any, cache: Any) -> "torch.Tensor":
         """Logits of the last position, shape (rows, vocabulary)."""
-        self._wardrobe.dress(worn)
+        self._adapter_rows.assign(adapters)
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         out = self._model(
             input_ids=ids,
@@ -245,11 +245,11 @@ class Generator:
         logits: torch.Tensor = out.logits[:, -1]
         return logits
 
-    def _ended(self, writing: _Writing) -> bool:
+    def _ended(self, sequence: _Sequence) -> bool:
         """At the end token, or at a line break after something was said."""
-        if writing.written[-1] in self._ends:
+        if sequence.written[-1] in self._ends:
             return True
-        pieces = [self._piece(t) for t in writing.written]
+        pieces = [self._piece(t) for t in sequence.written]
         return "\n" in pieces[-1] and ("".join(pieces[:-1]) + pieces[-1].split("\n")[0]).strip() != ""
 
     def _piece(self, token: int) -> str:
@@ -269,7 +269,9 @@ class Generator:
         pick = torch.tensor([distinct.index(key) for key in keys], device=self._model.device)
         layers = []
         for parts in zip(*known, strict=True):  # one layer of every distinct prefix, each (heads, tokens, dim)
-            layers.append(tuple(torch.stack([_grown(pair[side], longest) for pair in parts])[pick] for side in (0, 1)))
+            layers.append(
+                tuple(torch.stack([_left_pad_kv(pair[side], longest) for pair in parts])[pick] for side in (0, 1))
+            )
         _, mask = _left_padded([list(p.prefix) for p in batch], 0)
         return DynamicCache(layers), mask
 
@@ -280,7 +282,7 @@ class Generator:
 
         if (adapter, ids) not in self._prefixes:
             cache = DynamicCache()
-            self._wardrobe.dress([adapter])
+            self._adapter_rows.assign([adapter])
             tokens = torch.tensor([ids], device=self._model.device)
             self._model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
             if len(self._prefixes) >= _KEPT_PREFIXES:
@@ -289,22 +291,22 @@ class Generator:
         return self._prefixes[adapter, ids]
 
 
-def _write(going: Sequence[tuple[int, _Writing]], logits: "torch.Tensor", draws: "torch.Tensor") -> None:
+def _write(active: Sequence[tuple[int, _Sequence]], logits: "torch.Tensor", draws: "torch.Tensor") -> None:
     """Put the next token to each answer.
 
     Args:
-        going: The answers, each with its row in ``logits``.
+        active: The answers, each with its row in ``logits``.
         logits: Shape (rows, vocabulary).
         draws: One number in [0, 1) an answer.
     """
-    for settings in dict.fromkeys(writing.settings for _, writing in going):
-        at = [n for n, (_, writing) in enumerate(going) if writing.settings == settings]
-        rows = [going[n][0] for n in at]
+    for settings in dict.fromkeys(sequence.settings for _, sequence in active):
+        at = [n for n, (_, sequence) in enumerate(active) if sequence.settings == settings]
+        rows = [active[n][0] for n in at]
         picked = logits if rows == list(range(len(logits))) else logits[rows]  # a copy costs
         tokens, values = choose(picked, settings, draws[at])
         for n, token, value in zip(at, tokens.tolist(), values.tolist(), strict=True):
-            going[n][1].written.append(token)
-            going[n][1].log_probabilities.append(value)
+            active[n][1].written.append(token)
+            active[n][1].log_probabilities.append(value)
 
 
 def choose(logits: "torch.Tensor", settings: Sampling, draws: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor"]:
@@ -363,7 +365,7 @@ def _left_padded(rows: Sequence[Sequence[int]], pad: int) -> tuple["torch.Tensor
     return torch.tensor(ids), torch.tensor(mask)
 
 
-def _grown(part: "torch.Tensor", length: int) -> "torch.Tensor":
+def _left_pad_kv(part: "torch.Tensor", length: int) -> "torch.Tensor":
     """Pad keys or values of shape (heads, tokens, dim) on the left to a length."""
     from torch.nn.functional import pad
 

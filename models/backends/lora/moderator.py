@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from models.backends.lora.adapters import wear
+from models.backends.lora.adapters import attach_adapters
 from models.backends.lora.coder import model_version
-from models.backends.lora.generation import Generator, Row, Sampling
+from models.backends.lora.generation import Generator, PromptRow, Sampling
 from models.backends.parsing import candidates, row_seed
 from models.backends.token_usage import TokenUsage
 from models.backends.weights import load_language_model
@@ -75,9 +75,9 @@ class LoraModerator:
             UncodableError: If no proposal of a segment can be used; the caller halves the batch to find it.
             SettingError: See ``load``.
         """
-        return self.settle(batch, _GREEDY, seed=0, version=self.version)
+        return self.decide_with(batch, _GREEDY, seed=0, version=self.version)
 
-    def settle(self, batch: Sequence[Proposals], sampling: Sampling, *, seed: int, version: str) -> list[Decision]:
+    def decide_with(self, batch: Sequence[Proposals], sampling: Sampling, *, seed: int, version: str) -> list[Decision]:
         """Decide each segment, in order, with answers chosen in a certain way.
 
         Args:
@@ -91,24 +91,24 @@ class LoraModerator:
         """
 
         def ask(asked: Sequence[Proposals]) -> list[Answer]:
-            rows = [self._row(one, seed) for one in asked]
+            rows = [self._row(proposals, seed) for proposals in asked]
             return [Answer(given.text, given.log_probability) for given in self._generator.generate(rows, sampling)]
 
         return moderate(batch, ask, self._embedder, moderator=version)
 
-    def _row(self, one: Proposals, seed: int) -> Row:
+    def _row(self, proposals: Proposals, seed: int) -> PromptRow:
         adapter = None if self._adapter is None else str(self._adapter)
-        suffix = moderator_suffix(one.segment.text, candidates(one))
-        return Row(adapter, self._prefix, suffix, row_seed(one.segment, "moderator", seed))
+        suffix = moderator_suffix(proposals.segment.text, candidates(proposals))
+        return PromptRow(adapter, self._prefix, suffix, row_seed(proposals.segment, "moderator", seed))
 
     @cached_property
     def _generator(self) -> Generator:
         model, tokenizer = load_language_model(self._base, cache=self._cache, device=self._device, dtype=self._dtype)
         adapters = {} if self._adapter is None else {str(self._adapter): self._adapter}
-        return Generator(model, tokenizer, wear(model, adapters), usage=self._usage)
+        return Generator(model, tokenizer, attach_adapters(model, adapters), usage=self._usage)
 
 
-class DrawnModerator:
+class SampledModerator:
     """A ``LoraModerator`` that draws its answers: with each seed another reading, all on the same weights."""
 
     def __init__(self, model: LoraModerator, sampling: Sampling, seed: int) -> None:
@@ -126,4 +126,4 @@ class DrawnModerator:
 
     def decide(self, batch: Sequence[Proposals]) -> list[Decision]:
         """Decide each segment, in order; see ``LoraModerator.decide``."""
-        return self._model.settle(batch, self._sampling, seed=self._seed, version=self.version)
+        return self._model.decide_with(batch, self._sampling, seed=self._seed, version=self.version)

@@ -13,7 +13,7 @@ from models.backends.lora import attention_masks
 from models.backends.lora.generation import answer_ids, prompt_ids
 from models.coding.prompts import Ending, coding_prefix, coding_suffix, moderator_prefix, moderator_suffix
 
-Role = Literal["member", "moderator"]
+AdapterRole = Literal["member", "moderator"]
 Tokens = list[int]
 
 MAX_TOKENS = 192
@@ -24,7 +24,7 @@ ROW_TOKENS = 384
 
 
 @dataclass(frozen=True)
-class Example:
+class TuningExample:
     """A text, the codes that fit it, and for a moderator the proposals it is shown."""
 
     text: str
@@ -39,7 +39,7 @@ class Recipe:
     base: str
     prompt: int = 1
     ending: Ending = "dot"
-    role: Role = "member"
+    role: AdapterRole = "member"
     epochs: int = 2
     batch: int = 8
     learning_rate: float = 6e-4
@@ -62,7 +62,7 @@ class Encoded:
         return len(self.suffix) + sum(len(answer) - 1 for answer in self.answers)
 
 
-def encode(tokenizer: Any, recipe: Recipe, examples: Sequence[Example]) -> tuple[Tokens, list[Encoded]]:
+def encode(tokenizer: Any, recipe: Recipe, examples: Sequence[TuningExample]) -> tuple[Tokens, list[Encoded]]:
     """Turn examples into tokens, with the very ids that serving will use.
 
     Returns:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.backends.lora.adapters import wear
-from models.backends.lora.generation import Generator, Row, Sampling
+from models.backends.lora.adapters import attach_adapters
+from models.backends.lora.generation import Generator, PromptRow, Sampling
 from models.backends.weights import load_language_model
 from models.coding.labels import clean_label
 from models.coding.prompts import coding_prefix, coding_suffix, moderator_prefix, moderator_suffix
@@ -45,13 +45,13 @@ def write_labels(
         SettingError: If base or adapter are not to be had, or do not fit each other.
     """
     model, tokenizer = load_language_model(recipe.base, cache=cache, device=device)
-    generator = Generator(model, tokenizer, wear(model, adapters))
+    generator = Generator(model, tokenizer, attach_adapters(model, adapters))
     member = recipe.role == "member"
     prefix = coding_prefix(recipe.prompt, recipe.ending) if member else moderator_prefix()
     written = {}
     for name in adapters:
         rows = [
-            Row(name, prefix, coding_suffix(text) if member else moderator_suffix(text, labels), seed + number)
+            PromptRow(name, prefix, coding_suffix(text) if member else moderator_suffix(text, labels), seed + number)
             for number, (text, labels) in enumerate(items)
         ]
         answers = generator.generate(rows, sampling or Sampling(temperature=0.0))

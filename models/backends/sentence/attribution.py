@@ -61,7 +61,7 @@ class Attribution:
     @property
     def gap(self) -> float:
         """What the words leave unexplained of the way from the baseline, in log-odds: 0 with endless steps."""
-        return self.log_odds - self.baseline - sum(one.weight or 0.0 for one in self.words)
+        return self.log_odds - self.baseline - sum(word.weight or 0.0 for word in self.words)
 
 
 def _sigmoid(x: float) -> float:
@@ -134,7 +134,11 @@ def _scorer(
 
 
 def _integrate(
-    body: Any, features: dict[str, "Tensor"], told: Callable[[int], "Tensor"], inside: NDArray[np.bool_], steps: int
+    body: Any,
+    features: dict[str, "Tensor"],
+    log_odds_of: Callable[[int], "Tensor"],
+    inside: NDArray[np.bool_],
+    steps: int,
 ) -> tuple[NDArray[np.float64], float, float]:
     """Each token's share of the way from the baseline's log-odds to the text's, and the two."""
     import torch
@@ -150,10 +154,10 @@ def _integrate(
     shares = torch.tensor(np.concatenate([parts / 2, [0.0, 0.0]]), dtype=full.dtype, device=full.device)
     scores, mean = [], torch.zeros_like(full)
     for at in range(0, len(places), _AT_ONCE):
-        some, share = places[at : at + _AT_ONCE], shares[at : at + _AT_ONCE]
-        path = (empty + some[:, None, None] * (full - empty)).requires_grad_()
+        points, share = places[at : at + _AT_ONCE], shares[at : at + _AT_ONCE]
+        path = (empty + points[:, None, None] * (full - empty)).requires_grad_()
         with _instead(layer, path), torch.enable_grad():
-            score = told(len(some))
+            score = log_odds_of(len(points))
             (slopes,) = torch.autograd.grad(score.sum(), path)
         scores += score.tolist()
         mean += (share[:, None, None] * slopes).sum(dim=0, keepdim=True)

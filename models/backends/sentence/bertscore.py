@@ -57,10 +57,10 @@ class TokenStates:
         Raises:
             SettingError: If the model is not to be had.
         """
-        found: list[tuple[Embeddings, NDArray[Any]]] = []
+        embedded: list[tuple[Embeddings, NDArray[Any]]] = []
         for start in range(0, len(texts), _BATCH):
-            found += self._batch(texts[start : start + _BATCH])
-        return found
+            embedded += self._batch(texts[start : start + _BATCH])
+        return embedded
 
     def _batch(self, texts: Sequence[str]) -> list[tuple[Embeddings, NDArray[Any]]]:
         import torch

@@ -135,8 +135,10 @@ class _Tuning:
         limit = min(settings.max_tokens, model.max_seq_length or settings.max_tokens)
         self._tokens = model.tokenizer(readable, truncation=True, max_length=limit)
         self._lengths = [len(ids) for ids in self._tokens["input_ids"]]
-        self._moving = [p for p in model.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.AdamW(self._moving, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self._trainable = [p for p in model.parameters() if p.requires_grad]
+        self._optimizer = torch.optim.AdamW(
+            self._trainable, lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
 
     def run(self) -> None:
         """Go over the texts ``passes`` times, in steps of equal size and new order."""
@@ -148,7 +150,7 @@ class _Tuning:
             if update % steps == 0:
                 batches = torch.tensor_split(torch.randperm(texts), steps)
             for group in self._optimizer.param_groups:
-                group["lr"] = settings.learning_rate * _slope(update, settings.passes * steps, settings.warm_up)
+                group["lr"] = settings.learning_rate * _lr_factor(update, settings.passes * steps, settings.warm_up)
             self._update(batches[update % steps].tolist())
 
     def _update(self, batch: list[int]) -> None:
@@ -162,7 +164,7 @@ class _Tuning:
         if loss is None:
             return
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._moving, 1.0)
+        torch.nn.utils.clip_grad_norm_(self._trainable, 1.0)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
 
@@ -184,7 +186,7 @@ def _chunks(batch: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
     return chunks
 
 
-def _slope(update: int, updates: int, warm_up: float) -> float:
+def _lr_factor(update: int, updates: int, warm_up: float) -> float:
     """Share of the learning rate: up over the first updates, then down to 0."""
     warm = max(1, round(updates * warm_up))
     return (update + 1) / warm if update < warm else (updates - update) / max(1, updates - warm)
@@ -205,5 +207,5 @@ def multiplies_bfloat16(kind: str) -> bool:
 
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    found = torch.cpu.get_capabilities()
-    return kind == "cpu" and bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return kind == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

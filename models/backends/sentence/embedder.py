@@ -98,13 +98,13 @@ class SentenceEmbedder:
         with self._lock:
             new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
             fresh = dict(zip(new, self._encode(new), strict=True)) if new else {}
-            found = np.stack([fresh[text] if text in fresh else self._vectors[text] for text in texts])
+            vectors = np.stack([fresh[text] if text in fresh else self._vectors[text] for text in texts])
             for text in dict.fromkeys(texts):
                 self._vectors[text] = fresh[text] if text in fresh else self._vectors[text]
                 self._vectors.move_to_end(text)
             while len(self._vectors) > self._kept:
                 self._vectors.popitem(last=False)
-        return found
+        return vectors
 
     def _encode(self, texts: Sequence[str]) -> Embeddings:
         readable = [text.encode("utf-8", "replace").decode() for text in texts]  # lone surrogates have no UTF-8

@@ -60,11 +60,11 @@ class LogisticHead:
         """
         check_shapes(embeddings, targets)
         examples = targets.sum(axis=0)
-        told = (examples > 0) & (examples < len(targets))
+        mixed = (examples > 0) & (examples < len(targets))
         weights = np.zeros((targets.shape[1], embeddings.shape[1]), dtype=np.float32)
         bias = np.where(examples == 0, -1.0, 1.0).astype(np.float32) * np.float32(np.log((1 - _CERTAIN) / _CERTAIN))
-        if told.any():
-            weights[told], bias[told] = _fit_columns(embeddings, targets[:, told], strength)
+        if mixed.any():
+            weights[mixed], bias[mixed] = _fit_columns(embeddings, targets[:, mixed], strength)
         return cls(weights, bias)
 
     def probabilities(self, embeddings: Embeddings) -> NDArray[np.float64]:
@@ -95,8 +95,8 @@ def _fit_columns(embeddings: Embeddings, targets: Targets, strength: float) -> t
     start = np.zeros(shape[0] * shape[1])
     options = {"maxiter": 200, "ftol": 1e-6, "maxcor": 20}
     with threadpool_limits(limits=1, user_api="blas"):  # beside other work, more threads wait ten times as long
-        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
-    weights = found.x.reshape(shape).astype(np.float32)
+        solution = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+    weights = solution.x.reshape(shape).astype(np.float32)
     return weights[:, :-1], weights[:, -1]
 
 
@@ -195,14 +195,14 @@ def _descend(
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)
         layer = torch.nn.Linear(dim, targets.shape[1]).to(device)
-        wanted = torch.from_numpy(targets.astype(np.float32)).to(device)
+        expected = torch.from_numpy(targets.astype(np.float32)).to(device)
         groups = [{"params": list(layer.parameters()), "lr": training.head_learning_rate}]
         groups += [{"params": body, "lr": training.body_learning_rate}] if body else []
         optimizer = torch.optim.AdamW(groups, weight_decay=training.weight_decay)
         for _ in range(training.epochs):
             for batch in torch.split(torch.randperm(len(targets)), training.batch):
                 logits = layer(embed(batch.tolist()))
-                loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted[batch])
+                loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, expected[batch])
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)

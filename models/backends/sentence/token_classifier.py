@@ -58,17 +58,17 @@ class TokenClassifier:
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
             model, tokenizer = _load(name, targets.shape[1], device)
-            found = cls(model.train(), tokenizer, training)
-            wanted = torch.from_numpy(targets.astype(np.float32)).to(device)
+            classifier = cls(model.train(), tokenizer, training)
+            expected = torch.from_numpy(targets.astype(np.float32)).to(device)
             optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=0.01)
             for _ in range(training.epochs):
                 for batch in torch.split(torch.randperm(len(texts)), training.batch):
-                    found._run([texts[i] for i in batch.tolist()], wanted[batch]).loss.backward()
+                    classifier._run([texts[i] for i in batch.tolist()], expected[batch]).loss.backward()
                     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                     optimizer.step()
                     optimizer.zero_grad(set_to_none=True)
         model.eval()
-        return found
+        return classifier
 
     def read(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """The first token's last state ``(n, dim)`` and each code's probability ``(n, k)``."""
@@ -84,12 +84,12 @@ class TokenClassifier:
         back = np.argsort(order)
         return np.concatenate(states)[back], np.concatenate(probabilities)[back]
 
-    def _run(self, texts: Sequence[str], wanted: Any = None) -> Any:
+    def _run(self, texts: Sequence[str], expected: Any = None) -> Any:
         readable = [text.encode("utf-8", "replace").decode() for text in texts]  # lone surrogates have no UTF-8
         features = self._tokenizer(
             readable, truncation=True, max_length=self._training.max_tokens, padding=True, return_tensors="pt"
         )
-        return self._model(**features.to(self._model.device), labels=wanted, output_hidden_states=wanted is None)
+        return self._model(**features.to(self._model.device), labels=expected, output_hidden_states=expected is None)
 
 
 def _load(name: str, codes: int, device: str) -> tuple[Any, Any]:
@@ -98,7 +98,7 @@ def _load(name: str, codes: int, device: str) -> tuple[Any, Any]:
 
     quiet()
     source = str(packaged_path(name)) if name in PACKAGED else name
-    said = logging.get_verbosity()
+    verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # it would report that the new layer has no weights yet
     try:
         model = AutoModelForSequenceClassification.from_pretrained(
@@ -111,4 +111,4 @@ def _load(name: str, codes: int, device: str) -> tuple[Any, Any]:
             f"({str(error).splitlines()[0]})"
         ) from error
     finally:
-        logging.set_verbosity(said)
+        logging.set_verbosity(verbosity)

@@ -119,7 +119,7 @@ def test_a_right_that_is_missing_when_a_message_is_sent_is_said_and_the_message_
 
 @pytest.mark.slow
 def test_a_role_ends_for_want_of_one_right_and_starts_when_it_is_added(kafka: Kafka, tmp_path: Path) -> None:
-    reads = [f"--topic={each.name}" for each in (*CODERS.reads, *CODERS.hears, *CODERS.recalls)]
+    reads = [f"--topic={each.name}" for each in (*CODERS.reads, *CODERS.side_inputs, *CODERS.recalls)]
     kafka.allow("app", "--operation", "Read", *reads, "--group", "qualstream-coders")
     kafka.allow("app", "--operation", "Write", "--topic", "proposals")
     options = kafka.options("app")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.annotation.coding import Choice, CodeEntry, CodeLookup, Task, decide, undo
+from models.annotation.coding import CodeEntry, CodeLookup, CodingChoice, Task, decide, undo
 from models.errors import InputError
 from schemas import AnnotationRequest, Assignment
 from schemas.ids import code_id
@@ -51,12 +51,12 @@ def task(code=SLOW, label="slow app", *, said=None, blind=False, **request):
         blind=blind,
         since=AT,
         held=True,
-        lacks=1,
+        open_slots=1,
     )
 
 
 def chosen(now=AT, of=None, **choice):
-    return decide(of or task(), Choice(cause="form-1", **choice), CODES, "ana", now)
+    return decide(of or task(), CodingChoice(cause="form-1", **choice), CODES, "ana", now)
 
 
 def test_accepting_gives_the_systems_code_and_says_so():

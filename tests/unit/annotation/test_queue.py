@@ -1,4 +1,4 @@
-"""The desk on real SQLite files, and on a PostgreSQL of the tests' own."""
+"""The queue on real SQLite files, and on a PostgreSQL of the tests' own."""
 
 import threading
 from collections import Counter
@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from infra.annotation.queue import Budget, Desk
+from infra.annotation.queue import AnnotationQueue, Budget
 from infra.storage.store import open_store
-from models.annotation.coding import Choice, CodeLookup, decide, undo
+from models.annotation.coding import CodeLookup, CodingChoice, decide, undo
 from models.fakes import HandClock
 from schemas import AnnotationRequest, Assignment, Segment, StudyRules
 from schemas.ids import code_id, segment_id
@@ -19,12 +19,12 @@ DAY_S = 24 * 3600
 
 
 class Room:
-    """A store with a desk, and short words for what people do at it."""
+    """A store with a queue, and short words for what people do at it."""
 
     def __init__(self, url):
         self.clock = HandClock()
         self.store = open_store(url)
-        self.desk = Desk(self.store.database, self.clock)
+        self.queue = AnnotationQueue(self.store.database, self.clock)
 
     def rules(self, **more):
         return StudyRules.model_validate({"study": STUDY, "author": "lea", "at": self.clock.now(), **more})
@@ -40,13 +40,15 @@ class Room:
             self.store.record([of, assignment, AnnotationRequest.model_validate({**common, **asked})])
 
     def claim(self, who="ana", **rules):
-        return self.desk.claim(STUDY, who, self.rules(**rules))
+        return self.queue.claim_next(STUDY, who, self.rules(**rules))
 
     def waiting(self, who="ana", **rules):
-        return self.desk.waiting(STUDY, who, self.rules(**rules))
+        return self.queue.waiting(STUDY, who, self.rules(**rules))
 
     def code(self, task, who="ana", seconds=None):
-        decided = decide(task, Choice("form", accept=True, seconds=seconds), CodeLookup([]), who, self.clock.now())
+        decided = decide(
+            task, CodingChoice("form", accept=True, seconds=seconds), CodeLookup([]), who, self.clock.now()
+        )
         self.store.record(decided.records)
         return decided.annotation
 
@@ -81,7 +83,7 @@ def test_a_task_holds_what_is_known_about_the_segment(room):
     task = room.claim()
     assert (task.segment.text, task.before.text, task.after.text) == ("text 1", "text 0", "text 2")
     assert (task.label, task.request.confidence, task.assignment.why) == ("slow app", 0.3, "near")
-    assert (task.held, task.lacks, task.last, task.decision, task.blind) == (True, 1, None, None, False)
+    assert (task.held, task.open_slots, task.last, task.decision, task.blind) == (True, 1, None, None, False)
     assert task.since == room.clock.now()
 
 
@@ -158,24 +160,24 @@ def test_a_decision_after_the_lock_ran_out_knows_that_somebody_else_was_first(ro
     room.claim("ana")
     room.clock.advance(3600)
     room.code(room.claim("ben"), "ben")
-    late = room.desk.task(STUDY, segment_id(STUDY, "s", "0"), "ana", room.rules())
-    assert (late.held, late.lacks) == (False, 0)
+    late = room.queue.task(STUDY, segment_id(STUDY, "s", "0"), "ana", room.rules())
+    assert (late.held, late.open_slots) == (False, 0)
 
 
 def test_a_released_segment_is_free_at_once(room):
     room.ask(1)
     task = room.claim("ana")
-    room.desk.release(STUDY, task.segment.id, "ana")
+    room.queue.release(STUDY, task.segment.id, "ana")
     assert n_of(room.claim("ben")) == 0
 
 
 def test_a_skipped_segment_comes_back_to_that_person_only_tomorrow(room):
     room.ask(2)
     task = room.claim("ana")
-    room.desk.skip(STUDY, task.segment.id, "ana")
+    room.queue.skip(STUDY, task.segment.id, "ana")
     assert n_of(room.claim("ana")) == 1
     assert n_of(room.claim("ben")) == 0
-    room.desk.release(STUDY, task.segment.id, "ben")
+    room.queue.release(STUDY, task.segment.id, "ben")
     room.clock.advance(DAY_S)
     assert n_of(room.claim("ana")) == 0
 
@@ -183,10 +185,10 @@ def test_a_skipped_segment_comes_back_to_that_person_only_tomorrow(room):
 def test_another_studys_segment_cannot_be_skipped_taken_or_read(room):
     room.ask(1, study="other")
     other = segment_id("other", "s", "0")
-    room.desk.skip(STUDY, other, "ana")
-    assert room.desk.take(STUDY, other, "ana", room.rules()) is None
-    assert room.desk.task(STUDY, other, "ana", room.rules()) is None
-    assert n_of(room.desk.claim("other", "ana", room.rules())) == 0
+    room.queue.skip(STUDY, other, "ana")
+    assert room.queue.claim(STUDY, other, "ana", room.rules()) is None
+    assert room.queue.task(STUDY, other, "ana", room.rules()) is None
+    assert n_of(room.queue.claim_next("other", "ana", room.rules())) == 0
 
 
 def test_the_request_or_the_study_makes_it_blind(room):
@@ -207,10 +209,10 @@ def test_an_expired_request_is_given_to_nobody_and_counted(room):
 def test_a_withdrawn_decision_opens_the_segment_again(room):
     room.ask(1)
     said = room.code(room.claim("ana"), "ana")
-    assert room.desk.last(STUDY, "ana") == said
+    assert room.queue.last(STUDY, "ana") == said
     room.store.record([undo(said, room.clock.now())])
-    assert room.desk.last(STUDY, "ana") is None
-    task = room.desk.take(STUDY, said.segment_id, "ana", room.rules())
+    assert room.queue.last(STUDY, "ana") is None
+    task = room.queue.claim(STUDY, said.segment_id, "ana", room.rules())
     assert task.last.withdrawn is True
     assert room.claim("ben") is None
     room.code(task, "ana")
@@ -222,7 +224,7 @@ def test_asked_again_a_segment_is_open_for_everybody_and_first(room):
     room.code(room.claim("ana"), "ana")
     room.clock.advance(60)
     coded = segment_id(STUDY, "s", "0")
-    (again,) = room.desk.requeue(STUDY, [coded, coded, segment_id(STUDY, "s", "none")], "the code was split", "lea")
+    (again,) = room.queue.requeue(STUDY, [coded, coded, segment_id(STUDY, "s", "none")], "the code was split", "lea")
     assert (again.reason, again.author, again.why) == ("asked again", "lea", "the code was split")
     room.store.record([again])
     task = room.claim("ana")

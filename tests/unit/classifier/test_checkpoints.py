@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from infra.training.checkpoints import Checkpoints, Manifest, TaughtCode, slug, verify
-from infra.training.classifier_factory import Workshop
+from infra.training.classifier_factory import ClassifierFactory
 from models.errors import SettingError, UnavailableError
 from models.fakes import HandClock, HashEmbedder
 from schemas import ModelRelease
@@ -35,8 +35,8 @@ class Evil:
         return (Path.touch, (self.marker,))
 
 
-def workshop():
-    return Workshop(HashEmbedder())
+def factory():
+    return ClassifierFactory(HashEmbedder())
 
 
 def manifest(second=0, study="reviews"):
@@ -57,7 +57,7 @@ def body_files(folder: Path, content=b"w"):
 
 
 def kept(checkpoints, second=0, *, body=None, study="reviews"):
-    classifier = workshop().fit(HashEmbedder(), TEXTS, TARGETS, CODES)
+    classifier = factory().fit(HashEmbedder(), TEXTS, TARGETS, CODES)
 
     def write(folder: Path) -> None:
         classifier.save(folder)
@@ -94,8 +94,8 @@ def test_what_is_kept_is_found_by_its_release_verified_and_says_the_same(tmp_pat
     found = checkpoints.load(release(checkpoints, made))
     assert found == made
     assert found.out_of_fold() == {SEGMENT: {CODES[0][0]: 0.25, CODES[1][0]: 0.5}}
-    opened = workshop().open(found)
-    fitted = workshop().fit(HashEmbedder(), TEXTS, TARGETS, CODES)
+    opened = factory().open(found)
+    fitted = factory().fit(HashEmbedder(), TEXTS, TARGETS, CODES)
     assert opened.version == made.version
     assert np.allclose(opened.probabilities(TEXTS), fitted.probabilities(TEXTS), atol=1e-6)
     names = sorted(path.name for path in made.folder.iterdir())
@@ -129,7 +129,7 @@ def test_a_pickle_that_is_called_safetensors_is_refused_even_where_the_manifest_
     marker = tmp_path / "marker"
 
     def write(folder: Path) -> None:
-        workshop().fit(HashEmbedder(), TEXTS, TARGETS, CODES).save(folder)
+        factory().fit(HashEmbedder(), TEXTS, TARGETS, CODES).save(folder)
         (folder / "head.safetensors").write_bytes(pickle.dumps(Evil(marker)))
 
     with pytest.raises(SettingError, match="it is a pickle"):
@@ -189,7 +189,7 @@ def test_a_manifest_other_than_the_released_one_is_refused(tmp_path):
 def test_a_classifier_whose_body_is_not_at_hand_says_so(tmp_path):
     made = kept(Checkpoints(tmp_path))
     with pytest.raises(SettingError, match=r"has the body word-hash-32@1 but word-hash-16@1 is at hand"):
-        Workshop(HashEmbedder(16)).open(made)
+        ClassifierFactory(HashEmbedder(16)).open(made)
 
 
 def test_a_tuned_body_is_kept_once_however_many_versions_have_it(tmp_path):

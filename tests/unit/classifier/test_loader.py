@@ -11,10 +11,10 @@ from infra.factory.pipeline import build_pipeline
 from infra.factory.stores import build_store
 from infra.settings import load_settings
 from infra.training.checkpoints import Checkpoints
-from infra.training.classifier_factory import Workshop
-from infra.training.loader import Opening, has_classifiers, reading_taught
+from infra.training.classifier_factory import ClassifierFactory
+from infra.training.loader import ClassifierLoader, has_classifiers, out_of_fold_loader
 from models.classifier.predictions import Classifiers
-from models.classifier.registry import Serving
+from models.classifier.registry import ReleaseRegistry
 from models.errors import SettingError
 from models.fakes import HashEmbedder
 from tests.unit.builders import segment
@@ -36,7 +36,7 @@ def opening(checkpoints, opened=None):
         opened.append(folder)
         return Body()
 
-    return Opening(checkpoints.root.parent, Workshop(HashEmbedder(), open_body=open_body))
+    return ClassifierLoader(checkpoints.root.parent, ClassifierFactory(HashEmbedder(), open_body=open_body))
 
 
 def test_an_opened_release_says_what_was_saved(checkpoints):
@@ -44,7 +44,7 @@ def test_an_opened_release_says_what_was_saved(checkpoints):
     (said,) = made.classify(["too many ads"])
     assert said.guesses[0].label == "ads"
     assert said.model == one.version
-    assert made.sure_from == 0.8
+    assert made.confidence_threshold == 0.8
     assert made.classifier.codes == tuple(code for code, _ in CODES)
 
 
@@ -64,14 +64,14 @@ def test_versions_with_one_body_share_it_and_it_goes_with_the_last_of_them(check
 
 def test_another_study_s_classifier_is_refused(checkpoints):
     one = kept(checkpoints, study="exams")
-    for load in (opening(checkpoints), reading_taught(checkpoints.root.parent)):
+    for load in (opening(checkpoints), out_of_fold_loader(checkpoints.root.parent)):
         with pytest.raises(SettingError, match="is that of study 'exams' but was released as 'classifier/reviews'"):
             load(release(checkpoints, one))
 
 
 def test_a_pickle_beside_a_head_is_named_and_the_classifier_before_it_serves_on(checkpoints, caplog, tmp_path):
-    serving = Serving(opening(checkpoints))
-    told = Serving(reading_taught(tmp_path))
+    serving = ReleaseRegistry(opening(checkpoints))
+    told = ReleaseRegistry(out_of_fold_loader(tmp_path))
     one, other = kept(checkpoints), kept(checkpoints, 1)
     (other.folder / "head.pkl").write_bytes(pickle.dumps([1]))
     with caplog.at_level(logging.ERROR):
@@ -86,7 +86,7 @@ def test_a_pickle_beside_a_head_is_named_and_the_classifier_before_it_serves_on(
 
 
 def test_the_router_reads_labels_and_probabilities_and_no_model(checkpoints):
-    read = reading_taught(checkpoints.root.parent)(release(checkpoints, kept(checkpoints)))
+    read = out_of_fold_loader(checkpoints.root.parent)(release(checkpoints, kept(checkpoints)))
     assert (dict(read.labels), read.sure_from) == (dict(CODES), 0.8)
 
 

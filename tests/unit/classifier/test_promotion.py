@@ -6,7 +6,14 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from models.classifier.promotion import Gate, commonest, even_folds, judge, sure_from, thresholds
+from models.classifier.promotion import (
+    PromotionCriteria,
+    commonest,
+    compare_to_champion,
+    confidence_threshold,
+    even_folds,
+    thresholds,
+)
 from models.classifier.schedule import Schedule, Tuned, due, labels_left
 from models.evaluation.metrics import f1_by_code
 from models.fakes import HandClock
@@ -25,7 +32,7 @@ def worse(right, share, seed=2):
 
 def test_a_classifier_that_is_better_on_held_out_labels_is_promoted_with_its_scores_by_code():
     right = truth()
-    verdict = judge(right, worse(right, 0.05), worse(right, 0.4), CODES, Gate())
+    verdict = compare_to_champion(right, worse(right, 0.05), worse(right, 0.4), CODES, PromotionCriteria())
     assert verdict.promoted
     assert verdict.macro_f1 > verdict.before
     assert verdict.difference is not None
@@ -37,37 +44,39 @@ def test_a_classifier_that_is_better_on_held_out_labels_is_promoted_with_its_sco
 
 def test_one_that_is_worse_or_the_same_is_not():
     right = truth()
-    refused = judge(right, worse(right, 0.4), worse(right, 0.05), CODES, Gate(), rival="version 7")
+    refused = compare_to_champion(
+        right, worse(right, 0.4), worse(right, 0.05), CODES, PromotionCriteria(), champion="version 7"
+    )
     assert not refused.promoted
     assert refused.why.startswith("not better: ")
     assert "of version 7 on held-out labels" in refused.why
-    assert not judge(right, right, right, CODES, Gate()).promoted
+    assert not compare_to_champion(right, right, right, CODES, PromotionCriteria()).promoted
 
 
 def test_one_that_is_better_by_a_hair_on_a_few_labels_is_not_surely_better():
     right = truth(14)
     old = right.copy()
     old[0, 0] ^= True
-    verdict = judge(right, right, old, CODES, Gate())
+    verdict = compare_to_champion(right, right, old, CODES, PromotionCriteria())
     assert (verdict.promoted, verdict.why.partition(":")[0]) == (False, "not surely better")
 
 
 def test_too_few_held_out_labels_are_not_compared_and_it_says_how_many_more_are_needed():
-    verdict = judge(truth(5), truth(5), ~truth(5), CODES, Gate(least=12), share=0.25)
+    verdict = compare_to_champion(truth(5), truth(5), ~truth(5), CODES, PromotionCriteria(least=12), share=0.25)
     assert not verdict.promoted
     assert verdict.why == "5 held-out labels are too few to compare on, 12 are needed: about 28 more"
 
 
 def test_held_out_labels_without_any_known_code_tell_nothing():
     none = np.zeros((20, 3), dtype=bool)
-    assert "has a code" in judge(none, ~none, none, CODES, Gate()).why
+    assert "has a code" in compare_to_champion(none, ~none, none, CODES, PromotionCriteria()).why
 
 
 def test_a_code_that_the_old_one_does_not_know_counts_as_never_guessed():
     right = truth()
     old = right.copy()
     old[:, 2] = False
-    verdict = judge(right, right, old, CODES, Gate())
+    verdict = compare_to_champion(right, right, old, CODES, PromotionCriteria())
     assert verdict.promoted
     assert verdict.per_code[CODES[2]].before == 0
 
@@ -94,27 +103,27 @@ def test_a_codes_threshold_is_where_its_f1_is_best_and_a_half_where_examples_are
 def test_sure_is_the_lowest_probability_from_which_guesses_were_right_often_enough():
     guesses = np.linspace(0.99, 0.01, 100)
     right = guesses > 0.5
-    even = sure_from(np.stack([right], axis=1), np.stack([guesses], axis=1), right=0.9, certainty=0.5)
+    even = confidence_threshold(np.stack([right], axis=1), np.stack([guesses], axis=1), right=0.9, certainty=0.5)
     assert even == pytest.approx(guesses[round(50 / 0.9) - 1], abs=0.02)
 
 
 def test_the_surer_it_is_to_be_the_higher_the_probability():
     guesses = np.linspace(0.99, 0.01, 100)
     right = (guesses > 0.5)[:, None]
-    found = [sure_from(right, guesses[:, None], certainty=one) for one in (0.5, 0.8, 0.95, 0.99)]
+    found = [confidence_threshold(right, guesses[:, None], certainty=one) for one in (0.5, 0.8, 0.95, 0.99)]
     assert found == sorted(found)
     assert found[0] < found[-1]
 
 
 def test_nothing_is_sure_where_guesses_are_few_or_wrong():
-    assert sure_from(np.ones((10, 1), dtype=bool), np.full((10, 1), 0.9)) is None
-    assert sure_from(np.zeros((50, 1), dtype=bool), np.full((50, 1), 0.9)) is None
-    assert sure_from(np.zeros((0, 1), dtype=bool), np.zeros((0, 1))) is None
+    assert confidence_threshold(np.ones((10, 1), dtype=bool), np.full((10, 1), 0.9)) is None
+    assert confidence_threshold(np.zeros((50, 1), dtype=bool), np.full((50, 1), 0.9)) is None
+    assert confidence_threshold(np.zeros((0, 1), dtype=bool), np.zeros((0, 1))) is None
 
 
 def test_equal_guesses_are_sure_together_or_not_at_all():
     right = np.array([[True]] * 25 + [[False]] * 25)
-    assert sure_from(right, np.full((50, 1), 0.8)) is None
+    assert confidence_threshold(right, np.full((50, 1), 0.8)) is None
 
 
 def test_folds_are_even_and_do_not_depend_on_the_order():

@@ -7,8 +7,8 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from models.classifier.predictions import GUESSES, Classifiers, StudyClassifier, Taught
-from models.classifier.registry import Serving
+from models.classifier.predictions import GUESSES, Classifiers, OutOfFoldPredictions, StudyClassifier
+from models.classifier.registry import ReleaseRegistry
 from models.errors import SettingError
 from models.fakes import FakeClassifier, FakeCoder, HandClock
 from models.pipeline import code_batch
@@ -27,7 +27,7 @@ def named(one: ModelRelease) -> str:
 
 
 def heard(*releases):
-    serving = Serving(named)
+    serving = ReleaseRegistry(named)
     return serving, serving.hear(releases)
 
 
@@ -62,7 +62,7 @@ def test_an_earlier_version_that_is_released_again_serves_again():
 
 def test_what_was_heard_before_changes_nothing_and_is_not_loaded_again():
     loaded = []
-    serving = Serving(lambda one: loaded.append(one.version) or one.version)
+    serving = ReleaseRegistry(lambda one: loaded.append(one.version) or one.version)
     history = [release("v1", 1), release("v2", 2)]
     serving.hear(history)
     assert serving.hear(history) == []
@@ -95,7 +95,7 @@ def test_loading_holds_nobody_up_and_a_batch_that_is_under_way_keeps_its_classif
             assert may_end.wait(10)
         return one.version
 
-    serving = Serving(slowly)
+    serving = ReleaseRegistry(slowly)
     serving.hear([release("v1", 1)])
     hearing = threading.Thread(target=serving.hear, args=([release("v2", 2)],))
     hearing.start()
@@ -109,23 +109,23 @@ def test_loading_holds_nobody_up_and_a_batch_that_is_under_way_keeps_its_classif
 # what it makes of segments
 
 
-def study_classifier(sure_from=None, **how):
+def study_classifier(confidence_threshold=None, **how):
     fake = FakeClassifier({SLOW: "slow", ADS: "ads"}, **how)
-    return StudyClassifier(fake, ["slow app", "ads"], sure_from)
+    return StudyClassifier(fake, ["slow app", "ads"], confidence_threshold)
 
 
 def classifiers(*served, first=False):
     left = iter(served)
-    serving = Serving(lambda one: next(left))
+    serving = ReleaseRegistry(lambda one: next(left))
     serving.hear([release("v0", 0)])
     return Classifiers(serving, first=first)
 
 
 def test_the_likeliest_codes_are_told_best_first_and_it_is_sure_from_its_threshold_on():
-    (sure,) = study_classifier(sure_from=0.95).classify(["the app is slow"])
+    (sure,) = study_classifier(confidence_threshold=0.95).classify(["the app is slow"])
     assert [(guess.label, guess.code_id) for guess in sure.guesses] == [("slow app", SLOW), ("ads", ADS)]
     assert (sure.guesses[0].probability, sure.sure, sure.model) == (0.95, True, "20260101T000000Z-fake")
-    assert not study_classifier(sure_from=0.96).classify(["the app is slow"])[0].sure
+    assert not study_classifier(confidence_threshold=0.96).classify(["the app is slow"])[0].sure
     assert not study_classifier().classify(["the app is slow"])[0].sure
 
 
@@ -179,12 +179,12 @@ def test_a_classifier_that_fails_is_logged_and_the_members_decide(caplog):
 SEGMENT = segment("one").id
 
 
-def taught(row, sure_from=None):
-    return Taught({SLOW: "slow app", ADS: "ads"}, {SEGMENT: row}, sure_from)
+def taught(row, confidence_threshold=None):
+    return OutOfFoldPredictions({SLOW: "slow app", ADS: "ads"}, {SEGMENT: row}, confidence_threshold)
 
 
 def test_a_labelled_segment_s_signals_are_those_of_the_release_that_was_not_taught_it():
-    said = taught({SLOW: 0.7, ADS: 0.2}, 0.7).said(
+    said = taught({SLOW: 0.7, ADS: 0.2}, 0.7).updated_signals(
         SEGMENT, {"agreement": 0.5, "classifier": 0.1, "classifier_sure": 0.0}, SLOW, "slow app"
     )
     assert said == {
@@ -199,17 +199,17 @@ def test_a_labelled_segment_s_signals_are_those_of_the_release_that_was_not_taug
 @pytest.mark.parametrize("code", [None, SLOW])
 def test_a_segment_that_the_release_does_not_know_keeps_its_signals(code):
     signals = {"classifier": 0.4}
-    assert taught({SLOW: 0.7}).said(segment("another").id, signals, code, "slow app") == signals
-    assert taught({SLOW: 0.7}).said(SEGMENT, signals, None, None) == signals
+    assert taught({SLOW: 0.7}).updated_signals(segment("another").id, signals, code, "slow app") == signals
+    assert taught({SLOW: 0.7}).updated_signals(SEGMENT, signals, None, None) == signals
 
 
 def test_a_code_is_found_by_its_label_where_it_was_renamed_before():
-    said = taught({SLOW: 0.7, ADS: 0.2}).said(SEGMENT, {}, UUID(int=7), "Slow  app")
+    said = taught({SLOW: 0.7, ADS: 0.2}).updated_signals(SEGMENT, {}, UUID(int=7), "Slow  app")
     assert said["classifier"] == 0.7
 
 
 def test_nothing_is_said_of_a_code_that_the_release_does_not_know():
-    said = taught({SLOW: 0.7, ADS: 0.2}).said(SEGMENT, {"classifier": 0.3}, UUID(int=7), "music")
+    said = taught({SLOW: 0.7, ADS: 0.2}).updated_signals(SEGMENT, {"classifier": 0.3}, UUID(int=7), "music")
     assert "classifier" not in said
     assert (said["classifier_margin"], said["classifier_agrees"]) == (-0.7, 0.0)
 
@@ -245,7 +245,7 @@ def code_event(code, kind, n, label="slow app", **more):
 
 
 def guessed(*events):
-    asked = classifiers(study_classifier(sure_from=0.9))
+    asked = classifiers(study_classifier(confidence_threshold=0.9))
     asked.follow([code_event(code, "created", 0, label=label) for code, label in ((SLOW, "slow app"), (ADS, "ads"))])
     asked.follow(events)
     (made,) = asked.classify([segment("the app is slow")])

@@ -8,14 +8,14 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from infra.training.background import InThread
+from infra.training.background import ThreadTask
 from infra.training.checkpoints import Checkpoints
-from infra.training.classifier_factory import Workshop
+from infra.training.classifier_factory import ClassifierFactory
 from infra.training.query_pool import Pool, Unlabelled
 from infra.training.releases import again
 from infra.training.trainer import Trainer, TrainerSettings
-from infra.training.training_log import Logbook
-from infra.vectors.embedding_cache import KeptEmbedder
+from infra.training.training_log import TrainingLog
+from infra.vectors.embedding_cache import CachedEmbedder
 from models.classifier.schedule import Schedule
 from models.classifier.training_set import held_out
 from models.errors import SettingError, UnavailableError
@@ -102,21 +102,21 @@ class Desk:
         self.clock = HandClock()
         self.clock.advance(3600)
         self.checkpoints = Checkpoints(folder)
-        self.workshop = Workshop(HashEmbedder(), tune)
+        self.factory = ClassifierFactory(HashEmbedder(), tune)
         self.side = side or AtOnce()
         settings = TrainerSettings(schedule=Schedule(every, 60.0))
-        self.trainer = Trainer(self.workshop, self.checkpoints, self.side, self.clock, settings, pool=pool, track=track)
+        self.trainer = Trainer(self.factory, self.checkpoints, self.side, self.clock, settings, pool=pool, track=track)
 
     def learn(self, said):
         self.clock.advance(1)
-        return self.trainer.learn(said)
+        return self.trainer.add_annotations(said)
 
     def tick(self, seconds=1):
         self.clock.advance(seconds)
         return self.trainer.tick()
 
     def opened(self, release):
-        return self.workshop.open(self.checkpoints.load(release))
+        return self.factory.open(self.checkpoints.load(release))
 
 
 def released(records):
@@ -188,7 +188,7 @@ def test_a_trainer_that_starts_again_goes_on_where_the_last_one_was(tmp_path):
     records = desk.learn(labels(100))
     desk.tick()
     next_one = Desk(tmp_path)
-    next_one.trainer.hear([*labels(100), *records])
+    next_one.trainer.add_records([*labels(100), *records])
     assert next_one.tick() == []
     (no,) = refused(next_one.learn(labels(60, start=100, wrong=1.0)))
     assert no.replaces == released(records)[0].version
@@ -198,14 +198,14 @@ def test_labels_follow_the_codebook_and_a_merge_leads_to_another_head(tmp_path):
     desk = Desk(tmp_path)
     (first,) = released(desk.learn(labels(100)))
     assert len(desk.checkpoints.load(first).manifest.codes) == 3
-    desk.trainer.hear([codebook_event("merged", "speed", into="price")])
+    desk.trainer.add_records([codebook_event("merged", "speed", into="price")])
     for record in desk.tick():
         assert isinstance(record, ModelRelease)
         assert set(record.per_code) <= {"ads", "price"}
     assert desk.trainer._studies[STUDY].data.codes == tuple(
         sorted((code_id(STUDY, "ads"), code_id(STUDY, "price")), key=lambda c: c != code_id(STUDY, "price"))
     )
-    desk.trainer.hear([codebook_event("defined", "ads")])
+    desk.trainer.add_records([codebook_event("defined", "ads")])
     assert desk.tick() == []
 
 
@@ -288,7 +288,7 @@ def test_drift_and_time_call_for_a_tuning_too(tmp_path):
     desk.tick()
     at = desk.clock.now() + timedelta(seconds=1)
     alert = DriftAlert(id=uuid4(), study=STUDY, kind="mmd", cause="input", at=at, detected_at=at, p=0.01, effect=0.2)
-    desk.trainer.hear([alert])
+    desk.trainer.add_records([alert])
     desk.tick()
     assert any("a tuned body" in one.why for one in refused(desk.tick()))
     desk.learn(labels(1, start=100))
@@ -298,12 +298,12 @@ def test_drift_and_time_call_for_a_tuning_too(tmp_path):
 
 
 def test_a_trainer_that_dies_while_it_tunes_tunes_again_at_its_next_start(tmp_path):
-    side = InThread()
+    side = ThreadTask()
     dying = Desk(tmp_path, tune=tune_badly, side=side)
     records = dying.learn(labels(100))
     assert side.busy  # and nobody collects what it comes to
     next_one = Desk(tmp_path, tune=tune_badly)
-    next_one.trainer.hear([*labels(100), *records])
+    next_one.trainer.add_records([*labels(100), *records])
     next_one.tick()
     assert any("a tuned body" in one.why for one in refused(next_one.tick()))
 
@@ -312,7 +312,7 @@ def test_labels_that_come_while_it_tunes_do_not_make_an_attempt_of_what_never_en
     dying = Desk(tmp_path, tune=tune_badly, side=Endless())
     records = [*dying.learn(labels(100)), *dying.learn(labels(10, start=100)), *dying.tick()]
     next_one = Desk(tmp_path, tune=tune_badly)
-    next_one.trainer.hear([*labels(110), *records])
+    next_one.trainer.add_records([*labels(110), *records])
     next_one.tick()
     assert any("a tuned body" in one.why for one in refused(next_one.tick()))
 
@@ -321,7 +321,7 @@ def test_what_was_tried_and_published_is_not_tried_again_after_a_restart(tmp_pat
     desk = Desk(tmp_path, tune=tune_badly)
     records = [*desk.learn(labels(100)), *desk.tick(), *desk.tick()]
     next_one = Desk(tmp_path, tune=tune_badly)
-    next_one.trainer.hear([*labels(100), *records])
+    next_one.trainer.add_records([*labels(100), *records])
     assert [*next_one.tick(), *next_one.tick()] == []
 
 
@@ -333,7 +333,7 @@ def test_what_a_person_goes_back_to_serves_until_there_are_enough_new_labels(tmp
     (first,) = released(desk.learn(labels(60, wrong=0.5)))
     (second,) = released(desk.learn(labels(90, start=60)))
     back = again(first, second, "lea", desk.clock)
-    desk.trainer.hear([back])
+    desk.trainer.add_records([back])
     assert desk.learn(labels(10, start=150, minute=100)) == []
     (third,) = released(desk.learn(labels(20, start=160, minute=100)))
     assert third.replaces == first.version
@@ -345,7 +345,7 @@ def test_a_classifier_that_cannot_be_loaded_is_passed_over(tmp_path, caplog):
     (first,) = released(desk.learn(labels(100)))
     (desk.checkpoints.load(first).folder / "head.pkl").write_bytes(b"\x80\x04N.")
     next_one = Desk(tmp_path)
-    next_one.trainer.hear([first])
+    next_one.trainer.add_records([first])
     (anew,) = released(next_one.learn(labels(120)))
     assert "head.pkl is not read" in caplog.text
     assert anew.replaces is None
@@ -396,7 +396,7 @@ def test_after_a_training_people_are_asked_about_as_many_segments_as_the_study_w
         return Pool(tuple(pool_of(30)), waiting=2)
 
     desk = Desk(tmp_path, pool=pool)
-    desk.trainer.hear([rules(STUDY, ask_segments=7, strategy="random")])
+    desk.trainer.add_records([rules(STUDY, ask_segments=7, strategy="random")])
     records = [*desk.learn(labels(100)), *desk.tick()]
     asked = [one for one in records if isinstance(one, AnnotationRequest)]
     assert asked_for == [(STUDY, 1000)]
@@ -421,7 +421,7 @@ def test_nobody_is_asked_where_the_study_does_not_want_it_or_the_read_model_is_a
 
     desk = Desk(tmp_path, pool=away)
     assert not any(isinstance(one, AnnotationRequest) for one in [*desk.learn(labels(100)), *desk.tick()])
-    desk.trainer.hear([rules(STUDY, ask_segments=7)])
+    desk.trainer.add_records([rules(STUDY, ask_segments=7)])
     desk.learn(labels(100, start=100))
     assert desk.tick() == []
 
@@ -430,7 +430,7 @@ def test_every_training_is_told_to_whoever_keeps_a_log_and_a_log_that_is_away_st
     told = []
     desk = Desk(tmp_path, track=told.append)
     assert released(desk.learn(labels(100)))
-    assert [(one.study, one.cause, one.verdict.promoted) for one in told] == [(STUDY, "labels", True)]
+    assert [(one.study, one.cause, one.result.promoted) for one in told] == [(STUDY, "labels", True)]
 
     def fail(training):
         raise OSError("away")
@@ -458,7 +458,7 @@ class Kept:
 
 def test_a_training_is_written_down_with_its_labels_coders_scores_and_times(tmp_path):
     kept = Kept()
-    logbook = Logbook(lambda: kept, TrainerSettings())
+    logbook = TrainingLog(lambda: kept, TrainerSettings())
     desk = Desk(tmp_path, track=logbook)
     (first,) = released(desk.learn([*labels(50), *labels(50, start=50, by="ben")]))
     logbook.written()
@@ -496,9 +496,9 @@ def test_the_stage_publishes_releases_under_their_model_and_sets_aside_what_cann
 def test_the_stage_hears_what_its_role_says(tmp_path):
     desk = Desk(tmp_path)
     stage = TrainerStage(desk.trainer, desk.clock)
-    assert set(stage.hears()) == {topic.name for topic in role("trainer").hears}
-    assert set(stage.hears()) == {CODEBOOK.name, STUDIES.name, RELEASES.name, ALERTS.name}
-    stage.hears()[STUDIES.name]([rules(STUDY, ask_segments=3).to_bytes(), b"{", None])
+    assert set(stage.side_inputs()) == {topic.name for topic in role("trainer").side_inputs}
+    assert set(stage.side_inputs()) == {CODEBOOK.name, STUDIES.name, RELEASES.name, ALERTS.name}
+    stage.side_inputs()[STUDIES.name]([rules(STUDY, ask_segments=3).to_bytes(), b"{", None])
     stage.tick()
     assert desk.trainer._studies[STUDY].rules.ask_segments == 3
     assert REQUESTS in role("trainer").writes
@@ -521,18 +521,18 @@ class Counting(HashEmbedder):
 
 def test_embeddings_outlive_the_process_and_damage_costs_only_time(tmp_path):
     first = Counting()
-    vectors = KeptEmbedder(first, tmp_path).embed(["one", "two", "one"])
+    vectors = CachedEmbedder(first, tmp_path).embed(["one", "two", "one"])
     assert first.asked == ["one", "two"]
     assert np.allclose(vectors, HashEmbedder().embed(["one", "two", "one"]))
     second = Counting()
-    assert np.allclose(KeptEmbedder(second, tmp_path).embed(["two", "three"]), HashEmbedder().embed(["two", "three"]))
+    assert np.allclose(CachedEmbedder(second, tmp_path).embed(["two", "three"]), HashEmbedder().embed(["two", "three"]))
     assert second.asked == ["three"]
     for part in tmp_path.rglob("*.safetensors"):
         part.write_bytes(part.read_bytes()[:-3])
     third = Counting()
-    KeptEmbedder(third, tmp_path).embed(["one"])
+    CachedEmbedder(third, tmp_path).embed(["one"])
     assert third.asked == ["one"]
 
 
 def test_no_texts_have_no_embeddings(tmp_path):
-    assert KeptEmbedder(HashEmbedder(), tmp_path).embed([]).shape == (0, 32)
+    assert CachedEmbedder(HashEmbedder(), tmp_path).embed([]).shape == (0, 32)

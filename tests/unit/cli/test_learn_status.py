@@ -11,7 +11,7 @@ from infra.storage.releases import labels_of
 from infra.training.checkpoints import Checkpoints
 from infra.training.releases import again
 from infra.training.report import NextTuning
-from infra.training.state import Attempts, write_attempts
+from infra.training.state import TrainingState, write_training_state
 from models.classifier.schedule import Tuned
 from models.errors import InputError
 from models.fakes import HandClock
@@ -49,7 +49,7 @@ def tuned(folder, labelled, data=None, at=START):
     site = make_site(folder)
     data = data or labels_of(site.store, STUDY).digest
     site.store.close()
-    write_attempts(Checkpoints(folder).study_folder(STUDY), Attempts(tuned=Tuned(labelled, at, data)))
+    write_training_state(Checkpoints(folder).study_folder(STUDY), TrainingState(tuned=Tuned(labelled, at, data)))
 
 
 def status(folder, *arguments, study=STUDY):

@@ -16,8 +16,8 @@ from infra.factory.pipeline import build_pipeline
 from infra.factory.stores import build_store
 from infra.settings import load_settings
 from models.errors import InputError
-from models.evaluation.recoding import Pair, compare
-from models.pipeline import Coded
+from models.evaluation.recoding import RecodedSegment, compare
+from models.pipeline import CodedSegment
 from schemas import Annotation, Segment
 from schemas.ids import code_id, segment_id
 from tests.integration.stack import FAKES
@@ -41,7 +41,7 @@ def store(settings):
         for n, text in enumerate(TEXTS)
     ]
     for outcome in build_pipeline(settings).run(segments):
-        assert isinstance(outcome, Coded)
+        assert isinstance(outcome, CodedSegment)
         event = [outcome.event] if outcome.event else []
         opened.record([outcome.segment, outcome.decision, outcome.assignment, *event])
     yield opened
@@ -127,7 +127,7 @@ def test_the_command_prints_the_difference(store, eager, monkeypatch):
 
 
 PAIRS = st.lists(
-    st.builds(Pair, st.sampled_from("abc"), st.sampled_from(["a", "B", "c", None]), st.just(())), max_size=30
+    st.builds(RecodedSegment, st.sampled_from("abc"), st.sampled_from(["a", "B", "c", None]), st.just(())), max_size=30
 )
 
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from infra.cli.finetune import finetune
-from infra.files.pairs import Pair, fold_of, read_pairs, split
+from infra.files.pairs import TrainingPair, fold_of, read_pairs, split
 from infra.finetuning.adapter_card import code_metrics
 from infra.finetuning.cross_fitting import candidates, cross_fit, target
 from infra.finetuning.lora import ADAPTER_FILE, Job, run
@@ -92,15 +92,15 @@ def quiet():
 def test_packing_gives_the_loss_that_separate_rows_give(kind, request, tmp_path):
     import torch
 
-    from models.backends.lora.finetuning import wear_new_adapter
-    from models.backends.lora.packing import Encoded, Example, encode, summed_loss
+    from models.backends.lora.finetuning import attach_new_adapter
+    from models.backends.lora.packing import Encoded, TuningExample, encode, summed_loss
     from models.backends.weights import load_language_model
 
     place = request.getfixturevalue(kind)
     wanted = recipe(place)
     base, tokenizer = load_language_model(place, cache=tmp_path)
-    model = wear_new_adapter(base, wanted).eval()
-    examples = [Example("slow today", ("slow", "bad app")), Example("a free one, and good", ("free",))]
+    model = attach_new_adapter(base, wanted).eval()
+    examples = [TuningExample("slow today", ("slow", "bad app")), TuningExample("a free one, and good", ("free",))]
     head, encoded = encode(tokenizer, wanted, examples)
     looked_at = []
     base.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: looked_at.append(len(inputs[0])))
@@ -138,14 +138,14 @@ def test_a_job_writes_a_small_adapter_that_serving_reads_and_a_card_without_path
 
 def test_a_killed_run_goes_on_to_the_same_weights(tiny_model, pairs_file, tmp_path, monkeypatch):
     from models.backends.lora import finetuning
-    from models.backends.lora.packing import Example
+    from models.backends.lora.packing import TuningExample
 
     run(Job(pairs_file, recipe(tiny_model), tmp_path / "whole", folds=4), tmp_path, quiet())
     monkeypatch.setattr(finetuning, "_SAVE_EVERY_S", 0.0)
     killed = tmp_path / "killed"
     pairs = read_pairs(pairs_file)
     halves = split(pairs, 4, 0, {})
-    examples = [[Example(p.text, p.codes) for p in half] for half in (halves.training, halves.validation)]
+    examples = [[TuningExample(p.text, p.codes) for p in half] for half in (halves.training, halves.validation)]
 
     def kill(progress, _batches):
         if progress.updates == 5:
@@ -164,9 +164,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny_model, pairs_file, tmp_pa
 
 def test_an_unfinished_run_is_not_resumed_with_other_settings(tiny_model, pairs_file, tmp_path):
     from models.backends.lora.finetuning import tune
-    from models.backends.lora.packing import Example
+    from models.backends.lora.packing import TuningExample
 
-    examples = [Example("slow", ("slow app",))]
+    examples = [TuningExample("slow", ("slow app",))]
     tune(recipe(tiny_model), examples, examples, tmp_path / "out", cache=tmp_path)
     with pytest.raises(SettingError, match="other settings or data"):
         tune(recipe(tiny_model, seed=2), examples, examples, tmp_path / "out", cache=tmp_path)
@@ -174,10 +174,10 @@ def test_an_unfinished_run_is_not_resumed_with_other_settings(tiny_model, pairs_
 
 def test_tuning_stops_when_the_validation_loss_no_longer_falls_and_keeps_the_best_epoch(tiny_model, tmp_path):
     from models.backends.lora.finetuning import tune
-    from models.backends.lora.packing import Example
+    from models.backends.lora.packing import TuningExample
 
-    training = [Example(f"text {n}", ("aaaa",)) for n in range(8)]
-    checks = [Example("text 9", ("zzzz",))]
+    training = [TuningExample(f"text {n}", ("aaaa",)) for n in range(8)]
+    checks = [TuningExample("text 9", ("zzzz",))]
     wanted = recipe(tiny_model, epochs=30, patience=1)
     progress = tune(wanted, training, checks, tmp_path / "out", cache=tmp_path).progress
     losses = [epoch["validation"] for epoch in progress.curve]
@@ -268,7 +268,7 @@ def test_an_adapter_is_never_overwritten(tiny_model, pairs_file, tmp_path):
 
 
 def test_equal_texts_are_on_the_same_side_and_repeats_only_train():
-    pairs = [Pair(text=f"text {n}", codes=("a",), source="s") for n in range(40)]
+    pairs = [TrainingPair(text=f"text {n}", codes=("a",), source="s") for n in range(40)]
     halves = split(pairs, 5, 0, {"s": 3})
     assert fold_of("Text  1", 5) == fold_of("text 1", 5)
     assert len(halves.training) == 3 * (40 - len(halves.validation))

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from models.backends.lora.adapters import wear
-from models.backends.lora.generation import Generator, Row, Sampling, prompt_ids
+from models.backends.lora.adapters import attach_adapters
+from models.backends.lora.generation import Generator, PromptRow, Sampling, prompt_ids
 from models.coding.prompts import coding_prefix, coding_suffix
 from models.errors import SettingError
 
@@ -29,8 +29,10 @@ def test_a_batch_with_kept_prefixes_writes_what_plain_generation_writes(gemma: t
     from transformers import GenerationConfig
 
     model, tokenizer = gemma
-    rows = [Row(None, coding_prefix(1 + n % 2, "dot"), coding_suffix(text)) for n, text in enumerate(TEXTS)]
-    answers = Generator(model, tokenizer, wear(model, {})).generate(rows, Sampling(max_new_tokens=8, temperature=0.0))
+    rows = [PromptRow(None, coding_prefix(1 + n % 2, "dot"), coding_suffix(text)) for n, text in enumerate(TEXTS)]
+    answers = Generator(model, tokenizer, attach_adapters(model, {})).generate(
+        rows, Sampling(max_new_tokens=8, temperature=0.0)
+    )
     lengths = []
     for row, answer in zip(rows, answers, strict=True):
         head, tail = prompt_ids(tokenizer, row.prefix, row.suffix, 1024)
@@ -45,13 +47,13 @@ def test_a_batch_with_kept_prefixes_writes_what_plain_generation_writes(gemma: t
 
 
 def test_packing_gives_the_loss_that_separate_rows_give(gemma: tuple[Any, Any]) -> None:
-    from models.backends.lora.finetuning import wear_new_adapter
-    from models.backends.lora.packing import Example, Recipe, encode, summed_loss
+    from models.backends.lora.finetuning import attach_new_adapter
+    from models.backends.lora.packing import Recipe, TuningExample, encode, summed_loss
 
     model, tokenizer = gemma
     recipe = Recipe(base="Gemma-3-270M")
-    worn = wear_new_adapter(model, recipe).eval()
-    examples = [Example(TEXTS[0], ("slow app", "worse after update")), Example(TEXTS[1], ("love",))]
+    worn = attach_new_adapter(model, recipe).eval()
+    examples = [TuningExample(TEXTS[0], ("slow app", "worse after update")), TuningExample(TEXTS[1], ("love",))]
     head, encoded = encode(tokenizer, recipe, examples)
     with torch.no_grad():
         packed, tokens = summed_loss(worn, head, encoded, "cpu")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from models.backends.lora.adapters import adapter_revision, wear
-from models.backends.lora.generation import Generator, Row, Sampling, answer_ids, choose, prompt_ids
+from models.backends.lora.adapters import adapter_revision, attach_adapters
+from models.backends.lora.generation import Generator, PromptRow, Sampling, answer_ids, choose, prompt_ids
 from models.backends.token_usage import TokenUsage
 from models.coding.prompts import coding_prefix, coding_suffix, moderator_suffix
 from models.errors import SettingError
@@ -18,7 +18,7 @@ transformers = pytest.importorskip("transformers")
 
 GREEDY = Sampling(temperature=0.0)
 DRAWN = Sampling(temperature=1.0, top_p=0.9)
-FOUR = Sampling(temperature=0.0, draws=4, draw_temperature=1.0, draw_top_p=0.9)
+FOUR = Sampling(temperature=0.0, num_samples=4, sample_temperature=1.0, sample_top_p=0.9)
 TEXTS = ["so slow", "I love it", "it crashes when I open the camera and then it is gone", "?", "عربي", "😀😀", "a" * 90]
 
 
@@ -82,11 +82,11 @@ class Tiny:
     adapters: dict[str, Path]
     kind: str
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[PromptRow]:
         """Every text under every adapter and under none, the prefixes of different lengths."""
         worn = [(None, 4), *((name, n + 1) for n, name in enumerate(self.adapters))]
         return [
-            Row(name, coding_prefix(prompt, "dot"), coding_suffix(text), seed)
+            PromptRow(name, coding_prefix(prompt, "dot"), coding_suffix(text), seed)
             for seed, text in enumerate(TEXTS)
             for name, prompt in worn
         ]
@@ -101,10 +101,12 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(params=["Llama", "Gemma3"])
 def tiny(adapters: dict[str, Path], request: pytest.FixtureRequest) -> Tiny:
     model, tokenizer = tiny_model(kind=request.param), byte_tokenizer(bos=request.param == "Gemma3")
-    return Tiny(Generator(model, tokenizer, wear(model, adapters)), model, tokenizer, adapters, request.param)
+    return Tiny(
+        Generator(model, tokenizer, attach_adapters(model, adapters)), model, tokenizer, adapters, request.param
+    )
 
 
-def plain_answer(tiny: Tiny, row: Row, count: int = 15) -> list[int]:
+def plain_answer(tiny: Tiny, row: PromptRow, count: int = 15) -> list[int]:
     """What transformers' and peft's own code writes, one row at a time and without any cached prefix."""
     model = tiny_model(kind=tiny.kind)
     if row.adapter is not None:
@@ -145,7 +147,7 @@ def test_the_log_probability_is_the_mean_over_the_tokens_that_were_written(tiny:
 
 
 def test_small_batches_answer_as_one_large_batch_does(tiny: Tiny) -> None:
-    small = Generator(tiny.model, tiny.tokenizer, tiny.generator._wardrobe, batch_tokens=1)
+    small = Generator(tiny.model, tiny.tokenizer, tiny.generator._adapter_rows, batch_tokens=1)
     for settings in (GREEDY, DRAWN):
         together, alone = (g.generate(tiny.rows(), settings) for g in (tiny.generator, small))
         assert [a.text for a in together] == [a.text for a in alone]
@@ -156,7 +158,7 @@ def test_a_draw_depends_on_the_rows_own_seed_and_not_on_its_neighbours(tiny: Tin
     together = tiny.generator.generate(rows, DRAWN)
     assert tiny.generator.generate(rows[5:6], DRAWN)[0].text == together[5].text
     assert [a.text for a in tiny.generator.generate(rows[::-1], DRAWN)] == [a.text for a in together[::-1]]
-    reseeded = [Row(row.adapter, row.prefix, row.suffix, row.seed + 1000) for row in rows]
+    reseeded = [PromptRow(row.adapter, row.prefix, row.suffix, row.seed + 1000) for row in rows]
     assert [a.text for a in tiny.generator.generate(reseeded, DRAWN)] != [a.text for a in together]
 
 
@@ -167,7 +169,7 @@ def test_a_prefix_is_read_once(tiny: Tiny) -> None:
         lengths.append(kwargs["input_ids"].numel())
 
     tiny.model.register_forward_pre_hook(note, with_kwargs=True)
-    row = Row("v1.0", coding_prefix(1, "dot"), coding_suffix("slow"))
+    row = PromptRow("v1.0", coding_prefix(1, "dot"), coding_suffix("slow"))
     one_token = Sampling(max_new_tokens=1, temperature=0.0)
     head, tail = prompt_ids(tiny.tokenizer, row.prefix, row.suffix, 1000)
     tiny.generator.generate([row], one_token)
@@ -187,38 +189,38 @@ def test_a_first_answer_is_the_same_whether_others_are_drawn_or_not(tiny: Tiny) 
     assert [answer.text for answer in beside] == [answer.text for answer in alone]
     for one, other in zip(alone, beside, strict=True):
         assert one.log_probability == pytest.approx(other.log_probability, abs=1e-5)
-        assert (one.drawn, len(other.drawn)) == ((), 4)
+        assert (one.samples, len(other.samples)) == ((), 4)
 
 
 def test_a_drawn_answer_is_what_a_call_of_its_own_with_the_next_seed_draws(tiny: Tiny) -> None:
     rows = tiny.rows()
     beside = tiny.generator.generate(rows, FOUR)
     for n in range(4):
-        own = tiny.generator.generate([replace(row, seed=row.seed + n + 1) for row in rows], FOUR.drawing())
-        assert [answer.drawn[n].text for answer in beside] == [answer.text for answer in own]
-        ours, theirs = ([answer.log_probability for answer in some] for some in ([a.drawn[n] for a in beside], own))
+        own = tiny.generator.generate([replace(row, seed=row.seed + n + 1) for row in rows], FOUR.for_samples())
+        assert [answer.samples[n].text for answer in beside] == [answer.text for answer in own]
+        ours, theirs = ([answer.log_probability for answer in some] for some in ([a.samples[n] for a in beside], own))
         assert ours == pytest.approx(theirs, abs=1e-4)
-    assert sum(len({a.text, *(d.text for d in a.drawn)}) for a in beside) > 3 * len(rows)
+    assert sum(len({a.text, *(d.text for d in a.samples)}) for a in beside) > 3 * len(rows)
 
 
 def test_draws_depend_neither_on_the_batch_nor_on_the_order(tiny: Tiny) -> None:
-    small = Generator(tiny.model, tiny.tokenizer, tiny.generator._wardrobe, batch_tokens=1)
+    small = Generator(tiny.model, tiny.tokenizer, tiny.generator._adapter_rows, batch_tokens=1)
     rows = tiny.rows()[:8]
     together, alone, turned = (
         g.generate(r, FOUR) for g, r in ((tiny.generator, rows), (small, rows), (small, rows[::-1]))
     )
-    texts = [[drawn.text for drawn in answer.drawn] for answer in together]
-    assert [[drawn.text for drawn in answer.drawn] for answer in alone] == texts
-    assert [[drawn.text for drawn in answer.drawn] for answer in turned[::-1]] == texts
+    texts = [[sample.text for sample in answer.samples] for answer in together]
+    assert [[sample.text for sample in answer.samples] for answer in alone] == texts
+    assert [[sample.text for sample in answer.samples] for answer in turned[::-1]] == texts
 
 
 def test_a_prompt_is_read_once_for_all_its_answers(tiny: Tiny) -> None:
     rows = tiny.rows()
     reads = []
-    for draws in (0, 8):
-        fresh = Generator(tiny.model, tiny.tokenizer, tiny.generator._wardrobe, batch_tokens=1_000_000)
+    for num_samples in (0, 8):
+        fresh = Generator(tiny.model, tiny.tokenizer, tiny.generator._adapter_rows, batch_tokens=1_000_000)
         read = tokens_read(tiny.model)
-        fresh.generate(rows, replace(FOUR, max_new_tokens=1, draws=draws))
+        fresh.generate(rows, replace(FOUR, max_new_tokens=1, num_samples=num_samples))
         reads.append(list(read))
     assert reads[0] == reads[1]
     assert sum(reads[0]) > 0
@@ -226,13 +228,13 @@ def test_a_prompt_is_read_once_for_all_its_answers(tiny: Tiny) -> None:
 
 def test_answers_are_written_once_for_as_long_as_they_are_equal(tiny: Tiny) -> None:
     row = replace(tiny.rows()[0], adapter=None)
-    sure = replace(FOUR, draw_top_p=1e-9)  # so that all draws are what greedy writes
+    sure = replace(FOUR, sample_top_p=1e-9)  # so that all draws are what greedy writes
     read = tokens_read(tiny.model)
     (answer,) = tiny.generator.generate([row], sure)
-    assert {drawn.text for drawn in answer.drawn} == {answer.text}
+    assert {sample.text for sample in answer.samples} == {answer.text}
     assert set(read[2:]) <= {1}  # after prefix and suffix
     read.clear()
-    tiny.generator.generate([row], replace(FOUR, draw_temperature=2.0, draw_top_p=1.0))
+    tiny.generator.generate([row], replace(FOUR, sample_temperature=2.0, sample_top_p=1.0))
     assert max(read[2:] or read) == 5
 
 
@@ -242,7 +244,7 @@ def test_a_batch_counts_each_answer_to_a_prompt(tiny: Tiny) -> None:
     room = (len(head) + len(tail) + FOUR.max_new_tokens) * 5
     widest = []
     for fits, settings in ((1, FOUR), (5, GREEDY)):
-        made = Generator(tiny.model, tiny.tokenizer, tiny.generator._wardrobe, batch_tokens=room)
+        made = Generator(tiny.model, tiny.tokenizer, tiny.generator._adapter_rows, batch_tokens=room)
         made.generate([row], settings)  # the prefix is kept from here on
         read = tokens_read(tiny.model)
         made.generate([row] * 10, settings)
@@ -259,7 +261,7 @@ def test_the_vocabulary_is_looked_at_for_the_last_token_of_a_row_alone(tiny: Tin
 
 def test_tokens_that_were_written_are_counted(tiny: Tiny) -> None:
     usage = TokenUsage()
-    counting = Generator(tiny.model, tiny.tokenizer, tiny.generator._wardrobe, usage=usage)
+    counting = Generator(tiny.model, tiny.tokenizer, tiny.generator._adapter_rows, usage=usage)
     counting.generate(tiny.rows(), replace(GREEDY, max_new_tokens=1))
     assert usage.tokens == len(tiny.rows())
 
@@ -272,7 +274,7 @@ def test_no_row_gives_no_answer(tiny: Tiny) -> None:
     "text", ["", "\x00", "\u202eאבג", "😀" * 40, "word " * 20_000, "<end>" * 3, "\ud800", ">>>" * 9]
 )
 def test_hostile_text_never_raises(tiny: Tiny, text: str) -> None:
-    (answer,) = tiny.generator.generate([Row("v1.1", coding_prefix(2, "dot"), coding_suffix(text))], GREEDY)
+    (answer,) = tiny.generator.generate([PromptRow("v1.1", coding_prefix(2, "dot"), coding_suffix(text))], GREEDY)
     assert isinstance(answer.text, str)
     assert answer.log_probability <= 0
 
@@ -315,7 +317,7 @@ def test_a_line_break_ends_the_answer_once_something_was_said(tiny: Tiny) -> Non
         forced[..., next(scripted)] = 100
         return forced
 
-    row = Row(None, "p", "s")
+    row = PromptRow(None, "p", "s")
     tiny.generator.generate([row], Sampling(max_new_tokens=1))  # the prefix is kept from here on
     tiny.model.get_output_embeddings().register_forward_hook(say)
     assert tiny.generator.generate([row], GREEDY)[0].text == "\na\n"
@@ -348,7 +350,7 @@ def test_an_adapter_that_cannot_be_worn_is_a_setting_error(tmp_path: Path, spoil
     if spoil == "no weights":
         (folder / "adapter_model.safetensors").unlink()
     with pytest.raises(SettingError, match="adapter"):
-        wear(tiny_model(), {"a": folder})
+        attach_adapters(tiny_model(), {"a": folder})
 
 
 def save_dora(folder: Path) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from infra.cli.finetune import finetune
 from infra.factory.models import Models
 from infra.files.few_shot import choose_examples, read_examples
-from infra.files.pairs import Pair
+from infra.files.pairs import TrainingPair
 from infra.finetuning.grid import Grid, command, run_grid
 from infra.finetuning.grid_table import Cell, Result, choose, profile_text, ranked, table
 from infra.finetuning.lora import ADAPTER_FILE, Job
@@ -224,7 +224,7 @@ def test_the_command_prints_the_table(grid, tmp_path):
 
 def pairs_of(number, **other):
     return [
-        Pair(text=f"the thing numbered {n} was really quite different", codes=(f"code {n}",), **other)
+        TrainingPair(text=f"the thing numbered {n} was really quite different", codes=(f"code {n}",), **other)
         for n in range(number)
     ]
 
@@ -240,12 +240,14 @@ def test_examples_are_the_same_whatever_the_order_and_chosen_again_from_themselv
 
 def test_examples_are_short_have_usable_codes_and_share_few_words():
     pairs = [
-        Pair(text="too short", codes=("a",)),
-        Pair(text="long " * 60, codes=("b",)),
-        Pair(text="this one has a code that is far too long", codes=("one two three four five six", "fine code")),
-        Pair(text="payment failed when buying premium account", codes=("payment failed",)),
-        Pair(text="payment failed when buying premium version", codes=("payment fails",)),
-        Pair(text="answers arrive quickly and sound friendly", codes=("quick answers",)),
+        TrainingPair(text="too short", codes=("a",)),
+        TrainingPair(text="long " * 60, codes=("b",)),
+        TrainingPair(
+            text="this one has a code that is far too long", codes=("one two three four five six", "fine code")
+        ),
+        TrainingPair(text="payment failed when buying premium account", codes=("payment failed",)),
+        TrainingPair(text="payment failed when buying premium version", codes=("payment fails",)),
+        TrainingPair(text="answers arrive quickly and sound friendly", codes=("quick answers",)),
     ]
     chosen = choose_examples(pairs, 3)
     assert ("this one has a code that is far too long", "fine code") in chosen

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from models.errors import UnavailableError, UncodableError, WorkerFault
 from models.fakes import FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
-from models.pipeline import Coded, Pipeline, Uncoded, code_batch, moderate_batch
+from models.pipeline import CodedSegment, Pipeline, Uncoded, code_batch, moderate_batch
 from models.refinement.refiner import Refiner
 from models.routing.router import Router
 from models.text.truncation import prepare
@@ -35,7 +35,7 @@ def test_every_text_comes_out_once_in_order_whatever_it_holds(texts, batch):
 def test_one_text_that_the_model_fails_on_does_not_take_its_neighbours_along():
     texts = ["slow checkout", "great music", "BOOM", "too many ads", " \x00\u200f", "slow checkout"]
     outcomes = list(pipeline(FakeCoder(fail_on="BOOM"), batch=6).run([segment(t, str(n)) for n, t in enumerate(texts)]))
-    assert [isinstance(outcome, Coded) for outcome in outcomes] == [True, True, False, True, False, True]
+    assert [isinstance(outcome, CodedSegment) for outcome in outcomes] == [True, True, False, True, False, True]
     assert outcomes[2].reason.startswith("RuntimeError: ")
     assert outcomes[4].reason.startswith("no text to code")
     assert outcomes[5].assignment.code_id == outcomes[0].assignment.code_id

@@ -15,7 +15,7 @@ from infra.experiments.wordnet import find_wordnet, read_wordnet
 from infra.files.gold import read_gold, read_predictions
 from models.errors import InputError, SettingError
 from models.evaluation.metrics import meteor
-from models.evaluation.report import How, evaluate
+from models.evaluation.report import EvaluationOptions, evaluate
 from models.fakes import HashEmbedder
 
 GOLD = [
@@ -157,7 +157,7 @@ def test_plots_are_png_files_and_a_page_that_needs_nothing_else(write, tmp_path)
     pytest.importorskip("matplotlib")
     gold = read_gold(write("gold", GOLD))
     systems = {"a": ["slow app", None, "crash"], "b <best>": ["slow", "free", "app crashes"]}
-    found = evaluate(gold.rows, systems, HashEmbedder(), how=How(resamples=100))
+    found = evaluate(gold.rows, systems, HashEmbedder(), options=EvaluationOptions(resamples=100))
     written = write_plots(found, "a", tmp_path / "plots")
     assert {path.name for path in written} == {
         *("scores.png", "agreement_cosine.png", "agreement_jsd.png", "codes_and_length.png", "index.html"),
@@ -174,7 +174,10 @@ def test_plots_are_png_files_and_a_page_that_needs_nothing_else(write, tmp_path)
 def test_plots_that_cannot_be_written_are_one_line(write, tmp_path):
     pytest.importorskip("matplotlib")
     found = evaluate(
-        read_gold(write("gold", GOLD)).rows, {"a": ["x", "y", "z"]}, HashEmbedder(), how=How(resamples=100)
+        read_gold(write("gold", GOLD)).rows,
+        {"a": ["x", "y", "z"]},
+        HashEmbedder(),
+        options=EvaluationOptions(resamples=100),
     )
     (tmp_path / "plots").write_text("a file")
     with pytest.raises(InputError, match="cannot write plots"):

@@ -23,7 +23,7 @@ from models.evaluation.reliability import (
     NOBODY,
     NOT_TOGETHER,
     SILENT,
-    Reading,
+    UnitCoding,
     disputes,
     reliability,
 )
@@ -59,7 +59,7 @@ FOURTEEN_RATERS = (
 def readings(rows):
     """A row a coder, a character a unit; a dot where the coder did not code it, ``-`` where no code fits."""
     return [
-        Reading(f"u{n:03}", f"coder {coder}", frozenset() if code == "-" else frozenset(code))
+        UnitCoding(f"u{n:03}", f"coder {coder}", frozenset() if code == "-" else frozenset(code))
         for coder, row in enumerate(rows)
         for n, code in enumerate(row)
         if code != "."
@@ -71,7 +71,7 @@ def from_counts(counts):
     found = []
     for unit, row in enumerate(counts):
         given = [category for category, times in enumerate(row) for _ in range(int(times))]
-        found += [Reading(unit, f"rater {n}", frozenset([category])) for n, category in enumerate(given)]
+        found += [UnitCoding(unit, f"rater {n}", frozenset([category])) for n, category in enumerate(given)]
     return found
 
 
@@ -79,7 +79,7 @@ def several(seed, units=40, coders=3, codes="abcd"):
     """Random codings with up to three codes a unit, and gaps."""
     chance = random.Random(seed)
     return [
-        Reading(unit, f"coder {coder}", frozenset(chance.sample(codes, chance.randint(0, 3))))
+        UnitCoding(unit, f"coder {coder}", frozenset(chance.sample(codes, chance.randint(0, 3))))
         for unit in range(units)
         for coder in range(coders)
         if chance.random() < 0.8
@@ -107,7 +107,7 @@ def test_alpha_of_a_code_is_that_of_krippendorffs_binary_example():
     # given everywhere, because a unit without any code would be left out
     rows = ("0100000010", "1110010000")
     found = reliability(
-        Reading(n, str(coder), frozenset("x") | (frozenset("1") if code == "1" else frozenset()))
+        UnitCoding(n, str(coder), frozenset("x") | (frozenset("1") if code == "1" else frozenset()))
         for coder, row in enumerate(rows)
         for n, code in enumerate(row)
     )
@@ -219,7 +219,7 @@ def test_three_coders_of_whom_two_find_no_code_still_differ_but_the_two_have_not
 
 def test_sets_that_share_codes_are_partly_alike_in_alpha_and_different_in_kappa():
     said = [
-        Reading(n, coder, frozenset(codes))
+        UnitCoding(n, coder, frozenset(codes))
         for coder, row in (("ana", ("a", "b", "ab")), ("ben", ("a", "b", "a")))
         for n, codes in enumerate(row)
     ]
@@ -291,16 +291,16 @@ def test_one_shared_unit_gives_no_interval():
 
 def test_the_most_disputed_units_come_first_and_agreed_ones_not_at_all():
     said = [
-        Reading("agreed", "ana", frozenset("a")),
-        Reading("agreed", "ben", frozenset("a")),
-        Reading("partly", "ana", frozenset("ab")),
-        Reading("partly", "ben", frozenset("a")),
-        Reading("apart", "ana", frozenset("a")),
-        Reading("apart", "ben", frozenset("b")),
-        Reading("three apart", "ana", frozenset("a")),
-        Reading("three apart", "ben", frozenset("b")),
-        Reading("three apart", "cem", frozenset()),
-        Reading("alone", "ana", frozenset("a")),
+        UnitCoding("agreed", "ana", frozenset("a")),
+        UnitCoding("agreed", "ben", frozenset("a")),
+        UnitCoding("partly", "ana", frozenset("ab")),
+        UnitCoding("partly", "ben", frozenset("a")),
+        UnitCoding("apart", "ana", frozenset("a")),
+        UnitCoding("apart", "ben", frozenset("b")),
+        UnitCoding("three apart", "ana", frozenset("a")),
+        UnitCoding("three apart", "ben", frozenset("b")),
+        UnitCoding("three apart", "cem", frozenset()),
+        UnitCoding("alone", "ana", frozenset("a")),
     ]
     assert [(one.unit, one.coders) for one in disputes(said)] == [("three apart", 3), ("apart", 2), ("partly", 2)]
     assert disputes(said)[-1].distance == pytest.approx(1 - 1 / 2 * 2 / 3)
@@ -316,7 +316,7 @@ CODINGS = st.dictionaries(
 
 
 def listed(codings):
-    return [Reading(unit, coder, codes) for (unit, coder), codes in codings.items()]
+    return [UnitCoding(unit, coder, codes) for (unit, coder), codes in codings.items()]
 
 
 @settings(max_examples=25, deadline=None)
@@ -346,7 +346,7 @@ def test_who_is_who_changes_no_overall_figure(codings, names):
 @given(CODINGS, st.lists(st.sampled_from("abcd-"), max_size=9))
 def test_units_that_one_coder_alone_coded_change_nothing(codings, alone):
     said = listed(codings)
-    more = [Reading(f"more {n}", "ana", frozenset(code.replace("-", ""))) for n, code in enumerate(alone)]
+    more = [UnitCoding(f"more {n}", "ana", frozenset(code.replace("-", ""))) for n, code in enumerate(alone)]
     before, after = reliability(said), reliability([*said, *more])
     if before.units and (not more or "ana" in before.coders):  # a coder who is new makes new pairs, of no unit
         assert plain(before) == plain(after)

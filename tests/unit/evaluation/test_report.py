@@ -23,7 +23,7 @@ from models.evaluation.metrics import (
     set_jaccard,
     space_scores,
 )
-from models.evaluation.report import Evaluation, GoldRow, How, evaluate, paired
+from models.evaluation.report import Evaluation, EvaluationOptions, GoldRow, evaluate, paired
 from models.fakes import HashEmbedder
 
 GOLD = [
@@ -73,7 +73,7 @@ class Letters:
 
 
 def run(systems, **options) -> Evaluation:
-    return evaluate(GOLD, systems, HashEmbedder(), how=How(resamples=200), **options)
+    return evaluate(GOLD, systems, HashEmbedder(), options=EvaluationOptions(resamples=200), **options)
 
 
 # One code
@@ -250,7 +250,7 @@ def test_each_set_has_figures_of_its_own_and_one_set_is_only_pooled():
     found = run({"a": CODES})
     assert list(found.parts) == ["pooled", "apps", "games"]
     assert found.parts["apps"].scores["a"]["rouge_1"].value == pytest.approx(0.7)
-    alone = evaluate(GOLD[:2], {"a": CODES[:2]}, HashEmbedder(), how=How(resamples=100))
+    alone = evaluate(GOLD[:2], {"a": CODES[:2]}, HashEmbedder(), options=EvaluationOptions(resamples=100))
     assert list(alone.parts) == ["pooled"]
 
 
@@ -299,7 +299,7 @@ def test_other_numbers_of_predictions_than_texts_and_texts_without_codes_are_ref
 
 
 def test_two_coders_agree_on_the_texts_that_both_coded():
-    found = agreement(run({"a": CODES, "b": ["slow app", "cheap", "crash", "praise"]}).sheet)
+    found = agreement(run({"a": CODES, "b": ["slow app", "cheap", "crash", "praise"]}).score_table)
     assert found.names == ("people", "a", "b")
     # a has no third code; of the other three the first and the last are b's
     cheap = float(np.prod(HashEmbedder().embed(["free price", "cheap"]), axis=0).sum())

@@ -13,7 +13,7 @@ from infra.settings import Settings
 from models.errors import SettingError, UnavailableError, UncodableError
 from models.evaluation.metrics import absolute_composite
 from models.fakes import HashEmbedder
-from models.moderation.decision import Answer, ConsensusModerator, settle_batch
+from models.moderation.decision import Answer, ConsensusModerator, decide_from_answers
 from models.moderation.panel import PanelModerator, reference_free_composite, word_overlap
 from schemas import Proposals
 from tests.unit.builders import proposal, proposals, segment
@@ -35,7 +35,7 @@ class Says:
             error = self.fails(one.segment.text)
             if error is not None:
                 raise error
-        return settle_batch([Answer(self.answer, -0.5)] * len(batch), batch, EMBEDDER, moderator=self.version)
+        return decide_from_answers([Answer(self.answer, -0.5)] * len(batch), batch, EMBEDDER, moderator=self.version)
 
 
 def panel(*moderators):

@@ -38,7 +38,7 @@ def coded(text, *codes, key=None, study="reviews"):
 
 def taught(*texts, embedder=EMBEDDER):
     precedents = Precedents(embedder)
-    precedents.learn(texts)
+    precedents.add_texts(texts)
     return precedents
 
 
@@ -60,8 +60,8 @@ def known(precedents, study="reviews"):
 
 def test_what_is_known_is_passed_over_and_what_changed_takes_its_place():
     precedents = taught(coded(TEXT, "speed", key="1"), coded("too many ads", "ads", key="2"))
-    assert precedents.learn([coded(TEXT, "speed", key="1")]) == 0
-    assert precedents.learn([coded(TEXT, "slow checkout", key="1")]) == 1
+    assert precedents.add_texts([coded(TEXT, "speed", key="1")]) == 0
+    assert precedents.add_texts([coded(TEXT, "slow checkout", key="1")]) == 1
     assert known(precedents) == [(TEXT, ("slow checkout",)), ("too many ads", ("ads",))]
 
 
@@ -76,8 +76,8 @@ def test_only_the_last_of_several_words_on_a_text_counts_also_when_they_come_tog
 def test_a_text_without_codes_is_forgotten_and_a_study_without_texts_is_led_by_nobody():
     precedents = taught(coded(TEXT, "speed", key="1"))
     assert precedents.knows("reviews")
-    assert precedents.learn([coded(TEXT, key="1")]) == 1
-    assert precedents.learn([coded(TEXT, key="1")]) == 0
+    assert precedents.add_texts([coded(TEXT, key="1")]) == 1
+    assert precedents.add_texts([coded(TEXT, key="1")]) == 0
     assert not precedents.knows("reviews")
     assert nearest(precedents, TEXT) == []
 
@@ -91,16 +91,16 @@ def test_only_what_is_new_is_embedded():
             return super().embed(texts)
 
     precedents = taught(coded("one", "a"), embedder=Counting())
-    precedents.learn([coded("one", "a"), coded("two", "b"), coded("three", key="three")])
+    precedents.add_texts([coded("one", "a"), coded("two", "b"), coded("three", key="three")])
     assert asked == [["one"], ["two"]]
 
 
 def test_at_the_limit_the_oldest_go_first_and_what_was_said_again_is_young(monkeypatch):
     monkeypatch.setattr(module, "_MOST", 3)
     precedents = taught(*(coded(f"text {n}", "a") for n in range(3)))
-    precedents.learn([coded("text 0", "b"), coded("text 3", "a")])
+    precedents.add_texts([coded("text 0", "b"), coded("text 3", "a")])
     assert {text for text, _ in known(precedents)} == {"text 0", "text 2", "text 3"}
-    precedents.learn([coded("elsewhere", "a", study="other")])
+    precedents.add_texts([coded("elsewhere", "a", study="other")])
     assert len(known(precedents)) == 3
     assert len(known(precedents, "other")) == 1
 
@@ -117,7 +117,7 @@ def test_how_words_fall_into_batches_does_not_matter(said, size):
     texts = [coded(f"text {key}", *codes, key=key, study=study) for key, study, codes in said]
     at_once, apart = taught(*texts), Precedents(EMBEDDER)
     for start in range(0, len(texts), size):
-        apart.learn(texts[start : start + size])
+        apart.add_texts(texts[start : start + size])
         apart.nearest("one", EMBEDDER.embed([TEXT]), 1)  # someone asks in between
     for study in ("one", "two"):
         assert sorted(known(apart, study)) == sorted(known(at_once, study))
@@ -154,8 +154,8 @@ def test_texts_may_be_taught_while_segments_are_decided():
     def teach():
         try:
             for n in range(200):
-                precedents.learn([coded(f"text {n}", "a"), coded(TEXT, *["speed"] * (n % 2), key="0")])
-                precedents.learn([coded(f"text {n}", key=f"text {n}")])
+                precedents.add_texts([coded(f"text {n}", "a"), coded(TEXT, *["speed"] * (n % 2), key="0")])
+                precedents.add_texts([coded(f"text {n}", key=f"text {n}")])
         except Exception as error:
             failed.append(error)
 
@@ -370,13 +370,13 @@ def test_what_people_decide_leads_the_moderators_stage_from_its_next_batch_on():
         return Decision.from_bytes(sent.value).label
 
     assert label("1") == "ads"
-    ((topic, hear),) = stage.hears().items()
+    ((topic, hear),) = stage.side_inputs().items()
     hear([annotation("speed").to_bytes(), b"?", None])
     assert (topic, label("2")) == (LABELS.name, "speed")
     hear([annotation("speed", unsure=True).to_bytes()])
     assert label("3") == "ads"
-    assert set(stage.hears()) == {heard.name for heard in role("moderator").hears}
-    assert ModeratorStage(moderator, stage.join, clock).hears() == {}
+    assert set(stage.side_inputs()) == {heard.name for heard in role("moderator").side_inputs}
+    assert ModeratorStage(moderator, stage.join, clock).side_inputs() == {}
 
 
 def test_codes_open_the_index_once_a_study_each_as_first_spelt():

@@ -9,7 +9,7 @@ from models.backends.parsing import candidates
 from models.errors import UncodableError
 from models.fakes import FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
 from models.moderation.classifier_vote import GUESS_WEIGHT, LIKELY, with_guess
-from models.moderation.decision import Answer, ConsensusModerator, moderate, settle, settle_batch
+from models.moderation.decision import Answer, ConsensusModerator, decide_from_answer, decide_from_answers, moderate
 from models.moderation.voting import CONSENSUS, agreed, ballot, consensus
 from models.pipeline import Pipeline
 from models.refinement.refiner import Refiner
@@ -80,7 +80,7 @@ def test_a_members_vote_is_the_same_however_many_labels_share_it(case):
     for one in usable(made):
         shares = [vote.weight for vote in shared if vote.proposal.member == one.member]
         assert shares == pytest.approx([whole[one.member] / (1 + len(one.drawn))] * (1 + len(one.drawn)))
-        assert [v.label for v in shared if v.proposal.member == one.member and not v.drawn] == [one.label]
+        assert [v.label for v in shared if v.proposal.member == one.member and not v.is_sample] == [one.label]
 
 
 def test_what_most_drew_wins_over_what_each_said_and_names_who_drew_it():
@@ -115,7 +115,7 @@ def test_draws_make_no_majority():
 
 def test_an_answer_that_equals_what_was_drawn_picks_it():
     made = Proposals(segment=segment(), proposals=[proposal("ads", "a"), proposal("price", "b", drawn=["slow app"])])
-    decided = settle("Slow app", made, EMBEDDER, log_probability=-0.2, moderator="m@1")
+    decided = decide_from_answer("Slow app", made, EMBEDDER, log_probability=-0.2, moderator="m@1")
     assert (decided.verdict, decided.label, decided.picked) == ("picked", "slow app", "b")
     assert "drawn by b" in decided.why
 
@@ -146,7 +146,7 @@ def test_members_that_say_the_same_agree_fully_and_an_unusable_one_lowers_that()
 
 
 def test_an_answer_that_equals_a_proposal_picks_it_whatever_its_spelling():
-    decided = settle(
+    decided = decide_from_answer(
         'Code: "Slow  APP."', proposals("ads", "slow app"), EMBEDDER, log_probability=-0.2, moderator="m@1"
     )
     assert (decided.verdict, decided.label, decided.picked) == ("picked", "slow app", "b")
@@ -154,7 +154,9 @@ def test_an_answer_that_equals_a_proposal_picks_it_whatever_its_spelling():
 
 
 def test_an_answer_near_to_a_proposal_rewrites():
-    decided = settle("slow app start", proposals("slow app", "ads"), EMBEDDER, log_probability=-0.2, moderator="m@1")
+    decided = decide_from_answer(
+        "slow app start", proposals("slow app", "ads"), EMBEDDER, log_probability=-0.2, moderator="m@1"
+    )
     assert (decided.verdict, decided.label, decided.picked) == ("rewrote", "slow app start", None)
     assert "'slow app'" in decided.why
 
@@ -169,7 +171,9 @@ def test_an_answer_near_to_a_proposal_rewrites():
     ],
 )
 def test_an_answer_that_fails_validation_falls_back_to_the_consensus_and_says_so(answer, why):
-    decided = settle(answer, proposals("slow app", "slow app"), EMBEDDER, log_probability=-0.2, moderator="m@1")
+    decided = decide_from_answer(
+        answer, proposals("slow app", "slow app"), EMBEDDER, log_probability=-0.2, moderator="m@1"
+    )
     assert (decided.verdict, decided.label, decided.moderator) == ("consensus", "slow app", "m@1")
     assert why in decided.why
     assert decided.log_probability is None
@@ -185,10 +189,10 @@ def test_a_batch_is_embedded_in_one_call_and_settled_as_each_alone():
 
     batch = [proposals("slow app", "ads"), proposals("ads", "too many ads"), proposals("music", "music")]
     answers = [Answer("slow app"), Answer("ads everywhere", -0.5), None]
-    together = settle_batch(answers, batch, Counting(), moderator="m@1")
+    together = decide_from_answers(answers, batch, Counting(), moderator="m@1")
     assert len(calls) == 1
     assert len(calls[0]) == len(set(calls[0]))
-    alone = [settle_batch([a], [b], EMBEDDER, moderator="m@1")[0] for a, b in zip(answers, batch, strict=True)]
+    alone = [decide_from_answers([a], [b], EMBEDDER, moderator="m@1")[0] for a, b in zip(answers, batch, strict=True)]
     assert together == alone
     assert [one.verdict for one in together] == ["picked", "rewrote", "consensus"]
 
@@ -198,7 +202,7 @@ def test_a_segment_without_a_usable_proposal_is_uncodable_and_the_faults_are_nam
         segment=segment(), proposals=[proposal("", "a", "empty"), proposal("x", "b", "repeats the prompt")]
     )
     with pytest.raises(UncodableError, match="a: empty; b: repeats the prompt"):
-        settle("fine", made, EMBEDDER, log_probability=None, moderator="m@1")
+        decide_from_answer("fine", made, EMBEDDER, log_probability=None, moderator="m@1")
     with pytest.raises(UncodableError):
         consensus(made.proposals, {})
 

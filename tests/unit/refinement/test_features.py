@@ -126,7 +126,7 @@ def test_a_moderator_with_precedents_tells_what_they_say():
     precedents = Precedents(EMBEDDER)
     moderator = PrecedentModerator(ConsensusModerator(EMBEDDER), EMBEDDER, precedents)
     (cold,) = moderator.decide([proposals("slow checkout")])
-    precedents.learn([CodedText("reviews", "1", "the checkout is slow", ("slow checkout",))])
+    precedents.add_texts([CodedText("reviews", "1", "the checkout is slow", ("slow checkout",))])
     (led,) = moderator.decide([proposals("slow checkout")])
     assert cold.signals == {}
     assert led.signals["precedent_similarity"] == led.signals["precedent_share"] == 1
@@ -145,13 +145,13 @@ SLOW, ADS, MUSIC = (code_id("reviews", label) for label in ("slow app", "ads", "
     ],
 )
 def test_a_classifier_s_signals_are_about_the_code_that_was_given(code, sure, expected):
-    found = classifier_signals({SLOW: 0.7, ADS: 0.2}, code, sure=sure)
+    found = classifier_signals({SLOW: 0.7, ADS: 0.2}, code, confident=sure)
     assert tuple(found.values()) == expected
     assert list(found) == ["classifier", "classifier_margin", "classifier_agrees", "classifier_sure"]
 
 
 def test_a_classifier_says_nothing_of_a_code_that_it_does_not_know():
-    assert "classifier" not in classifier_signals({SLOW: 0.7}, MUSIC, sure=False, known=False)
+    assert "classifier" not in classifier_signals({SLOW: 0.7}, MUSIC, confident=False, known=False)
 
 
 def test_where_only_the_classifier_was_asked_the_signals_of_members_are_left_out():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.annotation.latest import LatestAnnotations
-from models.classifier.predictions import Taught
+from models.classifier.predictions import OutOfFoldPredictions
 from models.fakes import HandClock
 from models.routing.confidence import ConfidenceModel, fit_confidence, judged_assignments, prior
 from schemas.ids import code_id, uniform
@@ -127,7 +127,7 @@ def test_without_labels_the_score_is_all_there_is_and_the_promise_needs_the_fewe
 def test_labels_make_the_confidence_a_probability_and_keep_the_promise():
     known = fit_confidence(judged_assignments(LatestAnnotations(judgements(600))), rules(), promising=True)
     assert known.calibration is not None
-    assert known.promise.kept
+    assert known.promise.satisfied
     assert known.labels_needed == 0
     assert known.confidence({"agreement": 0.95}) > 0.9
     assert known.confidence({"agreement": 0.05}) < 0.5
@@ -176,7 +176,10 @@ def test_labels_are_weighed_with_what_the_release_that_serves_says_of_them():
     unshown = judgement(2)
     rows = {one.segment_id: {slow: 0.3, ads: 0.6} for one in (accepted, refused, unshown)}
     labels = LatestAnnotations([accepted, refused, unshown])
-    found = [dict(one.signals) for one in judged_assignments(labels, Taught({slow: "slow app", ads: "ads"}, rows))]
+    found = [
+        dict(one.signals)
+        for one in judged_assignments(labels, OutOfFoldPredictions({slow: "slow app", ads: "ads"}, rows))
+    ]
     said = {"classifier": 0.6, "classifier_margin": 0.3, "classifier_agrees": 1.0, "classifier_sure": 0.0}
     assert found == [{"agreement": 0.5} | said, {"agreement": 0.5} | said, {"agreement": 0.5}]
     assert [dict(one.signals) for one in judged_assignments(labels)] == [{"agreement": 0.5}] * 3

@@ -38,7 +38,7 @@ def test_the_promised_share_is_exceeded_in_at_most_one_of_twenty_resplits(base, 
 
 def test_a_promise_about_a_useful_confidence_is_made_in_most_resplits():
     made = [promise(*(part.tolist() for part in world(seed, 500))) for seed in range(50)]
-    assert np.mean([one.kept for one in made]) > 0.8
+    assert np.mean([one.satisfied for one in made]) > 0.8
     assert np.mean([one.accepted / one.labels for one in made]) > 0.3
 
 
@@ -87,7 +87,7 @@ def test_what_is_said_to_be_needed_is_about_what_is_needed():
     more = promise([0.9] * 60, labels)
     assert more.threshold is None
     longer = [n % 20 != 7 for n in range(60 + more.labels_needed)]
-    assert promise([0.9] * len(longer), longer).kept
+    assert promise([0.9] * len(longer), longer).satisfied
 
 
 def test_a_smaller_share_is_never_promised_from_a_lower_confidence_on():

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.classifier.predictions import Taught
-from models.classifier.registry import Serving
+from models.classifier.predictions import OutOfFoldPredictions
+from models.classifier.registry import ReleaseRegistry
 from models.fakes import HandClock
 from models.routing.confidence import prior
 from models.routing.router import Router
@@ -260,7 +260,7 @@ def test_a_release_s_word_on_labelled_segments_is_weighed_for_the_next_batch():
         for n in range(100)
     ]
     rows = {one.segment_id: {ads: 0.9 if one.accepted else 0.1, slow: 0.3} for one in said}
-    of = Router(rules, Serving(lambda one: Taught({ads: "ads", slow: "slow app"}, rows)))
+    of = Router(rules, ReleaseRegistry(lambda one: OutOfFoldPredictions({ads: "ads", slow: "slow app"}, rows)))
     of.update_annotations(said)
     likely = assignment({"agreement": 0.5, "classifier": 0.9, "classifier_margin": 0.6, "classifier_agrees": 1.0})
     unlikely = assignment({"agreement": 0.5, "classifier": 0.1, "classifier_margin": -0.2, "classifier_agrees": 0.0})
@@ -276,7 +276,7 @@ def test_a_release_s_word_on_labelled_segments_is_weighed_for_the_next_batch():
 
 def test_a_probability_of_nothing_is_no_signal_where_the_release_does_not_know_the_code():
     slow = code_id("reviews", "slow app")
-    of = Router(rules, Serving(lambda one: Taught({slow: "slow app"}, {})))
+    of = Router(rules, ReleaseRegistry(lambda one: OutOfFoldPredictions({slow: "slow app"}, {})))
     signals = {"agreement": 0.5, "classifier": 0.0, "classifier_margin": -0.4}
     (before,) = of.route([assignment(signals)])
     of.update_releases([release("v1")])

@@ -31,7 +31,7 @@ def made(label, kind="created", at=0.0, **more):
 
 
 def texts(store, **filters):
-    return [one.text for one in find(store.database, "app", Filters(**filters)).found]
+    return [one.text for one in find(store.database, "app", Filters(**filters)).matches]
 
 
 def test_every_word_must_occur_whatever_its_case(store):
@@ -57,7 +57,7 @@ def test_pages_hold_every_segment_once_newest_first_also_where_times_are_equal(s
     seen, after = [], None
     while True:
         page = find(store.database, "app", Filters(), after=after, limit=5)
-        seen += [one.id for one in page.found]
+        seen += [one.id for one in page.matches]
         after = page.after
         if after is None:
             break
@@ -139,7 +139,7 @@ def test_a_trace_tells_everything_that_is_known(store):
     store.record([made("slow", "renamed", 4.0)])
     found = trace(store.database, "app", one.id)
     assert found is not None
-    assert (found.segment, found.decision, found.request, found.lacks) == (one, decision(one, "slow"), ask, 0)
+    assert (found.segment, found.decision, found.request, found.open_slots) == (one, decision(one, "slow"), ask, 0)
     assert [(each.annotation.labels, each.counts) for each in found.people] == [(["slow"], False), (["quick"], True)]
     assert [each.event.kind for each in found.changes] == ["created", "renamed"]
     assert [each.letter.reason for each in found.letters] == ["not UTF-8"]

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from infra.storage import database
 from infra.storage.projections import code_row
-from infra.storage.store import Counts, Store, WorkerState, open_store
+from infra.storage.store import StageCounts, Store, WorkerState, open_store
 from infra.storage.tables import metadata
 from models.errors import SettingError, UnavailableError
 from schemas import (
@@ -195,7 +195,7 @@ def state(store: Store) -> object:
 def test_every_stage_is_counted_for_a_study_and_for_all(store: Store) -> None:
     store.record(everything())
     store.record([assignment(segment(1, "shop"), route="accepted")])
-    assert store.counts("app") == Counts(
+    assert store.counts("app") == StageCounts(
         taken_in=2,
         published=2,
         decided=1,
@@ -209,7 +209,7 @@ def test_every_stage_is_counted_for_a_study_and_for_all(store: Store) -> None:
         reused=1,
     )
     assert (store.counts().routed, store.counts().dead_lettered) == (3, 1)
-    assert store.counts("nowhere") == Counts(*[0] * 11)
+    assert store.counts("nowhere") == StageCounts(*[0] * 11)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -357,19 +357,19 @@ def test_a_workers_last_word_replaces_the_one_before(store: Store) -> None:
     later = replace(state, seen_at=minutes(1), read=5, last_error="away", last_commit_at=minutes(1))
     other = replace(state, role="refiner")
     for one in (state, other, later):
-        store.beat(one)
+        store.heartbeat(one)
     assert store.workers() == [later, other]
 
 
 def test_a_reset_forgets_one_study_or_everything(store: Store) -> None:
     store.record([*everything(), segment(1, "shop")])
-    store.beat(WorkerState("coders", "1", 1, "here", AT, AT))
+    store.heartbeat(WorkerState("coders", "1", 1, "here", AT, AT))
     store.reset("app")
-    assert (store.counts().taken_in, store.counts("app")) == (1, Counts(*[0] * 11))
+    assert (store.counts().taken_in, store.counts("app")) == (1, StageCounts(*[0] * 11))
     assert list(store.code_events()) == []
     assert len(list(store.history(ModelRelease))) == len(store.workers()) == 1
     store.reset()
-    assert (store.counts(), store.workers()) == (Counts(*[0] * 11), [])
+    assert (store.counts(), store.workers()) == (StageCounts(*[0] * 11), [])
 
 
 # Several processes

@@ -60,7 +60,7 @@ class Follower:
     def hear(self, *events):
         self.events += events
         for one in events:  # one by one, as a listener hands them over
-            self.stage.hears()[CODEBOOK.name]([one.to_bytes()])
+            self.stage.side_inputs()[CODEBOOK.name]([one.to_bytes()])
 
     def code(self, *labels):
         batch = []
@@ -221,10 +221,10 @@ def test_a_codebook_that_cannot_be_loaded_is_loaded_whole_the_next_time():
 
     stage = RefinerStage(refiner, CLOCK, load)
     first, second = event("created", "slow app", 0), event("created", "great music", 1)
-    stage.hears()[CODEBOOK.name]([first.to_bytes()])
+    stage.side_inputs()[CODEBOOK.name]([first.to_bytes()])
     with pytest.raises(UnavailableError):
         stage.side_inputs_loaded()
-    stage.hears()[CODEBOOK.name]([second.to_bytes()])
+    stage.side_inputs()[CODEBOOK.name]([second.to_bytes()])
     stage.side_inputs_loaded()
     assert loaded == [[first], [first, second]]
     assert index.origins().keys() == {code("slow app"), code("great music")}
@@ -232,7 +232,7 @@ def test_a_codebook_that_cannot_be_loaded_is_loaded_whole_the_next_time():
 
 def test_what_cannot_be_read_is_passed_over():
     follower = Follower(event("created", "slow app", 0))
-    follower.stage.hears()[CODEBOOK.name]([b"?", None])
+    follower.stage.side_inputs()[CODEBOOK.name]([b"?", None])
     assert not follower.code("slow app")[0].new
 
 
@@ -295,4 +295,4 @@ def test_the_order_in_which_events_are_heard_does_not_matter(case, random):
 
 def test_the_stages_listen_to_what_the_topology_says():
     refiner = RefinerStage(Refiner(MemoryCodeIndex(), EMBEDDER, CLOCK), CLOCK)
-    assert set(refiner.hears()) == {heard.name for heard in role("refiner").hears}
+    assert set(refiner.side_inputs()) == {heard.name for heard in role("refiner").side_inputs}

@@ -28,7 +28,7 @@ def test_a_topic_s_row_shows_its_settings(topic: Topic) -> None:
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_a_role_s_row_shows_its_rights(role: Role) -> None:
-    read = tuple(dict.fromkeys([*role.reads, *role.hears, *role.recalls]))
+    read = tuple(dict.fromkeys([*role.reads, *role.side_inputs, *role.recalls]))
     assert row(role.name)[1:] == [
         "every topic" if read == TOPICS else ", ".join(each.name for each in read),
         ", ".join(each.name for each in role.writes),

@@ -62,7 +62,7 @@ def take(stage, record, topic, offset=0):
 def hand_over(messages, stage):
     """Let a stage read again what another one wrote."""
     for topic, recall in stage.recalls().items():
-        recall.hear([b"?", None, *(one.value for one in messages if one.topic == topic)])
+        recall.handler([b"?", None, *(one.value for one in messages if one.topic == topic)])
 
 
 def three_proposals():
@@ -158,7 +158,7 @@ def test_members_that_live_apart_do_not_answer_for_each_other():
     shared, one = Shared(), segment("login is slow")
     elsewhere = Proposals(segment=one, proposals=[proposal("late", "z")])
     stage = shared.coders()
-    stage.recalls()[PROPOSALS.name].hear([elsewhere.to_bytes()])
+    stage.recalls()[PROPOSALS.name].handler([elsewhere.to_bytes()])
     (message,) = take(stage, one, FEEDBACK)
     assert Proposals.from_bytes(message.value).answered == {"a", "b", "c"}
 

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from models.classifier.predictions import Classifiers, StudyClassifier, Taught
-from models.classifier.registry import Serving
+from models.classifier.predictions import Classifiers, OutOfFoldPredictions, StudyClassifier
+from models.classifier.registry import ReleaseRegistry
 from models.errors import UnavailableError, WorkerFault
 from models.fakes import FakeClassifier, FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
@@ -113,13 +113,13 @@ def classifying():
         word = one.version
         return StudyClassifier(FakeClassifier({code_id("reviews", word): word}, word), [word])
 
-    return CodersStage(FakeCoder(), 100, CLOCK, Classifiers(Serving(load)))
+    return CodersStage(FakeCoder(), 100, CLOCK, Classifiers(ReleaseRegistry(load)))
 
 
 def test_coders_hear_releases_and_the_next_batch_is_read_by_the_new_classifier_and_nothing_twice():
     stage = classifying()
-    assert set(stage.hears()) == {heard.name for heard in role("coders").hears}
-    hear = stage.hears()[RELEASES.name]
+    assert set(stage.side_inputs()) == {heard.name for heard in role("coders").side_inputs}
+    hear = stage.side_inputs()[RELEASES.name]
 
     def read(text, offset):
         (said,) = sent(stage.step([received(segment(text), offset)]), PROPOSALS, Proposals)
@@ -135,7 +135,7 @@ def test_coders_hear_releases_and_the_next_batch_is_read_by_the_new_classifier_a
 
 
 def test_coders_without_classifiers_hear_nothing():
-    assert coders().hears() == {}
+    assert coders().side_inputs() == {}
 
 
 # moderator
@@ -317,9 +317,9 @@ def test_the_router_passes_over_what_it_wrote_itself():
 
 def test_the_router_hears_labels_rules_and_releases_and_all_hold_for_the_next_batch():
     told = []
-    serving = Serving(lambda one: told.append(one.version) or Taught({}, {}))
+    serving = ReleaseRegistry(lambda one: told.append(one.version) or OutOfFoldPredictions({}, {}))
     stage = RouterStage(Router(lambda study: rules(study, mode="promise", audit_share=0), serving), CLOCK)
-    assert set(stage.hears()) == {heard.name for heard in role("router").hears}
+    assert set(stage.side_inputs()) == {heard.name for heard in role("router").side_inputs}
     numbers = count()
     sure = assignments("slow login")[0].model_copy(update={"signals": {"agreement": 0.95}})
 
@@ -328,11 +328,11 @@ def test_the_router_hears_labels_rules_and_releases_and_all_hold_for_the_next_ba
         return sent(stage.step([another]), ASSIGNMENTS, Assignment)[0].route
 
     assert route() == "people"
-    stage.hears()[LABELS.name]([b"?", None, *(one.to_bytes() for one in judgements(600))])
+    stage.side_inputs()[LABELS.name]([b"?", None, *(one.to_bytes() for one in judgements(600))])
     assert route() == "accepted"
-    stage.hears()[RELEASES.name]([b"?", release("v1").to_bytes()])
+    stage.side_inputs()[RELEASES.name]([b"?", release("v1").to_bytes()])
     assert (route(), told) == ("accepted", ["v1"])
-    stage.hears()[STUDIES.name]([rules(minute=1, threshold=1.0).to_bytes()])
+    stage.side_inputs()[STUDIES.name]([rules(minute=1, threshold=1.0).to_bytes()])
     assert route() == "people"
 
 

@@ -78,7 +78,7 @@ def test_the_print_shows_every_role_and_topic_with_its_record():
     for one in ROLES:
         row = next(n for n, line in enumerate(lines) if line.startswith(one.name) and one.does in line)
         below = [*takewhile(lambda line: line.startswith(" "), lines[row + 1 :])]
-        assert all(heard.name in "".join([lines[row], *below]) for heard in one.hears)
+        assert all(heard.name in "".join([lines[row], *below]) for heard in one.side_inputs)
     for each in TOPICS:
         assert any(line.split()[:2] == [each.name, each.record.__name__] for line in lines)
     assert max(map(len, lines)) <= 120

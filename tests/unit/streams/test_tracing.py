@@ -14,7 +14,7 @@ from streams.publish import Outgoing, outgoing
 from streams.stage import Received
 from streams.stages import CodersStage, ModeratorStage, RefinerStage, RouterStage
 from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, FEEDBACK, LABELS, REQUESTS, role
-from streams.tracing import TAKEN_AT, TRACEPARENT, Trail, segment_in, span_id
+from streams.tracing import TAKEN_AT, TRACEPARENT, SegmentTracer, segment_in, span_id
 from tests.unit.builders import decision, judgement, rules, segment
 
 TAKEN_MS = 1_767_225_600_000
@@ -50,24 +50,24 @@ def received(message, offset=0, sent_ms=TAKEN_MS, headers=None):
     return Received(message.topic, 0, offset, message.key, message.value, given, sent_ms, (sent_ms + 5) * 1_000_000)
 
 
-def told(trail, done, send):
-    passing = trail.pass_on(done, send)
-    trail.tell(passing, TAKEN_MS * 1_000_000, len(done))
-    return passing
+def told(tracer, done, send):
+    traced = tracer.pass_on(done, send)
+    tracer.report(traced, TAKEN_MS * 1_000_000, len(done))
+    return traced
 
 
 def through(spans, segments, share=1.0):
     """What every role wrote, from ingest to router."""
     first = [Outgoing(FEEDBACK.name, str(one.id).encode(), one.to_bytes()) for one in segments]
-    ingest = Trail(role("ingest"), (), spans, share)
-    passing = ingest.begin(first)
-    ingest.tell(passing, TAKEN_MS * 1_000_000, len(first))
-    wrote = {"ingest": list(passing.send)}
+    ingest = SegmentTracer(role("ingest"), (), spans, share)
+    traced = ingest.begin(first)
+    ingest.report(traced, TAKEN_MS * 1_000_000, len(first))
+    wrote = {"ingest": list(traced.send)}
     for name, stage in stages().items():
         reads = {topic.name for topic in role(name).reads}
         batch = [received(one, n) for n, one in enumerate([*wrote.values()][-1]) if one.topic in reads]
         result = stage.step(batch)
-        wrote[name] = list(told(Trail(role(name), (), spans, share), result.done, result.messages).send)
+        wrote[name] = list(told(SegmentTracer(role(name), (), spans, share), result.done, result.messages).send)
     return wrote
 
 
@@ -78,11 +78,11 @@ def header(message, name):
 def test_a_segment_s_spans_form_one_trace_from_its_publication_to_a_person_s_label():
     spans = Kept()
     through(spans, [ONE, segment("another")])
-    people = Trail(role("web"), (), spans)
+    people = SegmentTracer(role("web"), (), spans)
     label = outgoing(judgement(0).model_copy(update={"segment_id": ONE.id, "text": HOSTILE}))
     (sent,) = people.begin([label]).send
-    people.tell(people.begin([label]), TAKEN_MS * 1_000_000, 1)
-    told(Trail(role("trainer"), (), spans), [received(sent)], [])
+    people.report(people.begin([label]), TAKEN_MS * 1_000_000, 1)
+    told(SegmentTracer(role("trainer"), (), spans), [received(sent)], [])
     trace = spans.of(ONE)
     parents = {
         name: next((other for other, two in trace.items() if two.id == one.parent), None) for name, one in trace.items()
@@ -112,7 +112,7 @@ def test_the_same_work_done_again_is_told_under_the_same_ids():
 def test_no_span_holds_anything_of_a_text():
     spans = Kept()
     through(spans, [ONE])
-    told(Trail(role("coders"), (), spans), [received(Outgoing(FEEDBACK.name, b"k", HOSTILE.encode()))], [])
+    told(SegmentTracer(role("coders"), (), spans), [received(Outgoing(FEEDBACK.name, b"k", HOSTILE.encode()))], [])
     assert spans
     for span in spans:
         assert not any(word in str(span) for word in ("DROP", "card", "4111"))
@@ -139,17 +139,17 @@ def test_how_old_a_segment_is_counts_once_a_step_and_not_for_what_was_set_aside(
     asked = one._replace(topic=REQUESTS.name)
     letter = one._replace(topic=DEAD_LETTERS.name)
     origin = received(one, headers=((TAKEN_AT, b"123"),))
-    trail = Trail(role("router"))
-    assert trail.pass_on([origin], [one, asked]).taken_ms == [123]
-    assert trail.pass_on([origin], [letter]).taken_ms == []
-    assert trail.pass_on([received(one, headers=())], [one]).taken_ms == []  # nobody said when
+    tracer = SegmentTracer(role("router"))
+    assert tracer.pass_on([origin], [one, asked]).taken_ms == [123]
+    assert tracer.pass_on([origin], [letter]).taken_ms == []
+    assert tracer.pass_on([received(one, headers=())], [one]).taken_ms == []  # nobody said when
 
 
 def test_a_worker_that_tells_no_spans_passes_the_trail_on():
     traced = through(Kept(), [ONE])
     batch = [received(one) for one in traced["coders"]]
     result = stages()["moderator"].step(batch)
-    (message,) = Trail(role("moderator")).pass_on(result.done, result.messages).send
+    (message,) = SegmentTracer(role("moderator")).pass_on(result.done, result.messages).send
     assert header(message, TRACEPARENT) == header(traced["coders"][0], TRACEPARENT)
     assert header(message, TAKEN_AT) == b"%d" % TAKEN_MS
 
@@ -170,8 +170,8 @@ def test_headers_that_mean_nothing_are_passed_over(given):
     message = Outgoing(FEEDBACK.name, str(ONE.id).encode(), ONE.to_bytes())
     out = Outgoing("proposals", message.key, b"{}")
     batch = [received(message, headers=((TRACEPARENT, given), (TAKEN_AT, b"-" + given)))]
-    passing = told(Trail(role("coders"), (), spans), batch, [out])
-    assert passing.taken_ms == [TAKEN_MS]
+    traced = told(SegmentTracer(role("coders"), (), spans), batch, [out])
+    assert traced.taken_ms == [TAKEN_MS]
     assert spans.of(ONE)["coders"].parent is None
 
 
@@ -179,7 +179,7 @@ def test_a_producer_s_own_trace_is_linked_and_the_segment_s_begins():
     spans = Kept()
     message = Outgoing(FEEDBACK.name, b"of their own", ONE.to_bytes())
     theirs = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    told(Trail(role("coders"), (), spans), [received(message, headers=((TRACEPARENT, theirs),))], [])
+    told(SegmentTracer(role("coders"), (), spans), [received(message, headers=((TRACEPARENT, theirs),))], [])
     span = spans.of(ONE)["coders"]
     assert span.parent is None
     assert (0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331) in span.linked
@@ -190,7 +190,7 @@ def test_what_a_role_wrote_itself_and_reads_again_is_not_told_twice():
     wrote = through(spans, [ONE])
     before = len(spans)
     told(
-        Trail(role("router"), (), spans),
+        SegmentTracer(role("router"), (), spans),
         [received(one) for one in wrote["router"] if one.topic == ASSIGNMENTS.name],
         [],
     )
@@ -201,8 +201,8 @@ def test_members_that_live_apart_have_spans_of_their_own_and_the_recorder_one_a_
     spans = Kept()
     wrote = through(Kept(), [ONE])
     for part in ("a", "b"):
-        told(Trail(role("coders"), (part,), spans), [received(one) for one in wrote["ingest"]], [])
-    told(Trail(role("recorder"), (), spans), [received(one) for name in wrote for one in wrote[name]], [])
+        told(SegmentTracer(role("coders"), (part,), spans), [received(one) for one in wrote["ingest"]], [])
+    told(SegmentTracer(role("recorder"), (), spans), [received(one) for name in wrote for one in wrote[name]], [])
     names = spans.of(ONE)
     assert {"coders-a", "coders-b", "recorder feedback", "recorder decisions", "recorder assignments"} <= names.keys()
     assert len({span.id for span in spans}) == len(spans)
@@ -221,7 +221,7 @@ def test_a_dead_letter_is_told_as_a_failure_of_its_segment():
     empty = ONE.model_copy(update={"text": " "})
     message = Outgoing(FEEDBACK.name, str(empty.id).encode(), empty.to_bytes())
     result = stages()["coders"].step([received(message)])
-    told(Trail(role("coders"), (), spans), result.done, result.messages)
+    told(SegmentTracer(role("coders"), (), spans), result.done, result.messages)
     assert spans.of(empty)["coders"].failed
     assert spans.of(empty)["coders"].facts["qualstream.sent"] == DEAD_LETTERS.name
 
