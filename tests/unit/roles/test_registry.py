@@ -40,7 +40,7 @@ def test_a_stage_is_built_without_a_broker_and_reads_the_side_topics_of_the_topo
     stage = find_role(role.name).build_stage(
         load_settings(data_dir=tmp_path, profile=str(FAKES), kafka_url=NOBODY), TokenUsage()
     )
-    assert set(stage.hears()) == {topic.name for topic in role.hears}
+    assert set(stage.side_inputs()) == {topic.name for topic in role.side_inputs}
     assert set(stage.initial_inputs()) | set(stage.recalls()) <= {topic.name for topic in role.topics}
 
 

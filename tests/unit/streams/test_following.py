@@ -221,10 +221,10 @@ def test_a_codebook_that_cannot_be_loaded_is_loaded_whole_the_next_time():
 
     stage = RefinerStage(refiner, CLOCK, load)
     first, second = event("created", "slow app", 0), event("created", "great music", 1)
-    stage.hears()[CODEBOOK.name]([first.to_bytes()])
+    stage.side_inputs()[CODEBOOK.name]([first.to_bytes()])
     with pytest.raises(UnavailableError):
         stage.side_inputs_loaded()
-    stage.hears()[CODEBOOK.name]([second.to_bytes()])
+    stage.side_inputs()[CODEBOOK.name]([second.to_bytes()])
     stage.side_inputs_loaded()
     assert loaded == [[first], [first, second]]
     assert index.origins().keys() == {code("slow app"), code("great music")}
@@ -295,4 +295,4 @@ def test_the_order_in_which_events_are_heard_does_not_matter(case, random):
 
 def test_the_stages_listen_to_what_the_topology_says():
     refiner = RefinerStage(Refiner(MemoryCodeIndex(), EMBEDDER, CLOCK), CLOCK)
-    assert set(refiner.hears()) == {heard.name for heard in role("refiner").hears}
+    assert set(refiner.side_inputs()) == {heard.name for heard in role("refiner").side_inputs}
