@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from streams.memory import Hear
 
 from infra.factory.stores import build_store
 from infra.local.stack import LocalStack
@@ -17,7 +16,7 @@ from models.fakes import HandClock
 from streams.cluster import Cluster
 from streams.publish import Outgoing
 from streams.runner import Batches, Progress
-from streams.stage import PlainStage, Recall, Received, Result
+from streams.stage import PlainStage, Recall, Received, SideInputHandler, StageResult
 from streams.topology import ASSIGNMENTS, CODEBOOK, DECISIONS, LABELS, Topic, role
 from streams.worker import WorkerSettings, run_stage
 from tests.brokers.chosen import EMBEDDED, Brokers
@@ -45,7 +44,7 @@ class Listening(PlainStage):
         if b"news" in values:
             self._loop.call_soon_threadsafe(self.told_news.set)
 
-    def hears(self) -> Mapping[str, Hear]:
+    def side_inputs(self) -> Mapping[str, SideInputHandler]:
         return {CODEBOOK.name: partial(self._hear, CODEBOOK)}
 
     def initial_inputs(self) -> Mapping[str, Recall]:
@@ -59,7 +58,7 @@ class Listening(PlainStage):
         if self.refusals:
             raise self.refusals.pop(0)
 
-    def work(self, batch: Sequence[Received], result: Result) -> None:
+    def work(self, batch: Sequence[Received], result: StageResult) -> None:
         self.at_first_batch.append({name: list(values) for name, values in self.heard.items()})
         self._loop.call_soon_threadsafe(self.stepped.set)
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.web.poison import code_of, poison, segment_of
 from tests.web.routes import ENDLESS, NEEDED
-from tests.web.site import HOSTILE, STUDY, app_of, make_site, visit
+from tests.web.site import HOSTILE, STUDY, make_site, visit
 
 
 class Elements(HTMLParser):
@@ -53,7 +53,7 @@ def pages(site, name: str) -> list[str]:
     path = name.partition(" ")[2]
     if "/queue" in path:  # the nearest codes are looked up in the background
         client.get(f"/s/{STUDY}/queue/near", params={"segment": str(segment_of(1))})
-        app_of(site).state.nearby.wait()
+        site.nearby.wait()
     if path.endswith("/queue"):  # each person is shown another segment
         people = [visit(site, "annotator", name=f"coder {k}") for k in range(len(HOSTILE) // 4)]
         return [coder.get(path.format(study=STUDY)).text for coder in people]
