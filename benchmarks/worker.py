@@ -21,9 +21,8 @@ from infra.roles.run import worker_settings
 from infra.settings import Settings, load_settings
 from models.backends.token_usage import TokenUsage
 from models.errors import WorkerFault
-from streams.memory import Recall, SideInputHandler
 from streams.runner import Progress
-from streams.stage import Received, Stage, StageResult
+from streams.stage import Recall, Received, SideInputHandler, Stage, StageResult
 from streams.topology import FEEDBACK, role
 from streams.worker import run_stage
 

@@ -9,8 +9,7 @@ from aiokafka.errors import KafkaError
 
 from models.errors import UnavailableError
 from streams.cluster import Cluster, read_batches, retry_with_backoff
-from streams.memory import Recall, SideInputHandler
-from streams.stage import Stage
+from streams.stage import Recall, SideInputHandler, Stage
 
 log = logging.getLogger(__name__)
 
@@ -57,5 +56,5 @@ async def _follow(cluster: Cluster, name: str, handler: SideInputHandler, caught
     await retry_with_backoff(f"listening to {name}", attempt, KafkaError, OSError)
 
 
-async def _in_thread(what: str, take: Callable[[], None]) -> None:
-    await retry_with_backoff(what, partial(asyncio.to_thread, take), UnavailableError)
+async def _in_thread(what: str, work: Callable[[], None]) -> None:
+    await retry_with_backoff(what, partial(asyncio.to_thread, work), UnavailableError)

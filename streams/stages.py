@@ -33,9 +33,8 @@ from schemas import (
     Segment,
     StudyRules,
 )
-from streams.memory import Answers, Recall, SideInputHandler
 from streams.publish import Outgoing, outgoing
-from streams.stage import PlainStage, Received, StageResult, readable
+from streams.stage import Answers, PlainStage, Recall, Received, SideInputHandler, StageResult, readable
 from streams.topology import (
     ALERTS,
     ASSIGNMENTS,

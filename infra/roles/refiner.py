@@ -16,8 +16,7 @@ from models.refinement.refiner import Refiner
 from models.refinement.reindexing import reconcile
 from models.refinement.thresholds import learned
 from schemas import Annotation, Assignment, CodeEvent, Record
-from streams.memory import Recall, SideInputHandler
-from streams.stage import Stage, readable
+from streams.stage import Recall, SideInputHandler, Stage, readable
 from streams.stages import RefinerStage
 from streams.topology import ASSIGNMENTS, LABELS
 

@@ -14,10 +14,9 @@ from infra.settings import load_settings
 from models.errors import SettingError, UnavailableError, WorkerFault
 from models.fakes import HandClock
 from streams.cluster import Cluster
-from streams.memory import Recall, SideInputHandler
 from streams.publish import Outgoing
 from streams.runner import Batches, Progress
-from streams.stage import PlainStage, Received, StageResult
+from streams.stage import PlainStage, Recall, Received, SideInputHandler, StageResult
 from streams.topology import ASSIGNMENTS, CODEBOOK, DECISIONS, LABELS, Topic, role
 from streams.worker import WorkerSettings, run_stage
 from tests.brokers.chosen import EMBEDDED, Brokers

@@ -87,7 +87,7 @@ def test_a_pickle_beside_a_head_is_named_and_the_classifier_before_it_serves_on(
 
 def test_the_router_reads_labels_and_probabilities_and_no_model(checkpoints):
     read = out_of_fold_loader(checkpoints.root.parent)(release(checkpoints, kept(checkpoints)))
-    assert (dict(read.labels), read.sure_from) == (dict(CODES), 0.8)
+    assert (dict(read.labels), read.confidence_threshold) == (dict(CODES), 0.8)
 
 
 def test_a_data_folder_says_whether_it_has_classifiers_of_a_study(checkpoints, tmp_path):

@@ -10,9 +10,8 @@ from models.moderation.proposal_join import JoinSettings, ProposalJoin
 from models.refinement.refiner import Refiner
 from models.routing.router import Router
 from schemas import Proposals
-from streams.memory import Answers
 from streams.publish import Outgoing
-from streams.stage import Received
+from streams.stage import Answers, Received
 from streams.stages import CodersStage, ModeratorStage, RefinerStage, RouterStage
 from streams.topology import ASSIGNMENTS, CODEBOOK, DECISIONS, FEEDBACK, PROPOSALS
 from tests.unit.builders import decision, judgements, proposal, rules, segment
