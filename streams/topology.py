@@ -187,8 +187,8 @@ def describe() -> str:
     for role in ROLES:
         reads = "every topic" if role.reads == TOPICS else ", ".join(each.name for each in role.reads) or "-"
         writes = ", ".join(each.name for each in role.writes if each is not DEAD_LETTERS) or "-"
-        hears = "; hears " + ", ".join(each.name for each in role.side_inputs) if role.side_inputs else ""
-        lines += _row(_ROLE_WIDTHS, role.name, reads, writes, role.does + hears)
+        aside = "; also listens to " + ", ".join(each.name for each in role.side_inputs) if role.side_inputs else ""
+        lines += _row(_ROLE_WIDTHS, role.name, reads, writes, role.does + aside)
     lines += ["", *_row(_TOPIC_WIDTHS, "topic", "record", "key", "written by", "cleanup")]
     for each in TOPICS:
         roles = [role.name for role in ROLES if each in role.writes]
