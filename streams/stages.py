@@ -73,11 +73,11 @@ class CodersStage(PlainStage):
 
     def _update_releases(self, values: Sequence[bytes | None]) -> None:
         assert self.classifiers is not None
-        self.classifiers.serving.hear(readable(values, ModelRelease))
+        self.classifiers.serving.add_releases(readable(values, ModelRelease))
 
     def _update_codebook(self, values: Sequence[bytes | None]) -> None:
         assert self.classifiers is not None
-        self.classifiers.follow(readable(values, CodeEvent))
+        self.classifiers.update_codebook(readable(values, CodeEvent))
 
     def recalls(self) -> Mapping[str, Recall]:
         """What these members proposed: asked again, they would name other times, and sampling other labels."""

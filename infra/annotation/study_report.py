@@ -94,7 +94,7 @@ def standing(
         routed: dict[str | None, int] = {row.route: row.segments for row in connection.execute(by_route)}
     serving: ReleaseRegistry[OutOfFoldPredictions] | None = None if taught is None else ReleaseRegistry(taught)
     if serving is not None:
-        serving.hear(history(database, CLASSIFIERS + study))
+        serving.add_releases(history(database, CLASSIFIERS + study))
     judged = judged_assignments(LatestAnnotations(annotations), None if serving is None else serving.of(study))
     audited = {annotation.segment_id for annotation in annotations if annotation.reason == "audit"}
     model = fit_confidence(judged, rules, promising=True)

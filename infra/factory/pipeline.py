@@ -33,8 +33,8 @@ def build_pipeline(settings: Settings, index: CodeIndex | None = None, coded: Se
     classifiers = build_classifiers(models)
     if has_classifiers(settings.data_dir, settings.study):
         with closing(build_store(settings)) as store:
-            classifiers.serving.hear(store.history(ModelRelease, settings.study))
-            classifiers.follow(store.code_events(settings.study))
+            classifiers.serving.add_releases(store.history(ModelRelease, settings.study))
+            classifiers.update_codebook(store.code_events(settings.study))
     return Pipeline(
         models.build_coder(),
         models.build_moderator(precedents),

@@ -211,7 +211,7 @@ class Trainer:
                     releases.append(release)
         for name, history in events.items():
             self._study(name).codebook.add(history)
-        self._serving.hear(releases)
+        self._serving.add_releases(releases)
 
     def _open(self, release: ModelRelease) -> Served:
         checkpoint = self._checkpoints.load(release)
@@ -349,7 +349,7 @@ class Trainer:
             ) from error
         log.info("study %r: %s %s: %s", study.name, release.version, release.outcome, release.why)
         self._results.append(release)
-        self._serving.hear([release])
+        self._serving.add_releases([release])
         study.attempts = study.attempts.model_copy(update={"told": len(candidate.data.rows)})
         self._tried[study.name] = study.attempts
         if self._track is not None:

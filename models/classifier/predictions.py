@@ -105,7 +105,7 @@ class Classifiers:
         self._codebook = Codebook()
         self._lock = threading.Lock()
 
-    def follow(self, events: Iterable[CodeEvent]) -> None:
+    def update_codebook(self, events: Iterable[CodeEvent]) -> None:
         """Hear of the codebook: codes that were retired or split are guessed no more."""
         with self._lock:
             self._codebook.add(events)

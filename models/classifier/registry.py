@@ -43,7 +43,7 @@ class ReleaseRegistry(Generic[T]):
             current = self._serving.get(study)
         return None if current is None else current[1]
 
-    def hear(self, releases: Iterable[ModelRelease]) -> list[str]:
+    def add_releases(self, releases: Iterable[ModelRelease]) -> list[str]:
         """Take releases in, in any order; those heard before change nothing.
 
         Returns:

@@ -97,7 +97,7 @@ class Router:
         """Hear which classifiers serve; what their probabilities are worth is weighed for the next batch."""
         if self._classifiers is None:
             return
-        for name in self._classifiers.hear(releases):
+        for name in self._classifiers.add_releases(releases):
             taught = self._classifiers.of(name)
             with self._lock:
                 study = self._of(name)

@@ -76,8 +76,8 @@ def test_a_pickle_beside_a_head_is_named_and_the_classifier_before_it_serves_on(
     (other.folder / "head.pkl").write_bytes(pickle.dumps([1]))
     with caplog.at_level(logging.ERROR):
         for each in (serving, told):
-            each.hear([release(checkpoints, one)])
-            each.hear([release(checkpoints, other, released_at=other.manifest.made_at)])
+            each.add_releases([release(checkpoints, one)])
+            each.add_releases([release(checkpoints, other, released_at=other.manifest.made_at)])
     assert len(caplog.messages) == 2
     assert all("head.pkl is not read" in line for line in caplog.messages)
     (said,) = Classifiers(serving).classify([segment("too many ads")])

@@ -28,7 +28,7 @@ def named(one: ModelRelease) -> str:
 
 def heard(*releases):
     serving = ReleaseRegistry(named)
-    return serving, serving.hear(releases)
+    return serving, serving.add_releases(releases)
 
 
 def test_the_newest_release_serves_whatever_the_order_they_come_in():
@@ -56,7 +56,7 @@ def test_each_study_has_its_own():
 
 def test_an_earlier_version_that_is_released_again_serves_again():
     serving, _ = heard(release("v1", 1), release("v2", 2))
-    assert serving.hear([release("v1", 3)]) == ["reviews"]
+    assert serving.add_releases([release("v1", 3)]) == ["reviews"]
     assert serving.of("reviews") == "v1"
 
 
@@ -64,21 +64,21 @@ def test_what_was_heard_before_changes_nothing_and_is_not_loaded_again():
     loaded = []
     serving = ReleaseRegistry(lambda one: loaded.append(one.version) or one.version)
     history = [release("v1", 1), release("v2", 2)]
-    serving.hear(history)
-    assert serving.hear(history) == []
-    assert serving.hear([release("v2", 3)]) == []  # the one that serves, again
+    serving.add_releases(history)
+    assert serving.add_releases(history) == []
+    assert serving.add_releases([release("v2", 3)]) == []  # the one that serves, again
     assert loaded == ["v2"]
 
 
 def test_one_that_cannot_be_loaded_is_named_and_the_old_one_serves_on(caplog):
     serving, _ = heard(release("v1", 1))
     with caplog.at_level(logging.ERROR):
-        assert serving.hear([release("broken", 2)]) == []
+        assert serving.add_releases([release("broken", 2)]) == []
     assert serving.of("reviews") == "v1"
     (line,) = caplog.messages
     assert "broken/head.pkl is not read" in line
     assert "goes on serving" in line
-    assert serving.hear([release("v3", 3)]) == ["reviews"]
+    assert serving.add_releases([release("v3", 3)]) == ["reviews"]
 
 
 def test_a_process_that_starts_after_a_broken_release_serves_the_one_before():
@@ -96,7 +96,7 @@ def test_loading_holds_nobody_up_and_a_batch_that_is_under_way_keeps_its_classif
         return one.version
 
     serving = ReleaseRegistry(slowly)
-    serving.hear([release("v1", 1)])
+    serving.add_releases([release("v1", 1)])
     hearing = threading.Thread(target=serving.hear, args=([release("v2", 2)],))
     hearing.start()
     assert loading.wait(10)
@@ -117,7 +117,7 @@ def study_classifier(confidence_threshold=None, **how):
 def classifiers(*served, first=False):
     left = iter(served)
     serving = ReleaseRegistry(lambda one: next(left))
-    serving.hear([release("v0", 0)])
+    serving.add_releases([release("v0", 0)])
     return Classifiers(serving, first=first)
 
 
@@ -246,8 +246,10 @@ def code_event(code, kind, n, label="slow app", **more):
 
 def guessed(*events):
     asked = classifiers(study_classifier(confidence_threshold=0.9))
-    asked.follow([code_event(code, "created", 0, label=label) for code, label in ((SLOW, "slow app"), (ADS, "ads"))])
-    asked.follow(events)
+    asked.update_codebook(
+        [code_event(code, "created", 0, label=label) for code, label in ((SLOW, "slow app"), (ADS, "ads"))]
+    )
+    asked.update_codebook(events)
     (made,) = asked.classify([segment("the app is slow")])
     return made
 
