@@ -103,7 +103,7 @@ class CascadeProfile(Table):
 
 
 class TrainerProfile(Table):
-    """How studies' classifiers learn from people's labels; see ``infra.learning``."""
+    """How studies' classifiers learn from people's labels; see ``infra.training``."""
 
     body: Model | None = Field(default=None, description="The sentence model that is taught; unset, the embedder's.")
     least_examples: int = Field(default=4, ge=1, description="How often a code must be among what is taught.")

@@ -16,7 +16,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from infra.training.checkpoints import Checkpoints
-from tests.unit import test_trainer as bench
+from tests.unit.classifier import test_trainer as bench
 
 where, folder = sys.argv[1:]
 

@@ -97,7 +97,7 @@ def test_loading_holds_nobody_up_and_a_batch_that_is_under_way_keeps_its_classif
 
     serving = ReleaseRegistry(slowly)
     serving.add_releases([release("v1", 1)])
-    hearing = threading.Thread(target=serving.hear, args=([release("v2", 2)],))
+    hearing = threading.Thread(target=serving.add_releases, args=([release("v2", 2)],))
     hearing.start()
     assert loading.wait(10)
     assert serving.of("reviews") == "v1"  # while the other thread loads
