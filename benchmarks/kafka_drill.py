@@ -26,8 +26,8 @@ HOW = """\
   every timeout of the brokers at its default: a broker that is away is noticed after its session, 9 s. One process a
   role on the same machine, started again by the product's supervisor, SQLite; fake members that answer at once, so
   that what is measured is the stream. 25 segments a second.
-- **Standing still** is the longest time between two routed assignments on their topic (their timestamps) that overlaps
-  the stretch from one strike to the next; without a strike it is {calm:.1f} s.
+- **Standing still** is the longest time between two routed assignments on their topic (their timestamps) from a strike
+  to the next one; where least stands still it is {calm:.1f} s.
 - **Killed** is SIGKILL, **paused** is SIGSTOP for {pause:g} s, which is longer than a session.
 - **Brokers.** The nodes that lead a partition of the topic, or keep the group, one after the other; a node is started
   again when segments flow without it.

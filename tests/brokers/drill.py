@@ -178,8 +178,9 @@ class Drill:
 
 
 def _longest(times: Sequence[float], start: float, end: float) -> float:
-    """The longest time without any of these moments that begins or ends between two others."""
-    return max((later - earlier for earlier, later in pairwise(times) if later > start and earlier < end), default=0.0)
+    """The longest time without any of these moments from one to another; what goes on after that is another's."""
+    gaps = ((earlier, min(later, end)) for earlier, later in pairwise(times) if later > start and earlier < end)
+    return max((later - earlier for earlier, later in gaps), default=0.0)
 
 
 async def _coded_at(cluster: Cluster) -> list[float]:
