@@ -45,7 +45,7 @@ def stops_when_asked(waiting: Started) -> None:
 
 @pytest.mark.slow
 def test_a_worker_whose_broker_stops_answering_says_so_and_goes_on_by_itself(tmp_path, brokers):
-    port, wanted = free_port(), segments(800)  # so many that some are on their way however slowly this is looked at
+    port, wanted = free_port(), segments(3_000)  # so many that some are on their way however slowly this is looked at
     cluster = Cluster((f"127.0.0.1:{port}",))
     options = {"kafka_url": cluster.servers[0], "batch_size": "2", "batch_wait_s": "0.05"}
     with alone(brokers, port, tmp_path) as one, worker("coders", tmp_path / "data", **options) as coders:
