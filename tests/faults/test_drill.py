@@ -1,4 +1,7 @@
-"""Three Kafka nodes and every role: each is killed or paused once, and nothing is lost or decided twice."""
+"""Three Kafka nodes and every role: each is killed or paused once, and nothing is lost or decided twice.
+
+How long that takes is measured by ``python -m benchmarks.kafka_drill``.
+"""
 
 import sys
 from pathlib import Path
@@ -10,8 +13,6 @@ from streams.topology import ASSIGNMENTS, DECISIONS
 from tests.brokers.drill import coordinator, drill
 from tests.brokers.kafka import KafkaMissingError, require_kafka
 from tests.brokers.shared_index import served_index
-
-ROLE_S, BROKER_S = 8.0, 16.0  # twice what it takes alone on two cores: other tests run beside this one
 
 PAUSE_S = 12.0  # twice a session: the group has gone on without who wakes
 
@@ -35,13 +36,9 @@ def test_whatever_is_killed_or_paused_nothing_is_lost_and_nothing_decided_twice(
         drilled.kill_node(coordinator(drilled, "refiner"), "the refiner's group")
         drilled.pause_role("refiner", PAUSE_S)
         findings = drilled.finish()
-        pauses = drilled.pauses()
     assert findings.faults == ()
     assert findings.unread == ""
     assert findings.tally.coded == findings.tally.taken_in > 500
-    longest = {role: max(s for strike, s in pauses if strike.what == role) for role in CODING}
-    assert {role: s for role, s in longest.items() if s > ROLE_S} == {}
-    assert [(strike.what, s) for strike, s in pauses if strike.what.startswith("broker that") and s > BROKER_S] == []
 
 
 @pytest.mark.slow
