@@ -11,21 +11,14 @@ import pytest
 from infra.local.stack import CODING
 from streams.topology import ASSIGNMENTS, DECISIONS
 from tests.brokers.drill import coordinator, drill
-from tests.brokers.kafka import KafkaMissingError, require_kafka
 from tests.brokers.shared_index import served_index
 
 PAUSE_S = 12.0  # twice a session: the group has gone on without who wakes
 
 
-@pytest.fixture(autouse=True)
-def _kafka_is_here():
-    try:
-        require_kafka()
-    except KafkaMissingError as error:
-        pytest.skip(str(error))
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kafka_programs")]
 
 
-@pytest.mark.slow
 def test_whatever_is_killed_or_paused_nothing_is_lost_and_nothing_decided_twice(tmp_path: Path) -> None:
     with drill(tmp_path) as drilled:
         drilled.flow()
@@ -41,7 +34,6 @@ def test_whatever_is_killed_or_paused_nothing_is_lost_and_nothing_decided_twice(
     assert findings.tally.coded == findings.tally.taken_in > 500
 
 
-@pytest.mark.slow
 def test_two_refiners_that_share_an_index_give_no_segment_two_codes_though_each_stands_still_or_is_killed(
     tmp_path: Path,
 ) -> None:
