@@ -196,8 +196,7 @@ class _InGroup:
         return bool(await self.app.consumer.owns({(at_broker(t), p): offset for (t, p), offset in offsets.items()}))
 
     async def recall(self, stage: Stage) -> None:
-        for name, recall in stage.recalls().items():
-            await read_recall(self.cluster, name, recall)
+        await asyncio.gather(*(read_recall(self.cluster, *each) for each in stage.recalls().items()))
 
 
 async def prepared(make_stage: Callable[[], Awaitable[Stage]], heartbeat: Heartbeat) -> Stage:
