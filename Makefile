@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser postgresql brokers kafka screenshots check bench results results-routing results-drift results-retraining results-learning measuring setup lock adapters format clean grid
+.PHONY: demo test browser postgresql brokers kafka screenshots check bench results results-routing results-drift results-kafka results-retraining results-learning measuring setup lock adapters format clean grid
 
 demo: setup
 	@$(BIN)/qualstream demo
@@ -102,6 +102,11 @@ results-routing: setup
 # Retraining beside SetFit's defaults, which take about an hour a seed on one core; a run that was broken off goes on.
 results-retraining: setup
 	@$(BIN)/python -m benchmarks.retraining --write
+
+# What a killed role or broker costs on three Kafka nodes, and what each stage does on one; a quarter of an hour on two cores.
+results-kafka: setup kafka
+	@$(BIN)/python -m benchmarks.kafka --write
+	@$(BIN)/python -m benchmarks.transport --broker kafka --write
 
 # The notice's grid of active learning; hours on two cores, and a run that was broken off goes on.
 results-learning: setup

@@ -1,6 +1,6 @@
 """Three Kafka nodes and every role: each is killed or paused once, and nothing is lost or decided twice.
 
-How long that takes is measured by ``python -m benchmarks.kafka_drill``.
+How long that takes is measured by ``python -m benchmarks.kafka``.
 """
 
 import sys

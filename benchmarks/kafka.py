@@ -1,4 +1,4 @@
-"""What a system on three Kafka nodes loses, and how long it stands still: `python -m benchmarks.kafka_drill`."""
+"""What a system on three Kafka nodes loses, and how long it stands still: `python -m benchmarks.kafka`."""
 
 import json
 import subprocess
