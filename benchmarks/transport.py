@@ -234,7 +234,8 @@ def as_report(
     }
     how = HOW.format(batch=batch, broker=BROKERS[broker])
     name, on = ("transport", "") if broker == "embedded" else (f"transport-{broker}", " of Apache Kafka")
-    return Report(name, f"Transport: records through every stage{on}", how, header, rows, verdicts, figures)
+    command = "benchmarks.transport" + (f" --broker {broker}" if on else "")
+    return Report(name, f"Transport: records through every stage{on}", how, header, rows, verdicts, figures, command)
 
 
 @contextmanager

@@ -40,6 +40,8 @@ class Report:
     rows: Sequence[Sequence[str]]
     verdicts: Sequence[str]
     figures: dict[str, Any]
+    command: str = ""
+    """What draws it, where that is not the module of its name."""
 
 
 def options(description: str) -> argparse.ArgumentParser:
@@ -81,11 +83,11 @@ def as_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def as_page(report: Report, table: str, line: dict[str, Any]) -> str:
     """The page under docs/results."""
-    machine = line["machine"]
+    machine, command = line["machine"], report.command or f"benchmarks.{report.name.replace('-', '_')}"
     where = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Python {line['python']}"
     verdicts = "\n".join(f"- {verdict}" for verdict in report.verdicts)
     return (
-        f"# {report.title}\n\n`python -m benchmarks.{report.name.replace('-', '_')}` at commit {line['commit']}, "
+        f"# {report.title}\n\n`python -m {command}` at commit {line['commit']}, "
         f"{line['date'][:10]}, on {where}.\n\n{table}\n\n{verdicts}\n\n## How it was measured\n\n{report.how}\n"
     )
 
