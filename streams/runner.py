@@ -25,6 +25,7 @@ from streams.tracing import SegmentTracer, TracedBatch
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 TICK_S = 0.5
+_ANSWER_S = 20.0  # after so long without an answer the log says what is waited for
 _MOST_TOLD = 5  # dead letters of one batch that the log names
 
 
@@ -202,7 +203,15 @@ class Runner:
             return True
         oldest = {key: self._acks.oldest(key) for key in {(m.topic, m.partition) for m in result.done}}
         offsets = {key: offset for key, offset in oldest.items() if offset is not None}
-        return len(offsets) == len(oldest) and await self._membership.owns(offsets)
+        if len(offsets) < len(oldest):
+            return False
+        answer = asyncio.ensure_future(self._membership.owns(offsets))
+        try:
+            while not (await asyncio.wait({answer}, timeout=_ANSWER_S))[0]:
+                log.warning("the brokers do not say whether its partitions are still this worker's; waiting for them")
+            return answer.result()
+        finally:
+            answer.cancel()
 
     async def _deliver(self, messages: Sequence[Outgoing], first: int) -> None:
         """Send the first so many, and when they are confirmed the others."""
