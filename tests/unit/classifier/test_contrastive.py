@@ -54,6 +54,7 @@ def test_texts_with_a_common_code_come_nearer_than_those_without(body, tuned) ->
 
 
 def test_the_body_that_was_given_stays_as_it_is(body) -> None:
+    body.eval()  # it is loaded for training, and whoever asked it before this test has changed that
     before, states = weights(body).clone(), [p.requires_grad for p in body.parameters()]
     tune(body, TEXTS, TARGETS, TuningSettings(passes=1))
     assert (weights(body) == before).all()
