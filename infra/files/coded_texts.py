@@ -33,9 +33,7 @@ class HumanCoded:
         return CodedText(self.segment.study, str(self.segment.id), self.segment.text, self.codes)
 
 
-def read_human_coded(
-    source: Path, study: str, codes_column: str | None = None, **columns: str | None
-) -> list[HumanCoded]:
+def read_human_coded(source: Path, study: str, codes_column: str | None = None, **columns: Any) -> list[HumanCoded]:
     """Read a file of texts with codes.
 
     Several codes of a text stand in a list, are parted by ``;`` or ``|``, or stand in rows with the same id.
@@ -44,7 +42,7 @@ def read_human_coded(
         source: Any file that segments are read from.
         study: Whose.
         codes_column: The column of the codes; guessed from usual names where not given.
-        columns: ``fmt``, ``text_column`` and ``id_column`` as ``read_segments`` takes them.
+        columns: ``fmt``, ``text_column``, ``id_column`` and ``options`` as ``read_segments`` takes them.
 
     Raises:
         InputError: If the file cannot be read, a row cannot be taken, or there is no column of codes.

@@ -340,6 +340,7 @@ _NOW = func.coalesce(_GIVEN.c.final, assignments.c.code_id)
 _LABEL = func.coalesce(codes.c.label, assignments.c.label)
 _EXPORTED = (
     segments.c.id,
+    segments.c.own_id,
     segments.c.study,
     segments.c.text,
     segments.c.source,
