@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -12,13 +13,15 @@ from pydantic import TypeAdapter, ValidationError
 from infra.files.reading.columns import ID_NAMES, TEXT_NAMES, TIME_NAMES, usual
 from infra.files.reading.delimited import DELIMITERS
 from infra.files.reading.encodings import PEEK, told_by_mark
-from infra.files.reading.items import LeftOut, ReadingOptions, Rejected, TableHeader
-from infra.files.reading.roles import RequestedColumns
+from infra.files.reading.items import LeftOut, ReadingOptions, Rejected, TableHeader, TableRow
+from infra.files.reading.roles import RequestedColumns, longest_texts
 from infra.files.reading.segment_builder import Place, SegmentBuilder
 from infra.files.rows import Format, known_encoding, known_format, read_rows, tell_format
 from models.errors import InputError
 from schemas import Segment
 from schemas.record import Study
+
+_ROWS_FOR_PROPOSAL = 200
 
 __all__ = ["ID_NAMES", "TEXT_NAMES", "TIME_NAMES", "LeftOut", "ReadingOptions", "Rejected", "read_segments"]
 
@@ -94,14 +97,25 @@ def _read(
 
 def _look(stream: io.BufferedReader, fmt: Format, file: str, options: ReadingOptions, builder: SegmentBuilder) -> None:
     """Read all rows once for what a whole column tells, and go back."""
-    start = stream.tell()
-    for item in read_rows(stream, fmt, file, options=options):
+    start, rows = stream.tell(), read_rows(stream, fmt, file, options=options)
+    for item in rows:
         if isinstance(item, TableHeader):
-            builder.see_header(item)
+            _see(item, rows, builder)
         elif not isinstance(item, Rejected):
             builder.look(item)
     builder.settle()
     stream.seek(start)
+
+
+def _see(header: TableHeader, rows: Iterator[Any], builder: SegmentBuilder) -> None:
+    """Settle the columns; where none has the text, say which hold the longest texts."""
+    try:
+        builder.see_header(header)
+    except InputError as error:
+        likely = longest_texts(row.cells for row in islice(rows, _ROWS_FOR_PROPOSAL) if isinstance(row, TableRow))
+        names = ", ".join(f"'{name}'" for name in likely)
+        hint = f" ({names} {'hold' if len(likely) > 1 else 'holds'} the longest texts)" if likely else ""
+        raise InputError(f"{error}{hint}") from None
 
 
 def _starts_with_header(head: bytes, text_names: tuple[str, ...]) -> bool:

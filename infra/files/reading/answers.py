@@ -34,7 +34,7 @@ def is_non_answer(text: str) -> bool:
     plain = " ".join(_OUTSIDE.sub("", unicodedata.normalize("NFKC", text)).casefold().split())
     if plain in _NON_ANSWERS or plain.rstrip(". ") in _NON_ANSWERS:
         return True
-    return not any(_says_something(letter) for letter in plain)
+    return bool(text.strip().strip("\u200b\u200e\u200f\ufeff")) and not any(map(_says_something, plain))
 
 
 def _says_something(letter: str) -> bool:

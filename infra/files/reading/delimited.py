@@ -40,6 +40,8 @@ class Dialect:
     delimiter: str
     backslash: bool = False
     """Whether a quote inside quotes has a backslash before it."""
+    mixed: bool = True
+    """Whether a row may escape its quotes in the other way."""
     stated_on: int = 0
     """The line that says so, which is no row."""
 
@@ -89,7 +91,7 @@ def tell_dialect(sample: str, text_names: Sequence[str], fixed: str | None = Non
     stated = _STATED.match(lines[0]) if lines else None
     body = lines[1:] if stated else lines
     delimiter = fixed or (stated[1] if stated else _delimiter(body, text_names))
-    return Dialect(delimiter, _backslashed(body, delimiter), 1 if stated else 0)
+    return Dialect(delimiter, _backslashed(body, delimiter), stated_on=1 if stated else 0)
 
 
 def raw_rows(lines: Iterable[Line], dialect: Dialect, file: str) -> Iterator[RawRow | Rejected]:
@@ -136,7 +138,7 @@ def _row(
 
 def _other_quotes(taken: list[Line], dialect: Dialect, error: csv.Error) -> tuple[list[str], str]:
     """The cells of a row whose quotes are escaped otherwise than the file's others, or what is wrong."""
-    if not dialect.backslash and any('\\"' in line.text for line in taken):
+    if dialect.mixed and not dialect.backslash and any('\\"' in line.text for line in taken):
         with suppress(csv.Error):
             return _cells([line.text for line in taken], Dialect(dialect.delimiter, backslash=True)), ""
     words = str(error).replace("delimiter", "a delimiter")
@@ -186,7 +188,7 @@ def _backslashed(lines: list[str], delimiter: str) -> bool:
     """Whether more of the rows can be read if a backslash escapes a quote."""
     if not any('\\"' in line for line in lines):
         return False
-    plain, escaped = (_faults(lines, Dialect(delimiter, backslash=way)) for way in (False, True))
+    plain, escaped = (_faults(lines, Dialect(delimiter, backslash=way, mixed=False)) for way in (False, True))
     return escaped < plain
 
 

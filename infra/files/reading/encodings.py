@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _LIKELY = 0.5  # of Windows-1252, where nothing in the text is odd
 _COMMON_BONUS = 0.0005  # of Windows' own encodings over those that differ from them in few letters
 _MOST_ADJACENT = 0.34  # share of accented letters beside another one, in Western languages
 _SIGNS = frozenset("€£¥§©®°´·«»–—‘’‚“”„†•…™¡¿\xa0")
+_ODD = re.compile(r"(?<=[a-zà-ÿ])[À-ÞŠŽŸ](?=[a-zà-ÿ])|(?<=[^\W\d_])[^\w\s\x00-\x7f’‘´…–—·](?=[^\W\d_])")
 _ERAS = EncodingEra.MODERN_WEB | EncodingEra.LEGACY_ISO | EncodingEra.LEGACY_MAC | EncodingEra.DOS
 _ONE_NAME = {"shift_jis": "cp932", "euc_kr": "cp949", "gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252"}
 """Encodings that a wider one contains, as files hold it in truth."""
@@ -89,9 +91,8 @@ def tell_encoding(sample: bytes) -> Encoding:
     best = max(_ranked(sample), key=_rank, default=Encoding(WINDOWS, 0.0))
     if windows is None or best.confidence >= _LEAST_TOLD or not _western(windows):
         return best
-    if mess_ratio(sample.decode(best.name, "replace")) < mess_ratio(windows):
-        return best
-    return Encoding(WINDOWS, _LIKELY if mess_ratio(windows) == 0 else best.confidence)
+    mess, other = _mess(windows), _mess(sample.decode(best.name, "replace"))
+    return best if other < mess else Encoding(WINDOWS, best.confidence if mess else _LIKELY)
 
 
 def _ranked(sample: bytes) -> Iterable[Encoding]:
@@ -134,6 +135,11 @@ def _not_utf8(lines: Iterable[bytes]) -> Encoding:
 def _rank(encoding: Encoding) -> float:
     common = encoding.name.startswith("cp125") or encoding.name in _ONE_NAME.values()
     return encoding.confidence + _COMMON_BONUS * common
+
+
+def _mess(text: str) -> float:
+    """How odd a text looks: what charset-normalizer finds, and capitals and signs inside of words."""
+    return mess_ratio(text) + len(_ODD.findall(text))
 
 
 def _punctuation_only(text: str) -> bool:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from statistics import mode
 from typing import Any
 
@@ -109,13 +109,7 @@ class Table:
         if not after or not {"respondent_id", "collector_id"} <= names or str(after[0].cells[0] or "").strip():
             return None
         kinds = [str(cell or "").strip() for cell in after[0].cells]
-        named, question = [], ""
-        for number in range(max(len(row.cells), len(kinds))):
-            own = str(row.cells[number] or "").strip() if number < len(row.cells) else ""
-            kind = kinds[number] if number < len(kinds) else ""
-            question = own or question
-            named.append(own or (f"{question}: {kind}" if kind else ""))
-        columns = _columns(named)
+        columns = _columns(list(_choices([str(cell or "").strip() for cell in row.cells], kinds)))
         pairs = zip(columns, kinds, strict=False)
         open_ones = tuple(name for name, kind in pairs if kind.casefold() in _OPEN_ENDED)
         questions = {name: name for name in open_ones}
@@ -163,6 +157,15 @@ def _wide_place(rows: dict[int, RawRow]) -> int:
     if rows[0].filled > max(1, usual_width // 3) or usual_width < 2:
         return 0
     return next((place for place, row in rows.items() if row.filled >= usual_width), 0)
+
+
+def _choices(names: Sequence[str], kinds: Sequence[str]) -> Iterator[str]:
+    """The names of columns, those of a question's choices by question and choice."""
+    question = ""
+    for name, kind in zip_longest(names, kinds, fillvalue=""):
+        question = name or question
+        plain = not kind or kind.casefold() in (*_OPEN_ENDED, "response")
+        yield name if plain else f"{question}: {kind}"
 
 
 def _header(row: RawRow) -> TableHeader:

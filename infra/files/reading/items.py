@@ -24,7 +24,9 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut(Rejected):
-    """A row with nothing to code in it: no answer, or an interviewer's question. It is counted apart."""
+    """A row with nothing to code in it: no answer, or an interviewer's question. It is counted apart, by its kind."""
+
+    kind: str = "no text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,9 @@ class ReadingReport:
 
     remarks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
     places: dict[str, list[int]] = field(default_factory=dict)
-    """By reason, the first lines that were left out."""
+    """By reason, the first lines."""
 
     def remark(self, sentence: str) -> None:
         """Say how the file was understood; the same sentence is kept once."""
@@ -85,21 +87,20 @@ class ReadingReport:
         if sentence not in self.warnings:
             self.warnings.append(sentence)
 
-    def leave_out(self, reason: str, line: int) -> None:
-        """Count something that was not taken."""
-        self.left_out[reason] += 1
+    def count(self, reason: str, line: int) -> None:
+        """Count a row by what happened to it."""
+        self.counts[reason] += 1
         places = self.places.setdefault(reason, [])
         if len(places) < _PLACES:
             places.append(line)
 
-    def leave_out_time(self, column: str, reason: str, line: int) -> None:
-        """Count a time that could not be read; those of one column are counted together."""
-        known = next((each for each in self.left_out if each.startswith(f"time in '{column}'")), reason)
-        self.leave_out(known, line)
+    def count_alike(self, start: str, reason: str, line: int) -> None:
+        """Count a row with those whose reason begins alike; the first one's reason stands for them."""
+        self.count(next((each for each in self.counts if each.startswith(start)), reason), line)
 
     def summaries(self) -> list[str]:
-        """What was left out, a sentence a reason."""
-        return [f"{count} x {reason} ({_lines(self.places[reason], count)})" for reason, count in self.left_out.items()]
+        """What was counted, a sentence a reason."""
+        return [f"{count} x {reason} ({_lines(self.places[reason], count)})" for reason, count in self.counts.items()]
 
 
 def _lines(places: list[int], count: int) -> str:

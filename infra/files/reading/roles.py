@@ -1,7 +1,10 @@
 """Which column of a table is what, and what only the whole column tells of its cells."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from statistics import mean
+
+from pydantic import JsonValue
 
 from infra.files.reading.cells import plain_id, whole_number
 from infra.files.reading.columns import (
@@ -17,6 +20,8 @@ from infra.files.reading.columns import (
 )
 from infra.files.reading.items import ReadingOptions, TableHeader, TableRow
 from infra.files.timestamps import DateOrder, TimeColumn
+
+_WORDS = 2.5  # of a column that holds texts, on average
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,17 @@ class ColumnSurvey:
                 report.warn(sentence)
             else:
                 report.remark(sentence)
+
+
+def longest_texts(rows: Iterable[Mapping[str, JsonValue]], most: int = 3) -> list[str]:
+    """The columns that hold texts of several words, the longest first."""
+    lengths: dict[str, list[int]] = {}
+    for row in rows:
+        for name, cell in row.items():
+            if isinstance(cell, str) and cell.strip():
+                lengths.setdefault(name, []).append(len(cell.split()))
+    means = {name: mean(each) for name, each in lengths.items()}
+    return sorted((name for name in means if means[name] >= _WORDS), key=lambda name: -means[name])[:most]
 
 
 def listed(names: Iterable[str], most: int = 20) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from ftfy.badness import is_bad
 from pydantic import JsonValue, ValidationError
 
 from infra.files.reading.answers import is_non_answer
@@ -19,7 +20,7 @@ from schemas.record import describe
 
 RAW = "_raw"
 """Under which the metadata keeps a text as it came, where tags and entities were taken out."""
-NON_ANSWER, EMPTY = "no answer", "no text"
+NON_ANSWER, NO_TEXT = "no answer", "no text"
 _LONGEST_SOURCE, _LONGEST_LANGUAGE, _LONGEST_ID = 200, 20, 200
 _ROWS_BEFORE_GIVING_UP = 100  # JSON objects without any text field
 _MOST_SHAPES = 1000  # of JSON objects whose columns are remembered
@@ -32,6 +33,10 @@ class _Unfit(Exception):
 
 class _Nothing(_Unfit):
     """A row with nothing to code in it."""
+
+    def __init__(self, reason: str, kind: str = NO_TEXT) -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class SegmentBuilder:
                 raise InputError(
                     f"{self._place.file}, line {header.line}: no column '{named}' among {among}; see {option}"
                 )
-        self._by_names[header.columns] = roles
+        self._by_names.setdefault(header.columns, roles)  # all rows may have been looked at
         self._text = roles.texts[0] if len(roles.texts) == 1 else None
         self._questions = {name: header.questions.get(name, "") for name in roles.texts}
 
@@ -111,7 +116,8 @@ class SegmentBuilder:
         try:
             return self._segment(row, roles, column)
         except _Nothing as nothing:
-            return LeftOut(self._place.file, row.line, str(nothing))
+            self._options.report.count(f"left out: {nothing.kind} in '{column}'", row.line)
+            return LeftOut(self._place.file, row.line, str(nothing), nothing.kind)
         except _Unfit as unfit:
             reason = str(unfit)
         except ValidationError as error:
@@ -153,7 +159,7 @@ class SegmentBuilder:
         timestamp = read_time(value, self.survey.order)
         if timestamp is None and value is not None and str(value).strip():
             reason = f"time in '{roles.time}' that cannot be read, such as '{str(value)[:_SHOWN]}'"
-            self._options.report.leave_out_time(roles.time or "", reason, row.line)
+            self._options.report.count_alike(f"time in '{roles.time}'", reason, row.line)
         return timestamp
 
     def _text_of(self, row: TableRow, roles: Roles, column: str) -> tuple[str, str, dict[str, JsonValue]]:
@@ -169,9 +175,12 @@ class SegmentBuilder:
         if spreadsheet_error(text):
             raise _Unfit(f"'{column}' is the spreadsheet's error {text.strip()}; text is expected")
         if self._options.leave_out_non_answers and is_non_answer(text):
-            raise _Nothing(f"'{column}' is {text.strip()[:_SHOWN]!r}, {NON_ANSWER}")
+            raise _Nothing(f"'{column}' is {text.strip()[:_SHOWN]!r}, which is no answer", NON_ANSWER)
         if text != raw:
             notes[RAW] = raw
+        if is_bad(text):
+            reason = f"text that was decoded wrongly before, such as {text.strip()[:_SHOWN]!r}"
+            self._options.report.count_alike("text that was decoded wrongly", reason, row.line)
         question = self._questions.get(column) or (column if len(roles.texts) > 1 else "")
         return raw, text, notes | ({"question": question} if question else {})
 
