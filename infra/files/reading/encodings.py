@@ -28,7 +28,7 @@ _LIKELY = 0.5  # of Windows-1252, where nothing in the text is odd
 _COMMON_BONUS = 0.0005  # of Windows' own encodings over those that differ from them in few letters
 _MOST_ADJACENT = 0.34  # share of accented letters beside another one, in Western languages
 _SIGNS = frozenset("€£¥§©®°´·«»–—‘’‚“”„†•…™¡¿\xa0")
-_ODD = re.compile(r"(?<=[a-zà-ÿ])[À-ÞŠŽŸ](?=[a-zà-ÿ])|(?<=[^\W\d_])[^\w\s\x00-\x7f’‘´…–—·](?=[^\W\d_])")
+_ODD = re.compile(r"(?<=[^\W\d_])[À-ÞŠŽŸ](?=[a-zà-ÿ])|(?<=[^\W\d_])[^\w\s\x00-\x7f’‘´…–—·](?=[^\W\d_])")
 _ERAS = EncodingEra.MODERN_WEB | EncodingEra.LEGACY_ISO | EncodingEra.LEGACY_MAC | EncodingEra.DOS
 _ONE_NAME = {"shift_jis": "cp932", "euc_kr": "cp949", "gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252"}
 """Encodings that a wider one contains, as files hold it in truth."""
