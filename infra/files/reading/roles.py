@@ -18,7 +18,7 @@ from infra.files.reading.columns import (
     tool_of,
     usual,
 )
-from infra.files.reading.items import ReadingOptions, TableHeader, TableRow
+from infra.files.reading.items import ReadingOptions, ReadingReport, TableHeader, TableRow
 from infra.files.timestamps import DateOrder, TimeColumn
 
 _WORDS = 2.5  # of a column that holds texts, on average
@@ -134,13 +134,17 @@ class ColumnSurvey:
 
     def say(self, roles: Roles) -> None:
         """Put into words how the columns are read."""
-        report = self.options.report
-        report.remark(roles.sentence)
-        for sentence in self.time.sentences(roles.time or "", self.order):
-            if self.time.either and self.order is None:
-                report.warn(sentence)
-            else:
-                report.remark(sentence)
+        self.options.report.remark(roles.sentence)
+        say_times(self.time, roles.time or "", self.order, self.options.report)
+
+
+def say_times(time: TimeColumn, column: str, order: DateOrder | None, report: ReadingReport) -> None:
+    """Put into words how a column's times are read; a warning where some are not."""
+    for sentence in time.sentences(column, order):
+        if time.either and order is None:
+            report.warn(sentence)
+        else:
+            report.remark(sentence)
 
 
 def longest_texts(rows: Iterable[Mapping[str, JsonValue]], most: int = 3) -> list[str]:
