@@ -70,6 +70,18 @@ def source_options(command: Command) -> Command:
         ID_COLUMN,
         click.option("--time-column", help="Column with the time it was said."),
         read_options,
+        click.option(
+            "--unit",
+            type=click.Choice(["turn", "paragraph", "sentence"]),
+            default="turn",
+            show_default=True,
+            help="What a document is cut into.",
+        ),
+        click.option(
+            "--interviewer",
+            help="Who asks in a transcript (several: commas between), whose words are left out; 'none': nobody; "
+            "default: told from names and questions.",
+        ),
     )
 
 
@@ -86,7 +98,13 @@ def reading_options(settings: Settings, given: Mapping[str, Any]) -> ReadingOpti
         header_row=given["header_row"],
         date_order=given["date_order"],
         leave_out_non_answers=(given["non_answers"] or settings.non_answers) == "leave-out",
+        unit=given.get("unit", "turn"),
+        interviewer=_nobody(given.get("interviewer")),
     )
+
+
+def _nobody(interviewer: str | None) -> str | None:
+    return "" if interviewer is not None and interviewer.strip().casefold() == "none" else interviewer
 
 
 def read_source(path: Path, settings: Settings, given: Mapping[str, Any]) -> Source:
