@@ -197,7 +197,7 @@ def _labels_of(store: Store, rows: Sequence[Any], history: bool) -> Iterator[Out
         plain = {name: getattr(annotation, name) for name in LABEL_COLUMNS if name in Annotation.model_fields}
         yield plain | {
             "text": row.text if annotation.text is None else annotation.text,
-            "source": row.source,
+            "source": row.source or annotation.source,
             "timestamp": row.timestamp,
             "codes": list(annotation.labels),
             "code_ids": [str(code) for code in annotation.code_ids],

@@ -1,33 +1,23 @@
 """Labels that were made elsewhere, read from a file: whose, when, which codes, and for what text."""
 
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, BinaryIO, cast
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
 
-from infra.files.coded_texts import CODE_NAMES, distinct, parted, read_code
-from infra.files.rows import Rejected, TableHeader, TableRow, read_rows, tell_format
-from infra.files.segments import ID_NAMES, TEXT_NAMES
-from infra.files.tables import parts, unguarded
+from infra.files.code_cells import CodeColumn, CodeTree, WrittenCode, is_blank
+from infra.files.label_columns import LabelColumns, SheetColumns
+from infra.files.rows import FORMATS, Format, Rejected, TableHeader, TableRow, read_rows, tell_format
+from infra.files.tables import unguarded
 from infra.files.timestamps import read_time
 from models.errors import InputError
+from schemas.ids import normalised_label
 
-CODER_NAMES = ("annotator", "coder", "coded_by", "rater", "author", "user")
-TIME_NAMES = ("decided_at", "coded_at", "annotated_at", "labelled_at", "time", "at")
-_LONGEST_CODER = 120
-_TRUE, _FALSE = ("true", "1", "yes", "x"), ("false", "0", "no", "")
-
-
-@dataclass(frozen=True)
-class SheetColumns:
-    """The columns that somebody named; those that are empty are told by their usual names."""
-
-    text: str = ""
-    id: str = ""
-    codes: str = ""
-    coder: str = ""
-    time: str = ""
+_LONGEST_CODER, _LONGEST_SOURCE = 120, 200
+_TRUE, _FALSE = ("true", "1", "1.0", "yes", "x"), ("false", "0", "0.0", "no", "")
 
 
 @dataclass(frozen=True)
@@ -40,8 +30,11 @@ class Labelled:
     source: str | None
     text: str | None
     codes: tuple[str, ...]
+    """None at all: that no code fits, where ``coded``."""
     annotator: str
     at: datetime | None
+    coded: bool = True
+    """Whether the row says anything; not where its cell of codes is empty."""
     memo: str = ""
     unsure: bool = False
     withdrawn: bool = False
@@ -57,9 +50,48 @@ class LabelSheet:
     name: str
     rows: Sequence[Labelled]
     rejected: Sequence[Rejected]
+    themes: Mapping[str, str] = field(default_factory=dict)
+    """By code the theme that it stands under, where the file has a tree."""
+    notes: Sequence[str] = ()
+    """How the columns were understood, where that was not plain."""
+
+    @property
+    def uncoded(self) -> int:
+        """How many rows have no codes yet."""
+        return sum(not row.coded for row in self.rows)
 
 
-def read_labels(stream: BinaryIO, name: str, coder: str = "", columns: SheetColumns | None = None) -> LabelSheet:
+def read_label_file(
+    path: Path, coder: str = "", columns: SheetColumns | None = None, fmt: str | None = None
+) -> LabelSheet:
+    """Read a file on disk; see ``read_labels``.
+
+    Raises:
+        InputError: If the file is missing or cannot be read.
+    """
+    with opened(path) as stream:
+        return read_labels(stream, path.name, coder, columns, fmt)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file for reading, its faults told in one line.
+
+    Raises:
+        InputError: If it is missing, a folder, or not to be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            yield stream
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the path of a file of texts with codes") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a file of texts with codes") from error
+
+
+def read_labels(
+    stream: BinaryIO, name: str, coder: str = "", columns: SheetColumns | None = None, fmt: str | None = None
+) -> LabelSheet:
     """Read a file of texts or ids with codes.
 
     Args:
@@ -67,6 +99,7 @@ def read_labels(stream: BinaryIO, name: str, coder: str = "", columns: SheetColu
         name: Its name, by which its format is told: CSV, TSV, JSON lines or XLSX.
         coder: Who coded the rows that name nobody.
         columns: Those that do not go by their usual names.
+        fmt: The format, where the name does not tell.
 
     Raises:
         InputError: If the file as a whole cannot be read; rows that cannot are in ``rejected``.
@@ -75,132 +108,220 @@ def read_labels(stream: BinaryIO, name: str, coder: str = "", columns: SheetColu
     head = buffered.peek(1 << 16)
     if not head:
         raise InputError(f"{name}: empty; rows of text or ids with codes are expected")
-    fmt = tell_format(name, head)
-    if fmt == "lines":
+    if fmt is not None and fmt not in FORMATS:
+        raise InputError(f"format '{fmt}' is not known; {', '.join(FORMATS)} are")
+    told: Format = fmt or tell_format(name, head)
+    if told == "lines":
         raise InputError(
             f"{name}: plain lines found; CSV, JSON lines or XLSX with columns of text and codes is expected"
         )
-    reader = _Reader(columns or SheetColumns(), coder, guarded=fmt in ("csv", "tsv"))
-    rows: list[Labelled] = []
-    rejected: list[Rejected] = []
-    for item in read_rows(buffered, fmt, name, None):
-        if isinstance(item, Rejected):
-            rejected.append(item)
-        elif isinstance(item, TableHeader):
-            reader.see(item.columns, f"{name}, line {item.line}")
-        else:
-            try:
-                rows.append(reader.read(item))
-            except InputError as error:
-                rejected.append(Rejected(name, item.line, str(error)))
+    items = list(read_rows(buffered, told, name, None))
     if isinstance(stream, io.BytesIO):
         buffered.detach()
-    return LabelSheet(name, rows, rejected)
+    if told in ("csv", "tsv"):
+        items = [_unguarded(item) if isinstance(item, TableRow) else item for item in items]
+    return _sheet(name, items, coder, columns or SheetColumns())
+
+
+def _unguarded(row: TableRow) -> TableRow:
+    """A row as it was before an export guarded it against spreadsheets."""
+    cells = {name: unguarded(cell) if isinstance(cell, str) else cell for name, cell in row.cells.items()}
+    return TableRow(row.line, cells, row.encoding, row.typed)
+
+
+def _sheet(
+    name: str, items: Sequence[TableHeader | TableRow | Rejected], coder: str, named: SheetColumns
+) -> LabelSheet:
+    rows = [item for item in items if isinstance(item, TableRow)]
+    header = next((item for item in items if isinstance(item, TableHeader)), None)
+    if header is None and not rows:
+        rejected = next((item for item in items if isinstance(item, Rejected)), None)
+        raise InputError(
+            f"{name}, line {rejected.line}: {rejected.reason}"
+            if rejected
+            else f"{name}: no rows; texts or ids with codes are expected"
+        )
+    names = header.columns if header else tuple(dict.fromkeys(name for row in rows for name in row.cells))
+    place = f"{name}, line {header.line if header else rows[0].line}"
+    reader = _Reader(LabelColumns.of(names, rows, named, place), rows, coder, named)
+    labelled, rejected_rows = reader.read_all(name)
+    rejected_rows += [item for item in items if isinstance(item, Rejected)]
+    return LabelSheet(name, labelled, sorted(rejected_rows, key=lambda row: row.line), reader.themes, reader.notes)
 
 
 class _Reader:
-    """Makes labels of rows."""
+    """Makes labels of a table's rows."""
 
-    def __init__(self, columns: SheetColumns, coder: str, *, guarded: bool) -> None:
-        self._columns, self._coder, self._guarded = columns, " ".join(coder.split()), guarded
+    def __init__(self, columns: LabelColumns, rows: Sequence[TableRow], coder: str, named: SheetColumns) -> None:
+        self._columns, self._rows, self._coder = columns, rows, " ".join(coder.split())
+        self._code_columns = {
+            name: CodeColumn.of((row.cells.get(name) for row in rows), name, named.separator)
+            for name in columns.codes_by_coder
+        }
+        self._tree = CodeTree()
+        self.themes: dict[str, str] = {}
 
-    def see(self, names: Sequence[str], place: str) -> None:
-        """Refuse a table that lacks a column."""
-        if self._name(names, self._columns.codes, CODE_NAMES) is None:
-            expected = f"'{self._columns.codes}'" if self._columns.codes else f"one of {', '.join(CODE_NAMES)}"
-            raise InputError(f"{place}: no column with codes among {', '.join(names)[:200]}; {expected} is expected")
-        if self._name(names, self._columns.text, TEXT_NAMES) is None and self._id(names) is None:
-            raise InputError(f"{place}: neither a column with text nor one with ids among {', '.join(names)[:200]}")
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided about the columns."""
+        return (*self._columns.notes, *(note for column in self._code_columns.values() for note in column.notes))
 
-    def read(self, row: TableRow) -> Labelled:
-        """One row's codes and what they belong to; raises ``InputError`` that says why it cannot be taken."""
-        names = tuple(row.cells)
-        text = self._text(row, self._name(names, self._columns.text, TEXT_NAMES))
-        key = self._text(row, self._id(names))
-        if text is None and key is None:
-            raise InputError("neither text nor id; one of them is expected")
+    def read_all(self, file: str) -> tuple[list[Labelled], list[Rejected]]:
+        """Every row that can be read, and what is wrong with the others."""
+        written: list[tuple[TableRow, str, tuple[WrittenCode, ...] | None]] = []
+        rejected: list[Rejected] = []
+        for row in self._rows:
+            try:
+                written += [(row, coder, codes) for coder, codes in self._codes(row)]
+            except InputError as error:
+                rejected.append(Rejected(file, row.line, str(error)))
+        for _, _, codes in written:
+            self._tree.see(codes or ())
+        labelled = []
+        for row, coder, codes in written:
+            try:
+                labelled.append(self._labelled(row, coder, codes))
+            except InputError as error:
+                rejected.append(Rejected(file, row.line, str(error)))
+        return labelled, rejected
+
+    def _codes(self, row: TableRow) -> Iterator[tuple[str, tuple[WrittenCode, ...] | None]]:
+        """A row's codes by coder; the empty name is whom another column, or nothing, names."""
+        if self._columns.indicators:
+            yield "", self._indicated(row)
+        for name, column in self._code_columns.items():
+            try:
+                yield self._columns.codes_by_coder[name], column.codes(row.cells.get(name))
+            except InputError as error:
+                raise InputError(f"'{name}': {error}") from None
+
+    def _indicated(self, row: TableRow) -> tuple[WrittenCode, ...] | None:
+        """The codes whose columns say yes; ``None`` where all of them are empty."""
+        cells = {name: row.cells.get(name) for name in self._columns.indicators}
+        if all(is_blank(cell) for cell in cells.values()):
+            return None
+        return tuple(WrittenCode(name) for name, cell in cells.items() if str(cell).strip().casefold() in _TRUE)
+
+    def _labelled(self, row: TableRow, coder: str, codes: tuple[WrittenCode, ...] | None) -> Labelled:
+        """One row; raises ``InputError`` that says why it cannot be taken."""
+        columns = self._columns
+        text, key = _text(row, columns.text), _key(row, columns.id)
+        if text is None and (key is None or (codes is None and columns.text)):
+            raise InputError("neither text nor id; one of them is expected" if key is None else "no text and no codes")
         unsure, withdrawn = self._truth(row, "unsure"), self._truth(row, "withdrawn")
-        codes = self._codes(row, self._name(names, self._columns.codes, CODE_NAMES))
-        kind = self._text(row, "kind") or "coding"
+        kind = _text(row, columns.other("kind")) or "coding"
         if kind not in ("coding", "adjudication"):
             raise InputError(f"kind '{kind[:40]}' found; coding or adjudication is expected")
-        if not codes and not (unsure or withdrawn or kind == "adjudication"):
-            raise InputError("no codes; at least one is expected")
+        blind = columns.other("blind")
         return Labelled(
             line=row.line,
             key=key,
-            source=self._text(row, self._name(names, "", ("source",))),
+            source=(_text(row, columns.source) or "").strip()[:_LONGEST_SOURCE] or None,
             text=text,
-            codes=codes,
-            annotator=self._annotator(row, names),
-            at=self._time(row, self._name(names, self._columns.time, TIME_NAMES)),
-            memo=self._text(row, "memo") or "",
+            codes=tuple(self._label(code) for code in codes or ()),
+            annotator=coder or self._annotator(row),
+            at=self._time(row),
+            coded=codes is not None or unsure or withdrawn or kind == "adjudication",
+            memo=_text(row, columns.memo) or "",
             unsure=unsure,
             withdrawn=withdrawn,
             adjudicates=kind == "adjudication",
-            blind=self._truth(row, "blind") if self._cell(row, "blind") is not None else True,
-            seconds=self._seconds(row),
+            blind=self._truth(row, "blind") if blind and not is_blank(row.cells.get(blind)) else True,
+            seconds=_seconds(_text(row, columns.other("seconds"))),
         )
 
-    def _id(self, names: Sequence[str]) -> str | None:
-        return self._name(names, self._columns.id, ("segment_id", *ID_NAMES))
-
-    @staticmethod
-    def _name(names: Sequence[str], named: str, usual: Iterable[str]) -> str | None:
-        folded = {_folded(name): name for name in reversed(names)}
-        candidates = (_folded(name) for name in ((named,) if named else usual))
-        return next((folded[name] for name in candidates if name in folded), None)
-
-    def _cell(self, row: TableRow, name: str | None) -> Any:
-        value = None if name is None else row.cells.get(name)
-        return unguarded(value) if self._guarded and isinstance(value, str) else value
-
-    def _text(self, row: TableRow, name: str | None) -> str | None:
-        value = self._cell(row, name)
-        if isinstance(value, bool | list | dict) or value is None:
-            return None
-        return str(value).replace("\0", "") if str(value).strip() else None
+    def _label(self, code: WrittenCode) -> str:
+        label, theme = self._tree.label(code), self._tree.theme(code)
+        if theme is not None:
+            self.themes.setdefault(label, theme)
+        return label
 
     def _truth(self, row: TableRow, name: str) -> bool:
-        value = self._cell(row, name)
-        if isinstance(value, bool) or value is None:
-            return bool(value)
+        column = self._columns.other(name)
+        value = row.cells.get(column) if column else None
+        if isinstance(value, bool) or is_blank(value):
+            return bool(value) and value is True
         word = str(value).strip().casefold()
         if word not in _TRUE + _FALSE:
             raise InputError(f"{name} '{word[:40]}' found; true or false is expected")
         return word in _TRUE
 
-    def _codes(self, row: TableRow, name: str | None) -> tuple[str, ...]:
-        value = self._cell(row, name)
-        if isinstance(value, str):
-            value = parts(value) or value
-        listed = value if isinstance(value, list) else parted(value)
-        return distinct([read_code(code, "codes") for code in listed if code is not None and str(code).strip()])
-
-    def _annotator(self, row: TableRow, names: Sequence[str]) -> str:
-        annotator = self._text(row, self._name(names, self._columns.coder, CODER_NAMES)) or self._coder
-        name = " ".join(annotator.split())
+    def _annotator(self, row: TableRow) -> str:
+        name = " ".join((_text(row, self._columns.coder) or self._coder).split())
         if not 0 < len(name) <= _LONGEST_CODER:
             raise InputError(f"nobody is named as its coder; 1 to {_LONGEST_CODER} characters are expected")
         return name
 
-    def _time(self, row: TableRow, name: str | None) -> datetime | None:
-        value = self._cell(row, name)
-        if value is None or not str(value).strip():
+    def _time(self, row: TableRow) -> datetime | None:
+        value = row.cells.get(self._columns.time) if self._columns.time else None
+        if is_blank(value):
             return None
         time = read_time(value)
         if time is None:
             raise InputError(f"time '{str(value)[:40]}' cannot be read; 2026-03-01T12:00:00Z is how it is expected")
         return time
 
-    def _seconds(self, row: TableRow) -> float | None:
-        value = self._text(row, "seconds")
-        try:
-            seconds = None if value is None else float(value)
-        except ValueError:
-            return None
-        return seconds if seconds is not None and 0 <= seconds < float("inf") else None
+
+def _text(row: TableRow, name: str | None) -> str | None:
+    value = row.cells.get(name) if name else None
+    if isinstance(value, bool | list | dict) or is_blank(value):
+        return None
+    return str(value).replace("\0", "")
 
 
-def _folded(name: str) -> str:
-    return name.strip().casefold().replace(" ", "_").replace("-", "_")
+def _key(row: TableRow, name: str | None) -> str | None:
+    """An id; 1, 1.0 and "1 " are one."""
+    value = _text(row, name)
+    if value is None:
+        return None
+    whole, _, rest = value.strip().partition(".")
+    return whole if rest and not rest.strip("0") and whole.lstrip("-").isdecimal() else value.strip() or None
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        seconds = None if value is None else float(value)
+    except ValueError:
+        return None
+    return seconds if seconds is not None and 0 <= seconds < float("inf") else None
+
+
+class Place(NamedTuple):
+    """Which of the texts equal to its own a row means, from 0."""
+
+    together: int
+    """Where a coder's rows with different codes are one text's, as coding tools write a row a code."""
+    apart: int
+    """Where each row without an id is a text of its own."""
+
+
+def keyed(rows: Iterable[Labelled]) -> Iterator[tuple[Labelled, Place]]:
+    """Rows with the texts that they mean: those with one id the same text, the same code again another text."""
+    slots: dict[tuple[str | None, str | None], dict[object, int]] = {}
+    given: dict[tuple[str | None, str | None, str], list[set[str]]] = {}
+    times: dict[tuple[str | None, str | None, str], int] = {}
+    for row in rows:
+        text = folded_text(row.text)
+        places = slots.setdefault((text, row.source), {})
+        if row.key is not None:
+            place = places.setdefault(("key", row.key), len(places))
+            yield row, Place(place, place)
+            continue
+        coder = (text, row.source, row.annotator)
+        together = _joined(given.setdefault(coder, []), {normalised_label(code) for code in row.codes})
+        apart = times[coder] = times.get(coder, -1) + 1
+        yield row, Place(places.setdefault(("row", together), len(places)), apart)
+
+
+def _joined(texts: list[set[str]], codes: set[str]) -> int:
+    """The first of a coder's equal texts that has none of these codes yet; a new one where all have."""
+    place = next((n for n, given in enumerate(texts) if codes and given and not given & codes), len(texts))
+    if place == len(texts):
+        texts.append(set())
+    texts[place] |= codes
+    return place
+
+
+def folded_text(text: str | None) -> str | None:
+    """A text as it is compared with others: without outer blanks, runs of blanks as one."""
+    return None if text is None else " ".join(text.split())

@@ -11,7 +11,8 @@ import pytest
 
 from infra.annotation.import_labels import Importing, plan
 from infra.files.export import LABEL_COLUMNS
-from infra.files.label_sheet import SheetColumns, read_labels
+from infra.files.label_columns import SheetColumns
+from infra.files.label_sheet import read_labels
 from models.errors import InputError
 from schemas import Annotation, CodeEvent
 from schemas.ids import code_id
