@@ -11,7 +11,7 @@ from models.errors import InputError
 from models.text.labels import LONGEST_LABEL, clean_code
 from schemas.ids import normalised_label
 
-CODE_NAMES = ("codes", "code", "labels", "label", "themes", "theme", "coded_with", "tags", "tag")
+CODE_NAMES = ("human_codes", "codes", "code", "labels", "label", "themes", "theme", "coded_with", "tags", "tag")
 ALWAYS = ";|\n"
 """What parts codes in any text."""
 DOUBTFUL = ",#"

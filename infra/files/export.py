@@ -87,9 +87,9 @@ _LABELS = Shape(
     {
         "timestamp": "time",
         "decided_at": "time",
-        "codes": "list",
+        "codes": "codes",
         "code_ids": "list",
-        "codes_now": "list",
+        "codes_now": "codes",
         "unsure": "truth",
         "withdrawn": "truth",
         "current": "truth",

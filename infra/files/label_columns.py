@@ -70,6 +70,7 @@ class LabelColumns:
         Raises:
             InputError: If there is none with codes, or neither text nor ids.
         """
+        _must_be_there(names, named, place)
         text = usual(names, named.text, (*QUOTE_NAMES, *TEXT_NAMES))
         rest = [name for name in names if name != text]
         id_ = usual(rest, named.id, ("segment_id", *ID_NAMES))
@@ -92,6 +93,12 @@ class LabelColumns:
         notes += [f"the codes are the columns {', '.join(indicators)}, with yes or no in them"] if indicators else []
         others = {name: column for name, column in zip(_OTHERS, fields, strict=True) if column}
         return cls(text, id_, **taken, codes_by_coder=by_coder, indicators=indicators, others=others, notes=notes)
+
+
+def _must_be_there(names: Sequence[str], named: SheetColumns, place: str) -> None:
+    for column in (named.text, named.id, named.coder, named.time):
+        if column and usual(names, column, ()) is None:
+            raise InputError(f"{place}: no column '{column}'; there are {', '.join(names)[:200]}")
 
 
 def usual(names: Iterable[str], named: str, usual_names: Iterable[str]) -> str | None:

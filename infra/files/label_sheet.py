@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from infra.files.code_cells import CodeColumn, CodeTree, WrittenCode, is_blank
 from infra.files.label_columns import LabelColumns, SheetColumns
+from infra.files.parquet_rows import PARQUET, parquet_rows
 from infra.files.rows import FORMATS, Format, Rejected, TableHeader, TableRow, read_rows, tell_format
 from infra.files.tables import unguarded
 from infra.files.timestamps import read_time
@@ -96,7 +97,7 @@ def read_labels(
 
     Args:
         stream: At the file's start.
-        name: Its name, by which its format is told: CSV, TSV, JSON lines or XLSX.
+        name: Its name, by which its format is told: CSV, TSV, JSON lines, XLSX or Parquet.
         coder: Who coded the rows that name nobody.
         columns: Those that do not go by their usual names.
         fmt: The format, where the name does not tell.
@@ -108,6 +109,8 @@ def read_labels(
     head = buffered.peek(1 << 16)
     if not head:
         raise InputError(f"{name}: empty; rows of text or ids with codes are expected")
+    if head.startswith(PARQUET):
+        return _sheet(name, list(parquet_rows(buffered)), coder, columns or SheetColumns())
     if fmt is not None and fmt not in FORMATS:
         raise InputError(f"format '{fmt}' is not known; {', '.join(FORMATS)} are")
     told: Format = fmt or tell_format(name, head)
