@@ -55,6 +55,8 @@ class LabelSheet:
     """By code the theme that it stands under, where the file has a tree."""
     notes: Sequence[str] = ()
     """How the columns were understood, where that was not plain."""
+    cells: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """By line, the row as it stands in the file."""
 
     @property
     def uncoded(self) -> int:
@@ -149,7 +151,9 @@ def _sheet(
     reader = _Reader(LabelColumns.of(names, rows, named, place), rows, coder, named)
     labelled, rejected_rows = reader.read_all(name)
     rejected_rows += [item for item in items if isinstance(item, Rejected)]
-    return LabelSheet(name, labelled, sorted(rejected_rows, key=lambda row: row.line), reader.themes, reader.notes)
+    rejected_rows.sort(key=lambda row: row.line)
+    cells = {row.line: row.cells for row in rows}
+    return LabelSheet(name, labelled, rejected_rows, reader.themes, reader.notes, cells)
 
 
 class _Reader:
@@ -208,7 +212,7 @@ class _Reader:
     def _labelled(self, row: TableRow, coder: str, codes: tuple[WrittenCode, ...] | None) -> Labelled:
         """One row; raises ``InputError`` that says why it cannot be taken."""
         columns = self._columns
-        text, key = _text(row, columns.text), _key(row, columns.id)
+        text, key = _text(row, columns.text), plain_key(row.cells.get(columns.id)) if columns.id else None
         if text is None and (key is None or (codes is None and columns.text)):
             raise InputError("neither text nor id; one of them is expected" if key is None else "no text and no codes")
         unsure, withdrawn = self._truth(row, "unsure"), self._truth(row, "withdrawn")
@@ -272,11 +276,11 @@ def _text(row: TableRow, name: str | None) -> str | None:
     return str(value).replace("\0", "")
 
 
-def _key(row: TableRow, name: str | None) -> str | None:
-    """An id; 1, 1.0 and "1 " are one."""
-    value = _text(row, name)
-    if value is None:
+def plain_key(cell: Any) -> str | None:
+    """An id as it is compared: 1, 1.0 and "1 " are one; ``None`` for what is none."""
+    if isinstance(cell, bool | list | dict) or is_blank(cell):
         return None
+    value = str(cell).replace("\0", "")
     whole, _, rest = value.strip().partition(".")
     return whole if rest and not rest.strip("0") and whole.lstrip("-").isdecimal() else value.strip() or None
 
