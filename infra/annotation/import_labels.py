@@ -150,7 +150,7 @@ def _annotations(
         known = matches[n].known
         if known is None:
             taught = row.coded and who.teach_unmatched and matches[n].id is not None
-            if not row.coded:
+            if not row.coded and row.text is not None:
                 uncoded += 1
                 continue
             unmatched.append(Unmatched(row.line, row.text or f"id {row.key}", taught))

@@ -213,8 +213,8 @@ class _Reader:
         """One row; raises ``InputError`` that says why it cannot be taken."""
         columns = self._columns
         text, key = _text(row, columns.text), plain_key(row.cells.get(columns.id)) if columns.id else None
-        if text is None and (key is None or (codes is None and columns.text)):
-            raise InputError("neither text nor id; one of them is expected" if key is None else "no text and no codes")
+        if text is None and key is None:
+            raise InputError("neither text nor id; one of them is expected")
         unsure, withdrawn = self._truth(row, "unsure"), self._truth(row, "withdrawn")
         kind = _text(row, columns.other("kind")) or "coding"
         if kind not in ("coding", "adjudication"):
