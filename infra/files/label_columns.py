@@ -142,7 +142,7 @@ def _yes_or_no(cell: Any) -> bool:
 
 
 def _without_codes(place: str, names: Sequence[str], codes: str) -> InputError:
-    expected = f"'{codes}'" if codes else f"one of {', '.join(CODE_NAMES)}"
+    expected = f"'{codes}'" if codes else f"one of {", ".join(CODE_NAMES[1:])}"
     return InputError(
         f"{place}: no column with codes among {', '.join(names)[:200]}; {expected} is expected; name it with "
         "--codes-column"
