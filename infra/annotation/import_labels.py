@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from infra.annotation.label_matching import KnownSegment, Match, match
 from infra.annotation.study_codes import StudyCodes
-from infra.files.label_sheet import Labelled, LabelSheet
+from infra.files.labels.label_sheet import Labelled, LabelSheet
 from infra.files.rows import Rejected
 from infra.storage.database import Database, chunks
 from infra.storage.tables import annotations

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -15,9 +17,14 @@ from rich.tree import Tree
 from infra.annotation.import_labels import Importing, Plan, plan
 from infra.brokers import open_history
 from infra.cli.options import (
+    DATE_ORDER,
+    DRY_RUN,
+    ENCODING,
+    HEADER_ROW,
     ID_COLUMN,
     JSON_OBJECT,
     PROFILE,
+    SHEET,
     STUDY,
     TABLE_FORMAT,
     TEXT_COLUMN,
@@ -28,16 +35,17 @@ from infra.cli.options import (
 from infra.codebook.themes_job import Themed, as_lines, theme_file, theme_study
 from infra.codebook.thresholds_job import as_object, study_threshold
 from infra.factory.stores import build_store
-from infra.files.code_cells import distinct
 from infra.files.coded_texts import nothing_coded
-from infra.files.label_columns import SheetColumns
-from infra.files.label_sheet import read_label_file
+from infra.files.labels.code_cells import distinct
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import LabelSheet, read_label_file
+from infra.files.rows import ReadingOptions
 from models.codebook.themes import ThemeSettings
 from models.coding.labels import label_fault
 from models.refinement.thresholds import Judgement
 
-SHOWN = 20
-"""Rows left out that are listed; further ones are counted."""
+SHOWN, FIRST = 20, 10
+"""Rows left out that are listed, further ones are counted; and labels that a dry run shows."""
 
 
 @click.command()
@@ -49,7 +57,12 @@ SHOWN = 20
 @ID_COLUMN
 @click.option("--codes-column", help="Column with the codes; default: codes, code, labels, label, themes, theme, ...")
 @click.option("--separator", help="What parts several codes in a cell; default: ; | and what the column tells.")
-def teach(source: Path, study: str | None, coder: str | None, separator: str | None, **columns: str | None) -> None:
+@ENCODING
+@SHEET
+@HEADER_ROW
+@DATE_ORDER
+@DRY_RUN
+def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **given: Any) -> None:
     """Teach a study the texts that people coded already: their codes open its codebook and lead the moderator.
 
     A corrected file, whatever its name or date, takes the place of what the same coder said about the same texts: what
@@ -57,21 +70,38 @@ def teach(source: Path, study: str | None, coder: str | None, separator: str | N
     """
     settings = read_settings(study=study)
     name = person(coder, "--coder") if coder is not None else ""
-    sheet = read_label_file(source, name, _sheet_columns(columns, separator, bool(name)), columns["fmt"])
-    if not any(row.coded for row in sheet.rows) and not sheet.uncoded:
-        raise nothing_coded(sheet)
+    sheet = _read_sheet(source, name, given)
     who = Importing(settings.study, name or "teach", datetime.now(UTC), teach_unmatched=True)
-    with open_history(settings) as history:
+    with open_history(settings, read_only=dry_run) as history:
         with closing(build_store(settings)) as store:
             planned = plan(store.database, sheet, who)
-        outcome = history.write(planned.records) if planned.records else ""
+        outcome = history.write(planned.records) if planned.records and not dry_run else ""
+    if dry_run:
+        show_plan(planned, output_console())
+        outcome = "nothing was written (dry run)" if planned.records else ""
     for line in _taught(planned, settings.study, outcome, source.name):
         click.echo(line, err=True)
 
 
-def _sheet_columns(columns: Mapping[str, str | None], separator: str | None, named: bool) -> SheetColumns:
-    text, id_, codes = (columns[f"{name}_column"] or "" for name in ("text", "id", "codes"))
-    return SheetColumns(text=text, id=id_, codes=codes, separator=separator, coder_given=named)
+def _read_sheet(source: Path, coder: str, given: Mapping[str, Any]) -> LabelSheet:
+    text, id_, codes = (given[f"{name}_column"] or "" for name in ("text", "id", "codes"))
+    columns = SheetColumns(text=text, id=id_, codes=codes, separator=given["separator"], coder_given=bool(coder))
+    options = ReadingOptions(**{name: given[name] for name in ("encoding", "sheet", "header_row", "date_order")})
+    sheet = read_label_file(source, coder, columns, given["fmt"], options)
+    if not any(row.coded for row in sheet.rows) and not sheet.uncoded:
+        raise nothing_coded(sheet)
+    return sheet
+
+
+def show_plan(planned: Plan, console: Console) -> None:
+    """Print the first labels that a file comes to, and the codes that it would create."""
+    table = Table("coder", "codes", "text", box=None, pad_edge=False)
+    for annotation in planned.annotations[:FIRST]:
+        codes = "taken back" if annotation.withdrawn else "; ".join(annotation.labels) or "none fits"
+        table.add_row(*map(escape, (annotation.annotator, codes, (annotation.text or "")[:200])))
+    console.print(table)
+    if planned.new:
+        console.print(f"new codes: {', '.join(planned.new)}", markup=False, highlight=False)
 
 
 def _taught(planned: Plan, study: str, outcome: str, file: str) -> Iterator[str]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from infra.files.code_cells import distinct
-from infra.files.label_columns import SheetColumns
-from infra.files.label_sheet import Labelled, LabelSheet, keyed, read_label_file
+from infra.files.labels.code_cells import distinct
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import Labelled, LabelSheet, keyed, read_label_file
+from infra.files.reading.cells import readable
 from models.errors import InputError
 from models.moderation.precedents import CodedText
 from schemas import Segment
@@ -80,5 +81,5 @@ def own_id(row: Labelled, place: int, study: str, file: str, source: str | None 
         file: What the source is called where neither the row nor ``source`` says.
         source: In place of the row's own.
     """
-    digest = hashlib.sha256((row.text or "").encode("utf-8", "replace")).hexdigest()
+    digest = hashlib.sha256(readable(row.text or "").encode("utf-8", "replace")).hexdigest()
     return segment_id(study, (source or row.source or file)[:200], row.key or f"{digest}:{place + 1}")

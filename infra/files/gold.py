@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.files.code_cells import distinct, is_blank
-from infra.files.label_columns import SheetColumns, usual
-from infra.files.label_sheet import Labelled, LabelSheet, folded_text, keyed, plain_key, read_label_file
+from infra.files.labels.code_cells import distinct, is_blank
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import Labelled, LabelSheet, folded_text, keyed, plain_key, read_label_file
+from infra.files.reading.columns import usual
 from models.errors import InputError
 from models.evaluation.score_table import GoldRow
 
@@ -161,7 +162,7 @@ def _predictions(path: Path) -> LabelSheet:
 
 def _codes(row: Labelled, cells: Mapping[str, Any]) -> tuple[str, ...]:
     """All codes of a row whose ``codes`` begin with its ``code``; else the code."""
-    column = usual(cells, "", ("codes",))
+    column = usual(tuple(cells), ("codes",))
     several = cells.get(column) if column else None
     if isinstance(several, list) and row.codes and several[:1] == list(row.codes):
         return distinct([str(code) for code in several if not is_blank(code)])

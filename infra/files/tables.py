@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import UUID
 
-from infra.files.code_cells import json_codes
+from infra.files.labels.code_cells import json_codes
 from models.errors import InputError
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 
 from infra.annotation.import_labels import Importing, Plan, plan
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
-from infra.files.label_columns import SheetColumns
-from infra.files.label_sheet import read_labels
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import read_labels
 from infra.files.tables import MEDIA_TYPES
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw

@@ -72,7 +72,7 @@ def test_the_first_of_several_codes_is_the_code_and_all_are_the_set(write):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (["{"], "line 1: not JSON"),
+        (["{"], "not JSON"),
         ([{"id": "1", "codes": []}], "holds no text with a code"),
         ([{"id": "1", "set": "apps"}], "line 1: no column with codes among id, set"),
         ([{"codes": ["slow"]}], "line 1: neither a column with text nor one with ids"),

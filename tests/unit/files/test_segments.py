@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from infra.files.segments import Rejected, read_segments
+from infra.files.segments import ReadingOptions, Rejected, read_segments
 from infra.files.timestamps import read_time
 from models.errors import InputError
 from schemas import Segment
@@ -127,7 +127,7 @@ def test_the_delimiter_is_told_from_the_content(tmp_path, delimiter):
 def test_quoted_line_breaks_keep_line_numbers_right(tmp_path):
     items = read('id,text\r\n1,"a\r\nb ""c"""\r\n2\r\n3,d\r\n', folder=tmp_path)
     assert texts(items) == ['a\r\nb "c"', "d"]
-    assert faults(items) == [(4, "1 cells found, 2 expected as in the row of column names")]
+    assert faults(items) == [(4, "'text' is empty; text is expected")]
 
 
 def test_a_row_with_too_many_cells_is_rejected_and_its_neighbours_taken(tmp_path):
@@ -198,7 +198,9 @@ def test_a_line_that_is_not_utf8_is_read_as_windows_1252_and_noted(tmp_path):
 
 
 def test_a_named_encoding_is_used(tmp_path):
-    assert texts(read("text\nпривет\n".encode("koi8-r"), folder=tmp_path, encoding="koi8-r")) == ["привет"]
+    assert texts(
+        read("text\nпривет\n".encode("koi8-r"), folder=tmp_path, options=ReadingOptions(encoding="koi8-r"))
+    ) == ["привет"]
 
 
 # --- JSON lines
@@ -238,9 +240,20 @@ def test_json_objects_that_never_have_a_text_are_an_error(tmp_path):
         read('{"a": "x"}\n{"a": "y"}\n', "a.jsonl", folder=tmp_path)
 
 
-def test_a_json_array_is_an_error_that_says_what_is_expected(tmp_path):
-    with pytest.raises(InputError, match="one JSON object a line is expected"):
-        read('[{"text": "x"}]', "a.json", folder=tmp_path)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_array_is_read_as_its_objects(tmp_path, indent):
+    rows = [{"id": 1, "text": "x"}, {"id": 2, "text": "y"}]
+    assert texts(read(json.dumps(rows, indent=indent), "a.json", folder=tmp_path)) == ["x", "y"]
+
+
+def test_an_object_with_one_array_is_read_as_the_arrays_objects(tmp_path):
+    content = json.dumps({"count": 1, "reviews": [{"text": "x"}]}, indent=1)
+    assert texts(read(content, "a.json", folder=tmp_path)) == ["x"]
+
+
+def test_a_broken_json_array_is_an_error_with_its_line(tmp_path):
+    with pytest.raises(InputError, match=r"a\.json, line 2: not JSON"):
+        read('[{"text": "x"},\n{"text": ]', "a.json", folder=tmp_path)
 
 
 # --- XLSX
@@ -317,7 +330,11 @@ def test_a_missing_file_a_folder_and_an_empty_file_are_told_at_once(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"study": "a/b"}, "study 'a/b'"), ({"fmt": "doc"}, "format 'doc'"), ({"encoding": "utf-9"}, "encoding 'utf-9'")],
+    [
+        ({"study": "a/b"}, "study 'a/b'"),
+        ({"fmt": "doc"}, "format 'doc'"),
+        ({"options": ReadingOptions(encoding="utf-9")}, "encoding 'utf-9'"),
+    ],
 )
 def test_a_wrong_argument_is_told_at_once(tmp_path, options, said):
     with pytest.raises(InputError, match=said):

@@ -15,8 +15,8 @@ from infra.cli.codebook import teach
 from infra.cli.data import export
 from infra.factory.stores import build_store
 from infra.files.coded_texts import read_human_coded
-from infra.files.label_columns import SheetColumns
-from infra.files.label_sheet import read_label_file
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import read_label_file
 from infra.settings import load_settings
 from infra.storage.database import open_database
 from models.annotation.latest import LatestAnnotations

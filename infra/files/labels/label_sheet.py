@@ -3,17 +3,28 @@
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from infra.files.code_cells import CodeColumn, CodeTree, WrittenCode, is_blank
-from infra.files.label_columns import LabelColumns, SheetColumns
-from infra.files.parquet_rows import PARQUET, parquet_rows
-from infra.files.rows import FORMATS, Format, Rejected, TableHeader, TableRow, read_rows, tell_format
+from infra.files.labels.code_cells import CodeColumn, CodeTree, WrittenCode, is_blank
+from infra.files.labels.label_columns import QUOTE_NAMES, LabelColumns, SheetColumns
+from infra.files.labels.parquet_rows import PARQUET, parquet_rows
+from infra.files.reading.cells import plain_id, readable, whole_number
+from infra.files.reading.columns import TEXT_NAMES
+from infra.files.rows import (
+    Format,
+    ReadingOptions,
+    Rejected,
+    TableHeader,
+    TableRow,
+    known_format,
+    read_rows,
+    tell_format,
+)
 from infra.files.tables import unguarded
-from infra.files.timestamps import read_time
+from infra.files.timestamps import DateOrder, TimeColumn, read_time
 from models.errors import InputError
 from schemas.ids import normalised_label
 
@@ -65,7 +76,11 @@ class LabelSheet:
 
 
 def read_label_file(
-    path: Path, coder: str = "", columns: SheetColumns | None = None, fmt: str | None = None
+    path: Path,
+    coder: str = "",
+    columns: SheetColumns | None = None,
+    fmt: str | None = None,
+    options: ReadingOptions | None = None,
 ) -> LabelSheet:
     """Read a file on disk; see ``read_labels``.
 
@@ -73,7 +88,7 @@ def read_label_file(
         InputError: If the file is missing or cannot be read.
     """
     with opened(path) as stream:
-        return read_labels(stream, path.name, coder, columns, fmt)
+        return read_labels(stream, path.name, coder, columns, fmt, options)
 
 
 @contextmanager
@@ -93,7 +108,12 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_labels(
-    stream: BinaryIO, name: str, coder: str = "", columns: SheetColumns | None = None, fmt: str | None = None
+    stream: BinaryIO,
+    name: str,
+    coder: str = "",
+    columns: SheetColumns | None = None,
+    fmt: str | None = None,
+    options: ReadingOptions | None = None,
 ) -> LabelSheet:
     """Read a file of texts or ids with codes.
 
@@ -103,29 +123,41 @@ def read_labels(
         coder: Who coded the rows that name nobody.
         columns: Those that do not go by their usual names.
         fmt: The format, where the name does not tell.
+        options: How it is read: encoding, sheet, header, order of dates.
 
     Raises:
         InputError: If the file as a whole cannot be read; rows that cannot are in ``rejected``.
     """
     buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(Any, stream))
-    head = buffered.peek(1 << 16)
+    named, options = columns or SheetColumns(), options or ReadingOptions()
+    options = replace(options, text_names=(named.text,) if named.text else (*QUOTE_NAMES, *TEXT_NAMES))
+    try:
+        items = _items(buffered, name, fmt, options)
+    finally:
+        if isinstance(stream, io.BytesIO):
+            buffered.detach()  # else the caller's stream would be closed with it
+    sheet = _sheet(name, items, coder, named, options.date_order)
+    return replace(sheet, notes=(*options.report.remarks, *options.report.warnings, *sheet.notes))
+
+
+def _items(
+    stream: io.BufferedReader, name: str, fmt: str | None, options: ReadingOptions
+) -> list[TableHeader | TableRow | Rejected]:
+    head = stream.peek(1 << 16)
     if not head:
         raise InputError(f"{name}: empty; rows of text or ids with codes are expected")
     if head.startswith(PARQUET):
-        return _sheet(name, list(parquet_rows(buffered)), coder, columns or SheetColumns())
-    if fmt is not None and fmt not in FORMATS:
-        raise InputError(f"format '{fmt}' is not known; {', '.join(FORMATS)} are")
-    told: Format = fmt or tell_format(name, head)
+        return list(parquet_rows(stream))
+    known_format(fmt)
+    told = cast(Format, fmt) if fmt else tell_format(name, head)
     if told == "lines":
         raise InputError(
             f"{name}: plain lines found; CSV, JSON lines or XLSX with columns of text and codes is expected"
         )
-    items = list(read_rows(buffered, told, name, None))
-    if isinstance(stream, io.BytesIO):
-        buffered.detach()
-    if told in ("csv", "tsv"):
-        items = [_unguarded(item) if isinstance(item, TableRow) else item for item in items]
-    return _sheet(name, items, coder, columns or SheetColumns())
+    items = list(read_rows(stream, told, name, None, options))
+    if told not in ("csv", "tsv"):
+        return items
+    return [_unguarded(item) if isinstance(item, TableRow) else item for item in items]
 
 
 def _unguarded(row: TableRow) -> TableRow:
@@ -135,7 +167,11 @@ def _unguarded(row: TableRow) -> TableRow:
 
 
 def _sheet(
-    name: str, items: Sequence[TableHeader | TableRow | Rejected], coder: str, named: SheetColumns
+    name: str,
+    items: Sequence[TableHeader | TableRow | Rejected],
+    coder: str,
+    named: SheetColumns,
+    order: DateOrder | None,
 ) -> LabelSheet:
     rows = [item for item in items if isinstance(item, TableRow)]
     header = next((item for item in items if isinstance(item, TableHeader)), None)
@@ -148,7 +184,7 @@ def _sheet(
         )
     names = header.columns if header else tuple(dict.fromkeys(name for row in rows for name in row.cells))
     place = f"{name}, line {header.line if header else rows[0].line}"
-    reader = _Reader(LabelColumns.of(names, rows, named, place), rows, coder, named)
+    reader = _Reader(LabelColumns.of(names, rows, named, place), rows, coder, named, order)
     labelled, rejected_rows = reader.read_all(name)
     rejected_rows += [item for item in items if isinstance(item, Rejected)]
     rejected_rows.sort(key=lambda row: row.line)
@@ -159,19 +195,34 @@ def _sheet(
 class _Reader:
     """Makes labels of a table's rows."""
 
-    def __init__(self, columns: LabelColumns, rows: Sequence[TableRow], coder: str, named: SheetColumns) -> None:
+    def __init__(
+        self,
+        columns: LabelColumns,
+        rows: Sequence[TableRow],
+        coder: str,
+        named: SheetColumns,
+        order: DateOrder | None,
+    ) -> None:
         self._columns, self._rows, self._coder = columns, rows, " ".join(coder.split())
         self._code_columns = {
             name: CodeColumn.of((row.cells.get(name) for row in rows), name, named.separator)
             for name in columns.codes_by_coder
         }
         self._tree = CodeTree()
+        self._times, self._order = TimeColumn(), order
+        for cell in self._cells(columns.time):
+            self._times.see(cell)
+        self._whole = all(whole_number(cell) for cell in self._cells(columns.id) if not is_blank(cell))
         self.themes: dict[str, str] = {}
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was decided about the columns."""
-        return (*self._columns.notes, *(note for column in self._code_columns.values() for note in column.notes))
+        times = self._times.sentences(self._columns.time or "", self._order or self._times.order)
+        return (*self._columns.notes, *times, *(note for each in self._code_columns.values() for note in each.notes))
+
+    def _cells(self, column: str | None) -> Iterator[Any]:
+        return (row.cells.get(column) for row in self._rows) if column else iter(())
 
     def read_all(self, file: str) -> tuple[list[Labelled], list[Rejected]]:
         """Every row that can be read, and what is wrong with the others."""
@@ -212,7 +263,10 @@ class _Reader:
     def _labelled(self, row: TableRow, coder: str, codes: tuple[WrittenCode, ...] | None) -> Labelled:
         """One row; raises ``InputError`` that says why it cannot be taken."""
         columns = self._columns
-        text, key = _text(row, columns.text), plain_key(row.cells.get(columns.id)) if columns.id else None
+        text, key = (
+            _text(row, columns.text),
+            plain_key(row.cells.get(columns.id), whole=self._whole) if columns.id else None,
+        )
         if text is None and key is None:
             raise InputError("neither text nor id; one of them is expected")
         unsure, withdrawn = self._truth(row, "unsure"), self._truth(row, "withdrawn")
@@ -263,7 +317,7 @@ class _Reader:
         value = row.cells.get(self._columns.time) if self._columns.time else None
         if is_blank(value):
             return None
-        time = read_time(value)
+        time = read_time(value, self._order or self._times.order)
         if time is None:
             raise InputError(f"time '{str(value)[:40]}' cannot be read; 2026-03-01T12:00:00Z is how it is expected")
         return time
@@ -276,13 +330,10 @@ def _text(row: TableRow, name: str | None) -> str | None:
     return str(value).replace("\0", "")
 
 
-def plain_key(cell: Any) -> str | None:
-    """An id as it is compared: 1, 1.0 and "1 " are one; ``None`` for what is none."""
-    if isinstance(cell, bool | list | dict) or is_blank(cell):
-        return None
-    value = str(cell).replace("\0", "")
-    whole, _, rest = value.strip().partition(".")
-    return whole if rest and not rest.strip("0") and whole.lstrip("-").isdecimal() else value.strip() or None
+def plain_key(cell: Any, *, whole: bool = True) -> str | None:
+    """An id as it is compared, without NUL; see ``plain_id``."""
+    key = None if is_blank(cell) else plain_id(cell, whole=whole)
+    return key.replace("\0", "") if key else None
 
 
 def _seconds(value: str | None) -> float | None:
@@ -330,5 +381,5 @@ def _joined(texts: list[set[str]], codes: set[str]) -> int:
 
 
 def folded_text(text: str | None) -> str | None:
-    """A text as it is compared with others: without outer blanks, runs of blanks as one."""
-    return None if text is None else " ".join(text.split())
+    """A text as it is compared with others: as people read it, without outer blanks, runs of blanks as one."""
+    return None if text is None else " ".join(readable(text).split())

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.files.code_cells import CODE_NAMES, is_blank
-from infra.files.rows import TableRow
-from infra.files.segments import ID_NAMES, TEXT_NAMES
+from infra.files.labels.code_cells import CODE_NAMES, is_blank
+from infra.files.reading.columns import ID_NAMES, MEMO_NAMES, TEXT_NAMES, folded, role_names, usual
+from infra.files.reading.items import TableRow
 from models.errors import InputError
 from models.text.labels import clean_code
 
@@ -15,7 +15,6 @@ TIME_NAMES = ("decided_at", "coded_at", "annotated_at", "labelled_at", "time", "
 QUOTE_NAMES = ("quotation_content", "quotation", "coded_segment", "coded_text", "segment", "quote", "excerpt", "data")
 """Coded pieces of documents; beside them a column called comment holds the coder's memos."""
 SOURCE_NAMES = ("source", "document_name", "document", "file_name", "file", "case")
-MEMO_NAMES = ("memo", "memos", "note", "notes", "coder_memo", "comment", "comments")
 _OTHERS = ("unsure", "withdrawn", "kind", "blind", "seconds")
 _PREFIXES = ("coder_", "annotator_", "rater_")
 _YES_NO = ("0", "1", "0.0", "1.0", "true", "false", "yes", "no", "x", "")
@@ -71,41 +70,40 @@ class LabelColumns:
             InputError: If there is none with codes, or neither text nor ids.
         """
         _must_be_there(names, named, place)
-        text = usual(names, named.text, (*QUOTE_NAMES, *TEXT_NAMES))
+        text = named_or_usual(names, named.text, role_names(names, "text", (*QUOTE_NAMES, *TEXT_NAMES)))
         rest = [name for name in names if name != text]
-        id_ = usual(rest, named.id, ("segment_id", *ID_NAMES))
+        id_ = named_or_usual(rest, named.id, ("segment_id", *role_names(names, "id", ID_NAMES)))
         if text is None and id_ is None:
             raise InputError(f"{place}: neither a column with text nor one with ids among {', '.join(names)[:200]}")
-        codes = usual(rest, named.codes, CODE_NAMES)
+        codes = named_or_usual(rest, named.codes, role_names(names, "codes", CODE_NAMES))
         by_coder = {codes: ""} if codes else {} if named.codes else _of_coders(rest)
-        coders = CODER_NAMES[:-2] if named.coder_given else CODER_NAMES
-        fields = (usual(rest, "", (name,)) for name in _OTHERS)
+        coders = role_names(names, "coder", CODER_NAMES[:-2] if named.coder_given else CODER_NAMES)
+        times = role_names(names, "coded_at", TIME_NAMES[:-2] if named.coder_given else TIME_NAMES)
         taken = {
-            "coder": usual(rest, named.coder, coders),
-            "time": usual(rest, named.time, TIME_NAMES[:-2] if named.coder_given else TIME_NAMES),
-            "source": usual(rest, "", SOURCE_NAMES),
-            "memo": usual(rest, "", MEMO_NAMES),
+            "coder": named_or_usual(rest, named.coder, coders),
+            "time": named_or_usual(rest, named.time, times),
+            "source": usual(rest, role_names(names, "source", SOURCE_NAMES)),
+            "memo": usual(rest, role_names(names, "memo", MEMO_NAMES)),
         }
         indicators = () if by_coder or named.codes else _indicators(rest, rows, {id_, *taken.values()})
         if not by_coder and not indicators:
             raise _without_codes(place, names, named.codes)
-        notes = [f"'{text}' is the text"] if text and _folded(text) not in ("text", _folded(named.text)) else []
+        notes = [f"'{text}' is the text"] if text and folded(text) not in ("text", folded(named.text)) else []
         notes += [f"the codes are the columns {', '.join(indicators)}, with yes or no in them"] if indicators else []
+        fields = (usual(rest, (name,)) for name in _OTHERS)
         others = {name: column for name, column in zip(_OTHERS, fields, strict=True) if column}
         return cls(text, id_, **taken, codes_by_coder=by_coder, indicators=indicators, others=others, notes=notes)
 
 
 def _must_be_there(names: Sequence[str], named: SheetColumns, place: str) -> None:
     for column in (named.text, named.id, named.coder, named.time):
-        if column and usual(names, column, ()) is None:
+        if column and usual(names, (column,)) is None:
             raise InputError(f"{place}: no column '{column}'; there are {', '.join(names)[:200]}")
 
 
-def usual(names: Iterable[str], named: str, usual_names: Iterable[str]) -> str | None:
-    """The column that somebody named, else the first that goes by a usual name, whatever its case."""
-    folded = {_folded(name): name for name in reversed(list(names))}
-    candidates = (_folded(name) for name in ((named,) if named else usual_names))
-    return next((folded[name] for name in candidates if name in folded), None)
+def named_or_usual(names: Sequence[str], named: str, expected: Iterable[str]) -> str | None:
+    """The column that somebody named, else the first that goes by an expected name."""
+    return usual(names, (named,) if named else expected)
 
 
 def _of_coders(names: Iterable[str]) -> dict[str, str]:
@@ -114,7 +112,7 @@ def _of_coders(names: Iterable[str]) -> dict[str, str]:
         name: name.strip()[len(prefix) :].strip()
         for name in names
         for prefix in _PREFIXES
-        if _folded(name).startswith(prefix) and name.strip()[len(prefix) :].strip()
+        if folded(name).startswith(prefix) and name.strip()[len(prefix) :].strip()
     }
 
 
@@ -122,7 +120,7 @@ def _indicators(names: Sequence[str], rows: Sequence[TableRow], taken: set[str |
     """Columns in which every cell is a yes or a no, at least two of them, or else none."""
     columns = []
     for name in names:
-        if name in taken or _folded(name) in _OTHERS:
+        if name in taken or folded(name) in _OTHERS:
             continue
         cells = [row.cells.get(name) for row in rows]
         if any(not is_blank(cell) for cell in cells) and all(_yes_or_no(cell) for cell in cells) and _is_code(name):
@@ -142,12 +140,8 @@ def _yes_or_no(cell: Any) -> bool:
 
 
 def _without_codes(place: str, names: Sequence[str], codes: str) -> InputError:
-    expected = f"'{codes}'" if codes else f"one of {", ".join(CODE_NAMES[1:])}"
+    expected = f"'{codes}'" if codes else f"one of {', '.join(CODE_NAMES[1:])}"
     return InputError(
         f"{place}: no column with codes among {', '.join(names)[:200]}; {expected} is expected; name it with "
         "--codes-column"
     )
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold().replace(" ", "_").replace("-", "_")
