@@ -91,6 +91,9 @@ class Annotation(Record):
     sample: bool = Field(default=False, description="Whether the segment was drawn by chance.")
     decided_at: AwareDatetime
     seconds: float | None = Field(default=None, ge=0, description="Time the person took.")
+    source: str | None = Field(
+        default=None, max_length=200, description="Where the segment is from, as a file of labels says that it was in."
+    )
 
     @classmethod
     def about(

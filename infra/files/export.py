@@ -89,9 +89,9 @@ _LABELS = Shape(
     {
         "timestamp": "time",
         "decided_at": "time",
-        "codes": "list",
+        "codes": "codes",
         "code_ids": "list",
-        "codes_now": "list",
+        "codes_now": "codes",
         "unsure": "truth",
         "withdrawn": "truth",
         "current": "truth",
@@ -207,7 +207,7 @@ def _labels_of(store: Store, rows: Sequence[Any], history: bool) -> Iterator[Out
         yield plain | {
             "text": row.text if annotation.text is None else annotation.text,
             "own_id": row.own_id,
-            "source": row.source,
+            "source": row.source or annotation.source,
             "timestamp": row.timestamp,
             "codes": list(annotation.labels),
             "code_ids": [str(code) for code in annotation.code_ids],
