@@ -18,10 +18,11 @@ from aiokafka.errors import KafkaError
 from models.errors import SettingError, SpareError, UnavailableError, WorkerFault
 from streams.cluster import Cluster, consumer_group, group_lag, retry_with_backoff
 from streams.faust_consumer import POLLS, App, Tables
+from streams.membership import InGroup
 from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
-from streams.runner import Batches, Partition, Progress, Runner, register
-from streams.side_inputs import follow_side_inputs, read_recall
+from streams.runner import Batches, Progress, Runner, register
+from streams.side_inputs import follow_side_inputs
 from streams.stage import Stage
 from streams.topology import FEEDBACK, Role, role
 from streams.tracing import SegmentTracer, TracedBatch
@@ -57,7 +58,7 @@ class Intake(Protocol):
         ...
 
 
-def make_app(role: Role, settings: WorkerSettings, instance: str | None = None) -> faust.App:
+def make_app(role: Role, settings: WorkerSettings, instance: str | None = None) -> App:
     """The Faust application of one role; its id is the consumer group, ``instance`` its name in it."""
     cluster, poll = settings.cluster, max(64, settings.batches.size)
     return App(
@@ -127,7 +128,7 @@ async def run_stage(
 
 
 async def _drive(
-    role: Role, stage: Stage, app: faust.App, settings: WorkerSettings, heartbeat: Heartbeat, stop: asyncio.Event
+    role: Role, stage: Stage, app: App, settings: WorkerSettings, heartbeat: Heartbeat, stop: asyncio.Event
 ) -> None:
     publisher = KafkaPublisher(settings.cluster)
     await publisher.start()
@@ -139,7 +140,8 @@ async def _drive(
             progress.failed(error)
             failed.set_exception(error)
 
-    membership = _InGroup(app, settings.cluster)
+    app.on_crash = fail
+    membership = InGroup(app, settings.cluster)
     runner = Runner(stage, publisher, progress, settings.tracer, settings.cluster.names, membership)
     register(app, role.reads, runner, settings.batches, fail)
     loaded = asyncio.Event()
@@ -182,21 +184,6 @@ async def _consume(app: faust.App, loaded: asyncio.Event, watch: Callable[[], Aw
         await watch()
     finally:
         await app.stop()
-
-
-@dataclass(frozen=True)
-class _InGroup:
-    """The worker's membership, as Faust's consumer has it."""
-
-    app: faust.App
-    cluster: Cluster
-
-    async def owns(self, offsets: Mapping[Partition, int]) -> bool:
-        at_broker = self.cluster.names.at_broker
-        return bool(await self.app.consumer.owns({(at_broker(t), p): offset for (t, p), offset in offsets.items()}))
-
-    async def recall(self, stage: Stage) -> None:
-        await asyncio.gather(*(read_recall(self.cluster, *each) for each in stage.recalls().items()))
 
 
 async def prepared(make_stage: Callable[[], Awaitable[Stage]], heartbeat: Heartbeat) -> Stage:

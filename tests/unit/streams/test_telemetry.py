@@ -49,7 +49,7 @@ class Message:
 
     def __init__(self, value, offset, key, timestamp):
         self.topic, self.partition, self.offset, self.headers = FEEDBACK.name, 0, offset, ()
-        self.key, self.value, self.timestamp = key, value, timestamp
+        self.key, self.value, self.timestamp, self.generation_id = key, value, timestamp, 0
 
 
 class Event:
