@@ -16,6 +16,7 @@ import faust
 from aiokafka.errors import KafkaError
 
 from models.errors import SettingError, SpareError, UnavailableError, WorkerFault
+from models.ports import Clock
 from streams.cluster import Cluster, consumer_group, group_lag, retry_with_backoff
 from streams.faust_consumer import POLLS, App, Tables
 from streams.membership import InGroup
@@ -23,7 +24,7 @@ from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
 from streams.runner import Batches, Progress, Runner, register
 from streams.side_inputs import follow_side_inputs
-from streams.stage import Stage
+from streams.stage import Stage, refused
 from streams.topology import FEEDBACK, Role, role
 from streams.tracing import SegmentTracer, TracedBatch
 
@@ -39,6 +40,7 @@ class WorkerSettings:
 
     cluster: Cluster
     batches: Batches
+    clock: Clock
     members: tuple[str, ...] = ()  # coders only: which members live here, where not all do
     watchdog_s: float = 300.0
     tracer: SegmentTracer | None = None  # where somebody follows the worker
@@ -130,7 +132,7 @@ async def run_stage(
 async def _drive(
     role: Role, stage: Stage, app: App, settings: WorkerSettings, heartbeat: Heartbeat, stop: asyncio.Event
 ) -> None:
-    publisher = KafkaPublisher(settings.cluster)
+    publisher = build_publisher(role.name, settings)
     await publisher.start()
     progress = Progress()
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -164,6 +166,11 @@ async def _drive(
         if isinstance(error, SettingError):
             raise error
         raise WorkerFault(f"{role.name}: {type(error).__name__}: {error}") from error
+
+
+def build_publisher(name: str, settings: WorkerSettings) -> KafkaPublisher:
+    """The publisher of a role, which sets aside what the brokers refuse for its size."""
+    return KafkaPublisher(settings.cluster, set_aside=partial(refused, role=name, clock=settings.clock))
 
 
 async def _or_fail(work: Callable[[], Awaitable[None]], fail: Callable[[Exception], None]) -> None:
@@ -218,7 +225,7 @@ async def run_ingest(
     A segment is marked as published only after the brokers have confirmed it.
     """
     await prepare(settings.cluster, role("ingest"), consumer_group("ingest"))
-    publisher = KafkaPublisher(settings.cluster)
+    publisher = build_publisher("ingest", settings)
     await publisher.start()
     progress = Progress()
     heartbeats = asyncio.create_task(heartbeat_loop(heartbeat, progress))

@@ -16,7 +16,9 @@ from models.refinement.refiner import Refiner
 from schemas import DeadLetter, Decision, Proposals
 from streams.cluster import Cluster
 from streams.runner import Batches, Progress, Runner, register
-from streams.stages import CodersStage, ModeratorStage, RefinerStage
+from streams.stages.coders import CodersStage
+from streams.stages.moderator import ModeratorStage
+from streams.stages.refiner import RefinerStage
 from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, DECISIONS, PROPOSALS, role
 from streams.worker import WorkerSettings, make_app
 from tests.unit.builders import decision, proposal, segment
@@ -109,7 +111,7 @@ async def running(name, stage, batches=TOGETHER, error=None, membership=None):
     said = stage.said if hasattr(stage, "said") else []
     publisher, progress = Collecting(said, error), Noted(said)
     failed = asyncio.get_running_loop().create_future()
-    app = make_app(role(name), WorkerSettings(Cluster(("127.0.0.1:9",)), batches))
+    app = make_app(role(name), WorkerSettings(Cluster(("127.0.0.1:9",)), batches, HandClock()))
     runner = Runner(stage, publisher, progress, membership=membership)
     agent = register(app, role(name).reads, runner, batches, failed.set_result)
     async with agent.test_context() as tested:
@@ -379,7 +381,7 @@ async def test_who_stood_still_between_two_messages_asks_again_before_the_second
 
 
 async def test_an_application_that_ends_by_itself_says_why():
-    app = make_app(role("coders"), WorkerSettings(Cluster(("127.0.0.1:9",)), AT_ONCE))
+    app = make_app(role("coders"), WorkerSettings(Cluster(("127.0.0.1:9",)), AT_ONCE, HandClock()))
     reasons = []
     app.on_crash = reasons.append
     await app.crash(WorkerFault("the consumer cannot go on"))

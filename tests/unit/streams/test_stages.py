@@ -16,7 +16,11 @@ from models.routing.router import Router
 from schemas import Assignment, CodeEvent, DeadLetter, Decision, Proposals, StudyRules
 from schemas.ids import code_id
 from streams.stage import Received, readable
-from streams.stages import CodersStage, ModeratorStage, RecorderStage, RefinerStage, RouterStage
+from streams.stages.coders import CodersStage
+from streams.stages.moderator import ModeratorStage
+from streams.stages.recorder import RecorderStage
+from streams.stages.refiner import RefinerStage
+from streams.stages.router import RouterStage
 from streams.topology import (
     ASSIGNMENTS,
     CODEBOOK,

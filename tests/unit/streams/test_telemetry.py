@@ -34,7 +34,7 @@ from models.fakes import FakeCoder, HandClock
 from schemas import DeadLetter, DriftAlert
 from streams.metrics import Histogram, Span
 from streams.runner import Progress, Runner
-from streams.stages import CodersStage
+from streams.stages.coders import CodersStage
 from streams.topology import DEAD_LETTERS, FEEDBACK, role
 from streams.tracing import SegmentTracer
 from tests.unit.builders import segment
