@@ -15,13 +15,15 @@ from infra.files.reading.roles import ColumnSurvey, RequestedColumns, Roles, cho
 from infra.files.timestamps import read_time
 from models.errors import InputError
 from schemas import Segment
+from schemas.feedback import LONGEST_OWN_ID
 from schemas.ids import segment_id
 from schemas.record import describe
 
 RAW = "_raw"
 """Under which the metadata keeps a text as it came, where tags and entities were taken out."""
 NON_ANSWER, NO_TEXT, PASSAGE = "no answer", "no text", "a passage with a further code"
-_LONGEST_SOURCE, _LONGEST_LANGUAGE, _LONGEST_ID = 200, 20, 200
+_LONGEST_SOURCE, _LONGEST_LANGUAGE = 200, 20
+_LONGEST_RAW = 20_000  # characters of a text with tags that are kept
 _ROWS_BEFORE_GIVING_UP = 100  # JSON objects without any text field
 _MOST_SHAPES = 1000  # of JSON objects whose columns are remembered
 _SHOWN = 40
@@ -148,7 +150,7 @@ class SegmentBuilder:
             study=self._place.study,
             text=text,
             source=source,
-            own_id=own_id,
+            own_id=own_id if own_id and len(own_id) <= LONGEST_OWN_ID else None,
             timestamp=timestamp,
             language=language,
             metadata={name: value for name, value in row.cells.items() if name not in used} | notes,
@@ -176,7 +178,7 @@ class SegmentBuilder:
             raise _Unfit(f"'{column}' is the spreadsheet's error {text.strip()}; text is expected")
         if self._options.leave_out_non_answers and is_non_answer(text):
             raise _Nothing(f"'{column}' is {text.strip()[:_SHOWN]!r}, which is no answer", NON_ANSWER)
-        if text != raw:
+        if text != raw and len(raw) <= _LONGEST_RAW:
             notes[RAW] = raw
         if is_bad(text):
             reason = f"text that was decoded wrongly before, such as {text.strip()[:_SHOWN]!r}"
