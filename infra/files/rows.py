@@ -72,6 +72,8 @@ def tell_format(name: str | None, head: bytes) -> Format:
         InputError: If it is a format that is known and not read; says what to do with it.
     """
     ending = (name or "").rpartition(".")[2].casefold() if "." in (name or "") else ""
+    if ending in ("csv", "tsv", "tab") and head.startswith(b"PK\x03\x04"):
+        return "xlsx"  # a workbook that somebody called so
     if ending in _ENDINGS:
         return _ENDINGS[ending]
     if ending in _OTHERS or head.startswith(b"\xd0\xcf\x11\xe0"):
