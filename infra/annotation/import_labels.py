@@ -207,6 +207,8 @@ def _annotation(row: Labelled, known: KnownSegment, book: StudyCodes, who: Impor
         accepted=known.assignment.code_id in chosen if known.assignment and judges else None,
         blind=row.blind,
         seconds=row.seconds,
+        own_id=row.key if known.coded_only else None,
+        start=row.start,
         source=(known.segment.source if not known.coded_only else row.source or known.segment.source)[:200],
     )
 

@@ -29,17 +29,26 @@ from infra.cli.options import (
     TABLE_FORMAT,
     TEXT_COLUMN,
     output_console,
+    output_file,
     person,
     read_settings,
 )
+from infra.codebook.codebook_import import CodebookEntry, CodebookNode, codebook_entries, import_codebook
+from infra.codebook.codebook_table import is_codebook, read_codebook_table, write_codebook_table
 from infra.codebook.themes_job import Themed, as_lines, theme_file, theme_study
 from infra.codebook.thresholds_job import as_object, study_threshold
-from infra.factory.stores import build_store
+from infra.factory.stores import build_store, opened_store
 from infra.files.coded_texts import nothing_coded
 from infra.files.labels.code_cells import distinct
 from infra.files.labels.label_columns import SheetColumns
-from infra.files.labels.label_sheet import LabelSheet, read_label_file
+from infra.files.labels.label_sheet import LabelSheet, opened, read_label_file, read_table
 from infra.files.rows import ReadingOptions
+from infra.refi.archive import is_refi
+from infra.refi.reading import read_refi
+from infra.refi.writing import codebook_xml
+from infra.settings import Settings
+from models.codebook.codebook import Codebook
+from models.codebook.edits import Act
 from models.codebook.themes import ThemeSettings
 from models.coding.labels import label_fault
 from models.refinement.thresholds import Judgement
@@ -70,7 +79,13 @@ def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **g
     """
     settings = read_settings(study=study)
     name = person(coder, "--coder") if coder is not None else ""
-    sheet = _read_sheet(source, name, given)
+    refi = read_refi(source, name) if is_refi(source) else None
+    nodes = refi.nodes if refi else _codebook_nodes(source, given["fmt"])
+    if nodes:
+        _bring_in(settings, codebook_entries(nodes), source, name, dry_run=dry_run)
+    if nodes and not (refi and refi.sheet.rows):
+        return
+    sheet = refi.sheet if refi else _read_sheet(source, name, given)
     who = Importing(settings.study, name or "teach", datetime.now(UTC), teach_unmatched=True)
     with open_history(settings, read_only=dry_run) as history:
         with closing(build_store(settings)) as store:
@@ -81,6 +96,67 @@ def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **g
         outcome = "nothing was written (dry run)" if planned.records else ""
     for line in _taught(planned, settings.study, outcome, source.name):
         click.echo(line, err=True)
+
+
+def _codebook_nodes(source: Path, fmt: str | None) -> Sequence[CodebookNode]:
+    """The codes of a table that is a codebook; none of one that has coded texts."""
+    with opened(source) as stream:
+        names = read_table(stream, source.name, fmt).names
+    return read_codebook_table(source, fmt) if is_codebook(names) else ()
+
+
+def _bring_in(
+    settings: Settings, entries: Sequence[CodebookEntry], source: Path, author: str, *, dry_run: bool
+) -> None:
+    """Bring a codebook into the study, and say what it came to."""
+    at = datetime.now(UTC)
+    act = Act(author or "import", at, f"imported from {source.name}", "imported")
+    with open_history(settings, read_only=dry_run) as history:
+        with closing(build_store(settings)) as store:
+            imported = import_codebook(entries, store.code_events(settings.study), settings.study, act)
+        outcome = history.write(list(imported.events)) if imported.events and not dry_run else ""
+    if dry_run and imported.events:
+        outcome = "nothing was written (dry run)"
+    click.echo(f"codebook: {imported.summary}" + (f"; {outcome}" if outcome else ""), err=True)
+
+
+@click.group()
+def codebook() -> None:
+    """A study's codes, their tree and what they mean: in from other programs' files, and out."""
+
+
+@codebook.command("import")
+@click.argument("source", type=click.Path(path_type=Path))
+@STUDY
+@click.option("--author", default="import", show_default=True, help="Who brings it in.")
+@DRY_RUN
+def import_(source: Path, study: str | None, author: str, dry_run: bool) -> None:
+    """Bring a codebook in: a table with a row a code (A > B is a path), or a REFI-QDA codebook or project.
+
+    What the file leaves empty stays as it is, and no code is taken out.
+    """
+    settings = read_settings(study=study)
+    nodes = read_refi(source).nodes if is_refi(source) else read_codebook_table(source)
+    _bring_in(settings, codebook_entries(nodes), source, person(author, "--author"), dry_run=dry_run)
+
+
+@codebook.command("export")
+@STUDY
+@click.option(
+    "--format", "fmt", type=click.Choice(["csv", "jsonl", "parquet", "qdc"]), default="csv", show_default=True
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File; default: standard output.")
+def export_codebook(study: str | None, fmt: str, out: Path | None) -> None:
+    """Write a study's codes and themes with what they mean: a table, or a REFI-QDA codebook (qdc)."""
+    settings = read_settings(study=study)
+    with opened_store(settings) as store, output_file(out) as file:
+        book = Codebook(store.code_events(settings.study))
+        if fmt == "qdc":
+            file.write(codebook_xml(book, settings.study))
+        else:
+            write_codebook_table(book, settings.study, store.segments_by_code(settings.study), fmt, file)
+    active = sum(state.active for state in book.values())
+    click.echo(f"{active} codes and themes of study '{settings.study}'" + (f" in {out}" if out else ""), err=True)
 
 
 def _read_sheet(source: Path, coder: str, given: Mapping[str, Any]) -> LabelSheet:

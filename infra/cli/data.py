@@ -5,8 +5,9 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import UUID
 
 import click
@@ -20,6 +21,7 @@ from infra.cli.options import (
     PROFILE,
     STUDY,
     error_console,
+    output_file,
     read_settings,
     read_source,
     show_preview,
@@ -123,7 +125,14 @@ def ingest(source: Path, study: str | None, changed: str, dry_run: bool, as_json
 
 @click.command()
 @STUDY
-@click.option("--format", "fmt", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True)
+@click.option(
+    "--format",
+    "fmt",
+    type=click.Choice(["csv", "jsonl", "parquet", "qdpx"]),
+    default="csv",
+    show_default=True,
+    help="qdpx: a REFI-QDA project with the codebook, all coded passages, their coders and memos.",
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File; default: standard output.")
 @click.option("--labels", is_flag=True, help="What people decided instead, with who and when: their last words.")
 @click.option("--history", is_flag=True, help="With --labels: everything they said, what they took back included.")
@@ -131,12 +140,17 @@ def export(study: str | None, fmt: str, out: Path | None, labels: bool, history:
     """Write a study's segments with their codes, or the labels that people gave."""
     from infra.files.export import export as write
     from infra.files.export import export_labels
+    from infra.refi.study_project import study_project
 
     if history and not labels:
         raise InputError("--history goes with --labels; add it")
     settings = read_settings(study=study)
-    with opened_store(settings) as store, _output(out) as file:
-        if labels:
+    labels = labels or fmt == "qdpx"
+    with opened_store(settings) as store, output_file(out) as file:
+        if fmt == "qdpx":
+            archive, count = study_project(store, settings.study, datetime.now(UTC))
+            file.write(archive)
+        elif labels:
             count = export_labels(store, settings.study, fmt, file, history=history)
         else:
             count = write(store, settings.study, fmt, file)
@@ -145,18 +159,6 @@ def export(study: str | None, fmt: str, out: Path | None, labels: bool, history:
         click.echo(f"study '{settings.study}' has no {what} in '{settings.data_dir}'", err=True)
     else:
         click.echo(f"{count} {what} of study '{settings.study}'" + (f" in {out}" if out else ""), err=True)
-
-
-@contextmanager
-def _output(out: Path | None) -> Iterator[BinaryIO]:
-    if out is None:
-        yield sys.stdout.buffer
-        return
-    try:
-        with out.open("wb") as file:
-            yield file
-    except OSError as error:
-        raise InputError(f"cannot write '{out}' ({error.strerror}); give another file with --out") from error
 
 
 @click.group("dead-letters")

@@ -1,9 +1,10 @@
 """What commands share: options, the settings with the log that they ask for, and consoles."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 from rich.console import Console
@@ -189,3 +190,16 @@ def person(name: str, option: str) -> str:
 def say_written(path: Path) -> None:
     """Name a file that was written, on standard error."""
     error_console().print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def output_file(out: Path | None) -> Iterator[BinaryIO]:
+    """A file to write, or standard output where none is named; faults are told in one line."""
+    if out is None:
+        yield sys.stdout.buffer
+        return
+    try:
+        with out.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"cannot write '{out}' ({error.strerror}); give another file with --out") from error

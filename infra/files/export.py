@@ -206,11 +206,12 @@ def _labels_of(store: Store, rows: Sequence[Any], history: bool) -> Iterator[Out
         plain = {name: getattr(annotation, name) for name in LABEL_COLUMNS if name in Annotation.model_fields}
         yield plain | {
             "text": row.text if annotation.text is None else annotation.text,
-            "own_id": row.own_id,
+            "own_id": row.own_id or annotation.own_id,
             "source": row.source or annotation.source,
             "timestamp": row.timestamp,
             "codes": list(annotation.labels),
             "code_ids": [str(code) for code in annotation.code_ids],
             "codes_now": list(now) or list(annotation.labels),
             "current": current,
+            "start": annotation.start,
         }

@@ -60,7 +60,7 @@ _OTHERS: Mapping[str, str] = {
     **dict.fromkeys(("mp3", "mp4", "m4a", "wav", "mov"), "have it transcribed first"),
     **dict.fromkeys(("png", "jpg", "jpeg", "tif", "tiff"), "have its text recognised first"),
     **dict.fromkeys(("zip", "gz", "7z", "rar"), "unpack it"),
-    **dict.fromkeys(("qdpx", "qdc"), "a REFI-QDA file is no table of texts: export the coded segments as a table"),
+    **dict.fromkeys(("qdpx", "qdc"), "it is a REFI-QDA file: `qualstream teach` takes it"),
 }
 """Formats that are known and not read, and what to do with them."""
 

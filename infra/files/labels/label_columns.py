@@ -14,6 +14,7 @@ CODER_NAMES = ("annotator", "coder", "coded_by", "rater", "created_by", "author"
 TIME_NAMES = ("decided_at", "coded_at", "annotated_at", "labelled_at", "time", "at")
 QUOTE_NAMES = ("quotation_content", "quotation", "coded_segment", "coded_text", "segment", "quote", "excerpt", "data")
 """Coded pieces of documents; beside them a column called comment holds the coder's memos."""
+TEXTS = (*QUOTE_NAMES, *TEXT_NAMES)
 SOURCE_NAMES = ("source", "document_name", "document", "file_name", "file", "case")
 _OTHERS = ("unsure", "withdrawn", "kind", "blind", "seconds")
 _PREFIXES = ("coder_", "annotator_", "rater_")
@@ -70,7 +71,7 @@ class LabelColumns:
             InputError: If there is none with codes, or neither text nor ids.
         """
         _must_be_there(names, named, place)
-        text = named_or_usual(names, named.text, role_names(names, "text", (*QUOTE_NAMES, *TEXT_NAMES)))
+        text = named_or_usual(names, named.text, role_names(names, "text", TEXTS))
         rest = [name for name in names if name != text]
         id_ = named_or_usual(rest, named.id, ("segment_id", *role_names(names, "id", ID_NAMES)))
         if text is None and id_ is None:

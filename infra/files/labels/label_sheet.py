@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from infra.files.labels.code_cells import CodeColumn, CodeTree, WrittenCode, is_blank
-from infra.files.labels.label_columns import QUOTE_NAMES, LabelColumns, SheetColumns
+from infra.files.labels.label_columns import TEXTS, LabelColumns, SheetColumns
 from infra.files.labels.parquet_rows import PARQUET, parquet_rows
 from infra.files.reading.cells import plain_id, readable, whole_number
-from infra.files.reading.columns import TEXT_NAMES
 from infra.files.rows import (
     Format,
     ReadingOptions,
@@ -53,6 +52,8 @@ class Labelled:
     adjudicates: bool = False
     blind: bool = True
     seconds: float | None = None
+    start: int | None = None
+    """Where the text begins in its source, in characters."""
 
 
 @dataclass(frozen=True)
@@ -128,16 +129,44 @@ def read_labels(
     Raises:
         InputError: If the file as a whole cannot be read; rows that cannot are in ``rejected``.
     """
-    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(Any, stream))
     named, options = columns or SheetColumns(), options or ReadingOptions()
-    options = replace(options, text_names=(named.text,) if named.text else (*QUOTE_NAMES, *TEXT_NAMES))
+    options = replace(options, text_names=(named.text,) if named.text else TEXTS)
+    table = read_table(stream, name, fmt, options)
+    sheet = _sheet(name, table, coder, named, options.date_order)
+    return replace(sheet, notes=(*options.report.remarks, *options.report.warnings, *sheet.notes))
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A file's columns and rows, before anything is made of them."""
+
+    names: Sequence[str]
+    rows: Sequence[TableRow]
+    rejected: Sequence[Rejected]
+    line: int
+    """Where it begins."""
+
+
+def read_table(stream: BinaryIO, name: str, fmt: str | None = None, options: ReadingOptions | None = None) -> RawTable:
+    """Read a file's rows as they are.
+
+    Raises:
+        InputError: If it cannot be read, or has no row.
+    """
+    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(Any, stream))
     try:
-        items = _items(buffered, name, fmt, options)
+        items = _items(buffered, name, fmt, options or ReadingOptions())
     finally:
         if isinstance(stream, io.BytesIO):
             buffered.detach()  # else the caller's stream would be closed with it
-    sheet = _sheet(name, items, coder, named, options.date_order)
-    return replace(sheet, notes=(*options.report.remarks, *options.report.warnings, *sheet.notes))
+    rows = [item for item in items if isinstance(item, TableRow)]
+    rejected = [item for item in items if isinstance(item, Rejected)]
+    header = next((item for item in items if isinstance(item, TableHeader)), None)
+    if header is None and not rows:
+        first = f", line {rejected[0].line}: {rejected[0].reason}" if rejected else ": no rows"
+        raise InputError(f"{name}{first}; texts or ids with codes are expected")
+    names = header.columns if header else tuple(dict.fromkeys(name for row in rows for name in row.cells))
+    return RawTable(names, rows, rejected, header.line if header else rows[0].line)
 
 
 def _items(
@@ -166,30 +195,13 @@ def _unguarded(row: TableRow) -> TableRow:
     return TableRow(row.line, cells, row.encoding, row.typed)
 
 
-def _sheet(
-    name: str,
-    items: Sequence[TableHeader | TableRow | Rejected],
-    coder: str,
-    named: SheetColumns,
-    order: DateOrder | None,
-) -> LabelSheet:
-    rows = [item for item in items if isinstance(item, TableRow)]
-    header = next((item for item in items if isinstance(item, TableHeader)), None)
-    if header is None and not rows:
-        rejected = next((item for item in items if isinstance(item, Rejected)), None)
-        raise InputError(
-            f"{name}, line {rejected.line}: {rejected.reason}"
-            if rejected
-            else f"{name}: no rows; texts or ids with codes are expected"
-        )
-    names = header.columns if header else tuple(dict.fromkeys(name for row in rows for name in row.cells))
-    place = f"{name}, line {header.line if header else rows[0].line}"
-    reader = _Reader(LabelColumns.of(names, rows, named, place), rows, coder, named, order)
-    labelled, rejected_rows = reader.read_all(name)
-    rejected_rows += [item for item in items if isinstance(item, Rejected)]
-    rejected_rows.sort(key=lambda row: row.line)
-    cells = {row.line: row.cells for row in rows}
-    return LabelSheet(name, labelled, rejected_rows, reader.themes, reader.notes, cells)
+def _sheet(name: str, table: RawTable, coder: str, named: SheetColumns, order: DateOrder | None) -> LabelSheet:
+    columns = LabelColumns.of(table.names, table.rows, named, f"{name}, line {table.line}")
+    reader = _Reader(columns, table.rows, coder, named, order)
+    labelled, rejected = reader.read_all(name)
+    rejected = sorted([*rejected, *table.rejected], key=lambda row: row.line)
+    cells = {row.line: row.cells for row in table.rows}
+    return LabelSheet(name, labelled, rejected, reader.themes, reader.notes, cells)
 
 
 class _Reader:
