@@ -54,6 +54,11 @@ DATE_ORDER = click.option(
     type=click.Choice(["day", "month"]),
     help="What comes first in 03/04/2026; default: told from the whole column.",
 )
+NON_ANSWERS = click.option(
+    "--non-answers",
+    type=click.Choice(["leave-out", "keep"]),
+    help="What becomes of n/a, none, [deleted] and the like; default: QUALSTREAM_NON_ANSWERS, else leave-out.",
+)
 ID_COLUMN = click.option("--id-column", help="Column with the source's own id.")
 
 
@@ -65,28 +70,48 @@ def source_options(command: Command) -> Command:
         TEXT_COLUMNS,
         ID_COLUMN,
         click.option("--time-column", help="Column with the time it was said."),
-        ENCODING,
-        SHEET,
-        HEADER_ROW,
-        DATE_ORDER,
+        read_options,
         click.option(
-            "--non-answers",
-            type=click.Choice(["leave-out", "keep"]),
-            help="What becomes of n/a, none, [deleted] and the like; default: QUALSTREAM_NON_ANSWERS, else leave-out.",
+            "--unit",
+            type=click.Choice(["turn", "paragraph", "sentence"]),
+            default="turn",
+            show_default=True,
+            help="What a document is cut into.",
+        ),
+        click.option(
+            "--interviewer",
+            help="Who asks in a transcript (several: commas between), whose words are left out; 'none': nobody; "
+            "default: told from names and questions.",
         ),
     )
 
 
-def read_source(path: Path, settings: Settings, given: Mapping[str, Any]) -> Source:
-    """What a command reads, as its options and the settings say."""
-    options = ReadingOptions(
+def read_options(command: Command) -> Command:
+    """The options that say how any file is read; `reading_options` takes what they give."""
+    return several(command, ENCODING, SHEET, HEADER_ROW, DATE_ORDER, NON_ANSWERS)
+
+
+def reading_options(settings: Settings, given: Mapping[str, Any]) -> ReadingOptions:
+    """How a file is read, as a command's options and the settings say."""
+    return ReadingOptions(
         encoding=given["encoding"],
         sheet=given["sheet"],
         header_row=given["header_row"],
         date_order=given["date_order"],
         leave_out_non_answers=(given["non_answers"] or settings.non_answers) == "leave-out",
+        unit=given.get("unit", "turn"),
+        interviewer=_nobody(given.get("interviewer")),
     )
-    return Source(path, given["fmt"], given["text_columns"], given["id_column"], given["time_column"], options)
+
+
+def _nobody(interviewer: str | None) -> str | None:
+    return "" if interviewer is not None and interviewer.strip().casefold() == "none" else interviewer
+
+
+def read_source(path: Path, settings: Settings, given: Mapping[str, Any]) -> Source:
+    """What a command reads, as its options and the settings say."""
+    columns = (given["text_columns"], given["id_column"], given["time_column"])
+    return Source(path, given["fmt"], *columns, reading_options(settings, given))
 
 
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Show how the file is read and what is left out; write nothing.")

@@ -1,14 +1,16 @@
 """Rows out of files: tables, JSON, documents and plain lines, in order, with faults told row by row."""
 
 import io
+import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from infra.files.reading.columns import TEXT_NAMES
 from infra.files.reading.delimited import Dialect, Line, lines_of, raw_rows, tell_dialect, width
+from infra.files.reading.documents import document_rows, is_transcript
 from infra.files.reading.encodings import PEEK, Encoding, survey, told_by_mark
 from infra.files.reading.headers import Table
 from infra.files.reading.items import RawRow, ReadingOptions, ReadingReport, Rejected, TableHeader, TableRow
@@ -29,8 +31,10 @@ __all__ = [
     "tell_format",
 ]
 
-Format = Literal["csv", "tsv", "jsonl", "xlsx", "lines"]
-FORMATS: tuple[Format, ...] = ("csv", "tsv", "jsonl", "xlsx", "lines")
+Format = Literal["csv", "tsv", "jsonl", "xlsx", "lines", "docx", "rtf", "pdf", "vtt", "srt", "transcript"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+DOCUMENTS = ("docx", "rtf", "pdf", "vtt", "srt", "transcript")
+"""Formats that are cut into turns or paragraphs."""
 
 _ENDINGS: dict[str, Format] = {
     "csv": "csv",
@@ -41,18 +45,49 @@ _ENDINGS: dict[str, Format] = {
     "json": "jsonl",
     "xlsx": "xlsx",
     "xlsm": "xlsx",
+    "docx": "docx",
+    "rtf": "rtf",
+    "pdf": "pdf",
+    "vtt": "vtt",
+    "srt": "srt",
 }
+_SRT = re.compile(r"^\d+\s*\n\d\d:\d\d:\d\d,\d{3} --> ")
+_STARTS: tuple[tuple[bytes, Format], ...] = ((b"%PDF-", "pdf"), (b"{\\rtf", "rtf"), (b"WEBVTT", "vtt"))
+_OTHERS: Mapping[str, str] = {
+    **dict.fromkeys(("doc", "odt", "pages"), "save it as .docx"),
+    **dict.fromkeys(("xls", "ods", "numbers"), "save it as .xlsx or CSV"),
+    **dict.fromkeys(("sav", "dta", "rds"), "export it as CSV"),
+    **dict.fromkeys(("mp3", "mp4", "m4a", "wav", "mov"), "have it transcribed first"),
+    **dict.fromkeys(("png", "jpg", "jpeg", "tif", "tiff"), "have its text recognised first"),
+    **dict.fromkeys(("zip", "gz", "7z", "rar"), "unpack it"),
+    **dict.fromkeys(("qdpx", "qdc"), "a REFI-QDA file is no table of texts: export the coded segments as a table"),
+}
+"""Formats that are known and not read, and what to do with them."""
 
 
 def tell_format(name: str | None, head: bytes) -> Format:
-    """Tell a format from a file's name, or else from its first bytes; what is neither JSON nor XLSX is plain lines."""
-    ending = (name or "").rpartition(".")[2].casefold()
-    if "." in (name or "") and ending in _ENDINGS:
+    """Tell a format from a file's name, or else from its first bytes; what is nothing else is plain lines.
+
+    Raises:
+        InputError: If it is a format that is known and not read; says what to do with it.
+    """
+    ending = (name or "").rpartition(".")[2].casefold() if "." in (name or "") else ""
+    if ending in _ENDINGS:
         return _ENDINGS[ending]
+    if ending in _OTHERS or head.startswith(b"\xd0\xcf\x11\xe0"):
+        way_out = _OTHERS.get(ending, "save it as .docx, .xlsx or CSV")
+        raise InputError(f"{name or 'standard input'}: a format that is not read ({ending or 'old Office'}); {way_out}")
     if head.startswith(b"PK\x03\x04"):
-        return "xlsx"
+        return "docx" if b"word/" in head else "xlsx"
     start = head.decode(told_by_mark(head) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
-    return "jsonl" if start.startswith(("{", "[{")) else "lines"
+    return next((fmt for mark, fmt in _STARTS if start.encode().startswith(mark)), None) or _text_format(start)
+
+
+def _text_format(start: str) -> Format:
+    if start.startswith(("{", "[{")):
+        return "jsonl"
+    plain = start.replace("\r\n", "\n")
+    return "srt" if _SRT.match(plain) else "transcript" if is_transcript(plain) else "lines"
 
 
 def read_rows(
@@ -81,6 +116,8 @@ def read_rows(
     options = replace(options, text_names=options.text_names or TEXT_NAMES, encoding=encoding or options.encoding)
     if fmt == "xlsx":
         yield from Table(file, options).read(sheet_rows(cast(Any, stream), file, options))
+    elif fmt in DOCUMENTS:
+        yield from _document(stream, fmt, file, options)
     elif fmt in ("csv", "tsv"):
         with _twice(stream) as whole:
             yield from _delimited(whole, fmt, file, options)
@@ -120,6 +157,14 @@ def _delimited(
         options.report.remark(dialect.sentence)
     table = Table(file, options, lambda row, columns: _swallowed(row, columns, dialect))
     yield from table.read(raw_rows(lines_of(stream, encoding), dialect, file))
+
+
+def _document(
+    stream: io.BufferedReader, fmt: Format, file: str, options: ReadingOptions
+) -> Iterator[TableHeader | TableRow | Rejected]:
+    with _twice(stream) as whole:
+        encoding = _encoding(whole, options).name if fmt in ("vtt", "srt", "transcript") else "utf-8"
+        yield from document_rows(whole.read(), fmt, file, options, encoding)
 
 
 def _swallowed(row: RawRow, columns: int, dialect: Dialect) -> bool:

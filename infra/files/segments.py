@@ -89,6 +89,8 @@ def _read(
             if isinstance(item, TableHeader):
                 builder.see_header(item)
             elif isinstance(item, Rejected):
+                if isinstance(item, LeftOut):
+                    options.report.count(f"left out: {item.kind}", item.line)
                 yield item
             else:
                 yield from builder.build(item)

@@ -78,7 +78,7 @@ def _prodigy(value: Cells) -> Iterator[Cells]:
         **meta,
         **kept,
         "id": value.get("id") or meta.get("id") or value.get("_task_hash"),
-        "codes": list(dict.fromkeys(map(str, codes))) if accepted else [],
+        "codes": list(dict.fromkeys(map(str, codes))) if accepted else None,
         **({"coder": str(coder)} if coder else {}),
         **({"decided_at": value["_timestamp"]} if value.get("_timestamp") else {}),
         **({"spans": spans} if spans else {}),
@@ -138,10 +138,10 @@ def _is_triple(each: Any) -> bool:
 
 def _span_list(value: Cells) -> Iterator[Cells]:
     """Doccano's sequence labels: start, end and code."""
-    triples = value.get("label", value.get("labels")) or []
-    kept = {name: each for name, each in value.items() if name not in ("label", "labels")}
+    name = "label" if "label" in value else "labels"
+    triples = value[name]
     spans = [{"start": start, "end": end, "codes": [code]} for start, end, code in triples]
-    yield kept | {"codes": list(dict.fromkeys(str(code) for _, _, code in triples)), "spans": spans}
+    yield value | {name: list(dict.fromkeys(str(code) for _, _, code in triples)), "spans": spans}
 
 
 _SHAPES: tuple[tuple[Callable[[Cells], bool], Callable[[Cells], Iterator[Cells]]], ...] = (

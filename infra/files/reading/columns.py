@@ -7,7 +7,8 @@ from types import MappingProxyType
 TEXT_NAMES = (
     *("text", "review", "content", "comment", "body", "feedback", "message", "answer", "segment", "quote"),
     *("review_text", "reviewtext", "review_body", "review_content", "comment_text", "comments", "response", "excerpt"),
-    *("verbatim", "sentence", "post", "tweet", "utterance", "selftext", "free_text", "freetext", "open_answer"),
+    *("verbatim", "verbatims", "sentence", "post", "tweet", "utterance", "selftext", "free_text", "freetext"),
+    *("open_answer", "full_text", "description"),
     *("coded_text", "quotation_content", "text_content", "seltext", "opinion", "reviews", "remark", "remarks"),
     *("kommentar", "kommentare", "rezension", "bewertungstext", "antwort", "rückmeldung", "freitext", "anmerkung"),
     *("nachricht", "commentaire", "commentaires", "avis", "réponse", "texte", "comentario", "comentarios", "reseña"),
@@ -32,7 +33,7 @@ TIME_NAMES = (
     *("publisheddate", "date_of_experience", "updated", "updated_at", "datum", "zeit", "zeitpunkt", "zeitstempel"),
     *("fecha", "data_hora", "data_e_ora", "horodateur", "date_et_heure", "дата", "日付", "日期", "时间", "날짜"),
 )
-LANGUAGE_NAMES = ("language", "lang", "locale", "reviewer_language", "user_language", "userlanguage", "sprache")
+LANGUAGE_NAMES = ("language", "lang", "locale", "reviewer_language", "review_language", "user_language", "sprache")
 SOURCE_NAMES = ("source",)
 MEMO_NAMES = ("memo", "memos", "note", "notes", "comment", "comments", "code_memo", "coder_memo", "kommentar")
 
@@ -47,10 +48,19 @@ class Tool:
     roles: Mapping[str, tuple[str, ...]]
     """Names by role: ``text``, ``id``, ``time``, ``codes``, ``coder``, ``memo``, ``source``, ``language``."""
 
+    passages: bool = False
+    """Whether rows are coded passages of documents: one that stands in several rows has several codes."""
+    paths: bool = False
+    r"""Whether a code is a path with ``\`` between its names."""
+
 
 def _tool(name: str, *signature: str, **roles: str | tuple[str, ...]) -> Tool:
     listed = {role: (names,) if isinstance(names, str) else names for role, names in roles.items()}
-    return Tool(name, signature, MappingProxyType(listed))
+    return Tool(name, signature, MappingProxyType(listed), name in _OF_PASSAGES, name in _WITH_PATHS)
+
+
+_OF_PASSAGES = ("MAXQDA", "NVivo", "QualCoder")
+_WITH_PATHS = ("MAXQDA", "NVivo")
 
 
 TOOLS = (
@@ -118,7 +128,7 @@ TOOLS = (
         coder=("excerpt_creator", "creator"),
         time=("excerpt_date", "date"),
     ),
-    _tool("Taguette", *("document", "tag", "content"), text="content", id=(), codes="tag", source="document"),
+    _tool("Taguette", *("document", "tag", "content"), text="content", id="id", codes="tag", source="document"),
     _tool(
         "QualCoder",
         *("codename", "seltext"),

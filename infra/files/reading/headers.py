@@ -8,7 +8,7 @@ from itertools import chain, islice, zip_longest
 from statistics import mode
 from typing import Any
 
-from infra.files.reading.columns import folded, usual
+from infra.files.reading.columns import folded, tool_of, usual
 from infra.files.reading.items import RawRow, ReadingOptions, Rejected, TableHeader, TableRow
 from models.errors import InputError
 
@@ -41,6 +41,8 @@ class Table:
     options: ReadingOptions
     swallowed: Callable[[RawRow, int], bool] = field(default=lambda row, width: False)
     """Whether a row's later lines look like rows of their own: a quote was not closed."""
+    _path: str | None = None
+    """The column of codes that are paths through a tree."""
 
     def read(self, raw: Iterable[RawItem]) -> Iterator[TableHeader | TableRow | Rejected]:
         """The header, then the rows.
@@ -53,6 +55,10 @@ class Table:
         if not first:
             return
         start = self._start(first)
+        tool = tool_of(start.header.columns)
+        if tool is not None:
+            self.options.report.remark(f"a table of {tool.name}")
+            self._path = usual(start.header.columns, tool.roles.get("codes", ())) if tool.paths else None
         yield start.header
         for item in chain(first[start.row + 1 + start.skipped :], rest):
             yield item if isinstance(item, Rejected) else self._row(item, start.header)
@@ -127,7 +133,10 @@ class Table:
             return Rejected(self.file, row.line, fault)
         empty = None if row.typed else ""
         padded = [*cells, *[empty] * (width - len(cells))]
-        return TableRow(row.line, dict(zip(header.columns, padded, strict=True)), row.encoding, row.typed)
+        by_column = dict(zip(header.columns, padded, strict=True))
+        if self._path is not None:
+            by_column[self._path] = tree_path(by_column[self._path])
+        return TableRow(row.line, by_column, row.encoding, row.typed)
 
     def _fault(self, row: RawRow, cells: int, width: int) -> str:
         open_quote = row.last_line > row.line and cells != width and self.swallowed(row, width)
@@ -135,6 +144,14 @@ class Table:
         if cells > width:
             return f"{cells} cells found, {width} expected as in the row of column names{hint}"
         return f"{cells} cells found, {width} expected as in the row of column names{hint}" if open_quote else ""
+
+
+def tree_path(code: Any) -> Any:
+    r"""A code's path as it is written here: ``Codes\\Access\Waiting`` is ``Access > Waiting``."""
+    if not isinstance(code, str) or "\\" not in code:
+        return code
+    names = [name.strip() for name in code.split("\\") if name.strip()]
+    return " > ".join(names[1:] if len(names) > 1 and names[0].casefold() in ("codes", "nodes") else names)
 
 
 def _named_place(rows: dict[int, RawRow], text_names: Sequence[str]) -> int:

@@ -1,7 +1,7 @@
 """Which column of a table is what, and what only the whole column tells of its cells."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import mean
 
 from pydantic import JsonValue
@@ -18,7 +18,7 @@ from infra.files.reading.columns import (
     tool_of,
     usual,
 )
-from infra.files.reading.items import ReadingOptions, TableHeader, TableRow
+from infra.files.reading.items import ReadingOptions, ReadingReport, TableHeader, TableRow
 from infra.files.timestamps import DateOrder, TimeColumn
 
 _WORDS = 2.5  # of a column that holds texts, on average
@@ -42,6 +42,8 @@ class Roles:
     time: str | None
     language: str | None
     source: str | None
+    passages: bool = False
+    """Whether rows with the same text in one document are one passage with several codes."""
 
     @property
     def sentence(self) -> str:
@@ -71,13 +73,15 @@ def choose_roles(header: TableHeader, requested: RequestedColumns, *, fixed_text
     if not texts:
         return None
     others = tuple(name for name in names if name not in texts)
-    ids = (*role_names(names, "id", ID_NAMES), *(PERSON_NAMES if tool_of(names) is None else ()))
+    tool = tool_of(names)
+    ids = (*role_names(names, "id", ID_NAMES), *(PERSON_NAMES if tool is None else ()))
     return Roles(
         texts=texts,
         id=usual(others, ids if requested.id is None else (requested.id,)),
         time=usual(others, role_names(names, "time", TIME_NAMES) if requested.time is None else (requested.time,)),
         language=usual(others, role_names(names, "language", LANGUAGE_NAMES)),
         source=usual(others, role_names(names, "source", SOURCE_NAMES)),
+        passages=tool is not None and tool.passages,
     )
 
 
@@ -130,17 +134,21 @@ class ColumnSurvey:
             f"'{roles.id}' is not taken as the rows' id: {self.shared_ids} of its values stand at several texts; "
             "--id-column takes it all the same"
         )
-        return Roles(roles.texts, None, roles.time, roles.language, roles.source)
+        return replace(roles, id=None)
 
     def say(self, roles: Roles) -> None:
         """Put into words how the columns are read."""
-        report = self.options.report
-        report.remark(roles.sentence)
-        for sentence in self.time.sentences(roles.time or "", self.order):
-            if self.time.either and self.order is None:
-                report.warn(sentence)
-            else:
-                report.remark(sentence)
+        self.options.report.remark(roles.sentence)
+        say_times(self.time, roles.time or "", self.order, self.options.report)
+
+
+def say_times(time: TimeColumn, column: str, order: DateOrder | None, report: ReadingReport) -> None:
+    """Put into words how a column's times are read; a warning where some are not."""
+    for sentence in time.sentences(column, order):
+        if time.either and order is None:
+            report.warn(sentence)
+        else:
+            report.remark(sentence)
 
 
 def longest_texts(rows: Iterable[Mapping[str, JsonValue]], most: int = 3) -> list[str]:

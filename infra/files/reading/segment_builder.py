@@ -15,13 +15,15 @@ from infra.files.reading.roles import ColumnSurvey, RequestedColumns, Roles, cho
 from infra.files.timestamps import read_time
 from models.errors import InputError
 from schemas import Segment
+from schemas.feedback import LONGEST_OWN_ID
 from schemas.ids import segment_id
 from schemas.record import describe
 
 RAW = "_raw"
 """Under which the metadata keeps a text as it came, where tags and entities were taken out."""
-NON_ANSWER, NO_TEXT = "no answer", "no text"
-_LONGEST_SOURCE, _LONGEST_LANGUAGE, _LONGEST_ID = 200, 20, 200
+NON_ANSWER, NO_TEXT, PASSAGE = "no answer", "no text", "a passage with a further code"
+_LONGEST_SOURCE, _LONGEST_LANGUAGE = 200, 20
+_LONGEST_RAW = 20_000  # characters of a text with tags that are kept
 _ROWS_BEFORE_GIVING_UP = 100  # JSON objects without any text field
 _MOST_SHAPES = 1000  # of JSON objects whose columns are remembered
 _SHOWN = 40
@@ -127,7 +129,7 @@ class SegmentBuilder:
         return Rejected(self._place.file, row.line, reason)
 
     def _segment(self, row: TableRow, roles: Roles, column: str) -> Segment:
-        raw, text, notes = self._text_of(row, roles, column)
+        text, notes = self._text_of(row, roles, column)
         named, file = self._place.source_name, self._place.file
         own_source = _short(row, roles.source, _LONGEST_SOURCE)
         language = _short(row, roles.language, _LONGEST_LANGUAGE)
@@ -144,11 +146,11 @@ class SegmentBuilder:
         if len(roles.texts) > 1:
             source = f"{source}: {column}"[:_LONGEST_SOURCE]
         return Segment(
-            id=segment_id(self._place.study, source, self._key(own_id, source, raw)),
+            id=segment_id(self._place.study, source, self._key(own_id, source, text, roles)),
             study=self._place.study,
             text=text,
             source=source,
-            own_id=own_id,
+            own_id=own_id if own_id and len(own_id) <= LONGEST_OWN_ID else None,
             timestamp=timestamp,
             language=language,
             metadata={name: value for name, value in row.cells.items() if name not in used} | notes,
@@ -162,8 +164,8 @@ class SegmentBuilder:
             self._options.report.count_alike(f"time in '{roles.time}'", reason, row.line)
         return timestamp
 
-    def _text_of(self, row: TableRow, roles: Roles, column: str) -> tuple[str, str, dict[str, JsonValue]]:
-        """The text as it came, as it reads, and what was done to it. PostgreSQL takes no NUL, so that none goes on."""
+    def _text_of(self, row: TableRow, roles: Roles, column: str) -> tuple[str, dict[str, JsonValue]]:
+        """The text as it reads, and what was done to it. PostgreSQL takes no NUL, so that none goes on."""
         raw = self._raw_text(row, column)
         notes: dict[str, JsonValue] = {"_encoding": row.encoding} if row.encoding else {}
         if "\0" in raw:
@@ -176,13 +178,13 @@ class SegmentBuilder:
             raise _Unfit(f"'{column}' is the spreadsheet's error {text.strip()}; text is expected")
         if self._options.leave_out_non_answers and is_non_answer(text):
             raise _Nothing(f"'{column}' is {text.strip()[:_SHOWN]!r}, which is no answer", NON_ANSWER)
-        if text != raw:
+        if text != raw and len(raw) <= _LONGEST_RAW:
             notes[RAW] = raw
         if is_bad(text):
             reason = f"text that was decoded wrongly before, such as {text.strip()[:_SHOWN]!r}"
             self._options.report.count_alike("text that was decoded wrongly", reason, row.line)
         question = self._questions.get(column) or (column if len(roles.texts) > 1 else "")
-        return raw, text, notes | ({"question": question} if question else {})
+        return text, notes | ({"question": question} if question else {})
 
     def _raw_text(self, row: TableRow, column: str) -> str:
         text = row.cells[column]
@@ -196,12 +198,14 @@ class SegmentBuilder:
             raise _Nothing(f"'{column}' is empty; text is expected")
         raise _Unfit(f"'{column}' is {_kind(text)}; text is expected")
 
-    def _key(self, own: str | None, source: str, text: str) -> str:
+    def _key(self, own: str | None, source: str, text: str, roles: Roles) -> str:
         """The source's own key, or the text's hash and occurrence."""
         digest = hashlib.sha256(text.encode()).hexdigest()
         if own is None:
             place = _hash(f"{source}\0{digest}")
             count = self._occurrences[place] = self._occurrences.get(place, 0) + 1
+            if count > 1 and roles.passages:
+                raise _Nothing("the passage stands in a row before; its codes are several", PASSAGE)
             return f"{digest}:{count}"
         if self._keys.setdefault(_hash(f"{source}\0{own}"), _hash(digest)) != _hash(digest):
             raise _Unfit(f"id '{own[:60]}' already stands for another text; name the right column with --id-column")
