@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from infra.files.coded_texts import own_id
-from infra.files.labels.label_sheet import Labelled, Place, folded_text, keyed
+from infra.files.labels.label_sheet import Labelled, TextPlace, folded_text, keyed
 from infra.storage.database import CHUNK, chunks
 from infra.storage.tables import annotations, assignments, segments
 from schemas import Annotation, Assignment, Segment
@@ -73,7 +73,7 @@ class _Candidates:
         return [*self.exact, *self.elsewhere]
 
     @classmethod
-    def of(cls, row: Labelled, place: Place, study: str, file: str, sources: Iterable[str]) -> "_Candidates":
+    def of(cls, row: Labelled, place: TextPlace, study: str, file: str, sources: Iterable[str]) -> "_Candidates":
         own = own_id(row, place.together, study, file)
         named = [own_id(row, n, study, file, source) for source in (None, file) for n in (place.apart, place.together)]
         elsewhere = [own_id(row, n, study, file, source) for n in (place.apart, place.together) for source in sources]
@@ -101,7 +101,7 @@ def _by_id(row: Labelled, candidates: _Candidates, known: Mapping[UUID, KnownSeg
 
 def _by_text(
     loose: Mapping[int, Labelled],
-    places: Sequence[Place],
+    places: Sequence[TextPlace],
     by_text: Mapping[str | None, Sequence[KnownSegment]],
     used: set[UUID | None],
 ) -> dict[int, Match]:

@@ -356,7 +356,7 @@ def _seconds(value: str | None) -> float | None:
     return seconds if seconds is not None and 0 <= seconds < float("inf") else None
 
 
-class Place(NamedTuple):
+class TextPlace(NamedTuple):
     """Which of the texts equal to its own a row means, from 0."""
 
     together: int
@@ -365,7 +365,7 @@ class Place(NamedTuple):
     """Where each row without an id is a text of its own."""
 
 
-def keyed(rows: Iterable[Labelled]) -> Iterator[tuple[Labelled, Place]]:
+def keyed(rows: Iterable[Labelled]) -> Iterator[tuple[Labelled, TextPlace]]:
     """Rows with the texts that they mean: those with one id the same text, the same code again another text."""
     slots: dict[tuple[str | None, str | None], dict[object, int]] = {}
     given: dict[tuple[str | None, str | None, str], list[set[str]]] = {}
@@ -375,12 +375,12 @@ def keyed(rows: Iterable[Labelled]) -> Iterator[tuple[Labelled, Place]]:
         places = slots.setdefault((text, row.source), {})
         if row.key is not None:
             place = places.setdefault(("key", row.key), len(places))
-            yield row, Place(place, place)
+            yield row, TextPlace(place, place)
             continue
         coder = (text, row.source, row.annotator)
         together = _joined(given.setdefault(coder, []), {normalised_label(code) for code in row.codes})
         apart = times[coder] = times.get(coder, -1) + 1
-        yield row, Place(places.setdefault(("row", together), len(places)), apart)
+        yield row, TextPlace(places.setdefault(("row", together), len(places)), apart)
 
 
 def _joined(texts: list[set[str]], codes: set[str]) -> int:
