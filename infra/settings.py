@@ -5,6 +5,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -80,6 +81,10 @@ class Settings(BaseSettings):
     web_host: str = _setting("127.0.0.1", "the address that the page listens on", pattern=r"^[\w.:\-]+$")
     web_port: int = _setting(8642, "a port from 0 (any free one) to 65535", ge=0, le=65_535)
     web_hosts: Annotated[tuple[str, ...], NoDecode] = _setting((), "names that the page is asked for, commas between")
+    web_tls: bool = _setting(False, "true where browsers reach the page by https alone, through a proxy; or false")
+    web_proxies: Annotated[tuple[str, ...], NoDecode] = _setting(
+        (), "addresses or networks of proxies before the page, commas between"
+    )
     web_secret: SecretStr | None = _setting(None, "32 random characters or more, to sign sessions with", min_length=32)
     monitor_every_s: float = _setting(5.0, "seconds above 0", gt=0, le=86_400)
     webhook_url: str | None = _setting(
@@ -106,7 +111,7 @@ class Settings(BaseSettings):
         None, "http://host:5000, https://host or file:folder", pattern=r"^(https?://[^\s/]+\S*|file:.+)$"
     )
 
-    @field_validator("members", "web_hosts", "mail_to", mode="before")
+    @field_validator("members", "web_hosts", "web_proxies", "mail_to", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -138,6 +143,13 @@ class Settings(BaseSettings):
     def _check_servers(cls, value: str | None) -> str | None:
         if value is not None:
             _servers(value)
+        return value
+
+    @field_validator("web_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in value:
+            ip_network(proxy)  # raises ValueError where it is neither an address nor a network
         return value
 
     @field_validator("database_url")
@@ -251,6 +263,8 @@ class Settings(BaseSettings):
         host = self.web_hosts[0] if self.web_hosts else self.web_host
         if host in ("0.0.0.0", "::"):  # noqa: S104 - compared only
             host = "127.0.0.1"
+        if self.web_tls and self.web_hosts:
+            return f"https://{host}"
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property

@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from models.errors import SettingError, UnavailableError
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest revision in ``infra/migrations``; a test compares the two."""
 
 CHUNK = 500

@@ -7,8 +7,10 @@ from uuid import UUID
 from fastapi import Depends, HTTPException, Request
 
 from infra.accounts.accounts import AccountRole, Visitor
+from infra.accounts.keys import Scope
 from infra.profiles.study_rules import rules_of
 from infra.storage.blind import unread
+from infra.web.errors import SAFE
 from infra.web.site import Site, profile_of
 
 
@@ -20,16 +22,38 @@ def visitor_of(request: Request) -> Visitor:
     return visitor
 
 
-def needs(role: AccountRole) -> Callable[..., Visitor]:
-    """A dependency: the visitor, if they have at least this role in the study of the path (else everywhere)."""
+def check_scope(visitor: Visitor, scope: Scope) -> None:
+    """See that a token was made for this; somebody in person may whatever their role lets them.
+
+    Raises:
+        HTTPException: 403 where it was not.
+    """
+    if scope not in visitor.scopes:
+        raise HTTPException(403, f"this token was not made for it; scope '{scope}' is needed: make another token")
+
+
+def needs(role: AccountRole, scope: Scope | None = None) -> Callable[..., Visitor]:
+    """A dependency: the visitor, if they have at least this role in the study of the path (else everywhere).
+
+    Args:
+        role: The least role.
+        scope: What a token must have been made for; by default as method and role tell.
+    """
 
     def check(request: Request, visitor: Annotated[Visitor, Depends(visitor_of)]) -> Visitor:
         if not visitor.may(role, request.path_params.get("study")):
             raise HTTPException(403, f"role '{role}' is needed here; ask who runs the study")
+        check_scope(visitor, scope or _scope_of(request.method, role))
         return visitor
 
     check.role = role  # type: ignore[attr-defined]  # read by the test that asks every role for every route
     return check
+
+
+def _scope_of(method: str, role: AccountRole) -> Scope:
+    if method in SAFE:
+        return "read"
+    return "labels" if role == "annotator" else "manage"
 
 
 Viewer = Annotated[Visitor, Depends(needs("viewer"))]

@@ -15,6 +15,8 @@ from infra.accounts.attempts import TooManyAttempts
 from infra.web.site import draw
 from models.errors import InputError, QualstreamError, SettingError, UnavailableError
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods that change nothing."""
 _TITLES = {
     400: "This cannot be answered",
     401: "Please sign in",

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 
 from infra.accounts.accounts import Accounts
+from infra.accounts.audit import AuditLog
 from infra.annotation.code_search import Nearby
 from infra.annotation.queue import AnnotationQueue
 from infra.profiles.loading import Profile, load_profile
@@ -34,6 +35,8 @@ class Site:
     outbox: Outbox
     embedder: Embedder
     clock: Clock
+    audit: AuditLog = field(init=False)
+    """Who did what."""
     queue: AnnotationQueue = field(init=False)
     """Hands out segments to people."""
     nearby: Nearby = field(init=False)
@@ -41,6 +44,7 @@ class Site:
 
     def __post_init__(self) -> None:
         """Build what stands on the stores; nothing is read yet."""
+        object.__setattr__(self, "audit", AuditLog(self.store.database, self.clock))
         object.__setattr__(self, "queue", AnnotationQueue(self.store.database, self.clock))
         object.__setattr__(self, "nearby", Nearby(self.store.database, self.embedder))
 

@@ -19,6 +19,7 @@ NEEDED = {
     "POST /people/{account}/revoke": "admin",
     "POST /people/{account}/disable": "admin",
     "POST /people/{account}/signout": "admin",
+    "POST /people/{account}/tokens/{token}/revoke": "admin",
     "GET /s/{study}/": "viewer",
     "GET /s/{study}/overview/system": "viewer",
     "GET /s/{study}/overview/codes": "viewer",
@@ -65,3 +66,4 @@ NEEDED = {
     "POST /s/{study}/import/{token}": "lead",
 }
 ENDLESS = {"GET /s/{study}/overview/events"}  # a test that is let in would never see its end
+INGESTS: set[str] = set()  # what takes segments in

@@ -3,7 +3,7 @@
 import ast
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from infra.storage.database import REVISION
 from infra.storage.store import open_store
 from infra.storage.tables import metadata
 from schemas import CodeEvent
 
 MIGRATIONS = Path(__file__).parents[3] / "infra" / "storage" / "migrations"
-EARLIER = ("0001", "0002", "0003", "0004")
+EARLIER = ("0001", "0002", "0003", "0004", "0005")
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
@@ -114,11 +115,25 @@ WRITTEN: dict[str, Rows] = {
         "grants": [{"account_id": ACCOUNT, "scope": "*", "role": "lead"}],
         "tokens": [
             {"id": UUID(int=61), "account_id": ACCOUNT, "kind": "api", "name": "t", "sha256": "1" * 64}
-            | {"created_at": AT, "expires_at": None, "used_at": AT}
+            | {"created_at": AT, "expires_at": AT, "used_at": AT}
         ],
         "attempts": [{"who": "ana", "failures": 2, "last_at": AT}],
     },
     "0004": {},
+    "0005": {
+        "drift_states": [{"study": STUDY, "since": AT, "state": {"n": 3}, "at": AT}],
+        "alert_marks": [
+            {"alert_id": ALERT, "study": STUDY, "kind": "snoozed", "author": "lea", "at": AT, "until": AT, "note": "n"}
+        ],
+        "alert_deliveries": [
+            {"alert_id": ALERT, "hook": "webhook", "study": STUDY, "attempts": 2, "delivered_at": AT}
+            | {"last_error": "refused"}
+        ],
+        "recodings": [
+            {"replay": "r", "segment_id": ANSWERED, "study": STUDY, "profile": "tiny", "label": "slow"}
+            | {"proposed": "slow", "at": AT}
+        ],
+    },
 }
 """Rows of the tables that a revision brought, as it wrote them."""
 
@@ -149,6 +164,7 @@ FILLED: dict[str, dict[str, Sequence[Row]]] = {
         "requests": [ONCE | {"lacks": 0}, ONCE | {"lacks": 1}],
         "annotations": [CODING],
     },
+    "0006": {"tokens": [{"scopes": "read labels ingest manage"}]},
 }
 """What a revision fills these columns with where rows were written before it."""
 
@@ -169,9 +185,11 @@ def written_at(revision: str) -> Rows:
 def expected_from(revision: str) -> Rows:
     """The same rows with the columns that later revisions fill."""
     rows = written_at(revision)
-    for later in EARLIER[EARLIER.index(revision) + 1 :]:
+    for later in [*EARLIER[EARLIER.index(revision) + 1 :], REVISION]:
+        if not FILLED.get(later, {}).keys() <= rows.keys():
+            continue  # a table that this revision did not have yet
         rows = widened(rows, FILLED.get(later, {}))
-    return rows if revision == "0004" else rows | {"releases": []}  # nothing wrote releases before 0004
+    return rows if revision >= "0004" else rows | {"releases": []}  # nothing wrote releases before 0004
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -219,6 +237,19 @@ def test_rows_of_an_earlier_revision_are_kept_and_what_is_derived_from_them_is_f
             ), name
     assert [one.kind for one in store.history(CodeEvent)] == ["created", "created", "created", "merged", "retired"]
     store.close()
+
+
+def test_a_token_without_an_end_gets_one(url):
+    write_at(url, "0005")
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE tokens SET expires_at = NULL"))
+    engine.dispose()
+    store = open_store(url)
+    with store.database.reading() as connection:
+        (ends,) = connection.execute(sa.select(metadata.tables["tokens"].c.expires_at)).scalars()
+    store.close()
+    assert timedelta(days=89) < ends - datetime.now(UTC) <= timedelta(days=90)
 
 
 def test_every_earlier_revision_is_among_those_that_are_upgraded():
