@@ -28,6 +28,7 @@ from pydantic import SecretStr
 from infra.brokers import HISTORY, broker_file, cluster_at, publish_history
 from infra.settings import PREFIX, Settings
 from infra.storage.store import Store
+from infra.telemetry.log_rotation import rotate
 from models.errors import QualstreamError, SettingError
 from streams.cluster import Cluster
 from streams.topics import create_topics
@@ -163,6 +164,8 @@ class LocalStack:
         Raises:
             QualstreamError: If a role cannot start or keeps failing.
         """
+        for child in (*self._children.values(), *([self._broker] if self._broker else ())):
+            rotate(child.log)
         if self.embedded and (self._broker is None or self._broker.process.poll() is not None):
             self._restart_all()
             return

@@ -1,7 +1,7 @@
 """Who is asking, and what they may: sessions, tokens, roles, CSRF, security headers."""
 
 from collections.abc import Callable, Collection
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, HTTPException, Request
@@ -62,9 +62,18 @@ Lead = Annotated[Visitor, Depends(needs("lead"))]
 Admin = Annotated[Visitor, Depends(needs("admin"))]
 
 
-def unread_by(site: Site, visitor: Visitor, study: str, segments: Collection[UUID]) -> frozenset[UUID]:
-    """Segments whose code this visitor may not see yet: somebody is to read them blind, perhaps they themselves."""
+def hides(site: Site, visitor: Visitor, study: str) -> Literal["", "blind", "all"]:
+    """Which segments' codes this visitor may not see yet: none, those to be read blind, or all that wait for a reading.
+
+    Who may still have to read a segment blind sees neither its code nor its confidence, on no page and in no file. A
+    lead runs the study and sees everything.
+    """
     if visitor.may("lead", study):
-        return frozenset()
-    rules = rules_of(site.store.database, profile_of(site), study)
-    return unread(site.store.database, study, segments, every=rules.blind)
+        return ""
+    return "all" if rules_of(site.store.database, profile_of(site), study).blind else "blind"
+
+
+def unread_by(site: Site, visitor: Visitor, study: str, segments: Collection[UUID]) -> frozenset[UUID]:
+    """Of some segments, a few hundred at most, those whose code this visitor may not see yet; see ``hides``."""
+    hidden = hides(site, visitor, study)
+    return unread(site.store.database, study, segments, every=hidden == "all") if hidden else frozenset()

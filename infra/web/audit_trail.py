@@ -14,16 +14,21 @@ log = logging.getLogger(__name__)
 _SECRETS = ("secret",)
 """Parameters of a path that would let somebody in."""
 _CARRIES_AWAY = ("/export/{what}", "/audit.jsonl", "/agreement/figures.json", "/agreement/figures.csv")
-_NOT_KEPT = (400, 403, 404, 405, 408, 413, 429)
+_NOT_KEPT = (400, 401, 403, 404, 405, 408, 413, 429)
 """Answers to strangers that would let anybody fill the log."""
 
 
+def belongs(request: Request) -> bool:
+    """Whether a request that was answered belongs in the log."""
+    return request.method not in SAFE or _route(request).endswith(_CARRIES_AWAY)
+
+
 def note(request: Request, audit: AuditLog, status: int) -> None:
-    """Add a request to the log, if it belongs there; the answer has been given by then."""
-    route = getattr(request.scope.get("route"), "path", "")
+    """Add a request that belongs there to the log; the answer has been given by then."""
     visitor: Visitor | None = request.state.visitor
-    if not _belongs(request.method, route) or (visitor is None and status in _NOT_KEPT):
+    if visitor is None and status in _NOT_KEPT:
         return
+    route = _route(request)
     try:
         audit.add(
             NOBODY if visitor is None else visitor.name,
@@ -43,8 +48,8 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _belongs(method: str, route: str) -> bool:
-    return method not in SAFE or route.endswith(_CARRIES_AWAY)
+def _route(request: Request) -> str:
+    return getattr(request.scope.get("route"), "path", "")
 
 
 def _parameters(parameters: dict[str, Any]) -> str:

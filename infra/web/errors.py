@@ -23,6 +23,7 @@ _TITLES = {
     403: "This is not yours to do",
     404: "There is nothing here",
     405: "This cannot be done here",
+    408: "That took too long",
     409: "Somebody was quicker",
     413: "That is too large",
     422: "Something is missing or wrong",

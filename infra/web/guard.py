@@ -2,6 +2,7 @@
 
 import logging
 import re
+from asyncio import timeout
 from collections.abc import Awaitable, Callable
 from functools import partial
 from time import monotonic
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.accounts.accounts import Visitor
 from infra.settings import Settings
-from infra.web.audit_trail import note
+from infra.web.audit_trail import belongs, note
 from infra.web.cookies import is_secure, set_session
 from infra.web.errors import SAFE, answer_fault
 from infra.web.sessions import COOKIE, Session, Sessions
@@ -27,6 +28,9 @@ OPEN = re.compile(r"/signin|/setup/[^/]+")
 """What may be sent without having signed in."""
 _LISTEN_S = 10.0  # how long a stream goes on after its session has ended
 SMALL, LARGE = 2_000_000, 50_000_000
+"""The most bytes of a body."""
+SMALL_S, LARGE_S = 30.0, 300.0
+"""How long a body may take to arrive."""
 _LARGE = re.compile(r"/s/[^/]+/import")
 _STUDY = re.compile(r"/s/([^/]*)(/.*)?", re.DOTALL)
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.\-]+))(?::\d{1,5})?")
@@ -76,11 +80,14 @@ class Guard:
             if not isinstance(error, HTTPException | UnavailableError):
                 log.exception("%s %s", request.method, request.scope["path"])
             await (await answer_fault(request, error))(scope, receive, answer)
+        if belongs(request):
+            await run_in_threadpool(note, request, self._site.audit, answer.status)
 
     async def _pass(self, request: Request, receive: Receive, answer: "_Answer") -> None:
-        self._check_address(request)
         state, scope = request.state, request.scope
         state.visitor, state.session, state.csrf, state.subject = None, None, "", ""
+        answer.secure = is_secure(request)
+        self._check_address(request)
         if not request.scope["path"].startswith("/static/"):
             if "authorization" in request.headers:
                 state.visitor = await self._by_token(request)
@@ -91,7 +98,6 @@ class Guard:
         if state.visitor is not None:
             answer.still = partial(self._still, request)
         await self._app(scope, receive, answer)
-        await run_in_threadpool(note, request, self._site.audit, answer.status)
 
     def _check_address(self, request: Request) -> None:
         """Answer only under the names that are ours (another site's name may be made to lead here)."""
@@ -199,18 +205,26 @@ class _Answer:
 
 
 def _limited(request: Request, receive: Receive) -> Receive:
-    """Read no more of a body than is allowed."""
-    most = LARGE if _LARGE.fullmatch(request.scope["path"]) else SMALL
+    """Read no more of a body than is allowed, and for no longer."""
+    large = _LARGE.fullmatch(request.scope["path"]) is not None
+    most, until = LARGE if large else SMALL, monotonic() + (LARGE_S if large else SMALL_S)
     too_large = HTTPException(413, f"this is too large; at most {most // 1_000_000} MB are taken")
-    taken = 0
+    taken, whole = 0, False
 
     async def limited() -> Message:
-        nonlocal taken
+        nonlocal taken, whole
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > most:
             raise too_large
-        message = await receive()
+        if whole:  # what comes now is the end of the connection, for which an answer may wait
+            return await receive()
+        try:
+            async with timeout(until - monotonic()):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, "this took too long to arrive; send it again") from None
         taken += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
         if taken > most:
             raise too_large
         return message

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from infra.annotation.import_labels import Importing, Plan, plan
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
 from infra.files.label_sheet import SheetColumns, read_labels
 from infra.files.tables import MEDIA_TYPES
-from infra.web.access import Lead, Viewer
+from infra.web.access import Lead, Viewer, hides, unread_by
 from infra.web.site import Here, Site, draw
 from models.errors import InputError
 
@@ -40,7 +41,8 @@ def download(
     """A file of ``segments`` or ``labels``, sent as it is read."""
     if what not in ("segments", "labels"):
         raise HTTPException(404, f"'{what[:40]}' cannot be exported; segments and labels can")
-    chunks = streamed(site.store, study, what, fmt, history=history)
+    unread = partial(unread_by, site, visitor, study) if hides(site, visitor, study) else None
+    chunks = streamed(site.store, study, what, fmt, history=history, unread=unread)
     name = f"{study}-{what}.{fmt}"
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "-._") else "_" for c in name)
     headers = {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"}

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import quote, urlencode
@@ -16,7 +16,7 @@ from infra.files.timestamps import read_time
 from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
-from infra.web.access import Lead, Viewer, unread_by
+from infra.web.access import Lead, Viewer, hides, unread_by
 from infra.web.pages.explanation import classifier_now, guessed
 from infra.web.site import Here, Site, draw
 from models.errors import QualstreamError
@@ -109,14 +109,13 @@ def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> 
     """The segments that match, newest first; by meaning, the nearest first."""
     asked = Asked(**{name: request.query_params.get(name, "") or value for name, value in vars(Asked()).items()})
     filters, wrong = asked.filters()
+    filters = replace(filters, hides=hides(site, visitor, study))
     base = f"/s/{quote(study)}/segments"
     if asked.meaning:
         values = _by_meaning(request, site, study, asked, filters)
     else:
         values = _by_words(site, study, asked, filters, base)
     hidden = unread_by(site, visitor, study, [match.id for match in values["found"]])
-    if filters.by_system:  # nor may a search for a code tell which segments have it
-        values["found"] = [match for match in values["found"] if match.id not in hidden]
     values |= {"hidden": hidden, "asked": asked, "filters": filters, "wrong": wrong, "base": base, "counted": COUNTED}
     if asked.after and "HX-Request" in request.headers:
         return draw(request, "segments_rows.html", values)
