@@ -44,7 +44,7 @@ class BoundedConnection(H11Protocol):
         """Take what came; a whole head is answered, and waits no more."""
         super().data_received(data)
         if not self.waits:
-            self._deadline = _cancelled(self._deadline)
+            _cancel(self._deadline)
 
     def on_response_complete(self) -> None:
         """Wait for the next request, unless it is there already."""
@@ -60,11 +60,12 @@ class BoundedConnection(H11Protocol):
     def resume_writing(self) -> None:
         """The other end takes more."""
         super().resume_writing()
-        self._stall = _cancelled(self._stall)
+        _cancel(self._stall)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is over."""
-        self._deadline, self._stall = _cancelled(self._deadline), _cancelled(self._stall)
+        _cancel(self._deadline)
+        _cancel(self._stall)
         super().connection_lost(exc)
 
     def abort(self) -> None:
@@ -74,10 +75,10 @@ class BoundedConnection(H11Protocol):
 
     def _await_head(self) -> None:
         self.since = self.loop.time()
-        _cancelled(self._deadline)
+        _cancel(self._deadline)
         self._deadline = self.loop.call_later(HEAD_S, self.abort)
 
 
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()
