@@ -59,7 +59,13 @@ class LabelSheet:
     rejected: Sequence[Rejected]
 
 
-def read_labels(stream: BinaryIO, name: str, coder: str = "", columns: SheetColumns | None = None) -> LabelSheet:
+def read_labels(
+    stream: BinaryIO,
+    name: str,
+    coder: str = "",
+    columns: SheetColumns | None = None,
+    most: tuple[int, int] | None = None,
+) -> LabelSheet:
     """Read a file of texts or ids with codes.
 
     Args:
@@ -67,6 +73,7 @@ def read_labels(stream: BinaryIO, name: str, coder: str = "", columns: SheetColu
         name: Its name, by which its format is told: CSV, TSV, JSON lines or XLSX.
         coder: Who coded the rows that name nobody.
         columns: Those that do not go by their usual names.
+        most: How many rows and cells are read; a file with more is refused. By default all are.
 
     Raises:
         InputError: If the file as a whole cannot be read; rows that cannot are in ``rejected``.
@@ -83,7 +90,7 @@ def read_labels(stream: BinaryIO, name: str, coder: str = "", columns: SheetColu
     reader = _Reader(columns or SheetColumns(), coder, guarded=fmt in ("csv", "tsv"))
     rows: list[Labelled] = []
     rejected: list[Rejected] = []
-    for item in read_rows(buffered, fmt, name, None):
+    for item in _bounded(read_rows(buffered, fmt, name, None), name, most):
         if isinstance(item, Rejected):
             rejected.append(item)
         elif isinstance(item, TableHeader):
@@ -96,6 +103,21 @@ def read_labels(stream: BinaryIO, name: str, coder: str = "", columns: SheetColu
     if isinstance(stream, io.BytesIO):
         buffered.detach()
     return LabelSheet(name, rows, rejected)
+
+
+Item = Rejected | TableHeader | TableRow
+
+
+def _bounded(items: Iterable[Item], name: str, most: tuple[int, int] | None) -> Iterable[Item]:
+    """The rows, as long as there are no more of them, and of their cells, than may be read."""
+    cells = 0
+    for rows, item in enumerate(items, 1):
+        cells += len(item.cells) if isinstance(item, TableRow) else 0
+        if most is not None and (rows > most[0] or cells > most[1]):
+            raise InputError(
+                f"{name}: more than {most[0]:,} rows or {most[1]:,} cells; take a part of it, or `qualstream teach`"
+            )
+        yield item
 
 
 class _Reader:

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from infra.accounts.attempts import TooManyAttempts
+from infra.files.apart import ReadersBusy
 from infra.web.site import draw
 from models.errors import InputError, QualstreamError, SettingError, UnavailableError
 
@@ -95,6 +96,8 @@ def _answer_of(error: Exception) -> tuple[int, str, dict[str, str]]:
             answer = 422, "; ".join(_field(fault) for fault in error.errors()[:5]), {}
         case TooManyAttempts():
             answer = 429, _sentence(error), {"Retry-After": str(error.wait_s)}
+        case ReadersBusy():
+            answer = 503, _sentence(error), {"Retry-After": "5"}
         case InputError():
             answer = 422, _sentence(error), {}
         case UnavailableError():

@@ -18,6 +18,7 @@ from infra.profiles.loading import Profile, load_profile
 from infra.settings import Settings
 from infra.storage.outbox import Outbox
 from infra.storage.store import Store
+from infra.web.uploads import Uploads
 from models.ports import Clock, Embedder
 from schemas import Record
 
@@ -37,6 +38,8 @@ class Site:
     clock: Clock
     audit: AuditLog = field(init=False)
     """Who did what."""
+    uploads: Uploads = field(init=False)
+    """Files that wait for somebody to say yes."""
     queue: AnnotationQueue = field(init=False)
     """Hands out segments to people."""
     nearby: Nearby = field(init=False)
@@ -45,6 +48,7 @@ class Site:
     def __post_init__(self) -> None:
         """Build what stands on the stores; nothing is read yet."""
         object.__setattr__(self, "audit", AuditLog(self.store.database, self.clock))
+        object.__setattr__(self, "uploads", Uploads(self.settings.data_dir / "imports"))
         object.__setattr__(self, "queue", AnnotationQueue(self.store.database, self.clock))
         object.__setattr__(self, "nearby", Nearby(self.store.database, self.embedder))
 
