@@ -304,15 +304,25 @@ def load_settings(**overrides: Any) -> Settings:
     raise SettingError(_explain(faults[0]) + more)
 
 
+_OURS = ("qualstream.db", "web.key", "lock", "logs")  # a folder that holds one of these is a data folder
+
+
 def ensure_data_dir(settings: Settings) -> Path:
-    """Make the data folder and see that it can be written to.
+    """Make the data folder, its owner's alone, and see that it can be written to.
+
+    From now on this process makes no file that others may read. A folder that was there before is taken from others
+    where it is plainly a data folder: what people said and their accounts are in it.
 
     Raises:
         SettingError: If it cannot.
     """
     folder, probe = settings.data_dir, settings.data_dir / f".write-{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        os.umask(0o077)
+        fresh = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if (fresh or any((folder / name).exists() for name in _OURS)) and folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
         probe.touch()
         probe.unlink()
     except OSError as error:

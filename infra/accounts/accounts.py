@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from infra.accounts.attempts import Origin, SignInAttempts
+from infra.accounts.audit import AuditLog
 from infra.accounts.keys import SCOPES, Keys
 from infra.accounts.open_sessions import OpenSessions
 from infra.accounts.passwords import Passwords, check_password
@@ -76,6 +77,7 @@ class Accounts:
         self._attempts = SignInAttempts(database, self._clock)
         self.keys = Keys(database, self._clock)
         self.sessions = OpenSessions(database, self._clock)
+        self.audit = AuditLog(database, self._clock)
 
     # Who there is
 

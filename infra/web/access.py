@@ -62,6 +62,16 @@ Lead = Annotated[Visitor, Depends(needs("lead"))]
 Admin = Annotated[Visitor, Depends(needs("admin"))]
 
 
+def _person(visitor: Annotated[Visitor, Depends(visitor_of)]) -> Visitor:
+    """Somebody in person: no token may make itself another, or let others in."""
+    if visitor.by_token:
+        raise HTTPException(403, "accounts are for people: sign in by name and password")
+    return visitor
+
+
+InPerson = Annotated[Visitor, Depends(_person)]
+
+
 def hides(site: Site, visitor: Visitor, study: str) -> Literal["", "blind", "all"]:
     """Which segments' codes this visitor may not see yet: none, those to be read blind, or all that wait for a reading.
 

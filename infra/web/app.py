@@ -8,6 +8,7 @@ from infra.web.errors import handle_faults
 from infra.web.guard import Guard, check_csrf
 from infra.web.pages import (
     agreement,
+    audit,
     classifier,
     codebook,
     drift,
@@ -22,7 +23,20 @@ from infra.web.pages import (
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
 
-PAGES = (overview, queue, codebook, segments, explanation, agreement, classifier, drift, rules, import_export, people)
+PAGES = (
+    overview,
+    queue,
+    codebook,
+    segments,
+    explanation,
+    agreement,
+    classifier,
+    drift,
+    rules,
+    import_export,
+    people,
+    audit,
+)
 
 
 def make_app(site: Site) -> FastAPI:

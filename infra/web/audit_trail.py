@@ -26,9 +26,9 @@ def belongs(request: Request) -> bool:
 def note(request: Request, audit: AuditLog, status: int) -> None:
     """Add a request that belongs there to the log; the answer has been given by then."""
     visitor: Visitor | None = request.state.visitor
-    if visitor is None and status in _NOT_KEPT:
-        return
     route = _route(request)
+    if visitor is None and (status in _NOT_KEPT or not route):
+        return
     try:
         audit.add(
             NOBODY if visitor is None else visitor.name,

@@ -36,8 +36,6 @@ class Site:
     outbox: Outbox
     embedder: Embedder
     clock: Clock
-    audit: AuditLog = field(init=False)
-    """Who did what."""
     uploads: Uploads = field(init=False)
     """Files that wait for somebody to say yes."""
     queue: AnnotationQueue = field(init=False)
@@ -47,10 +45,14 @@ class Site:
 
     def __post_init__(self) -> None:
         """Build what stands on the stores; nothing is read yet."""
-        object.__setattr__(self, "audit", AuditLog(self.store.database, self.clock))
         object.__setattr__(self, "uploads", Uploads(self.settings.data_dir / "imports"))
         object.__setattr__(self, "queue", AnnotationQueue(self.store.database, self.clock))
         object.__setattr__(self, "nearby", Nearby(self.store.database, self.embedder))
+
+    @property
+    def audit(self) -> AuditLog:
+        """Who did what."""
+        return self.accounts.audit
 
     def write(self, records: Sequence[Record]) -> None:
         """Keep what a person decided, in the read model at once and on its topic soon."""

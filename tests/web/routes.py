@@ -20,6 +20,8 @@ NEEDED = {
     "POST /people/{account}/disable": "admin",
     "POST /people/{account}/signout": "admin",
     "POST /people/{account}/tokens/{token}/revoke": "admin",
+    "GET /audit": "admin",
+    "GET /audit.jsonl": "admin",
     "GET /s/{study}/": "viewer",
     "GET /s/{study}/overview/system": "viewer",
     "GET /s/{study}/overview/codes": "viewer",

@@ -11,7 +11,7 @@ from infra.accounts.accounts import EVERYWHERE, ROLES, Account, AccountRole, Vis
 from infra.accounts.attempts import TooManyAttempts
 from infra.accounts.keys import LASTS, SCOPES
 from infra.storage.studies import studies
-from infra.web.access import Admin, check_scope, visitor_of
+from infra.web.access import Admin, InPerson, check_scope, visitor_of
 from infra.web.audit_trail import address_of
 from infra.web.cookies import begin_session, device_of, end_session, mark_device
 from infra.web.errors import local_path
@@ -21,16 +21,6 @@ from models.errors import InputError
 router = APIRouter()
 _DAYS = (7, 30, 90, 365)
 FormField = Annotated[str, Form()]
-
-
-def _person(visitor: Annotated[Visitor, Depends(visitor_of)]) -> Visitor:
-    """Somebody in person: no token may make itself another, or let others in."""
-    if visitor.by_token:
-        raise HTTPException(403, "accounts are for people: sign in by name and password")
-    return visitor
-
-
-InPerson = Annotated[Visitor, Depends(_person)]
 
 
 @router.get("/", response_class=HTMLResponse)

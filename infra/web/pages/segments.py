@@ -24,6 +24,8 @@ from models.errors import QualstreamError
 PAGE = 50
 NEAREST = 200
 """Segments that a search by meaning looks at; of those that the filters leave, a page is shown."""
+_MOST_SEQ = 2**63  # what a database counts to
+_EARLIEST, _LATEST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)  # whatever is added, a time
 _ROUTES = ("accepted", "people", "none")
 
 
@@ -183,17 +185,19 @@ def _mark(after: str) -> Mark | None:
     moment, _, seq = after.rpartition(",")
     try:
         at = datetime.fromisoformat(moment)
-        return Mark(at if at.tzinfo else at.replace(tzinfo=UTC), int(seq))
-    except ValueError:
+        mark = Mark((at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC), int(seq))
+    except (ValueError, OverflowError):
         return None
+    return mark if 0 <= mark.seq < _MOST_SEQ else None
 
 
 def _day(value: str, field: str, wrong: list[str]) -> datetime | None:
     if not value.strip():
         return None
     moment = read_time(value)
-    if moment is None:
+    if moment is None or not _EARLIEST < moment < _LATEST:
         wrong.append(f"{field}: '{value[:40]}' is no time; a day such as 2026-03-01 is expected")
+        return None
     return moment
 
 

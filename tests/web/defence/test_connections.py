@@ -7,8 +7,8 @@ from threading import Thread
 import httpx
 import pytest
 
+from infra.local.log_rotation import rotate
 from infra.roles.web import _server
-from infra.telemetry.log_rotation import rotate
 from infra.telemetry.logs import Sparing
 from infra.web import connections, guard
 from tests.web.site import app_of, make_site
