@@ -16,13 +16,15 @@ import faust
 from aiokafka.errors import KafkaError
 
 from models.errors import SettingError, SpareError, UnavailableError, WorkerFault
+from models.ports import Clock
 from streams.cluster import Cluster, consumer_group, group_lag, retry_with_backoff
 from streams.faust_consumer import POLLS, App, Tables
+from streams.membership import InGroup
 from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
-from streams.runner import Batches, Partition, Progress, Runner, register
-from streams.side_inputs import follow_side_inputs, read_recall
-from streams.stage import Stage
+from streams.runner import Batches, Progress, Runner, register
+from streams.side_inputs import follow_side_inputs
+from streams.stage import Stage, refused
 from streams.topology import FEEDBACK, Role, role
 from streams.tracing import SegmentTracer, TracedBatch
 
@@ -38,6 +40,7 @@ class WorkerSettings:
 
     cluster: Cluster
     batches: Batches
+    clock: Clock
     members: tuple[str, ...] = ()  # coders only: which members live here, where not all do
     watchdog_s: float = 300.0
     tracer: SegmentTracer | None = None  # where somebody follows the worker
@@ -57,7 +60,7 @@ class Intake(Protocol):
         ...
 
 
-def make_app(role: Role, settings: WorkerSettings, instance: str | None = None) -> faust.App:
+def make_app(role: Role, settings: WorkerSettings, instance: str | None = None) -> App:
     """The Faust application of one role; its id is the consumer group, ``instance`` its name in it."""
     cluster, poll = settings.cluster, max(64, settings.batches.size)
     return App(
@@ -127,9 +130,9 @@ async def run_stage(
 
 
 async def _drive(
-    role: Role, stage: Stage, app: faust.App, settings: WorkerSettings, heartbeat: Heartbeat, stop: asyncio.Event
+    role: Role, stage: Stage, app: App, settings: WorkerSettings, heartbeat: Heartbeat, stop: asyncio.Event
 ) -> None:
-    publisher = KafkaPublisher(settings.cluster)
+    publisher = build_publisher(role.name, settings)
     await publisher.start()
     progress = Progress()
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -139,7 +142,8 @@ async def _drive(
             progress.failed(error)
             failed.set_exception(error)
 
-    membership = _InGroup(app, settings.cluster)
+    app.on_crash = fail
+    membership = InGroup(app, settings.cluster)
     runner = Runner(stage, publisher, progress, settings.tracer, settings.cluster.names, membership)
     register(app, role.reads, runner, settings.batches, fail)
     loaded = asyncio.Event()
@@ -164,6 +168,11 @@ async def _drive(
         raise WorkerFault(f"{role.name}: {type(error).__name__}: {error}") from error
 
 
+def build_publisher(name: str, settings: WorkerSettings) -> KafkaPublisher:
+    """The publisher of a role, which sets aside what the brokers refuse for its size."""
+    return KafkaPublisher(settings.cluster, set_aside=partial(refused, role=name, clock=settings.clock))
+
+
 async def _or_fail(work: Callable[[], Awaitable[None]], fail: Callable[[Exception], None]) -> None:
     """Work, and hand over what it raises."""
     try:
@@ -182,21 +191,6 @@ async def _consume(app: faust.App, loaded: asyncio.Event, watch: Callable[[], Aw
         await watch()
     finally:
         await app.stop()
-
-
-@dataclass(frozen=True)
-class _InGroup:
-    """The worker's membership, as Faust's consumer has it."""
-
-    app: faust.App
-    cluster: Cluster
-
-    async def owns(self, offsets: Mapping[Partition, int]) -> bool:
-        at_broker = self.cluster.names.at_broker
-        return bool(await self.app.consumer.owns({(at_broker(t), p): offset for (t, p), offset in offsets.items()}))
-
-    async def recall(self, stage: Stage) -> None:
-        await asyncio.gather(*(read_recall(self.cluster, *each) for each in stage.recalls().items()))
 
 
 async def prepared(make_stage: Callable[[], Awaitable[Stage]], heartbeat: Heartbeat) -> Stage:
@@ -231,7 +225,7 @@ async def run_ingest(
     A segment is marked as published only after the brokers have confirmed it.
     """
     await prepare(settings.cluster, role("ingest"), consumer_group("ingest"))
-    publisher = KafkaPublisher(settings.cluster)
+    publisher = build_publisher("ingest", settings)
     await publisher.start()
     progress = Progress()
     heartbeats = asyncio.create_task(heartbeat_loop(heartbeat, progress))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from infra.brokers import build_cluster
+from infra.clock import SystemClock
 from infra.factory.stores import build_store
 from infra.roles.definition import Worker
 from infra.roles.registry import find_role
@@ -82,6 +83,7 @@ def worker_settings(settings: Settings, role: Role) -> WorkerSettings:
             role.batch if settings.batch_size is None else settings.batch_size,
             role.wait_s if settings.batch_wait_s is None else settings.batch_wait_s,
         ),
+        clock=SystemClock(),
         members=settings.members if role.has_members else (),
         watchdog_s=settings.watchdog_s,
     )
