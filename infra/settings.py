@@ -5,6 +5,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -81,6 +82,10 @@ class Settings(BaseSettings):
     web_host: str = _setting("127.0.0.1", "the address that the page listens on", pattern=r"^[\w.:\-]+$")
     web_port: int = _setting(8642, "a port from 0 (any free one) to 65535", ge=0, le=65_535)
     web_hosts: Annotated[tuple[str, ...], NoDecode] = _setting((), "names that the page is asked for, commas between")
+    web_tls: bool = _setting(False, "true where browsers reach the page by https alone, through a proxy; or false")
+    web_proxies: Annotated[tuple[str, ...], NoDecode] = _setting(
+        (), "addresses or networks of proxies before the page, commas between"
+    )
     web_secret: SecretStr | None = _setting(None, "32 random characters or more, to sign sessions with", min_length=32)
     monitor_every_s: float = _setting(5.0, "seconds above 0", gt=0, le=86_400)
     webhook_url: str | None = _setting(
@@ -107,7 +112,7 @@ class Settings(BaseSettings):
         None, "http://host:5000, https://host or file:folder", pattern=r"^(https?://[^\s/]+\S*|file:.+)$"
     )
 
-    @field_validator("members", "web_hosts", "mail_to", mode="before")
+    @field_validator("members", "web_hosts", "web_proxies", "mail_to", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -139,6 +144,13 @@ class Settings(BaseSettings):
     def _check_servers(cls, value: str | None) -> str | None:
         if value is not None:
             _servers(value)
+        return value
+
+    @field_validator("web_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in value:
+            ip_network(proxy)  # raises ValueError where it is neither an address nor a network
         return value
 
     @field_validator("database_url")
@@ -252,6 +264,8 @@ class Settings(BaseSettings):
         host = self.web_hosts[0] if self.web_hosts else self.web_host
         if host in ("0.0.0.0", "::"):  # noqa: S104 - compared only
             host = "127.0.0.1"
+        if self.web_tls and self.web_hosts:
+            return f"https://{host}"
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
@@ -291,15 +305,25 @@ def load_settings(**overrides: Any) -> Settings:
     raise SettingError(_explain(faults[0]) + more)
 
 
+_OURS = ("qualstream.db", "web.key", "lock", "logs")  # a folder that holds one of these is a data folder
+
+
 def ensure_data_dir(settings: Settings) -> Path:
-    """Make the data folder and see that it can be written to.
+    """Make the data folder, its owner's alone, and see that it can be written to.
+
+    From now on this process makes no file that others may read. A folder that was there before is taken from others
+    where it is plainly a data folder: what people said and their accounts are in it.
 
     Raises:
         SettingError: If it cannot.
     """
     folder, probe = settings.data_dir, settings.data_dir / f".write-{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        os.umask(0o077)
+        fresh = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if (fresh or any((folder / name).exists() for name in _OURS)) and folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
         probe.touch()
         probe.unlink()
     except OSError as error:

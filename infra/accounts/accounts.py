@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, cast
 from uuid import UUID, uuid4
@@ -11,8 +11,10 @@ from uuid import UUID, uuid4
 from argon2 import PasswordHasher
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
-from infra.accounts.attempts import SignInAttempts
-from infra.accounts.keys import Keys
+from infra.accounts.attempts import Origin, SignInAttempts
+from infra.accounts.audit import AuditLog
+from infra.accounts.keys import SCOPES, Keys
+from infra.accounts.open_sessions import OpenSessions
 from infra.accounts.passwords import Passwords, check_password
 from infra.clock import SystemClock
 from infra.storage.database import Database
@@ -43,6 +45,8 @@ class Visitor:
     by_token: bool = False
     epoch: int = 0
     """Sessions of an earlier one are void."""
+    scopes: frozenset[str] = frozenset(SCOPES)
+    """What their token was made for; in person, everything."""
 
     def may(self, role: AccountRole, study: str | None) -> bool:
         """Whether they have at least this role in a study; ``None`` asks for a role everywhere."""
@@ -72,6 +76,8 @@ class Accounts:
         self._passwords = Passwords(hasher)
         self._attempts = SignInAttempts(database, self._clock)
         self.keys = Keys(database, self._clock)
+        self.sessions = OpenSessions(database, self._clock)
+        self.audit = AuditLog(database, self._clock)
 
     # Who there is
 
@@ -108,6 +114,11 @@ class Accounts:
                 )
             return _account(rows[0], _roles(connection, [rows[0].id]).get(rows[0].id, {}))
 
+    def spelt(self, name: str) -> list[str]:
+        """The accounts that somebody who types this name may mean, as they are spelt: none, or one."""
+        with self._database.reading() as connection:
+            return [row.name for row in _rows(connection, name.strip())][:1]
+
     def find(self, account: UUID) -> Visitor | None:
         """Who that account is; ``None`` where there is none, or it is disabled."""
         with self._database.reading() as connection:
@@ -139,17 +150,15 @@ class Accounts:
             connection.execute(delete(grants).where(grants.c.account_id == account, grants.c.scope == scope))
 
     def disable(self, account: UUID, disabled: bool = True) -> None:
-        """Let nobody in by this account any more: sessions, links and tokens end; or let it in again."""
+        """Let nobody in by this account any more, or again; sessions, links and tokens end for good."""
         with self._database.writing() as connection:
-            changed = {"disabled": disabled, "epoch": accounts.c.epoch + 1}
-            connection.execute(update(accounts).where(accounts.c.id == account).values(changed))
-            if disabled:
-                self.keys.forget_links(connection, account)
+            connection.execute(update(accounts).where(accounts.c.id == account).values(disabled=disabled))
+            self._end_all(connection, account)
 
     def sign_out(self, account: UUID) -> None:
-        """End every session of an account, wherever it is."""
+        """End every session, setup link and API token of an account, wherever they are."""
         with self._database.writing() as connection:
-            _next_epoch(connection, account)
+            self._end_all(connection, account)
 
     # Signing in
 
@@ -168,23 +177,33 @@ class Accounts:
                 connection.execute(newer.values(password=again))
         return self.find(row.id)
 
-    def sign_in(self, name: str, password: str, address: str) -> Visitor:
+    def sign_in(self, name: str, password: str, address: str, device: str = "") -> Visitor:
         """Verify, but not too often.
 
+        Args:
+            name: The account's.
+            password: The password.
+            address: Where it comes from.
+            device: The secret of the browser's own cookie, if it has one.
+
         Raises:
-            TooManyAttempts: If the account or the address has to wait.
+            TooManyAttempts: If the account or the address has to wait; a place that it knows waits for its own alone.
             InputError: If name or password is wrong; it does not say which.
         """
-        key = name.strip().casefold()
-        self._attempts.begin(key, address)
+        key, origin = name.strip().casefold(), Origin(address, device)
+        self._attempts.begin(key, origin)
         visitor = self.verify(name, password)
         if visitor is None:
             raise InputError("name or password is wrong, or the account is disabled")
-        self._attempts.succeeded(key, address)
+        self._attempts.succeeded(key, origin)
         return visitor
 
+    def recognise(self, visitor: Visitor, address: str, device: str) -> None:
+        """Know a device and an address from now on: somebody proved there, in another way, who they are."""
+        self._attempts.succeeded(visitor.name.casefold(), Origin(address, device))
+
     def set_password(self, account: UUID, password: str) -> Visitor:
-        """Set a password; every session and setup link from before is void.
+        """Set a password; every session, setup link and API token from before is void.
 
         Raises:
             InputError: If the password may not be used, or there is no such account.
@@ -198,7 +217,7 @@ class Accounts:
             self._set(connection, account, encoded)
         return cast(Visitor, self.find(account))
 
-    def change_password(self, account: UUID, old: str, new: str, address: str) -> Visitor:
+    def change_password(self, account: UUID, old: str, new: str, address: str, device: str = "") -> Visitor:
         """Change one's own password, with the old one.
 
         Raises:
@@ -209,10 +228,11 @@ class Accounts:
         if visitor is None:
             raise InputError("there is no such account, or it is disabled; ask an admin")
         check_password(new, visitor.name)
-        self._attempts.begin(visitor.name.casefold(), address)
+        origin = Origin(address, device)
+        self._attempts.begin(visitor.name.casefold(), origin)
         if self.verify(visitor.name, old) is None:
             raise InputError("the present password is wrong")
-        self._attempts.succeeded(visitor.name.casefold(), address)
+        self._attempts.succeeded(visitor.name.casefold(), origin)
         return self.set_password(account, new)
 
     def set_by_link(self, secret: str, password: str) -> Visitor:
@@ -239,9 +259,16 @@ class Accounts:
 
     def by_token(self, secret: str) -> Visitor | None:
         """Who an API token stands for; ``None`` where it does not work (any more)."""
-        account = self.keys.token_of(secret)
-        visitor = None if account is None else self.find(account)
-        return visitor and Visitor(visitor.account, visitor.name, visitor.roles, True, visitor.epoch)
+        owner = self.keys.token_of(secret)
+        visitor = None if owner is None else self.find(owner.account)
+        return None if owner is None or visitor is None else replace(visitor, by_token=True, scopes=owner.scopes)
+
+    def by_session(self, session: str, account: UUID, epoch: int) -> Visitor | None:
+        """Who has this session open; ``None`` where it has ended."""
+        if not self.sessions.holds(session, account):
+            return None
+        visitor = self.find(account)
+        return visitor if visitor is not None and visitor.epoch == epoch else None
 
     def first_link(self, base_url: str) -> str | None:
         """While no account can sign in as admin: a fresh link, good once, to set the admin's password."""
@@ -275,8 +302,13 @@ class Accounts:
 
     def _set(self, connection: Connection, account: UUID, encoded: str) -> None:
         connection.execute(update(accounts).where(accounts.c.id == account).values(password=encoded))
-        _next_epoch(connection, account)
-        self.keys.forget_links(connection, account)
+        self._end_all(connection, account)
+
+    def _end_all(self, connection: Connection, account: UUID) -> None:
+        """End whatever lets somebody in by this account without its password."""
+        connection.execute(update(accounts).where(accounts.c.id == account).values(epoch=accounts.c.epoch + 1))
+        self.sessions.end_all(connection, account)
+        self.keys.forget_all(connection, account)
 
 
 def _clean(name: str) -> str:
@@ -309,10 +341,6 @@ def _grant(connection: Connection, account: UUID, scope: str, role: AccountRole)
         index_elements=["account_id", "scope"], set_={"role": statement.excluded.role}
     )
     connection.execute(upsert, {"account_id": account, "scope": scope, "role": role})
-
-
-def _next_epoch(connection: Connection, account: UUID) -> None:
-    connection.execute(update(accounts).where(accounts.c.id == account).values(epoch=accounts.c.epoch + 1))
 
 
 def _account(row: Row[tuple[object, ...]], roles: Mapping[str, AccountRole]) -> Account:

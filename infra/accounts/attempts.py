@@ -1,13 +1,17 @@
 """Sign-in attempts: after some failures each further one has to wait, longer and longer, never more than 15 minutes.
 
-Failures are counted three times: by account and address together, which is slowed down most; by account, so that many
-addresses cannot share the work; and by address, so that one cannot try many accounts. The latter two never make anybody
-wait for more than a minute: a stranger's failures must not keep the right person out.
+A stranger's failures must not keep the right person out. So a device or an address from which an account has signed
+in before is known, and counts only what failed from there for this account. A known device goes before a known
+address: who shares an address with the right person does not keep them out either. Anywhere else failures are counted
+three times: by account and address together, which is slowed down most; by account, so that many addresses cannot
+share the work; and by address, so that one cannot try many accounts. The latter two never make anybody wait for more
+than a minute.
 """
 
 import hashlib
 import ipaddress
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,11 +19,22 @@ from sqlalchemy import Connection, delete, select
 
 from infra.storage.database import Database
 from infra.storage.projections import insert
-from infra.storage.tables import attempts
+from infra.storage.tables import attempts, known_places
 from models.errors import QualstreamError
 from models.ports import Clock
 
 _FORGET = timedelta(days=1)
+_KNOWN = timedelta(days=365)
+"""A device or address that was not seen for longer is known no more."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a sign-in comes from."""
+
+    address: str
+    device: str = ""
+    """The secret of the browser's own cookie; empty where it has none."""
 
 
 class TooManyAttempts(QualstreamError):
@@ -55,7 +70,7 @@ class SignInAttempts:
         self._database = database
         self._clock = clock
 
-    def begin(self, name: str, address: str) -> None:
+    def begin(self, name: str, origin: Origin) -> None:
         """Count an attempt as failed before it is made, so that many at once are all counted.
 
         Raises:
@@ -64,7 +79,7 @@ class SignInAttempts:
         now = self._clock.now()
         with self._database.writing() as connection:
             connection.execute(delete(attempts).where(attempts.c.last_at < now - _FORGET))
-            counters = _counters(name, address)
+            counters = self._counters(connection, name, origin)
             failures = {counter.who: 0 for counter in counters}
             wait_s = 0.0
             for row in connection.execute(select(attempts).where(attempts.c.who.in_(failures))):
@@ -75,13 +90,33 @@ class SignInAttempts:
                 raise TooManyAttempts(wait_s)
             _count(connection, {who: count + 1 for who, count in failures.items()}, now)
 
-    def succeeded(self, name: str, address: str) -> None:
-        """Forget what was counted for the account; one attempt of its address was none that failed."""
-        pair, account, place = (counter.who for counter in _counters(name, address))
+    def succeeded(self, name: str, origin: Origin) -> None:
+        """Forget what was counted, and know the place from now on; one attempt of its address was none that failed."""
+        own = [counter.who for counter in _known_counters(name, origin)]
+        account, place = (counter.who for counter in _shared_counters(name, origin))
         with self._database.writing() as connection:
-            connection.execute(delete(attempts).where(attempts.c.who.in_([pair, account])))
-            back = attempts.update().where(attempts.c.who == place, attempts.c.failures > 0)
-            connection.execute(back.values(failures=attempts.c.failures - 1))
+            counted = {counter.who for counter in self._counters(connection, name, origin)}
+            connection.execute(delete(attempts).where(attempts.c.who.in_([*own, account])))
+            if place in counted:
+                back = attempts.update().where(attempts.c.who == place, attempts.c.failures > 0)
+                connection.execute(back.values(failures=attempts.c.failures - 1))
+            self._know(connection, own)
+
+    def _counters(self, connection: Connection, name: str, origin: Origin) -> Sequence["_Counter"]:
+        """What a further failure from there counts for."""
+        own = _known_counters(name, origin)
+        since = self._clock.now() - _KNOWN
+        query = select(known_places.c.who).where(known_places.c.who.in_([each.who for each in own]))
+        known = set(connection.execute(query.where(known_places.c.at > since)).scalars())
+        narrowest = next((counter for counter in own if counter.who in known), None)
+        return (own[-1], *_shared_counters(name, origin)) if narrowest is None else (narrowest,)
+
+    def _know(self, connection: Connection, places: Sequence[str]) -> None:
+        now = self._clock.now()
+        connection.execute(delete(known_places).where(known_places.c.at < now - _KNOWN))
+        statement = insert(known_places, connection.dialect.name)
+        again = statement.on_conflict_do_update(index_elements=["who"], set_={"at": statement.excluded.at})
+        connection.execute(again, [{"who": who, "at": now} for who in places])
 
 
 def _count(connection: Connection, failures: dict[str, int], now: datetime) -> None:
@@ -91,16 +126,22 @@ def _count(connection: Connection, failures: dict[str, int], now: datetime) -> N
     connection.execute(statement.on_conflict_do_update(index_elements=["who"], set_=values), rows)
 
 
-def _counters(name: str, address: str) -> tuple[_Counter, _Counter, _Counter]:
-    account = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[
-        :40
-    ]  # what is typed there may be a password
-    place = _network(address)
-    return (
-        _Counter(f"both:{account}:{place}", 5, 900.0),
-        _Counter(f"account:{account}", 50, 60.0),
-        _Counter(f"address:{place}", 50, 60.0),
-    )
+def _known_counters(name: str, origin: Origin) -> tuple[_Counter, ...]:
+    """What is counted for one account at one place alone: the device, if it has a secret, then the address."""
+    address = _Counter(f"both:{_hash(name)}:{_network(origin.address)}", 5, 900.0)
+    if not origin.device:
+        return (address,)
+    return (_Counter(f"device:{_hash(name)}:{_hash(origin.device)}", 5, 900.0), address)
+
+
+def _shared_counters(name: str, origin: Origin) -> tuple[_Counter, _Counter]:
+    """What strangers' failures count for too: the account, and the address."""
+    return _Counter(f"account:{_hash(name)}", 50, 60.0), _Counter(f"address:{_network(origin.address)}", 50, 60.0)
+
+
+def _hash(secret: str) -> str:
+    """What is typed as a name may be a password, and what a device keeps is one."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 def _network(address: str) -> str:

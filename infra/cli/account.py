@@ -27,6 +27,7 @@ def add(name: str, role: AccountRole, study: str | None) -> None:
         known = {each.name: each.id for each in accounts.all()}
         account_id = known.get(name) or accounts.create(name)
         accounts.grant(account_id, study or EVERYWHERE, role)
+        accounts.audit.add_command("account add", scope=study, subject=f"{name}: {role}")
         click.echo(f"{name} is {role} in {f'study {study!r}' if study else 'every study'}", err=True)
         if name not in known:
             _print_link(settings, accounts, name)
@@ -59,4 +60,5 @@ def _accounts(settings: Settings) -> Iterator[Accounts]:
 
 def _print_link(settings: Settings, accounts: Accounts, name: str) -> None:
     secret = accounts.keys.link(accounts.named(name).id)
+    accounts.audit.add_command("account link", subject=name)
     click.echo(f"{settings.page_address(settings.web_port)}/setup/{secret}")

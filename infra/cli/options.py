@@ -120,14 +120,14 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Show how the file is rea
 def show_preview(seen: Preview) -> None:
     """Print what a file would come to: how it is read and what is left out, and its first segments as a table."""
     words = output_console()
-    for sentence in seen.understood():
+    for sentence in seen.understood:
         words.print(sentence, markup=False, highlight=False)
     table = Table("id", "time", "source", "text", title=f"the first {len(seen.first)} segments", title_justify="left")
     for segment in seen.first:
         at = segment.timestamp.isoformat(" ", "minutes") if segment.timestamp else ""
         table.add_row(*map(escape, (segment.own_id or "", at, segment.source, segment.text[:200])))
     words.print(table)
-    for sentence in (*seen.not_taken(), f"{seen.sum}; nothing was written"):
+    for sentence in (*seen.not_taken, f"{seen.sum}; nothing was written"):
         words.print(sentence, markup=False, highlight=False)
 
 

@@ -1,6 +1,6 @@
 """What a study came to, as files: its segments with their codes, and the labels that people gave."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -103,6 +103,14 @@ _LABELS = Shape(
     },
 )
 
+Unread = Callable[[Collection[UUID]], Collection[UUID]]
+"""Of some segments, those that somebody may still have to read blind."""
+_BLIND = frozenset(
+    {"id", "study", "text", "source", "timestamp", "language", "metadata"}
+    | {"segment_id", "annotator", "kind", "decided_at", "sample", "blind"}
+)
+"""Columns that say nothing of what the system or people made of a segment."""
+
 
 def export(store: Store, study: str | None, fmt: str, out: BinaryIO) -> int:
     """Write every segment of a study, or of all, with what became of it; see ``tabular.encoded`` for the formats.
@@ -137,15 +145,41 @@ def export_labels(store: Store, study: str | None, fmt: str, out: BinaryIO, *, h
     return write(_LABELS, labels(store, study, history=history), fmt, out)
 
 
-def streamed(store: Store, study: str, what: str, fmt: str, *, history: bool = False) -> Iterator[bytes]:
+def streamed(
+    store: Store, study: str, what: str, fmt: str, *, history: bool = False, unread: Unread | None = None
+) -> Iterator[bytes]:
     """The same files in pieces: ``segments`` or ``labels``.
+
+    Args:
+        store: Where they are.
+        study: Whose.
+        what: ``segments`` or ``labels``.
+        fmt: One of ``FORMATS``.
+        history: Whether labels are given with what was said before.
+        unread: Says of some segments which of them the reader may still have to read blind: what the system and
+            people made of those is left out.
 
     Raises:
         InputError: At once, if the format is none of the three.
     """
     if what == "labels":
-        return encoded(_LABELS, labels(store, study, history=history), fmt)
-    return encoded(_SEGMENTS, segments_coded(store, study), fmt)
+        return encoded(_LABELS, _blinded(labels(store, study, history=history), "segment_id", unread), fmt)
+    return encoded(_SEGMENTS, _blinded(segments_coded(store, study), "id", unread), fmt)
+
+
+def _blinded(rows: Iterator[OutputRow], identity: str, unread: Unread | None) -> Iterator[OutputRow]:
+    """Rows without what is made of a segment, where it may still have to be read blind."""
+    if unread is None:
+        yield from rows
+        return
+    for chunk in chunks(rows):
+        hidden = unread({row[identity] for row in chunk})
+        for row in chunk:
+            yield row if row[identity] not in hidden else {name: _shown(name, value) for name, value in row.items()}
+
+
+def _shown(name: str, value: object) -> object:
+    return value if name in _BLIND else [] if isinstance(value, list) else None
 
 
 def segments_coded(store: Store, study: str | None) -> Iterator[OutputRow]:

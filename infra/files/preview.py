@@ -1,6 +1,5 @@
 """What a file would come to, before anything is taken in: its columns, its first segments, what is left out and why."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from infra.files.row_tally import Source
@@ -16,45 +15,51 @@ _LISTED = 20  # rows that cannot be taken
 class Preview:
     """A file as it is understood."""
 
-    source: Source
+    segments: list[Segment] = field(default_factory=list)
+    """Those that were kept: by default the first."""
     good: int = 0
-    first: list[Segment] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    rejected_rows: int = 0
+    rejected: int = 0
     left_out: int = 0
+    understood: list[str] = field(default_factory=list)
+    """How the file is read, and what is in doubt."""
+    not_taken: list[str] = field(default_factory=list)
+    """What is left out, and the first of the rows that cannot be taken."""
 
-    def understood(self) -> Iterator[str]:
-        """How the file is read, and what is in doubt."""
-        yield from self.source.options.report.remarks
-        yield from (f"warning: {sentence}" for sentence in self.source.options.report.warnings)
-
-    def not_taken(self) -> Iterator[str]:
-        """What is left out, and the first of the rows that cannot be taken."""
-        yield from self.source.options.report.summaries()
-        yield from (f"line {row.line}: {row.reason}" for row in self.rejected)
-        if self.rejected_rows > len(self.rejected):
-            yield f"{self.rejected_rows - len(self.rejected)} further rows cannot be taken"
+    @property
+    def first(self) -> list[Segment]:
+        """The segments that are shown."""
+        return self.segments[:FIRST]
 
     @property
     def sum(self) -> str:
         """One line on all of it."""
-        return f"{self.good} segments, {self.rejected_rows} rows rejected, {self.left_out} left out"
+        return f"{self.good} segments, {self.rejected} rows rejected, {self.left_out} left out"
 
 
-def preview(source: Source, study: str) -> Preview:
-    """Read a whole file and keep its first segments; nothing is written.
+def preview(source: Source, study: str, kept: int | None = FIRST) -> Preview:
+    """Read a whole file; nothing is written.
+
+    Args:
+        source: What is read.
+        study: Whose segments they would be.
+        kept: How many segments are kept; ``None``: all.
 
     Raises:
         InputError: As reading it would.
     """
-    seen = Preview(source)
+    seen, rejected = Preview(), list[Rejected]()
     for row in source.rows(study):
         if isinstance(row, Segment):
             seen.good += 1
-            seen.first += [row] if len(seen.first) < FIRST else []
+            seen.segments += [row] if kept is None or len(seen.segments) < kept else []
         elif isinstance(row, LeftOut):
             seen.left_out += 1
         else:
-            seen.rejected_rows += 1
-            seen.rejected += [row] if len(seen.rejected) < _LISTED else []
+            seen.rejected += 1
+            rejected += [row] if len(rejected) < _LISTED else []
+    report = source.options.report
+    seen.understood = [*report.remarks, *(f"warning: {sentence}" for sentence in report.warnings)]
+    seen.not_taken = [*report.summaries(), *(f"line {row.line}: {row.reason}" for row in rejected)]
+    if seen.rejected > len(rejected):
+        seen.not_taken.append(f"{seen.rejected - len(rejected)} further rows cannot be taken")
     return seen

@@ -31,6 +31,7 @@ __all__ = [
     "tell_format",
 ]
 
+Item = TableHeader | TableRow | Rejected
 Format = Literal["csv", "tsv", "jsonl", "xlsx", "lines", "docx", "rtf", "pdf", "vtt", "srt", "transcript"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 DOCUMENTS = ("docx", "rtf", "pdf", "vtt", "srt", "transcript")
@@ -98,7 +99,7 @@ def read_rows(
     file: str,
     encoding: str | None = None,
     options: ReadingOptions | None = None,
-) -> Iterator[TableHeader | TableRow | Rejected]:
+) -> Iterator[Item]:
     """Read a file's rows in order; memory does not grow with the file (but for JSON arrays and XLSX's shared strings).
 
     A table out of a pipe is kept in a file meanwhile, for its encoding and dialect are told from all of it; JSON lines
@@ -116,6 +117,22 @@ def read_rows(
     """
     options = options or ReadingOptions()
     options = replace(options, text_names=options.text_names or TEXT_NAMES, encoding=encoding or options.encoding)
+    yield from _bounded(_items(stream, fmt, file, options), file, options.most)
+
+
+def _bounded(items: Iterator[Item], file: str, most: tuple[int, int] | None) -> Iterator[Item]:
+    """The rows, as long as there are no more of them, and of their cells, than may be read."""
+    cells = 0
+    for rows, item in enumerate(items, 1):
+        cells += len(item.cells) if isinstance(item, TableRow) else 0
+        if most is not None and (rows > most[0] or cells > most[1]):
+            raise InputError(
+                f"{file}: more than {most[0]:,} rows or {most[1]:,} cells; take a part of it, or the command line"
+            )
+        yield item
+
+
+def _items(stream: io.BufferedReader, fmt: Format, file: str, options: ReadingOptions) -> Iterator[Item]:
     if fmt == "xlsx":
         yield from Table(file, options).read(sheet_rows(cast(Any, stream), file, options))
     elif fmt in DOCUMENTS:
@@ -145,9 +162,7 @@ def _plain_rows(lines: Iterable[Line]) -> Iterator[TableRow]:
             yield TableRow(line.number, {"text": line.text.rstrip("\r\n")}, line.encoding)
 
 
-def _delimited(
-    stream: Any, fmt: Format, file: str, options: ReadingOptions
-) -> Iterator[TableHeader | TableRow | Rejected]:
+def _delimited(stream: Any, fmt: Format, file: str, options: ReadingOptions) -> Iterator[Item]:
     encoding, start = _encoding(stream, options), stream.tell()
     sample = stream.read(PEEK)
     stream.seek(start)
@@ -161,9 +176,7 @@ def _delimited(
     yield from table.read(raw_rows(lines_of(stream, encoding), dialect, file))
 
 
-def _document(
-    stream: io.BufferedReader, fmt: Format, file: str, options: ReadingOptions
-) -> Iterator[TableHeader | TableRow | Rejected]:
+def _document(stream: io.BufferedReader, fmt: Format, file: str, options: ReadingOptions) -> Iterator[Item]:
     with _twice(stream) as whole:
         encoding = _encoding(whole, options).name if fmt in ("vtt", "srt", "transcript") else "utf-8"
         yield from document_rows(whole.read(), fmt, file, options, encoding)

@@ -25,7 +25,12 @@ MEDIA_TYPES = {
     "parquet": "application/vnd.apache.parquet",
 }
 ROW_GROUP = 5_000
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # apostrophes before it too, so that one is taken off where one was put
+_BLANK = r'[ \u00a0\u3000\u200b-\u200d\u2060\ufeff"]*'  # a spreadsheet may skip these before a formula
+_BEFORE = rf"((?:^|[;|\t\n\r\v\f\x85\u2028\u2029]){_BLANK})"  # a cell begins, or would where others separate cells
+_SIGN = r"[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212]"  # and its full-width and small forms
+_FORMULA = re.compile(rf"{_BEFORE}('*{_SIGN})")  # apostrophes before it too: one is taken off where one was put
+_GUARDED = re.compile(rf"{_BEFORE}'('*{_SIGN})")
+_CONTROL, _GUARDED_CONTROL = re.compile(r"'*[\t\r]"), re.compile(r"''*[\t\r]")
 _TAKEN_FOR_MORE = re.compile(r"[;|,#\r\n]|\s>\s|^-?\d+\.0+$")
 """What a reader may take for several codes, for a code's path, or for a whole number."""
 _TOGETHER = 200  # rows a chunk
@@ -67,8 +72,9 @@ def encoded(shape: Shape, rows: Iterable[OutputRow], fmt: str) -> Iterator[bytes
 
     Objects are JSON text in CSV and Parquet. A list is one cell in CSV, its parts between ``; ``, or a JSON array
     where a part could be taken for several, such as one with ``;``, ``|``, ``,`` or a line's end. Text in a CSV cell
-    that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return gets an apostrophe before it: a spreadsheet
-    would run it as a formula.
+    that begins with ``=``, ``+``, ``-``, ``@``, or a form of these that spreadsheets take for them, gets an apostrophe
+    before it: it would be run as a formula. So does what follows ``;``, ``|``, a tab or a line's end, where a
+    spreadsheet of another language begins a cell.
 
     Raises:
         InputError: At once, if the format is none of the three.
@@ -80,7 +86,8 @@ def encoded(shape: Shape, rows: Iterable[OutputRow], fmt: str) -> Iterator[bytes
 
 def unguarded(cell: str) -> str:
     """What stood in a CSV cell before it was guarded against spreadsheets."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+    plain = _GUARDED.sub(r"\1\2", cell)
+    return plain[1:] if _GUARDED_CONTROL.match(plain) else plain
 
 
 class _Counted:
@@ -180,4 +187,7 @@ def _word(value: UUID | datetime) -> str:
 
 
 def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+    if not isinstance(value, str):
+        return value
+    guarded = _FORMULA.sub(r"\1'\2", value)
+    return f"'{guarded}" if _CONTROL.match(guarded) else guarded

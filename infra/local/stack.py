@@ -26,6 +26,7 @@ from typing import IO
 from pydantic import SecretStr
 
 from infra.brokers import HISTORY, broker_file, cluster_at, publish_history
+from infra.local.log_rotation import rotate
 from infra.settings import PREFIX, Settings
 from infra.storage.store import Store
 from models.errors import QualstreamError, SettingError
@@ -39,6 +40,7 @@ STOP_S = 10.0
 STEADY_S = 60.0
 MOST_FAILURES = 8
 _EXIT_SETTING = 2
+_HARMLESS = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -163,6 +165,8 @@ class LocalStack:
         Raises:
             QualstreamError: If a role cannot start or keeps failing.
         """
+        for child in (*self._children.values(), *([self._broker] if self._broker else ())):
+            rotate(child.log)
         if self.embedded and (self._broker is None or self._broker.process.poll() is not None):
             self._restart_all()
             return
@@ -184,7 +188,7 @@ class LocalStack:
     def _start_broker(self) -> None:
         port = free_port(self.port)
         self._server = f"127.0.0.1:{port}"
-        self._broker = self._start("broker", broker_command(port))
+        self._broker = self._start("broker", broker_command(port), environment=bare_environment())
         self._await_port(port)
         broker_file(self.settings).write_text(
             json.dumps({"server": self._server, "pid": self._broker.process.pid}), encoding="utf-8"
@@ -217,9 +221,13 @@ class LocalStack:
     def _start_role(self, role: str, failures: int = 0) -> _Child:
         return self._start(role, [sys.executable, "-m", "infra.cli", "up", "--role", role], failures)
 
-    def _start(self, name: str, command: Sequence[str], failures: int = 0) -> _Child:
+    def _start(
+        self, name: str, command: Sequence[str], failures: int = 0, environment: Mapping[str, str] | None = None
+    ) -> _Child:
         path = self.log_dir / f"{name}.log"
-        environment = {**os.environ, **self.options, **role_environment(self.settings, self.cluster.servers)}
+        path.touch(mode=0o600)
+        if environment is None:
+            environment = {**os.environ, **self.options, **role_environment(self.settings, self.cluster.servers)}
         with path.open("ab") as file:
             process = spawn(command, file, environment)
         return _Child(name, process, path, time.monotonic(), failures)
@@ -233,6 +241,11 @@ class LocalStack:
                     return
             time.sleep(0.05)
         raise QualstreamError(f"the embedded broker did not start; see {self.log_dir / 'broker.log'}")
+
+
+def bare_environment() -> dict[str, str]:
+    """What a program of somebody else may know of this process's environment: no setting of ours, no secret."""
+    return {name: os.environ[name] for name in _HARMLESS if name in os.environ}
 
 
 def role_environment(settings: Settings, servers: Sequence[str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from infra.storage.outbox import Outbox
 from infra.storage.store import Store
 from infra.telemetry.metrics import Gauge
 from infra.web.app import make_app
+from infra.web.connections import BoundedConnection
 from infra.web.pages.overview import stop_streams
 from infra.web.site import Site
 from models.errors import SettingError, UnavailableError, WorkerFault
@@ -155,6 +156,7 @@ class _Server(uvicorn.Server):
 def _server(app: FastAPI) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
+        http=BoundedConnection,
         log_config=None,
         log_level="warning",
         access_log=False,

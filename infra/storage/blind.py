@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import select, true
+from sqlalchemy import Select, select, true
 
 from infra.storage.database import Database
 from infra.storage.tables import requests
@@ -18,10 +18,13 @@ def unread(database: Database, study: str, segments: Collection[UUID], *, every:
         segments: Those that are about to be shown; at most a few hundred.
         every: Whether the study is coded blind throughout: then whatever is asked about counts.
     """
-    asked = requests.c
-    blind = true() if every else asked.blind
-    query = select(asked.segment_id).where(
-        asked.study == study, asked.segment_id.in_(list(segments)), asked.lacks > 0, blind
-    )
+    query = waiting(study, every=every).where(requests.c.segment_id.in_(list(segments)))
     with database.reading() as connection:
         return frozenset(connection.execute(query).scalars())
+
+
+def waiting(study: str, *, every: bool = False) -> Select[UUID]:
+    """The ids of all of a study's segments that wait for a blind reading; see ``unread``."""
+    asked = requests.c
+    blind = true() if every else asked.blind
+    return select(asked.segment_id).where(asked.study == study, asked.lacks > 0, blind)

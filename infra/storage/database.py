@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from models.errors import InputError, SettingError, UnavailableError
 
-REVISION = "0006"
+REVISION = "0007"
 """The newest revision in ``infra/migrations``; a test compares the two."""
 
 CHUNK = 500
@@ -124,13 +124,14 @@ def _parsed(url: str) -> URL:
 def _sqlite(url: URL) -> Engine:
     path = Path(str(url.database))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise SettingError(
             f"cannot make the folder '{path.parent}' for the database ({error.strerror}); choose a folder that can "
             "be written"
         ) from None
-    engine = create_engine(url, connect_args={"timeout": _BUSY_MS / 1000})
+    keep_private(path)
+    engine = create_engine(url, connect_args={"timeout": _BUSY_MS / 1000}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
@@ -147,6 +148,16 @@ def _sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def keep_private(path: Path) -> None:
+    """Have a database file be its owner's alone, before SQLite writes to it; what it writes beside it is then, too."""
+    try:
+        path.touch(mode=0o600, exist_ok=True)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    except OSError:
+        return  # somebody else's file, or one that cannot be made: SQLite says what is wrong with it
 
 
 def write_ahead(connection: sqlite3.Connection) -> None:
@@ -171,7 +182,7 @@ def write_ahead(connection: sqlite3.Connection) -> None:
 
 def _postgresql(url: URL) -> Engine:
     try:
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10}, hide_parameters=True)
     except (NoSuchModuleError, ImportError):
         raise SettingError("the database URL names PostgreSQL but psycopg is missing; install 'psycopg'") from None
 

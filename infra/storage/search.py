@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, Select, String, and_, cast, false, func, or_, select
 
 from infra.storage.annotations import abstaining, current_annotations
+from infra.storage.blind import waiting
 from infra.storage.database import Database
 from infra.storage.final_codes import Assigned, Outcome, outcomes
 from infra.storage.tables import annotations, assignments, codes, segments
@@ -34,15 +35,18 @@ class Filters:
     route: Literal["", "accepted", "people", "none"] = ""
     annotator: str = ""
     human: Literal["", "yes", "no"] = ""
+    hides: Literal["", "blind", "all"] = ""
+    """Segments whose code is to be kept secret: those that wait for a blind reading, or all that wait for a reading.
+    They match nothing that tells what the system or people made of them."""
 
     @property
     def none(self) -> bool:
         """Whether nothing narrows."""
-        return all(getattr(self, each.name) == each.default for each in fields(self))
+        return all(getattr(self, each.name) == each.default for each in fields(self) if each.name != "hides")
 
     @property
-    def by_system(self) -> bool:
-        """Whether what matches tells what the system made of it."""
+    def by_outcome(self) -> bool:
+        """Whether what matches tells what the system or people made of it."""
         return bool(self.code or self.route) or self.low is not None or self.high is not None
 
 
@@ -175,6 +179,8 @@ def _matching(query: Query, study: str, filters: Filters, connection: Connection
     if filters.human:
         coded = segments.c.id.in_(select(current_annotations(study).c.segment_id))
         where.append(coded if filters.human == "yes" else ~coded)
+    if filters.hides and filters.by_outcome:
+        where.append(segments.c.id.not_in(waiting(study, every=filters.hides == "all")))
     if filters.code is not None:
         where.append(_coded_as(filters.code, study, connection))
     return query.where(*where)

@@ -284,9 +284,52 @@ tokens = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("used_at", UtcDateTime),
+    Column("scopes", String(80), nullable=False, server_default="read labels ingest manage"),  # what it may do
     info=_STAYS,
 )
 Index("ix_tokens_account", tokens.c.account_id)
+
+sessions = Table(  # browsers that are signed in; a cookie without its row is worth nothing
+    "sessions",
+    metadata,
+    Column("sha256", String(64), primary_key=True),  # of the session's id
+    Column("account_id", Uuid, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    info=_STAYS,
+)
+Index("ix_sessions_account", sessions.c.account_id)
+
+known_places = Table(  # devices and addresses from which an account has signed in before
+    "known_places",
+    metadata,
+    Column("who", String(200), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    info=_STAYS,
+)
+
+audit_log = Table(  # who did what, when and from where; only ever added to
+    "audit_log",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", String(120), nullable=False),  # the account's name, or the system's user of a command
+    Column("by", String(10), nullable=False),  # session, token or command
+    Column("action", String(60), nullable=False),
+    Column("scope", String(80)),  # the study, where it was done in one; named apart from the data's studies
+    Column("subject", PlainText, nullable=False, server_default=""),  # what it was done to: an address, an id
+    Column("address", String(60), nullable=False, server_default=""),
+    Column("status", Integer),  # of the answer, where it was done on the page
+    info=_STAYS,
+)
+Index("ix_audit_log_at", audit_log.c.at)
+
+erasures = Table(  # segments that were erased: a message of one that comes again is not recorded
+    "erasures",
+    metadata,
+    Column("segment_id", Uuid, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    info=_STAYS,
+)
 
 attempts = Table(
     "attempts",

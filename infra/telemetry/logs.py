@@ -6,6 +6,7 @@ import math
 import sys
 import threading
 import traceback
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ NOISY = (
 )
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _SAY_AGAIN_S = 10.0
+_MOST_KINDS = 2_000  # of lines that are remembered
 _SPEAKS_FOR_ITSELF = (SettingError, OSError, KafkaError)
 """Errors whose words are about the installation. Others may quote what they were given, so only their kind is told."""
 
@@ -75,21 +77,31 @@ def _json_lines() -> list["JsonLines"]:
 
 
 class Sparing(logging.Filter):
-    """Lets a library say the same thing once in a while: a client whose broker is away repeats itself without end."""
+    """Folds what is said again and again: by a library whatever the details, by others word for word.
+
+    The next line of its kind that is let through, ten seconds later at the earliest, says how many were not.
+    """
 
     def __init__(self) -> None:
         """Nothing was said yet."""
         super().__init__()
-        self._said: dict[tuple[str, str], float] = {}
+        self._said: dict[tuple[str, ...], float] = {}
+        self._folded: Counter[tuple[str, ...]] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to let it through."""
-        if record.name.partition(".")[0] not in NOISY:
-            return True
-        what = (record.name, str(record.msg))
-        if record.created - self._said.get(what, -math.inf) < _SAY_AGAIN_S:
+        noisy = record.name.partition(".")[0] in NOISY
+        kind = (record.name, str(record.msg)) if noisy else (record.name, str(record.msg), repr(record.args)[:500])
+        if record.created - self._said.get(kind, -math.inf) < _SAY_AGAIN_S:
+            self._folded[kind] += 1
             return False
-        self._said[what] = record.created
+        if len(self._said) >= _MOST_KINDS:
+            self._said.clear()
+            self._folded.clear()
+        self._said[kind] = record.created
+        folded = self._folded.pop(kind, 0)
+        if folded:
+            record.msg = f"{record.msg} (and {folded} times more in between)"
         return True
 
 

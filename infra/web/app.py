@@ -2,11 +2,13 @@
 
 from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from infra.web.errors import handle_faults
 from infra.web.guard import Guard, check_csrf
 from infra.web.pages import (
     agreement,
+    audit,
     classifier,
     codebook,
     drift,
@@ -17,21 +19,38 @@ from infra.web.pages import (
     queue,
     rules,
     segments,
+    texts,
 )
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
 
-PAGES = (overview, queue, codebook, segments, explanation, agreement, classifier, drift, rules, import_export, people)
+PAGES = (
+    overview,
+    queue,
+    codebook,
+    segments,
+    explanation,
+    agreement,
+    classifier,
+    drift,
+    rules,
+    import_export,
+    texts,
+    people,
+    audit,
+)
 
 
 def make_app(site: Site) -> FastAPI:
     """The application over one site."""
-    sessions = Sessions(signing_key(site.settings), site.clock)
+    sessions = Sessions(signing_key(site.settings), site.clock, site.accounts.sessions)
     app = FastAPI(
         title="Qualstream", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(check_csrf)]
     )
     app.state.site, app.state.sessions = site, sessions
     app.add_middleware(Guard, site=site, sessions=sessions)
+    if site.settings.web_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(site.settings.web_proxies))
     handle_faults(app)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     for page in PAGES:

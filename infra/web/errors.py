@@ -8,19 +8,24 @@ from urllib.parse import quote, urlsplit
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
+from sqlalchemy.exc import DataError, StatementError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from infra.accounts.attempts import TooManyAttempts
+from infra.files.apart import ReadersBusy
 from infra.web.site import draw
 from models.errors import InputError, QualstreamError, SettingError, UnavailableError
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods that change nothing."""
 _TITLES = {
     400: "This cannot be answered",
     401: "Please sign in",
     403: "This is not yours to do",
     404: "There is nothing here",
     405: "This cannot be done here",
+    408: "That took too long",
     409: "Somebody was quicker",
     413: "That is too large",
     422: "Something is missing or wrong",
@@ -30,6 +35,7 @@ _TITLES = {
 }
 _UNEXPECTED = "Nothing was lost, and it stands in the page's log. Try again; if it stays, tell whoever runs the page."
 _AWAY = "The database does not answer now. What you sent just then was not saved: send it again in a moment."
+_UNFIT = "A number or a time here is out of bounds, or a text holds what no text has; correct it and send it again."
 _NO_SUCH_PAGE = "No page has this address; go on from the studies."
 
 
@@ -39,7 +45,7 @@ def handle_faults(app: FastAPI) -> None:
     async def handle(request: Request, error: Exception) -> Response:
         return await answer_fault(request, error)
 
-    for kind in (StarletteHTTPException, RequestValidationError, QualstreamError):
+    for kind in (StarletteHTTPException, RequestValidationError, QualstreamError, DataError):
         app.add_exception_handler(kind, handle)
 
 
@@ -92,6 +98,10 @@ def _answer_of(error: Exception) -> tuple[int, str, dict[str, str]]:
             answer = 422, "; ".join(_field(fault) for fault in error.errors()[:5]), {}
         case TooManyAttempts():
             answer = 429, _sentence(error), {"Retry-After": str(error.wait_s)}
+        case ReadersBusy():
+            answer = 503, _sentence(error), {"Retry-After": "5"}
+        case DataError() | StatementError(orig=OverflowError() | ValueError()) | OverflowError():
+            answer = 422, _UNFIT, {}
         case InputError():
             answer = 422, _sentence(error), {}
         case UnavailableError():

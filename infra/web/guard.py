@@ -2,33 +2,40 @@
 
 import logging
 import re
+from asyncio import timeout
 from collections.abc import Awaitable, Callable
 from functools import partial
 from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from fastapi import HTTPException, Request, Response
+from fastapi import HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.accounts.accounts import Visitor
 from infra.settings import Settings
-from infra.web.errors import answer_fault
-from infra.web.sessions import COOKIE, LONGEST, Session, Sessions
+from infra.web.audit_trail import belongs, note
+from infra.web.cookies import is_secure, set_session
+from infra.web.errors import SAFE, answer_fault
+from infra.web.sessions import COOKIE, Session, Sessions
 from infra.web.site import Site
 from models.errors import UnavailableError
 
 log = logging.getLogger(__name__)
-SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 OPEN = re.compile(r"/signin|/setup/[^/]+")
 """What may be sent without having signed in."""
 _LISTEN_S = 10.0  # how long a stream goes on after its session has ended
 SMALL, LARGE = 2_000_000, 50_000_000
-_LARGE = re.compile(r"/s/[^/]+/import")
+"""The most bytes of a body."""
+SMALL_S, LARGE_S = 30.0, 300.0
+"""How long a body may take to arrive."""
+_LARGE = re.compile(r"/s/[^/]+/(import|texts)")
 _STUDY = re.compile(r"/s/([^/]*)(/.*)?", re.DOTALL)
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.\-]+))(?::\d{1,5})?")
+_ONLY_HTTPS = "max-age=31536000"
+"""Where the page is reached by https it is, from then on, reached by nothing else: for a year."""
 _STUDY_NAME = re.compile(r"[\w.\- ]{1,80}")
 _AT_HOME = ("127.0.0.1", "localhost", "::1")
 _HEADERS = {
@@ -73,17 +80,21 @@ class Guard:
             if not isinstance(error, HTTPException | UnavailableError):
                 log.exception("%s %s", request.method, request.scope["path"])
             await (await answer_fault(request, error))(scope, receive, answer)
+        if belongs(request):
+            await run_in_threadpool(note, request, self._site.audit, answer.status)
 
     async def _pass(self, request: Request, receive: Receive, answer: "_Answer") -> None:
-        self._check_address(request)
         state, scope = request.state, request.scope
-        state.visitor, state.session, state.csrf = None, None, ""
+        state.visitor, state.session, state.csrf, state.subject = None, None, "", ""
+        answer.secure = is_secure(request)
+        self._check_address(request)
         if not request.scope["path"].startswith("/static/"):
             if "authorization" in request.headers:
                 state.visitor = await self._by_token(request)
             else:
                 await self._by_cookie(request, answer)
             self._check_sender(request)
+        answer.secure = is_secure(request)
         if state.visitor is not None:
             answer.still = partial(self._still, request)
         await self._app(scope, receive, answer)
@@ -114,18 +125,18 @@ class Guard:
             state.visitor = await self._of_session(session)
             if state.visitor is None:
                 session = None
-        if session is None and request.method in SAFE and OPEN.fullmatch(request.scope["path"]):
-            session = sessions.begin()
-            set_cookie(answer.cookies, sessions.write(session), request)
-        elif session is not None and sessions.renew(session):
-            set_cookie(answer.cookies, sessions.write(session), request)
+        anew = session is None and request.method in SAFE and OPEN.fullmatch(request.scope["path"]) is not None
+        if anew:
+            session = sessions.begin(secure=is_secure(request))
         if session is not None:
             state.session, state.csrf = session, sessions.csrf(session)
+            if anew or sessions.renew(session):
+                set_session(answer.cookies, sessions.write(session), secure=is_secure(request))
 
     async def _of_session(self, session: Session) -> Visitor | None:
         assert session.account is not None
-        visitor = await run_in_threadpool(self._site.accounts.find, session.account)
-        return visitor if visitor is not None and visitor.epoch == session.epoch else None
+        by_session = self._site.accounts.by_session
+        return await run_in_threadpool(by_session, session.id, session.account, session.epoch)
 
     async def _still(self, request: Request) -> bool:
         """Whether a visitor may still listen to a stream that was opened some time ago."""
@@ -162,13 +173,17 @@ class _Answer:
         self._cache = cache
         self.cookies = MutableHeaders()
         self.started = False
+        self.status = 0
+        self.secure = False
         self.still: Callable[[], Awaitable[bool]] | None = None
         self._checked: float | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
+            self.started, self.status = True, message["status"]
             headers = MutableHeaders(scope=message)
+            if self.secure:
+                headers["Strict-Transport-Security"] = _ONLY_HTTPS
             for name, value in _HEADERS.items():
                 headers[name] = value
             headers.setdefault("Cache-Control", self._cache)
@@ -190,44 +205,31 @@ class _Answer:
 
 
 def _limited(request: Request, receive: Receive) -> Receive:
-    """Read no more of a body than is allowed."""
-    most = LARGE if _LARGE.fullmatch(request.scope["path"]) else SMALL
+    """Read no more of a body than is allowed, and for no longer."""
+    large = _LARGE.fullmatch(request.scope["path"]) is not None
+    most, until = LARGE if large else SMALL, monotonic() + (LARGE_S if large else SMALL_S)
     too_large = HTTPException(413, f"this is too large; at most {most // 1_000_000} MB are taken")
-    taken = 0
+    taken, whole = 0, False
 
     async def limited() -> Message:
-        nonlocal taken
+        nonlocal taken, whole
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > most:
             raise too_large
-        message = await receive()
+        if whole:  # what comes now is the end of the connection, for which an answer may wait
+            return await receive()
+        try:
+            async with timeout(until - monotonic()):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, "this took too long to arrive; send it again") from None
         taken += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
         if taken > most:
             raise too_large
         return message
 
     return limited
-
-
-def set_cookie(headers: MutableHeaders, value: str, request: Request) -> None:
-    """Set the session's cookie; for https alone where the browser came by https, through a proxy perhaps."""
-    secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https:")
-    parts = [f"{COOKIE}={value}", "Path=/", f"Max-Age={int(LONGEST.total_seconds())}", "HttpOnly", "SameSite=lax"]
-    headers.append("set-cookie", "; ".join(parts + ["Secure"] * secure))
-
-
-def begin_session(request: Request, visitor: Visitor, answer: Response) -> Response:
-    """Have an answer begin a session for somebody who proved who they are."""
-    sessions: Sessions = request.app.state.sessions
-    set_cookie(answer.headers, sessions.write(sessions.begin(visitor)), request)
-    return answer
-
-
-def end_session(request: Request, answer: Response) -> Response:
-    """Have an answer end the session, and the browser forget what it kept."""
-    answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
-    answer.headers["Clear-Site-Data"] = '"cache"'
-    return answer
 
 
 def host_of(value: str) -> str:

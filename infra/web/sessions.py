@@ -1,23 +1,26 @@
-"""Sessions in a signed cookie, and the CSRF token that belongs to each."""
+"""Sessions in a signed cookie, and the CSRF token that belongs to each.
+
+The cookie says whose session it is; the server knows which are open, so that one that was ended is over for every copy.
+"""
 
 import hashlib
 import hmac
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from infra.accounts.accounts import Visitor
+from infra.accounts.open_sessions import LONGEST, OpenSessions
 from infra.settings import Settings, ensure_data_dir
 from models.errors import SettingError
 from models.ports import Clock
 
 COOKIE = "qualstream"
 IDLE = timedelta(hours=12)
-LONGEST = timedelta(days=7)
 _RENEW = timedelta(minutes=5)
 _KEY_FILE = "web.key"
 
@@ -33,36 +36,47 @@ class Session:
     """Seconds since 1970, when its cookie was last set."""
     account: UUID | None = None
     epoch: int = 0
+    secure: bool = False
+    """Whether it began over https: then its cookie is for https alone, in every answer."""
 
 
 class Sessions:
     """Writes and reads cookies. A cookie that was changed, or is too old, is as none."""
 
-    def __init__(self, key: str, clock: Clock) -> None:
+    def __init__(self, key: str, clock: Clock, opened: OpenSessions) -> None:
         """Sign with a key that nobody else has."""
+        self._opened = opened
         self._key = key.encode("utf-8")
         self._signer = URLSafeTimedSerializer(key, salt="qualstream session")
         self._clock = clock
 
-    def begin(self, visitor: Visitor | None = None) -> Session:
+    def begin(self, visitor: Visitor | None = None, *, secure: bool = False) -> Session:
         """A new session: at sign-in always, so that nobody can choose another's beforehand."""
         now = self._clock.now().timestamp()
-        who = (visitor.account, visitor.epoch) if visitor else (None, 0)
-        return Session(secrets.token_urlsafe(18), now, now, *who)
+        session = Session(secrets.token_urlsafe(18), now, now, secure=secure)
+        if visitor is None:
+            return session
+        self._opened.open(session.id, visitor.account)
+        return replace(session, account=visitor.account, epoch=visitor.epoch)
+
+    def end(self, session: Session) -> None:
+        """End a session for good: copies of its cookie are worth nothing either."""
+        self._opened.end(session.id)
 
     def write(self, session: Session) -> str:
         """The cookie's value; it is seen now."""
         account = session.account.hex if session.account else ""
         seen = self._clock.now().timestamp()
-        return str(self._signer.dumps([session.id, session.since, seen, account, session.epoch]))
+        return str(self._signer.dumps([session.id, session.since, seen, account, session.epoch, session.secure]))
 
     def read(self, cookie: str | None) -> Session | None:
         """The session of a cookie; ``None`` where it does not hold."""
         if not cookie:
             return None
         try:
-            name, since, seen, account, epoch = self._signer.loads(cookie)
-            session = Session(str(name), float(since), float(seen), UUID(account) if account else None, int(epoch))
+            name, since, seen, account, epoch, secure = self._signer.loads(cookie)
+            whose = UUID(account) if account else None
+            session = Session(str(name), float(since), float(seen), whose, int(epoch), bool(secure))
         except (BadSignature, ValueError, TypeError, AttributeError):
             return None
         now = self._clock.now().timestamp()

@@ -11,12 +11,14 @@ from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 
 from infra.accounts.accounts import Accounts
+from infra.accounts.audit import AuditLog
 from infra.annotation.code_search import Nearby
 from infra.annotation.queue import AnnotationQueue
 from infra.profiles.loading import Profile, load_profile
 from infra.settings import Settings
 from infra.storage.outbox import Outbox
 from infra.storage.store import Store
+from infra.web.uploads import Uploads
 from models.ports import Clock, Embedder
 from schemas import Record
 
@@ -34,6 +36,8 @@ class Site:
     outbox: Outbox
     embedder: Embedder
     clock: Clock
+    uploads: Uploads = field(init=False)
+    """Files that wait for somebody to say yes."""
     queue: AnnotationQueue = field(init=False)
     """Hands out segments to people."""
     nearby: Nearby = field(init=False)
@@ -41,8 +45,14 @@ class Site:
 
     def __post_init__(self) -> None:
         """Build what stands on the stores; nothing is read yet."""
+        object.__setattr__(self, "uploads", Uploads(self.settings.data_dir / "imports"))
         object.__setattr__(self, "queue", AnnotationQueue(self.store.database, self.clock))
         object.__setattr__(self, "nearby", Nearby(self.store.database, self.embedder))
+
+    @property
+    def audit(self) -> AuditLog:
+        """Who did what."""
+        return self.accounts.audit
 
     def write(self, records: Sequence[Record]) -> None:
         """Keep what a person decided, in the read model at once and on its topic soon."""

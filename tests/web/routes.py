@@ -19,6 +19,9 @@ NEEDED = {
     "POST /people/{account}/revoke": "admin",
     "POST /people/{account}/disable": "admin",
     "POST /people/{account}/signout": "admin",
+    "POST /people/{account}/tokens/{token}/revoke": "admin",
+    "GET /audit": "admin",
+    "GET /audit.jsonl": "admin",
     "GET /s/{study}/": "viewer",
     "GET /s/{study}/overview/system": "viewer",
     "GET /s/{study}/overview/codes": "viewer",
@@ -63,5 +66,9 @@ NEEDED = {
     "GET /s/{study}/import": "lead",
     "POST /s/{study}/import": "lead",
     "POST /s/{study}/import/{token}": "lead",
+    "GET /s/{study}/texts": "lead",
+    "POST /s/{study}/texts": "lead",
+    "POST /s/{study}/texts/{token}": "lead",
 }
 ENDLESS = {"GET /s/{study}/overview/events"}  # a test that is let in would never see its end
+INGESTS = {"POST /s/{study}/texts", "POST /s/{study}/texts/{token}"}  # what takes segments in

@@ -10,13 +10,15 @@ from fastapi import FastAPI, HTTPException
 from fastapi.routing import APIRoute
 
 from infra.accounts.accounts import ROLES
+from infra.accounts.audit import AuditFilter
+from infra.accounts.keys import SCOPES
 from infra.web.errors import local_path
 from infra.web.guard import COOKIE, allowed_hosts, host_of
 from infra.web.sessions import signing_key
 from models.errors import InputError, SettingError, UnavailableError
 from models.fakes import HandClock
 from tests.web.poison import code_of, poison, segment_of
-from tests.web.routes import ANYBODY, ENDLESS, IN_PERSON, NEEDED, OPEN
+from tests.web.routes import ANYBODY, ENDLESS, IN_PERSON, INGESTS, NEEDED, OPEN
 from tests.web.site import BASE, STUDY, Visit, app_of, fill, make_site, nobody, visit
 
 GOOD, OTHER = "correct horse battery", "four quiet green words"
@@ -79,9 +81,13 @@ def site(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cookies(site):
     """Somebody of each role, everywhere, and somebody whose roles are in another study."""
-    people = {role: visit(site, role, study="", name=f"the {role}") for role in ROLES}
-    people["stranger"] = visit(site, "admin", study="elsewhere", name="the stranger")
-    return {role: (client.cookies[COOKIE], client.csrf) for role, client in people.items()}
+    return {role: cookie_of(site, role) for role in (*ROLES, "stranger")}
+
+
+def cookie_of(site, role: str) -> tuple[str, str]:
+    stranger = role == "stranger"
+    client = visit(site, "admin" if stranger else role, study="elsewhere" if stranger else "", name=f"the {role}")
+    return client.cookies[COOKIE], client.csrf
 
 
 @pytest.fixture
@@ -91,6 +97,9 @@ def enter(site, cookies):
     def make(role: str | None, **options) -> Visit:
         client = Visit(app_of(site), base_url=BASE, **options)
         if role is not None:
+            session = app_of(site).state.sessions.read(cookies[role][0])
+            if not site.accounts.sessions.holds(session.id, session.account):
+                cookies[role] = cookie_of(site, role)  # a test has signed it out
             cookie, client.csrf = cookies[role]
             client.cookies.set(COOKIE, cookie, domain="127.0.0.1")
         return client
@@ -143,7 +152,7 @@ def tokens(site):
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_token_may_what_its_account_may_except_with_accounts(enter, tokens, name):
     for role in ROLES:
-        allowed = may(role, name) and NEEDED[name] != IN_PERSON and "/people" not in name
+        allowed = may(role, name) and NEEDED[name] != IN_PERSON and "/people" not in name and "/audit" not in name
         if allowed and (name in ENDLESS or NEEDED[name] == OPEN):
             continue
         answer = send(enter(None), name, headers={"Authorization": f"Bearer {tokens[role]}"})
@@ -152,6 +161,25 @@ def test_a_token_may_what_its_account_may_except_with_accounts(enter, tokens, na
         elif NEEDED[name] != OPEN:
             assert answer.status_code == 403, (name, role)
             assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("name", [name for name in NEEDED if "{study}" in name and name not in ENDLESS])
+def test_a_token_may_only_what_it_was_made_for(enter, scoped_tokens, name, scope):
+    needed = "read" if name.startswith("GET") else "labels" if NEEDED[name] == "annotator" else "manage"
+    if name in INGESTS:
+        needed = "ingest"
+    answer = send(enter(None), name, headers={"Authorization": f"Bearer {scoped_tokens[scope]}"})
+    assert (answer.status_code == 403) == (scope != needed), (name, scope, answer.text)
+    if scope != needed:
+        assert f"'{needed}'" in answer.json()["detail"]
+
+
+@pytest.fixture(scope="module")
+def scoped_tokens(site):
+    account = site.accounts.create("scoped")
+    site.accounts.grant(account, "*", "admin")
+    return {scope: site.accounts.keys.make_token(account, scope, scopes=[scope]) for scope in SCOPES}
 
 
 def test_a_wrong_token_is_refused_even_beside_a_good_cookie(enter):
@@ -301,6 +329,97 @@ def test_a_session_is_void_after(fresh, change):
         fresh.accounts.sign_out(account)
     assert client.get("/account", follow_redirects=False).status_code == 303
     assert client.post("/account/tokens", data={"name": "x"}, follow_redirects=False).status_code == 303
+
+
+COPIED_AFTER = {
+    "signing out": lambda client, site: client.post("/signout", follow_redirects=False),
+    "signing out everywhere": lambda client, site: client.post("/signout", data={"everywhere": "yes"}),
+    "signing in again": lambda client, site: begin_again(client),
+}
+
+
+def begin_again(client):
+    client.csrf = token_of(client.get("/account").text)
+    return client.post("/signin", data={"name": "ana", "password": GOOD})
+
+
+@pytest.mark.parametrize("event", COPIED_AFTER)
+def test_a_copy_of_a_cookie_is_worth_nothing_after(fresh, event):
+    client, _ = sign_in(fresh)
+    copy = nobody(fresh)
+    copy.cookies.set(COOKIE, client.cookies[COOKIE], domain="127.0.0.1")
+    assert copy.get("/account", follow_redirects=False).status_code == 200
+    COPIED_AFTER[event](client, fresh)
+    assert copy.get("/account", follow_redirects=False).status_code == 303
+
+
+def cookies_of(answer) -> dict[str, set[str]]:
+    """Each cookie that an answer sets, with its attributes but for how long it lasts."""
+    parts = [cookie.split("; ") for cookie in answer.headers.get_list("set-cookie")]
+    lasts = ("max-age", "expires")
+    return {each[0].partition("=")[0]: {p for p in each[1:] if not p.lower().startswith(lasts)} for each in parts}
+
+
+def keep_cookies(client, answer):
+    """Send an answer's cookies with every later request, as a browser beyond a proxy does."""
+    client.cookies.clear()
+    client.headers["Cookie"] = "; ".join(each.partition(";")[0] for each in answer.headers.get_list("set-cookie"))
+
+
+TLS = {
+    "directly": ({}, "https://127.0.0.1:8642", {}),
+    "through a proxy that says so": ({"web_proxies": "10.0.0.0/8"}, BASE, {"X-Forwarded-Proto": "https"}),
+    "as the settings say": ({"web_tls": True}, BASE, {}),
+}
+
+
+@pytest.mark.parametrize("way", TLS)
+def test_every_answer_s_cookies_are_for_https_alone_where_the_browser_comes_by_it(tmp_path, way):
+    settings, base, headers = TLS[way]
+    site = make_site(tmp_path, clock=HandClock(), **settings)
+    site.accounts.set_password(site.accounts.create("ana"), GOOD)
+    client = nobody(site, base, headers=headers, client=("10.0.0.1", 50_000))
+    shown = client.get("/signin")
+    client.csrf = token_of(shown.text)
+    keep_cookies(client, shown)
+    signed = client.post("/signin", data={"name": "ana", "password": GOOD}, follow_redirects=False)
+    keep_cookies(client, signed)
+    site.clock.advance(3600)
+    renewed = client.get("/account")
+    client.csrf = token_of(renewed.text)
+    ended = client.post("/signout", follow_redirects=False)
+    for answer in (shown, signed, renewed, ended):
+        assert COOKIE in cookies_of(answer)
+        for attributes in cookies_of(answer).values():
+            assert attributes == {"HttpOnly", "Path=/", "SameSite=lax", "Secure"}
+    for answer in (shown, signed, renewed, ended, client.get("/static/style.css"), client.get("/nothing")):
+        assert answer.headers["strict-transport-security"].startswith("max-age=")
+    site.store.close()
+
+
+def test_without_https_no_answer_asks_for_it_and_a_stranger_cannot_claim_it(fresh):
+    client, answer = sign_in(fresh)
+    for each in (answer, client.get("/account", headers={"X-Forwarded-Proto": "https"})):
+        assert "strict-transport-security" not in each.headers
+
+
+@pytest.mark.parametrize(
+    ("came_from", "forwarded", "address"),
+    [
+        ("10.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "1.2.3.4, 203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "203.0.113.9, 10.0.0.2", "203.0.113.9"),
+        ("192.0.2.1", "203.0.113.9", "192.0.2.1"),
+    ],
+)
+def test_an_address_is_the_proxy_s_word_only_where_the_settings_name_the_proxy(tmp_path, came_from, forwarded, address):
+    site = make_site(tmp_path, web_proxies="10.0.0.0/8")
+    client = nobody(site, client=(came_from, 50_000))
+    client.csrf = token_of(client.get("/signin").text)
+    client.post("/signin", data={"name": "ana", "password": "x"}, headers={"X-Forwarded-For": forwarded})
+    (entry,) = site.audit.newest(AuditFilter(), 5)
+    assert entry.address == address
+    site.store.close()
 
 
 def test_changing_one_s_password_keeps_this_session_and_ends_the_others(fresh):

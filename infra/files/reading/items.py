@@ -122,6 +122,8 @@ class ReadingOptions:
     date_order: DateOrder | None = None
     """What comes first in 03/04/2026; told from the whole column where not given."""
     leave_out_non_answers: bool = False
+    most: tuple[int, int] | None = None
+    """How many rows and cells are read; a file with more is refused. By default all are."""
     unit: Unit = "turn"
     """What a document is cut into."""
     interviewer: str | None = None

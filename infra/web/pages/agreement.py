@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from infra.annotation.agreement import CONVENTION, MEANINGS, StudyAgreement, study_agreement, to_csv
 from infra.annotation.disputes import DisputedSegment, disagreements, read_case
 from infra.profiles.study_rules import rules_of
-from infra.web.access import Lead, Viewer
+from infra.web.access import Lead, Viewer, unread_by
 from infra.web.site import Here, Site, draw, profile_of
 from models.annotation.adjudication import AdjudicationChoice, adjudicate, withdraw
 from models.errors import InputError
@@ -33,14 +33,15 @@ class AdjudicationForm(BaseModel):
 
 
 @router.get("/s/{study}/agreement")
-def page(request: Request, site: Here, _viewer: Viewer, study: str, models: bool = False) -> HTMLResponse:
+def page(request: Request, site: Here, viewer: Viewer, study: str, models: bool = False) -> HTMLResponse:
     """All figures, and what is left to settle."""
     database = site.store.database
     open_, count = disagreements(database, study, MOST)
+    hidden = unread_by(site, viewer, study, [each.segment_id for each in open_])
     values = {
         "agreement": study_agreement(database, study, with_models=models),
         "goal": rules_of(database, profile_of(site), study).double_share,
-        "open": open_,
+        "open": [each for each in open_ if each.segment_id not in hidden],
         "count": count,
         "convention": CONVENTION,
         "meanings": MEANINGS,
@@ -65,6 +66,8 @@ def as_csv(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Res
 @router.get("/s/{study}/agreement/{segment}")
 def show_case(request: Request, site: Here, viewer: Viewer, study: str, segment: UUID) -> HTMLResponse:
     """One segment: who gave it what and why, and what the codes mean."""
+    if unread_by(site, viewer, study, [segment]):
+        raise HTTPException(403, "this segment is still to be read blind; its codes are shown once it has been")
     return _draw_case(request, _case(site, study, segment, viewer.name), AdjudicationChoice(str(uuid4())))
 
 

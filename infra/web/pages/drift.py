@@ -21,7 +21,7 @@ from infra.storage.alerts import AlertMark, MarkKind, Raised, mark, raised, reop
 from infra.storage.database import Database
 from infra.storage.observations import count_observations, observations, texts_of
 from infra.storage.tables import annotations, assignments, segments
-from infra.web.access import Lead, Viewer
+from infra.web.access import Lead, Viewer, unread_by
 from infra.web.site import Here, draw
 from models.ports import Embedder
 
@@ -55,7 +55,8 @@ def page(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLRespo
     database, now = site.store.database, site.clock.now()
     alerts = raised(database, study)
     ids = [id_ for each in alerts for id_ in each.alert.examples[:_EXAMPLES]]
-    texts = texts_of(database, ids)
+    hidden = unread_by(site, visitor, study, ids)  # an alert names codes: its examples would tell who has them
+    texts = texts_of(database, [id_ for id_ in ids if id_ not in hidden])
     values = {
         "open": [each for each in alerts if each.open(now)],
         "seen_to": [each for each in alerts if not each.open(now)],

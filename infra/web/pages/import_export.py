@@ -1,37 +1,34 @@
 """Files out and in: segments with their codes, people's labels, and labels that were made elsewhere."""
 
-import hashlib
-import json
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Form, HTTPException, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from infra.annotation.import_labels import Importing, Plan, plan
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
-from infra.files.labels.label_columns import SheetColumns
-from infra.files.labels.label_sheet import read_labels
 from infra.files.tables import MEDIA_TYPES
-from infra.web.access import Lead, Viewer
+from infra.web.access import Lead, Viewer, hides, unread_by
 from infra.web.site import Here, Site, draw
-from models.errors import InputError
 
 router = APIRouter()
 SHOWN = 50
 """Rows of each kind that a preview shows."""
-_KEPT = timedelta(hours=6)  # how long an upload waits for somebody to say yes
 _TOGETHER = 500  # records a transaction: others write in between
 
 
 @router.get("/s/{study}/export", response_class=HTMLResponse)
-def show_export(request: Request, study: str, site: Here, visitor: Viewer, imported: str = "") -> HTMLResponse:
+def show_export(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResponse:
     """What can be exported, and the form for an import for those who may."""
     values = {"formats": FORMATS, "columns": LABEL_COLUMNS, "may_import": visitor.may("lead", study)}
-    return draw(request, "exchange.html", {**values, "imported": imported if imported.isdecimal() else ""})
+    asked = {name: request.query_params.get(name, "") for name in ("imported", "taken", "changed")}
+    counts = {name: count if count.isascii() and count.isdecimal() else "" for name, count in asked.items()}
+    return draw(request, "exchange.html", {**values, **counts})
 
 
 @router.get("/s/{study}/export/{what}")
@@ -41,7 +38,8 @@ def download(
     """A file of ``segments`` or ``labels``, sent as it is read."""
     if what not in ("segments", "labels"):
         raise HTTPException(404, f"'{what[:40]}' cannot be exported; segments and labels can")
-    chunks = streamed(site.store, study, what, fmt, history=history)
+    unread = partial(unread_by, site, visitor, study) if hides(site, visitor, study) else None
+    chunks = streamed(site.store, study, what, fmt, history=history, unread=unread)
     name = f"{study}-{what}.{fmt}"
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "-._") else "_" for c in name)
     headers = {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"}
@@ -77,13 +75,7 @@ def preview(
     """Keep the file for a while, and say what it comes to; nothing is written."""
     name = Path(file.filename or "").name[-120:] or "labels.csv"
     asked = {**fields, "file": name, "at": site.clock.now().isoformat()}
-    uploads = _uploads(site, study)
-    _sweep(uploads, site.clock.now())
-    token = uuid4()
-    (uploads / f"{token}.json").write_text(json.dumps(asked), encoding="utf-8")
-    with (uploads / f"{token}.data").open("wb") as kept:
-        while block := file.file.read(1 << 20):
-            kept.write(block)
+    token = site.uploads.keep(study, file.file, asked, site.clock.now())
     planned = _planned(site, study, visitor.name, token)
     return draw(request, "import.html", {"plan": planned, "token": token, "asked": asked, "most": SHOWN})
 
@@ -95,34 +87,11 @@ def confirm(study: str, token: UUID, site: Here, visitor: Lead) -> RedirectRespo
     records = planned.records
     for start in range(0, len(records), _TOGETHER):
         site.write(records[start : start + _TOGETHER])
-    for kept in _uploads(site, study).glob(f"{token}.*"):
-        kept.unlink(missing_ok=True)
+    site.uploads.forget(study, token)
     return RedirectResponse(f"/s/{quote(study)}/export?imported={len(planned.annotations)}", 303)
 
 
 def _planned(site: Site, study: str, author: str, token: UUID) -> Plan:
-    uploads = _uploads(site, study)
-    try:
-        asked: dict[str, Any] = json.loads((uploads / f"{token}.json").read_text(encoding="utf-8"))
-        data = (uploads / f"{token}.data").open("rb")
-    except FileNotFoundError:
-        raise InputError("this upload is not kept any more; choose the file again") from None
-    columns = SheetColumns(text=asked["text"], codes=asked["codes"], coder_given=bool(asked["coder"].strip()))
-    with data:
-        sheet = read_labels(data, asked["file"], asked["coder"], columns)
+    asked, sheet = site.uploads.read(study, token)
     at = datetime.fromisoformat(asked["at"])
     return plan(site.store.database, sheet, Importing(study, author, at, asked["teach_unmatched"]))
-
-
-def _uploads(site: Site, study: str) -> Path:
-    """A study's folder of uploads; its name is no path that somebody wrote."""
-    folder = site.settings.data_dir / "imports" / hashlib.sha256(study.encode()).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
-
-
-def _sweep(uploads: Path, now: datetime) -> None:
-    """Forget uploads to which nobody said yes."""
-    for kept in uploads.iterdir():
-        if kept.stat().st_mtime < (now - _KEPT).timestamp():
-            kept.unlink(missing_ok=True)

@@ -9,10 +9,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from infra.accounts.accounts import EVERYWHERE, ROLES, Account, AccountRole, Visitor
 from infra.accounts.attempts import TooManyAttempts
+from infra.accounts.keys import LASTS, SCOPES
 from infra.storage.studies import studies
-from infra.web.access import Admin, visitor_of
+from infra.web.access import Admin, InPerson, check_scope, visitor_of
+from infra.web.audit_trail import address_of
+from infra.web.cookies import begin_session, device_of, end_session, mark_device
 from infra.web.errors import local_path
-from infra.web.guard import begin_session, end_session
 from infra.web.site import Here, Site, draw
 from models.errors import InputError
 
@@ -21,19 +23,10 @@ _DAYS = (7, 30, 90, 365)
 FormField = Annotated[str, Form()]
 
 
-def _person(visitor: Annotated[Visitor, Depends(visitor_of)]) -> Visitor:
-    """Somebody in person: no token may make itself another, or let others in."""
-    if visitor.by_token:
-        raise HTTPException(403, "accounts are for people: sign in by name and password")
-    return visitor
-
-
-InPerson = Annotated[Visitor, Depends(_person)]
-
-
 @router.get("/", response_class=HTMLResponse)
 def show_studies(request: Request, site: Here, visitor: Annotated[Visitor, Depends(visitor_of)]) -> Response:
     """The studies that the visitor may see; one alone is opened at once."""
+    check_scope(visitor, "read")
     seen = [each for each in studies(site.store.database) if visitor.may("viewer", each.name)]
     named = {each.name for each in seen}
     empty = sorted(scope for scope in visitor.roles if scope != EVERYWHERE and scope not in named)
@@ -47,7 +40,7 @@ def show_sign_in(request: Request, next: str = "/") -> Response:
     """The form to sign in."""
     if request.state.visitor is not None:
         return RedirectResponse(local_path(next), 303)
-    return draw(request, "signin.html", {"next": local_path(next), "name": "", "fault": None})
+    return mark_device(request, draw(request, "signin.html", {"next": local_path(next), "name": "", "fault": None}))
 
 
 @router.post("/signin")
@@ -56,8 +49,9 @@ def sign_in(
 ) -> Response:
     """Sign in, and go on to where the visitor wanted to."""
     onward = local_path(next)
+    request.state.subject = ", ".join(site.accounts.spelt(name[:200]))
     try:
-        visitor = site.accounts.sign_in(name[:200], password, _address(request))
+        visitor = site.accounts.sign_in(name[:200], password, address_of(request), device_of(request))
     except (InputError, TooManyAttempts) as error:
         status, headers = (429, {"Retry-After": str(error.wait_s)}) if isinstance(error, TooManyAttempts) else (422, {})
         page = draw(request, "signin.html", {"next": onward, "name": name[:200], "fault": str(error)}, status=status)
@@ -78,7 +72,7 @@ def sign_out(request: Request, site: Here, visitor: InPerson, everywhere: FormFi
 def show_setup(request: Request, secret: str, site: Here) -> Response:
     """The form that a one-time link leads to."""
     who = site.accounts.linked(secret)
-    return draw(request, "setup.html", {"who": who, "fault": None}, status=200 if who else 404)
+    return mark_device(request, draw(request, "setup.html", {"who": who, "fault": None}, status=200 if who else 404))
 
 
 @router.post("/setup/{secret}")
@@ -92,6 +86,7 @@ def set_up(request: Request, secret: str, site: Here, password: FormField = "", 
         visitor = site.accounts.set_by_link(secret, password)
     except InputError as error:
         return draw(request, "setup.html", {"who": who, "fault": str(error)}, status=422)
+    site.accounts.recognise(visitor, address_of(request), device_of(request))
     return begin_session(request, visitor, RedirectResponse("/", 303))
 
 
@@ -116,18 +111,27 @@ def change_password(
     """Change one's password; other sessions end."""
     try:
         _same(password, again)
-        changed = site.accounts.change_password(visitor.account, old, password, _address(request))
+        where = address_of(request), device_of(request)
+        changed = site.accounts.change_password(visitor.account, old, password, *where)
     except InputError as error:
         return _account(request, site, visitor, fault=str(error), status=422)
     return begin_session(request, changed, RedirectResponse("/account?done=password", 303))
 
 
 @router.post("/account/tokens")
-def make_token(request: Request, site: Here, visitor: InPerson, name: FormField = "", days: FormField = "") -> Response:
+def make_token(
+    request: Request,
+    site: Here,
+    visitor: InPerson,
+    name: FormField = "",
+    days: FormField = "",
+    scope: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI makes a new one each time
+) -> Response:
     """Make an API token; it is shown once."""
+    request.state.subject = f"{name}: {' '.join(scope)}"
     try:
-        lasts = timedelta(days=int(days)) if days in {str(each) for each in _DAYS} else None
-        secret = site.accounts.keys.make_token(visitor.account, name, lasts)
+        lasts = timedelta(days=int(days)) if days in {str(each) for each in _DAYS} else LASTS
+        secret = site.accounts.keys.make_token(visitor.account, name, lasts, scope)
     except InputError as error:
         return _account(request, site, visitor, token_fault=str(error), status=422)
     return _account(request, site, visitor, secret=secret)
@@ -142,6 +146,7 @@ def revoke_token(token: UUID, site: Here, visitor: InPerson) -> Response:
 
 def _account(request: Request, site: Site, visitor: Visitor, *, status: int = 200, **more: Any) -> Response:
     values = {"tokens": site.accounts.keys.tokens(visitor.account), "days": _DAYS, "now": site.clock.now()}
+    values |= {"scopes": SCOPES}
     messages = {"fault": None, "token_fault": None, "secret": None, "done": request.query_params.get("done")}
     return draw(request, "account.html", {**values, **messages, **more}, status=status)
 
@@ -168,6 +173,7 @@ def add_person(
     """Make an account with a role; its one-time link is shown."""
     try:
         account_role = _role(role)
+        request.state.subject = f"{name}: {role} in {scope.strip() or EVERYWHERE}"
         account = site.accounts.create(name)
         site.accounts.grant(account, scope.strip() or EVERYWHERE, account_role)
     except InputError as error:
@@ -178,7 +184,9 @@ def add_person(
 @router.post("/people/{account}/link")
 def link_person(request: Request, account: UUID, site: Here, visitor: Admin, person: InPerson) -> Response:
     """A new one-time link, for a password that was never set or is forgotten."""
-    return _people(request, site, link_for=_known(site, account), link=_link(request, site, account))
+    person_linked = _known(site, account)
+    request.state.subject = person_linked.name
+    return _people(request, site, link_for=person_linked, link=_link(request, site, account))
 
 
 @router.post("/people/{account}/grant")
@@ -192,7 +200,7 @@ def grant_role(
     scope: FormField = "",
 ) -> Response:
     """Give a role in a study or everywhere."""
-    _known(site, account)
+    request.state.subject = f"{_known(site, account).name}: {role} in {scope.strip() or EVERYWHERE}"
     try:
         account_role, where = _role(role), scope.strip() or EVERYWHERE
         _keep_oneself(visitor, account, lowers=where == EVERYWHERE and account_role != "admin")
@@ -207,7 +215,7 @@ def revoke_role(
     request: Request, account: UUID, site: Here, visitor: Admin, person: InPerson, scope: FormField = ""
 ) -> Response:
     """Take a role away."""
-    _known(site, account)
+    request.state.subject = f"{_known(site, account).name}: in {scope}"
     try:
         _keep_oneself(visitor, account, lowers=scope == EVERYWHERE)
         site.accounts.revoke(account, scope)
@@ -221,7 +229,7 @@ def disable_person(
     request: Request, account: UUID, site: Here, visitor: Admin, person: InPerson, enable: FormField = ""
 ) -> Response:
     """Let nobody in by an account any more, or again."""
-    _known(site, account)
+    request.state.subject = f"{_known(site, account).name}: {'enabled' if enable else 'disabled'}"
     try:
         _keep_oneself(visitor, account, lowers=not enable)
         site.accounts.disable(account, not enable)
@@ -230,10 +238,20 @@ def disable_person(
     return RedirectResponse("/people", 303)
 
 
+@router.post("/people/{account}/tokens/{token}/revoke")
+def revoke_token_of(
+    request: Request, account: UUID, token: UUID, site: Here, visitor: Admin, person: InPerson
+) -> Response:
+    """End somebody's token."""
+    request.state.subject = f"{_known(site, account).name}: token {token}"
+    site.accounts.keys.revoke_token(account, token)
+    return RedirectResponse("/people", 303)
+
+
 @router.post("/people/{account}/signout")
-def sign_out_person(account: UUID, site: Here, visitor: Admin, person: InPerson) -> Response:
-    """End every session of an account."""
-    _known(site, account)
+def sign_out_person(request: Request, account: UUID, site: Here, visitor: Admin, person: InPerson) -> Response:
+    """End every session and token of an account."""
+    request.state.subject = _known(site, account).name
     site.accounts.sign_out(account)
     return RedirectResponse("/people", 303)
 
@@ -241,6 +259,7 @@ def sign_out_person(account: UUID, site: Here, visitor: Admin, person: InPerson)
 def _people(request: Request, site: Site, *, status: int = 200, **more: Any) -> Response:
     names = [each.name for each in studies(site.store.database)]
     values = {"people": site.accounts.all(), "studies": names, "roles": ROLES}
+    values |= {"tokens": site.accounts.keys.all_tokens(), "now": site.clock.now(), "scopes": SCOPES}
     messages = {"fault": None, "link_for": None, "link": None}
     return draw(request, "people.html", {**values, **messages, **more}, status=status)
 
@@ -270,7 +289,3 @@ def _role(name: str) -> AccountRole:
 def _same(password: str, again: str) -> None:
     if password != again:
         raise InputError("the two passwords differ; type the same twice")
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"

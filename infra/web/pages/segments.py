@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import quote, urlencode
@@ -16,7 +16,7 @@ from infra.files.timestamps import read_time
 from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
-from infra.web.access import Lead, Viewer, unread_by
+from infra.web.access import Lead, Viewer, hides, unread_by
 from infra.web.pages.explanation import classifier_now, guessed
 from infra.web.site import Here, Site, draw
 from models.errors import QualstreamError
@@ -24,6 +24,8 @@ from models.errors import QualstreamError
 PAGE = 50
 NEAREST = 200
 """Segments that a search by meaning looks at; of those that the filters leave, a page is shown."""
+_MOST_SEQ = 2**63  # what a database counts to
+_EARLIEST, _LATEST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)  # whatever is added, a time
 _ROUTES = ("accepted", "people", "none")
 
 
@@ -109,14 +111,13 @@ def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> 
     """The segments that match, newest first; by meaning, the nearest first."""
     asked = Asked(**{name: request.query_params.get(name, "") or value for name, value in vars(Asked()).items()})
     filters, wrong = asked.filters()
+    filters = replace(filters, hides=hides(site, visitor, study))
     base = f"/s/{quote(study)}/segments"
     if asked.meaning:
         values = _by_meaning(request, site, study, asked, filters)
     else:
         values = _by_words(site, study, asked, filters, base)
     hidden = unread_by(site, visitor, study, [match.id for match in values["found"]])
-    if filters.by_system:  # nor may a search for a code tell which segments have it
-        values["found"] = [match for match in values["found"] if match.id not in hidden]
     values |= {"hidden": hidden, "asked": asked, "filters": filters, "wrong": wrong, "base": base, "counted": COUNTED}
     if asked.after and "HX-Request" in request.headers:
         return draw(request, "segments_rows.html", values)
@@ -184,17 +185,19 @@ def _mark(after: str) -> Mark | None:
     moment, _, seq = after.rpartition(",")
     try:
         at = datetime.fromisoformat(moment)
-        return Mark(at if at.tzinfo else at.replace(tzinfo=UTC), int(seq))
-    except ValueError:
+        mark = Mark((at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC), int(seq))
+    except (ValueError, OverflowError):
         return None
+    return mark if 0 <= mark.seq < _MOST_SEQ else None
 
 
 def _day(value: str, field: str, wrong: list[str]) -> datetime | None:
     if not value.strip():
         return None
     moment = read_time(value)
-    if moment is None:
+    if moment is None or not _EARLIEST < moment < _LATEST:
         wrong.append(f"{field}: '{value[:40]}' is no time; a day such as 2026-03-01 is expected")
+        return None
     return moment
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from infra.accounts.accounts import Accounts
 from infra.accounts.attempts import TooManyAttempts
+from infra.accounts.keys import SCOPES
 from infra.storage.database import open_database
 from infra.storage.tables import accounts as table
 from infra.storage.tables import tokens
@@ -218,12 +219,18 @@ def test_an_account_that_is_called_admin_does_not_become_one_by_the_first_link(a
 def test_a_token_stands_for_its_account_until_it_is_revoked_or_ends(accounts, ana, clock, database):
     accounts.grant(ana, "reviews", "lead")
     keys = accounts.keys
-    lasting, ending = keys.make_token(ana, "nightly"), keys.make_token(ana, "trial", timedelta(days=7))
+    lasting, ending = keys.make_token(ana, "nightly"), keys.make_token(ana, "trial", timedelta(days=7), ["read"])
     with database.reading() as connection:
         assert lasting not in str(connection.execute(select(tokens)).all())
     who = accounts.by_token(lasting)
     assert (who.name, who.by_token, who.may("lead", "reviews")) == ("ana", True, True)
-    assert {token.name: token.used_at for token in keys.tokens(ana)} == {"nightly": clock.now(), "trial": None}
+    assert who.scopes == set(SCOPES)
+    assert accounts.by_token(ending).scopes == {"read"}
+    with pytest.raises(InputError, match="at most"):
+        keys.make_token(ana, "for ever", timedelta(days=4000))
+    with pytest.raises(InputError, match="scopes"):
+        keys.make_token(ana, "nothing", scopes=[])
+    assert {token.name: token.used_at for token in keys.tokens(ana)} == {"nightly": clock.now(), "trial": clock.now()}
     clock.advance(8 * 24 * 3600)
     assert accounts.by_token(ending) is None
     assert accounts.by_token(lasting)
@@ -232,6 +239,41 @@ def test_a_token_stands_for_its_account_until_it_is_revoked_or_ends(accounts, an
     assert accounts.by_token(lasting)
     keys.revoke_token(ana, token.id)
     assert accounts.by_token(lasting) is None
+    default = keys.make_token(ana, "default")
+    clock.advance(91 * 24 * 3600)
+    assert accounts.by_token(default) is None
+
+
+END = {
+    "a new password": lambda accounts, ana: accounts.set_password(ana, OTHER),
+    "a changed password": lambda accounts, ana: accounts.change_password(ana, GOOD, OTHER, "10.0.0.1"),
+    "a password set by a link": lambda accounts, ana: accounts.set_by_link(accounts.keys.link(ana), OTHER),
+    "signing out everywhere": lambda accounts, ana: accounts.sign_out(ana),
+    "disabling": lambda accounts, ana: accounts.disable(ana),
+    "enabling": lambda accounts, ana: accounts.disable(ana, False),
+}
+
+
+@pytest.mark.parametrize("event", END)
+def test_sessions_and_tokens_end_for_good_with(accounts, ana, event):
+    token = accounts.keys.make_token(ana, "nightly")
+    accounts.sessions.open("a session", ana)
+    epoch = accounts.find(ana).epoch
+    assert accounts.by_session("a session", ana, epoch)
+    END[event](accounts, ana)
+    accounts.disable(ana, False)
+    assert accounts.by_token(token) is None
+    assert accounts.by_session("a session", ana, epoch) is None
+    assert not accounts.sessions.holds("a session", ana)
+    assert accounts.keys.tokens(ana) == []
+
+
+def test_one_session_ends_without_the_others(accounts, ana):
+    accounts.sessions.open("here", ana)
+    accounts.sessions.open("there", ana)
+    accounts.sessions.end("here")
+    assert (accounts.sessions.holds("here", ana), accounts.sessions.holds("there", ana)) == (False, True)
+    assert not accounts.sessions.holds("there", accounts.create("ben"))
 
 
 def test_the_token_of_a_disabled_account_does_not_work_and_a_link_is_no_token(accounts, ana):
@@ -278,6 +320,53 @@ def test_a_stranger_s_failures_do_not_keep_the_right_person_out(accounts, ana, c
     fail(accounts, 5)
     wait_of(accounts)
     assert accounts.sign_in("ana", GOOD, "10.0.0.2").account == ana
+
+
+def attack(accounts, clock, addresses, rounds=60):
+    """Try a password from each address again and again, as soon as it may."""
+    for n in range(rounds):
+        for address in addresses:
+            try:
+                accounts.sign_in("ana", f"guess {n}", address)
+            except (InputError, TooManyAttempts):
+                continue
+        clock.advance(1)
+
+
+@pytest.mark.parametrize(
+    ("address", "device"), [("10.0.0.1", ""), ("10.9.9.9", "her laptop"), ("10.5.0.0", "her laptop")]
+)
+def test_strangers_keep_nobody_out_of_a_device_or_address_that_is_known(accounts, ana, clock, address, device):
+    accounts.sign_in("ana", GOOD, "10.0.0.1", "her laptop")
+    attack(accounts, clock, [f"10.5.0.{n}" for n in range(11)])
+    assert wait_of(accounts, "ana", "10.2.0.1") <= 60
+    assert accounts.sign_in("ana", GOOD, address, device).account == ana
+
+
+def test_what_fails_at_a_known_place_has_to_wait_there_and_frees_no_other(accounts, ana):
+    accounts.sign_in("ana", GOOD, "10.0.0.1", "her laptop")
+    for _ in range(5):
+        with pytest.raises(InputError):
+            accounts.sign_in("ana", "wrong password", "10.3.0.1", "her laptop")
+    with pytest.raises(TooManyAttempts):
+        accounts.sign_in("ana", GOOD, "10.4.0.1", "her laptop")
+    assert accounts.sign_in("ana", GOOD, "10.0.0.1").account == ana
+    assert accounts.recognise(accounts.find(ana), "10.6.0.1", "a phone") is None
+
+
+def test_a_place_is_known_for_one_account_alone_and_for_a_year(accounts, ana, clock):
+    accounts.sign_in("ana", GOOD, "10.0.0.1", "her laptop")
+    ben = accounts.create("ben")
+    accounts.set_password(ben, OTHER)
+    for n in range(50):
+        fail(accounts, 1, "ben", f"10.1.0.{n}")
+    with pytest.raises(TooManyAttempts):
+        accounts.sign_in("ben", OTHER, "10.0.0.1", "her laptop")
+    clock.advance(366 * 24 * 3600)
+    for n in range(50):
+        fail(accounts, 1, "ana", f"10.1.0.{n}")
+    with pytest.raises(TooManyAttempts):
+        accounts.sign_in("ana", GOOD, "10.0.0.1", "her laptop")
 
 
 def test_one_address_cannot_try_many_accounts_nor_many_addresses_one_account(accounts, ana):

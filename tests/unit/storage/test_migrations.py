@@ -3,7 +3,7 @@
 import ast
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from infra.storage.database import REVISION
 from infra.storage.store import open_store
 from infra.storage.tables import metadata
 from schemas import CodeEvent
 
 MIGRATIONS = Path(__file__).parents[3] / "infra" / "storage" / "migrations"
-EARLIER = ("0001", "0002", "0003", "0004", "0005")
+EARLIER = ("0001", "0002", "0003", "0004", "0005", "0006")
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
@@ -114,23 +115,41 @@ WRITTEN: dict[str, Rows] = {
         "grants": [{"account_id": ACCOUNT, "scope": "*", "role": "lead"}],
         "tokens": [
             {"id": UUID(int=61), "account_id": ACCOUNT, "kind": "api", "name": "t", "sha256": "1" * 64}
-            | {"created_at": AT, "expires_at": None, "used_at": AT}
+            | {"created_at": AT, "expires_at": AT, "used_at": AT}
         ],
         "attempts": [{"who": "ana", "failures": 2, "last_at": AT}],
     },
     "0004": {},
     "0005": {
-        "drift_states": [{"study": STUDY, "since": AT, "state": {"seen": 1}, "at": AT}],
+        "drift_states": [{"study": STUDY, "since": AT, "state": {"n": 3}, "at": AT}],
         "alert_marks": [
-            {"alert_id": ALERT, "study": STUDY, "kind": "muted", "author": "ana", "at": AT, "until": None, "note": "n"}
+            {"alert_id": ALERT, "study": STUDY, "kind": "snoozed", "author": "lea", "at": AT, "until": AT, "note": "n"}
         ],
         "alert_deliveries": [
-            {"alert_id": ALERT, "hook": "mail", "study": STUDY, "attempts": 1, "delivered_at": AT, "last_error": None}
+            {"alert_id": ALERT, "hook": "webhook", "study": STUDY, "attempts": 2, "delivered_at": AT}
+            | {"last_error": "refused"}
         ],
         "recodings": [
             {"replay": "r", "segment_id": ANSWERED, "study": STUDY, "profile": "tiny", "label": "slow"}
             | {"proposed": "slow", "at": AT}
         ],
+    },
+    "0006": {
+        "sessions": [{"sha256": "2" * 64, "account_id": ACCOUNT, "since": AT}],
+        "known_places": [{"who": "ana", "at": AT}],
+        "audit_log": [
+            {
+                "seq": 1,
+                "at": AT,
+                "actor": "ana",
+                "by": "person",
+                "action": "export",
+                "scope": STUDY,
+                "subject": "labels",
+            }
+            | {"address": "127.0.0.1", "status": 200}
+        ],
+        "erasures": [{"segment_id": WAITING, "at": AT}],
     },
 }
 """Rows of the tables that a revision brought, as it wrote them."""
@@ -148,6 +167,7 @@ WIDENED: dict[str, dict[str, Sequence[Row]]] = {
     "0002": {"codes": [{"level": "code"}] * 2 + [{"level": "theme"}]},
     "0003": {"codes": [CODE | each for each in ENDED], "requests": [ASKED, ASKED], "annotations": [SAID]},
     "0004": {"releases": [{"study": STUDY, "outcome": "released"}]},
+    "0006": {"tokens": [{"scopes": "read"}]},
 }
 """Columns that a revision added to rows of earlier tables, as it wrote them."""
 
@@ -162,10 +182,10 @@ FILLED: dict[str, dict[str, Sequence[Row]]] = {
         "requests": [ONCE | {"lacks": 0}, ONCE | {"lacks": 1}],
         "annotations": [CODING],
     },
+    "0006": {"tokens": [{"scopes": "read labels ingest manage"}]},
+    "0007": {"segments": [{"own_id": None}] * 2},
 }
 """What a revision fills these columns with where rows were written before it."""
-NEWEST: dict[str, Sequence[Row]] = {"segments": [{"own_id": None}] * 2}
-"""What the newest revision fills its columns with."""
 
 
 def widened(rows: Rows, columns: Mapping[str, Sequence[Row]]) -> Rows:
@@ -184,9 +204,10 @@ def written_at(revision: str) -> Rows:
 def expected_from(revision: str) -> Rows:
     """The same rows with the columns that later revisions fill."""
     rows = written_at(revision)
-    for later in EARLIER[EARLIER.index(revision) + 1 :]:
+    for later in [*EARLIER[EARLIER.index(revision) + 1 :], REVISION]:
+        if not FILLED.get(later, {}).keys() <= rows.keys():
+            continue  # a table that this revision did not have yet
         rows = widened(rows, FILLED.get(later, {}))
-    rows = widened(rows, NEWEST)
     return rows if revision >= "0004" else rows | {"releases": []}  # nothing wrote releases before 0004
 
 
@@ -235,6 +256,19 @@ def test_rows_of_an_earlier_revision_are_kept_and_what_is_derived_from_them_is_f
             ), name
     assert [one.kind for one in store.history(CodeEvent)] == ["created", "created", "created", "merged", "retired"]
     store.close()
+
+
+def test_a_token_without_an_end_gets_one(url):
+    write_at(url, "0005")
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE tokens SET expires_at = NULL"))
+    engine.dispose()
+    store = open_store(url)
+    with store.database.reading() as connection:
+        (ends,) = connection.execute(sa.select(metadata.tables["tokens"].c.expires_at)).scalars()
+    store.close()
+    assert timedelta(days=89) < ends - datetime.now(UTC) <= timedelta(days=90)
 
 
 def test_every_earlier_revision_is_among_those_that_are_upgraded():

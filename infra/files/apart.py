@@ -1,0 +1,201 @@
+"""Files of strangers, read in a process of their own: what a file makes its reader do harms nobody else.
+
+The process has no secrets, little memory and little time. A file that needs more is refused, whatever it is: a small
+archive with much inside, a table of millions of cells, an object that is nested without end.
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import Any, cast
+
+from pydantic import TypeAdapter
+
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import LabelSheet, read_labels
+from infra.files.preview import Preview, preview
+from infra.files.reading.items import Unit
+from infra.files.row_tally import Source
+from infra.files.rows import ReadingOptions
+from infra.files.timestamps import DateOrder
+from models.errors import InputError, QualstreamError
+
+MEMORY = 1_000_000_000
+"""Bytes of address space that a reader may take."""
+SECONDS = 60
+"""How long a file may take to be read."""
+UNPACKED = 200_000_000
+"""Bytes that an archive may hold."""
+RATIO = 200
+"""How many times larger than the archive its content may be, from ten million bytes."""
+ROWS, CELLS = 100_000, 2_000_000
+"""The most of a file that is read on the page."""
+_FREE_RATIO = 10_000_000
+_MEMBERS = 1_000  # files in an archive
+_RESULT = 200_000_000  # bytes
+_AT_ONCE = 2
+_SHEET: TypeAdapter[LabelSheet] = TypeAdapter(LabelSheet)
+_TEXTS: TypeAdapter[Preview] = TypeAdapter(Preview)
+_SMALLER = "take a smaller file, or read it with `qualstream teach`"
+_slots = BoundedSemaphore(_AT_ONCE)
+
+
+@dataclass(frozen=True)
+class TextsAsked:
+    """How an upload of texts is to be read, as its form says; what is empty is told from the file."""
+
+    study: str
+    text: str = ""
+    """The column of the text, or several with commas between."""
+    id: str = ""
+    time: str = ""
+    encoding: str = ""
+    sheet: str = ""
+    date_order: str = ""
+    unit: str = "turn"
+    non_answers: str = "leave-out"
+
+    def source(self, path: Path) -> Source:
+        """What is read, within the bounds of the page."""
+        texts = [name.strip() for name in self.text.split(",") if name.strip()]
+        options = ReadingOptions(
+            encoding=self.encoding or None,
+            sheet=self.sheet or None,
+            date_order=cast(DateOrder | None, self.date_order or None),
+            unit=cast(Unit, self.unit),
+            leave_out_non_answers=self.non_answers == "leave-out",
+            most=(ROWS, CELLS),
+        )
+        return Source(path, None, texts, self.id or None, self.time or None, options)
+
+
+class ReadersBusy(QualstreamError):
+    """As many files are being read as may be at once."""
+
+
+def read_labels_apart(path: Path, name: str, coder: str, columns: SheetColumns) -> bytes:
+    """Read a file of labels in a process of its own.
+
+    Returns:
+        The sheet as JSON, for ``parse_sheet``.
+
+    Raises:
+        InputError: If the file cannot be read, or would take more memory, time or room than it may.
+        ReadersBusy: If others' files are being read; try again in a moment.
+    """
+    return _read(path, name, ["labels", name, json.dumps({"coder": coder, "columns": asdict(columns)})])
+
+
+def read_texts_apart(path: Path, name: str, asked: TextsAsked) -> bytes:
+    """Read a file of texts in a process of its own.
+
+    Returns:
+        Its segments and how it was understood as JSON, for ``parse_texts``.
+
+    Raises:
+        InputError: If the file cannot be read, or would take more memory, time or room than it may.
+        ReadersBusy: If others' files are being read; try again in a moment.
+    """
+    return _read(path, name, ["texts", name, json.dumps(asdict(asked))])
+
+
+def parse_texts(texts: bytes) -> Preview:
+    """What ``read_texts_apart`` gave as JSON."""
+    return _TEXTS.validate_json(texts)
+
+
+def _read(path: Path, name: str, arguments: list[str]) -> bytes:
+    _check_archive(path, name)
+    if not _slots.acquire(timeout=5.0):
+        raise ReadersBusy("other files are being read just now; try again in a moment")
+    try:
+        return _run(path, arguments)
+    finally:
+        _slots.release()
+
+
+def parse_sheet(sheet: bytes) -> LabelSheet:
+    """The sheet that ``read_labels_apart`` gave as JSON."""
+    return _SHEET.validate_json(sheet)
+
+
+def _check_archive(path: Path, name: str) -> None:
+    """Refuse an archive by what it says about itself; what lies about it is cut off where it lies."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = [member.file_size for member in archive.infolist()]
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        raise InputError(f"{name}: a broken archive; save the table again, as CSV or XLSX") from None
+    unpacked, packed = sum(sizes), max(1, path.stat().st_size)
+    if unpacked > UNPACKED or len(sizes) > _MEMBERS or (unpacked > _FREE_RATIO and unpacked > RATIO * packed):
+        raise InputError(
+            f"{name}: {packed:,} bytes that unpack to {unpacked:,} in {len(sizes)} parts; at most {UNPACKED:,} bytes "
+            f"in {_MEMBERS} parts and {RATIO} times the file are read here; {_SMALLER}"
+        )
+
+
+def _run(path: Path, arguments: list[str]) -> bytes:
+    name = arguments[1]
+    clean = {key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL", "TMPDIR") if key in os.environ}
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "infra.files.apart", *arguments]
+    with path.open("rb") as file:
+        try:
+            ended = subprocess.run(
+                command, stdin=file, capture_output=True, env=clean, cwd=root, timeout=SECONDS + 5, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise InputError(f"{name}: it took longer than {SECONDS} seconds to read; {_SMALLER}") from None
+    if ended.returncode == 0:
+        return ended.stdout
+    if ended.returncode == 1 and ended.stderr:
+        raise InputError(ended.stderr.decode("utf-8", "replace").strip()[:2_000])
+    raise InputError(
+        f"{name}: reading it takes more than {MEMORY // 1_000_000} MB or {SECONDS} seconds, or it is broken; {_SMALLER}"
+    )
+
+
+def main() -> None:
+    """Read standard input within limits; the sheet as JSON on standard output, a refusal on standard error."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(10)
+    kind, name, asked = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    try:
+        result = _labels(name, **asked) if kind == "labels" else _texts(name, TextsAsked(**asked))
+    except InputError as error:
+        sys.exit(str(error))
+    except (MemoryError, RecursionError):
+        sys.exit(2)
+    if len(result) > _RESULT:
+        sys.exit(f"{name}: more text than is read here; {_SMALLER}")
+    sys.stdout.buffer.write(result)
+
+
+def _labels(name: str, coder: str, columns: dict[str, Any]) -> bytes:
+    options = ReadingOptions(most=(ROWS, CELLS))
+    return _SHEET.dump_json(read_labels(sys.stdin.buffer, name, coder, SheetColumns(**columns), options=options))
+
+
+def _texts(name: str, asked: TextsAsked) -> bytes:
+    """The file goes under its own name into a folder, so that it is read as on the command line."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, Path(name).name or "texts")
+        with path.open("wb") as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        return _TEXTS.dump_json(preview(asked.source(path), asked.study, None))
+
+
+if __name__ == "__main__":
+    main()

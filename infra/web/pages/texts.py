@@ -1,0 +1,84 @@
+"""Texts in: a file is read and shown as it is understood, and taken in when somebody says yes."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from infra.accounts.accounts import Visitor
+from infra.files.apart import TextsAsked
+from infra.files.preview import Preview
+from infra.web.access import Lead, needs
+from infra.web.site import Here, Site, draw
+from schemas import Segment
+
+router = APIRouter()
+Ingester = Annotated[Visitor, Depends(needs("lead", "ingest"))]
+"""Who may send in segments: a lead, or a lead's token that was made for it."""
+_Column = Annotated[str, Form(max_length=200)]
+
+
+def _asked(
+    study: str,
+    text_column: Annotated[str, Form(max_length=1000)] = "",
+    id_column: _Column = "",
+    time_column: _Column = "",
+    encoding: Annotated[str, Form(max_length=40)] = "",
+    sheet: _Column = "",
+    date_order: Annotated[Literal["", "day", "month"], Form()] = "",
+    unit: Annotated[Literal["turn", "paragraph", "sentence"], Form()] = "turn",
+) -> TextsAsked:
+    """The form's fields beside the file."""
+    columns = (text_column.strip(), id_column.strip(), time_column.strip())
+    return TextsAsked(study, *columns, encoding.strip(), sheet.strip(), date_order, unit)
+
+
+@router.get("/s/{study}/texts")
+def show_form(study: str, visitor: Lead) -> RedirectResponse:
+    """The form stands with the exports and imports."""
+    return RedirectResponse(f"/s/{quote(study)}/export#texts", 303)
+
+
+@router.post("/s/{study}/texts", response_class=HTMLResponse)
+def preview_texts(
+    request: Request,
+    study: str,
+    site: Here,
+    visitor: Ingester,
+    file: Annotated[UploadFile, File()],
+    asked: Annotated[TextsAsked, Depends(_asked)],
+    keep_non_answers: Annotated[bool, Form()] = False,
+    at_once: Annotated[bool, Form()] = False,
+) -> Response:
+    """Say what the file comes to; nothing is taken in yet, or with ``at_once`` everything, with figures as JSON."""
+    name = Path(file.filename or "").name[-120:] or "texts.csv"
+    read_as = TextsAsked(**{**vars(asked), "non_answers": "keep" if keep_non_answers else site.settings.non_answers})
+    token = site.uploads.keep_texts(file.file, name, read_as, site.clock.now())
+    _, texts = site.uploads.read_texts(study, token)
+    if at_once:
+        site.uploads.forget(study, token)
+        return JSONResponse(_figures(texts, *_take_in(site, texts)))
+    return draw(request, "texts.html", {"texts": texts, "token": token, "file": name})
+
+
+@router.post("/s/{study}/texts/{token}")
+def confirm_texts(study: str, token: UUID, site: Here, visitor: Ingester) -> RedirectResponse:
+    """Take in what the preview showed; a known id with another text keeps the old one."""
+    _, texts = site.uploads.read_texts(study, token)
+    new, changed = _take_in(site, texts)
+    site.uploads.forget(study, token)
+    return RedirectResponse(f"/s/{quote(study)}/export?taken={new}&changed={changed}", 303)
+
+
+def _take_in(site: Site, texts: Preview) -> tuple[int, int]:
+    """How many segments were new, and how many were known with another text."""
+    changed: list[Segment] = []
+    return site.store.take_in(texts.segments, changed.append), len(changed)
+
+
+def _figures(texts: Preview, new: int, changed: int) -> dict[str, Any]:
+    counts = {"read": texts.good, "new": new, "rejected": texts.rejected}
+    return {**counts, "left_out": texts.left_out, "changed": changed, "understood": texts.understood}

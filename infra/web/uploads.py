@@ -1,0 +1,135 @@
+"""Files that somebody uploaded, kept as they were read until somebody says yes to the preview; and no longer."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import UUID, uuid4
+
+from infra.files.apart import TextsAsked, parse_sheet, parse_texts, read_labels_apart, read_texts_apart
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import LabelSheet
+from infra.files.preview import Preview
+from models.errors import InputError
+
+KEPT = timedelta(hours=6)
+"""How long an upload waits for somebody to say yes."""
+EACH_STUDY = 5
+"""Uploads of a study that wait at once; the oldest makes room."""
+ROOM = 500_000_000
+"""Bytes that the uploads of all studies may take."""
+_BLOCK = 1 << 20
+
+
+class Uploads:
+    """The folder of uploads. Threads and processes may share it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder; it is made when it is needed."""
+        self._folder = folder
+
+    def keep(self, study: str, file: BinaryIO, asked: Mapping[str, Any], now: datetime) -> UUID:
+        """Read an upload of labels, in a process of its own, and keep what it says.
+
+        Args:
+            study: Whose.
+            file: What was uploaded.
+            asked: The form: ``file`` (its name), ``coder``, and the columns ``text`` and ``codes``.
+            now: The time.
+
+        Returns:
+            What it is to be asked for by.
+
+        Raises:
+            InputError: If it cannot be read, takes more than it may, or there is no room.
+            ReadersBusy: If others' files are being read.
+        """
+        columns = SheetColumns(text=asked["text"], codes=asked["codes"], coder_given=bool(str(asked["coder"]).strip()))
+        return self._keep(
+            study, file, asked, now, lambda raw: read_labels_apart(raw, asked["file"], asked["coder"], columns)
+        )
+
+    def keep_texts(self, file: BinaryIO, name: str, asked: TextsAsked, now: datetime) -> UUID:
+        """Read an upload of texts, in a process of its own, and keep what it comes to; see ``keep``."""
+        form = {"file": name, "texts": True}
+        return self._keep(asked.study, file, form, now, lambda raw: read_texts_apart(raw, name, asked))
+
+    def _keep(
+        self, study: str, file: BinaryIO, asked: Mapping[str, Any], now: datetime, reader: Callable[[Path], bytes]
+    ) -> UUID:
+        uploads = self._of(study)
+        self._sweep(uploads, now)
+        token = uuid4()
+        raw = uploads / f"{token}.data"
+        try:
+            with raw.open("wb") as kept:
+                while block := file.read(_BLOCK):
+                    kept.write(block)
+            sheet = reader(raw)
+        finally:
+            raw.unlink(missing_ok=True)
+        (uploads / f"{token}.sheet").write_bytes(sheet)
+        (uploads / f"{token}.json").write_text(json.dumps(dict(asked)), encoding="utf-8")
+        return token
+
+    def read(self, study: str, token: UUID) -> tuple[dict[str, Any], LabelSheet]:
+        """The form and the rows of an upload.
+
+        Raises:
+            InputError: If it is not kept any more.
+        """
+        asked, sheet = self._kept(study, token)
+        if asked.get("texts"):
+            raise InputError("this upload holds texts and no labels; choose the file again")
+        return asked, parse_sheet(sheet)
+
+    def read_texts(self, study: str, token: UUID) -> tuple[dict[str, Any], Preview]:
+        """The name of an upload of texts, and what it comes to.
+
+        Raises:
+            InputError: If it is not kept any more.
+        """
+        asked, texts = self._kept(study, token)
+        if not asked.get("texts"):
+            raise InputError("this upload holds labels and no texts; choose the file again")
+        return asked, parse_texts(texts)
+
+    def _kept(self, study: str, token: UUID) -> tuple[dict[str, Any], bytes]:
+        uploads = self._of(study)
+        try:
+            asked: dict[str, Any] = json.loads((uploads / f"{token}.json").read_text(encoding="utf-8"))
+            return asked, (uploads / f"{token}.sheet").read_bytes()
+        except FileNotFoundError:
+            raise InputError("this upload is not kept any more; choose the file again") from None
+
+    def forget(self, study: str, token: UUID) -> None:
+        """Keep an upload no longer."""
+        for kept in self._of(study).glob(f"{token}.*"):
+            kept.unlink(missing_ok=True)
+
+    def forget_all(self, study: str) -> int:
+        """Keep none of a study's uploads; how many there were."""
+        kept = list(self._of(study).iterdir())
+        for path in kept:
+            path.unlink(missing_ok=True)
+        return sum(path.suffix == ".sheet" for path in kept)
+
+    def _of(self, study: str) -> Path:
+        """A study's folder; its name is no path that somebody wrote."""
+        folder = self._folder / hashlib.sha256(study.encode()).hexdigest()[:16]
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
+    def _sweep(self, uploads: Path, now: datetime) -> None:
+        """Forget uploads to which nobody said yes, and make room for one more."""
+        for kept in uploads.iterdir():
+            if kept.stat().st_mtime < (now - KEPT).timestamp():
+                kept.unlink(missing_ok=True)
+        waiting = sorted(uploads.glob("*.sheet"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for sheet in waiting[EACH_STUDY - 1 :]:
+            for kept in uploads.glob(f"{sheet.stem}.*"):
+                kept.unlink(missing_ok=True)
+        if sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file()) > ROOM:
+            raise InputError("too many uploads wait for somebody to say yes; say yes or no to some, or wait some hours")
