@@ -6,7 +6,7 @@ import click
 
 from infra.cli.account import account
 from infra.cli.agreement import agreement
-from infra.cli.codebook import teach, themes, threshold
+from infra.cli.codebook import codebook, teach, themes, threshold
 from infra.cli.data import code, dead_letters, export, ingest, reopen, reset
 from infra.cli.drift import drift
 from infra.cli.evaluate import evaluate
@@ -27,7 +27,7 @@ def cli() -> None:
 for command in (
     *(up, demo, status, tail, topics, topology, check),
     *(ingest, code, export, dead_letters, reopen, reset),
-    *(teach, themes, threshold, replay),
+    *(teach, codebook, themes, threshold, replay),
     *(learn, drift, evaluate, agreement, finetune, account),
 ):
     cli.add_command(command)

@@ -3,13 +3,13 @@
 Several processes may read and write at once. Every write may be repeated; see ``infra.storage.projections``.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, update
 
 from infra.storage.database import CHUNK, Database, chunks, open_database
 from infra.storage.projections import PROJECTIONS, insert, segment_row, write
@@ -129,10 +129,14 @@ class Store:
 
     # Intake
 
-    def take_in(self, taken: Iterable[Segment]) -> int:
+    def take_in(self, taken: Iterable[Segment], changed: Callable[[Segment], None] | None = None) -> int:
         """Keep segments until they are published; those already there stay as they are.
 
         Each 500 are committed together, so a stream that breaks off keeps what came before.
+
+        Args:
+            taken: The segments.
+            changed: Called with each whose id is there already with another text.
 
         Returns:
             How many were new.
@@ -144,7 +148,12 @@ class Store:
             now = _now()
             rows = [segment_row(segment, now) for segment in chunk]
             with self._database.writing() as connection:
-                new += connection.execute(counted, rows).rowcount
+                new_here = connection.execute(counted, rows).rowcount
+                known = _texts(connection, chunk) if changed and new_here < len(chunk) else {}
+            for segment in chunk:
+                if changed and known.get(segment.id, segment.text) != segment.text:
+                    changed(segment)
+            new += new_here
         return new
 
     def unpublished(self, limit: int) -> list[Unpublished]:
@@ -357,8 +366,18 @@ _GIVEN, _PARENTS, _THEMES = codes.alias("given"), codes.alias("parents"), codes.
 _NOW = func.coalesce(_GIVEN.c.final, assignments.c.code_id)
 """The code that a segment's code is by now: what it was merged into, or itself."""
 _LABEL = func.coalesce(codes.c.label, assignments.c.label)
+
+
+def _texts(connection: Connection, taken: Iterable[Segment]) -> dict[UUID, str]:
+    """The texts that are kept of segments, but for those that were cut."""
+    query = select(segments.c.id, segments.c.text).where(segments.c.cut_from.is_(None))
+    rows = connection.execute(query.where(segments.c.id.in_([segment.id for segment in taken])))
+    return {row.id: row.text for row in rows}
+
+
 _EXPORTED = (
     segments.c.id,
+    segments.c.own_id,
     segments.c.study,
     segments.c.text,
     segments.c.source,
