@@ -191,7 +191,14 @@ def test_a_state_has_the_keys_that_it_always_had():
     recorded = json.loads(gzip.decompress(RECORDED.read_bytes()))
     monitor = Monitor("app")
     monitor.extend(told_by_the_minute(n) for n in range(520))
-    assert json.loads(json.dumps(monitor.state())) == recorded
+    assert as_recorded(json.loads(json.dumps(monitor.state())), recorded) == recorded
+
+
+def as_recorded(state, recorded):
+    """A state without the keys that came later: a state that lacks them is read all the same."""
+    if not isinstance(recorded, dict):
+        return state
+    return {key: as_recorded(state[key], each) for key, each in recorded.items()}
 
 
 def test_segments_out_of_order_are_placed_by_their_own_time():
