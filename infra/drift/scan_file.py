@@ -23,7 +23,9 @@ NOT_CODED = "(not coded)"
 EMBEDDED = 8_000
 """Texts of a file that are embedded at most: half a minute's work on one core."""
 PER_WINDOW = 200
-"""Texts of a window that are embedded at most."""
+"""Texts of a window that are embedded at most, in a file that is not small."""
+SMALL = 2_000
+"""Texts that are embedded at least: in a small file all of them, for little else tells of it."""
 LONG = 100_000
 """Rows from which on a coded file's texts are not embedded unless asked for."""
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -88,7 +90,7 @@ def embedded_share(texts: TimestampedTexts, options: ScanOptions, *, coded_here:
         return 0.0
     window = options.settings.window
     size = window if isinstance(window, int) else texts.rows
-    return min(1.0, EMBEDDED / texts.rows, max(PER_WINDOW, 1) / max(size, 1))
+    return min(1.0, EMBEDDED / texts.rows, max(PER_WINDOW / size, SMALL / texts.rows))
 
 
 def observations(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TextIO, TypeVar, cast
 
 from pydantic import JsonValue
 
+from infra.drift.far_times import FarTimes
 from infra.files.row_tally import RowTally
 from infra.files.rows import FORMATS, PEEK, Format, Rejected, TableHeader, TableRow, read_rows, tell_format
 from infra.files.segments import ID_NAMES, TEXT_NAMES, TIME_NAMES
@@ -88,6 +89,8 @@ class TimestampedTexts:
     """Whether the file has codes."""
     first: float = 0.0
     last: float = 0.0
+    times: FarTimes = field(default_factory=FarTimes)
+    """Tells rows whose time is a fault, by the look of it."""
     candidates: list[str] = field(default_factory=list)
     _values: list[set[str]] = field(default_factory=list)
     _chosen: int | None = None
@@ -124,6 +127,7 @@ class TimestampedTexts:
         self.rows += 1
         self.first = min(self.first, row.at) if self.rows > 1 else row.at
         self.last = max(self.last, row.at)
+        self.times.add(row.at, row.line)
         for values, source in zip(self._values, row.sources, strict=False):
             if source is not None and len(values) < _MOST_SOURCES:
                 values.add(source)

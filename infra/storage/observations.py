@@ -16,6 +16,7 @@ from infra.storage.tables import annotations, assignments, code_events, codes, d
 from infra.storage.tables import releases as release_rows
 from models.drift.observation import KnownChange, Observed
 from models.ports import Embedder
+from models.text.words import distinct_words
 from schemas import CodeEvent
 from schemas.ids import uniform
 
@@ -317,14 +318,14 @@ _LONGEST = 2_000  # characters: no sentence model reads more
 
 
 def with_vectors(rows: Iterable[tuple[Observed, str]], embedder: Embedder, share: float = 1.0) -> Iterator[Observed]:
-    """Give a share of the segments, drawn by their ids, the direction of their text."""
+    """Give the segments the words of their text, and a share of them, drawn by their ids, its direction."""
     source = iter(rows)
     while batch := list(islice(source, _BATCH)):
         drawn = [n for n, (observed, _) in enumerate(batch) if uniform(observed.segment, "embedded") < share]
         vectors = embedder.embed([batch[n][1][:_LONGEST] for n in drawn]) if drawn else ()
         by_place = dict(zip(drawn, vectors, strict=True))
-        for n, (observed, _) in enumerate(batch):
-            yield replace(observed, vector=by_place[n]) if n in by_place else observed
+        for n, (observed, text) in enumerate(batch):
+            yield replace(observed, words=distinct_words(text[:_LONGEST]), vector=by_place.get(n, observed.vector))
 
 
 def named_models(models: Any) -> str:
