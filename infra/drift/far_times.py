@@ -67,7 +67,8 @@ class FarTimes:
         named = "; ".join(f"line {row.line}, {_day(row.at)}" for row in far[:most])
         more = f"; {len(far) - most} more" if len(far) > most else ""
         rows = f"{len(far):,} row{'' if len(far) == 1 else 's'}"
-        return f"{rows} far outside the rest ({_day(min(near))} to {_day(max(near))}): {named}{more}"
+        days = dict.fromkeys((_day(min(near)), _day(max(near))))
+        return f"{rows} far outside the rest ({' to '.join(days)}): {named}{more}"
 
     def _ends(self) -> tuple[list[RowTime], list[RowTime], tuple[float, float] | None]:
         """The rows before and behind the rest, and when the rest begins and ends."""
@@ -80,4 +81,4 @@ class FarTimes:
 
 
 def _day(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
+    return datetime.fromtimestamp(at, UTC).date().isoformat()

@@ -120,6 +120,35 @@ def texts_of(database: Database, ids: Sequence[UUID]) -> dict[UUID, str]:
     return texts
 
 
+def texts_between(
+    database: Database, study: str, since: datetime | None, until: datetime | None, most: int, *, newest: bool = False
+) -> list[tuple[datetime, UUID, str, str]]:
+    """Time, id, source and text of the first segments of a stretch, or of its newest, in order of time.
+
+    Args:
+        database: The read model.
+        study: The study.
+        since: Segments said from then on.
+        until: Segments said before then.
+        most: How many at most.
+        newest: Whether the last ones are meant.
+    """
+    at = segments.c.order_at
+    query = select(at, segments.c.id, segments.c.source, segments.c.text).where(*_watched(study, since, until))
+    ordered = query.order_by(at.desc() if newest else at, segments.c.id).limit(most)
+    with database.reading() as connection:
+        rows = [tuple(row) for row in connection.execute(ordered)]
+    return rows[::-1] if newest else rows
+
+
+def frequent_labels(database: Database, study: str, most: int) -> list[str]:
+    """The labels that most segments were given, the most frequent first."""
+    label = assignments.c.label
+    query = select(label).where(assignments.c.study == study).group_by(label).order_by(func.count().desc(), label)
+    with database.reading() as connection:
+        return list(connection.execute(query.limit(most)).scalars())
+
+
 def _query(study: str, since: datetime | None, until: datetime | None, *, texts: bool) -> Select[*tuple[Any, ...]]:
     query = select(
         segments.c.id,

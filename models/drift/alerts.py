@@ -15,7 +15,7 @@ from models.drift.scan import Finding, Moved
 from models.drift.signal_watch import SignalWatch
 from models.drift.signals import DriftCause, Signal
 from models.drift.tail_tests import to_score
-from models.drift.term_watch import TermFinding
+from models.drift.terms.term_watch import TermFinding
 from schemas import DriftAlert
 
 _NAMESPACE = UUID("0b0f5b62-6a3c-5a52-8a4e-3d9a5b8e6d10")

@@ -194,8 +194,8 @@ class TextWatch:
 def split_of(kernel: NDArray[np.float64], strata: Sequence[str]) -> int:
     """Where two parts of a sequence of texts differ most: the index of the first text of the second part.
 
-    The place of the largest ``|S_t|^2 / (t (n - t))``, where ``S_t`` is the sum of the first ``t`` texts' features, less
-    those of their source's mean.
+    The place of the largest ``|S_t|^2 / (t (n - t))``, where ``S_t`` is the sum of the first ``t`` texts' features,
+    each less the mean of its source.
 
     >>> rows = np.array([[0.0], [0.1], [0.0], [2.0], [2.1], [2.0], [1.9]], dtype=np.float32)
     >>> split_of(gaussian(rows, 1.0), ["shop"] * 7)

@@ -13,7 +13,7 @@ from models.drift.scan import Finding
 from models.drift.settings import BLOCKS, DriftSettings
 from models.drift.signal_watch import SignalWatch
 from models.drift.signals import CODES_OF_A_DAY, SIGNALS, TEXTS, WORDS_OF_A_DAY, WORDS_THAT_LAST
-from models.drift.term_watch import TermFinding, TermWatch
+from models.drift.terms.term_watch import TermFinding, TermWatch
 from schemas import DriftAlert
 
 _SELDOM = ((32_768, 16), (8_192, 8), (2_048, 4), (512, 2))  # from that many blocks on, only every so many are looked at
@@ -29,7 +29,7 @@ class Monitor:
     (codes, themes, sources, confidence, ...) is counted by stratum; at each block's end windows of 2 to 512 blocks are
     compared with what was before them (:class:`~models.drift.scan.Scan`), ever more seldom in a long stream, and once
     a window the texts' embeddings (:class:`~models.drift.embedding_drift.TextWatch`). Words and days have a watch of
-    their own (:class:`~models.drift.term_watch.TermWatch`). Look ``k`` at a signal may raise
+    their own (:class:`~models.drift.terms.term_watch.TermWatch`). Look ``k`` at a signal may raise
     a false alarm with probability ``false_alarms * budget * alpha_spent(k)``; the sum over all looks and signals is the
     ``false_alarms`` of the settings, however long the stream. Of a family of signals the surest finding becomes an
     alert, with its change point's interval and its cause; then the reference of what moved begins anew.
@@ -99,11 +99,22 @@ class Monitor:
 
     def too_few(self) -> list[str]:
         """What is known of some segments, but of too few to see a change: ``texts: 120 of 200``."""
-        counts = [(watch.signal.name, watch.known, watch.needed) for watch in self.watches if not watch.compared]
+        rare = (watch for watch in self.watches if watch.known_of_any and not watch.compared)
+        counts = [(watch.signal.name, watch.known, watch.needed) for watch in rare]
         for name, texts in ((TEXTS.name, self.texts), ("words", self.words)):
             if not texts.looks:
                 counts.append((name, texts.known, texts.needed))
         return [f"{name}: {min(known, needed):,} of {needed:,}" for name, known, needed in counts if known]
+
+    def compared(self, *, coded: bool) -> bool:
+        """Whether what is said was ever compared with what was before it.
+
+        Args:
+            coded: Whether segments have codes, so that these are what is said; else it is their texts.
+        """
+        if coded:
+            return next(watch.compared for watch in self.watches if watch.signal.name == "codes")
+        return self.texts.looks > 0 or self.words.looks > 0
 
     def finish(self) -> list[DriftAlert]:
         """Take what was still waited for, at the end of a file."""
@@ -153,11 +164,11 @@ class Monitor:
         """Count a segment's words and its code by day; what rose by then."""
         alerts: list[DriftAlert] = []
         if observed.words is not None:
-            found = self.words.add(at, observed.segment, observed.source, observed.words)
-            alerts += self._rises(found, "words")
+            rises = self.words.add(at, observed.segment, observed.source, observed.words)
+            alerts += self._rises(rises, "words")
         if not observed.dead:
-            found = self.codes_by_day.add(at, observed.segment, observed.source, (observed.code,))
-            alerts += self._rises(found, "codes")
+            rises = self.codes_by_day.add(at, observed.segment, observed.source, (observed.code,))
+            alerts += self._rises(rises, "codes")
         return alerts
 
     def _rises(self, findings: Iterable[TermFinding], terms: Literal["words", "codes"]) -> list[DriftAlert]:

@@ -100,6 +100,11 @@ class SignalWatch:
         return scan.run(table, self.dispersion)
 
     @property
+    def known_of_any(self) -> bool:
+        """Whether any segment ever was in one of its cells."""
+        return bool(self.table.cells or self._waiting)
+
+    @property
     def known(self) -> int:
         """Segments of which the signal is known, since the reference began."""
         return int(self.table.total) + len(self._waiting)

@@ -112,4 +112,4 @@ TEXTS = Signal("texts", "input", "source", 0.05, "said")
 """The texts' embeddings; watched by models.drift.embedding_drift."""
 WORDS_THAT_LAST, WORDS_OF_A_DAY, CODES_OF_A_DAY = 0.04, 0.03, 0.03
 """Shares of all false alarms that words may raise that rise for good, or for a day, and codes of a day; watched by
-models.drift.term_watch. With the budgets above they add up to 1."""
+models.drift.terms.term_watch. With the budgets above they add up to 1."""

@@ -11,7 +11,7 @@ import numpy as np
 from models.drift.counts.snapshots import Counts
 from models.drift.settings import DriftSettings
 from models.drift.tail_tests import alpha_spent, tails
-from models.drift.term_counts import TermChunk, TermTable, locate_step, totals
+from models.drift.terms.term_counts import TermChunk, TermTable, locate_step, totals
 
 _CHUNK = 25
 """Segments of a chunk: a change is placed to the chunk."""
@@ -19,14 +19,16 @@ _CHUNKS = 64
 """Chunks that are kept; beyond, each two neighbours become one, so that memory stays flat."""
 _VOCABULARY = 5_000
 """Terms that are kept when chunks become one, the most frequent."""
-_PARTS = (2, 4, 8)
-"""The newest half, quarter and eighth of all segments are compared with what was before them."""
+_PARTS = (2, 4, 8, 16)
+"""The newest half, quarter, eighth and sixteenth of all segments are compared with what was before them."""
 _FIRST, _GROWTH = 100, 1.25
 """Segments at the first look, and how many times as many at each further one: a long stream has few looks."""
 _LEAST_OF_DAY, _LEAST_BEFORE = 8, 100
 """Segments of a day that is compared, and of what was before it."""
 _SEEN = 4
 """Times that a term must have been seen in what is newer: rarer ones cannot show anything at these levels."""
+_USUAL = 50
+"""Terms that how much counts vary is learned from, the most frequent ones."""
 _OVER = 0.5
 """Of the rate of its day: a burst is over when the next day has less than that."""
 _LOUDEST = 100.0
@@ -72,8 +74,8 @@ class TermFinding:
 class TermWatch:
     """Counts in how many segments each term is, and tells which rose, for good or for a day.
 
-    For good: at looks that come ever more seldom (100 segments, then a quarter more each time) the newest half, quarter
-    and eighth of all segments since the last change are compared with those before them, source by source
+    For good: at looks that come ever more seldom (100 segments, then a quarter more each time) the newest half,
+    quarter, eighth and sixteenth of all since the last change are compared with those before them, source by source
     (Mantel-Haenszel). So a rise over weeks, or one among few segments, is compared with all that was before and not
     with the last window; look ``k`` may spend ``1 / ((k + 1) (k + 2))`` of the false alarms, which add up to 1.
     For a day: each day (UTC) of eight segments or more is compared with all before it. A burst is told when the day
@@ -201,11 +203,10 @@ class TermWatch:
             return None
         alpha = self.settings.false_alarms * self.bursts * alpha_spent(self.days, _SOON)
         self.days += 1
-        terms = sorted(term for term, count in totals(day).items() if count >= _SEEN)
-        table = TermTable.of([*self.chunks, *day], terms)
+        table, tests = _counted(self.chunks, day)
         newer = slice(len(self.chunks), None)
         spread = max(1.0, self._spread[0] / self._spread[1])
-        finding = self._compare(table, newer, alpha / max(len(terms), 1), spread)
+        finding = self._compare(table, newer, alpha / tests, spread)
         if finding is None:
             self._learn_days(table, newer)
             return None
@@ -247,9 +248,8 @@ class TermWatch:
         behind = np.cumsum([chunk.segments for chunk in reversed(chunks)])
         first = max(1, len(chunks) - 1 - int(np.searchsorted(behind, size)))
         newer = chunks[first:]
-        terms = sorted(term for term, count in totals(newer).items() if count >= _SEEN)
-        table = TermTable.of(chunks, terms)
-        finding = self._compare(table, slice(first, None), level / max(len(terms), 1), 1.0, lasting=True)
+        table, tests = _counted(chunks[:first], newer)
+        finding = self._compare(table, slice(first, None), level / tests, 1.0, lasting=True)
         if finding is None:
             return None
         column = table.terms.index(finding.risen[0].term)
@@ -336,6 +336,16 @@ class TermWatch:
         self._spread = tuple(state["spread"])
         most = self.repeats[1]
         self.rows = {s: deque((tuple(each) for each in row), maxlen=most) for s, row in state["rows"].items()}
+
+
+def _counted(before: Sequence[TermChunk], newer: Sequence[TermChunk]) -> tuple[TermTable, int]:
+    """The terms that newer segments have often enough to be tested, and how many these are.
+
+    The most frequent ones of before are counted with them: they tell how much counts vary, whatever is new.
+    """
+    tested = {term for term, count in totals(newer).items() if count >= _SEEN}
+    usual = (term for term, _ in totals(before).most_common(_USUAL))
+    return TermTable.of([*before, *newer], sorted(tested.union(usual))), max(len(tested), 1)
 
 
 def _encoded(chunks: Iterable[TermChunk]) -> list[Any]:
