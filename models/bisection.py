@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from models.errors import SettingError, UnavailableError, UncodableError, WorkerFault
+from models.errors import InputError, SettingError, UnavailableError, UncodableError, WorkerFault
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,7 +43,7 @@ def isolate_failures(step: Callable[[Sequence[T]], Sequence[R]], items: Sequence
 
 
 def _alone(error: Exception) -> UncodableError:
-    reason = str(error) if isinstance(error, UncodableError) else f"{type(error).__name__}: {error}"
+    reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
     bad = UncodableError(" ".join(reason.split())[:_LONGEST_REASON])
     bad.__cause__ = error
     return bad

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from schemas.coding import Assignment
 from schemas.feedback import Segment
-from schemas.record import Label, Record, Share, Study
+from schemas.record import Label, Moment, Record, Share, Study
 
 RequestReason = Literal["low confidence", "audit", "double coding", "query strategy", "asked again"]
 AnnotationKind = Literal["coding", "adjudication"]
@@ -32,8 +32,8 @@ class AnnotationRequest(Record):
     coders: int = Field(default=1, ge=1, le=9, description="How many people should code it, each by themselves.")
     priority: float = Field(default=0.0, description="Higher ones are shown first.")
     signals: dict[str, float] = Field(default_factory=dict, description="What the confidence was made from.")
-    requested_at: AwareDatetime
-    expires_at: AwareDatetime | None = Field(default=None, description="From then on nobody is asked any more.")
+    requested_at: Moment
+    expires_at: Moment | None = Field(default=None, description="From then on nobody is asked any more.")
     author: str | None = Field(default=None, max_length=120, description="Who asked, where a person did.")
     why: str = Field(default="", description="Why that person asked, in their words.")
 
@@ -89,7 +89,7 @@ class Annotation(Record):
     reason: RequestReason | None = Field(default=None, description="Why the person was asked, if they were.")
     blind: bool = Field(default=False, description="Whether the system's code was hidden until the first choice.")
     sample: bool = Field(default=False, description="Whether the segment was drawn by chance.")
-    decided_at: AwareDatetime
+    decided_at: Moment
     seconds: float | None = Field(default=None, ge=0, description="Time the person took.")
 
     @classmethod

@@ -3,9 +3,9 @@
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from schemas.record import Label, Record, Study
+from schemas.record import Label, Moment, Record, Study
 
 CodeEventKind = Literal["created", "renamed", "defined", "moved", "merged", "split", "retired", "restored"]
 Level = Literal["code", "theme"]
@@ -23,7 +23,7 @@ class CodeEvent(Record):
     )
     label: Label = Field(description="The code's label after the event.")
     author: str = Field(min_length=1, max_length=120, description="Person, or model with its revision.")
-    at: AwareDatetime
+    at: Moment
     reason: str = ""
     segment_id: UUID | None = Field(default=None, description="The segment that led to it, if one did.")
     definition: str | None = None

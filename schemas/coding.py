@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from schemas.feedback import Segment
-from schemas.record import Label, Record, Share, Study
+from schemas.record import Label, Moment, Record, Share, Study
 
 Verdict = Literal["picked", "rewrote", "consensus", "precedent"]
 Route = Literal["accepted", "people"]
@@ -110,7 +110,7 @@ class Assignment(Record):
     models: dict[str, str] = Field(default_factory=dict, description="Every model that had a say: role to revision.")
     confidence: Share | None = None
     route: Route | None = None
-    assigned_at: AwareDatetime
+    assigned_at: Moment
 
 
 def usable(proposals: Sequence[Proposal]) -> list[Proposal]:

@@ -2,9 +2,14 @@
 
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, JsonValue
+from pydantic import Field, JsonValue
 
-from schemas.record import Record, Study
+from schemas.record import Count, Moment, Record, Study
+
+LONGEST_TEXT = 200_000
+"""Characters of a segment's text. More is a document: its turns or paragraphs are segments."""
+LARGEST_METADATA = 256 * 1024
+"""Bytes of a segment's metadata as JSON, at every way in."""
 
 
 class Segment(Record):
@@ -12,11 +17,11 @@ class Segment(Record):
 
     id: UUID
     study: Study
-    text: str = Field(description="As the source had it; see cut_from.")
+    text: str = Field(max_length=LONGEST_TEXT, description="As the source had it; see cut_from.")
     source: str = Field(min_length=1, max_length=200, description="File, form or channel it came from.")
-    timestamp: AwareDatetime | None = Field(default=None, description="When it was said, if known.")
+    timestamp: Moment | None = Field(default=None, description="When it was said, if known.")
     language: str | None = Field(default=None, max_length=20, description="BCP 47 tag, if known.")
     metadata: dict[str, JsonValue] = Field(default_factory=dict, description="Other columns, kept as they came.")
-    cut_from: int | None = Field(
+    cut_from: Count | None = Field(
         default=None, description="Length in characters before the text was cut to the profile's limit."
     )

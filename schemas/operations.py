@@ -3,9 +3,9 @@
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from schemas.record import Record, Study
+from schemas.record import Count, Moment, Offset, Record, Study
 
 
 class ModelRelease(Record):
@@ -22,11 +22,11 @@ class ModelRelease(Record):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of its manifest, which names every file's own.")
     metrics: dict[str, float] = Field(default_factory=dict, description="On labels that it was not taught.")
     per_code: dict[str, float] = Field(default_factory=dict, description="F1 on those labels, by the code's label.")
-    labels: int = Field(default=0, ge=0, description="Segments that it was taught.")
+    labels: Count = Field(default=0, description="Segments that it was taught.")
     replaces: str | None = Field(default=None, description="The version that served until then.")
     author: str = Field(default="trainer", min_length=1, max_length=120)
     why: str = Field(default="", description="One sentence a person can read.")
-    released_at: AwareDatetime
+    released_at: Moment
 
 
 class DriftAlert(Record):
@@ -36,17 +36,17 @@ class DriftAlert(Record):
     study: Study
     kind: str = Field(min_length=1)
     cause: Literal["input", "model", "codebook", "people", "volume"]
-    at: AwareDatetime = Field(description="Estimated change point, in the segments' own time.")
-    detected_at: AwareDatetime
+    at: Moment = Field(description="Estimated change point, in the segments' own time.")
+    detected_at: Moment
     p: float = Field(ge=0, le=1, description="After paying for every look at the stream and everything looked at.")
     effect: float = Field(description="Newer against older: a difference of shares or means, or a distance.")
     codes: list[str] = Field(default_factory=list, description="Those that contribute most, the most first.")
     sources: list[str] = Field(default_factory=list, description="Those that contribute most, the most first.")
     examples: list[UUID] = Field(default_factory=list, description="Segments after the change that show it.")
-    earliest: AwareDatetime | None = Field(default=None, description="Lower end of the change point's 95% interval.")
-    latest: AwareDatetime | None = Field(default=None, description="Upper end of the change point's 95% interval.")
-    before: int = Field(default=0, ge=0, description="Segments of the reference.")
-    after: int = Field(default=0, ge=0, description="Segments since the change point.")
+    earliest: Moment | None = Field(default=None, description="Lower end of the change point's 95% interval.")
+    latest: Moment | None = Field(default=None, description="Upper end of the change point's 95% interval.")
+    before: Count = Field(default=0, description="Segments of the reference.")
+    after: Count = Field(default=0, description="Segments since the change point.")
     says: str = Field(default="", description="One sentence a person can read.")
     causes: dict[str, float] = Field(
         default_factory=dict, description="How much of the evidence each possible cause has, adding up to 1."
@@ -63,16 +63,21 @@ class DriftAlert(Record):
 
 
 class DeadLetter(Record):
-    """A message that could not be read or coded, kept whole; a message on ``dead-letters``."""
+    """A message that could not be read or coded; a message on ``dead-letters``.
+
+    It is kept whole, but for the rest of one that is too large to be kept beside its reason.
+    """
 
     id: UUID
     reason: str = Field(min_length=1)
     role: str = Field(description="Who set it aside.")
     topic: str
-    partition: int
-    offset: int
+    partition: Count | Literal[-1]
+    offset: Offset
     key: bytes | None = None
-    raw: bytes | None = Field(default=None, description="The value as it came; none for a tombstone.")
+    raw: bytes | None = Field(default=None, description="The value as it came, or its head; none for a tombstone.")
+    size: Count | None = Field(default=None, description="Bytes of the whole value, where only its head is kept.")
+    sha256: str | None = Field(default=None, description="Of the whole value, where only its head is kept.")
     study: str | None = None
     segment_id: UUID | None = Field(default=None, description="The segment, where one could be told.")
-    at: AwareDatetime
+    at: Moment

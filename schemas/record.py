@@ -1,18 +1,43 @@
 """The base of every record that crosses a topic: frozen, versioned, open to fields it does not know."""
 
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 MAJOR_VERSION = 1
 _TICK = timedelta(microseconds=1)  # the smallest step of a time in a record
 _UNKNOWN_MAJOR = "unknown_major"
+_LONGEST_NAME = 80  # characters of a field's name that an error repeats: the sender may have chosen it
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Study = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[\w.\- ]+$")]
 Label = Annotated[str, Field(min_length=1, max_length=120)]
+
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""What a database's integer holds."""
+Offset = Annotated[int, Field(ge=-1, le=2**63 - 1)]
+"""A place on a partition; -1 where a message never came to stand on one."""
+
+
+def _within_calendar(value: datetime) -> datetime:
+    """Refuse a moment so near to the calendar's ends that another zone, or a day more or less, leads out of it."""
+    try:
+        year = value.astimezone(UTC).year
+    except OverflowError:
+        year = value.year
+    if not MINYEAR < year < MAXYEAR:
+        raise PydanticCustomError(
+            "moment_out_of_range",
+            "{found} is too near to the calendar's end; a moment from the year 2 to the year 9998 is expected",
+            {"found": value.isoformat()},
+        )
+    return value
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_calendar)]
+"""A time with its zone, from the year 2 to the year 9998."""
 
 
 def _known_major(value: object) -> object:
@@ -34,7 +59,9 @@ class Record(BaseModel):
     strips what a newer one added. A major version that it does not know is refused: its meaning may differ.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow", ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = ConfigDict(
+        frozen=True, extra="allow", ser_json_bytes="base64", val_json_bytes="base64", allow_inf_nan=False
+    )
 
     schema_version: Annotated[int, BeforeValidator(_known_major)] = MAJOR_VERSION
 
@@ -82,7 +109,7 @@ def describe(error: ValidationError, *, most: int = 3) -> str:
     shown = major or errors  # what else is wrong follows from an unknown version
     sentences = []
     for detail in shown[:most]:
-        place = ".".join(str(part) for part in detail["loc"] if part != "schema_version")
+        place = ".".join(f"{part:.{_LONGEST_NAME}}" for part in map(str, detail["loc"]) if part != "schema_version")
         message = detail["msg"].removeprefix("Value error, ")
         sentences.append(f"{place}: {message}" if place else message)
     left = len(shown) - most

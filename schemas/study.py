@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from schemas.record import Record, Share, Study
+from schemas.record import Count, Moment, Record, Share, Study
 
 RoutingMode = Literal["threshold", "promise", "budget"]
 QueryStrategy = Literal[
@@ -35,7 +35,7 @@ class StudyRules(Record):
     audit_share: Share = Field(default=0.02, description="Share of segments drawn by chance and read blind.")
     double_share: Share = Field(default=0.0, description="Share of the segments sent to people that two people code.")
     blind: bool = Field(default=False, description="Whether all segments are coded before the system's code is shown.")
-    budget_segments: int | None = Field(default=None, ge=0, description="In ``budget``: most segments a day.")
+    budget_segments: Count | None = Field(default=None, description="In ``budget``: most segments a day.")
     budget_minutes: float | None = Field(default=None, ge=0, description="In ``budget``: most minutes of people a day.")
     lock_minutes: float = Field(default=10.0, gt=0, description="How long a segment on a person's screen stays theirs.")
     expire_days: float | None = Field(default=None, gt=0, description="After so many days nobody is asked any more.")
@@ -44,4 +44,4 @@ class StudyRules(Record):
     )
     ask_segments: int = Field(default=0, ge=0, le=1000, description="How many it asks about after each training.")
     author: str = Field(min_length=1, max_length=120)
-    at: AwareDatetime
+    at: Moment

@@ -1,6 +1,6 @@
 """Faust, mended where it costs most: tasks that watch what cannot happen, long pauses, and a slow way back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import faust
@@ -34,6 +34,18 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
         await super().on_thread_stop()
 
 
+class _Listener(driver.ConsumerRebalanceListener):  # type: ignore[misc]
+    """Numbers assignments itself: a broker that was emptied begins to count generations anew.
+
+    What was read before a rebalance is told by that number from what is read after it.
+    """
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        app = self._thread.app
+        app.consumer_generation_id += 1
+        await self._thread.on_partitions_assigned(driver.ensure_TPset(assigned), app.consumer_generation_id)
+
+
 class Consumer(driver.Consumer):  # type: ignore[misc]
     """Fetches when there is room, and hands messages on without waiting.
 
@@ -41,6 +53,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     rebalance begin or the worker stop meanwhile. Where there is room nothing is waited for, and the four tasks, half
     of what Faust costs a message, are for nothing.
     """
+
+    RebalanceListener = _Listener
 
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -92,6 +106,14 @@ class Transport(driver.Transport):  # type: ignore[misc]
 
 class App(faust.App):  # type: ignore[misc]
     """A Faust application with that transport."""
+
+    on_crash: Callable[[Exception], None] | None = None
+    """Hears why the application ended by itself: nothing of it runs any more, and Faust only logs it."""
+
+    def _crash(self, reason: BaseException) -> None:
+        super()._crash(reason)
+        if self.on_crash is not None and isinstance(reason, Exception):
+            self.on_crash(reason)
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)

@@ -3,17 +3,41 @@
 import asyncio
 import logging
 import zlib
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 
 from models.errors import WorkerFault
-from schemas import Annotation, AnnotationRequest, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
+from schemas import (
+    Annotation,
+    AnnotationRequest,
+    Assignment,
+    CodeEvent,
+    Decision,
+    DriftAlert,
+    ModelRelease,
+    Proposals,
+    Record,
+    StudyRules,
+)
 from streams.cluster import Cluster, retry_with_backoff
 from streams.refusals import in_plain_words, raise_refusal
-from streams.topology import ALERTS, CODEBOOK, LABELS, LARGEST_MESSAGE, RELEASES, REQUESTS, STUDIES
+from streams.topology import (
+    ALERTS,
+    ASSIGNMENTS,
+    CODEBOOK,
+    DEAD_LETTERS,
+    DECISIONS,
+    LABELS,
+    LARGEST_MESSAGE,
+    PROPOSALS,
+    RELEASES,
+    REQUESTS,
+    STUDIES,
+    Topic,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,26 +59,23 @@ class Outgoing(NamedTuple):
     headers: tuple[Header, ...] = ()
 
 
-def outgoing(record: Record) -> Outgoing:
-    """A record as a message of its topic, with the key that the topology's table says.
+_KEYS: dict[type[Record], tuple[Topic, Callable[[Any], str]]] = {
+    Proposals: (PROPOSALS, lambda proposals: str(proposals.segment.id)),
+    Decision: (DECISIONS, lambda decision: decision.segment.study),
+    Assignment: (ASSIGNMENTS, lambda assignment: str(assignment.segment_id)),
+    CodeEvent: (CODEBOOK, lambda event: str(event.code_id)),
+    AnnotationRequest: (REQUESTS, lambda request: str(request.segment_id)),
+    Annotation: (LABELS, lambda annotation: f"{annotation.segment_id}:{annotation.annotator}"),
+    StudyRules: (STUDIES, lambda rules: rules.study),
+    DriftAlert: (ALERTS, lambda alert: alert.study),
+    ModelRelease: (RELEASES, lambda release: f"{release.model}:{release.outcome}"),
+}
 
-    Raises:
-        TypeError: If it is of a kind that only roles write.
-    """
-    match record:
-        case CodeEvent():
-            return Outgoing(CODEBOOK.name, str(record.code_id).encode(), record.to_bytes())
-        case Annotation():
-            return Outgoing(LABELS.name, f"{record.segment_id}:{record.annotator}".encode(), record.to_bytes())
-        case AnnotationRequest():
-            return Outgoing(REQUESTS.name, str(record.segment_id).encode(), record.to_bytes())
-        case StudyRules():
-            return Outgoing(STUDIES.name, record.study.encode(), record.to_bytes())
-        case DriftAlert():
-            return Outgoing(ALERTS.name, record.study.encode(), record.to_bytes())
-        case ModelRelease():
-            return Outgoing(RELEASES.name, f"{record.model}:{record.outcome}".encode(), record.to_bytes())
-    raise TypeError(f"a {type(record).__name__} is written by roles only")
+
+def outgoing(record: Record) -> Outgoing:
+    """A record as a message of its topic, with the key that the topology's table says; ``KeyError`` for other kinds."""
+    place, key = _KEYS[type(record)]
+    return Outgoing(place.name, key(record).encode(), record.to_bytes())
 
 
 class Publisher(Protocol):
@@ -68,9 +89,19 @@ class Publisher(Protocol):
 class KafkaPublisher:
     """A producer with acks=all. Waits with back-off while the brokers are away; never drops a message."""
 
-    def __init__(self, cluster: Cluster, *, linger_ms: int = 2) -> None:
-        """Prepare; ``start`` connects."""
+    def __init__(
+        self, cluster: Cluster, *, linger_ms: int = 2, set_aside: Callable[[Outgoing], Outgoing] | None = None
+    ) -> None:
+        """Prepare; ``start`` connects.
+
+        Args:
+            cluster: The brokers.
+            linger_ms: How long a message waits for others to travel with.
+            set_aside: What is sent in place of a message that the brokers refuse for its size; without it that ends
+                the worker.
+        """
         self._cluster = cluster
+        self._set_aside = set_aside
         self._linger_ms = linger_ms
         self._producer: AIOKafkaProducer | None = None
 
@@ -119,29 +150,47 @@ class KafkaPublisher:
 
         async def attempt() -> None:
             nonlocal left
-            again, errors = [], []
-            with in_plain_words(self._cluster):
-                for message, delivery in zip(left, await self._hand_over(left), strict=True):
-                    try:
-                        await delivery  # most are done when the first is: they went in the same batch
-                    except Exception as error:
-                        again.append(message)
-                        errors.append(error)
-                left = again
-                if errors:
-                    raise errors[0]
+            while left:
+                with in_plain_words(self._cluster):
+                    left, error = await self._attempt(left)
+                    if error is not None:
+                        raise error
 
         if left:
             await retry_with_backoff("delivery", attempt, KafkaError)
 
-    async def _hand_over(self, messages: Sequence[Outgoing]) -> list[asyncio.Future[object]]:
+    async def _attempt(self, messages: Sequence[Outgoing]) -> tuple[list[Outgoing], Exception | None]:
+        """Send messages at once; returns what is to be sent yet, and why where that is to be waited with."""
+        again: list[Outgoing] = []
+        first: Exception | None = None
+        deliveries = [await self._hand_over(message) for message in messages]
+        for message, delivery in zip(messages, deliveries, strict=True):
+            try:
+                if isinstance(delivery, Exception):
+                    raise delivery
+                await delivery  # most are done when the first is: they went in the same batch
+            except MessageSizeTooLargeError as error:
+                again.append(self._in_place_of(message, error))
+            except Exception as error:
+                again.append(message)
+                first = first or error
+        return again, first
+
+    def _in_place_of(self, message: Outgoing, error: Exception) -> Outgoing:
+        if self._set_aside is None or message.topic == DEAD_LETTERS.name:
+            raise WorkerFault(f"a message for '{message.topic}' is larger than the brokers take: {error}") from error
+        log.warning("a record for '%s' is larger than the brokers take; it is set aside", message.topic)
+        return self._set_aside(message)
+
+    async def _hand_over(self, message: Outgoing) -> asyncio.Future[object] | Exception:
         if self._producer is None:
             raise WorkerFault("the publisher has not been started")
-        at_broker = self._cluster.names.at_broker
+        at_broker = self._cluster.names.at_broker(message.topic)
         try:
-            return [
-                await self._producer.send(at_broker(m.topic), m.value, key=m.key, headers=[*m.headers])
-                for m in messages
-            ]
+            delivery: asyncio.Future[object] = await self._producer.send(
+                at_broker, message.value, key=message.key, headers=[*message.headers]
+            )
         except MessageSizeTooLargeError as error:
-            raise WorkerFault(f"a message is larger than {LARGEST_MESSAGE} bytes: {error}") from error
+            too_large: Exception = error
+            return too_large
+        return delivery

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from math import inf
 from time import monotonic, time, time_ns
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import faust
 from faust.types import TP
@@ -15,6 +16,7 @@ from faust.types import TP
 from models.errors import UnavailableError
 from schemas import DeadLetter
 from streams.cluster import OWN_NAMES, Names, retry_with_backoff
+from streams.membership import Membership, Partition
 from streams.metrics import AGES_S, SECONDS, SIZES, Histogram
 from streams.ordered_acks import OrderedAcks
 from streams.publish import Outgoing, Publisher
@@ -25,7 +27,7 @@ from streams.tracing import SegmentTracer, TracedBatch
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 TICK_S = 0.5
-_ANSWER_S = 20.0  # after so long without an answer the log says what is waited for
+_HANDING_OVER = 0.5  # of a session: so long a delivery is waited for before its partitions are given away
 _MOST_TOLD = 5  # dead letters of one batch that the log names
 
 
@@ -43,6 +45,9 @@ class Progress:
     in_flight: int = 0
     last_commit_at: datetime | None = None
     last_progress: float = field(default_factory=monotonic)
+    """When something was acknowledged last, by the monotonic clock."""
+    last_step: float = field(default_factory=monotonic)
+    """When a batch, or a look at what falls due, was over last."""
     lags: dict[str, int] = field(default_factory=dict)  # by topic, where they were looked for
     sizes: Histogram = field(default_factory=lambda: Histogram(SIZES))  # messages a batch
     step_s: Histogram = field(default_factory=lambda: Histogram(SECONDS))
@@ -90,24 +95,6 @@ class Batches:
     wait_s: float
 
 
-Partition = tuple[str, int]
-
-
-class Membership(Protocol):
-    """What a worker is in its consumer group."""
-
-    async def owns(self, offsets: Mapping[Partition, int]) -> bool:
-        """Whether partitions are this worker's now, as the broker says; all before these offsets is finished.
-
-        A worker that stood still for longer than its session does not know that others have gone on in its place.
-        """
-        ...
-
-    async def recall(self, stage: Stage) -> None:
-        """Let a stage read again what may have been written by those who had its partitions before."""
-        ...
-
-
 class Runner:
     """Drives one stage. Used by one agent, so one batch is under way at a time."""
 
@@ -139,27 +126,52 @@ class Runner:
         self._recall_due = True
         self._acks: OrderedAcks[Any] = OrderedAcks()
         self._busy = asyncio.Lock()
-        self._revoked: set[tuple[str, int]] = set()
+        self._delivering = asyncio.Lock()
+        self._revoked: set[Partition] = set()
+        self._gone: dict[Partition, int] = {}  # to the number of the last assignment before it went
 
     async def batch(self, stream: Any, events: Sequence[Any]) -> None:
-        """Take a batch of Faust events through the stage."""
+        """Take a batch of Faust events through the stage; what was read before its partition went is left out."""
         messages, now = [], time_ns()
         for event in events:
             m = event.message
             topic, headers, sent_ms = self.names.own(m.topic), m.headers or (), int((m.timestamp or 0) * 1000)
+            if m.generation_id <= self._gone.get((topic, m.partition), -1):
+                continue  # Faust hands over what it had gathered; all of it comes again
             messages.append(Received(topic, m.partition, m.offset, m.key, m.value, headers, sent_ms, now))
             self._acks.read((topic, m.partition), m.offset, event)
         self._progress.read += len(messages)
-        await self._run(stream, lambda: self._stage.step(messages), len(messages))
+        self._progress.in_flight = len(self._acks)
+        if messages:
+            await self._run(stream, lambda: self._stage.step(messages), len(messages))
 
     async def tick(self, stream: Any) -> None:
         """Let the stage finish what has fallen due."""
         await self._run(stream, self._stage.tick)
 
-    def revoke(self, partitions: set[tuple[str, int]]) -> None:
-        """Forget what is in flight on partitions that go to another worker."""
+    async def revoke(self, partitions: set[Partition], generation: int, wait_s: float) -> None:
+        """Forget what is in flight on partitions that go to another worker.
+
+        What is being delivered is confirmed first: the next worker reads what this one wrote, and then goes on.
+
+        Args:
+            partitions: That go.
+            generation: Of the assignment that they were part of.
+            wait_s: The longest that a delivery is waited for, in seconds.
+        """
+        try:
+            await asyncio.wait_for(self._delivering.acquire(), wait_s)
+        except TimeoutError:
+            log.warning("partitions go to another worker while the brokers have not confirmed what was written of them")
+        else:
+            self._delivering.release()
         self._acks.forget(partitions)
+        self._gone |= dict.fromkeys(partitions, generation)
         self._revoked |= partitions
+        self._recall_due = True
+
+    def assigned(self) -> None:
+        """Partitions were given to this worker: what was read of others' writing until now may not be all."""
         self._recall_due = True
 
     async def _run(self, stream: Any, work: Callable[[], StageResult], size: int = 0) -> None:
@@ -167,25 +179,21 @@ class Runner:
             await self._begin(size)
             began_ns, began = time_ns(), monotonic()
             result = await retry_with_backoff("waiting", lambda: self._attempt(work), UnavailableError)
-            if not await self._owns(result):
-                log.warning("partitions went to another worker meanwhile; it does what this batch was about")
-                return
-            if result.settle is not None:
-                await retry_with_backoff("waiting", partial(self._attempt, result.settle), UnavailableError)
             stepped = monotonic()
-            sent = result.messages
-            traced = self._tracer.pass_on(result.done, sent) if self._tracer else TracedBatch(sent)
-            await self._deliver(traced.send, len(result.before))
-            self._progress.delivered(sent)
+            async with self._delivering:
+                traced = await self._deliver(result)
+                self._progress.last_step = monotonic()
+                if traced is None:
+                    log.warning("partitions went to another worker meanwhile; it does what this batch was about")
+                    return
+                ready = [e for m in result.done for e in self._acks.finish((m.topic, m.partition), m.offset)]
+                for event in ready:
+                    await stream.ack(event)
             if size:
                 self._progress.stepped(size, stepped - began, monotonic() - stepped)
             if self._tracer:
                 self._progress.aged(traced)
                 self._tracer.report(traced, began_ns, size)
-            _say_set_aside(sent)
-            ready = [e for m in result.done for e in self._acks.finish((m.topic, m.partition), m.offset)]
-            for event in ready:
-                await stream.ack(event)
             self._progress.acknowledged(len(ready), len(self._acks))
 
     async def _begin(self, size: int) -> None:
@@ -197,27 +205,30 @@ class Runner:
             self._recall_due = False
             await self._membership.recall(self._stage)
 
-    async def _owns(self, result: StageResult) -> bool:
-        """Whether what a batch was about is still this worker's to do."""
+    async def _deliver(self, result: StageResult) -> TracedBatch | None:
+        """Send a batch's messages, first what the others refer to; None where its partitions are another's by now."""
+        until = await self._owned_until(result)
+        if until is None:
+            return None
+        if result.settle is not None:
+            await retry_with_backoff("waiting", partial(self._attempt, result.settle), UnavailableError)
+        traced = self._tracer.pass_on(result.done, result.messages) if self._tracer else TracedBatch(result.messages)
+        first = len(result.before)
+        for part in filter(None, (traced.send[:first], traced.send[first:])):
+            if monotonic() >= until and (until := await self._owned_until(result)) is None:
+                return None  # it stood still meanwhile
+            await self._publisher.send(part)
+        self._progress.delivered(result.messages)
+        _say_set_aside(result.messages)
+        return traced
+
+    async def _owned_until(self, result: StageResult) -> float | None:
+        """Until when what a batch was about is this worker's to do, by the monotonic clock."""
         if self._membership is None or not result.messages:
-            return True
+            return inf
         oldest = {key: self._acks.oldest(key) for key in {(m.topic, m.partition) for m in result.done}}
         offsets = {key: offset for key, offset in oldest.items() if offset is not None}
-        if len(offsets) < len(oldest):
-            return False
-        answer = asyncio.ensure_future(self._membership.owns(offsets))
-        try:
-            while not (await asyncio.wait({answer}, timeout=_ANSWER_S))[0]:
-                log.warning("the brokers do not say whether its partitions are still this worker's; waiting for them")
-            return answer.result()
-        finally:
-            answer.cancel()
-
-    async def _deliver(self, messages: Sequence[Outgoing], first: int) -> None:
-        """Send the first so many, and when they are confirmed the others."""
-        for part in (messages[:first], messages[first:]):
-            if part:
-                await self._publisher.send(part)
+        return await self._membership.owns(offsets) if len(offsets) == len(oldest) else None
 
     async def _attempt(self, work: Callable[[], T]) -> T:
         try:
@@ -290,8 +301,19 @@ def register(
                 fail(error)
                 return
 
+    _follow_assignment(app, runner)
+    return agent
+
+
+def _follow_assignment(app: faust.App, runner: Runner) -> None:
+    """Let a runner know which partitions go and that others have come."""
+
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def _revoked(sender: Any, revoked: set[TP], **kwargs: Any) -> None:
-        runner.revoke({(runner.names.own(tp.topic), tp.partition) for tp in revoked})
+        partitions = {(runner.names.own(tp.topic), tp.partition) for tp in revoked}
+        wait_s = _HANDING_OVER * app.conf.broker_session_timeout
+        await runner.revoke(partitions, app.consumer_generation_id, wait_s)
 
-    return agent
+    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+    async def _assigned(sender: Any, assigned: set[TP], **kwargs: Any) -> None:
+        runner.assigned()

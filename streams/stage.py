@@ -3,20 +3,27 @@
 A stage knows no broker. It runs in a thread beside the event loop, one batch at a time.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from models.ports import Clock
 from schemas import DeadLetter, Record, Segment
 from schemas.ids import dead_letter_id
 from streams.publish import Header, Outgoing
-from streams.topology import DEAD_LETTERS
+from streams.topology import DEAD_LETTERS, LARGEST_MESSAGE, topic
 
 R = TypeVar("R", bound=Record)
+RAW_KEPT = 1024 * 1024
+"""Bytes of a message that a dead letter keeps whole."""
+_HEAD_KEPT = 64 * 1024
+_KEY_KEPT = 1024
+_REASON_KEPT = 2_000  # characters
+_NOWHERE = -1  # the partition and the offset of a record that never came to stand on its topic
 
 
 class Received(NamedTuple):
@@ -192,6 +199,7 @@ class PlainStage(ABC):
 
     def dead(self, message: Received, reason: str, segment: Segment | None = None) -> Outgoing:
         """The dead letter for a message."""
+        study, about = (segment.study, segment.id) if segment else (None, _segment_in(message))
         letter = DeadLetter(
             id=dead_letter_id(message.topic, message.partition, message.offset, message.value or b""),
             reason=reason,
@@ -201,11 +209,44 @@ class PlainStage(ABC):
             offset=message.offset,
             key=message.key,
             raw=message.value,
-            study=segment.study if segment else None,
-            segment_id=segment.id if segment else _segment_in(message),
+            study=study,
+            segment_id=about,
             at=self.clock.now(),
         )
-        return Outgoing(DEAD_LETTERS.name, message.key or b"", letter.to_bytes())
+        return as_message(letter)
+
+
+def as_message(letter: DeadLetter) -> Outgoing:
+    """A dead letter on its topic; of what is too large to stand there its head, its size and its digest."""
+    raw, key = letter.raw or b"", letter.key and letter.key[:_KEY_KEPT]
+    kept = letter.model_copy(update={"key": key, "reason": letter.reason[:_REASON_KEPT]})
+    if len(raw) > RAW_KEPT:
+        digest = hashlib.sha256(raw).hexdigest()
+        kept = kept.model_copy(update={"raw": raw[:_HEAD_KEPT], "size": len(raw), "sha256": digest})
+    return Outgoing(DEAD_LETTERS.name, key or b"", kept.to_bytes())
+
+
+def refused(message: Outgoing, role: str, clock: Clock) -> Outgoing:
+    """What is written in place of a record that the brokers refuse for its size: its segment is set aside."""
+    record: Any = topic(message.topic).record.from_bytes(message.value)
+    about = record if isinstance(record, Segment) else getattr(record, "segment", None)
+    letter = DeadLetter(
+        id=dead_letter_id(message.topic, _NOWHERE, _NOWHERE, message.value),
+        reason=(
+            f"the record for '{message.topic}' has {len(message.value):,} bytes, which the brokers refuse; Qualstream "
+            f"writes at most {LARGEST_MESSAGE:,}, and a topic's own max.message.bytes may be less"
+        ),
+        role=role,
+        topic=message.topic,
+        partition=_NOWHERE,
+        offset=_NOWHERE,
+        key=message.key,
+        raw=message.value,
+        study=about.study if about else getattr(record, "study", None),
+        segment_id=about.id if about else getattr(record, "segment_id", None),
+        at=clock.now(),
+    )
+    return as_message(letter)
 
 
 def _segment_in(message: Received) -> UUID | None:

@@ -16,13 +16,15 @@ import faust
 from aiokafka.errors import KafkaError
 
 from models.errors import SettingError, SpareError, UnavailableError, WorkerFault
-from streams.cluster import Cluster, consumer_group, group_lag, retry_with_backoff
+from models.ports import Clock
+from streams.cluster import Cluster, consumer_group, group_lag, in_time, retry_with_backoff
 from streams.faust_consumer import POLLS, App, Tables
+from streams.membership import InGroup
 from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
-from streams.runner import Batches, Partition, Progress, Runner, register
-from streams.side_inputs import follow_side_inputs, read_recall
-from streams.stage import Stage
+from streams.runner import Batches, Progress, Runner, register
+from streams.side_inputs import follow_side_inputs
+from streams.stage import Stage, refused
 from streams.topology import FEEDBACK, Role, role
 from streams.tracing import SegmentTracer, TracedBatch
 
@@ -38,11 +40,14 @@ class WorkerSettings:
 
     cluster: Cluster
     batches: Batches
+    clock: Clock
     members: tuple[str, ...] = ()  # coders only: which members live here, where not all do
     watchdog_s: float = 300.0
     tracer: SegmentTracer | None = None  # where somebody follows the worker
     seat: Callable[[], AbstractContextManager[str | None]] = nullcontext
     """Holds the worker's name in its group while it is a member: the same after a restart, and nobody else's."""
+    ending: Callable[[], None] = lambda: None
+    """Called when the worker ends by itself: a call that never returns must not keep its process alive."""
 
 
 class Intake(Protocol):
@@ -57,7 +62,7 @@ class Intake(Protocol):
         ...
 
 
-def make_app(role: Role, settings: WorkerSettings, instance: str | None = None) -> faust.App:
+def make_app(role: Role, settings: WorkerSettings, instance: str | None = None) -> App:
     """The Faust application of one role; its id is the consumer group, ``instance`` its name in it."""
     cluster, poll = settings.cluster, max(64, settings.batches.size)
     return App(
@@ -127,9 +132,9 @@ async def run_stage(
 
 
 async def _drive(
-    role: Role, stage: Stage, app: faust.App, settings: WorkerSettings, heartbeat: Heartbeat, stop: asyncio.Event
+    role: Role, stage: Stage, app: App, settings: WorkerSettings, heartbeat: Heartbeat, stop: asyncio.Event
 ) -> None:
-    publisher = KafkaPublisher(settings.cluster)
+    publisher = build_publisher(role.name, settings)
     await publisher.start()
     progress = Progress()
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -139,7 +144,8 @@ async def _drive(
             progress.failed(error)
             failed.set_exception(error)
 
-    membership = _InGroup(app, settings.cluster)
+    app.on_crash = fail
+    membership = InGroup(app, settings.cluster)
     runner = Runner(stage, publisher, progress, settings.tracer, settings.cluster.names, membership)
     register(app, role.reads, runner, settings.batches, fail)
     loaded = asyncio.Event()
@@ -153,6 +159,7 @@ async def _drive(
                 tasks.create_task(_or_fail(consuming, fail)),
             ]
             await _first_of(stop, failed)
+            settings.ending()
             for other in others:
                 other.cancel()
     finally:
@@ -162,6 +169,11 @@ async def _drive(
         if isinstance(error, SettingError):
             raise error
         raise WorkerFault(f"{role.name}: {type(error).__name__}: {error}") from error
+
+
+def build_publisher(name: str, settings: WorkerSettings) -> KafkaPublisher:
+    """The publisher of a role, which sets aside what the brokers refuse for its size."""
+    return KafkaPublisher(settings.cluster, set_aside=partial(refused, role=name, clock=settings.clock))
 
 
 async def _or_fail(work: Callable[[], Awaitable[None]], fail: Callable[[Exception], None]) -> None:
@@ -182,21 +194,6 @@ async def _consume(app: faust.App, loaded: asyncio.Event, watch: Callable[[], Aw
         await watch()
     finally:
         await app.stop()
-
-
-@dataclass(frozen=True)
-class _InGroup:
-    """The worker's membership, as Faust's consumer has it."""
-
-    app: faust.App
-    cluster: Cluster
-
-    async def owns(self, offsets: Mapping[Partition, int]) -> bool:
-        at_broker = self.cluster.names.at_broker
-        return bool(await self.app.consumer.owns({(at_broker(t), p): offset for (t, p), offset in offsets.items()}))
-
-    async def recall(self, stage: Stage) -> None:
-        await asyncio.gather(*(read_recall(self.cluster, *each) for each in stage.recalls().items()))
 
 
 async def prepared(make_stage: Callable[[], Awaitable[Stage]], heartbeat: Heartbeat) -> Stage:
@@ -231,7 +228,7 @@ async def run_ingest(
     A segment is marked as published only after the brokers have confirmed it.
     """
     await prepare(settings.cluster, role("ingest"), consumer_group("ingest"))
-    publisher = KafkaPublisher(settings.cluster)
+    publisher = build_publisher("ingest", settings)
     await publisher.start()
     progress = Progress()
     heartbeats = asyncio.create_task(heartbeat_loop(heartbeat, progress))
@@ -241,14 +238,14 @@ async def run_ingest(
     try:
         while not stop.is_set():
             began = monotonic()
-            read = partial(asyncio.to_thread, intake.unpublished, size)
+            read = partial(in_time, partial(intake.unpublished, size), settings.watchdog_s)
             rows = await retry_with_backoff("store", read, UnavailableError)
             if rows:
                 ids = [identity for identity, _, _ in rows]
                 now, messages = time_ns(), [Outgoing(FEEDBACK.name, str(i).encode(), record) for i, _, record in rows]
                 traced = settings.tracer.begin(messages) if settings.tracer else TracedBatch(messages)
                 await publisher.send(traced.send)
-                mark = partial(asyncio.to_thread, intake.mark_published, ids)
+                mark = partial(in_time, partial(intake.mark_published, ids), settings.watchdog_s)
                 await retry_with_backoff("store", mark, UnavailableError)
                 if settings.tracer:
                     settings.tracer.report(traced, now, len(rows))
@@ -292,7 +289,7 @@ async def _send_heartbeat(heartbeat: Heartbeat, progress: Progress) -> None:
 
 
 async def _watch(role: Role, settings: WorkerSettings, progress: Progress, fail: Callable[[Exception], None]) -> None:
-    """End a worker that has lag and has not acknowledged anything for the watchdog's time."""
+    """End a worker that gets nowhere for the watchdog's time."""
     group = consumer_group(role.name, settings.members)
     idle_at = monotonic()
     pause = settings.watchdog_s / 10 if settings.tracer is None else min(settings.watchdog_s / 10, _LAG_S)
@@ -305,13 +302,25 @@ async def _watch(role: Role, settings: WorkerSettings, progress: Progress, fail:
         except SettingError as error:
             fail(error)
             return
-        lag = sum(progress.lags.values())
-        if not lag:
-            idle_at = monotonic()
-        stuck_s = monotonic() - max(idle_at, progress.last_progress)
+        lag, now = sum(progress.lags.values()), monotonic()
+        if rests(lag, progress, now, settings.watchdog_s):
+            idle_at = now
+        stuck_s = now - max(idle_at, progress.last_progress)
         if stuck_s > settings.watchdog_s:
             fail(WorkerFault(f"no message acknowledged for {stuck_s:.0f} s with a lag of {lag}"))
             return
+
+
+def rests(lag: int, progress: Progress, now: float, watchdog_s: float) -> bool:
+    """Whether nothing waits for a worker but what it holds on purpose, and looks after.
+
+    Args:
+        lag: Messages that it has not acknowledged.
+        progress: What it has done.
+        now: By the monotonic clock.
+        watchdog_s: Within so long it must have looked after what it holds.
+    """
+    return lag <= progress.in_flight and now - progress.last_step < watchdog_s
 
 
 def _by_topic(lags: Mapping[tuple[str, int], int]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from infra.roles.definition import stage_role
 from infra.settings import Settings
 from models.backends.token_usage import TokenUsage
 from streams.stage import Stage
-from streams.stages import CodersStage
+from streams.stages.coders import CodersStage
 
 
 def build_stage(settings: Settings, usage: TokenUsage) -> Stage:

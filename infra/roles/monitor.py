@@ -32,11 +32,13 @@ from models.drift.observation import Observed
 from models.drift.settings import DriftSettings
 from models.errors import SettingError, UnavailableError, WorkerFault
 from models.ports import Clock, Embedder
+from streams.cluster import in_time
 from streams.runner import Progress
 from streams.worker import heartbeat_loop
 
 log = logging.getLogger(__name__)
 _AT_ONCE = 5_000  # segments between two writes
+_LONGEST_LOOK_S = 3600.0
 _EMBEDDED = 0.5  # of the texts: two hundred of a window tell as much as all
 _HEARD = "heard"  # beside the monitor's state: up to when people's words were heard
 _MOMENT = timedelta(microseconds=1)
@@ -200,7 +202,7 @@ async def run(worker: Worker) -> None:
 async def _again_and_again(look: Callable[[], None], every_s: float, progress: Progress) -> None:
     while True:
         try:
-            await asyncio.to_thread(look)
+            await in_time(look, _LONGEST_LOOK_S)
         except UnavailableError as error:
             progress.failed(error)
             log.warning("looked in vain: %s", error)

@@ -11,7 +11,7 @@ from infra.storage.database import Database
 from infra.telemetry.metrics import Gauge
 from models.backends.token_usage import TokenUsage
 from streams.stage import Stage
-from streams.stages import RecorderStage
+from streams.stages.recorder import RecorderStage
 
 
 def build_stage(settings: Settings, _usage: TokenUsage) -> Stage:

@@ -17,7 +17,7 @@ from models.refinement.reindexing import reconcile
 from models.refinement.thresholds import learned
 from schemas import Annotation, Assignment, CodeEvent, Record
 from streams.stage import Recall, SideInputHandler, Stage, readable
-from streams.stages import RefinerStage
+from streams.stages.refiner import RefinerStage
 from streams.topology import ASSIGNMENTS, LABELS
 
 R = TypeVar("R", bound=Record)

@@ -6,7 +6,7 @@ from infra.roles.definition import stage_role
 from infra.settings import Settings
 from models.backends.token_usage import TokenUsage
 from streams.stage import Stage
-from streams.stages import RouterStage
+from streams.stages.router import RouterStage
 
 
 def build_stage(settings: Settings, usage: TokenUsage) -> Stage:

@@ -20,7 +20,7 @@ from models.backends.token_usage import TokenUsage
 from models.classifier.schedule import Schedule
 from models.ports import load
 from streams.stage import Stage
-from streams.stages import TrainerStage
+from streams.stages.trainer import TrainerStage
 
 EMBEDDINGS = "embeddings"
 

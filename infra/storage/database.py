@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
+    DataError,
     InterfaceError,
     InternalError,
     NoSuchModuleError,
@@ -20,7 +21,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from models.errors import SettingError, UnavailableError
+from models.errors import InputError, SettingError, UnavailableError
 
 REVISION = "0005"
 """The newest revision in ``infra/migrations``; a test compares the two."""
@@ -215,6 +216,8 @@ def _own_words(name: str) -> Iterator[None]:
                 f"the database '{name}' cannot be used: {message}; correct the database URL or its access rights"
             ) from error
         raise UnavailableError(f"the database '{name}' does not answer: {message}; it will be tried again") from error
+    except (DataError, OverflowError, UnicodeEncodeError) as error:
+        raise InputError(f"the database '{name}' cannot hold a value: {_one_line(error)}") from error
     except DatabaseError as error:
         if not any(words in str(error.orig) for words in _NOT_A_DATABASE):
             raise

@@ -168,6 +168,11 @@ async def replay_letters(settings: Settings, letters: Sequence[DeadLetter]) -> N
     for letter in letters:
         if letter.raw is None:
             raise InputError(f"dead letter {letter.id} was a tombstone; there is no message to put back")
+        if letter.size is not None:
+            raise InputError(
+                f"of dead letter {letter.id} only the head is kept ({len(letter.raw):,} of {letter.size:,} bytes); "
+                "send what it was about again, in parts"
+            )
     publisher = KafkaPublisher(build_cluster(settings))
     await publisher.start()
     try:

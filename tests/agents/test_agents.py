@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 
 import pytest
 from faust.types import TP
@@ -15,7 +16,9 @@ from models.refinement.refiner import Refiner
 from schemas import DeadLetter, Decision, Proposals
 from streams.cluster import Cluster
 from streams.runner import Batches, Progress, Runner, register
-from streams.stages import CodersStage, ModeratorStage, RefinerStage
+from streams.stages.coders import CodersStage
+from streams.stages.moderator import ModeratorStage
+from streams.stages.refiner import RefinerStage
 from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, DECISIONS, PROPOSALS, role
 from streams.worker import WorkerSettings, make_app
 from tests.unit.builders import decision, proposal, segment
@@ -52,10 +55,17 @@ class Collecting:
     said: list
     error: Exception | None = None
     sent: list = field(default_factory=list)
+    began: asyncio.Queue = field(default_factory=asyncio.Queue)
+    confirmed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self):
+        self.confirmed.set()
 
     async def send(self, messages):
         if self.error is not None:
             raise self.error
+        self.began.put_nowait(messages)
+        await self.confirmed.wait()
         if messages:
             self.said.append("delivered")
         self.sent += messages
@@ -81,6 +91,13 @@ class Bench:
             raw = value if value is None or isinstance(value, bytes) else value.to_bytes()
             self.events.append(await self.agent.put(raw, key=b"k", partition=partition, wait=False))
 
+    async def revoke(self, *partitions):
+        await self.agent.app.on_partitions_revoked.send({TP(*each) for each in partitions})
+
+    async def assign(self, *partitions):
+        self.agent.app.consumer_generation_id += 1
+        await self.agent.app.on_partitions_assigned.send({TP(*each) for each in partitions})
+
     @property
     def acked(self):
         return [event.message.acked for event in self.events]
@@ -94,7 +111,7 @@ async def running(name, stage, batches=TOGETHER, error=None, membership=None):
     said = stage.said if hasattr(stage, "said") else []
     publisher, progress = Collecting(said, error), Noted(said)
     failed = asyncio.get_running_loop().create_future()
-    app = make_app(role(name), WorkerSettings(Cluster(("127.0.0.1:9",)), batches))
+    app = make_app(role(name), WorkerSettings(Cluster(("127.0.0.1:9",)), batches, HandClock()))
     runner = Runner(stage, publisher, progress, membership=membership)
     agent = register(app, role(name).reads, runner, batches, failed.set_result)
     async with agent.test_context() as tested:
@@ -218,7 +235,7 @@ async def test_what_was_held_from_a_revoked_partition_is_neither_decided_nor_ack
         await bench.put(said_by("a", "gone"))
         await bench.put(said_by("a", "stays"), partition=1)
         await bench.progress.reach(0, held=2)
-        await bench.agent.app.on_partitions_revoked.send({TP(PROPOSALS.name, 0)})
+        await bench.revoke((PROPOSALS.name, 0))
         await bench.put(said_by("b", "stays"), said_by("b", "gone"), partition=1)
         await bench.progress.reach(2, held=1)
         assert bench.acked == [False, True, True, False]
@@ -234,12 +251,13 @@ class Group:
 
     said: list
     mine: bool = True
+    certain_s: float = 60.0
     written: tuple = ()
     asked: asyncio.Queue = field(default_factory=asyncio.Queue)
 
     async def owns(self, offsets):
         self.asked.put_nowait(offsets)
-        return self.mine
+        return monotonic() + self.certain_s if self.mine else None
 
     async def recall(self, stage):
         self.said.append("recalled")
@@ -280,10 +298,94 @@ async def test_partitions_that_come_back_are_read_again_once():
         await bench.put(*texts("one", "two"))
         await bench.progress.reach(2)
         assert group.said == ["recalled"]
-        await bench.agent.app.on_partitions_revoked.send({TP("feedback", 0)})
+        await bench.revoke(("feedback", 0))
+        await bench.assign(("feedback", 0))
         await bench.put(*texts("three", "four"))
         await bench.progress.reach(4)
         assert group.said == ["recalled", "recalled"]
+
+
+async def test_what_another_wrote_is_read_again_when_the_partitions_are_this_worker_s_and_not_before():
+    group = Group([])
+    async with running("coders", coders(), Batches(1, 30), membership=group) as bench:
+        await bench.put(*texts("one"))
+        await bench.progress.reach(1)
+        await bench.revoke(("feedback", 0))
+        await bench.put(*texts("gathered before the partition went"))
+        await bench.assign(("feedback", 0))
+        await bench.put(*texts("two"))
+        await bench.progress.reach(2)
+        assert group.said == ["recalled", "recalled"]
+
+
+async def test_what_was_gathered_before_its_partition_went_is_left_to_whoever_reads_it_again():
+    group = Group([])
+    async with running("coders", coders(), Batches(2, 30), membership=group) as bench:
+        await bench.put(*texts("one"))  # waits for a second
+        await bench.revoke(("feedback", 0))
+        await bench.assign(("feedback", 0))
+        await bench.put(*texts("two", "three", "four"))
+        await bench.progress.reach(3, held=0)
+        assert bench.acked == [False, True, True, True]
+        assert [p.segment.text for p in bench.publisher.of(PROPOSALS, Proposals)] == ["two", "three", "four"]
+
+
+async def test_a_batch_that_is_dropped_when_its_partition_goes_holds_nothing_back_when_that_comes_again():
+    group = Group([], mine=False)
+    async with running("coders", coders(), Batches(1, 30), membership=group) as bench:
+        await bench.put(*texts("one"))
+        await group.asked.get()
+        await bench.revoke(("feedback", 0))
+        await bench.assign(("feedback", 0))
+        group.mine = True
+        await bench.put(*texts("one", "two"))
+        await bench.progress.reach(2, held=0)
+        assert bench.acked == [False, True, True]
+
+
+async def test_a_partition_goes_when_what_is_being_delivered_of_it_is_confirmed():
+    async with running("coders", coders(), Batches(1, 30), membership=Group([])) as bench:
+        bench.publisher.confirmed.clear()
+        await bench.put(*texts("one"))
+        await asyncio.wait_for(bench.publisher.began.get(), ENOUGH_S)
+        leaving = asyncio.create_task(bench.revoke(("feedback", 0)))
+        await asyncio.sleep(0)
+        bench.publisher.confirmed.set()
+        await asyncio.wait_for(leaving, ENOUGH_S)
+        assert bench.acked == [True]
+        assert bench.progress.in_flight == 0
+
+
+async def test_a_partition_goes_though_the_brokers_confirm_nothing(caplog):
+    async with running("coders", coders(), Batches(1, 30), membership=Group([])) as bench:
+        bench.publisher.confirmed.clear()
+        await bench.put(*texts("one"))
+        await asyncio.wait_for(bench.publisher.began.get(), ENOUGH_S)
+        await asyncio.wait_for(bench.runner.revoke({("feedback", 0)}, 0, 0.01), ENOUGH_S)
+        assert "have not confirmed what was written" in caplog.text
+        bench.publisher.confirmed.set()
+
+
+async def test_who_stood_still_between_two_messages_asks_again_before_the_second():
+    group = Group([], certain_s=-1.0)  # by the time of the answer it is no longer certain
+    stage = RefinerStage(Refiner(MemoryCodeIndex(), HashEmbedder(), HandClock()), HandClock())
+    async with running("refiner", stage, Batches(1, 30), membership=group) as bench:
+        bench.publisher.confirmed.clear()
+        await bench.put(decision("slow login", "1"))
+        await asyncio.wait_for(bench.publisher.began.get(), ENOUGH_S)
+        group.mine = False
+        bench.publisher.confirmed.set()
+        await bench.revoke((DECISIONS.name, 0))
+        assert [message.topic for message in bench.publisher.sent] == [CODEBOOK.name]
+        assert bench.acked == [False]
+
+
+async def test_an_application_that_ends_by_itself_says_why():
+    app = make_app(role("coders"), WorkerSettings(Cluster(("127.0.0.1:9",)), AT_ONCE, HandClock()))
+    reasons = []
+    app.on_crash = reasons.append
+    await app.crash(WorkerFault("the consumer cannot go on"))
+    assert {str(reason) for reason in reasons} == {"the consumer cannot go on"}
 
 
 async def test_the_refiner_keeps_nothing_of_a_batch_that_turns_out_to_be_another_s():

@@ -12,7 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from infra.factory.stores import build_store
-from infra.local.stack import CODING, LocalStack, spawn
+from infra.local.processes import spawn
+from infra.local.stack import CODING, LocalStack
 from infra.settings import load_settings
 from infra.storage.store import Store
 from infra.telemetry.invariant_check import Findings, check
@@ -84,10 +85,10 @@ class Drill:
     """When the roles were started, by the monotonic clock."""
     _fed: int = 0
 
-    def start_beside(self, name: str, command: Sequence[str]) -> None:
-        """Start one more process on the stack's brokers and data folder."""
+    def start_beside(self, name: str, command: Sequence[str], options: Mapping[str, str] | None = None) -> None:
+        """Start one more process on the stack's brokers and data folder, with further settings."""
         settings = self.stack.settings
-        known = environment(settings.data_dir, **self.kafka.options(), session_timeout_s="6")
+        known = environment(settings.data_dir, **self.kafka.options(), session_timeout_s="6", **(options or {}))
         self.beside[name] = Beside(command, self.stack.log_dir / f"{name}.log", known)
         self.beside[name].start()
 

@@ -22,6 +22,7 @@ from models.errors import SettingError, UnavailableError, WorkerFault
 from models.fakes import MemoryCodeIndex
 from models.ports import CodeIndex, Embeddings, IndexedCode
 from schemas.ids import code_id
+from tests.qdrant_server import empty_server
 
 DIM = 8
 
@@ -43,11 +44,8 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CodeIndex]
     elif request.param == "folder":
         opened = open_code_index(f"file:{tmp_path / 'index'}", DIM)
     else:
-        url = os.environ.get("QDRANT_URL")
-        if not url:
-            pytest.skip("QDRANT_URL is not set, so there is no Qdrant server to test")
-        opened = open_code_index(url, DIM, os.environ.get("QDRANT_API_KEY"))
-        opened.remove(opened.origins())
+        url, key = empty_server()
+        opened = open_code_index(url, DIM, key)
     yield opened
     opened.close()
 
@@ -233,11 +231,8 @@ def test_a_server_that_is_away_is_unavailable() -> None:
         open_code_index("http://127.0.0.1:9", DIM)
 
 
-@pytest.mark.skipif(
-    "QDRANT_URL" not in os.environ, reason="QDRANT_URL is not set, so there is no Qdrant server to test"
-)
 def test_a_server_with_vectors_of_another_length_is_refused() -> None:
-    url, key = os.environ["QDRANT_URL"], os.environ.get("QDRANT_API_KEY")
+    url, key = empty_server()
     open_code_index(url, DIM, key).close()
     with pytest.raises(SettingError, match=r"length 8 but the embedder makes 16"):
         open_code_index(url, 16, key)

@@ -4,6 +4,7 @@ How long that takes is measured by ``python -m benchmarks.kafka``.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from infra.local.stack import CODING
 from streams.topology import ASSIGNMENTS, DECISIONS
 from tests.brokers.drill import coordinator, drill
 from tests.brokers.shared_index import served_index
+from tests.qdrant_server import empty_server
 
 PAUSE_S = 12.0  # twice a session: the group has gone on without who wakes
 
@@ -34,14 +36,27 @@ def test_whatever_is_killed_or_paused_nothing_is_lost_and_nothing_decided_twice(
     assert findings.tally.coded == findings.tally.taken_in > 500
 
 
+@pytest.fixture(params=["a process beside them", "Qdrant server"])
+def refiner_command(request: pytest.FixtureRequest) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """How a refiner is started on an index that others use too, and with which settings."""
+    if request.param == "Qdrant server":
+        url, key = empty_server()
+        settings = {"qdrant_url": url, "qdrant_api_key": key or ""}
+        yield [sys.executable, "-m", "infra.cli", "up", "--role", "refiner"], settings
+    else:
+        with served_index() as address:
+            yield [sys.executable, "-m", "tests.brokers.shared_index", address], {}
+
+
 def test_two_refiners_that_share_an_index_give_no_segment_two_codes_though_each_stands_still_or_is_killed(
-    tmp_path: Path,
+    tmp_path: Path, refiner_command: tuple[list[str], dict[str, str]]
 ) -> None:
+    command, settings = refiner_command
     roles = [role for role in CODING if role != "refiner"]
     studies = [f"study {n}" for n in range(6)]
-    with served_index() as address, drill(tmp_path, roles, studies) as drilled:
+    with drill(tmp_path, roles, studies) as drilled:
         for name in ("one", "two"):
-            drilled.start_beside(name, [sys.executable, "-m", "tests.brokers.shared_index", address])
+            drilled.start_beside(name, command, settings)
         drilled.flow()
         for name in ("one", "two"):
             drilled.pause_role(name, PAUSE_S)

@@ -10,7 +10,7 @@ from schemas import DeadLetter, Proposals, Segment
 from schemas.ids import segment_id
 from streams.cluster import Cluster
 from streams.stage import Received
-from streams.stages import CodersStage
+from streams.stages.coders import CodersStage
 from streams.topology import DEAD_LETTERS, FEEDBACK, PROPOSALS
 from tests.integration.stack import (
     STUDY,

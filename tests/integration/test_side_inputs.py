@@ -89,7 +89,7 @@ def run(cluster: Cluster, stage: Listening, beats: list[int], stop: asyncio.Even
     def beat(progress: Progress) -> None:
         beats.append(stage.loads)
 
-    options = WorkerSettings(cluster, Batches(16, 0.1))
+    options = WorkerSettings(cluster, Batches(16, 0.1), HandClock())
     return asyncio.create_task(run_stage(role("refiner"), make_stage, options, beat, stop))
 
 

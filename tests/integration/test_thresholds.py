@@ -13,7 +13,7 @@ from models.backends.token_usage import TokenUsage
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id
 from streams.publish import outgoing
-from streams.stages import RefinerStage
+from streams.stages.refiner import RefinerStage
 from tests.brokers.chosen import Brokers
 from tests.integration.stack import FAKES, STUDY, load, publish
 

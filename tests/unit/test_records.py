@@ -157,3 +157,29 @@ def test_no_bytes_whatever_raise_anything_but_a_one_line_value_error(raw: bytes)
 def test_a_record_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         setattr(_SEGMENT, "text", "other")  # noqa: B010 - the type checker knows it already
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00-14:00", "0001-06-01T00:00:00Z"])
+def test_a_moment_at_the_calendar_s_end_is_refused(moment: str) -> None:
+    raw = json.dumps({**json.loads(_SEGMENT.to_bytes()), "timestamp": moment}).encode()
+    with pytest.raises(ValueError, match="a moment from the year 2 to the year 9998 is expected"):
+        Segment.from_bytes(raw)
+
+
+@pytest.mark.parametrize("number", [10**30, 2**31, -1])
+def test_a_count_that_no_database_holds_is_refused(number: int) -> None:
+    raw = json.dumps({**json.loads(_SEGMENT.to_bytes()), "cut_from": number}).encode()
+    with pytest.raises(ValueError, match="cut_from"):
+        Segment.from_bytes(raw)
+
+
+def test_a_number_that_is_none_is_refused() -> None:
+    raw = json.dumps({**json.loads(EXAMPLES[5].to_bytes()), "signals": {"agreement": float("nan")}}).encode()
+    with pytest.raises(ValueError, match=r"signals\.agreement: Input should be a finite number"):
+        Assignment.from_bytes(raw)
+
+
+def test_an_error_repeats_no_name_of_any_length() -> None:
+    raw = json.dumps({**json.loads(EXAMPLES[5].to_bytes()), "signals": {"x" * 10_000: "much"}}).encode()
+    with pytest.raises(ValueError, match=r"^not a Assignment: .{0,200}$"):
+        Assignment.from_bytes(raw)

@@ -23,7 +23,7 @@ from models.fakes import HandClock, HashEmbedder
 from schemas import Annotation, AnnotationRequest, Assignment, CodeEvent, DriftAlert, ModelRelease
 from schemas.ids import code_id
 from streams.stage import Received
-from streams.stages import TrainerStage
+from streams.stages.trainer import TrainerStage
 from streams.topology import ALERTS, CODEBOOK, LABELS, RELEASES, REQUESTS, STUDIES, role
 from tests.unit.builders import rules, segment
 

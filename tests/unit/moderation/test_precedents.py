@@ -23,7 +23,7 @@ from models.moderation.proposal_join import JoinSettings, ProposalJoin
 from schemas import Annotation, Decision, Proposals
 from schemas.ids import code_id, normalised_label, segment_id
 from streams.stage import Received
-from streams.stages import ModeratorStage
+from streams.stages.moderator import ModeratorStage
 from streams.topology import LABELS, PROPOSALS, role
 from tests.unit.builders import classified, proposal, proposals, segment
 

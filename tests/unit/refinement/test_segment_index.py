@@ -1,7 +1,6 @@
 """Segments by meaning over a real store: one suite for Qdrant's two engines, the server where QDRANT_URL is set."""
 
 import asyncio
-import os
 from contextlib import suppress
 
 import pytest
@@ -11,6 +10,7 @@ from infra.storage.store import open_store
 from infra.vectors.segment_index import Place, SegmentIndex
 from models.errors import SettingError
 from models.fakes import HashEmbedder
+from tests.qdrant_server import empty_server
 from tests.unit.storage.test_store import segment
 
 TEXTS = ("the app is slow", "slow app again", "kind support", "support was kind to me", "I want my money back")
@@ -27,9 +27,7 @@ def store(tmp_path):
 def place(request, tmp_path):
     if request.param == "folder":
         return Place(f"file:{tmp_path / 'segments'}")
-    if "QDRANT_URL" not in os.environ:
-        pytest.skip("QDRANT_URL is not set, so there is no Qdrant server to test")
-    return Place(os.environ["QDRANT_URL"], os.environ.get("QDRANT_API_KEY"))
+    return Place(*empty_server())
 
 
 def opened(store, place, dim=32):

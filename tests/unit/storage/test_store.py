@@ -23,7 +23,7 @@ from infra.storage import database
 from infra.storage.projections import code_row
 from infra.storage.store import StageCounts, Store, WorkerState, open_store
 from infra.storage.tables import metadata
-from models.errors import SettingError, UnavailableError
+from models.errors import InputError, SettingError, UnavailableError
 from schemas import (
     Annotation,
     AnnotationRequest,
@@ -523,3 +523,12 @@ def test_a_database_that_does_not_exist_is_a_setting_error(postgresql_url: str) 
 
 def test_a_worker_state_holds_what_the_status_shows() -> None:
     assert set(asdict(WorkerState("r", "i", 1, "h", AT, AT))) == set(metadata.tables["workers"].c.keys())
+
+
+def test_a_value_that_the_database_cannot_hold_is_an_error_of_its_own_and_nothing_of_its_batch_is_kept(
+    store: Store,
+) -> None:
+    too_large = segment(1).model_copy(update={"cut_from": 10**30})
+    with pytest.raises(InputError, match="cannot hold a value"):
+        store.record([segment(0), too_large])
+    assert store.counts().taken_in == 0

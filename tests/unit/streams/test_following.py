@@ -14,7 +14,7 @@ from models.refinement.reindexing import reconcile
 from schemas import Assignment, CodeEvent
 from schemas.ids import code_event_id, code_id
 from streams.stage import Received
-from streams.stages import RefinerStage
+from streams.stages.refiner import RefinerStage
 from streams.topology import ASSIGNMENTS, CODEBOOK, DECISIONS, role
 from tests.unit.builders import decision
 

@@ -12,7 +12,10 @@ from models.routing.router import Router
 from schemas import Proposals
 from streams.publish import Outgoing
 from streams.stage import Answers, Received
-from streams.stages import CodersStage, ModeratorStage, RefinerStage, RouterStage
+from streams.stages.coders import CodersStage
+from streams.stages.moderator import ModeratorStage
+from streams.stages.refiner import RefinerStage
+from streams.stages.router import RouterStage
 from streams.topology import ASSIGNMENTS, CODEBOOK, DECISIONS, FEEDBACK, PROPOSALS
 from tests.unit.builders import decision, judgements, proposal, rules, segment
 

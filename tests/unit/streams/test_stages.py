@@ -7,7 +7,7 @@ import pytest
 
 from models.classifier.predictions import Classifiers, OutOfFoldPredictions, StudyClassifier
 from models.classifier.registry import ReleaseRegistry
-from models.errors import UnavailableError, WorkerFault
+from models.errors import InputError, UnavailableError, WorkerFault
 from models.fakes import FakeClassifier, FakeCoder, HandClock, HashEmbedder, MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
 from models.moderation.proposal_join import JoinSettings, ProposalJoin
@@ -16,7 +16,11 @@ from models.routing.router import Router
 from schemas import Assignment, CodeEvent, DeadLetter, Decision, Proposals, StudyRules
 from schemas.ids import code_id
 from streams.stage import Received, readable
-from streams.stages import CodersStage, ModeratorStage, RecorderStage, RefinerStage, RouterStage
+from streams.stages.coders import CodersStage
+from streams.stages.moderator import ModeratorStage
+from streams.stages.recorder import RecorderStage
+from streams.stages.refiner import RefinerStage
+from streams.stages.router import RouterStage
 from streams.topology import (
     ASSIGNMENTS,
     CODEBOOK,
@@ -354,6 +358,40 @@ def test_the_recorder_sets_aside_only_what_nobody_else_reads():
     (letter,) = letters(result)
     assert (letter.topic, letter.role) == (STUDIES.name, "recorder")
     assert letter.reason.startswith(f"not a {StudyRules.__name__}")
+
+
+def test_a_record_that_the_database_cannot_hold_is_set_aside_and_the_others_are_kept():
+    stored = []
+
+    def record(records):
+        if any(getattr(each, "text", "") == "bad" for each in records):
+            raise InputError("the database cannot hold a value: integer out of range")
+        stored.extend(records)
+
+    batch = [received(segment(text)) for text in ("one", "bad", "two", "three")]
+    result = RecorderStage(record, CLOCK).step(batch)
+    assert [each.text for each in stored] == ["one", "two", "three"]
+    (letter,) = letters(result)
+    assert letter.reason == "the database cannot hold a value: integer out of range"
+    assert result.done == batch
+
+
+def test_a_dead_letter_that_the_database_cannot_hold_is_told_in_the_log_and_brings_no_other(caplog):
+    def record(records):
+        raise InputError("the database cannot hold a value")
+
+    letter = letters(RecorderStage(lambda records: None, CLOCK).step([received(b"?", 0, STUDIES)]))[0]
+    result = RecorderStage(record, CLOCK).step([received(letter, 0, DEAD_LETTERS)])
+    assert result.send == []
+    assert "a dead letter at offset" in caplog.text
+
+
+def test_anything_else_that_goes_wrong_in_recording_is_no_record_s_fault():
+    def record(records):
+        raise KeyError("no such table")
+
+    with pytest.raises(WorkerFault, match="a batch cannot be recorded: KeyError"):
+        RecorderStage(record, CLOCK).step([received(segment("one"))])
 
 
 def test_reading_a_history_passes_over_what_was_set_aside():

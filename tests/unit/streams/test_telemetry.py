@@ -34,7 +34,7 @@ from models.fakes import FakeCoder, HandClock
 from schemas import DeadLetter, DriftAlert
 from streams.metrics import Histogram, Span
 from streams.runner import Progress, Runner
-from streams.stages import CodersStage
+from streams.stages.coders import CodersStage
 from streams.topology import DEAD_LETTERS, FEEDBACK, role
 from streams.tracing import SegmentTracer
 from tests.unit.builders import segment
@@ -49,7 +49,7 @@ class Message:
 
     def __init__(self, value, offset, key, timestamp):
         self.topic, self.partition, self.offset, self.headers = FEEDBACK.name, 0, offset, ()
-        self.key, self.value, self.timestamp = key, value, timestamp
+        self.key, self.value, self.timestamp, self.generation_id = key, value, timestamp, 0
 
 
 class Event:

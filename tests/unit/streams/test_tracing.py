@@ -12,7 +12,10 @@ from models.routing.router import Router
 from schemas import CodeEvent
 from streams.publish import Outgoing, outgoing
 from streams.stage import Received
-from streams.stages import CodersStage, ModeratorStage, RefinerStage, RouterStage
+from streams.stages.coders import CodersStage
+from streams.stages.moderator import ModeratorStage
+from streams.stages.refiner import RefinerStage
+from streams.stages.router import RouterStage
 from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, FEEDBACK, LABELS, REQUESTS, role
 from streams.tracing import TAKEN_AT, TRACEPARENT, SegmentTracer, segment_in, span_id
 from tests.unit.builders import decision, judgement, rules, segment
