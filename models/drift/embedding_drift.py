@@ -120,6 +120,10 @@ class TextWatch:
             return None
         return replace(finding, p=finding.p / alpha)
 
+    def look_next(self) -> None:
+        """Let the next test take place if there are texts enough for any: the stream ends."""
+        self.next_look = max(self.settings.least, min(self.next_look, self.came))
+
     def rebase_to(self, texts: Sequence[EmbeddedText]) -> None:
         """Let the texts since a change be the reference."""
         self.rebase()

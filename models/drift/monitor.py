@@ -119,7 +119,8 @@ class Monitor:
     def finish(self) -> list[DriftAlert]:
         """Take what was still waited for, at the end of a file."""
         alerts = self._release(float("inf"))
-        alerts += self._close() if self._in_block else []
+        self.texts.look_next()
+        alerts += self._close() if self._in_block else self._test_texts(set())
         return [*alerts, *self._rises(self.words.finish(), "words"), *self._rises(self.codes_by_day.finish(), "codes")]
 
     def _release(self, upto: float) -> list[DriftAlert]:

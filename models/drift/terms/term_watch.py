@@ -34,7 +34,7 @@ _OVER = 0.5
 _LOUDEST = 100.0
 """By how much less sure a lasting rise may be without the chunk that speaks loudest for it."""
 _SOON = 10
-"""Days after which the spending on days begins to fall: a stream of some weeks is to have its share."""
+"""Days, or looks, after which the spending on them begins to fall: a stream of some weeks is to have its share."""
 _NAMED, _EXAMPLES = 12, 5
 _DAY_S = 86_400.0
 
@@ -77,7 +77,7 @@ class TermWatch:
     For good: at looks that come ever more seldom (100 segments, then a quarter more each time) the newest half,
     quarter, eighth and sixteenth of all since the last change are compared with those before them, source by source
     (Mantel-Haenszel). So a rise over weeks, or one among few segments, is compared with all that was before and not
-    with the last window; look ``k`` may spend ``1 / ((k + 1) (k + 2))`` of the false alarms, which add up to 1.
+    with the last window, and few looks share what may be spent.
     For a day: each day (UTC) of eight segments or more is compared with all before it. A burst is told when the day
     after it is over and has less than half of it, or when the stream ends; what goes on is a change, not a burst.
     Variances are multiplied by what the counts vary from chunk to chunk, and, for days, from day to day.
@@ -144,8 +144,11 @@ class TermWatch:
         return findings
 
     def finish(self) -> list[TermFinding]:
-        """End the last day: a burst on it need not be over."""
+        """End the last day, on which a burst need not be over, and look once more at what is there by then."""
         findings = self._end_day() if self.today else []
+        if self.known >= _FIRST:
+            self.next_look = 0
+            findings += self._look()
         if self.candidate is not None:
             findings.append(self.candidate[0])
             self.candidate = None
@@ -224,9 +227,8 @@ class TermWatch:
         chunks, known = self._all(), self.known
         if not self.lasting or known < self.next_look or len(chunks) < 4:
             return []
-        share = 1 / ((self.looks + 1) * (self.looks + 2))
+        level = self.settings.false_alarms * self.lasting * alpha_spent(self.looks, _SOON) / len(_PARTS)
         self.looks, self.next_look = self.looks + 1, int(known * _GROWTH)
-        level = self.settings.false_alarms * self.lasting * share / len(_PARTS)
         findings = [each for part in _PARTS if (each := self._compare_part(chunks, known / part, level))]
         if not findings:
             return []
