@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from river.drift import ADWIN
 
@@ -79,8 +80,9 @@ def word_adwin(observed: Iterable[Observed], delta: float) -> list[int]:
     return seen
 
 
-def measured(stream: MadeStream, seed: int) -> dict[str, dict[str, list[int]]]:
-    """Alarms of one stream by arm and setting, in segments."""
+def measured(place: int, seed: int, *, changes: bool) -> dict[str, dict[str, list[int]]]:
+    """Alarms of one stream of one of the CHANGES, or of its pace unchanged, by arm and setting, in segments."""
+    stream = CHANGES[place] if changes else unchanged(CHANGES[place])
     items = stream.items(seed)
     return {
         "Qualstream by codes": {"5%": alarms(coded(items))},
@@ -116,18 +118,18 @@ def delays(stream: MadeStream, seen: Sequence[Sequence[int]]) -> list[float]:
     return [(n - stream.changes_at) / stream.a_day for n in first if n is not None]
 
 
-def rows_of(stream: MadeStream, pool: ProcessPoolExecutor) -> list[tuple[str, ...]]:
+def rows_of(place: int, pool: ProcessPoolExecutor) -> list[tuple[str, ...]]:
     """The lines of one change: arm, false alarms, found, delay."""
-    still = unchanged(stream)
-    changed = list(pool.map(measured, [stream] * STREAMS, range(STREAMS)))
-    steady = list(pool.map(measured, [still] * UNCHANGED, range(UNCHANGED)))
+    stream = CHANGES[place]
+    changed = list(pool.map(partial(measured, place, changes=True), range(STREAMS)))
+    steady = list(pool.map(partial(measured, place, changes=False), range(UNCHANGED)))
     lines = []
     for arm, settings in changed[0].items():
         raised = {setting: sum(bool(each[arm][setting]) for each in steady) for setting in settings}
         setting = next((s for s in settings if raised[s] <= ALLOWED * UNCHANGED), list(settings)[-1])
         lines.append(_line(stream, arm, [each[arm][setting] for each in changed], raised[setting]))
     if evidently_version():
-        seen, quiet = of_evidently(stream, still)
+        seen, quiet = of_evidently(stream, unchanged(stream))
         lines.append(_line(stream, "Evidently by codes", seen, sum(map(bool, quiet))))
     return lines
 
@@ -142,7 +144,7 @@ def main() -> None:
     """Measure, and print the page."""
     given = options(__doc__ or "").parse_args()
     with ProcessPoolExecutor(1) as pool:
-        rows = [row for stream in CHANGES for row in rows_of(stream, pool)]
+        rows = [row for place in range(len(CHANGES)) for row in rows_of(place, pool)]
     missing = [] if evidently_version() else ["Evidently could not be run here, so it is not in the table."]
     report = Report(
         name="drift-rare",
