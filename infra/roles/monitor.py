@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from infra.clock import SystemClock
 from infra.drift.notifications import build_hooks, notify
+from infra.drift.scan_study import with_study_novelty
 from infra.factory.models import Models
 from infra.roles.definition import RoleDefinition, Worker
 from infra.roles.outbox_delivery import deliver
@@ -101,6 +102,7 @@ class StudyWatcher:
             self._database, study, time_range.since, time_range.until, embedder=self._embedder, share=_EMBEDDED
         )
         alerts = monitor.extend(heapq.merge(coded, judged, key=lambda each: each.at))
+        alerts = with_study_novelty(self._database, study, alerts, self._embedder)
         heard_at = None if decided is None else decided.isoformat()
         keep = self._state_writer(study, time_range.until, {**monitor.state(), _HEARD: heard_at})
         if alerts:
