@@ -65,11 +65,6 @@ def read_time(value: JsonValue, order: DateOrder | None = None) -> datetime | No
     Returns:
         The time with its zone, or ``None`` where it cannot be told.
     """
-    moment = _read(value, order)
-    return moment if moment is not None and 1 < moment.year < 9999 else None
-
-
-def _read(value: JsonValue, order: DateOrder | None) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     text = " ".join(str(value).split()).removesuffix(" UTC").removesuffix(" GMT")

@@ -69,6 +69,21 @@ def segment_row(segment: Segment, now: datetime) -> SqlRow:
     }
 
 
+def insert_segments(connection: Connection, taken: Sequence[Segment], now: datetime) -> int:
+    """Keep segments that are not there yet; how many there were."""
+    statement = insert(tables.segments, connection.dialect.name).on_conflict_do_nothing(index_elements=["id"])
+    counted = statement.execution_options(preserve_rowcount=True)
+    return connection.execute(counted, [segment_row(segment, now) for segment in taken]).rowcount
+
+
+def with_other_texts(connection: Connection, taken: Sequence[Segment]) -> list[Segment]:
+    """Those of them that are kept with another text; texts that were cut are not compared."""
+    columns = tables.segments.c
+    query = select(columns.id, columns.text).where(columns.id.in_([each.id for each in taken]))
+    known = {row.id: row.text for row in connection.execute(query.where(columns.cut_from.is_(None)))}
+    return [segment for segment in taken if known.get(segment.id, segment.text) != segment.text]
+
+
 def _decision_row(decision: Decision, now: datetime) -> SqlRow:
     return {
         **_columns(decision, tables.decisions),

@@ -159,6 +159,8 @@ class SegmentBuilder:
     def _time(self, row: TableRow, roles: Roles) -> datetime | None:
         value = row.cells.get(roles.time) if roles.time else None
         timestamp = read_time(value, self.survey.order)
+        if timestamp is not None and not 1 < timestamp.year < 9999:
+            timestamp = None  # no record takes it
         if timestamp is None and value is not None and str(value).strip():
             reason = f"time in '{roles.time}' that cannot be read, such as '{str(value)[:_SHOWN]}'"
             self._options.report.count_alike(f"time in '{roles.time}'", reason, row.line)
