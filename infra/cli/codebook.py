@@ -79,7 +79,7 @@ def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **g
     """
     settings = read_settings(study=study)
     name = person(coder, "--coder") if coder is not None else ""
-    refi = read_refi(source, name) if is_refi(source) else None
+    refi = read_refi(source, name) if is_refi(source.name) else None
     nodes = refi.nodes if refi else _codebook_nodes(source, given["fmt"])
     if nodes:
         _bring_in(settings, codebook_entries(nodes), source, name, dry_run=dry_run)
@@ -131,12 +131,12 @@ def codebook() -> None:
 @click.option("--author", default="import", show_default=True, help="Who brings it in.")
 @DRY_RUN
 def import_(source: Path, study: str | None, author: str, dry_run: bool) -> None:
-    """Bring a codebook in: a table with a row a code (A > B is a path), or a REFI-QDA codebook or project.
+    """Bring a codebook in: a table with a row a code (A > B is a path), or a codebook or project of REFI-QDA.
 
     What the file leaves empty stays as it is, and no code is taken out.
     """
     settings = read_settings(study=study)
-    nodes = read_refi(source).nodes if is_refi(source) else read_codebook_table(source)
+    nodes = read_refi(source).nodes if is_refi(source.name) else read_codebook_table(source)
     _bring_in(settings, codebook_entries(nodes), source, person(author, "--author"), dry_run=dry_run)
 
 

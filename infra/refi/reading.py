@@ -37,12 +37,13 @@ class RefiContent:
     sheet: LabelSheet
 
 
-def read_refi(path: Path, coder: str = "") -> RefiContent:
+def read_refi(path: Path, coder: str = "", name: str | None = None) -> RefiContent:
     """Read a project (.qdpx) or a codebook (.qdc).
 
     Args:
         path: The file.
         coder: Who coded what names nobody.
+        name: What the file is called, where that is not its path's name.
 
     Raises:
         InputError: If it cannot be read.
@@ -50,16 +51,17 @@ def read_refi(path: Path, coder: str = "") -> RefiContent:
     """
     if not path.exists():
         raise InputError(f"{path}: no such file; give the path of a .qdpx or .qdc file")
-    if path.suffix.casefold() == CODEBOOK:
+    name = name or path.name
+    if name.casefold().endswith(CODEBOOK):
         book = read_codebook(path)
         nodes, _, notes = _nodes(book.codes.code if book.codes else [], set())
-        return RefiContent(nodes, LabelSheet(path.name, [], [], {}, notes))
+        return RefiContent(nodes, LabelSheet(name, [], [], {}, notes))
     refi = read_project(path)
     passages = list(_passages(refi))
     used = {ref for passage in passages for ref in passage.codes}
     listed = refi.project.code_book.codes.code if refi.project.code_book and refi.project.code_book.codes else []
     nodes, by_guid, notes = _nodes(listed, used)
-    return RefiContent(nodes, _sheet(path.name, refi, passages, _Codes(nodes, by_guid), coder, notes))
+    return RefiContent(nodes, _sheet(name, refi, passages, _Codes(nodes, by_guid), coder, notes))
 
 
 def _nodes(codes: Sequence[Any], used: set[str]) -> tuple[list[CodebookNode], dict[str, CodebookNode], list[str]]:
