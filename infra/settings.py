@@ -247,6 +247,11 @@ class Settings(BaseSettings):
         scheme, _, rest = self.qdrant_url.partition(":")
         return Path(re.sub(r"^//+", "/", rest)).expanduser().absolute() if scheme == "file" else None
 
+    @property
+    def beat_folder(self) -> Path:
+        """Where processes of a local stack say every second that they run."""
+        return self.data_dir / "run"
+
     def page_address(self, port: int) -> str:
         """The page's address as people type it."""
         host = self.web_hosts[0] if self.web_hosts else self.web_host

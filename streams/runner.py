@@ -45,6 +45,9 @@ class Progress:
     in_flight: int = 0
     last_commit_at: datetime | None = None
     last_progress: float = field(default_factory=monotonic)
+    """When something was acknowledged last, by the monotonic clock."""
+    last_step: float = field(default_factory=monotonic)
+    """When a batch, or a look at what falls due, was over last."""
     lags: dict[str, int] = field(default_factory=dict)  # by topic, where they were looked for
     sizes: Histogram = field(default_factory=lambda: Histogram(SIZES))  # messages a batch
     step_s: Histogram = field(default_factory=lambda: Histogram(SECONDS))
@@ -138,6 +141,7 @@ class Runner:
             messages.append(Received(topic, m.partition, m.offset, m.key, m.value, headers, sent_ms, now))
             self._acks.read((topic, m.partition), m.offset, event)
         self._progress.read += len(messages)
+        self._progress.in_flight = len(self._acks)
         if messages:
             await self._run(stream, lambda: self._stage.step(messages), len(messages))
 
@@ -178,6 +182,7 @@ class Runner:
             stepped = monotonic()
             async with self._delivering:
                 traced = await self._deliver(result)
+                self._progress.last_step = monotonic()
                 if traced is None:
                     log.warning("partitions went to another worker meanwhile; it does what this batch was about")
                     return

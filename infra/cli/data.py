@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -216,6 +216,22 @@ def _kept_letter(store: Store, letter: UUID) -> SetAside:
     if kept is None:
         raise InputError(f"no dead letter {letter}; `qualstream dead-letters list` shows those there are")
     return kept
+
+
+@click.command()
+@STUDY
+@click.option("--all", "everything", is_flag=True, help="Every study.")
+@click.option("--minutes", default=5.0, show_default=True, help="Only what was published so long ago or longer.")
+def reopen(study: str | None, everything: bool, minutes: float) -> None:
+    """Publish segments again that have no outcome: no code, no question to people, not set aside.
+
+    The running stack, or the next one, codes them; ingest does the same by itself where nothing is under way.
+    """
+    settings = read_settings(needs_folder=True, study=study)
+    with opened_store(settings) as store:
+        before = datetime.now(UTC) - timedelta(minutes=minutes)
+        count = store.reopen(None if everything else settings.study, before)
+    click.echo(f"{count} segments are published again", err=True)
 
 
 @click.command()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TextIO, TypeVar, cast
 
 from pydantic import JsonValue
 
+from infra.drift.far_times import FarTimes
 from infra.files.reading.answers import is_non_answer
 from infra.files.reading.cells import plain_id, readable
 from infra.files.reading.columns import ID_NAMES, TEXT_NAMES, TIME_NAMES, folded, role_names, usual
@@ -104,6 +105,8 @@ class TimestampedTexts:
     """Whether the file has codes."""
     first: float = 0.0
     last: float = 0.0
+    times: FarTimes = field(default_factory=FarTimes)
+    """Tells rows whose time is a fault, by the look of it."""
     candidates: list[str] = field(default_factory=list)
     _values: list[set[str]] = field(default_factory=list)
     _chosen: int | None = None
@@ -140,6 +143,7 @@ class TimestampedTexts:
         self.rows += 1
         self.first = min(self.first, row.at) if self.rows > 1 else row.at
         self.last = max(self.last, row.at)
+        self.times.add(row.at, row.line)
         for values, source in zip(self._values, row.sources, strict=False):
             if source is not None and len(values) < _MOST_SOURCES:
                 values.add(source)

@@ -60,7 +60,7 @@ _OTHERS: Mapping[str, str] = {
     **dict.fromkeys(("mp3", "mp4", "m4a", "wav", "mov"), "have it transcribed first"),
     **dict.fromkeys(("png", "jpg", "jpeg", "tif", "tiff"), "have its text recognised first"),
     **dict.fromkeys(("zip", "gz", "7z", "rar"), "unpack it"),
-    **dict.fromkeys(("qdpx", "qdc"), "a REFI-QDA file is no table of texts: export the coded segments as a table"),
+    **dict.fromkeys(("qdpx", "qdc"), "it is a REFI-QDA file: `qualstream teach` takes it"),
 }
 """Formats that are known and not read, and what to do with them."""
 
@@ -72,6 +72,8 @@ def tell_format(name: str | None, head: bytes) -> Format:
         InputError: If it is a format that is known and not read; says what to do with it.
     """
     ending = (name or "").rpartition(".")[2].casefold() if "." in (name or "") else ""
+    if ending in ("csv", "tsv", "tab") and head.startswith(b"PK\x03\x04"):
+        return "xlsx"  # a workbook that somebody called so
     if ending in _ENDINGS:
         return _ENDINGS[ending]
     if ending in _OTHERS or head.startswith(b"\xd0\xcf\x11\xe0"):

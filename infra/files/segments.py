@@ -81,7 +81,7 @@ def _read(
         if not head:
             raise InputError(f"{file}: empty; rows of text are expected")
         fmt = fmt or tell_format(source.name if isinstance(source, Path) else None, head)
-        if fmt == "lines" and not isinstance(source, Path) and _starts_with_header(head, options.text_names):
+        if fmt == "lines" and _starts_with_header(head, options.text_names, 2 if isinstance(source, Path) else 1):
             fmt = "csv"
         if stream.seekable():
             _look(stream, fmt, file, options, builder)
@@ -120,10 +120,11 @@ def _see(header: TableHeader, rows: Iterator[Any], builder: SegmentBuilder) -> N
         raise InputError(f"{error}{hint}") from None
 
 
-def _starts_with_header(head: bytes, text_names: tuple[str, ...]) -> bool:
-    """Whether the first line of a stream names a column of text: a table then, not plain lines."""
+def _starts_with_header(head: bytes, text_names: tuple[str, ...], least: int) -> bool:
+    """Whether the first line names a column of text among so many or more: a table then, not plain lines."""
     first = head.decode(told_by_mark(head) or "utf-8", "replace").lstrip("\ufeff").split("\n", 1)[0]
-    return any(usual([cell.strip('" \r') for cell in first.split(each)], text_names) for each in DELIMITERS)
+    rows = [[cell.strip('" \r') for cell in first.split(each)] for each in DELIMITERS]
+    return any(len(row) >= least and usual(row, text_names) is not None for row in rows)
 
 
 def _check(study: str, fmt: str | None, encoding: str | None) -> None:

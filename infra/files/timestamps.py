@@ -16,6 +16,7 @@ DateOrder = Literal["day", "month"]
 
 _FORMS = (
     "%Y/%m/%d",
+    "%Y.%m.%d",
     "%d %b %Y",
     "%d %B %Y",
     "%d-%b-%Y",
@@ -36,11 +37,16 @@ _CLOCKS = (
     ", %H:%M",
     ", %I:%M %p",
     ", %H:%M:%S",
+    " %H:%M %z",
+    " %H:%M:%S %z",
 )
-_TWITTER = "%a %b %d %H:%M:%S %z %Y"
+_PROGRAMS = ("%a %b %d %H:%M:%S %z %Y", "%a %b %d %Y %H:%M:%S %z")  # Twitter's, JavaScript's
+_REMARK = re.compile(r"\s*\([^()]*\)$")
+_OFFSET = re.compile(r"\b(?:GMT|UTC)(?=[+-]\d)")
 _SLASHED = re.compile(r"^(\d{1,2})([/\-.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)(.*)$")
 _EPOCH = re.compile(r"^\d{10}(\d{3}|\d{6})?(\.\d+)?$")  # seconds, milli- or microseconds, from 2001 to 2286
 _SERIAL = re.compile(r"^[2-7]\d{4}(\.\d+)?$")  # a spreadsheet's days since 1900, from 1954 to 2118
+_DAY = re.compile(r"^(19|20)\d{2}[01]\d[0-3]\d$")  # 20260213, also as a number
 _ZONE = re.compile(r"\d\s+\(?([A-Z]{3,4})\)?$")
 _NO_ZONES = ("UTC", "GMT")
 _CENTURY = 69  # two digits from here on are of the last century, as in POSIX
@@ -71,12 +77,12 @@ def _read(value: JsonValue, order: DateOrder | None) -> datetime | None:
         return _since_1970(text)
     if _SERIAL.match(text):
         return _since_1900(float(text))
-    if not isinstance(value, str) or not text:
+    if not isinstance(value, str) and not _DAY.match(text):
         return None
     try:
         return _aware(datetime.fromisoformat(text))
     except ValueError:
-        plain = _year_first(text, order)
+        plain = _OFFSET.sub("", _REMARK.sub("", _year_first(text, order)))
         return _common(plain) or _mail(plain) or _words(plain)
 
 
@@ -162,7 +168,7 @@ def _since_1900(days: float) -> datetime | None:
 
 
 def _common(text: str) -> datetime | None:
-    for form in (*(form + clock for form in _FORMS for clock in _CLOCKS), *_MONTHS, _TWITTER):
+    for form in (*(form + clock for form in _FORMS for clock in _CLOCKS), *_MONTHS, *_PROGRAMS):
         try:
             return _aware(datetime.strptime(text, form))  # noqa: DTZ007 - the zone is put on
         except ValueError:

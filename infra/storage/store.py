@@ -13,7 +13,17 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, and_, delete, 
 
 from infra.storage.database import CHUNK, Database, chunks, open_database
 from infra.storage.projections import PROJECTIONS, insert, segment_row, write
-from infra.storage.tables import assignments, codes, dead_letters, decisions, metadata, segments, workers
+from infra.storage.tables import (
+    annotations,
+    assignments,
+    codes,
+    dead_letters,
+    decisions,
+    metadata,
+    requests,
+    segments,
+    workers,
+)
 from schemas import CodeEvent, DeadLetter, Record, Segment
 
 R = TypeVar("R", bound=Record)
@@ -164,15 +174,24 @@ class Store:
             with self._database.writing() as connection:
                 connection.execute(update(segments).where(unpublished).values(published_at=_now()))
 
-    def reopen(self) -> int:
-        """Make every segment without an outcome unpublished again, for a broker that has forgotten everything.
+    def reopen(self, study: str | None = None, published_before: datetime | None = None) -> int:
+        """Make segments without an outcome unpublished again: their messages, or what came of them, got lost.
 
-        An outcome is an assignment with its route, or a dead letter that was not replayed.
+        An outcome is an accepted code, a question to people that is kept or answered, or a dead letter that was not
+        replayed.
+
+        Args:
+            study: Only its segments; all where none is given.
+            published_before: Only what was published before; all where no time is given.
 
         Returns:
             How many were published before and are not any more.
         """
         lost = and_(segments.c.published_at.is_not(None), ~has_outcome())
+        if study is not None:
+            lost = and_(lost, segments.c.study == study)
+        if published_before is not None:
+            lost = and_(lost, segments.c.published_at < published_before)
         with self._database.writing() as connection:
             return connection.execute(update(segments).where(lost).values(published_at=None)).rowcount
 
@@ -380,10 +399,12 @@ _EXPORTED = (
 
 
 def has_outcome() -> ColumnElement[bool]:
-    """Whether a row of ``segments`` has been coded and routed, or set aside."""
-    routed = and_(assignments.c.segment_id == segments.c.id, assignments.c.route.is_not(None))
+    """Whether a row of ``segments`` has been coded and accepted, asked about, or set aside."""
+    coded = assignments.c.segment_id
+    asked = or_(exists().where(requests.c.segment_id == coded), exists().where(annotations.c.segment_id == coded))
+    routed = or_(assignments.c.route == "accepted", and_(assignments.c.route == "people", asked))
     dead = and_(dead_letters.c.segment_id == segments.c.id, dead_letters.c.replayed_at.is_(None))
-    return or_(exists().where(routed), exists().where(dead))
+    return or_(exists().where(and_(coded == segments.c.id, routed)), exists().where(dead))
 
 
 def _of_study(query: Query, column: ColumnElement[Any] | None, study: str | None) -> Query:

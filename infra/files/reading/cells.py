@@ -14,12 +14,15 @@ _TAGS = (
 _TAG = re.compile(rf"</?(?:{_TAGS})(?:\s[^<>]*)?/?>", re.IGNORECASE)
 _BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|blockquote|h[1-6])>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
+_EMPTY = ("", "nan", "null", "none", "<na>", "#n/a")
 _WHOLE = re.compile(r"^([+-]?\d+)(?:\.0+)?$")
 _LINES = re.compile(r"[ \t]*\n[ \t\n]*")
 
 
 def readable(text: str) -> str:
     """A text as people read it: without HTML's tags, its entities decoded; ``a < b`` and the like stay."""
+    if "_x000D_" in text:
+        text = text.replace("_x000D_\n", "\n").replace("_x000D_", "\n")  # a workbook's line end, unread by a program
     if "<" not in text and "&" not in text:
         return text
     if not (_TAG.search(text) or _ENTITY.search(text)):
@@ -54,5 +57,7 @@ def plain_id(value: JsonValue, *, whole: bool = False) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     text = str(value).strip()
+    if text.casefold() in _EMPTY:
+        return None
     match = _WHOLE.match(text) if whole else None
-    return (match[1] if match else text) or None
+    return match[1] if match else text

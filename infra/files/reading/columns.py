@@ -22,7 +22,7 @@ ID_NAMES = (
 )
 PERSON_NAMES = (
     *("respondent_id", "respondent", "participant_id", "participant", "case_id", "caseid", "ticket_id", "nr", "no"),
-    *("number", "nummer"),
+    *("number", "nummer", "lfd._nr.", "lfd_nr", "fall", "номер", "№", "編號", "编号", "序号", "番号", "번호"),
 )
 """Ids where each stands for one text only; elsewhere they name who spoke."""
 TIME_NAMES = (

@@ -182,12 +182,14 @@ def _block(block: Any) -> str:
 
 
 def _bare_docx(data: bytes, file: str) -> list[str]:
-    from lxml import etree
+    from xml.etree.ElementTree import ParseError
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+    from defusedxml.common import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
     try:
-        root = etree.fromstring(ZipFile(io.BytesIO(data)).read("word/document.xml"), parser)
-    except (KeyError, BadZipFile, etree.XMLSyntaxError) as error:
+        root = fromstring(ZipFile(io.BytesIO(data)).read("word/document.xml"))
+    except (KeyError, BadZipFile, ParseError, DefusedXmlException) as error:
         raise InputError(f"{file}: not a Word document ({str(error)[:80]}); save it anew as .docx") from error
     return ["".join(text.text or "" for text in paragraph.iter(f"{_WORDS}t")) for paragraph in root.iter(f"{_WORDS}p")]
 

@@ -61,7 +61,12 @@ class Table:
             self._path = usual(start.header.columns, tool.roles.get("codes", ())) if tool.paths else None
         yield start.header
         for item in chain(first[start.row + 1 + start.skipped :], rest):
-            yield item if isinstance(item, Rejected) else self._row(item, start.header)
+            if isinstance(item, Rejected):
+                yield item
+            elif len(item.cells) > 1 and _header(item).columns == start.header.columns:
+                self.options.report.remark(f"the names of the columns stand on line {item.line} again; no row")
+            else:
+                yield self._row(item, start.header)
 
     def _start(self, first: Sequence[RawItem]) -> _Start:
         place = self._header_place(first)
@@ -75,8 +80,20 @@ class Table:
             )
         after = [item for item in first[place + 1 : place + 4] if isinstance(item, RawRow)]
         return (
-            self._qualtrics(row, place, after) or self._survey_monkey(row, place, after) or _Start(_header(row), place)
+            self._qualtrics(row, place, after)
+            or self._survey_monkey(row, place, after)
+            or self._plain(row, place, after)
         )
+
+    def _plain(self, row: RawRow, place: int, after: Sequence[RawRow]) -> _Start:
+        if not after or not _asks(row, after[0]):
+            return _Start(_header(row), place)
+        self.options.report.remark(f"line {after[0].line} says the names of the columns in words; no row")
+        header = _header(row)
+        questions = dict(
+            zip(header.columns, (" ".join(str(cell or "").split()) for cell in after[0].cells), strict=False)
+        )
+        return _Start(TableHeader(row.line, header.columns, questions), place, 1)
 
     def _header_place(self, first: Sequence[RawItem]) -> int:
         if self.options.header_row is not None:
@@ -183,6 +200,12 @@ def _choices(names: Sequence[str], kinds: Sequence[str]) -> Iterator[str]:
         question = name or question
         plain = not kind or kind.casefold() in (*_OPEN_ENDED, "response")
         yield name if plain else f"{question}: {kind}"
+
+
+def _asks(names: RawRow, later: RawRow) -> bool:
+    """Whether a row has the names of Qualtrics' own columns in words: ``StartDate`` is ``Start Date`` there."""
+    words = [(folded(str(a or "")), folded(str(b or ""))) for a, b in zip(names.cells, later.cells, strict=False)]
+    return sum(a != b and a == b.replace("_", "") and len(a) > 1 for a, b in words) > 1
 
 
 def _header(row: RawRow) -> TableHeader:

@@ -49,7 +49,7 @@ def _readable(text: str) -> bool:
 
 def _whole_rows(text: str, file: str) -> Iterator[TableRow | Rejected]:
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_nothing)
     except json.JSONDecodeError as error:
         raise InputError(
             f"{file}, line {error.lineno}: not JSON: {error.msg} at column {error.colno}; an array of objects, or one "
@@ -70,9 +70,13 @@ def _objects(value: Any, file: str) -> list[Any]:
     return lists[0] if lists else [value]
 
 
+def _nothing(constant: str) -> None:
+    """``NaN`` and its like are how programs write an empty cell."""
+
+
 def _line_rows(line: Line, file: str) -> Iterator[TableRow | Rejected]:
     try:
-        value = json.loads(line.text)
+        value = json.loads(line.text, parse_constant=_nothing)
     except json.JSONDecodeError as error:
         yield Rejected(file, line.number, f"not JSON: {error.msg} at column {error.colno}")
     except (ValueError, RecursionError) as error:

@@ -224,6 +224,36 @@ def test_qualtrics_with_one_named_column_keeps_its_question(tmp_path):
     assert read.segments[0].metadata["question"] == "What should we improve?"
 
 
+def test_qualtrics_with_the_questions_alone_is_known_by_its_own_columns(tmp_path):
+    content = "StartDate,EndDate,ResponseId,Q1\nStart Date,End Date,Response ID,What else?\n,,R_1,more light\n"
+    read = Read(tmp_path, content, text_column="Q1")
+    assert [(each.own_id, each.text, each.metadata["question"]) for each in read.segments] == [
+        ("R_1", "more light", "What else?")
+    ]
+
+
+def test_names_of_columns_that_come_again_are_no_row(tmp_path):
+    read = Read(tmp_path, "id,text\n1,a\nid,text\n2,b\n")
+    assert read.texts == ["a", "b"]
+    assert "stand on line 3 again" in read.remarks
+
+
+def test_excels_unicode_text_is_a_table_whatever_it_is_called(tmp_path):
+    assert Read(tmp_path, "id\tcomment\r\n1\tGrüße\r\n".encode("utf-16"), "answers.txt").texts == ["Grüße"]
+
+
+def test_a_workbook_that_is_called_a_csv_is_a_workbook(tmp_path):
+    assert Read(tmp_path, book(tmp_path, Sheet=[["comment"], ["a"]]), "answers.csv").texts == ["a"]
+
+
+def test_programs_empty_ids_and_numbers_are_empty(tmp_path):
+    assert Read(tmp_path, '{"id": NaN, "text": "a", "x": NaN}\n', "a.jsonl").segments[0].metadata == {
+        "id": None,
+        "x": None,
+    }
+    assert Read(tmp_path, "id,text\nnan,a\nnan,b\n").ids == [None, None]
+
+
 def test_survey_monkeys_second_row_says_which_questions_are_open(tmp_path):
     rows = [
         ["Respondent ID", "Collector ID", "Start Date", "End Date", "Which?", "", "What else?", "Anything more?"],
@@ -309,6 +339,8 @@ def test_a_spreadsheets_days_are_dates_in_a_column_of_time(tmp_path, cell, expec
         *(("01. Januar 2026", "2026-01-01T00:00:00+00:00"), ("3 mars 2026", "2026-03-03T00:00:00+00:00")),
         *(("15.02.26", "2026-02-15T00:00:00+00:00"), ("2026-01-01 23:30:00 EST", "2026-01-01T23:30:00-05:00")),
         *(("2026-01-01 10:00 CET", "2026-01-01T10:00:00+01:00"), ("Jan 5, 2026", "2026-01-05T00:00:00+00:00")),
+        *(("2026.02.13", "2026-02-13T00:00:00+00:00"), ("20260213", "2026-02-13T00:00:00+00:00")),
+        ("Mon Feb 09 2026 10:00:00 GMT+0100 (Central European Standard Time)", "2026-02-09T10:00:00+01:00"),
         *(("1767312000", "2026-01-02T00:00:00+00:00"), ("1767312000.0", "2026-01-02T00:00:00+00:00")),
     ],
 )
