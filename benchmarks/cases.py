@@ -1,6 +1,6 @@
 """Fifty-eight situations that people reported of other tools, tried on the product: `python -m benchmarks.cases`.
 
-Not run here are the cases about kills and restarts of a running stack: tests/faults and tests/brokers have them.
+Not run here are the cases about kills and restarts of a running stack: tests/faults and tests/integration have them.
 """
 
 import json
@@ -18,9 +18,9 @@ from tests.cases.reading import READING
 
 CASES = Path(__file__).parents[2] / "shared" / "cases"
 ELSEWHERE = {
-    "S01": "too large a text is set aside with its size: tests/agents/test_poison.py",
-    "S02": "kills lose nothing: tests/faults",
-    "S03": "one stack a data folder: tests/unit/test_settings.py, tests/faults",
+    "S01": "too large a text is set aside with its size: tests/faults/test_poison.py",
+    "S02": "kills lose nothing: tests/faults/test_drill.py",
+    "S03": "one stack a data folder: tests/integration/test_cli.py",
 }
 CHECKS: Mapping[str, Callable[[Product], str]] = {**READING, **COMING_BACK, **DRIFT, **MEASURING}
 HOW = """\
@@ -64,7 +64,7 @@ def main() -> None:
     verdict = f"before: {_listed(before)}; now: {_listed(after)}"
     header = ("case", "need", "before", "now", "what comes now")
     figures = {"cases": len(rows), "before": before, "now": after}
-    publish(Report("cases", "What people bring", HOW, header, rows, [verdict], figures), write=asked.write)
+    publish(Report("cases", "What people bring", HOW, header, rows, [verdict], figures, words=True), write=asked.write)
 
 
 def _listed(counts: Counter[str]) -> str:
