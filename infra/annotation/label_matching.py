@@ -32,6 +32,8 @@ class Match:
     """The known segment's; else the id that one would have, where the row has a text."""
     other_text: bool = False
     """Whether the segment with the row's id has another text."""
+    other_elsewhere: bool = False
+    """Whether a segment of another source has the row's id, and another text."""
 
 
 def match(connection: Connection, rows: Sequence[Labelled], study: str, file: str) -> dict[int, Match]:
@@ -53,9 +55,15 @@ def match(connection: Connection, rows: Sequence[Labelled], study: str, file: st
     used = {each.id for each in matches.values() if each is not None}
     found = _by_text(loose, places, by_text, used)
     return {
-        n: matches[n] or found.get(n) or Match(None, each.own if row.text is not None else None)
+        n: matches[n] or found.get(n) or _unknown(row, each, known)
         for n, (row, each) in enumerate(zip(rows, candidates, strict=True))
     }
+
+
+def _unknown(row: Labelled, candidates: "_Candidates", known: Mapping[UUID, KnownSegment]) -> Match:
+    """A row that belongs to no segment: a text of its own, where it has one."""
+    elsewhere = row.key is not None and any(id_ in known for id_ in candidates.elsewhere)
+    return Match(None, None if row.text is None else candidates.own, other_elsewhere=elsewhere)
 
 
 @dataclass(frozen=True)

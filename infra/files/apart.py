@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -26,7 +28,7 @@ from infra.files.reading.items import Unit
 from infra.files.row_tally import Source
 from infra.files.rows import ReadingOptions
 from infra.files.timestamps import DateOrder
-from models.errors import InputError, QualstreamError
+from models.errors import InputError, QualstreamError, SettingError
 
 MEMORY = 1_000_000_000
 """Bytes of address space that a reader may take."""
@@ -91,7 +93,7 @@ def read_labels_apart(path: Path, name: str, coder: str, columns: SheetColumns) 
         InputError: If the file cannot be read, or would take more memory, time or room than it may.
         ReadersBusy: If others' files are being read; try again in a moment.
     """
-    return _read(path, name, ["labels", name, json.dumps({"coder": coder, "columns": asdict(columns)})])
+    return read_apart(path, "infra.files.apart", ["labels", name, json.dumps({"coder": coder, **_form(columns)})])
 
 
 def read_texts_apart(path: Path, name: str, asked: TextsAsked) -> bytes:
@@ -104,7 +106,11 @@ def read_texts_apart(path: Path, name: str, asked: TextsAsked) -> bytes:
         InputError: If the file cannot be read, or would take more memory, time or room than it may.
         ReadersBusy: If others' files are being read; try again in a moment.
     """
-    return _read(path, name, ["texts", name, json.dumps(asdict(asked))])
+    return read_apart(path, "infra.files.apart", ["texts", name, json.dumps(asdict(asked))])
+
+
+def _form(columns: SheetColumns) -> dict[str, Any]:
+    return {"columns": asdict(columns)}
 
 
 def parse_texts(texts: bytes) -> Preview:
@@ -112,12 +118,23 @@ def parse_texts(texts: bytes) -> Preview:
     return _TEXTS.validate_json(texts)
 
 
-def _read(path: Path, name: str, arguments: list[str]) -> bytes:
-    _check_archive(path, name)
+def read_apart(path: Path, module: str, arguments: list[str]) -> bytes:
+    """Read a file in a process of its own, and give what it writes.
+
+    Args:
+        path: The file; the process has it as its standard input.
+        module: What the process runs; it calls ``within_limits``.
+        arguments: The kind of file, its name, and what else the module wants.
+
+    Raises:
+        InputError: If the file cannot be read, or would take more memory, time or room than it may.
+        ReadersBusy: If others' files are being read; try again in a moment.
+    """
+    _check_archive(path, arguments[1])
     if not _slots.acquire(timeout=5.0):
         raise ReadersBusy("other files are being read just now; try again in a moment")
     try:
-        return _run(path, arguments)
+        return _run(path, module, arguments)
     finally:
         _slots.release()
 
@@ -144,11 +161,11 @@ def _check_archive(path: Path, name: str) -> None:
         )
 
 
-def _run(path: Path, arguments: list[str]) -> bytes:
+def _run(path: Path, module: str, arguments: list[str]) -> bytes:
     name = arguments[1]
     clean = {key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL", "TMPDIR") if key in os.environ}
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "infra.files.apart", *arguments]
+    command = [sys.executable, "-m", module, *arguments]
     with path.open("rb") as file:
         try:
             ended = subprocess.run(
@@ -165,16 +182,15 @@ def _run(path: Path, arguments: list[str]) -> bytes:
     )
 
 
-def main() -> None:
-    """Read standard input within limits; the sheet as JSON on standard output, a refusal on standard error."""
+def within_limits(name: str, read: Callable[[], bytes]) -> None:
+    """Read standard input within limits; the result on standard output, a refusal on standard error."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(10)
-    kind, name, asked = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
     try:
-        result = _labels(name, **asked) if kind == "labels" else _texts(name, TextsAsked(**asked))
-    except InputError as error:
+        result = read()
+    except (InputError, SettingError) as error:
         sys.exit(str(error))
     except (MemoryError, RecursionError):
         sys.exit(2)
@@ -183,18 +199,33 @@ def main() -> None:
     sys.stdout.buffer.write(result)
 
 
+def main() -> None:
+    """Read labels or texts; see ``within_limits``."""
+    kind, name, asked = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    if kind == "labels":
+        within_limits(name, lambda: _labels(name, **asked))
+    else:
+        within_limits(name, lambda: _texts(name, TextsAsked(**asked)))
+
+
 def _labels(name: str, coder: str, columns: dict[str, Any]) -> bytes:
     options = ReadingOptions(most=(ROWS, CELLS))
     return _SHEET.dump_json(read_labels(sys.stdin.buffer, name, coder, SheetColumns(**columns), options=options))
 
 
 def _texts(name: str, asked: TextsAsked) -> bytes:
-    """The file goes under its own name into a folder, so that it is read as on the command line."""
+    with copied_input(name) as path:
+        return _TEXTS.dump_json(preview(asked.source(path), asked.study, None))
+
+
+@contextmanager
+def copied_input(name: str) -> Iterator[Path]:
+    """Standard input as a file of this name, so that it is read as on the command line."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, Path(name).name or "texts")
         with path.open("wb") as copy:
             shutil.copyfileobj(sys.stdin.buffer, copy)
-        return _TEXTS.dump_json(preview(asked.source(path), asked.study, None))
+        yield path
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ from infra.files.apart import TextsAsked, parse_sheet, parse_texts, read_labels_
 from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import LabelSheet
 from infra.files.preview import Preview
+from infra.refi.apart import parse_refi, read_refi_apart
+from infra.refi.archive import is_refi
+from infra.refi.reading import RefiContent
 from models.errors import InputError
 
 KEPT = timedelta(hours=6)
@@ -46,10 +49,11 @@ class Uploads:
             InputError: If it cannot be read, takes more than it may, or there is no room.
             ReadersBusy: If others' files are being read.
         """
+        name, coder = asked["file"], asked["coder"]
+        if is_refi(name):
+            return self._keep(study, file, asked, now, lambda raw: read_refi_apart(raw, name, coder))
         columns = SheetColumns(text=asked["text"], codes=asked["codes"], coder_given=bool(str(asked["coder"]).strip()))
-        return self._keep(
-            study, file, asked, now, lambda raw: read_labels_apart(raw, asked["file"], asked["coder"], columns)
-        )
+        return self._keep(study, file, asked, now, lambda raw: read_labels_apart(raw, name, coder, columns))
 
     def keep_texts(self, file: BinaryIO, name: str, asked: TextsAsked, now: datetime) -> UUID:
         """Read an upload of texts, in a process of its own, and keep what it comes to; see ``keep``."""
@@ -74,8 +78,24 @@ class Uploads:
         (uploads / f"{token}.json").write_text(json.dumps(dict(asked)), encoding="utf-8")
         return token
 
-    def read(self, study: str, token: UUID) -> tuple[dict[str, Any], LabelSheet]:
-        """The form and the rows of an upload.
+    def asked(self, study: str, token: UUID) -> dict[str, Any]:
+        """The form of an upload.
+
+        Raises:
+            InputError: If it is not kept any more.
+        """
+        return self._kept(study, token)[0]
+
+    def read_refi(self, study: str, token: UUID) -> RefiContent:
+        """What an uploaded project or codebook says.
+
+        Raises:
+            InputError: If it is not kept any more.
+        """
+        return parse_refi(self._kept(study, token)[1])
+
+    def read(self, study: str, token: UUID) -> LabelSheet:
+        """The rows of an upload.
 
         Raises:
             InputError: If it is not kept any more.
@@ -83,7 +103,7 @@ class Uploads:
         asked, sheet = self._kept(study, token)
         if asked.get("texts"):
             raise InputError("this upload holds texts and no labels; choose the file again")
-        return asked, parse_sheet(sheet)
+        return parse_sheet(sheet)
 
     def read_texts(self, study: str, token: UUID) -> tuple[dict[str, Any], Preview]:
         """The name of an upload of texts, and what it comes to.

@@ -13,6 +13,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 from infra.annotation.import_labels import Importing, Plan, plan
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
 from infra.files.tables import MEDIA_TYPES
+from infra.refi.archive import PROJECT, is_refi
+from infra.refi.study_import import plan_refi
+from infra.refi.study_project import study_project
 from infra.web.access import Lead, Viewer, hides, unread_by
 from infra.web.site import Here, Site, draw
 
@@ -35,15 +38,23 @@ def show_export(request: Request, study: str, site: Here, visitor: Viewer) -> HT
 def download(
     request: Request, study: str, what: str, site: Here, visitor: Viewer, fmt: str = "csv", history: bool = False
 ) -> Response:
-    """A file of ``segments`` or ``labels``, sent as it is read."""
+    """A file of ``segments`` or ``labels``, sent as it is read; or the study as a REFI-QDA ``project``."""
+    if what == "project":
+        if hides(site, visitor, study):
+            raise HTTPException(403, "a project holds every code of the study: whoever runs the study exports it")
+        archive, _ = study_project(site.store, study, site.clock.now())
+        return Response(archive, media_type="application/zip", headers=_attached(f"{study}{PROJECT}"))
     if what not in ("segments", "labels"):
-        raise HTTPException(404, f"'{what[:40]}' cannot be exported; segments and labels can")
+        raise HTTPException(404, f"'{what[:40]}' cannot be exported; segments, labels and project can")
     unread = partial(unread_by, site, visitor, study) if hides(site, visitor, study) else None
     chunks = streamed(site.store, study, what, fmt, history=history, unread=unread)
-    name = f"{study}-{what}.{fmt}"
+    return StreamingResponse(chunks, media_type=MEDIA_TYPES[fmt], headers=_attached(f"{study}-{what}.{fmt}"))
+
+
+def _attached(name: str) -> dict[str, str]:
+    """A file's name, for the browser."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "-._") else "_" for c in name)
-    headers = {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"}
-    return StreamingResponse(chunks, media_type=MEDIA_TYPES[fmt], headers=headers)
+    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"}
 
 
 @router.get("/s/{study}/import")
@@ -92,6 +103,8 @@ def confirm(study: str, token: UUID, site: Here, visitor: Lead) -> RedirectRespo
 
 
 def _planned(site: Site, study: str, author: str, token: UUID) -> Plan:
-    asked, sheet = site.uploads.read(study, token)
-    at = datetime.fromisoformat(asked["at"])
-    return plan(site.store.database, sheet, Importing(study, author, at, asked["teach_unmatched"]))
+    asked = site.uploads.asked(study, token)
+    who = Importing(study, author, datetime.fromisoformat(asked["at"]), asked["teach_unmatched"])
+    if is_refi(asked["file"]):
+        return plan_refi(site.store, site.uploads.read_refi(study, token), asked["file"], who)
+    return plan(site.store.database, site.uploads.read(study, token), who)
