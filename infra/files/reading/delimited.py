@@ -63,7 +63,8 @@ def lines_of(stream: Any, encoding: Encoding) -> Iterator[Line]:
             plain = text.removeprefix("\ufeff") if number == 1 else text
             yield _line(number, plain, encoding)
     finally:
-        reader.detach()  # else the caller's stream would be closed with it
+        with suppress(ValueError):  # the caller has taken its stream away already
+            reader.detach()  # else the caller's stream would be closed with it
 
 
 def _errors(encoding: Encoding) -> str:

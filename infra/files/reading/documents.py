@@ -1,6 +1,7 @@
 """Documents as rows: interviews and reports in DOCX, RTF, PDF, VTT, SRT and plain text, by turn or paragraph."""
 
 import io
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -204,6 +205,7 @@ def _pdf(data: bytes, file: str, encoding: str) -> DocumentText:
     with _needs("PDF documents", "pypdf"):
         import pypdf
         import pypdf.errors
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is wrong with a file is said once, by us
     try:
         pages = [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(data)).pages]
     except (pypdf.errors.PyPdfError, ValueError, OSError) as error:

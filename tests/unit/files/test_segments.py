@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from infra.files.reading.cells import readable, spreadsheet_error
+from infra.files.rows import FORMATS
 from infra.files.segments import ReadingOptions, Rejected, read_segments
 from infra.files.timestamps import read_time
 from models.errors import InputError
@@ -365,7 +366,7 @@ def test_the_file_is_read_as_a_stream():
     assert len({next(segments).id for _ in range(1000)}) == 1000
 
 
-@given(st.binary(min_size=1, max_size=400), st.sampled_from(["csv", "tsv", "jsonl", "lines", "xlsx"]))
+@given(st.binary(min_size=1, max_size=400), st.sampled_from(FORMATS))
 def test_no_bytes_make_a_reader_fail_but_by_its_own_error(content, fmt):
     try:
         items = list(read_segments(io.BytesIO(content), study="demo", fmt=fmt))
