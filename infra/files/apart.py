@@ -83,8 +83,10 @@ class ReadersBusy(QualstreamError):
     """As many files are being read as may be at once."""
 
 
-def read_labels_apart(path: Path, name: str, coder: str, columns: SheetColumns) -> bytes:
-    """Read a file of labels in a process of its own.
+def read_labels_apart(
+    path: Path, name: str, coder: str, columns: SheetColumns, options: ReadingOptions | None = None
+) -> bytes:
+    """Read a file of labels in a process of its own; of the options encoding, sheet and order of dates.
 
     Returns:
         The sheet as JSON, for ``parse_sheet``.
@@ -93,7 +95,9 @@ def read_labels_apart(path: Path, name: str, coder: str, columns: SheetColumns) 
         InputError: If the file cannot be read, or would take more memory, time or room than it may.
         ReadersBusy: If others' files are being read; try again in a moment.
     """
-    return read_apart(path, "infra.files.apart", ["labels", name, json.dumps({"coder": coder, **_form(columns)})])
+    return read_apart(
+        path, "infra.files.apart", ["labels", name, json.dumps({"coder": coder, **_form(columns, options)})]
+    )
 
 
 def read_texts_apart(path: Path, name: str, asked: TextsAsked) -> bytes:
@@ -109,8 +113,9 @@ def read_texts_apart(path: Path, name: str, asked: TextsAsked) -> bytes:
     return read_apart(path, "infra.files.apart", ["texts", name, json.dumps(asdict(asked))])
 
 
-def _form(columns: SheetColumns) -> dict[str, Any]:
-    return {"columns": asdict(columns)}
+def _form(columns: SheetColumns, options: ReadingOptions | None) -> dict[str, Any]:
+    reading = {name: getattr(options or ReadingOptions(), name) for name in ("encoding", "sheet", "date_order")}
+    return {"columns": asdict(columns), "reading": reading}
 
 
 def parse_texts(texts: bytes) -> Preview:
@@ -208,8 +213,8 @@ def main() -> None:
         within_limits(name, lambda: _texts(name, TextsAsked(**asked)))
 
 
-def _labels(name: str, coder: str, columns: dict[str, Any]) -> bytes:
-    options = ReadingOptions(most=(ROWS, CELLS))
+def _labels(name: str, coder: str, columns: dict[str, Any], reading: dict[str, Any]) -> bytes:
+    options = ReadingOptions(most=(ROWS, CELLS), **reading)
     return _SHEET.dump_json(read_labels(sys.stdin.buffer, name, coder, SheetColumns(**columns), options=options))
 
 

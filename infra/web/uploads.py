@@ -12,6 +12,7 @@ from infra.files.apart import TextsAsked, parse_sheet, parse_texts, read_labels_
 from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import LabelSheet
 from infra.files.preview import Preview
+from infra.files.rows import ReadingOptions
 from infra.refi.apart import parse_refi, read_refi_apart
 from infra.refi.archive import is_refi
 from infra.refi.reading import RefiContent
@@ -52,8 +53,15 @@ class Uploads:
         name, coder = asked["file"], asked["coder"]
         if is_refi(name):
             return self._keep(study, file, asked, now, lambda raw: read_refi_apart(raw, name, coder))
-        columns = SheetColumns(text=asked["text"], codes=asked["codes"], coder_given=bool(str(asked["coder"]).strip()))
-        return self._keep(study, file, asked, now, lambda raw: read_labels_apart(raw, name, coder, columns))
+        columns = SheetColumns(
+            text=asked["text"],
+            codes=asked["codes"],
+            separator=asked.get("separator") or None,
+            coder_given=bool(str(coder).strip()),
+        )
+        encoding, sheet, order = (asked.get(each) or None for each in ("encoding", "sheet", "date_order"))
+        options = ReadingOptions(encoding=encoding, sheet=sheet, date_order=order)
+        return self._keep(study, file, asked, now, lambda raw: read_labels_apart(raw, name, coder, columns, options))
 
     def keep_texts(self, file: BinaryIO, name: str, asked: TextsAsked, now: datetime) -> UUID:
         """Read an upload of texts, in a process of its own, and keep what it comes to; see ``keep``."""

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from infra.files.reading.items import LeftOut, ReadingOptions, Rejected, TableHeader, TableRow
+from infra.files.reading.sheets import BROKEN
 from infra.files.reading.transcripts import (
     ASKS,
     DocumentText,
@@ -171,7 +172,7 @@ def _docx(data: bytes, file: str, encoding: str) -> DocumentText:
         paragraphs = [_block(block) for block in body.iter_inner_content()]
     except KeyError:
         paragraphs = _bare_docx(data, file)  # written by a program that leaves out the package's relations
-    except (BadZipFile, ValueError, OSError) as error:
+    except BROKEN as error:
         raise InputError(f"{file}: not a Word document ({str(error)[:80]}); a .docx file is expected") from error
     return DocumentText("\n".join(paragraphs), "\n")
 
@@ -183,14 +184,12 @@ def _block(block: Any) -> str:
 
 
 def _bare_docx(data: bytes, file: str) -> list[str]:
-    from xml.etree.ElementTree import ParseError
-
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import fromstring
 
     try:
         root = fromstring(ZipFile(io.BytesIO(data)).read("word/document.xml"))
-    except (KeyError, BadZipFile, ParseError, DefusedXmlException) as error:
+    except (KeyError, DefusedXmlException, *BROKEN) as error:
         raise InputError(f"{file}: not a Word document ({str(error)[:80]}); save it anew as .docx") from error
     return ["".join(text.text or "" for text in paragraph.iter(f"{_WORDS}t")) for paragraph in root.iter(f"{_WORDS}p")]
 
@@ -204,11 +203,12 @@ def _rtf(data: bytes, file: str, encoding: str) -> DocumentText:
 def _pdf(data: bytes, file: str, encoding: str) -> DocumentText:
     with _needs("PDF documents", "pypdf"):
         import pypdf
-        import pypdf.errors
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is wrong with a file is said once, by us
     try:
         pages = [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(data)).pages]
-    except (pypdf.errors.PyPdfError, ValueError, OSError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # pypdf raises whatever it stumbles over in a broken file
         raise InputError(f"{file}: not a PDF that can be read ({str(error)[:80]})") from error
     text = "\n".join(pages)
     return DocumentText(re.sub(r"(?<=[^\W\d_])-\n(?=[a-zß-ÿ])", "", text))

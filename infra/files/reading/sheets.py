@@ -2,6 +2,7 @@
 
 import tempfile
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
@@ -16,6 +17,8 @@ from infra.files.reading.headers import LOOKED_AT
 from infra.files.reading.items import RawRow, ReadingOptions
 from models.errors import InputError
 
+BROKEN = (BadZipFile, ValueError, OSError, EOFError, RuntimeError, SyntaxError, zlib.error)
+"""What is raised over the parts of a broken archive; ``SyntaxError`` is what parsers of XML raise."""
 ERRORS = ("#NAME?", "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#FIELD!")
 """What a spreadsheet writes where a formula came to nothing; ``-good`` is one to it."""
 
@@ -49,10 +52,12 @@ def _workbook(stream: BinaryIO, file: str) -> Iterator[Any]:
         whole.seek(0)
         try:
             book = load_workbook(cast(BinaryIO, whole), read_only=True, data_only=True)
-        except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
+        except (InvalidFileException, KeyError, *BROKEN) as error:
             raise InputError(f"{file}: not an XLSX workbook ({str(error)[:100]}); an .xlsx file is expected") from error
         try:
             yield book
+        except BROKEN as error:
+            raise InputError(f"{file}: a broken XLSX workbook ({str(error)[:100]}); save it anew") from error
         finally:
             book.close()
 

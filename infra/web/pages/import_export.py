@@ -3,7 +3,7 @@
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 from uuid import UUID
 
@@ -67,11 +67,16 @@ def _form_fields(
     coder: Annotated[str, Form(max_length=120)] = "",
     text_column: Annotated[str, Form(max_length=200)] = "",
     codes_column: Annotated[str, Form(max_length=200)] = "",
+    separator: Annotated[str, Form(max_length=5)] = "",
+    encoding: Annotated[str, Form(max_length=40)] = "",
+    sheet: Annotated[str, Form(max_length=200)] = "",
+    date_order: Annotated[Literal["", "day", "month"], Form()] = "",
     teach_unmatched: Annotated[bool, Form()] = False,
 ) -> dict[str, Any]:
     """The form's fields beside the file."""
     columns = {"text": text_column.strip(), "codes": codes_column.strip()}
-    return {"coder": coder, **columns, "teach_unmatched": teach_unmatched}
+    reading = {"separator": separator.strip(), "encoding": encoding.strip(), "sheet": sheet.strip()}
+    return {"coder": coder, **columns, **reading, "date_order": date_order, "teach_unmatched": teach_unmatched}
 
 
 @router.post("/s/{study}/import", response_class=HTMLResponse)

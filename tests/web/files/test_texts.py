@@ -93,3 +93,14 @@ def test_an_upload_of_labels_is_no_upload_of_texts(site):
     token = token[1] if token else "00000000-0000-0000-0000-000000000000"
     answer = client.post(f"/s/{STUDY}/texts/{token}", follow_redirects=False)
     assert answer.status_code == 422
+
+
+def test_labels_are_imported_in_the_encoding_and_with_the_separator_of_the_form(site):
+    client = visit(site, "lead")
+    form = {"coder": "ana", "encoding": "koi8-r", "separator": "/", "teach_unmatched": "true"}
+    file = {"file": ("l.csv", "text,codes\nгромко,шум/люди\n".encode("koi8-r"))}
+    page = client.post(f"/s/{STUDY}/import", data=form, files=file)
+    assert page.status_code == 200
+    assert "громко" in page.text
+    assert ">шум<" in page.text
+    assert ">люди<" in page.text

@@ -1,9 +1,23 @@
-"""Reads bytes as a file of segments, and keeps what was said of it."""
+"""Makes workbooks, reads bytes as a file of segments, and keeps what was said of it."""
 
 from pathlib import Path
 
+from openpyxl import Workbook
+
 from infra.files.segments import LeftOut, ReadingOptions, Rejected, read_segments
 from schemas import Segment
+
+
+def book(folder: Path, name: str = "a.xlsx", **sheets: list[list[object]]) -> bytes:
+    workbook = Workbook()
+    workbook.remove(workbook.active)
+    for title, rows in sheets.items():
+        sheet = workbook.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    workbook.save(folder / name)
+    workbook.close()
+    return (folder / name).read_bytes()
 
 
 class Read:

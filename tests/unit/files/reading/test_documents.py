@@ -3,6 +3,7 @@
 import io
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from infra.files.reading.transcripts import DocumentText, turns_of
 from models.errors import InputError, SettingError
-from tests.unit.files.reading.reader import Read
+from tests.unit.files.reading.reader import Read, book
 
 VTT = """WEBVTT
 
@@ -230,3 +231,14 @@ def test_a_missing_library_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "striprtf.striprtf", None)
     with pytest.raises(SettingError, match=r"RTF documents need striprtf .* install 'qualstream\[documents\]'"):
         Read(tmp_path, b"{\\rtf1 a}", "a.rtf")
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.xlsx", "a.pdf"])
+def test_a_file_with_a_damaged_byte_is_read_or_refused_in_one_line(tmp_path, name):
+    lines = ["I: Why?", "B: They know.", "I: And?", "B: The price."]
+    made = {"a.docx": lambda: word(tmp_path, *lines), "a.pdf": lambda: pdf(*lines)}
+    whole = made.get(name, lambda: book(tmp_path, Sheet=[["id", "text"], *enumerate(lines)]))()
+    for place in range(0, len(whole), max(1, len(whole) // 150)):
+        damaged = whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
+        with suppress(InputError):
+            assert len(Read(tmp_path, damaged, name).texts) <= len(lines)

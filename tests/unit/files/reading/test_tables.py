@@ -4,26 +4,11 @@ import csv
 import io
 import json
 from datetime import datetime
-from pathlib import Path
 
 import pytest
-from openpyxl import Workbook
 
 from models.errors import InputError
-from tests.unit.files.reading.reader import Read
-
-
-def book(folder: Path, name: str = "a.xlsx", **sheets: list[list[object]]) -> bytes:
-    workbook = Workbook()
-    workbook.remove(workbook.active)
-    for title, rows in sheets.items():
-        sheet = workbook.create_sheet(title)
-        for row in rows:
-            sheet.append(row)
-    workbook.save(folder / name)
-    workbook.close()
-    return (folder / name).read_bytes()
-
+from tests.unit.files.reading.reader import Read, book
 
 # Dialects
 
