@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from infra.accounts.audit import AuditLog
 from infra.cli.options import (
     CASCADE,
     JSON_LINES,
@@ -22,7 +23,8 @@ from infra.cli.options import (
     read_settings,
     source_columns,
 )
-from infra.factory.stores import forget_codes, opened_store
+from infra.clock import SystemClock
+from infra.factory.stores import opened_store
 from infra.files.row_tally import RowTally, accepted_segments
 from infra.storage.store import SetAside, Store
 from models.errors import InputError
@@ -107,6 +109,7 @@ def export(study: str | None, fmt: str, out: Path | None, labels: bool, history:
         raise InputError("--history goes with --labels; add it")
     settings = read_settings(study=study)
     with opened_store(settings) as store, _output(out) as file:
+        AuditLog(store.database, SystemClock()).add_command("export", scope=settings.study, subject=fmt)
         if labels:
             count = export_labels(store, settings.study, fmt, file, history=history)
         else:
@@ -185,19 +188,3 @@ def _kept_letter(store: Store, letter: UUID) -> SetAside:
     if kept is None:
         raise InputError(f"no dead letter {letter}; `qualstream dead-letters list` shows those there are")
     return kept
-
-
-@click.command()
-@STUDY
-@click.option("--all", "everything", is_flag=True, help="Every study.")
-@click.confirmation_option(prompt="This deletes segments, codes and decisions for good. Go on?")
-def reset(study: str | None, everything: bool) -> None:
-    """Delete a study (or everything) from the read model and the code index."""
-    from infra.brokers import data_folder_lock
-
-    settings = read_settings(needs_folder=True, study=study)
-    forgotten = None if everything else settings.study
-    with data_folder_lock(settings), opened_store(settings) as store:
-        store.reset(forgotten)
-        forget_codes(settings, forgotten)
-    click.echo("everything deleted" if everything else f"study '{settings.study}' deleted", err=True)

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Column, ColumnElement, Select, and_, delete, exists, func, or_, select, update
 
 from infra.storage.database import CHUNK, Database, chunks, open_database
+from infra.storage.erasures import erased_of
 from infra.storage.projections import PROJECTIONS, insert, segment_row, write
 from infra.storage.tables import assignments, codes, dead_letters, decisions, metadata, segments, workers
 from schemas import CodeEvent, DeadLetter, Record, Segment
@@ -120,7 +121,7 @@ class Store:
     # Intake
 
     def take_in(self, taken: Iterable[Segment]) -> int:
-        """Keep segments until they are published; those already there stay as they are.
+        """Keep segments until they are published; those already there stay as they are, and those erased stay away.
 
         Each 500 are committed together, so a stream that breaks off keeps what came before.
 
@@ -132,9 +133,10 @@ class Store:
         counted = statement.execution_options(preserve_rowcount=True)
         for chunk in chunks(taken):
             now = _now()
-            rows = [segment_row(segment, now) for segment in chunk]
             with self._database.writing() as connection:
-                new += connection.execute(counted, rows).rowcount
+                erased = erased_of(connection, [segment.id for segment in chunk])
+                rows = [segment_row(segment, now) for segment in chunk if segment.id not in erased]
+                new += connection.execute(counted, rows).rowcount if rows else 0
         return new
 
     def unpublished(self, limit: int) -> list[Unpublished]:
@@ -319,7 +321,7 @@ class Store:
 
     def reset(self, study: str | None = None) -> None:
         """Forget one study, or everything; releases and workers belong to no study and go only with everything."""
-        with self._database.writing() as connection:
+        with self._database.erasing() as connection:
             for table in metadata.sorted_tables:
                 if table.info.get("stays"):
                     continue
