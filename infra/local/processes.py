@@ -57,7 +57,7 @@ class Lenience:
 
     steady_s: float = 60.0
     window_s: float = 600.0
-    most_deaths: int = 8
+    most_deaths: int = 12
     first_pause_s: float = 0.25
     longest_pause_s: float = 10.0
     hopeless_pause_s: float = 60.0

@@ -118,9 +118,13 @@ class LocalStack:
             self._start_broker()
         asyncio.run(prepare_brokers(self.cluster, self.store))
         for role in self.roles:
-            command = [sys.executable, "-m", "infra.cli", "up", "--role", role]
-            self._children[role] = self._child(role, command)
-            self._children[role].start()
+            self.add(role, [sys.executable, "-m", "infra.cli", "up", "--role", role])
+
+    def add(self, name: str, command: Sequence[str]) -> Child:
+        """Start one more process, and keep it alive as the roles are."""
+        child = self._children[name] = self._child(name, command)
+        child.start()
+        return child
 
     def check(self) -> None:
         """Restart what died or stands still. Call it a few times a second.
