@@ -51,6 +51,12 @@ class DriftAlert(Record):
     causes: dict[str, float] = Field(
         default_factory=dict, description="How much of the evidence each possible cause has, adding up to 1."
     )
+    terms: list[str] = Field(
+        default_factory=list,
+        description="Words and phrases that are distinctive of the texts since then, the most first.",
+    )
+    nearest: list[str] = Field(default_factory=list, description="Codes that the examples are nearest to.")
+    name: str = Field(default="", max_length=120, description="The moderator's, for what is new; empty without one.")
     changes: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="Share or mean before and after, by code, source or signal."
     )

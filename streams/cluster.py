@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError, ReplicaNotAvailableError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
+from models.errors import WorkerFault
 from streams.refusals import in_plain_words, raise_refusal
 from streams.topology import Topic
 
@@ -106,6 +108,24 @@ async def retry_with_backoff(what: str, attempt: Callable[[], Awaitable[T]], *er
             log.warning("%s: %s; trying again in %.1f s", what, _one_line(error), pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S) * random.uniform(0.8, 1.0)  # so that not all come back at once
+
+
+async def in_time(work: Callable[[], T], within_s: float) -> T:
+    """Do blocking work in a thread.
+
+    Raises:
+        WorkerFault: If it does not return within so many seconds. The thread cannot be ended; its process can.
+    """
+    try:
+        return await asyncio.wait_for(asyncio.to_thread(work), within_s)
+    except TimeoutError:
+        raise WorkerFault(f"a call did not return within {within_s:g} s: {_name_of(work)}") from None
+
+
+def _name_of(work: Callable[[], object]) -> str:
+    while isinstance(work, partial):
+        work = work.func
+    return getattr(work, "__qualname__", repr(work))
 
 
 def _one_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from math import inf
 from time import monotonic, time, time_ns
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import faust
 from faust.types import TP
@@ -27,6 +27,7 @@ from streams.tracing import SegmentTracer, TracedBatch
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 TICK_S = 0.5
+ENDS_PROCESSES = "the process that worked on it died, one time after the other; its log may say why"
 _HANDING_OVER = 0.5  # of a session: so long a delivery is waited for before its partitions are given away
 _MOST_TOLD = 5  # dead letters of one batch that the log names
 
@@ -45,6 +46,9 @@ class Progress:
     in_flight: int = 0
     last_commit_at: datetime | None = None
     last_progress: float = field(default_factory=monotonic)
+    """When something was acknowledged last, by the monotonic clock."""
+    last_step: float = field(default_factory=monotonic)
+    """When a batch, or a look at what falls due, was over last."""
     lags: dict[str, int] = field(default_factory=dict)  # by topic, where they were looked for
     sizes: Histogram = field(default_factory=lambda: Histogram(SIZES))  # messages a batch
     step_s: Histogram = field(default_factory=lambda: Histogram(SECONDS))
@@ -92,6 +96,26 @@ class Batches:
     wait_s: float
 
 
+class Attempts(Protocol):
+    """Remembers over a process's death what it was at."""
+
+    def careful(self, messages: Sequence[Received]) -> bool:
+        """Whether messages are to be taken one by one, as a process died over some of them."""
+        ...
+
+    def hopeless(self, message: Received) -> bool:
+        """Whether a message has ended so many processes that it is to be set aside."""
+        ...
+
+    def begin(self, messages: Sequence[Received]) -> None:
+        """These are worked on from now on."""
+        ...
+
+    def end(self, messages: Sequence[Received]) -> None:
+        """They have been worked on, and nothing died."""
+        ...
+
+
 class Runner:
     """Drives one stage. Used by one agent, so one batch is under way at a time."""
 
@@ -103,6 +127,7 @@ class Runner:
         tracer: SegmentTracer | None = None,
         names: Names = OWN_NAMES,
         membership: Membership | None = None,
+        attempts: Attempts | None = None,
     ) -> None:
         """Start with nothing in flight.
 
@@ -113,6 +138,7 @@ class Runner:
             tracer: Follows the segments, where anybody wants to know of them.
             names: What the brokers call the topics; the stage knows them by their own names.
             membership: In the consumer group; without it every partition is this worker's for good.
+            attempts: What earlier processes died over; without it nobody counts.
         """
         self.names = names
         self._stage = stage
@@ -120,6 +146,7 @@ class Runner:
         self._progress = progress
         self._tracer = tracer
         self._membership = membership if stage.recalls() else None
+        self._attempts = attempts
         self._recall_due = True
         self._acks: OrderedAcks[Any] = OrderedAcks()
         self._busy = asyncio.Lock()
@@ -138,8 +165,25 @@ class Runner:
             messages.append(Received(topic, m.partition, m.offset, m.key, m.value, headers, sent_ms, now))
             self._acks.read((topic, m.partition), m.offset, event)
         self._progress.read += len(messages)
-        if messages:
-            await self._run(stream, lambda: self._stage.step(messages), len(messages))
+        self._progress.in_flight = len(self._acks)
+        careful = self._attempts is not None and self._attempts.careful(messages)
+        for part in ([message] for message in messages) if careful else filter(None, [messages]):
+            await self._run(stream, partial(self._step, part), len(part))
+
+    def _step(self, messages: Sequence[Received]) -> StageResult:
+        """The stage's step, noted while it lasts; a message that ended one process after the other is set aside."""
+        if self._attempts is None:
+            return self._stage.step(messages)
+        if len(messages) == 1 and self._attempts.hopeless(messages[0]):
+            return StageResult(send=[self._stage.dead(messages[0], ENDS_PROCESSES)], done=list(messages))
+        self._attempts.begin(messages)
+        try:
+            result = self._stage.step(messages)
+        except UnavailableError:
+            self._attempts.end(messages)  # that is no message's fault; anything else ends this process
+            raise
+        self._attempts.end(messages)
+        return result
 
     async def tick(self, stream: Any) -> None:
         """Let the stage finish what has fallen due."""
@@ -178,6 +222,7 @@ class Runner:
             stepped = monotonic()
             async with self._delivering:
                 traced = await self._deliver(result)
+                self._progress.last_step = monotonic()
                 if traced is None:
                     log.warning("partitions went to another worker meanwhile; it does what this batch was about")
                     return

@@ -17,12 +17,12 @@ from aiokafka.errors import KafkaError
 
 from models.errors import SettingError, SpareError, UnavailableError, WorkerFault
 from models.ports import Clock
-from streams.cluster import Cluster, consumer_group, group_lag, retry_with_backoff
+from streams.cluster import Cluster, consumer_group, group_lag, in_time, retry_with_backoff
 from streams.faust_consumer import POLLS, App, Tables
 from streams.membership import InGroup
 from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
-from streams.runner import Batches, Progress, Runner, register
+from streams.runner import Attempts, Batches, Progress, Runner, register
 from streams.side_inputs import follow_side_inputs
 from streams.stage import Stage, refused
 from streams.topology import FEEDBACK, Role, role
@@ -46,6 +46,10 @@ class WorkerSettings:
     tracer: SegmentTracer | None = None  # where somebody follows the worker
     seat: Callable[[], AbstractContextManager[str | None]] = nullcontext
     """Holds the worker's name in its group while it is a member: the same after a restart, and nobody else's."""
+    attempts: Attempts | None = None
+    """What earlier processes of this worker died over."""
+    ending: Callable[[], None] = lambda: None
+    """Called when the worker ends by itself: a call that never returns must not keep its process alive."""
 
 
 class Intake(Protocol):
@@ -144,7 +148,7 @@ async def _drive(
 
     app.on_crash = fail
     membership = InGroup(app, settings.cluster)
-    runner = Runner(stage, publisher, progress, settings.tracer, settings.cluster.names, membership)
+    runner = Runner(stage, publisher, progress, settings.tracer, settings.cluster.names, membership, settings.attempts)
     register(app, role.reads, runner, settings.batches, fail)
     loaded = asyncio.Event()
     following = partial(follow_side_inputs, settings.cluster, stage, loaded)
@@ -157,6 +161,7 @@ async def _drive(
                 tasks.create_task(_or_fail(consuming, fail)),
             ]
             await _first_of(stop, failed)
+            settings.ending()
             for other in others:
                 other.cancel()
     finally:
@@ -235,14 +240,14 @@ async def run_ingest(
     try:
         while not stop.is_set():
             began = monotonic()
-            read = partial(asyncio.to_thread, intake.unpublished, size)
+            read = partial(in_time, partial(intake.unpublished, size), settings.watchdog_s)
             rows = await retry_with_backoff("store", read, UnavailableError)
             if rows:
                 ids = [identity for identity, _, _ in rows]
                 now, messages = time_ns(), [Outgoing(FEEDBACK.name, str(i).encode(), record) for i, _, record in rows]
                 traced = settings.tracer.begin(messages) if settings.tracer else TracedBatch(messages)
                 await publisher.send(traced.send)
-                mark = partial(asyncio.to_thread, intake.mark_published, ids)
+                mark = partial(in_time, partial(intake.mark_published, ids), settings.watchdog_s)
                 await retry_with_backoff("store", mark, UnavailableError)
                 if settings.tracer:
                     settings.tracer.report(traced, now, len(rows))
@@ -286,7 +291,7 @@ async def _send_heartbeat(heartbeat: Heartbeat, progress: Progress) -> None:
 
 
 async def _watch(role: Role, settings: WorkerSettings, progress: Progress, fail: Callable[[Exception], None]) -> None:
-    """End a worker that has lag and has not acknowledged anything for the watchdog's time."""
+    """End a worker that gets nowhere for the watchdog's time."""
     group = consumer_group(role.name, settings.members)
     idle_at = monotonic()
     pause = settings.watchdog_s / 10 if settings.tracer is None else min(settings.watchdog_s / 10, _LAG_S)
@@ -299,13 +304,25 @@ async def _watch(role: Role, settings: WorkerSettings, progress: Progress, fail:
         except SettingError as error:
             fail(error)
             return
-        lag = sum(progress.lags.values())
-        if not lag:
-            idle_at = monotonic()
-        stuck_s = monotonic() - max(idle_at, progress.last_progress)
+        lag, now = sum(progress.lags.values()), monotonic()
+        if rests(lag, progress, now, settings.watchdog_s):
+            idle_at = now
+        stuck_s = now - max(idle_at, progress.last_progress)
         if stuck_s > settings.watchdog_s:
             fail(WorkerFault(f"no message acknowledged for {stuck_s:.0f} s with a lag of {lag}"))
             return
+
+
+def rests(lag: int, progress: Progress, now: float, watchdog_s: float) -> bool:
+    """Whether nothing waits for a worker but what it holds on purpose, and looks after.
+
+    Args:
+        lag: Messages that it has not acknowledged.
+        progress: What it has done.
+        now: By the monotonic clock.
+        watchdog_s: Within so long it must have looked after what it holds.
+    """
+    return lag <= progress.in_flight and now - progress.last_step < watchdog_s
 
 
 def _by_topic(lags: Mapping[tuple[str, int], int]) -> dict[str, int]:

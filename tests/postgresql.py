@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psycopg
 
-from infra.local.stack import end_with, free_port
+from infra.local.processes import end_with
+from infra.local.stack import free_port
 
 _ACCOUNT = "postgres"  # PostgreSQL refuses to run as root; Debian's package makes this account
 _START_S = 60.0

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-from benchmarks.drift.streams import Item, Stream, vectors
+from benchmarks.drift.streams import Item, Stream, rows, vectors
 from benchmarks.pages.layout import ROOT
-from infra.drift.scan_file import EMBEDDED, PER_WINDOW, UNCODED
+from infra.drift.scan_file import EMBEDDED, PER_WINDOW, SMALL, UNCODED
 from models.drift.monitor import Monitor
 from models.drift.observation import KnownChange, Observed
 from models.drift.settings import DriftSettings
+from models.text.words import distinct_words
 from schemas import DriftAlert
 from schemas.ids import uniform
 
@@ -63,7 +64,8 @@ class Watched:
 def watch(stream: Stream, false_alarms: float = SETTINGS.false_alarms) -> Watched:
     """Let the monitor watch a stream, texts and all."""
     monitor = Monitor("benchmark", replace(SETTINGS, false_alarms=false_alarms))
-    share = min(1.0, EMBEDDED / len(stream.items), PER_WINDOW / WINDOW)
+    length = len(stream.items)
+    share = min(1.0, EMBEDDED / length, max(PER_WINDOW / WINDOW, SMALL / length))
     alerts: list[DriftAlert] = []
     seen_at: list[int] = []
     for n, item in enumerate(stream.items):
@@ -87,7 +89,13 @@ def _observed(stream: Stream, item: Item, n: int, share: float) -> Observed:
         agreement=item.agreement,
         accepted=item.accepted,
         vector=vectors(stream.set)[item.row] if uniform(id_, "embedded") < share else None,
+        words=_words(stream.set, item.row),
     )
+
+
+@cache
+def _words(name: str, row: int) -> tuple[str, ...]:
+    return distinct_words(rows(name)[row]["text"])
 
 
 def adwin(items: Iterable[Item | Observed], delta: float) -> list[int]:

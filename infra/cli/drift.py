@@ -2,15 +2,17 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import track
 from rich.table import Table
 
 from infra.cli.options import (
@@ -20,7 +22,9 @@ from infra.cli.options import (
     Command,
     error_console,
     output_console,
+    read_options,
     read_settings,
+    reading_options,
     say_written,
     several,
 )
@@ -30,9 +34,17 @@ from infra.factory.stores import build_store
 from infra.files.timestamps import read_time
 from infra.settings import Settings
 from models.drift.settings import DriftSettings
-from models.errors import InputError
+from models.errors import InputError, SettingError, UnavailableError
 from schemas import DriftAlert
 
+if TYPE_CHECKING:
+    from infra.drift.scan_file import RowCoder, ScanOptions, ScanResult
+    from infra.drift.timestamped_texts import TimestampedTexts
+
+CODED_AT_MOST = 1_500
+"""Rows of a file without codes that are coded on the way unless told otherwise: five minutes at five a second."""
+_SHOWN = 160
+"""Characters of an example in the table."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object an alert, for programs.")
 _HTML = click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to this file.")
@@ -92,45 +104,54 @@ def drift() -> None:
 @_watched
 @TABLE_FORMAT
 @TEXT_COLUMN
+@read_options
 @click.option("--time-column", help="Column with the time it was said; default: the usual names.")
 @click.option("--code-column", help="Column with the code, or with a list of them; default: the usual names.")
 @click.option("--source-column", help="Column with where it came from; default: the first usual one that varies.")
 @click.option("--confidence-column", help="Column with the coder's confidence, 0 to 1.")
 @click.option("--profile", help="Code the rows on the way with this profile, whatever codes the file has.")
+@click.option(
+    "--code/--no-code",
+    default=None,
+    help=f"Whether rows are coded on the way; default: a file without codes of up to {CODED_AT_MOST:,} rows is.",
+)
 @click.option("--texts-only", is_flag=True, help="Leave codes alone: watch texts and sources.")
 @_EMBED
 def scan_file(file: Path, study: str | None, as_json: bool, html: Path | None, **given: Any) -> None:
     """Say what changed in FILE, a table of timestamped texts (- for standard input), coded or not.
 
-    Times without a zone are UTC. A file without codes is watched by its texts and sources; --profile codes it first.
+    Times without a zone are UTC. A file without codes is coded on the way where it is small enough, by the profile that
+    is set or named; else, or with --no-code, it is watched by its texts and sources alone.
     """
     from infra.drift.report_html import write_report
-    from infra.drift.scan_file import ScanOptions, example_texts, scan
+    from infra.drift.scan_file import ScanOptions, example_texts
     from infra.drift.timestamped_texts import ReadOptions, read_timestamped
     from infra.files.row_tally import RowTally
     from streams.worker import tune_gc
 
     tune_gc()
     profile = given.pop("profile")
-    if profile and given["texts_only"]:
-        raise InputError("--profile codes the rows and --texts-only leaves codes alone; give one of them")
+    if (profile or given["code"]) and given["texts_only"]:
+        named = "--profile" if profile else "--code"
+        raise InputError(f"{named} codes the rows and --texts-only leaves codes alone; give one of them")
     settings = read_settings(study=study, profile=profile)
     err = error_console()
     columns = ReadOptions(
         **{what: given[f"{what}_column"] for what in ("text", "time", "code", "source", "confidence")},
         **{what: given[what] for what in ("fmt", "since", "until")},
+        reading=reading_options(settings, given),
     )
     options = ScanOptions(
         settings.study, drift_settings(given, lateness=timedelta()), given["embed"], given["texts_only"]
     )
     with read_timestamped(file, columns, RowTally(err)) as reading:
-        result = scan(reading, options, lambda: _embedder(settings), _coder(settings) if profile else None)
-        examples = {id_ for alert in result.alerts for id_ in alert.examples}
-        texts = example_texts(reading, options, examples) if html else {}
-    _say_scanned(reading, result, options, err, profile)
-    show(result.alerts, as_json)
+        result, coded = _scanned(reading, options, settings, err, code=True if profile else given["code"])
+        ids = {id_ for alert in result.alerts for id_ in alert.examples}
+        texts = example_texts(reading, options, ids) if html or options.embed is not False else {}
+    _say_scanned(reading, result, options, err, coded=coded)
+    show(result.alerts, as_json, result.verdict, texts)
     if html is not None:
-        write_report(html, reading.name, result.alerts, result.data, texts)
+        write_report(html, reading.name, result.alerts, result.data, texts, result.verdict)
         say_written(html)
 
 
@@ -155,10 +176,10 @@ def report(study: str | None, since: datetime | None, as_json: bool, html: Path 
         if not result.segments:
             raise InputError(f"study '{settings.study}' has no segments in '{settings.data_dir}' since then")
         err.print(f"{result.segments:,} segments of study '{settings.study}' watched", highlight=False, markup=False)
-        show(result.alerts, as_json)
+        texts = texts_of(store.database, [id_ for alert in result.alerts for id_ in alert.examples])
+        show(result.alerts, as_json, result.verdict, texts)
         if html is not None:
-            texts = texts_of(store.database, [id_ for alert in result.alerts for id_ in alert.examples])
-            write_report(html, f"study '{settings.study}'", result.alerts, result.data, texts)
+            write_report(html, f"study '{settings.study}'", result.alerts, result.data, texts, result.verdict)
             say_written(html)
 
 
@@ -168,22 +189,35 @@ def drift_settings(given: dict[str, Any], **fixed: Any) -> DriftSettings:
     return DriftSettings(**requested, **fixed)
 
 
-def as_json_line(alert: DriftAlert) -> str:
-    """An alert for programs."""
+def as_json_line(alert: DriftAlert, texts: Mapping[UUID, str] | None = None) -> str:
+    """An alert for programs, with the texts of its examples as far as they are given."""
     row = alert.model_dump(mode="json")
+    row["example_texts"] = [texts[id_] for id_ in alert.examples if id_ in texts] if texts else []
     row["interval"] = [row.pop("earliest"), row.pop("latest")]
     return json.dumps(row, ensure_ascii=False)
 
 
-def show(alerts: Sequence[DriftAlert], as_json: bool) -> None:
-    """Print the alerts on standard output, in the order in which they were seen."""
+def show(
+    alerts: Sequence[DriftAlert],
+    as_json: bool,
+    verdict: str = "no change found",
+    texts: Mapping[UUID, str] | None = None,
+) -> None:
+    """Print the alerts on standard output, in the order in which they were seen.
+
+    Args:
+        alerts: What was found.
+        as_json: Whether programs read it: one JSON object an alert.
+        verdict: What is printed where there is no alert.
+        texts: Texts of the alerts' examples, as far as they are known.
+    """
     if as_json:
         for alert in alerts:
-            click.echo(as_json_line(alert))
+            click.echo(as_json_line(alert, texts))
         return
     console = output_console()
     if not alerts:
-        console.print("no change found")
+        console.print(verdict, highlight=False)
         return
     from infra.drift.report_html import interval, shown_p, shown_time
 
@@ -193,24 +227,61 @@ def show(alerts: Sequence[DriftAlert], as_json: bool) -> None:
     for alert in alerts:
         between = f"\n[dim]{interval(alert)}[/dim]" if interval(alert) else ""
         row = (shown_time(alert.detected_at), escape(alert.kind), alert.cause, shown_p(alert.p), f"{alert.effect:+.3f}")
-        table.add_row(shown_time(alert.at) + between, *row, escape(alert.says))
+        table.add_row(shown_time(alert.at) + between, *row, _told(alert, texts or {}))
     console.print(table, highlight=False)
 
 
-def _say_scanned(reading: Any, result: Any, options: Any, err: Console, profile: str | None) -> None:
-    coded = "coded by the profile" if profile else "as coded in the file"
-    if not profile and (options.texts_only or not reading.coded):
-        why = "" if options.texts_only else ": no column of codes (see --code-column)"
-        coded = f"by texts and sources alone{why}"
+def _told(alert: DriftAlert, texts: Mapping[UUID, str]) -> str:
+    """What an alert says and, of texts, what is new in them and five of them, as Rich's markup."""
+    lines = [escape(alert.says)]
+    new = {"new": alert.terms, "nearest codes": alert.nearest, "name": [alert.name] if alert.name else []}
+    lines += [f"[dim]{what}:[/dim] {escape(', '.join(each))}" for what, each in new.items() if each]
+    shown = [" ".join(texts[id_].split()) for id_ in alert.examples if id_ in texts] if alert.terms else []
+    return "\n".join([*lines, *(f"[dim]- {escape(text[:_SHOWN])}[/dim]" for text in shown)])
+
+
+def _scanned(
+    reading: "TimestampedTexts", options: "ScanOptions", settings: Settings, err: Console, *, code: bool | None
+) -> "tuple[ScanResult, bool]":
+    """Scan a file, coded on the way where that is asked for or, unless it is refused, the file is small enough.
+
+    Returns:
+        What was found, and whether rows were coded on the way.
+    """
+    from infra.drift.scan_file import novel, scan
+
+    small = not reading.coded and not options.texts_only and reading.rows <= CODED_AT_MOST
+    models, moderator = Models.of(settings), None
+    if code or (code is None and small):
+        try:
+            coder = _coder(settings, reading.rows, err)
+            result, moderator = scan(reading, options, lambda: models.embedder, coder), models.build_moderator()
+            return novel(reading, options, result, models.embedder, moderator), True
+        except (SettingError, UnavailableError) as error:
+            if code:
+                raise
+            err.print(f"not coded: {error}", highlight=False, markup=False, soft_wrap=True)
+    result = scan(reading, options, lambda: models.embedder)
+    return novel(reading, options, result, models.embedder), False
+
+
+def _say_scanned(reading: Any, result: Any, options: Any, err: Console, *, coded: bool) -> None:
+    how = "coded on the way (--no-code leaves codes alone)" if coded else "as coded in the file"
+    if not coded and (options.texts_only or not reading.coded):
+        large = f", and more than {CODED_AT_MOST:,} rows (--code codes them)" if reading.rows > CODED_AT_MOST else ""
+        why = "" if options.texts_only else f": no column of codes (see --code-column){large}"
+        how = f"by texts and sources alone{why}"
     source = f"source: '{reading.source_column}'" if reading.source_column else "one source"
     embedded = f"{result.embedded:,} texts embedded" if result.embedded else "no text embedded"
-    err.print(
-        f"{result.segments:,} segments watched, {coded}; {source}; {embedded}; "
+    lines = [
+        f"{result.segments:,} segments watched, {how}; {source}; {embedded}; "
         f"{_count(len(result.alerts), 'alert')} at a false-alarm rate of {options.settings.false_alarms:g} a stream",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+        *([result.verdict] if not result.alerts and result.verdict.startswith("too few") else []),
+        *([f"not looked at, for there are too few segments: {'; '.join(result.unseen)}"] if result.unseen else []),
+        *([far] if (far := reading.times.says()) else []),
+    ]
+    for line in lines:
+        err.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _count(number: int, what: str) -> str:
@@ -221,5 +292,7 @@ def _embedder(settings: Settings) -> Any:
     return Models.of(settings).embedder
 
 
-def _coder(settings: Settings) -> Any:
-    return build_pipeline(settings).run
+def _coder(settings: Settings, rows: int, err: Console) -> "RowCoder":
+    """What codes rows on the way, with a progress bar."""
+    run = build_pipeline(settings).run
+    return lambda segments: iter(track(run(segments), description="coding", total=rows, console=err))

@@ -111,6 +111,8 @@ class Mail:
             f"What moved: {alert.cause}",
             f"Codes: {', '.join(alert.codes) or '-'}",
             f"Sources: {', '.join(alert.sources) or '-'}",
+            *([f"New words and phrases: {', '.join(alert.terms)}"] if alert.terms else []),
+            *([f"Nearest codes: {', '.join(alert.nearest)}"] if alert.nearest else []),
             "",
             link(self.page, alert),
         ]

@@ -18,6 +18,7 @@ CAUSES = {
     "people": "the people who judge changed",
     "volume": "where it comes from changed",
 }
+NO_CHANGE = "no change was found"
 _EXAMPLES, _LONGEST = 5, 400
 _STYLE = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1e2226;--muted:#565d66;--line:#dad7d0;--soft:#f4f2ee;--bad:#a12a24}
@@ -43,7 +44,12 @@ blockquote{margin:.3rem 0;padding-left:.8rem;border-left:3px solid var(--line)}s
 
 
 def write_report(
-    place: Path, name: str, alerts: Sequence[DriftAlert], data: ReportData, texts: Mapping[UUID, str]
+    place: Path,
+    name: str,
+    alerts: Sequence[DriftAlert],
+    data: ReportData,
+    texts: Mapping[UUID, str],
+    verdict: str = NO_CHANGE,
 ) -> None:
     """Write the report.
 
@@ -53,21 +59,28 @@ def write_report(
         alerts: In any order.
         data: What was counted on the way.
         texts: The examples' texts, as far as they are known.
+        verdict: What is said where there is no alert.
 
     Raises:
         InputError: If the file cannot be written.
     """
     try:
-        place.write_text(report(name, alerts, data, texts), encoding="utf-8")
+        place.write_text(report(name, alerts, data, texts, verdict), encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write '{place}' ({error.strerror}); give another file with --html") from error
 
 
-def report(name: str, alerts: Sequence[DriftAlert], data: ReportData, texts: Mapping[UUID, str]) -> str:
+def report(
+    name: str,
+    alerts: Sequence[DriftAlert],
+    data: ReportData,
+    texts: Mapping[UUID, str],
+    verdict: str = NO_CHANGE,
+) -> str:
     """The report as HTML; everything that comes from the data is escaped."""
     ordered = sorted(alerts, key=lambda alert: (alert.at, alert.detected_at, str(alert.id)))
     title = f"Drift in {name}"
-    parts = [_summary(ordered, data), _attribution(ordered, texts), _codes(ordered, data)]
+    parts = [_summary(ordered, data, verdict), _attribution(ordered, texts), _codes(ordered, data)]
     parts += [_distance(ordered, data), _emerging(data), _sources(ordered, data), _signals(data)]
     parts += [_texts(ordered, data)]
     return (
@@ -94,13 +107,13 @@ def interval(alert: DriftAlert) -> str:
     return f"{shown_time(alert.earliest)} to {shown_time(alert.latest)}"
 
 
-def _summary(alerts: Sequence[DriftAlert], data: ReportData) -> str:
+def _summary(alerts: Sequence[DriftAlert], data: ReportData, verdict: str) -> str:
     if not data.bins:
         return "<p>No segment was watched.</p>"
     first, last = data.bins[0].start, data.bins[-1].end
     what = f"{data.segments:,} segments from {shown_time(first)} to {shown_time(last)} (UTC)"
     if not alerts:
-        return f"<p>{what}. No change was found.</p>"
+        return f"<p>{what}. {escape(verdict[:1].upper() + verdict[1:])}.</p>"
     count = "one change was found" if len(alerts) == 1 else f"{len(alerts)} changes were found"
     return f"<p>{what}; {count}. The numbers below mark them in the charts.</p>"
 
@@ -122,6 +135,9 @@ def _alert(number: int, alert: DriftAlert, texts: Mapping[UUID, str]) -> str:
         ("segments before, after", f"{alert.before:,}, {alert.after:,}"),
         ("codes", escape(", ".join(alert.codes))),
         ("sources", escape(", ".join(alert.sources))),
+        ("new words and phrases", escape(", ".join(alert.terms))),
+        ("name", escape(alert.name)),
+        ("nearest codes", escape(", ".join(alert.nearest))),
         ("evidence", escape(", ".join(f"{cause} {share:.0%}" for cause, share in _most(alert.causes)))),
     ]
     rows = "".join(f"<tr><th>{what}</th><td>{value}</td></tr>" for what, value in facts if value)

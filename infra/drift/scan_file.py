@@ -1,10 +1,11 @@
 """A file's rows watched as a study's segments would be: observed in order of time, alerts and a picture out."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from infra.drift.novelty import DatedText, NoveltyTools, with_novelty
 from infra.drift.report_data import ReportData
 from infra.drift.timestamped_texts import TimestampedText, TimestampedTexts
 from infra.storage.observations import named_models, with_vectors
@@ -12,7 +13,7 @@ from models.drift.monitor import Monitor
 from models.drift.observation import Observed
 from models.drift.settings import DriftSettings
 from models.pipeline import CodedSegment, CodingOutcome
-from models.ports import Embedder
+from models.ports import Embedder, Moderator
 from schemas import DriftAlert, Segment
 from schemas.ids import segment_id, uniform
 
@@ -23,7 +24,9 @@ NOT_CODED = "(not coded)"
 EMBEDDED = 8_000
 """Texts of a file that are embedded at most: half a minute's work on one core."""
 PER_WINDOW = 200
-"""Texts of a window that are embedded at most."""
+"""Texts of a window that are embedded at most, in a file that is not small."""
+SMALL = 2_000
+"""Texts that are embedded at least: in a small file all of them, for little else tells of it."""
 LONG = 100_000
 """Rows from which on a coded file's texts are not embedded unless asked for."""
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -50,6 +53,10 @@ class ScanResult:
     embedded: int
     alerts: Sequence[DriftAlert]
     data: ReportData
+    verdict: str = "no change found"
+    """What is to be said where there is no alert: that there is none, or that there were too few to tell."""
+    unseen: Sequence[str] = ()
+    """What is known of some segments, but of too few to be compared: ``texts: 120 of 200``."""
 
 
 def scan(
@@ -66,9 +73,57 @@ def scan(
     share = embedded_share(texts, options, coded_here=coder is not None)
     rows = observations(texts, options, coder)
     watched = with_vectors(rows, embedder(), share) if share else (observed for observed, _ in rows)
-    data = ReportData(texts.rows)
-    alerts = watch(watched, Monitor(options.study, options.settings), data)
-    return ScanResult(texts.name, texts.rows, data.embedded, alerts, data)
+    data, monitor = ReportData(texts.rows), Monitor(options.study, options.settings)
+    alerts = watch(watched, monitor, data)
+    coded = (texts.coded or coder is not None) and not options.texts_only
+    return ScanResult(texts.name, texts.rows, data.embedded, alerts, data, *seen_by(monitor, texts.rows, coded=coded))
+
+
+def seen_by(monitor: Monitor, segments: int, *, coded: bool = True) -> tuple[str, list[str]]:
+    """What to say of a stream without an alert, and what was not looked at for want of segments.
+
+    Args:
+        monitor: As it is behind the stream's end.
+        segments: How many there were.
+        coded: Whether they have codes, so that these are what is compared; else it is their texts.
+    """
+    needed = monitor.settings.needed
+    unseen = [each for each in monitor.too_few() if coded or not each.startswith("codes:")]
+    if monitor.compared(coded=coded):
+        return "no change found", unseen
+    if segments < needed:
+        return f"too few to tell: {segments:,} of {needed:,} segments", unseen
+    what = "; ".join(unseen) or "there are no codes, and no texts were read"
+    return f"too few to tell: {what} (what is said again at once counts once)", unseen
+
+
+def novel(
+    texts: TimestampedTexts,
+    options: ScanOptions,
+    result: ScanResult,
+    embedder: Embedder,
+    moderator: Moderator | None = None,
+) -> ScanResult:
+    """What was found, with what is new in the texts of its alerts; as it is where texts are not to be read.
+
+    Args:
+        texts: The file's rows, read once more.
+        options: Study, and what to look at.
+        result: What a scan of them found.
+        embedder: For the codes that are nearest.
+        moderator: Names what is new, where there is one.
+    """
+    if options.embed is False or not result.alerts:
+        return result
+    labels = [label for label, _ in result.data.totals().most_common() if label not in (UNCODED, NOT_CODED)]
+    tools = NoveltyTools(embedder, labels, moderator)
+    return replace(result, alerts=with_novelty(result.alerts, _dated(texts, options), tools))
+
+
+def _dated(texts: TimestampedTexts, options: ScanOptions) -> Iterator[DatedText]:
+    for row in texts:
+        source = texts.source(row)
+        yield DatedText(row.moment, segment_id(options.study, source, row.key), source, row.text)
 
 
 def watch(watched: Iterable[Observed], monitor: Monitor, data: ReportData) -> list[DriftAlert]:
@@ -88,7 +143,7 @@ def embedded_share(texts: TimestampedTexts, options: ScanOptions, *, coded_here:
         return 0.0
     window = options.settings.window
     size = window if isinstance(window, int) else texts.rows
-    return min(1.0, EMBEDDED / texts.rows, max(PER_WINDOW, 1) / max(size, 1))
+    return min(1.0, EMBEDDED / texts.rows, max(PER_WINDOW / size, SMALL / texts.rows))
 
 
 def observations(

@@ -10,13 +10,15 @@ import resource
 import subprocess
 import sys
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import BoundedSemaphore
 
 from pydantic import TypeAdapter
 
-from infra.files.label_sheet import LabelSheet, SheetColumns, read_labels
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import LabelSheet, read_labels
+from infra.files.rows import ReadingOptions
 from models.errors import InputError, QualstreamError
 
 MEMORY = 1_000_000_000
@@ -112,8 +114,9 @@ def main() -> None:
     os.nice(10)
     name, coder, columns = sys.argv[1:4]
     try:
-        sheet = read_labels(sys.stdin.buffer, name, coder, SheetColumns(**json.loads(columns)), most=(ROWS, CELLS))
-        result = _SHEET.dump_json(sheet)
+        options = ReadingOptions(most=(ROWS, CELLS))
+        sheet = read_labels(sys.stdin.buffer, name, coder, SheetColumns(**json.loads(columns)), options=options)
+        result = _SHEET.dump_json(replace(sheet, cells={}))  # the page shows what was made of the rows
     except InputError as error:
         sys.exit(str(error))
     except (MemoryError, RecursionError):

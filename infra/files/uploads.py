@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 from uuid import UUID, uuid4
 
 from infra.files.apart import parse_sheet, read_labels_apart
-from infra.files.label_sheet import LabelSheet, SheetColumns
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import LabelSheet
 from models.errors import InputError
 
 KEPT = timedelta(hours=6)
@@ -52,7 +53,7 @@ class Uploads:
             with raw.open("wb") as kept:
                 while block := file.read(_BLOCK):
                     kept.write(block)
-            columns = SheetColumns(text=asked["text"], codes=asked["codes"])
+            columns = SheetColumns(text=asked["text"], codes=asked["codes"], coder_given=bool(asked["coder"].strip()))
             sheet = read_labels_apart(raw, asked["file"], asked["coder"], columns)
         finally:
             raw.unlink(missing_ok=True)

@@ -180,7 +180,7 @@ def _chosen_pairs(halves: Split, examples: Sequence[tuple[str, str]]) -> str:
 
 def _tune_apart(cells: Sequence[Cell], jobs: Mapping[Cell, Job], at_once: int) -> Iterator[Cell]:
     """Tune several cells at the same time, each in a process of its own that ends when this one does."""
-    from infra.local.stack import spawn
+    from infra.local.processes import spawn
 
     threads = str(max(1, (os.cpu_count() or 1) // at_once))
     waiting, running = list(cells), dict[Cell, subprocess.Popen[bytes]]()

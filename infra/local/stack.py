@@ -6,27 +6,24 @@ codebook's history and every segment that has no outcome from there.
 """
 
 import asyncio
-import ctypes
 import json
 import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 from pydantic import SecretStr
 
 from infra.brokers import HISTORY, broker_file, cluster_at, publish_history
 from infra.local.log_rotation import rotate
+from infra.local.processes import Child, wait_for_end
 from infra.settings import PREFIX, Settings
 from infra.storage.store import Store
 from models.errors import QualstreamError, SettingError
@@ -37,12 +34,7 @@ from streams.topology import CODEBOOK, ROLES
 log = logging.getLogger(__name__)
 
 STOP_S = 10.0
-STEADY_S = 60.0
-MOST_FAILURES = 8
-_EXIT_SETTING = 2
 _HARMLESS = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 
 CODING = tuple(role.name for role in ROLES if not role.for_people)
 """The roles that code what comes in; the others are there for what people do."""
@@ -86,39 +78,9 @@ def free_port(port: int = 0) -> int:
         return int(probe.getsockname()[1])
 
 
-def end_with(parent: int) -> None:
-    """Have this process, which was just forked, killed as soon as its parent ends."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def spawn(command: Sequence[str], log_to: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a process that ends when this one does, however that comes about. Call it from the main thread."""
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=log_to,
-        stderr=log_to,
-        env=dict(environment),
-        start_new_session=True,  # Ctrl-C is ours to handle
-        preexec_fn=partial(end_with, os.getpid()),  # noqa: PLW1509 - one prctl, nothing that could take a lock
-    )
-
-
-@dataclass
-class _Child:
-    name: str
-    process: subprocess.Popen[bytes]
-    log: Path
-    started: float
-    failures: int = 0
-    restart_at: float | None = None
-
-
 @dataclass
 class LocalStack:
-    """The roles, and the embedded broker where no Kafka is named. Restarts what dies; gives up on what cannot live."""
+    """The roles, and the embedded broker where no Kafka is named. Restarts what dies; gives up on what cannot start."""
 
     settings: Settings
     store: Store
@@ -126,8 +88,8 @@ class LocalStack:
     port: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     restarts: int = 0
-    _children: dict[str, _Child] = field(default_factory=dict)
-    _broker: _Child | None = None
+    _children: dict[str, Child] = field(default_factory=dict)
+    _broker: Child | None = None
     _server: str = ""
 
     @property
@@ -147,94 +109,86 @@ class LocalStack:
 
     def pids(self) -> dict[str, int]:
         """Process ids by name, the broker's included."""
-        pids = {name: child.process.pid for name, child in self._children.items() if child.process.poll() is None}
-        return pids | ({"broker": self._broker.process.pid} if self._broker else {})
+        children = [*self._children.values(), *([self._broker] if self._broker else [])]
+        return {child.name: child.pid for child in children if child.pid is not None}
 
     def start(self) -> None:
         """Start the embedded broker where none is named; give fresh topics what the store knows; start the roles."""
         self.log_dir.mkdir(parents=True, exist_ok=True)
+        self.settings.beat_folder.mkdir(parents=True, exist_ok=True)
         if self.embedded:
             self._start_broker()
         asyncio.run(prepare_brokers(self.cluster, self.store))
         for role in self.roles:
-            self._children[role] = self._start_role(role)
+            self.add(role, [sys.executable, "-m", "infra.cli", "up", "--role", role])
+
+    def add(self, name: str, command: Sequence[str]) -> Child:
+        """Start one more process, and keep it alive as the roles are."""
+        child = self._children[name] = self._child(name, command)
+        child.start()
+        return child
 
     def check(self) -> None:
-        """Restart what died. Call it a few times a second.
+        """Restart what died or stands still. Call it a few times a second.
 
         Raises:
-            QualstreamError: If a role cannot start or keeps failing.
+            QualstreamError: If a role, or the broker, cannot start.
         """
         for child in (*self._children.values(), *([self._broker] if self._broker else ())):
             rotate(child.log)
-        if self.embedded and (self._broker is None or self._broker.process.poll() is not None):
-            self._restart_all()
-            return
-        for name, child in self._children.items():
-            self._check(name, child)
+        if self._broker is not None and self._broker.needs_start():
+            self._restart_broker(self._broker)
+        for child in self._children.values():
+            if child.needs_start():
+                self.restarts += 1
+                child.start()
 
     def stop(self, grace_s: float = STOP_S) -> None:
         """End every process and wait for it; roles get some seconds to finish what they are at."""
-        running = [*self._children.values(), *([self._broker] if self._broker else [])]
-        for child in self._children.values():
-            child.process.terminate()
-        _wait([child.process for child in self._children.values()], grace_s)
-        for child in running:
-            child.process.kill()
-            child.process.wait()
+        roles = list(self._children.values())
+        for child in roles:
+            child.terminate()
+        wait_for_end(roles, grace_s)
+        for child in [*roles, *([self._broker] if self._broker else [])]:
+            child.kill()
         self._children, self._broker = {}, None
         broker_file(self.settings).unlink(missing_ok=True)
 
     def _start_broker(self) -> None:
         port = free_port(self.port)
         self._server = f"127.0.0.1:{port}"
-        self._broker = self._start("broker", broker_command(port), environment=bare_environment())
-        self._await_port(port)
-        broker_file(self.settings).write_text(
-            json.dumps({"server": self._server, "pid": self._broker.process.pid}), encoding="utf-8"
-        )
+        self._broker = self._child("broker", broker_command(port), bare_environment())
+        self._serve(self._broker, port)
 
-    def _restart_all(self) -> None:
+    def _serve(self, broker: Child, port: int) -> None:
+        broker.start()
+        self._await_port(broker, port)
+        broker_file(self.settings).write_text(json.dumps({"server": self._server, "pid": broker.pid}), encoding="utf-8")
+
+    def _restart_broker(self, broker: Child) -> None:
+        """Start the broker again, with what the store knows, where it was before: the page waits for it there.
+
+        The other roles begin anew. What they held of the old topics is on no topic any more.
+        """
         log.warning("the broker died; starting it again with what the store knows")
         self.restarts += 1
-        if self.restarts > MOST_FAILURES:
-            raise QualstreamError(f"the broker died {self.restarts} times; see {self.log_dir / 'broker.log'}")
-        self.stop(grace_s=0)  # without a broker there is nothing that they could finish
-        self.start()
+        for child in self._children.values():
+            if child.name != "web":
+                child.kill()
+        self._serve(broker, int(self._server.rpartition(":")[2]))
+        asyncio.run(prepare_brokers(self.cluster, self.store))
+        for child in self._children.values():
+            if child.pid is None:
+                child.start()
 
-    def _check(self, name: str, child: _Child) -> None:
-        status = child.process.poll()
-        if status is None:
-            if child.failures and time.monotonic() - child.started > STEADY_S:
-                child.failures = 0
-            return
-        if child.restart_at is None:
-            child.failures += 1
-            if status == _EXIT_SETTING or child.failures > MOST_FAILURES:
-                raise QualstreamError(f"{name} ended with status {status}: {_last_line(child.log)} (see {child.log})")
-            child.restart_at = time.monotonic() + min(0.25 * (2 ** (child.failures - 1) - 1), 10.0)
-            log.warning("%s ended with status %s; starting it again", name, status)
-        elif time.monotonic() >= child.restart_at:
-            self.restarts += 1
-            self._children[name] = self._start_role(name, child.failures)
-
-    def _start_role(self, role: str, failures: int = 0) -> _Child:
-        return self._start(role, [sys.executable, "-m", "infra.cli", "up", "--role", role], failures)
-
-    def _start(
-        self, name: str, command: Sequence[str], failures: int = 0, environment: Mapping[str, str] | None = None
-    ) -> _Child:
-        path = self.log_dir / f"{name}.log"
-        path.touch(mode=0o600)
+    def _child(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Child:
         if environment is None:
             environment = {**os.environ, **self.options, **role_environment(self.settings, self.cluster.servers)}
-        with path.open("ab") as file:
-            process = spawn(command, file, environment)
-        return _Child(name, process, path, time.monotonic(), failures)
+        return Child(name, command, environment, self.log_dir / f"{name}.log", self.settings.beat_folder)
 
-    def _await_port(self, port: int) -> None:
+    def _await_port(self, broker: Child, port: int) -> None:
         for _ in range(200):
-            if self._broker is not None and self._broker.process.poll() is not None:
+            if broker.pid is None:
                 break
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -300,14 +254,3 @@ def stop_on_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _wait(processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and any(process.poll() is None for process in processes):
-        time.sleep(0.05)
-
-
-def _last_line(path: Path) -> str:
-    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it said nothing"

@@ -11,7 +11,7 @@ from models.moderation.proposal_join import JoinSettings, ProposalJoin
 from streams.stage import Received, Stage
 from streams.stages.moderator import ModeratorStage
 
-PATIENCE = 10  # times the deadline: how long a segment without a quorum is held before it is set aside
+PATIENCE = 120  # times the deadline: so long is a segment held without a quorum; a group of members may be down
 
 
 def build_stage(settings: Settings, usage: TokenUsage) -> Stage:

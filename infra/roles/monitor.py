@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from infra.clock import SystemClock
 from infra.drift.notifications import build_hooks, notify
+from infra.drift.scan_study import with_study_novelty
 from infra.factory.models import Models
 from infra.roles.definition import RoleDefinition, Worker
 from infra.roles.outbox_delivery import deliver
@@ -31,11 +32,13 @@ from models.drift.observation import Observed
 from models.drift.settings import DriftSettings
 from models.errors import SettingError, UnavailableError, WorkerFault
 from models.ports import Clock, Embedder
+from streams.cluster import in_time
 from streams.runner import Progress
 from streams.worker import heartbeat_loop
 
 log = logging.getLogger(__name__)
 _AT_ONCE = 5_000  # segments between two writes
+_LONGEST_LOOK_S = 3600.0
 _EMBEDDED = 0.5  # of the texts: two hundred of a window tell as much as all
 _HEARD = "heard"  # beside the monitor's state: up to when people's words were heard
 _MOMENT = timedelta(microseconds=1)
@@ -99,6 +102,7 @@ class StudyWatcher:
             self._database, study, time_range.since, time_range.until, embedder=self._embedder, share=_EMBEDDED
         )
         alerts = monitor.extend(heapq.merge(coded, judged, key=lambda each: each.at))
+        alerts = with_study_novelty(self._database, study, alerts, self._embedder)
         heard_at = None if decided is None else decided.isoformat()
         keep = self._state_writer(study, time_range.until, {**monitor.state(), _HEARD: heard_at})
         if alerts:
@@ -198,7 +202,7 @@ async def run(worker: Worker) -> None:
 async def _again_and_again(look: Callable[[], None], every_s: float, progress: Progress) -> None:
     while True:
         try:
-            await asyncio.to_thread(look)
+            await in_time(look, _LONGEST_LOOK_S)
         except UnavailableError as error:
             progress.failed(error)
             log.warning("looked in vain: %s", error)

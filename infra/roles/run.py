@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -10,6 +12,7 @@ from functools import partial
 from infra.brokers import build_cluster
 from infra.clock import SystemClock
 from infra.factory.stores import build_store
+from infra.roles.attempts import Attempts
 from infra.roles.definition import Worker
 from infra.roles.registry import find_role
 from infra.roles.seats import member, seat
@@ -38,18 +41,47 @@ def run_role(name: str, settings: Settings) -> None:
     if name not in {each.name for each in ROLES}:
         raise SettingError(f"there is no role '{name}'; known are {', '.join(each.name for each in ROLES)}")
     logs.speak_as(name)
-    asyncio.run(_until_stopped(name, settings))
+    end = CertainEnd(name)
+    try:
+        asyncio.run(_until_stopped(name, settings, end))
+    finally:
+        end.cancel()
 
 
-async def _until_stopped(name: str, settings: Settings) -> None:
+class CertainEnd:
+    """Ends the process a while after its worker ended, whatever its threads are still at."""
+
+    def __init__(self, name: str, grace_s: float = 2 * GRACE_S) -> None:
+        """Wait for ``begin``."""
+        self._timer = threading.Timer(grace_s, _end_process, [name])
+        self._timer.daemon = True
+
+    def begin(self) -> None:
+        """The worker ends now; may be called again."""
+        if self._timer.ident is None:
+            self._timer.start()
+
+    def cancel(self) -> None:
+        """It has ended by itself."""
+        self._timer.cancel()
+
+
+def _end_process(name: str) -> None:
+    log.critical("%s has ended, but a call of its does not return; its process is ended", name)
+    logging.shutdown()
+    os._exit(1)
+
+
+async def _until_stopped(name: str, settings: Settings, end: CertainEnd) -> None:
     """Run the role; a worker that still waits for a broker or a store when it is stopped is cut short."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    working = asyncio.create_task(_run(name, settings, stop))
+    working = asyncio.create_task(_run(name, settings, stop, end))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    end.begin()
     if not working.done():
         await asyncio.wait({working}, timeout=GRACE_S)
         working.cancel()
@@ -57,7 +89,7 @@ async def _until_stopped(name: str, settings: Settings) -> None:
         await working
 
 
-async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
+async def _run(name: str, settings: Settings, stop: asyncio.Event, end: CertainEnd) -> None:
     row, definition = role(name), find_role(name)
     options = worker_settings(settings, row)
     store = await retry_with_backoff("database", partial(asyncio.to_thread, build_store, settings), UnavailableError)
@@ -68,7 +100,9 @@ async def _run(name: str, settings: Settings, stop: asyncio.Event) -> None:
             gauges, usage = definition.build_gauges(store.database), TokenUsage()
             with worker_telemetry(settings, row, usage, gauges) as telemetry:
                 heartbeat = telemetry.with_progress(build_heartbeat(settings, row, store))
-                options = replace(options, tracer=telemetry.tracer, seat=partial(member, settings, group))
+                seat_of = partial(member, settings, group)
+                attempts = Attempts(settings.beat_folder / f"{group}-{place.number}.attempts")
+                options = replace(options, tracer=telemetry.tracer, seat=seat_of, ending=end.begin, attempts=attempts)
                 await definition.run(Worker(row, settings, store, options, heartbeat, stop, usage))
     finally:
         store.close()

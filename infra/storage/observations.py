@@ -16,6 +16,7 @@ from infra.storage.tables import annotations, assignments, code_events, codes, d
 from infra.storage.tables import releases as release_rows
 from models.drift.observation import KnownChange, Observed
 from models.ports import Embedder
+from models.text.words import distinct_words
 from schemas import CodeEvent
 from schemas.ids import uniform
 
@@ -117,6 +118,35 @@ def texts_of(database: Database, ids: Sequence[UUID]) -> dict[UUID, str]:
             query = select(segments.c.id, segments.c.text).where(segments.c.id.in_(chunk))
             texts.update((row.id, row.text) for row in connection.execute(query))
     return texts
+
+
+def texts_between(
+    database: Database, study: str, since: datetime | None, until: datetime | None, most: int, *, newest: bool = False
+) -> list[tuple[datetime, UUID, str, str]]:
+    """Time, id, source and text of the first segments of a stretch, or of its newest, in order of time.
+
+    Args:
+        database: The read model.
+        study: The study.
+        since: Segments said from then on.
+        until: Segments said before then.
+        most: How many at most.
+        newest: Whether the last ones are meant.
+    """
+    at = segments.c.order_at
+    query = select(at, segments.c.id, segments.c.source, segments.c.text).where(*_watched(study, since, until))
+    ordered = query.order_by(at.desc() if newest else at, segments.c.id).limit(most)
+    with database.reading() as connection:
+        rows = [tuple(row) for row in connection.execute(ordered)]
+    return rows[::-1] if newest else rows
+
+
+def frequent_labels(database: Database, study: str, most: int) -> list[str]:
+    """The labels that most segments were given, the most frequent first."""
+    label = assignments.c.label
+    query = select(label).where(assignments.c.study == study).group_by(label).order_by(func.count().desc(), label)
+    with database.reading() as connection:
+        return list(connection.execute(query.limit(most)).scalars())
 
 
 def _query(study: str, since: datetime | None, until: datetime | None, *, texts: bool) -> Select[*tuple[Any, ...]]:
@@ -317,14 +347,14 @@ _LONGEST = 2_000  # characters: no sentence model reads more
 
 
 def with_vectors(rows: Iterable[tuple[Observed, str]], embedder: Embedder, share: float = 1.0) -> Iterator[Observed]:
-    """Give a share of the segments, drawn by their ids, the direction of their text."""
+    """Give the segments the words of their text, and a share of them, drawn by their ids, its direction."""
     source = iter(rows)
     while batch := list(islice(source, _BATCH)):
         drawn = [n for n, (observed, _) in enumerate(batch) if uniform(observed.segment, "embedded") < share]
         vectors = embedder.embed([batch[n][1][:_LONGEST] for n in drawn]) if drawn else ()
         by_place = dict(zip(drawn, vectors, strict=True))
-        for n, (observed, _) in enumerate(batch):
-            yield replace(observed, vector=by_place[n]) if n in by_place else observed
+        for n, (observed, text) in enumerate(batch):
+            yield replace(observed, words=distinct_words(text[:_LONGEST]), vector=by_place.get(n, observed.vector))
 
 
 def named_models(models: Any) -> str:

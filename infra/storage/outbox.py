@@ -19,11 +19,13 @@ from infra.storage.projections import write
 from infra.storage.tables import outbox
 from models.errors import UnavailableError
 from schemas import Record
+from streams.cluster import in_time
 from streams.publish import Outgoing, Publisher, outgoing
 
 log = logging.getLogger(__name__)
 _MOST = 500  # messages delivered at once
 _CODEBOOK_EDIT_LOCK = 7_305_804  # any number that nothing else locks in this database
+_LONGEST_S = 300.0  # a query that takes longer does not return
 _LOOK_S = 0.5  # how often another process's decisions are looked for
 
 
@@ -101,9 +103,9 @@ class Outbox:
         while True:
             self._kept.clear()
             try:
-                while batch := await asyncio.to_thread(self.waiting):
+                while batch := await in_time(self.waiting, _LONGEST_S):
                     await publisher.send([waiting.message for waiting in batch])
-                    await asyncio.to_thread(self.sent, batch)
+                    await in_time(partial(self.sent, batch), _LONGEST_S)
             except UnavailableError as error:
                 log.warning("the outbox cannot be read: %s", error)
             try:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from time import monotonic
 
 from infra.clock import SystemClock
 from infra.settings import Settings
@@ -23,6 +24,7 @@ def build_heartbeat(settings: Settings, role: Role, store: Store) -> Heartbeat:
     errors, last_error = (before[0].errors, before[0].last_error) if before else (0, None)
 
     def write(progress: Progress) -> None:
+        _beat(settings)
         store.heartbeat(
             WorkerState(
                 role=role.name,
@@ -41,3 +43,9 @@ def build_heartbeat(settings: Settings, role: Role, store: Store) -> Heartbeat:
         )
 
     return write
+
+
+def _beat(settings: Settings) -> None:
+    """Let a local stack know that this process runs; elsewhere nobody looks there."""
+    if settings.beat_folder.is_dir():
+        (settings.beat_folder / str(os.getpid())).write_text(str(monotonic()), encoding="ascii")

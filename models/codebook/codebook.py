@@ -39,6 +39,7 @@ class CodeState:
     inclusion: str | None
     exclusion: str | None
     examples: tuple[str, ...]
+    color: str | None
     origin: UUID | None
     """The segment that it was created for, the last time that it was."""
     into: tuple[UUID, ...]
@@ -88,6 +89,7 @@ class CodeState:
             inclusion=_latest(event.inclusion for event in changes) or None,
             exclusion=_latest(event.exclusion for event in changes) or None,
             examples=tuple(_latest(event.examples for event in changes) or ()),
+            color=_latest(event.color for event in changes) or None,
             origin=(life.creation or first).segment_id,
             into=tuple(life.ending.into) if life.ending else (),
             ending=life.ending,

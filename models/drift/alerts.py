@@ -15,6 +15,7 @@ from models.drift.scan import Finding, Moved
 from models.drift.signal_watch import SignalWatch
 from models.drift.signals import DriftCause, Signal
 from models.drift.tail_tests import to_score
+from models.drift.terms.term_watch import TermFinding
 from schemas import DriftAlert
 
 _NAMESPACE = UUID("0b0f5b62-6a3c-5a52-8a4e-3d9a5b8e6d10")
@@ -103,6 +104,41 @@ class AlertBuilder:
             causes={"input": 1.0},
         )
 
+    def of_terms(self, finding: TermFinding, terms: str, changes: Sequence[KnownChange], detected: float) -> DriftAlert:
+        """Say that more segments than before have some words, or some codes.
+
+        Args:
+            finding: What rose.
+            terms: ``words`` or ``codes``: what it is that rose.
+            changes: What was changed on purpose.
+            detected: When it was seen, seconds since 1970.
+        """
+        first = finding.risen[0]
+        kind = f"{terms} of a day" if finding.burst else terms
+        near = [change for change in changes if change.kind != "people" and _within(change, finding)]
+        why = f"; about then: {near[-1].what}" if near and terms == "words" else ""
+        risen = [each.term for each in finding.risen[:_NAMED]]
+        return DriftAlert(
+            id=uuid5(_NAMESPACE, json.dumps([self.study, kind, round(finding.start, 3), first.term])),
+            study=self.study,
+            kind=kind,
+            cause="input",
+            at=_time(finding.start),
+            detected_at=_time(detected),
+            p=min(1.0, finding.p * self.false_alarms),
+            effect=first.after - first.before,
+            codes=risen if terms == "codes" else [],
+            terms=risen if terms == "words" else [],
+            examples=list(finding.examples),
+            earliest=_time(finding.earliest),
+            latest=_time(finding.latest),
+            before=finding.before,
+            after=finding.after,
+            says=_says_of_terms(finding, terms) + why + ".",
+            causes={"input": 1.0},
+            changes={each.term: (round(each.before, 6), round(each.after, 6)) for each in finding.risen[:_NAMED]},
+        )
+
     def _evidence(
         self, watch: SignalWatch, finding: Finding, watches: Sequence[SignalWatch], point: ChangePoint
     ) -> dict[DriftCause, float]:
@@ -121,6 +157,20 @@ def moved_since(watch: SignalWatch, at: float) -> float:
     """How surely a signal moved at some time, alone and looked at once; 0 where the p-value is above 0.05."""
     finding = watch.scan(_PROBABLE).run(watch.table, watch.dispersion, since=at)
     return 0.0 if finding is None else float(to_score(finding.p * _PROBABLE))
+
+
+def _within(change: KnownChange, finding: TermFinding) -> bool:
+    return _time(finding.earliest) - _SLACK <= change.at <= _time(finding.latest) + _SLACK
+
+
+def _says_of_terms(finding: TermFinding, terms: str) -> str:
+    """What rose, when, and by how much, without the full stop."""
+    named = [f"'{each.term}' from {each.before:.1%} to {each.after:.1%}" for each in finding.risen[: _OTHERS + 1]]
+    more = f" and {len(finding.risen) - len(named)} more" if len(finding.risen) > len(named) else ""
+    listed = ", ".join(named) + more
+    if finding.burst:
+        return f"On {_time(finding.start):%Y-%m-%d} alone {terms} were more frequent, within their sources: {listed}"
+    return f"Since {_utc_time(finding.start)} more texts have these {terms}, within their sources: {listed}"
 
 
 def _shares(evidence: Mapping[DriftCause, float]) -> dict[str, float]:

@@ -3,19 +3,19 @@
 import heapq
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from models.drift.alerts import AlertBuilder
 from models.drift.embedding_drift import TextWatch
 from models.drift.observation import KnownChange, Observed
 from models.drift.scan import Finding
-from models.drift.settings import DriftSettings
+from models.drift.settings import BLOCKS, DriftSettings
 from models.drift.signal_watch import SignalWatch
-from models.drift.signals import SIGNALS, TEXTS
+from models.drift.signals import CODES_OF_A_DAY, SIGNALS, TEXTS, WORDS_OF_A_DAY, WORDS_THAT_LAST
+from models.drift.terms.term_watch import TermFinding, TermWatch
 from schemas import DriftAlert
 
-_BLOCKS = 16  # in a window: the stream is looked at so often while one passes
 _SELDOM = ((32_768, 16), (8_192, 8), (2_048, 4), (512, 2))  # from that many blocks on, only every so many are looked at
 _CHANGES = 200  # on purpose that are remembered, the newest: an alert names only those near its change point
 FORMAT = 3
@@ -28,7 +28,8 @@ class Monitor:
     Segments are put in the order of their own time and cut into blocks, sixteen a window. Each of eleven signals
     (codes, themes, sources, confidence, ...) is counted by stratum; at each block's end windows of 2 to 512 blocks are
     compared with what was before them (:class:`~models.drift.scan.Scan`), ever more seldom in a long stream, and once
-    a window the texts' embeddings (:class:`~models.drift.embedding_drift.TextWatch`). Look ``k`` at a signal may raise
+    a window the texts' embeddings (:class:`~models.drift.embedding_drift.TextWatch`). Words and days have a watch of
+    their own (:class:`~models.drift.terms.term_watch.TermWatch`). Look ``k`` at a signal may raise
     a false alarm with probability ``false_alarms * budget * alpha_spent(k)``; the sum over all looks and signals is the
     ``false_alarms`` of the settings, however long the stream. Of a family of signals the surest finding becomes an
     alert, with its change point's interval and its cause; then the reference of what moved begins anew.
@@ -40,6 +41,8 @@ class Monitor:
         changes: What is known to have been changed on purpose.
         watches: One a signal.
         texts: The watch of the embeddings.
+        words: The watch of words that rise for good or for a day.
+        codes_by_day: The watch of codes that rise for a day.
 
     Example:
         >>> monitor, alerts = Monitor("app", DriftSettings(lateness=timedelta())), []
@@ -61,6 +64,8 @@ class Monitor:
         self.changes: list[KnownChange] = []
         self.watches = [SignalWatch(signal, self.settings) for signal in SIGNALS]
         self.texts = TextWatch(self.settings, TEXTS.budget)
+        self.words = TermWatch(self.settings, WORDS_THAT_LAST, WORDS_OF_A_DAY)
+        self.codes_by_day = TermWatch(self.settings, 0.0, CODES_OF_A_DAY, repeats=(3, 3))
         self._waiting: list[tuple[float, int, int, Observed]] = []
         self._came = 0
         self._newest = float("-inf")
@@ -92,10 +97,31 @@ class Monitor:
         """Hear of something that was changed on purpose, at best before the segments that it moved."""
         self.changes = [*self.changes, change][-_CHANGES:]
 
+    def too_few(self) -> list[str]:
+        """What is known of some segments, but of too few to see a change: ``texts: 120 of 200``."""
+        rare = (watch for watch in self.watches if watch.known_of_any and not watch.compared)
+        counts = [(watch.signal.name, watch.known, watch.needed) for watch in rare]
+        for name, texts in ((TEXTS.name, self.texts), ("words", self.words)):
+            if not texts.looks:
+                counts.append((name, texts.known, texts.needed))
+        return [f"{name}: {min(known, needed):,} of {needed:,}" for name, known, needed in counts if known]
+
+    def compared(self, *, coded: bool) -> bool:
+        """Whether what is said was ever compared with what was before it.
+
+        Args:
+            coded: Whether segments have codes, so that these are what is said; else it is their texts.
+        """
+        if coded:
+            return next(watch.compared for watch in self.watches if watch.signal.name == "codes")
+        return self.texts.looks > 0 or self.words.looks > 0
+
     def finish(self) -> list[DriftAlert]:
         """Take what was still waited for, at the end of a file."""
         alerts = self._release(float("inf"))
-        return [*alerts, *self._close()] if self._in_block else alerts
+        self.texts.look_next()
+        alerts += self._close() if self._in_block else self._test_texts(set())
+        return [*alerts, *self._rises(self.words.finish(), "words"), *self._rises(self.codes_by_day.finish(), "codes")]
 
     def _release(self, upto: float) -> list[DriftAlert]:
         """Take what nothing earlier can come before any more, in the order of its time."""
@@ -116,7 +142,7 @@ class Monitor:
             return []  # the same message once more
         alerts: list[DriftAlert] = []
         if isinstance(self.settings.window, timedelta):
-            slot = int(at // (self.settings.window.total_seconds() / _BLOCKS))
+            slot = int(at // (self.settings.window.total_seconds() / BLOCKS))
             if self._in_block and slot != self._slot:
                 alerts = self._close()
             self._slot = slot
@@ -129,9 +155,32 @@ class Monitor:
         for watch in self.watches:
             watch.add(observed, at, season)
         self.texts.add(observed, at)
+        alerts += self._add_terms(observed, at)
         self._in_block += 1
-        if isinstance(self.settings.window, int) and self._in_block >= self.settings.window // _BLOCKS:
+        if isinstance(self.settings.window, int) and self._in_block >= self.settings.window // BLOCKS:
             alerts += self._close()
+        return alerts
+
+    def _add_terms(self, observed: Observed, at: float) -> list[DriftAlert]:
+        """Count a segment's words and its code by day; what rose by then."""
+        alerts: list[DriftAlert] = []
+        if observed.words is not None:
+            rises = self.words.add(at, observed.segment, observed.source, observed.words)
+            alerts += self._rises(rises, "words")
+        if not observed.dead:
+            rises = self.codes_by_day.add(at, observed.segment, observed.source, (observed.code,))
+            alerts += self._rises(rises, "codes")
+        return alerts
+
+    def _rises(self, findings: Iterable[TermFinding], terms: Literal["words", "codes"]) -> list[DriftAlert]:
+        """The alerts of words or codes that rose; what lasts is the reference of the texts from then on."""
+        builder = AlertBuilder(self.study, self.settings.false_alarms)
+        detected = self._taken + self.settings.lateness.total_seconds()
+        alerts = []
+        for finding in findings:
+            alerts.append(builder.of_terms(finding, terms, self.changes, detected))
+            if not finding.burst:
+                self.texts.rebase()
         return alerts
 
     def _season(self, at: datetime) -> str:
@@ -162,13 +211,16 @@ class Monitor:
         """What the texts themselves say, where the codes have not said it already."""
         if TEXTS.family in moved:
             self.texts.rebase()
+            self.words.rebase()
+            self.codes_by_day.rebase()
             return []
-        finding = self.texts.test(self._block)
+        finding = self.texts.test()
         if finding is None:
             return []
         detected = self._taken + self.settings.lateness.total_seconds()
         alert = AlertBuilder(self.study, self.settings.false_alarms).of_texts(finding, self.changes, detected)
-        self.texts.rebase()
+        self.texts.rebase_to(finding.texts)
+        self.words.rebase_to(finding.texts[0].at)
         return [alert]
 
     def _alert(self, watch: SignalWatch, finding: Finding) -> tuple[DriftAlert, SignalWatch, float, list[str]]:
@@ -188,6 +240,8 @@ class Monitor:
             "changes": [[change.at.isoformat(), change.kind, change.what] for change in self.changes],
             "watches": {watch.signal.name: watch.state() for watch in self.watches},
             "texts": self.texts.state(),
+            "words": self.words.state(),
+            "codes_by_day": self.codes_by_day.state(),
             "waiting": [observed.to_json() for *_, observed in sorted(self._waiting, key=lambda entry: entry[:3])],
             "came": self._came,
             "newest": None if self._newest == float("-inf") else self._newest,
@@ -209,6 +263,8 @@ class Monitor:
             for watch in monitor.watches
         ]
         monitor.texts = TextWatch.restore(settings, TEXTS.budget, state["texts"])
+        monitor.words.go_on(state.get("words"))
+        monitor.codes_by_day.go_on(state.get("codes_by_day"))
         for n, encoded in enumerate(state["waiting"]):
             observed = Observed.from_json(encoded)
             heapq.heappush(monitor._waiting, (observed.at.timestamp(), observed.segment.int, n, observed))

@@ -45,19 +45,24 @@ class Observed:
     """Whether it is nothing but a person's word on a segment that was watched before."""
     vector: Embeddings | None = None
     """Of its text, unit length, shape ``(dim,)``."""
+    words: tuple[str, ...] | None = None
+    """Of its text, each once; none where they are not known."""
 
     def to_json(self) -> dict[str, Any]:
         """All that is known of it, ready for JSON."""
         known = {field.name: getattr(self, field.name) for field in fields(self)}
         vector = None if self.vector is None else [float(x) for x in self.vector]
-        return {**known, "at": self.at.isoformat(), "segment": self.segment.hex, "vector": vector}
+        words = None if self.words is None else list(self.words)
+        return {**known, "at": self.at.isoformat(), "segment": self.segment.hex, "vector": vector, "words": words}
 
     @classmethod
     def from_json(cls, encoded: dict[str, Any]) -> Self:
         """Read what :meth:`to_json` wrote."""
         vector = None if encoded["vector"] is None else np.array(encoded["vector"], dtype=np.float32)
         at, segment = datetime.fromisoformat(encoded["at"]), UUID(encoded["segment"])
-        return cls(**{**encoded, "at": at, "segment": segment, "vector": vector})
+        words = encoded.get("words")
+        words = None if words is None else tuple(words)
+        return cls(**{**encoded, "at": at, "segment": segment, "vector": vector, "words": words})
 
 
 @dataclass(frozen=True, slots=True)

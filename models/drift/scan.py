@@ -125,7 +125,7 @@ class Scan:
             dispersion: How much they vary anyway.
             since: Compare only what came since then, seconds since 1970, with what was before.
         """
-        starts = self._starts(table, since)
+        starts = self.window_starts(table, since)
         if not starts:
             return None
         members = table.members()
@@ -186,7 +186,7 @@ class Scan:
             reference,
         )
 
-    def _starts(self, table: StratifiedCounts, since: float | None) -> list[BlockSnapshot]:
+    def window_starts(self, table: StratifiedCounts, since: float | None = None) -> list[BlockSnapshot]:
         """Where windows begin that have a reference long enough."""
         history = table.history
         base, newest = history.base, history.blocks[-1].block

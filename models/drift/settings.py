@@ -8,6 +8,8 @@ from models.errors import SettingError
 
 _KEPT_AS = {"tolerated_sd": "swing", "seasonal_sd": "unseen_swing"}
 """Settings that saved states hold under another name."""
+BLOCKS = 16
+"""Blocks in a window: the stream is looked at so often while one passes."""
 Reference = Literal["fixed", "sliding", "seasonal-hour", "seasonal-weekday"]
 
 
@@ -60,6 +62,11 @@ class DriftSettings:
                 f"drift lateness is {self.lateness} and least is {self.least}; lateness must not be negative, "
                 "least must be 50 or more"
             )
+
+    @property
+    def needed(self) -> int:
+        """Segments of a stream before any change can be seen: a reference, and the shortest window behind it."""
+        return self.least + (2 * (self.window // BLOCKS) if isinstance(self.window, int) else 2)
 
     def to_json(self) -> dict[str, Any]:
         """All values, times as seconds."""

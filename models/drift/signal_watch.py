@@ -36,6 +36,7 @@ class SignalWatch:
         table: Its counts.
         dispersion: How much they vary anyway.
         looks: How often it was tested.
+        compared: Whether there ever was a window with a reference long enough before it.
 
     Example:
         >>> from datetime import UTC, datetime
@@ -60,6 +61,7 @@ class SignalWatch:
         self.table = StratifiedCounts(repeats=signal.repeats)
         self.dispersion = Dispersion()
         self.looks = 0
+        self.compared = False
         self._cuts: list[float] | None = None
         self._waiting: list[tuple[float, UUID, tuple[str, str], float]] = []
 
@@ -93,7 +95,24 @@ class SignalWatch:
         self.dispersion.learn(table, block - LAG, table.members())
         if not spend:
             return None
-        return self.scan(self._alpha()).run(table, self.dispersion)
+        scan = self.scan(self._alpha())
+        self.compared = self.compared or bool(scan.window_starts(table))
+        return scan.run(table, self.dispersion)
+
+    @property
+    def known_of_any(self) -> bool:
+        """Whether any segment ever was in one of its cells."""
+        return bool(self.table.cells or self._waiting)
+
+    @property
+    def known(self) -> int:
+        """Segments of which the signal is known, since the reference began."""
+        return int(self.table.total) + len(self._waiting)
+
+    @property
+    def needed(self) -> int:
+        """Segments that have to be known before anything can be compared."""
+        return self.least + self.settings.needed - self.settings.least
 
     def scan(self, alpha: float) -> Scan:
         """How its counts are to be scanned now, at this probability of a false alarm."""

@@ -42,7 +42,7 @@ class Signal:
 
 SIGNALS = (
     Signal(
-        "codes", "input", "source", 0.35, "said", cell=lambda o: o.code, applies_to=lambda o: not o.dead, names="code"
+        "codes", "input", "source", 0.30, "said", cell=lambda o: o.code, applies_to=lambda o: not o.dead, names="code"
     ),
     Signal(
         "themes",
@@ -67,7 +67,7 @@ SIGNALS = (
         "sources",
         "volume",
         "",
-        0.2,
+        0.15,
         "volume",
         cell=lambda o: o.source,
         alpha_correction=150.0,
@@ -110,3 +110,6 @@ SIGNALS = (
 )
 TEXTS = Signal("texts", "input", "source", 0.05, "said")
 """The texts' embeddings; watched by models.drift.embedding_drift."""
+WORDS_THAT_LAST, WORDS_OF_A_DAY, CODES_OF_A_DAY = 0.04, 0.03, 0.03
+"""Shares of all false alarms that words may raise that rise for good, or for a day, and codes of a day; watched by
+models.drift.terms.term_watch. With the budgets above they add up to 1."""

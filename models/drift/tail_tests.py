@@ -10,24 +10,25 @@ _NEAR_END = 0.5  # of its draws: a binomial count above is too near its end for 
 _SOON = 100  # looks, some six windows, that may spend about alike before the spending begins to fall
 
 
-def alpha_spent(look: int) -> float:
+def alpha_spent(look: int, soon: int = _SOON) -> float:
     """Share of all false alarms that one look may spend; over all looks, however many, these add up to at most 1.
 
-    Look ``k`` may spend ``log(99) / (n log(n)^2)`` with ``n = k + 100``, whose sum to infinity is below the integral
-    of ``1 / (n log(n)^2)``, which is ``-1 / log(n)``.
+    Look ``k`` may spend ``log(soon - 1) / (n log(n)^2)`` with ``n = k + soon``, whose sum to infinity is below the
+    integral of ``1 / (n log(n)^2)``, which is ``-1 / log(n)``.
 
     >>> round(alpha_spent(0), 5), round(alpha_spent(10_000), 7)
     (0.00217, 5.4e-06)
 
     Args:
         look: Number of the look, from 0.
+        soon: Looks that may spend about alike before the spending begins to fall, at least 3.
 
     Source:
         Lan & DeMets, "Discrete Sequential Boundaries for Clinical Trials", Biometrika 70 (1983), with a spending
         function ``1 / log``, so that a stream may go on for ever.
     """
-    n = look + _SOON
-    return math.log(_SOON - 1) / (n * math.log(n) ** 2)
+    n = look + soon
+    return math.log(soon - 1) / (n * math.log(n) ** 2)
 
 
 def tails(

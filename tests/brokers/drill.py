@@ -12,7 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from infra.factory.stores import build_store
-from infra.local.stack import CODING, LocalStack, spawn
+from infra.local.processes import spawn
+from infra.local.stack import CODING, LocalStack
 from infra.settings import load_settings
 from infra.storage.store import Store
 from infra.telemetry.invariant_check import Findings, check

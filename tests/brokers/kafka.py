@@ -20,7 +20,8 @@ from uuid import uuid4
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from infra.local.stack import free_port, spawn
+from infra.local.processes import spawn
+from infra.local.stack import free_port
 from streams.cluster import Cluster
 from tests.brokers.certificates import PASSWORD, Certificates, certificates
 

@@ -113,7 +113,10 @@ def test_topics_alone_make_the_same_read_model(tmp_path):
 def test_what_waited_in_the_outbox_is_still_to_be_sent(store):
     messages = [waiting.message for waiting in Outbox(store.database).waiting()]
     assert [message.topic for message in messages] == ["codebook", "codebook", "drift.alerts"]
-    assert [outgoing(KINDS[message.topic].from_bytes(message.value)) for message in messages] == messages
+    for message in messages:
+        again = outgoing(KINDS[message.topic].from_bytes(message.value))
+        assert again[:2] == message[:2]
+        assert json.loads(message.value).items() <= json.loads(again.value).items()  # a later version may add fields
 
 
 def test_the_released_classifier_opens_and_classifies(folder, store):

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from infra.brokers import data_folder_lock
 from infra.factory.stores import build_store
-from infra.local.stack import CODING, LocalStack, broker_command, spawn
+from infra.local.processes import spawn
+from infra.local.stack import CODING, LocalStack, broker_command
 from infra.settings import load_settings
 from infra.storage.store import Store
 from schemas import Segment

@@ -58,6 +58,23 @@ def test_an_alert_says_what_changed_since_when_and_why(site):
     assert "Acknowledge" not in page
 
 
+def test_an_alert_about_texts_says_what_is_new_in_them(site):
+    segments = fill(site, 60)
+    new = {"terms": ["covid refund", "<b>voucher</b>"], "nearest": ["late refund"], "name": "Pandemic refunds"}
+    site.store.record([alert(kind="texts", examples=[each.id for each in segments[:5]], **new)])
+    page = visit(site, "viewer").get(PAGE).text
+    for said in ("covid refund, &lt;b&gt;voucher&lt;/b&gt;", "late refund", "Pandemic refunds", "Nearest codes"):
+        assert said in page
+    assert page.count(f"/s/{STUDY}/segments/") == 5
+
+
+def test_too_few_segments_are_said_and_are_not_taken_for_no_change(site):
+    fill(site, 60)
+    page = visit(site, "viewer").get(PAGE).text
+    assert "Too few to tell: 60 of 250 segments." in page
+    assert "none has been found so far" not in page
+
+
 def test_leads_acknowledge_snooze_and_open_again(site):
     fill(site, 30)
     site.store.record([alert()])

@@ -23,6 +23,7 @@ from infra.storage.observations import count_observations, observations, texts_o
 from infra.storage.tables import annotations, assignments, segments
 from infra.web.access import Lead, Viewer, unread_by
 from infra.web.site import Here, draw
+from models.drift.settings import DriftSettings
 from models.ports import Embedder
 
 router = APIRouter()
@@ -69,6 +70,7 @@ def page(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLRespo
         "shown_p": shown_p,
         "interval": interval,
         "newest": NEWEST,
+        "needed": DriftSettings().needed,
     }
     return draw(request, "drift.html", values)
 

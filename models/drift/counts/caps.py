@@ -1,13 +1,14 @@
 """How often a cell may come in a row before it is one event that repeats itself."""
 
+from bisect import bisect_left
 from collections import deque
 
 import numpy as np
 
 from models.drift.counts.snapshots import Counts
 
-ROW = 10
-"""Segments of a stratum in a row in which a cell is not expected more often than chance makes it."""
+ROW, EARLIER = 10, 30
+"""Segments of a stratum in a row in which a cell is not expected more often than chance makes it, and those before."""
 _SHARES = (0.0155, 0.0475, 0.0932, 0.1505, 0.2183, 0.2971, 0.3883, 0.4957, 0.631)
 """Shares up to which a cell comes 2, 3, 4 ... 10 times or more among ten with a probability below one in a hundred."""
 _PRIOR = 10
@@ -18,13 +19,16 @@ class BurstCaps:
     """Tells bursts and repeats of a cell from what chance brings, so that a burst counts as one event.
 
     A cell of share ``p`` may come ``n`` times among ten segments of its stratum, where ``n`` is the lowest number with
-    ``P(Binomial(10, p) >= n) < 0.01``; what comes beyond that is not counted. Its share is the larger one of that in
-    the reference and that in the newest blocks, so what goes on is no burst, each drawn towards the cell's share in all
-    strata as ``(hits + 10 share) / (size + 10)``.
+    ``P(Binomial(10, p) >= n) < 0.01``; what comes beyond that is not counted. Its share is the largest of three: that
+    in the reference and that in the newest blocks, each as they were counted and drawn towards the cell's share in all
+    strata as ``(hits + 10 share) / (size + 10)``, and the one that it lately had in all of four rows of ten but one,
+    counted or not. So what goes on is no burst, however much of it there is: where a code takes another's place whole,
+    nothing of it would be counted that could lift its cap.
 
     Attributes:
         runs: By stratum, the columns of its last ten segments; 0 for one that is in no cell.
-        caps: By stratum and column, how often it may come; ten times where nothing is known yet.
+        earlier: By stratum, those of the thirty segments before them.
+        caps: By stratum and column, how often it may come; as often as it does where nothing is known yet.
 
     Example:
         One segment in a hundred is of cell 1, so it may come twice among ten.
@@ -43,20 +47,33 @@ class BurstCaps:
 
     def __init__(self) -> None:
         self.runs: list[deque[int]] = []
+        self.earlier: list[deque[int]] = []
         self.caps: list[list[int]] = []
 
     def add_stratum(self) -> None:
         """Make room for the segments of a further stratum."""
         self.runs.append(deque(maxlen=ROW))
+        self.earlier.append(deque(maxlen=EARLIER))
 
     def exceeded(self, stratum: int, column: int) -> bool:
         """Whether a segment's cell has come as often as it may in its stratum; the segment is remembered."""
-        run, cap = self.runs[stratum], ROW
+        run, cap = self.runs[stratum], ROW + 1
         if stratum < len(self.caps) and column < len(self.caps[stratum]):
             cap = self.caps[stratum][column]
-        exceeded = column > 0 and run.count(column) >= cap
+        exceeded = column > 0 and run.count(column) >= cap and not self._goes_on(stratum, column)
+        if len(run) == ROW:
+            self.earlier[stratum].append(run[0])
         run.append(column)
         return exceeded
+
+    def _goes_on(self, stratum: int, column: int) -> bool:
+        """Whether a cell came so often in three of the last four rows of ten that its run is what is to be expected."""
+        before, run = list(self.earlier[stratum]), self.runs[stratum]
+        if len(before) < EARLIER:
+            return False
+        rows = [before[start : start + ROW].count(column) for start in range(0, EARLIER, ROW)]
+        lasting = sorted([*rows, run.count(column)])[1]
+        return run.count(column) < bisect_left(_SHARES, lasting / ROW) + 2
 
     def update(self, reference: Counts, newest: Counts) -> None:
         """Work the caps out anew.

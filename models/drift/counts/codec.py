@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any
 from uuid import UUID
 
-from models.drift.counts.caps import ROW
+from models.drift.counts.caps import EARLIER, ROW
 from models.drift.counts.snapshots import (
     CLOCK,
     decode_blocks,
@@ -45,6 +45,7 @@ def encode_counts(table: StratifiedCounts) -> dict[str, Any]:
         "kept": history.reference_end,
         "open": [block.rows, block.columns, block.times],
         "runs": [list(run) for run in table.caps.runs],
+        "earlier": [list(run) for run in table.caps.earlier],
         "caps": table.caps.caps,
     }
 
@@ -62,6 +63,8 @@ def decode_counts(state: dict[str, Any]) -> StratifiedCounts:
     )
     table.open_block = OpenBlock(*(list(part) for part in state["open"]))
     table.caps.runs = [deque(run, maxlen=ROW) for run in state["runs"]]
+    earlier = state.get("earlier", [()] * len(state["runs"]))  # not in the states of before
+    table.caps.earlier = [deque(run, maxlen=EARLIER) for run in earlier]
     table.caps.caps = [list(row) for row in state["caps"]]
     _decode_history(table, state, (rows, columns))
     return table

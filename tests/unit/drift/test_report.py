@@ -51,6 +51,19 @@ def test_everything_from_the_data_is_escaped():
     assert page.count("&lt;script&gt;") > 5
 
 
+def test_what_is_new_in_texts_is_shown_and_escaped():
+    page = report("a file", [alert(terms=[HOSTILE], nearest=["late refund"], name="Refunds")], picture(), {})
+    for said in ("new words and phrases", "nearest codes", "late refund", "Refunds"):
+        assert said in page
+    assert "<script" not in page
+
+
+def test_a_stream_with_too_few_segments_says_so():
+    page = report("a file", [], picture(change=9_999), {}, "too few to tell: 6 of 250 segments")
+    assert "Too few to tell: 6 of 250 segments." in page
+    assert "No change" not in page
+
+
 def test_the_page_asks_for_nothing_from_elsewhere():
     page = report("a file", [alert()], picture(), {})
     assert not re.search(r"https?://|src=|@import|url\(", page)

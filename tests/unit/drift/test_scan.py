@@ -1,10 +1,12 @@
 """Files of timestamped texts watched from the command line."""
 
 import csv
+import importlib
 import json
 import random
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -168,8 +170,72 @@ def test_a_file_without_codes_is_watched_by_its_texts_and_says_so(tmp_path):
     found, _ = read(jsonl(tmp_path / "in.jsonl", lines))
     scanned = scan(found, ScanOptions("s", SETTINGS), HashEmbedder)
     assert scanned.embedded > 100
-    done = run(tmp_path / "in.jsonl", "--no-embed")
+    done = run(tmp_path / "in.jsonl", "--no-embed", "--no-code")
     assert "by texts and sources alone: no column of codes" in done.stderr
+    assert "too few to tell: there are no codes, and no texts were read" in done.stdout
+
+
+FAKES = Path(__file__).parents[2] / "data" / "fakes.toml"
+
+
+def test_a_small_file_without_codes_is_coded_on_the_way_and_says_how_to_leave_that(tmp_path):
+    path = jsonl(tmp_path / "in.jsonl", [{key: row[key] for key in ("text", "timestamp")} for row in rows(60)])
+    done = run(path, "--profile", FAKES)
+    assert "60 segments watched, coded on the way (--no-code leaves codes alone)" in done.stderr
+    assert "coding" in done.stderr
+
+
+def test_a_file_without_codes_that_is_not_small_is_coded_only_where_that_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("infra.cli.drift"), "CODED_AT_MOST", 50)
+    monkeypatch.setenv("QUALSTREAM_PROFILE", str(FAKES))
+    path = jsonl(tmp_path / "in.jsonl", [{key: row[key] for key in ("text", "timestamp")} for row in rows(60)])
+    assert "more than 50 rows (--code codes them)" in run(path).stderr
+    assert "coded on the way" in run(path, "--code").stderr
+    assert "--code codes the rows and --texts-only leaves codes alone" in refused(path, "--code", "--texts-only")
+
+
+def test_a_profile_that_cannot_code_is_said_and_the_texts_are_watched_all_the_same(tmp_path, monkeypatch):
+    broken = FAKES.read_text(encoding="utf-8").replace(
+        'backend = "fake"', 'backend = "transformers"\nbase = "no-such/model"'
+    )
+    (tmp_path / "broken.toml").write_text(broken, encoding="utf-8")
+    monkeypatch.setenv("QUALSTREAM_PROFILE", str(tmp_path / "broken.toml"))
+    path = jsonl(tmp_path / "in.jsonl", [{key: row[key] for key in ("text", "timestamp")} for row in rows(60)])
+    done = run(path)
+    assert "not coded: " in done.stderr
+    assert "by texts and sources alone" in done.stderr
+    assert "no-such/model" in refused(path, "--code")
+
+
+def refused(*words):
+    return str(CliRunner().invoke(drift, ["scan", *map(str, words)]).exception)
+
+
+@pytest.mark.parametrize("count", [1, 6, 120, 240])
+def test_too_few_rows_are_said_and_are_not_taken_for_no_change(tmp_path, count):
+    done = run(jsonl(tmp_path / "in.jsonl", rows(count, change=count // 2, share=1.0)), "--no-embed")
+    assert done.stdout.strip() == f"too few to tell: {count} of 250 segments"
+    assert "not looked at, for there are too few segments: codes" in done.stderr
+
+
+def test_what_is_not_looked_at_is_said_beside_what_is(tmp_path):
+    scarce = [{**row, "confidence": 0.5} if n % 10 == 0 else row for n, row in enumerate(rows(600, change=9_999))]
+    done = run(jsonl(tmp_path / "in.jsonl", scarce), "--no-embed")
+    assert done.stdout.strip() == "no change found"
+    assert "confidence: 60 of 250" in done.stderr
+
+
+@pytest.mark.parametrize("year", ["1970", "2206", "0001", "1900", "9999", "2062"])
+def test_rows_far_outside_the_rest_are_said_with_their_lines(tmp_path, year):
+    lines = list(rows(300))
+    lines[7]["timestamp"] = f"{year}-01-05T00:00:00"
+    done = run(jsonl(tmp_path / "in.jsonl", lines), "--no-embed")
+    assert f"1 row far outside the rest (2026-01-05): line 8, {year}-01-05" in done.stderr
+
+
+def test_years_that_are_thin_at_their_ends_are_not_far_outside(tmp_path):
+    spread = [{**row, "timestamp": f"{2011 + n // 50}-03-{1 + n % 28:02d}"} for n, row in enumerate(rows(300))]
+    assert "far outside" not in run(jsonl(tmp_path / "in.jsonl", spread), "--no-embed").stderr
 
 
 def test_rows_are_coded_on_the_way_where_a_coder_is_given(tmp_path):

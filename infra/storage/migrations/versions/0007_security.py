@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 _LASTS = timedelta(days=90)
 _TABLES = ("erased_people", "erasures", "audit_log", "known_places", "sessions")

@@ -1,0 +1,163 @@
+"""Slow, low-volume and short changes beside ADWIN and Evidently: `python -m benchmarks.drift.rare [--write]`."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+from river.drift import ADWIN
+
+from benchmarks.drift.arms import adwin, evidently, evidently_version
+from benchmarks.drift.made import MadeStream, alarms, coded, rising, spoken
+from benchmarks.drift.streams import Stream
+from benchmarks.pages.layout import Report, options, publish
+from models.drift.observation import Observed
+
+STREAMS, UNCHANGED = 20, 20
+"""Of each change, and of each pace in which nothing changes."""
+ALLOWED = 0.05
+"""Share of the unchanged streams of a pace that may raise any alarm."""
+DELTAS = (0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10)
+WORD_DELTAS = (1e-4, 1e-5, 1e-6, 1e-8)
+_WORDS = 100
+"""Words that have an ADWIN of their own: all that are in a stream."""
+_HOW = """\
+Made streams of two sources: eight codes as frequent as each other, and one more that changes. *By codes* all arms see
+nothing but codes and sources; *by words* the same segments are texts without codes, eight of 64 common words each, and
+the changing code is a word. Found is a stream with an alarm behind the change: up to the stream's end where the change
+stays, up to a week later (a tenth of the stream where that is longer) where it is a day's. The delay is the mean over
+those found, in days. *Qualstream* is the monitor at its defaults: false alarms 5% a stream, all detectors together. Of
+these codes may raise 30%, sources 15%, words that last 4%, words of a day 3%, codes of a day 3%, the other signals the
+rest. *ADWIN* is river's, one a code and source or one a word, at the loosest of its settings (twelve by codes, four by
+words) at which at most 5% of the unchanged streams of that pace raise any alarm. *Evidently* is its drift report on the
+newest 400 segments against the 1,000 before them, every 100, over code and source (Jensen-Shannon distance), each with
+a limit that it passes in at most 2.5% of the unchanged streams; it was not run on words."""
+
+STEADY = rising(lambda _: 0.03)
+CHANGES = (
+    MadeStream(
+        "ramp", "from 3% to 15% over six weeks, 30 a day", 120, 30, rising(lambda d: 0.03 + 0.12 * _ramp(d, 50, 92)), 50
+    ),
+    MadeStream(
+        "few",
+        "from 0 to 10% within a year, 1,097 texts in 12 years",
+        4_380,
+        0.2505,
+        rising(lambda d: 0.1 * _ramp(d, 3_285, 3_650)),
+        3_285,
+    ),
+    MadeStream(
+        "day", "40% on one day, else 3%, 30 a day", 90, 30, rising(lambda d: 0.40 if 60 <= d < 61 else 0.03), 60
+    ),
+    MadeStream(
+        "busy day", "12% on one day, else 3%, 300 a day", 20, 300, rising(lambda d: 0.12 if 14 <= d < 15 else 0.03), 14
+    ),
+)
+
+
+def _ramp(day: float, first: float, last: float) -> float:
+    return min(1.0, max(0.0, (day - first) / (last - first)))
+
+
+def unchanged(stream: MadeStream) -> MadeStream:
+    """A stream of the same pace and length in which nothing changes."""
+    still = rising(lambda _: 0.0) if stream.name == "few" else STEADY
+    return replace(stream, name=f"{stream.name}, unchanged", code=still, changes=None)
+
+
+def word_adwin(observed: Iterable[Observed], delta: float) -> list[int]:
+    """Where any of river's ADWINs, one a word, reports a change."""
+    segments = list(observed)
+    words = sorted({word for segment in segments for word in segment.words or ()})[:_WORDS]
+    detectors, seen = {word: ADWIN(delta) for word in words}, []
+    for n, segment in enumerate(segments, 1):
+        has, changed = set(segment.words or ()), False
+        for word, detector in detectors.items():
+            detector.update(float(word in has))
+            changed |= detector.drift_detected
+        if changed:
+            seen.append(n)
+    return seen
+
+
+def measured(place: int, seed: int, *, changes: bool) -> dict[str, dict[str, list[int]]]:
+    """Alarms of one stream of one of the CHANGES, or of its pace unchanged, by arm and setting, in segments."""
+    stream = CHANGES[place] if changes else unchanged(CHANGES[place])
+    items = stream.items(seed)
+    return {
+        "Qualstream by codes": {"5%": alarms(coded(items))},
+        "ADWIN by codes": {f"{delta:g}": adwin(items, delta) for delta in DELTAS},
+        "Qualstream by words": {"5%": alarms(spoken(items, seed))},
+        "ADWIN by words": {f"{delta:g}": word_adwin(spoken(items, seed), delta) for delta in WORD_DELTAS},
+    }
+
+
+def of_evidently(stream: MadeStream, still: MadeStream) -> tuple[list[list[int]], list[list[int]]]:
+    """Evidently's alarms in the streams with the change, and in the unchanged ones that set its limits."""
+    made = [(f"changed {n}", Stream("made", stream.items(n))) for n in range(STREAMS)]
+    made += [(f"unchanged {n}", Stream("made", still.items(n))) for n in range(UNCHANGED)]
+    looks = evidently(made)
+    columns = ("code", "source")
+    highest = {
+        column: sorted(max(drifts.get(column, 0.0) for _, drifts in looks[f"unchanged {n}"]) for n in range(UNCHANGED))
+        for column in columns
+    }
+    limits = {column: values[-1 - int(ALLOWED / len(columns) * UNCHANGED)] for column, values in highest.items()}
+    seen = {
+        key: [n for n, drifts in each if any(drifts.get(column, 0.0) > limits[column] for column in columns)]
+        for key, each in looks.items()
+    }
+    return [seen[f"changed {n}"] for n in range(STREAMS)], [seen[f"unchanged {n}"] for n in range(UNCHANGED)]
+
+
+def delays(stream: MadeStream, seen: Sequence[Sequence[int]]) -> list[float]:
+    """Days from the change to its alarm, of the streams in which it was found in time."""
+    burst = "day" in stream.name
+    until = stream.changes_at + int(max(8 * stream.a_day, stream.length / 10)) if burst else stream.length
+    first = [min((n for n in each if stream.changes_at < n <= until), default=None) for each in seen]
+    return [(n - stream.changes_at) / stream.a_day for n in first if n is not None]
+
+
+def rows_of(place: int, pool: ProcessPoolExecutor) -> list[tuple[str, ...]]:
+    """The lines of one change: arm, false alarms, found, delay."""
+    stream = CHANGES[place]
+    changed = list(pool.map(partial(measured, place, changes=True), range(STREAMS)))
+    steady = list(pool.map(partial(measured, place, changes=False), range(UNCHANGED)))
+    lines = []
+    for arm, settings in changed[0].items():
+        raised = {setting: sum(bool(each[arm][setting]) for each in steady) for setting in settings}
+        setting = next((s for s in settings if raised[s] <= ALLOWED * UNCHANGED), list(settings)[-1])
+        lines.append(_line(stream, arm, [each[arm][setting] for each in changed], raised[setting]))
+    if evidently_version():
+        seen, quiet = of_evidently(stream, unchanged(stream))
+        lines.append(_line(stream, "Evidently by codes", seen, sum(map(bool, quiet))))
+    return lines
+
+
+def _line(stream: MadeStream, arm: str, seen: Sequence[Sequence[int]], false: int) -> tuple[str, ...]:
+    found = delays(stream, seen)
+    delay = f"{sum(found) / len(found):,.1f}" if found else "-"
+    return stream.what, arm, f"{false} of {UNCHANGED}", f"{len(found)} of {STREAMS}", delay
+
+
+def main() -> None:
+    """Measure, and print the page."""
+    given = options(__doc__ or "").parse_args()
+    with ProcessPoolExecutor(1) as pool:
+        rows = [row for place in range(len(CHANGES)) for row in rows_of(place, pool)]
+    missing = [] if evidently_version() else ["Evidently could not be run here, so it is not in the table."]
+    report = Report(
+        name="drift-rare",
+        title="Drift: slow, low-volume and short changes",
+        how=_HOW,
+        header=("change", "arm", "unchanged streams with any alarm", "found", "mean delay, days"),
+        rows=rows,
+        verdicts=[f"{UNCHANGED} unchanged streams of each pace; an alarm on one of them is 5%.", *missing],
+        figures={"rows": [list(row) for row in rows]},
+        command="benchmarks.drift.rare",
+    )
+    publish(report, write=given.write)
+
+
+if __name__ == "__main__":
+    main()
