@@ -25,6 +25,7 @@ from infra.files.rows import (
 from infra.files.tables import unguarded
 from infra.files.timestamps import DateOrder, TimeColumn, read_time
 from models.errors import InputError
+from schemas.feedback import LONGEST_TEXT
 from schemas.ids import normalised_label
 
 _LONGEST_CODER, _LONGEST_SOURCE = 120, 200
@@ -281,6 +282,8 @@ class _Reader:
         )
         if text is None and key is None:
             raise InputError("neither text nor id; one of them is expected")
+        if text is not None and len(text) > LONGEST_TEXT:
+            raise InputError(f"a text of {len(text):,} characters; at most {LONGEST_TEXT:,} are expected")
         unsure, withdrawn = self._truth(row, "unsure"), self._truth(row, "withdrawn")
         kind = _text(row, columns.other("kind")) or "coding"
         if kind not in ("coding", "adjudication"):
