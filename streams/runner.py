@@ -128,6 +128,7 @@ class Runner:
         names: Names = OWN_NAMES,
         membership: Membership | None = None,
         attempts: Attempts | None = None,
+        ready: asyncio.Event | None = None,
     ) -> None:
         """Start with nothing in flight.
 
@@ -139,6 +140,7 @@ class Runner:
             names: What the brokers call the topics; the stage knows them by their own names.
             membership: In the consumer group; without it every partition is this worker's for good.
             attempts: What earlier processes died over; without it nobody counts.
+            ready: Set when the stage's side topics are loaded; batches that come before wait.
         """
         self.names = names
         self._stage = stage
@@ -146,7 +148,7 @@ class Runner:
         self._progress = progress
         self._tracer = tracer
         self._membership = membership if stage.recalls() else None
-        self._attempts = attempts
+        self._attempts, self._ready = attempts, ready
         self._recall_due = True
         self._acks: OrderedAcks[Any] = OrderedAcks()
         self._busy = asyncio.Lock()
@@ -238,6 +240,8 @@ class Runner:
 
     async def _begin(self, size: int) -> None:
         """Let the stage know which partitions went, and before its first batch of others what was written of them."""
+        if self._ready is not None:
+            await self._ready.wait()
         if self._revoked:
             revoked, self._revoked = self._revoked, set()
             self._stage.revoked(revoked)

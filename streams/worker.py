@@ -148,9 +148,9 @@ async def _drive(
 
     app.on_crash = fail
     membership = InGroup(app, settings.cluster)
-    runner = Runner(stage, publisher, progress, settings.tracer, settings.cluster.names, membership, settings.attempts)
+    names, loaded = settings.cluster.names, asyncio.Event()
+    runner = Runner(stage, publisher, progress, settings.tracer, names, membership, settings.attempts, loaded)
     register(app, role.reads, runner, settings.batches, fail)
-    loaded = asyncio.Event()
     following = partial(follow_side_inputs, settings.cluster, stage, loaded)
     consuming = partial(_consume, app, loaded, partial(_watch, role, settings, progress, fail))
     try:
@@ -188,11 +188,11 @@ async def _or_fail(work: Callable[[], Awaitable[None]], fail: Callable[[Exceptio
 
 
 async def _consume(app: faust.App, loaded: asyncio.Event, watch: Callable[[], Awaitable[None]]) -> None:
-    """Work on batches, watched, from when the stage's side topics are loaded until it is cancelled."""
-    await loaded.wait()
-    tune_gc()
+    """Work on batches, watched, until it is cancelled; the group is joined while the stage's side topics are loaded."""
     try:
         await retry_with_backoff("brokers", app.start, KafkaError, OSError)
+        await loaded.wait()
+        tune_gc()
         await watch()
     finally:
         await app.stop()

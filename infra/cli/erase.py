@@ -35,8 +35,8 @@ def erase(
         if person:
             receipt = eraser.person(person)
         elif author:
-            found = segments_of_author(store.database, study, author, field)
-            receipt = eraser.segments(found, "segments of an author")
+            chosen = segments_of_author(store.database, study, author, field)
+            receipt = eraser.segments(chosen, "segments of an author")
         else:
             receipt = eraser.segments(set(segments), "segments by id")
     click.echo(receipt.to_json())

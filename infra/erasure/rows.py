@@ -49,10 +49,10 @@ def segments_of_author(database: Database, study: str | None, author: str, field
     query = select(tables.segments.c.id, tables.segments.c.metadata)
     query = query if study is None else query.where(tables.segments.c.study == study)
     names = {field.casefold()} if field else set(AUTHOR_FIELDS)
-    wanted = author.strip().casefold()
+    asked = author.strip().casefold()
     with database.reading() as connection:
         streaming = connection.execution_options(stream_results=True, yield_per=500)
-        return {row.id for row in streaming.execute(query) if wanted in _values(row.metadata, names)}
+        return {row.id for row in streaming.execute(query) if asked in _values(row.metadata, names)}
 
 
 def _values(metadata: dict[str, Any], names: set[str]) -> set[str]:

@@ -54,7 +54,7 @@ class Attempts:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         state = _read(path)
-        self._deaths = {_Stretch(*stretch): deaths for *stretch, deaths in state.get("deaths", [])}
+        self._deaths: dict[_Stretch, int] = {_Stretch(*stretch): deaths for *stretch, deaths in state.get("deaths", [])}
         for each in state.get("under_way", []):
             died_over = _Stretch(*each)
             self._deaths[died_over] = self._deaths.get(died_over, 0) + 1

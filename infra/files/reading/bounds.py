@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from infra.files.reading.items import Rejected, TableHeader, TableRow
 from models.errors import InputError
 
-Item = TableHeader | TableRow | Rejected
+TableItem = TableHeader | TableRow | Rejected
 
 
-def bounded(items: Iterable[Item], name: str, most: tuple[int, int] | None) -> Iterator[Item]:
+def bounded(items: Iterable[TableItem], name: str, most: tuple[int, int] | None) -> Iterator[TableItem]:
     """The rows, as long as there are no more of them, and of their cells, than may be read.
 
     Raises:

@@ -43,7 +43,7 @@ class CodeRef(BaseModel):
     label: str
 
 
-class CodeEntry(CodeRef):
+class CodebookEntry(CodeRef):
     """A code or theme of the codebook."""
 
     level: str = Field(description="`code` or `theme`.")

@@ -43,9 +43,9 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     )
 }
 router = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
-Study = Annotated[str, Path(pattern=r"^[\w.\- ]{1,80}$", description="The study's name.")]
+StudyName = Annotated[str, Path(pattern=r"^[\w.\- ]{1,80}$", description="The study's name.")]
 Reader = Annotated[Visitor, Depends(needs("viewer", "read"))]
-Coder = Annotated[Visitor, Depends(needs("annotator", "labels"))]
+LabelWriter = Annotated[Visitor, Depends(needs("annotator", "labels"))]
 Sender = Annotated[Visitor, Depends(needs("lead", "ingest"))]
 
 
@@ -83,10 +83,10 @@ def list_studies(site: Here, visitor: Annotated[Visitor, Depends(visitor_of)]) -
 
 
 @router.get("/studies/{study}/codes")
-def list_codes(study: Study, site: Here, visitor: Reader) -> list[bodies.CodeEntry]:
+def list_codes(study: StudyName, site: Here, visitor: Reader) -> list[bodies.CodebookEntry]:
     """The codebook: every code and theme, the most used first."""
     return [
-        bodies.CodeEntry(
+        bodies.CodebookEntry(
             id=each.id,
             label=each.label,
             level=each.level,
@@ -101,7 +101,7 @@ def list_codes(study: Study, site: Here, visitor: Reader) -> list[bodies.CodeEnt
 
 @router.get("/studies/{study}/segments")
 def list_segments(
-    study: Study,
+    study: StudyName,
     site: Here,
     visitor: Reader,
     limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
@@ -119,7 +119,7 @@ def list_segments(
 
 
 @router.get("/studies/{study}/segments/{segment}")
-def show_segment(study: Study, segment: UUID, site: Here, visitor: Reader) -> bodies.SegmentEntry:
+def show_segment(study: StudyName, segment: UUID, site: Here, visitor: Reader) -> bodies.SegmentEntry:
     """One segment with what became of it."""
     matches = among(site.store.database, study, Filters(), [(segment, 1.0)])
     if not matches:
@@ -128,7 +128,7 @@ def show_segment(study: Study, segment: UUID, site: Here, visitor: Reader) -> bo
 
 
 @router.post("/studies/{study}/segments", status_code=202)
-def take_in(study: Study, given: bodies.NewSegments, site: Here, visitor: Sender) -> bodies.Taken:
+def take_in(study: StudyName, given: bodies.NewSegments, site: Here, visitor: Sender) -> bodies.Taken:
     """Take segments in; the running stack, or the next one, codes them. The same ones again change nothing."""
     refused: list[bodies.RefusedSegment] = []
     taken: list[Segment | None] = []
@@ -148,7 +148,7 @@ def take_in(study: Study, given: bodies.NewSegments, site: Here, visitor: Sender
     responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
 )
 def stream_labels(
-    study: Study,
+    study: StudyName,
     site: Here,
     visitor: Reader,
     history: Annotated[bool, Query(description="With everything that was said before, and taken back.")] = False,
@@ -160,7 +160,7 @@ def stream_labels(
 
 
 @router.post("/studies/{study}/labels", status_code=201)
-def keep_label(study: Study, given: bodies.NewLabel, site: Here, visitor: Coder) -> bodies.KeptLabel:
+def keep_label(study: StudyName, given: bodies.NewLabel, site: Here, visitor: LabelWriter) -> bodies.KeptLabel:
     """Keep what the token's owner decides about a segment; it is on its topic soon."""
     rules = rules_of(site.store.database, profile_of(site), study)
     task = site.queue.task(study, given.segment_id, visitor.name, rules)
