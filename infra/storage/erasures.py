@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from infra.storage.database import chunks
+from infra.storage.database import Database, chunks
 from infra.storage.tables import erased_people, erasures
 from schemas import Annotation, CodeEvent, Record, Segment
 
@@ -26,15 +26,21 @@ def erased_of(connection: Connection, ids: Iterable[UUID]) -> set[UUID]:
     return erased
 
 
+def every_erased(database: Database) -> frozenset[UUID]:
+    """All segments that were ever erased."""
+    with database.reading() as connection:
+        return frozenset(connection.execute(select(erasures.c.segment_id)).scalars())
+
+
 def not_erased(connection: Connection, records: Iterable[Record]) -> list[Record]:
     """The records without those about what was erased."""
     every = list(records)
-    erased = erased_of(connection, {id_ for record in every if (id_ := _segment_of(record)) is not None})
+    erased = erased_of(connection, {id_ for record in every if (id_ := segment_of(record)) is not None})
     people = _erased_people(connection, [record for record in every if isinstance(record, Annotation)])
     return [
         record
         for record in every
-        if _segment_of(record) not in erased
+        if segment_of(record) not in erased
         and not (isinstance(record, Annotation) and _is_of(record, people.get(person_hash(record.annotator))))
     ]
 
@@ -52,7 +58,7 @@ def _is_of(annotation: Annotation, erased_at: datetime | None) -> bool:
     return erased_at is not None and annotation.decided_at <= erased_at
 
 
-def _segment_of(record: Record) -> UUID | None:
+def segment_of(record: Record) -> UUID | None:
     """The segment that a record is about, of which it would tell something."""
     if isinstance(record, Segment):
         return record.id

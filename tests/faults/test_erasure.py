@@ -14,7 +14,9 @@ from infra.erasure.reset import reset
 from infra.factory.stores import build_store
 from infra.local.stack import LocalStack
 from infra.settings import load_settings, variable
-from schemas import Annotation
+from infra.telemetry.invariant_check import audit_of_topics
+from models.invariants import ASKED
+from schemas import Annotation, Assignment, Segment
 from streams.cluster import Cluster, read_topic
 from streams.publish import outgoing
 from streams.topics import states_of
@@ -22,7 +24,7 @@ from streams.topology import ASSIGNMENTS, DECISIONS, FEEDBACK, LABELS, PROPOSALS
 from tests.brokers.chosen import Brokers
 from tests.integration.stack import publish
 from tests.unit.builders import segment
-from tests.web.site import FAKES
+from tests.web.site import FAKES, coded
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -75,3 +77,14 @@ async def test_a_reset_of_everything_leaves_no_topic_on_a_kafka_of_one_s_own(sta
     assert await asyncio.to_thread(reset, stack.settings, stack.store, None) == []
     states = await states_of(stack.cluster, TOPICS)
     assert {state.partitions for state in states.values()} <= {0}
+
+
+async def test_what_was_erased_is_no_fault_of_the_study_s(stack: LocalStack):
+    one = segment("Zoe says that the lift is broken")
+    routed = [record for record in coded(one, "lift", at=AT, confidence=0.3) if not isinstance(record, Segment)]
+    assigned = [record for record in routed if isinstance(record, Assignment)]
+    await asyncio.to_thread(publish, stack.cluster, [outgoing(record) for record in assigned])
+    found = await audit_of_topics(stack.cluster)
+    assert {fault.invariant for fault in found.faults(all_taken_in=False)} >= {ASKED}
+    left = await audit_of_topics(stack.cluster, erased={one.id})
+    assert left.faults(all_taken_in=False) == []

@@ -43,7 +43,7 @@ class CodeRef(BaseModel):
     label: str
 
 
-class CodebookEntry(CodeRef):
+class CodeRow(CodeRef):
     """A code or theme of the codebook."""
 
     level: str = Field(description="`code` or `theme`.")

@@ -83,10 +83,10 @@ def list_studies(site: Here, visitor: Annotated[Visitor, Depends(visitor_of)]) -
 
 
 @router.get("/studies/{study}/codes")
-def list_codes(study: StudyName, site: Here, visitor: Reader) -> list[bodies.CodebookEntry]:
+def list_codes(study: StudyName, site: Here, visitor: Reader) -> list[bodies.CodeRow]:
     """The codebook: every code and theme, the most used first."""
     return [
-        bodies.CodebookEntry(
+        bodies.CodeRow(
             id=each.id,
             label=each.label,
             level=each.level,
