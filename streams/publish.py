@@ -51,11 +51,11 @@ Header = tuple[str, bytes]
 
 
 class Outgoing(NamedTuple):
-    """A message to be written; ``topic`` is the topic's own name."""
+    """A message to be written; ``topic`` is the topic's own name. Without a value it is a deletion of its key."""
 
     topic: str
     key: bytes
-    value: bytes
+    value: bytes | None
     headers: tuple[Header, ...] = ()
 
 

@@ -112,6 +112,10 @@ class Stage(Protocol):
         """
         ...
 
+    def dead(self, message: Received, reason: str) -> Outgoing:
+        """The dead letter for a message that cannot be worked on."""
+        ...
+
     def tick(self) -> StageResult:
         """Called now and then, also when nothing comes in."""
         ...
@@ -188,9 +192,14 @@ class PlainStage(ABC):
         return {}
 
     def read(self, batch: Sequence[Received], record: type[R], result: StageResult) -> list[tuple[Received, R]]:
-        """Parse a batch; what cannot be parsed becomes a dead letter in ``result``."""
+        """Parse a batch; what cannot be parsed becomes a dead letter in ``result``.
+
+        A message without a value is a deletion: nothing is to be made of it, and nothing of it is to be kept.
+        """
         readable = []
         for message in batch:
+            if message.value is None:
+                continue
             try:
                 readable.append((message, record.from_bytes(message.value)))
             except ValueError as error:
@@ -228,12 +237,13 @@ def as_message(letter: DeadLetter) -> Outgoing:
 
 def refused(message: Outgoing, role: str, clock: Clock) -> Outgoing:
     """What is written in place of a record that the brokers refuse for its size: its segment is set aside."""
-    record: Any = topic(message.topic).record.from_bytes(message.value)
+    raw = message.value or b""
+    record: Any = topic(message.topic).record.from_bytes(raw)
     about = record if isinstance(record, Segment) else getattr(record, "segment", None)
     letter = DeadLetter(
-        id=dead_letter_id(message.topic, _NOWHERE, _NOWHERE, message.value),
+        id=dead_letter_id(message.topic, _NOWHERE, _NOWHERE, raw),
         reason=(
-            f"the record for '{message.topic}' has {len(message.value):,} bytes, which the brokers refuse; Qualstream "
+            f"the record for '{message.topic}' has {len(raw):,} bytes, which the brokers refuse; Qualstream "
             f"writes at most {LARGEST_MESSAGE:,}, and a topic's own max.message.bytes may be less"
         ),
         role=role,

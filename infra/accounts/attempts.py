@@ -139,6 +139,11 @@ def _shared_counters(name: str, origin: Origin) -> tuple[_Counter, _Counter]:
     return _Counter(f"account:{_hash(name)}", 50, 60.0), _Counter(f"address:{_network(origin.address)}", 50, 60.0)
 
 
+def counters_of(name: str) -> tuple[str, ...]:
+    """How the counters and known places of an account begin, those of addresses left aside."""
+    return tuple(f"{kind}:{_hash(name)}" for kind in ("both", "device", "account"))
+
+
 def _hash(secret: str) -> str:
     """What is typed as a name may be a password, and what a device keeps is one."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:40]

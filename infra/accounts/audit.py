@@ -12,7 +12,7 @@ from infra.storage.database import CHUNK, Database
 from infra.storage.tables import audit_log
 from models.ports import Clock
 
-By = Literal["session", "token", "command"]
+Means = Literal["session", "token", "command"]
 NOBODY = "(nobody)"
 """The actor of what was tried without having signed in."""
 
@@ -56,7 +56,7 @@ class AuditLog:
     def add(
         self,
         actor: str,
-        by: By,
+        by: Means,
         action: str,
         *,
         scope: str | None = None,
@@ -90,8 +90,8 @@ class AuditLog:
 
 
 def _matching(narrowed: AuditFilter) -> Select[*tuple[object, ...]]:
-    wanted = {"actor": narrowed.actor, "scope": narrowed.scope, "action": narrowed.action}
-    query = select(audit_log).where(*(audit_log.c[name] == value for name, value in wanted.items() if value))
+    asked = {"actor": narrowed.actor, "scope": narrowed.scope, "action": narrowed.action}
+    query = select(audit_log).where(*(audit_log.c[name] == value for name, value in asked.items() if value))
     return query if narrowed.before is None else query.where(audit_log.c.seq < narrowed.before)
 
 

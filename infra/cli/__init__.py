@@ -7,8 +7,9 @@ import click
 from infra.cli.account import account
 from infra.cli.agreement import agreement
 from infra.cli.codebook import codebook, teach, themes, threshold
-from infra.cli.data import code, dead_letters, export, ingest, reopen, reset
+from infra.cli.data import code, dead_letters, export, ingest, reopen
 from infra.cli.drift import drift
+from infra.cli.erase import erase, reset
 from infra.cli.evaluate import evaluate
 from infra.cli.finetune import finetune
 from infra.cli.learn import learn
@@ -26,7 +27,7 @@ def cli() -> None:
 
 for command in (
     *(up, demo, status, tail, topics, topology, check),
-    *(ingest, code, export, dead_letters, reopen, reset),
+    *(ingest, code, export, dead_letters, reopen, erase, reset),
     *(teach, codebook, themes, threshold, replay),
     *(learn, drift, evaluate, agreement, finetune, account),
 ):

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from infra.accounts.audit import AuditLog
 from infra.cli.options import (
     CASCADE,
     DRY_RUN,
@@ -27,7 +28,8 @@ from infra.cli.options import (
     show_preview,
     source_options,
 )
-from infra.factory.stores import forget_codes, opened_store
+from infra.clock import SystemClock
+from infra.factory.stores import opened_store
 from infra.files.preview import preview
 from infra.files.row_tally import RowTally, accepted_segments
 from infra.storage.store import SetAside, Store
@@ -147,6 +149,7 @@ def export(study: str | None, fmt: str, out: Path | None, labels: bool, history:
     settings = read_settings(study=study)
     labels = labels or fmt == "qdpx"
     with opened_store(settings) as store, output_file(out) as file:
+        AuditLog(store.database, SystemClock()).add_command("export", scope=settings.study, subject=fmt)
         if fmt == "qdpx":
             archive, count = study_project(store, settings.study, datetime.now(UTC))
             file.write(archive)
@@ -232,19 +235,3 @@ def reopen(study: str | None, everything: bool, minutes: float) -> None:
         before = datetime.now(UTC) - timedelta(minutes=minutes)
         count = store.reopen(None if everything else settings.study, before)
     click.echo(f"{count} segments are published again", err=True)
-
-
-@click.command()
-@STUDY
-@click.option("--all", "everything", is_flag=True, help="Every study.")
-@click.confirmation_option(prompt="This deletes segments, codes and decisions for good. Go on?")
-def reset(study: str | None, everything: bool) -> None:
-    """Delete a study (or everything) from the read model and the code index."""
-    from infra.brokers import data_folder_lock
-
-    settings = read_settings(needs_folder=True, study=study)
-    forgotten = None if everything else settings.study
-    with data_folder_lock(settings), opened_store(settings) as store:
-        store.reset(forgotten)
-        forget_codes(settings, forgotten)
-    click.echo("everything deleted" if everything else f"study '{settings.study}' deleted", err=True)

@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any, cast
@@ -215,7 +215,8 @@ def main() -> None:
 
 def _labels(name: str, coder: str, columns: dict[str, Any], reading: dict[str, Any]) -> bytes:
     options = ReadingOptions(most=(ROWS, CELLS), **reading)
-    return _SHEET.dump_json(read_labels(sys.stdin.buffer, name, coder, SheetColumns(**columns), options=options))
+    sheet = read_labels(sys.stdin.buffer, name, coder, SheetColumns(**columns), options=options)
+    return _SHEET.dump_json(replace(sheet, cells={}))  # the page shows what was made of the rows
 
 
 def _texts(name: str, asked: TextsAsked) -> bytes:

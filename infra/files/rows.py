@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal, cast, get_args
 
+from infra.files.reading.bounds import bounded
 from infra.files.reading.columns import TEXT_NAMES
 from infra.files.reading.delimited import Dialect, Line, lines_of, raw_rows, tell_dialect, width
 from infra.files.reading.documents import document_rows, is_transcript
@@ -117,19 +118,7 @@ def read_rows(
     """
     options = options or ReadingOptions()
     options = replace(options, text_names=options.text_names or TEXT_NAMES, encoding=encoding or options.encoding)
-    yield from _bounded(_items(stream, fmt, file, options), file, options.most)
-
-
-def _bounded(items: Iterator[Item], file: str, most: tuple[int, int] | None) -> Iterator[Item]:
-    """The rows, as long as there are no more of them, and of their cells, than may be read."""
-    cells = 0
-    for rows, item in enumerate(items, 1):
-        cells += len(item.cells) if isinstance(item, TableRow) else 0
-        if most is not None and (rows > most[0] or cells > most[1]):
-            raise InputError(
-                f"{file}: more than {most[0]:,} rows or {most[1]:,} cells; take a part of it, or the command line"
-            )
-        yield item
+    yield from bounded(_items(stream, fmt, file, options), file, options.most)
 
 
 def _items(stream: io.BufferedReader, fmt: Format, file: str, options: ReadingOptions) -> Iterator[Item]:

@@ -7,12 +7,21 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from infra.files.few_shot import MOST
+from models.backends.digests import check_content
 from models.coding.prompts import Ending
 from models.moderation.classifier_vote import CLASSIFIER
 
 PACKAGED_ADAPTERS = Path(__file__).parents[1] / "adapters"
 PACKAGED_DATA = Path(__file__).parents[1] / "data"
 _PACKAGED = "packaged:"
+ADAPTERS = {
+    "essence": "eafbac2730f03d8f6cd041155f36d7adad37b76388c46966c62af0b70e0d9db7",
+    "gist": "51bc01a17dcc4b4c10143813bb6826d1726dae6bf6aa5d2465d21787268b08c7",
+    "moderator": "4cc93e69f1332c0c3a91b3acb3b397b7ec976a5e7b0b6354f3577311c06b148e",
+    "theme": "4790834ff2f7e9021525e67858cf3ab14805e97e3e44903dfc1a0db99b493da2",
+}
+"""SHA-256 of each adapter that comes with Qualstream: of its configuration and its weights, one after the other."""
+_ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def _beside_the_file(value: Any, info: ValidationInfo) -> Any:
@@ -20,8 +29,17 @@ def _beside_the_file(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str):
         return value
     if value.startswith(_PACKAGED):
-        return PACKAGED_ADAPTERS / value.removeprefix(_PACKAGED)
+        return _packaged_adapter(value.removeprefix(_PACKAGED))
     return Path(os.path.abspath((info.context or {}).get("folder", Path()) / Path(value).expanduser()))
+
+
+def _packaged_adapter(name: str) -> Path:
+    """An adapter that comes with Qualstream; of one that is not as it must be nothing is read."""
+    folder = PACKAGED_ADAPTERS / name
+    if name in ADAPTERS:
+        files = tuple(folder / file for file in _ADAPTER_FILES)
+        check_content(f"the adapter '{name}'", files, ADAPTERS[name], "install Qualstream again")
+    return folder
 
 
 def _model_or_path(value: str, info: ValidationInfo) -> str:

@@ -80,6 +80,20 @@ class Database:
                 connection.execute(query, {"lock": lock, "study": study})
             yield connection
 
+    @contextmanager
+    def erasing(self) -> Iterator[Connection]:
+        """A writing transaction after which SQLite's files do not hold what it deletes any more."""
+        with self.writing() as connection:
+            if self.dialect == "sqlite":
+                connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            yield connection
+        if self.dialect == "sqlite":
+            raw = self._engine.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                raw.close()
+
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()

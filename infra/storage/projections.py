@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from infra.storage import tables
 from infra.storage.annotations import update_open_slots
 from infra.storage.database import chunks
+from infra.storage.erasures import not_erased
 from infra.storage.successors import update_finals
 from models.codebook.codebook import CodeState
 from schemas import (
@@ -71,6 +72,8 @@ def segment_row(segment: Segment, now: datetime) -> SqlRow:
 
 def insert_segments(connection: Connection, taken: Sequence[Segment], now: datetime) -> int:
     """Keep segments that are not there yet; how many there were."""
+    if not taken:
+        return 0
     statement = insert(tables.segments, connection.dialect.name).on_conflict_do_nothing(index_elements=["id"])
     counted = statement.execution_options(preserve_rowcount=True)
     return connection.execute(counted, [segment_row(segment, now) for segment in taken]).rowcount
@@ -161,9 +164,9 @@ PROJECTIONS: Mapping[type[Record], Projection] = {
 
 
 def write(connection: Connection, records: Iterable[Record], now: datetime) -> None:
-    """Write a mixed batch inside the connection's transaction; kinds without a table are passed over."""
+    """Write a mixed batch inside the connection's transaction; kinds without a table, and what was erased, are left."""
     batches: dict[type[Record], list[Any]] = {}
-    for record in records:
+    for record in not_erased(connection, records):
         batches.setdefault(type(record), []).append(record)
     if CodeEvent in batches and connection.dialect.name == "postgresql":
         # Two recorders must not each project a code from half of its events.

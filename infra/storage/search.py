@@ -8,8 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, String, and_, cast, false, func, or_, select
 
-from infra.storage.annotations import abstaining, current_annotations
-from infra.storage.blind import waiting
+from infra.storage.annotations import abstaining, current_annotations, waiting
 from infra.storage.database import Database
 from infra.storage.final_codes import Assigned, Outcome, outcomes
 from infra.storage.tables import annotations, assignments, codes, segments

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Column, ColumnElement, Select, and_, delete, exists, func, or_, select, update
 
 from infra.storage.database import CHUNK, Database, chunks, open_database
+from infra.storage.erasures import erased_of
 from infra.storage.projections import PROJECTIONS, insert, insert_segments, with_other_texts, write
 from infra.storage.tables import (
     annotations,
@@ -130,18 +131,16 @@ class Store:
     # Intake
 
     def take_in(self, taken: Iterable[Segment], changed: Callable[[Segment], None] | None = None) -> int:
-        """Keep segments until they are published; those already there stay as they are.
+        """Keep segments until they are published; those already there stay as they are, and those erased stay away.
 
         Each 500 are committed together, so a stream that breaks off keeps what came before. ``changed`` gets those that
-        are there with another text.
-
-        Returns:
-            How many were new.
+        are there with another text. Returns how many were new.
         """
         new = 0
         for chunk in chunks(taken):
             with self._database.writing() as connection:
-                new += insert_segments(connection, chunk, _now())
+                erased = erased_of(connection, [segment.id for segment in chunk])
+                new += insert_segments(connection, [each for each in chunk if each.id not in erased], _now())
                 others = with_other_texts(connection, chunk) if changed else []
             for segment in others:
                 changed(segment) if changed else None
@@ -338,7 +337,7 @@ class Store:
 
     def reset(self, study: str | None = None) -> None:
         """Forget one study, or everything; releases and workers belong to no study and go only with everything."""
-        with self._database.writing() as connection:
+        with self._database.erasing() as connection:
             for table in metadata.sorted_tables:
                 if table.info.get("stays"):
                     continue

@@ -323,6 +323,14 @@ audit_log = Table(  # who did what, when and from where; only ever added to
 )
 Index("ix_audit_log_at", audit_log.c.at)
 
+erased_people = Table(  # coders who were erased: what they decided until then is not recorded when it comes again
+    "erased_people",
+    metadata,
+    Column("sha256", String(64), primary_key=True),  # of the name
+    Column("at", UtcDateTime, nullable=False),
+    info=_STAYS,
+)
+
 erasures = Table(  # segments that were erased: a message of one that comes again is not recorded
     "erasures",
     metadata,

@@ -1,7 +1,7 @@
 """`qualstream check`: what must hold of a study, counted in the read model and on the topics."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from infra.brokers import build_cluster
 from infra.settings import Settings
+from infra.storage.erasures import every_erased, segment_of
 from models.errors import SettingError
 from models.invariants import INVARIANTS, Audit, Fault, Tally, study_of
 from schemas import AnnotationRequest, Assignment, CodeEvent, DeadLetter, Decision, Record, Segment
@@ -55,7 +56,7 @@ def check(settings: Settings, store: "Store", study: str | None) -> Findings:
     """
     kept, passed, unread = audit_of_store(store, study), Audit(), ""
     try:
-        passed = asyncio.run(_audit_of_topics(settings, study))
+        passed = asyncio.run(_audit_of_topics(settings, study, every_erased(store.database)))
     except (SettingError, KafkaError, OSError, TimeoutError) as error:
         unread = str(error) or f"the brokers did not answer within {_PATIENCE_S:g} s"
     faults = [*kept.faults(all_taken_in=True), *passed.faults(all_taken_in=False)]
@@ -71,18 +72,21 @@ def audit_of_store(store: "Store", study: str | None) -> Audit:
     return audit
 
 
-async def _audit_of_topics(settings: Settings, study: str | None) -> Audit:
+async def _audit_of_topics(settings: Settings, study: str | None, erased: Set[UUID]) -> Audit:
     from streams.cluster import partitions_of
     from streams.topology import TOPICS
 
     cluster = build_cluster(settings)
     async with asyncio.timeout(_PATIENCE_S):
         await partitions_of(cluster, [TOPICS[0].name])
-    return await audit_of_topics(cluster, study)
+    return await audit_of_topics(cluster, study, erased)
 
 
-async def audit_of_topics(cluster: "Cluster", study: str | None = None) -> Audit:
-    """What stands on the topics, read whole; what cannot be read was set aside by the role that it was for."""
+async def audit_of_topics(cluster: "Cluster", study: str | None = None, erased: Set[UUID] = frozenset()) -> Audit:
+    """What stands on the topics, read whole; what cannot be read was set aside by the role that it was for.
+
+    Of what was erased the brokers may keep one message and not the other: it is left out.
+    """
     from streams.cluster import read_topic
     from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, DECISIONS, FEEDBACK, PROPOSALS, REQUESTS
 
@@ -93,7 +97,7 @@ async def audit_of_topics(cluster: "Cluster", study: str | None = None) -> Audit
                 record = topic.record.from_bytes(raw)
             except ValueError:
                 continue
-            if raw is not None and study in (None, study_of(record)):
+            if raw is not None and study in (None, study_of(record)) and segment_of(record) not in erased:
                 audit.add(record, raw)
     return audit
 

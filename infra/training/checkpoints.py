@@ -205,17 +205,24 @@ class Checkpoints:
         Returns:
             The versions that were removed.
         """
-        kept, gone = set(needed), []
-        versions = (p for p in self.study_folder(study).iterdir() if p.is_dir() and not p.name.startswith("."))
-        there = sorted(versions, reverse=True)
-        for folder in there[max(1, keep) :]:
-            if folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
-                gone.append(folder.name)
+        kept = set(needed)
+        gone = [folder for folder in self.versions(study)[max(1, keep) :] if folder.name not in kept]
+        self.remove(gone)
+        return [folder.name for folder in gone]
+
+    def versions(self, study: str) -> list[Path]:
+        """The folders of a study's classifiers, the newest first."""
+        folder = self.study_folder(study)
+        there = folder.iterdir() if folder.is_dir() else ()
+        return sorted((path for path in there if path.is_dir() and not path.name.startswith(".")), reverse=True)
+
+    def remove(self, folders: Iterable[Path]) -> None:
+        """Remove classifiers, and the tuned bodies that no other one has."""
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
         for shared in (self.root / "bodies").glob("[0-9a-f]*"):
             if all(path.stat().st_nlink == 1 for path in _files(shared)):  # no version has it any more
                 shutil.rmtree(shared, ignore_errors=True)
-        return gone
 
     # Reading
 

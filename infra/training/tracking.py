@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -55,6 +56,23 @@ class Tracking(Protocol):
             tags: Facts to look for, such as ``data_sha256`` and ``coders``.
         """
         ...
+
+
+def forget_experiments(url: str, study: str | None) -> bool:
+    """Delete what is kept of a study's trainings, or of all, in a folder.
+
+    Returns:
+        Whether it could be: an MLflow server keeps its experiments, and its own page deletes them.
+    """
+    if not url.startswith("file:"):
+        return False
+    folder = Path(url.removeprefix("file:"))
+    for meta in folder.glob("*/meta.yaml"):
+        lines = meta.read_text(encoding="utf-8").splitlines()
+        named = {line.partition(":")[2].strip(" '\"") for line in lines if line.startswith("name:")}
+        if study is None or plain(study) in named:
+            shutil.rmtree(meta.parent, ignore_errors=True)
+    return True
 
 
 class NoTracking:

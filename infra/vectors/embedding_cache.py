@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from uuid import uuid4
@@ -17,6 +17,33 @@ log = logging.getLogger(__name__)
 _KEY = 16  # bytes
 _MOST_PARTS = 32
 _KEYS, _VECTORS = "keys", "vectors"
+
+
+def forget_texts(folder: Path, texts: Iterable[str]) -> int:
+    """Take the embeddings of some texts out of what is kept, whichever model made them.
+
+    Args:
+        folder: That of ``CachedEmbedder``, with a folder for each version of a model.
+        texts: As they were embedded.
+
+    Returns:
+        How many embeddings were taken out. Those in the memory of a process that runs are not written again.
+    """
+    from safetensors.numpy import load_file, save_file
+
+    gone, count = {_hash(text) for text in texts}, 0
+    for part in sorted(folder.glob("*/*.safetensors")):
+        tensors = load_file(part)
+        kept = [n for n, key in enumerate(tensors[_KEYS]) if bytes(key) not in gone]
+        if len(kept) < len(tensors[_KEYS]):
+            count += len(tensors[_KEYS]) - len(kept)
+            save_file({name: tensor[kept] for name, tensor in tensors.items()}, part.with_name(f".{part.name}"))
+            os.replace(part.with_name(f".{part.name}"), part)
+    return count
+
+
+def _hash(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY).digest()
 
 
 class CachedEmbedder:
@@ -56,7 +83,7 @@ class CachedEmbedder:
         """Embed the texts, shape ``(len(texts), dim)``, rows of unit length; new ones are on disk when this returns."""
         if not texts:
             return np.zeros((0, self.dim), dtype=np.float32)
-        keys = [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY).digest() for text in texts]
+        keys = [_hash(text) for text in texts]
         with self._lock:
             known = self._known()
             missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}

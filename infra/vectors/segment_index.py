@@ -9,7 +9,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import takewhile
 from threading import Lock
 from typing import Any
@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 
 from infra.settings import Settings
 from infra.storage.database import Database
-from infra.storage.tables import segments
+from infra.storage.tables import erasures, segments
 from infra.vectors.points import Collection, Point, Vectors
 from infra.vectors.qdrant import open_vectors
 from models.errors import QualstreamError
@@ -78,6 +78,7 @@ class SegmentIndex:
         self._last: tuple[int, UUID] | None = None  # the segment up to which all are in
         self._indexed = 0
         self._fault: str | None = "it is being opened"
+        self._forgotten: datetime | None = None  # when the last of the erasures was that are done here
 
     def filled(self) -> Filled:
         """How far it is, over all studies."""
@@ -106,6 +107,7 @@ class SegmentIndex:
             SettingError: If the index cannot be opened.
         """
         vectors = self._open()
+        self.forget_erased()
         rows = self._next(most)
         if self._last is not None and (not rows or (rows[0].seq, rows[0].id) != self._last):
             self.rebuild()  # what was there was deleted, and numbers begin anew
@@ -123,6 +125,29 @@ class SegmentIndex:
             self._indexed += len(new)
         self._fault = None
         return len(new)
+
+    def forget_erased(self) -> int:
+        """Take segments out that were erased since the last look; at the first look, all that ever were.
+
+        Returns:
+            How many were looked for.
+        """
+        vectors = self._open()
+        erased = self._erased()
+        if erased:
+            vectors.remove(erased)
+            self._load_progress(vectors)
+        return len(erased)
+
+    def _erased(self) -> list[UUID]:
+        query = select(erasures.c.segment_id, erasures.c.at).order_by(erasures.c.at)
+        if self._forgotten is not None:
+            query = query.where(erasures.c.at > self._forgotten)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        if rows:
+            self._forgotten = rows[-1].at
+        return [row.segment_id for row in rows]
 
     def rebuild(self) -> None:
         """Empty the index; the next steps fill it again."""

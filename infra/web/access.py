@@ -9,7 +9,7 @@ from fastapi import Depends, HTTPException, Request
 from infra.accounts.accounts import AccountRole, Visitor
 from infra.accounts.keys import Scope
 from infra.profiles.study_rules import rules_of
-from infra.storage.blind import unread
+from infra.storage.annotations import unread
 from infra.web.errors import SAFE
 from infra.web.site import Site, profile_of
 

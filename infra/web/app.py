@@ -4,6 +4,7 @@ from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from infra.web.api import routes as api
 from infra.web.errors import handle_faults
 from infra.web.guard import Guard, check_csrf
 from infra.web.pages import (
@@ -55,4 +56,5 @@ def make_app(site: Site) -> FastAPI:
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     for page in PAGES:
         app.include_router(page.router)
+    app.include_router(api.router)
     return app

@@ -65,6 +65,8 @@ async def answer_fault(request: Request, error: Exception) -> Response:
 def wants_json(request: Request) -> bool:
     """Whether a program asks."""
     accepted = request.headers.get("accept", "")
+    if request.scope["path"].startswith("/api/"):
+        return True
     return "authorization" in request.headers or ("json" in accepted and "html" not in accepted)
 
 

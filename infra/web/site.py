@@ -14,11 +14,11 @@ from infra.accounts.accounts import Accounts
 from infra.accounts.audit import AuditLog
 from infra.annotation.code_search import Nearby
 from infra.annotation.queue import AnnotationQueue
+from infra.files.uploads import Uploads
 from infra.profiles.loading import Profile, load_profile
 from infra.settings import Settings
 from infra.storage.outbox import Outbox
 from infra.storage.store import Store
-from infra.web.uploads import Uploads
 from models.ports import Clock, Embedder
 from schemas import Record
 

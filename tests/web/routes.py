@@ -22,6 +22,14 @@ NEEDED = {
     "POST /people/{account}/tokens/{token}/revoke": "admin",
     "GET /audit": "admin",
     "GET /audit.jsonl": "admin",
+    "GET /api/v1/openapi.json": OPEN,
+    "GET /api/v1/studies": ANYBODY,
+    "GET /api/v1/studies/{study}/codes": "viewer",
+    "GET /api/v1/studies/{study}/segments": "viewer",
+    "GET /api/v1/studies/{study}/segments/{segment}": "viewer",
+    "POST /api/v1/studies/{study}/segments": "lead",
+    "GET /api/v1/studies/{study}/labels": "viewer",
+    "POST /api/v1/studies/{study}/labels": "annotator",
     "GET /s/{study}/": "viewer",
     "GET /s/{study}/overview/system": "viewer",
     "GET /s/{study}/overview/codes": "viewer",
@@ -71,4 +79,5 @@ NEEDED = {
     "POST /s/{study}/texts/{token}": "lead",
 }
 ENDLESS = {"GET /s/{study}/overview/events"}  # a test that is let in would never see its end
-INGESTS = {"POST /s/{study}/texts", "POST /s/{study}/texts/{token}"}  # what takes segments in
+INGESTS = {"POST /api/v1/studies/{study}/segments", "POST /s/{study}/texts", "POST /s/{study}/texts/{token}"}
+"""What takes segments in."""

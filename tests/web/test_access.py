@@ -128,6 +128,8 @@ def test_a_route_lets_in_who_has_its_role_and_nobody_else(enter, name):
             assert answer.status_code in (401, 403, 303), (name, role)
         if may(role, name) and role is not None:
             assert answer.status_code not in (401, 403, 405, 500), (name, role, answer.text[-500:])
+        elif role is None and "/api/" in name and NEEDED[name] != OPEN:
+            assert (answer.status_code, answer.headers["content-type"]) == (401, "application/json"), name
         elif role is None and NEEDED[name] != OPEN:
             assert (answer.status_code, answer.headers["location"].split("?")[0]) == (303, "/signin"), (name, role)
         elif role is not None:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from infra.files.labels.code_cells import CodeColumn, CodeTree, WrittenCode, is_blank
 from infra.files.labels.label_columns import TEXTS, LabelColumns, SheetColumns
 from infra.files.labels.parquet_rows import PARQUET, parquet_rows
+from infra.files.reading.bounds import TableItem, bounded
 from infra.files.reading.cells import plain_id, readable, whole_number
 from infra.files.rows import (
     Format,
@@ -25,6 +26,7 @@ from infra.files.rows import (
 from infra.files.tables import unguarded
 from infra.files.timestamps import DateOrder, TimeColumn, read_time
 from models.errors import InputError
+from schemas.feedback import LONGEST_TEXT
 from schemas.ids import normalised_label
 
 _LONGEST_CODER, _LONGEST_SOURCE = 120, 200
@@ -169,14 +171,12 @@ def read_table(stream: BinaryIO, name: str, fmt: str | None = None, options: Rea
     return RawTable(names, rows, rejected, header.line if header else rows[0].line)
 
 
-def _items(
-    stream: io.BufferedReader, name: str, fmt: str | None, options: ReadingOptions
-) -> list[TableHeader | TableRow | Rejected]:
+def _items(stream: io.BufferedReader, name: str, fmt: str | None, options: ReadingOptions) -> list[TableItem]:
     head = stream.peek(1 << 16)
     if not head:
         raise InputError(f"{name}: empty; rows of text or ids with codes are expected")
     if head.startswith(PARQUET):
-        return list(parquet_rows(stream))
+        return list(bounded(parquet_rows(stream), name, options.most))
     known_format(fmt)
     told = cast(Format, fmt) if fmt else tell_format(name, head)
     if told == "lines":
@@ -281,6 +281,8 @@ class _Reader:
         )
         if text is None and key is None:
             raise InputError("neither text nor id; one of them is expected")
+        if text is not None and len(text) > LONGEST_TEXT:
+            raise InputError(f"a text of {len(text):,} characters; at most {LONGEST_TEXT:,} are expected")
         unsure, withdrawn = self._truth(row, "unsure"), self._truth(row, "withdrawn")
         kind = _text(row, columns.other("kind")) or "coding"
         if kind not in ("coding", "adjudication"):

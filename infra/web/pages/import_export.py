@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 from infra.annotation.import_labels import Importing, Plan, plan
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
 from infra.files.tables import MEDIA_TYPES
+from infra.refi.apart import parse_refi, read_refi_apart
 from infra.refi.archive import PROJECT, is_refi
 from infra.refi.study_import import plan_refi
 from infra.refi.study_project import study_project
@@ -91,7 +92,12 @@ def preview(
     """Keep the file for a while, and say what it comes to; nothing is written."""
     name = Path(file.filename or "").name[-120:] or "labels.csv"
     asked = {**fields, "file": name, "at": site.clock.now().isoformat()}
-    token = site.uploads.keep(study, file.file, asked, site.clock.now())
+    now = site.clock.now()
+    if is_refi(name):
+        read = partial(read_refi_apart, name=name, coder=fields["coder"])
+        token = site.uploads.keep_read(study, file.file, asked, now, read)
+    else:
+        token = site.uploads.keep(study, file.file, asked, now)
     planned = _planned(site, study, visitor.name, token)
     return draw(request, "import.html", {"plan": planned, "token": token, "asked": asked, "most": SHOWN})
 
@@ -108,8 +114,8 @@ def confirm(study: str, token: UUID, site: Here, visitor: Lead) -> RedirectRespo
 
 
 def _planned(site: Site, study: str, author: str, token: UUID) -> Plan:
-    asked = site.uploads.asked(study, token)
+    asked, content = site.uploads.kept(study, token)
     who = Importing(study, author, datetime.fromisoformat(asked["at"]), asked["teach_unmatched"])
     if is_refi(asked["file"]):
-        return plan_refi(site.store, site.uploads.read_refi(study, token), asked["file"], who)
+        return plan_refi(site.store, parse_refi(content), asked["file"], who)
     return plan(site.store.database, site.uploads.read(study, token), who)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 
 from infra.profiles.study_rules import rules_of
-from infra.storage.blind import unread
+from infra.storage.annotations import unread
 from infra.storage.overview import STEPS, OverTime, TimeStep, live, newest, over_time
 from infra.telemetry.status import lags_of
 from infra.web.access import Viewer

@@ -126,8 +126,8 @@ def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> 
 
 def _by_words(site: Site, study: str, asked: Asked, filters: Filters, base: str) -> dict[str, Any]:
     database = site.store.database
-    page = find(database, study, filters, after=_mark(asked.after), limit=PAGE)
-    more = page.after and asked.url(base, after=f"{page.after.order_at.isoformat()},{page.after.seq}")
+    page = find(database, study, filters, after=read_mark(asked.after), limit=PAGE)
+    more = page.after and asked.url(base, after=written_mark(page.after))
     counts = None if asked.after else count(database, study, filters)
     return {"found": page.matches, "more": more, "count": counts, "filled": None}
 
@@ -181,7 +181,8 @@ def _similar(request: Request, site: Site, study: str, text: str, most: int = 6)
     return among(site.store.database, study, Filters(), near)
 
 
-def _mark(after: str) -> Mark | None:
+def read_mark(after: str) -> Mark | None:
+    """Where a page ended, as an address has it; ``None`` where it is no such place."""
     moment, _, seq = after.rpartition(",")
     try:
         at = datetime.fromisoformat(moment)
@@ -189,6 +190,11 @@ def _mark(after: str) -> Mark | None:
     except (ValueError, OverflowError):
         return None
     return mark if 0 <= mark.seq < _MOST_SEQ else None
+
+
+def written_mark(mark: Mark) -> str:
+    """Where a page ended, for an address."""
+    return f"{mark.order_at.isoformat()},{mark.seq}"
 
 
 def _day(value: str, field: str, wrong: list[str]) -> datetime | None:

@@ -121,36 +121,19 @@ WRITTEN: dict[str, Rows] = {
     },
     "0004": {},
     "0005": {
-        "drift_states": [{"study": STUDY, "since": AT, "state": {"n": 3}, "at": AT}],
+        "drift_states": [{"study": STUDY, "since": AT, "state": {"seen": 1}, "at": AT}],
         "alert_marks": [
-            {"alert_id": ALERT, "study": STUDY, "kind": "snoozed", "author": "lea", "at": AT, "until": AT, "note": "n"}
+            {"alert_id": ALERT, "study": STUDY, "kind": "muted", "author": "ana", "at": AT, "until": None, "note": "n"}
         ],
         "alert_deliveries": [
-            {"alert_id": ALERT, "hook": "webhook", "study": STUDY, "attempts": 2, "delivered_at": AT}
-            | {"last_error": "refused"}
+            {"alert_id": ALERT, "hook": "mail", "study": STUDY, "attempts": 1, "delivered_at": AT, "last_error": None}
         ],
         "recodings": [
             {"replay": "r", "segment_id": ANSWERED, "study": STUDY, "profile": "tiny", "label": "slow"}
             | {"proposed": "slow", "at": AT}
         ],
     },
-    "0006": {
-        "sessions": [{"sha256": "2" * 64, "account_id": ACCOUNT, "since": AT}],
-        "known_places": [{"who": "ana", "at": AT}],
-        "audit_log": [
-            {
-                "seq": 1,
-                "at": AT,
-                "actor": "ana",
-                "by": "person",
-                "action": "export",
-                "scope": STUDY,
-                "subject": "labels",
-            }
-            | {"address": "127.0.0.1", "status": 200}
-        ],
-        "erasures": [{"segment_id": WAITING, "at": AT}],
-    },
+    "0006": {},
 }
 """Rows of the tables that a revision brought, as it wrote them."""
 
@@ -167,7 +150,7 @@ WIDENED: dict[str, dict[str, Sequence[Row]]] = {
     "0002": {"codes": [{"level": "code"}] * 2 + [{"level": "theme"}]},
     "0003": {"codes": [CODE | each for each in ENDED], "requests": [ASKED, ASKED], "annotations": [SAID]},
     "0004": {"releases": [{"study": STUDY, "outcome": "released"}]},
-    "0006": {"tokens": [{"scopes": "read"}]},
+    "0006": {"segments": [{"own_id": "r1"}, {"own_id": None}]},
 }
 """Columns that a revision added to rows of earlier tables, as it wrote them."""
 
@@ -182,8 +165,8 @@ FILLED: dict[str, dict[str, Sequence[Row]]] = {
         "requests": [ONCE | {"lacks": 0}, ONCE | {"lacks": 1}],
         "annotations": [CODING],
     },
-    "0006": {"tokens": [{"scopes": "read labels ingest manage"}]},
-    "0007": {"segments": [{"own_id": None}] * 2},
+    "0006": {"segments": [{"own_id": None}] * 2},
+    "0007": {"tokens": [{"scopes": "read labels ingest manage"}]},
 }
 """What a revision fills these columns with where rows were written before it."""
 
@@ -259,7 +242,7 @@ def test_rows_of_an_earlier_revision_are_kept_and_what_is_derived_from_them_is_f
 
 
 def test_a_token_without_an_end_gets_one(url):
-    write_at(url, "0005")
+    write_at(url, "0006")
     engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE tokens SET expires_at = NULL"))

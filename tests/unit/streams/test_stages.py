@@ -43,7 +43,6 @@ UNREADABLE = [
     (b'{"id": "6c5f', "Invalid JSON"),
     (b"[]", "not a "),
     (b'{"schema_version": 2}', "schema_version is 2"),
-    (None, "tombstone"),
 ]
 
 
@@ -86,6 +85,14 @@ def test_what_cannot_be_read_is_kept_whole_and_its_neighbours_are_coded(raw, rea
     assert "\n" not in letter.reason
     assert (letter.topic, letter.partition, letter.offset, letter.key, letter.raw) == ("feedback", 3, 5, b"k", raw)
     assert (letter.role, letter.at) == ("coders", CLOCK.now())
+    assert [p.segment.text for p in sent(result, PROPOSALS, Proposals)] == ["good one", "good two"]
+    assert result.done == batch
+
+
+def test_a_deletion_is_done_with_and_no_dead_letter_and_its_neighbours_are_coded():
+    batch = [received(segment("good one")), received(None, 1), received(segment("good two"), 2)]
+    result = coders().step(batch)
+    assert letters(result) == []
     assert [p.segment.text for p in sent(result, PROPOSALS, Proposals)] == ["good one", "good two"]
     assert result.done == batch
 

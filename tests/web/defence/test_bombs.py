@@ -14,8 +14,7 @@ import httpx
 import pytest
 from openpyxl import Workbook
 
-from infra.files import apart
-from infra.web import uploads
+from infra.files import apart, uploads
 from infra.web.sessions import COOKIE
 from tests.web.site import STUDY, fill, make_site, visit
 from tests.web.test_overview import served

@@ -43,8 +43,9 @@ def test_a_data_folder_and_all_that_a_page_keeps_in_it_are_their_owner_s_alone(t
     assert lea.post("/s/reviews/import", data={"coder": "lea"}, files=sheet).status_code == 200
     stack = LocalStack(settings, site.store)
     stack.log_dir.mkdir()
-    child = stack._start("a role", [sys.executable, "-c", "print('hello')"])
-    child.process.wait(20)
+    stack._server = "127.0.0.1:1"
+    child = stack.add("a role", [sys.executable, "-c", "print('hello')"])
+    child._process.wait(20)
     site.store.close()
     assert {name for name, others in modes(folder).items() if others} == set()
     assert {"qualstream.db", "imports", "logs/a role.log", "web.key"} <= set(modes(folder))

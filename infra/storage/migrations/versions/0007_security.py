@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 _LASTS = timedelta(days=90)
-_TABLES = ("erasures", "audit_log", "known_places", "sessions")
+_TABLES = ("erased_people", "erasures", "audit_log", "known_places", "sessions")
 
 
 def upgrade() -> None:
@@ -44,6 +44,11 @@ def upgrade() -> None:
         sa.Column("status", sa.Integer()),
     )
     op.create_index("ix_audit_log_at", "audit_log", ["at"])
+    op.create_table(
+        "erased_people",
+        sa.Column("sha256", sa.String(length=64), primary_key=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    )
     op.create_table(
         "erasures",
         sa.Column("segment_id", sa.Uuid(), primary_key=True),

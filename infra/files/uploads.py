@@ -13,9 +13,6 @@ from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import LabelSheet
 from infra.files.preview import Preview
 from infra.files.rows import ReadingOptions
-from infra.refi.apart import parse_refi, read_refi_apart
-from infra.refi.archive import is_refi
-from infra.refi.reading import RefiContent
 from models.errors import InputError
 
 KEPT = timedelta(hours=6)
@@ -51,8 +48,6 @@ class Uploads:
             ReadersBusy: If others' files are being read.
         """
         name, coder = asked["file"], asked["coder"]
-        if is_refi(name):
-            return self._keep(study, file, asked, now, lambda raw: read_refi_apart(raw, name, coder))
         columns = SheetColumns(
             text=asked["text"],
             codes=asked["codes"],
@@ -61,16 +56,19 @@ class Uploads:
         )
         encoding, sheet, order = (asked.get(each) or None for each in ("encoding", "sheet", "date_order"))
         options = ReadingOptions(encoding=encoding, sheet=sheet, date_order=order)
-        return self._keep(study, file, asked, now, lambda raw: read_labels_apart(raw, name, coder, columns, options))
+        return self.keep_read(
+            study, file, asked, now, lambda raw: read_labels_apart(raw, name, coder, columns, options)
+        )
 
     def keep_texts(self, file: BinaryIO, name: str, asked: TextsAsked, now: datetime) -> UUID:
         """Read an upload of texts, in a process of its own, and keep what it comes to; see ``keep``."""
         form = {"file": name, "texts": True}
-        return self._keep(asked.study, file, form, now, lambda raw: read_texts_apart(raw, name, asked))
+        return self.keep_read(asked.study, file, form, now, lambda raw: read_texts_apart(raw, name, asked))
 
-    def _keep(
+    def keep_read(
         self, study: str, file: BinaryIO, asked: Mapping[str, Any], now: datetime, reader: Callable[[Path], bytes]
     ) -> UUID:
+        """Keep what a reader makes of an upload; see ``keep``."""
         uploads = self._of(study)
         self._sweep(uploads, now)
         token = uuid4()
@@ -86,29 +84,13 @@ class Uploads:
         (uploads / f"{token}.json").write_text(json.dumps(dict(asked)), encoding="utf-8")
         return token
 
-    def asked(self, study: str, token: UUID) -> dict[str, Any]:
-        """The form of an upload.
-
-        Raises:
-            InputError: If it is not kept any more.
-        """
-        return self._kept(study, token)[0]
-
-    def read_refi(self, study: str, token: UUID) -> RefiContent:
-        """What an uploaded project or codebook says.
-
-        Raises:
-            InputError: If it is not kept any more.
-        """
-        return parse_refi(self._kept(study, token)[1])
-
     def read(self, study: str, token: UUID) -> LabelSheet:
         """The rows of an upload.
 
         Raises:
             InputError: If it is not kept any more.
         """
-        asked, sheet = self._kept(study, token)
+        asked, sheet = self.kept(study, token)
         if asked.get("texts"):
             raise InputError("this upload holds texts and no labels; choose the file again")
         return parse_sheet(sheet)
@@ -119,12 +101,17 @@ class Uploads:
         Raises:
             InputError: If it is not kept any more.
         """
-        asked, texts = self._kept(study, token)
+        asked, texts = self.kept(study, token)
         if not asked.get("texts"):
             raise InputError("this upload holds labels and no texts; choose the file again")
         return asked, parse_texts(texts)
 
-    def _kept(self, study: str, token: UUID) -> tuple[dict[str, Any], bytes]:
+    def kept(self, study: str, token: UUID) -> tuple[dict[str, Any], bytes]:
+        """The form of an upload, and what its reader made of it.
+
+        Raises:
+            InputError: If it is not kept any more.
+        """
         uploads = self._of(study)
         try:
             asked: dict[str, Any] = json.loads((uploads / f"{token}.json").read_text(encoding="utf-8"))

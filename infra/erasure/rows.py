@@ -1,0 +1,186 @@
+"""Erasing from the read model: every row about a segment, and every row by which a person can be told."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Set
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, func, or_, select, update
+
+from infra.accounts.attempts import counters_of
+from infra.storage import tables
+from infra.storage.annotations import update_open_slots
+from infra.storage.database import Database, chunks
+from infra.storage.erasures import person_hash
+from infra.storage.projections import insert
+from schemas import CodeEvent
+
+GONE = "(erased)"
+"""What stands in place of an erased person's name."""
+AUTHOR_FIELDS = (
+    "author",
+    "author_id",
+    "user",
+    "user_id",
+    "username",
+    "user_name",
+    "reviewer",
+    "customer",
+    "email",
+    "name",
+)
+"""Fields of a segment's metadata that usually name who said it."""
+_BY_SEGMENT = tuple(table for table in tables.metadata.sorted_tables if "segment_id" in table.c)
+_ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_Labels = list[tuple[UUID, str, str]]
+
+
+def segments_of_author(database: Database, study: str | None, author: str, field: str | None) -> set[UUID]:
+    """The segments whose metadata names this author, whatever its case.
+
+    Args:
+        database: The read model's.
+        study: Only this study's; ``None``: all.
+        author: Who said it.
+        field: The metadata's field; ``None``: ``AUTHOR_FIELDS``.
+    """
+    query = select(tables.segments.c.id, tables.segments.c.metadata)
+    query = query if study is None else query.where(tables.segments.c.study == study)
+    names = {field.casefold()} if field else set(AUTHOR_FIELDS)
+    asked = author.strip().casefold()
+    with database.reading() as connection:
+        streaming = connection.execution_options(stream_results=True, yield_per=500)
+        return {row.id for row in streaming.execute(query) if asked in _values(row.metadata, names)}
+
+
+def _values(metadata: dict[str, Any], names: set[str]) -> set[str]:
+    return {str(value).strip().casefold() for name, value in metadata.items() if name.strip().casefold() in names}
+
+
+def texts_of(database: Database, ids: Collection[UUID]) -> dict[UUID, tuple[str, str]]:
+    """Study and text of those segments that the read model has."""
+    texts: dict[UUID, tuple[str, str]] = {}
+    with database.reading() as connection:
+        for chunk in chunks(ids):
+            query = select(tables.segments.c.id, tables.segments.c.study, tables.segments.c.text)
+            rows = connection.execute(query.where(tables.segments.c.id.in_(chunk)))
+            texts |= {row.id: (row.study, row.text) for row in rows}
+    return texts
+
+
+def labels_of(database: Database, ids: Collection[UUID]) -> _Labels:
+    """Who coded these segments: segment, study and annotator, each once."""
+    labels: _Labels = []
+    with database.reading() as connection:
+        for chunk in chunks(ids):
+            query = select(tables.annotations.c.segment_id, tables.annotations.c.study, tables.annotations.c.annotator)
+            rows = connection.execute(query.where(tables.annotations.c.segment_id.in_(chunk)).distinct())
+            labels += [(row.segment_id, row.study, row.annotator) for row in rows]
+    return labels
+
+
+def labels_by(database: Database, person: str) -> _Labels:
+    """What a person coded: segment, study and annotator, each once."""
+    query = select(tables.annotations.c.segment_id, tables.annotations.c.study, tables.annotations.c.annotator)
+    with database.reading() as connection:
+        rows = connection.execute(query.where(tables.annotations.c.annotator == person).distinct())
+        return [(row.segment_id, row.study, row.annotator) for row in rows]
+
+
+def quoted_in_codebook(database: Database, texts: Collection[str]) -> list[str]:
+    """Labels of codes whose definition or examples hold one of these texts whole."""
+    fields = ("label", "definition", "inclusion", "exclusion", "examples")
+    with database.reading() as connection:
+        rows = connection.execute(select(*(tables.codes.c[name] for name in fields))).mappings().all()
+    long = [text for text in texts if len(text) > 20]  # shorter ones are anybody's words
+    return [row["label"] for row in rows if any(text in str(value) for text in long for value in row.values())]
+
+
+def erase_segments(database: Database, ids: Collection[UUID], at: datetime) -> Counter[str]:
+    """Delete every row about these segments, and remember that they were erased; how many rows by table."""
+    counts: Counter[str] = Counter()
+    with database.erasing() as connection:
+        for chunk in chunks(sorted(ids, key=str)):
+            statement = insert(tables.erasures, connection.dialect.name).on_conflict_do_nothing()
+            connection.execute(statement, [{"segment_id": id_, "at": at} for id_ in chunk])
+            for table in _BY_SEGMENT:
+                if table is not tables.erasures:
+                    counts[table.name] += connection.execute(
+                        delete(table).where(table.c.segment_id.in_(chunk))
+                    ).rowcount
+            own = delete(tables.segments).where(tables.segments.c.id.in_(chunk))
+            counts["segments"] += connection.execute(own).rowcount
+        counts += _unsent(connection, {str(id_).encode() for id_ in ids})
+        counts += erase_letters(connection, {str(id_).encode() for id_ in ids})
+    return +counts
+
+
+def _unsent(connection: Connection, keys: Collection[bytes]) -> Counter[str]:
+    """What people decided about them and waits for the brokers."""
+    rows = connection.execute(select(tables.outbox.c.seq, tables.outbox.c.key)).all()
+    ours = [row.seq for row in rows if row.key[:36] in keys]
+    for chunk in chunks(ours):
+        connection.execute(delete(tables.outbox).where(tables.outbox.c.seq.in_(chunk)))
+    return Counter({"outbox": len(ours)})
+
+
+def erase_letters(connection: Connection, keys: Set[bytes]) -> Counter[str]:
+    """Delete dead letters that name a segment in their key or message, though nobody could read it.
+
+    Args:
+        connection: Inside a transaction.
+        keys: The segments' ids, as text.
+    """
+    letters = tables.dead_letters.c
+    rows = connection.execute(select(letters.id, letters.key, letters.raw)).all()
+    ours = [row.id for row in rows if not keys.isdisjoint(_ID.findall((row.key or b"") + b" " + (row.raw or b"")))]
+    for chunk in chunks(ours):
+        connection.execute(delete(tables.dead_letters).where(letters.id.in_(chunk)))
+    return Counter({"dead_letters": len(ours)})
+
+
+def erase_person(database: Database, person: str, at: datetime) -> Counter[str]:
+    """Delete a coder's labels and account, and their name in the codebook's history; how many rows by table."""
+    counts: Counter[str] = Counter()
+    with database.erasing() as connection:
+        statement = insert(tables.erased_people, connection.dialect.name)
+        again = statement.on_conflict_do_update(index_elements=["sha256"], set_={"at": statement.excluded.at})
+        connection.execute(again, {"sha256": person_hash(person), "at": at})
+        labels = tables.annotations.c
+        coded = connection.execute(select(labels.segment_id).where(labels.annotator == person).distinct())
+        touched = set(coded.scalars())
+        for table in (tables.annotations, tables.locks):
+            counts[table.name] += connection.execute(delete(table).where(table.c.annotator == person)).rowcount
+        if touched:
+            update_open_slots(connection, touched)
+        counts += _names(connection, person)
+        counts += _account(connection, person)
+    return +counts
+
+
+def _names(connection: Connection, person: str) -> Counter[str]:
+    """Put another name in place of theirs, where what they did has to stay."""
+    events, marks = tables.code_events, tables.alert_marks
+    rows = connection.execute(select(events.c.id, events.c.record).where(events.c.author == person)).all()
+    for row in rows:
+        event = CodeEvent.from_bytes(row.record).model_copy(update={"author": GONE})
+        values = {"author": GONE, "record": event.to_bytes()}
+        connection.execute(update(events).where(events.c.id == row.id).values(values))
+    renamed = connection.execute(update(marks).where(marks.c.author == person).values(author=GONE)).rowcount
+    return Counter({"code_events": len(rows), "alert_marks": renamed})
+
+
+def _account(connection: Connection, person: str) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    named = select(tables.accounts.c.id).where(tables.accounts.c.name == person)
+    for account in connection.execute(named).scalars().all():
+        for table in (tables.grants, tables.tokens, tables.sessions):
+            counts[table.name] += connection.execute(delete(table).where(table.c.account_id == account)).rowcount
+        own = delete(tables.accounts).where(tables.accounts.c.id == account)
+        counts["accounts"] += connection.execute(own).rowcount
+    for table in (tables.attempts, tables.known_places):
+        mine = or_(*(func.substr(table.c.who, 1, len(begin)) == begin for begin in counters_of(person.casefold())))
+        counts[table.name] += connection.execute(delete(table).where(mine)).rowcount
+    return counts

@@ -1,0 +1,24 @@
+"""How much of a table is read where that is bounded."""
+
+from collections.abc import Iterable, Iterator
+
+from infra.files.reading.items import Rejected, TableHeader, TableRow
+from models.errors import InputError
+
+TableItem = TableHeader | TableRow | Rejected
+
+
+def bounded(items: Iterable[TableItem], name: str, most: tuple[int, int] | None) -> Iterator[TableItem]:
+    """The rows, as long as there are no more of them, and of their cells, than may be read.
+
+    Raises:
+        InputError: With the first row that is too many.
+    """
+    cells = 0
+    for rows, item in enumerate(items, 1):
+        cells += len(item.cells) if isinstance(item, TableRow) else 0
+        if most is not None and (rows > most[0] or cells > most[1]):
+            raise InputError(
+                f"{name}: more than {most[0]:,} rows or {most[1]:,} cells; take a part of it, or `qualstream teach`"
+            )
+        yield item
