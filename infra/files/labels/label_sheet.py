@@ -368,7 +368,7 @@ class TextPlace(NamedTuple):
 def keyed(rows: Iterable[Labelled]) -> Iterator[tuple[Labelled, TextPlace]]:
     """Rows with the texts that they mean: those with one id the same text, the same code again another text."""
     slots: dict[tuple[str | None, str | None], dict[object, int]] = {}
-    given: dict[tuple[str | None, str | None, str], list[set[str]]] = {}
+    given: dict[tuple[str | None, str | None, str], _EqualTexts] = {}
     times: dict[tuple[str | None, str | None, str], int] = {}
     for row in rows:
         text = folded_text(row.text)
@@ -378,18 +378,28 @@ def keyed(rows: Iterable[Labelled]) -> Iterator[tuple[Labelled, TextPlace]]:
             yield row, TextPlace(place, place)
             continue
         coder = (text, row.source, row.annotator)
-        together = _joined(given.setdefault(coder, []), {normalised_label(code) for code in row.codes})
+        together = given.setdefault(coder, _EqualTexts()).add(frozenset(normalised_label(code) for code in row.codes))
         apart = times[coder] = times.get(coder, -1) + 1
         yield row, TextPlace(places.setdefault(("row", together), len(places)), apart)
 
 
-def _joined(texts: list[set[str]], codes: set[str]) -> int:
-    """The first of a coder's equal texts that has none of these codes yet; a new one where all have."""
-    place = next((n for n, given in enumerate(texts) if codes and given and not given & codes), len(texts))
-    if place == len(texts):
-        texts.append(set())
-    texts[place] |= codes
-    return place
+class _EqualTexts:
+    """One coder's rows of one text without ids: those with different codes are one text's."""
+
+    def __init__(self) -> None:
+        self._texts: list[set[str]] = []
+        self._from: dict[frozenset[str], int] = {}  # the first text that may lack these codes: earlier ones never will
+
+    def add(self, codes: frozenset[str]) -> int:
+        """The first text that is coded and has none of these codes yet; a new one where there is none."""
+        place = self._from.get(codes, 0)
+        while place < len(self._texts) and not (codes and self._texts[place] and not self._texts[place] & codes):
+            place += 1
+        if place == len(self._texts):
+            self._texts.append(set())
+        self._texts[place] |= codes
+        self._from[codes] = place
+        return place
 
 
 def folded_text(text: str | None) -> str | None:
