@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from infra.files.coded_texts import own_id
-from infra.files.labels.label_sheet import Labelled, TextPlace, folded_text, keyed
+from infra.files.labels.equal_texts import TextPlace, folded_text, keyed
+from infra.files.labels.label_sheet import Labelled
 from infra.storage.database import CHUNK, chunks
 from infra.storage.tables import annotations, assignments, segments
 from schemas import Annotation, Assignment, Segment
