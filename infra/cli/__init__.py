@@ -16,7 +16,7 @@ from infra.cli.options import EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED
 from infra.cli.replay import replay
 from infra.cli.run import check, demo, status, tail, topics, topology, up
 from infra.telemetry import logs
-from models.errors import QualstreamError, SettingError
+from models.errors import QualstreamError, SettingError, UnavailableError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,6 +45,9 @@ def main() -> None:
     except SettingError as error:
         _say_error(error)
         sys.exit(EXIT_SETTING)
+    except UnavailableError as error:
+        _say_error(UnavailableError(f"{error}; run the command again when it does"))
+        sys.exit(EXIT_ERROR)
     except (QualstreamError, ExceptionGroup) as error:
         _say_error(error)
         sys.exit(EXIT_ERROR)

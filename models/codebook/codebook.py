@@ -239,6 +239,11 @@ class Codebook(Mapping[UUID, CodeState]):
         """The active codes that one which has ended became; none while it is active."""
         return successors(code, self._ended["code"])
 
+    def retired(self, code: UUID) -> bool:
+        """Whether a code was retired, and not restored since."""
+        state = self._states.get(code)
+        return state is not None and state.ending is not None and state.ending.kind == "retired"
+
     def named(self, label: str, study: str, level: Level = "code") -> CodeState | None:
         """The active code, or theme, of a study that goes by a label in any spelling."""
         folded = normalised_label(label)
