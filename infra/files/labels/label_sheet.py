@@ -25,6 +25,7 @@ from infra.files.rows import (
 from infra.files.tables import unguarded
 from infra.files.timestamps import DateOrder, TimeColumn, read_time
 from models.errors import InputError
+from schemas.feedback import LONGEST_OWN_ID, LONGEST_TEXT
 
 _LONGEST_CODER, _LONGEST_SOURCE = 120, 200
 _TRUE, _FALSE = ("true", "1", "1.0", "yes", "x"), ("false", "0", "0.0", "no", "")
@@ -280,6 +281,7 @@ class _Reader:
         )
         if text is None and key is None:
             raise InputError("neither text nor id; one of them is expected")
+        must_fit(text)
         unsure, withdrawn = self._truth(row, "unsure"), self._truth(row, "withdrawn")
         kind = _text(row, columns.other("kind")) or "coding"
         if kind not in ("coding", "adjudication"):
@@ -341,10 +343,20 @@ def _text(row: TableRow, name: str | None) -> str | None:
     return str(value).replace("\0", "")
 
 
+def must_fit(text: str | None) -> None:
+    """Refuse a text that no segment can have.
+
+    Raises:
+        InputError: With its length.
+    """
+    if text is not None and len(text) > LONGEST_TEXT:
+        raise InputError(f"a text of {len(text):,} characters found, at most {LONGEST_TEXT:,} are expected; cut it")
+
+
 def plain_key(cell: Any, *, whole: bool = True) -> str | None:
     """An id as it is compared, without NUL; see ``plain_id``."""
     key = None if is_blank(cell) else plain_id(cell, whole=whole)
-    return key.replace("\0", "") if key else None
+    return key.replace("\0", "")[:LONGEST_OWN_ID] if key else None
 
 
 def _seconds(value: str | None) -> float | None:
