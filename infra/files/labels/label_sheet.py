@@ -350,7 +350,7 @@ def must_fit(text: str | None) -> None:
         InputError: With its length.
     """
     if text is not None and len(text) > LONGEST_TEXT:
-        raise InputError(f"a text of {len(text):,} characters found, at most {LONGEST_TEXT:,} are expected; cut it")
+        raise InputError(f"a text of {len(text):,} characters; at most {LONGEST_TEXT:,} are expected")
 
 
 def plain_key(cell: Any, *, whole: bool = True) -> str | None:

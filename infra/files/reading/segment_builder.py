@@ -1,6 +1,7 @@
 """Segments out of rows: text, key, time and what else a row says; or why there is none."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from infra.files.reading.roles import ColumnSurvey, RequestedColumns, Roles, cho
 from infra.files.timestamps import read_time
 from models.errors import InputError
 from schemas import Segment
-from schemas.feedback import LONGEST_OWN_ID
+from schemas.feedback import LARGEST_METADATA, LONGEST_OWN_ID
 from schemas.ids import segment_id
 from schemas.record import describe
 
@@ -116,7 +117,9 @@ class SegmentBuilder:
 
     def _built(self, row: TableRow, roles: Roles, column: str) -> Segment | Rejected:
         try:
-            return self._segment(row, roles, column)
+            segment = self._segment(row, roles, column)
+            _check_size(segment)
+            return segment
         except _Nothing as nothing:
             self._options.report.count(f"left out: {nothing.kind} in '{column}'", row.line)
             return LeftOut(self._place.file, row.line, str(nothing), nothing.kind)
@@ -239,6 +242,12 @@ class SegmentBuilder:
         return InputError(
             f"{self._place.file}, line {line}: {missing} among {listed(names)}; name it with --text-column"
         )
+
+
+def _check_size(segment: Segment) -> None:
+    size = len(json.dumps(segment.metadata, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    if size > LARGEST_METADATA:
+        raise _Unfit(f"its other columns have {size:,} bytes; at most {LARGEST_METADATA:,} are expected")
 
 
 def _short(row: TableRow, column: str | None, longest: int) -> str | None:
