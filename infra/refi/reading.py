@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.codebook.codebook_import import CodebookNode, folded_path, parents_of, written
 from infra.files.labels.code_cells import CodeTree, WrittenCode, distinct
-from infra.files.labels.label_sheet import Labelled, LabelSheet
+from infra.files.labels.label_sheet import Labelled, LabelSheet, must_fit
 from infra.files.rows import Rejected
 from infra.refi.archive import CODEBOOK, RefiProject, read_codebook, read_project
 from infra.refi.code_notes import ORIGIN, notes_of
@@ -192,12 +192,25 @@ def _sheet(
             if own and who == SYSTEM:
                 continue  # what the system gave is no person's coding
             row = _row(line, passage, guid, who, codes)
-            if row.annotator and row.codes:
+            lacks = _lacks(row)
+            if lacks is None:
                 rows.append(replace(row, key=passage.guid if own else row.key))
-                continue
-            lacks = "its code is in no codebook" if row.annotator else "nobody is named as its coder; --coder names one"
-            rejected.append(Rejected(file, line, f"'{passage.text[:40]}': {lacks}"))
+            else:
+                rejected.append(Rejected(file, line, f"'{passage.text[:40]}': {lacks}"))
     return LabelSheet(file, rows, rejected, {}, [*notes, *_untaken(refi)])
+
+
+def _lacks(row: Labelled) -> str | None:
+    """What keeps a coding from being taken."""
+    if not row.annotator:
+        return "nobody is named as its coder; --coder names one"
+    if not row.codes:
+        return "its code is in no codebook"
+    try:
+        must_fit(row.text)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _row(line: int, passage: _Passage, guid: str, coder: str, codes: _Codes) -> Labelled:

@@ -26,6 +26,7 @@ from models.fakes import HashEmbedder
 from models.moderation.precedents import Precedents
 from models.text.labels import LONGEST_LABEL
 from schemas import Annotation, CodeEvent, Record
+from schemas.feedback import LONGEST_TEXT
 from schemas.ids import code_event_id, code_id, segment_id
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -105,6 +106,11 @@ def test_a_file_that_is_not_as_it_must_be_is_refused_with_its_place(tmp_path, co
 def test_what_can_be_no_code_is_refused(tmp_path, code):
     with pytest.raises(InputError, match=r"line 1: 'codes': .* is no code; at most 120 characters"):
         read(tmp_path, jsonl({"text": "login is slow", "codes": [code]}), "coded.jsonl")
+
+
+def test_a_text_that_no_segment_can_have_is_left_out(tmp_path):
+    rows = [{"text": "x" * (LONGEST_TEXT + 1), "codes": "long"}, {"text": "y", "codes": "short"}]
+    assert read(tmp_path, jsonl(*rows), "coded.jsonl") == [("y", ("short",))]
 
 
 def test_a_row_that_cannot_be_taken_does_not_stop_the_others(tmp_path):
