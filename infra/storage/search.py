@@ -69,6 +69,8 @@ class SegmentMatch:
     outcome: Outcome
     similarity: float | None = None
     """In meaning, to what was asked; none where it was found by words."""
+    own_id: str | None = None
+    """The source's."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ _ROWS = select(
     segments.c.id,
     segments.c.text,
     segments.c.source,
+    segments.c.own_id,
     segments.c.order_at,
     assignments.c.code_id,
     assignments.c.label,
@@ -236,6 +239,7 @@ def _found(
             row.route,
             settled[row.id],
             None if cosines is None else cosines[row.id],
+            row.own_id,
         )
         for row in rows
     ]

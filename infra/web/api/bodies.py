@@ -66,6 +66,7 @@ class SegmentEntry(BaseModel):
     """A segment and what became of it."""
 
     id: UUID
+    own_id: str | None = Field(description="The source's own id, if it has one.")
     text: str
     source: str
     said_at: datetime = Field(description="When it was said, else taken in.")

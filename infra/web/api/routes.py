@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from infra.accounts.accounts import Visitor
 from infra.annotation.codebook_view import listed
 from infra.files.export import streamed
+from infra.files.reading.cells import plain_id
 from infra.profiles.study_rules import rules_of
 from infra.storage.final_codes import Named
 from infra.storage.search import Filters, SegmentMatch, among, find
@@ -182,9 +183,10 @@ def _segment(study: str, given: bodies.NewSegment) -> Segment:
     size = len(json.dumps(given.metadata).encode())
     if size > LARGEST_METADATA:
         raise ValueError(f"metadata: {size:,} bytes as JSON; at most {LARGEST_METADATA:,} are taken")
-    key = f"id:{given.id}" if given.id is not None else f"text:{given.text}"
+    own_id = plain_id(given.id)
+    key = own_id or f"text:{given.text}"  # an id names the same segment as in a file
     fields: Mapping[str, Any] = given.model_dump(exclude={"id"})
-    return Segment(id=segment_id(study, given.source, key), study=study, **fields)
+    return Segment(id=segment_id(study, given.source, key), study=study, own_id=own_id, **fields)
 
 
 def _why(error: ValueError) -> str:
@@ -202,6 +204,7 @@ def _entry(match: SegmentMatch, *, blind: bool) -> bodies.SegmentEntry:
     ]
     return bodies.SegmentEntry(
         id=match.id,
+        own_id=match.own_id,
         text=match.text,
         source=match.source,
         said_at=match.said_at,

@@ -11,6 +11,7 @@ from schemathesis.specs.openapi.checks import response_schema_conformance, statu
 
 from infra.web.api.routes import schema
 from schemas import Annotation
+from schemas.ids import segment_id
 from tests.web.site import STUDY, fill, make_site, nobody, visit
 
 API = "/api/v1"
@@ -76,6 +77,13 @@ def test_segments_come_page_by_page_each_once(site, bearer):
     one = client.get(f"{API}/studies/{STUDY}/segments/{ids[0]}", headers=bearer).json()
     assert one["codes"][0]["label"] in one["text"]
     assert client.get(f"{API}/studies/elsewhere/segments/{ids[0]}", headers=bearer).status_code == 404
+
+
+def test_a_segments_own_id_comes_out_again_and_is_that_of_a_file(site, bearer):
+    row = {"text": "the third lift hangs", "id": "1 ", "source": "lifts.csv"}
+    assert nobody(site).post(f"{API}/studies/own/segments", json={"segments": [row]}, headers=bearer).status_code == 202
+    (kept,) = nobody(site).get(f"{API}/studies/own/segments", headers=bearer).json()["items"]
+    assert (kept["own_id"], kept["id"]) == ("1", str(segment_id("own", "lifts.csv", "1")))
 
 
 def test_segments_are_taken_in_once_and_those_that_cannot_be_are_named(site, bearer):
