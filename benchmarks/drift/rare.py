@@ -1,15 +1,17 @@
 """Slow, low-volume and short changes beside ADWIN and Evidently: `python -m benchmarks.drift.rare [--write]`."""
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
-from benchmarks.drift.arms import adwin, evidently, evidently_version
+from benchmarks.drift.arms import adwin, evidently, evidently_version, monitored
+from benchmarks.drift.cells import Cells, Job, digest
 from benchmarks.drift.made import MadeStream, alarms, coded, rising, spoken
-from benchmarks.drift.streams import Stream
+from benchmarks.drift.streams import DRAW, Stream
 from benchmarks.pages.layout import Report, options, publish
 
+CELLS = Path("build/drift/rare.jsonl")
 STREAMS, UNCHANGED = 10, 20
 """Of each change, and of each pace in which nothing changes."""
 ALLOWED = 0.05
@@ -74,15 +76,29 @@ def unchanged(stream: MadeStream) -> MadeStream:
     return replace(stream, name=f"{stream.name}, unchanged", code=still, changes=None)
 
 
-def measured(place: int, seed: int, *, changes: bool) -> dict[str, dict[str, list[int]]]:
-    """Alarms of one stream of one of the CHANGES, or of its pace unchanged, by arm and setting, in segments."""
+def measured(place: int, seed: int, *, changes: bool) -> list[dict[str, dict[str, list[int]]]]:
+    """Alarms of one stream of one of the CHANGES, or of its pace unchanged, by arm and setting, as one cell's value."""
     stream = CHANGES[place] if changes else unchanged(CHANGES[place])
     items = stream.items(seed)
-    return {
+    seen = {
         "Qualstream by codes": {"5%": alarms(coded(items))},
         "ADWIN by codes": {f"{delta:g}": adwin(items, delta) for delta in DELTAS},
         "Qualstream by words": {"5%": alarms(spoken(items, seed))},
     }
+    return [seen]
+
+
+def key(place: int, seed: int, *, changes: bool) -> str:
+    """The name of a cell."""
+    stream = CHANGES[place]
+    return f"{stream.name}: {stream.what}|{changes}|{DRAW}.{seed}|{digest(DELTAS)}|{monitored()}"
+
+
+def jobs() -> dict[str, Job]:
+    """What there is to do, by the keys of the cells that it fills."""
+    every = [(place, n, True) for place in range(len(CHANGES)) for n in range(STREAMS)]
+    every += [(place, n, False) for place in range(len(CHANGES)) for n in range(UNCHANGED)]
+    return {key(p, n, changes=changes): partial(measured, p, n, changes=changes) for p, n, changes in every}
 
 
 def of_evidently(stream: MadeStream, still: MadeStream) -> tuple[list[list[int]], list[list[int]]]:
@@ -111,11 +127,11 @@ def delays(stream: MadeStream, seen: Sequence[Sequence[int]]) -> list[float]:
     return [(n - stream.changes_at) / stream.a_day for n in first if n is not None]
 
 
-def rows_of(place: int, pool: ProcessPoolExecutor) -> list[tuple[str, ...]]:
+def rows_of(place: int, cells: Cells) -> list[tuple[str, ...]]:
     """The lines of one change: arm, false alarms, found, delay."""
     stream = CHANGES[place]
-    changed = list(pool.map(partial(measured, place, changes=True), range(STREAMS)))
-    steady = list(pool.map(partial(measured, place, changes=False), range(UNCHANGED)))
+    changed = [cells.get(key(place, n, changes=True)) for n in range(STREAMS)]
+    steady = [cells.get(key(place, n, changes=False)) for n in range(UNCHANGED)]
     lines = []
     for arm, settings in changed[0].items():
         raised = {setting: sum(bool(each[arm][setting]) for each in steady) for setting in settings}
@@ -136,8 +152,9 @@ def _line(stream: MadeStream, arm: str, seen: Sequence[Sequence[int]], false: in
 def main() -> None:
     """Measure, and print the page."""
     given = options(__doc__ or "").parse_args()
-    with ProcessPoolExecutor(1) as pool:
-        rows = [row for place in range(len(CHANGES)) for row in rows_of(place, pool)]
+    cells = Cells(CELLS)
+    cells.fill(jobs(), workers=1)
+    rows = [row for place in range(len(CHANGES)) for row in rows_of(place, cells)]
     missing = [] if evidently_version() else ["Evidently could not be run here, so it is not in the table."]
     report = Report(
         name="drift-rare",
