@@ -5,10 +5,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.drift.arms import adwin, evidently, evidently_version, monitored
 from benchmarks.drift.cells import Cells, Job, digest
 from benchmarks.drift.made import MadeStream, alarms, coded, rising, spoken
-from benchmarks.drift.streams import DRAW, Stream
+from benchmarks.drift.streams import DRAW, Item, Stream
 from benchmarks.pages.layout import Report, options, publish
 
 CELLS = Path("build/drift/rare.jsonl")
@@ -29,6 +31,7 @@ unchanged streams of that pace raise any alarm. *Evidently* is its drift report 
 the 1,000 before them, every 100, over code and source (Jensen-Shannon distance), each with the highest value in the
 unchanged streams as its limit. Neither was run on words."""
 
+_HALF = 0.5
 STEADY = rising(lambda _: 0.03)
 CHANGES = (
     MadeStream(
@@ -103,8 +106,8 @@ def jobs() -> dict[str, Job]:
 
 def of_evidently(stream: MadeStream, still: MadeStream) -> tuple[list[list[int]], list[list[int]]]:
     """Evidently's alarms in the streams with the change, and in the unchanged ones that set its limits."""
-    made = [(f"changed {n}", Stream("made", stream.items(n))) for n in range(STREAMS)]
-    made += [(f"unchanged {n}", Stream("made", still.items(n))) for n in range(UNCHANGED)]
+    made = [(f"changed {n}", _filled(stream.items(n))) for n in range(STREAMS)]
+    made += [(f"unchanged {n}", _filled(still.items(n))) for n in range(UNCHANGED)]
     looks = evidently(made)
     columns = ("code", "source")
     highest = {
@@ -117,6 +120,14 @@ def of_evidently(stream: MadeStream, still: MadeStream) -> tuple[list[list[int]]
         for key, each in looks.items()
     }
     return [seen[f"changed {n}"] for n in range(STREAMS)], [seen[f"unchanged {n}"] for n in range(UNCHANGED)]
+
+
+def _filled(items: Sequence[Item]) -> Stream:
+    """The segments with some values in the columns that Evidently's report has beside code and source."""
+    random = np.random.default_rng(DRAW)
+    values = random.random((len(items), 2)).tolist()
+    rows = zip(items, values, strict=True)
+    return Stream("made", [i._replace(confidence=c, agreement=a, accepted=c > _HALF) for i, (c, a) in rows])
 
 
 def delays(stream: MadeStream, seen: Sequence[Sequence[int]]) -> list[float]:

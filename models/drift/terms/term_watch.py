@@ -21,7 +21,7 @@ _VOCABULARY = 5_000
 """Terms that are kept when chunks become one, the most frequent."""
 _PARTS = (2, 4, 8, 16)
 """The newest half, quarter, eighth and sixteenth of all segments are compared with what was before them."""
-_FIRST, _GROWTH = 100, 1.25
+_FIRST, _GROWTH = 100, 1.1
 """Segments at the first look, and how many times as many at each further one: a long stream has few looks."""
 _LEAST_OF_DAY, _LEAST_BEFORE = 8, 100
 """Segments of a day that is compared, and of what was before it."""
@@ -74,7 +74,7 @@ class TermFinding:
 class TermWatch:
     """Counts in how many segments each term is, and tells which rose, for good or for a day.
 
-    For good: at looks that come ever more seldom (100 segments, then a quarter more each time) the newest half,
+    For good: at looks that come ever more seldom (100 segments, then a tenth more each time) the newest half,
     quarter, eighth and sixteenth of all since the last change are compared with those before them, source by source
     (Mantel-Haenszel). So a rise over weeks, or one among few segments, is compared with all that was before and not
     with the last window, and few looks share what may be spent.
