@@ -18,7 +18,8 @@ from sqlalchemy import func, select
 from benchmarks.pages.layout import Report, options, publish, verdict
 from benchmarks.worker import BASELINE_TOPIC
 from infra.factory.stores import build_store
-from infra.local.stack import LocalStack, role_environment, spawn
+from infra.local.processes import spawn
+from infra.local.stack import LocalStack, role_environment
 from infra.settings import load_settings
 from infra.storage.store import Store
 from infra.storage.tables import segments as segment_rows

@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     members: Annotated[tuple[str, ...], NoDecode] = _setting((), "names of the profile's members with commas between")
     quorum: int | None = _setting(None, "a whole number from 1: how many members must have answered", ge=1)
     proposal_deadline_s: float = _setting(30.0, "seconds above 0", gt=0, allow_inf_nan=False)
+    non_answers: Literal["leave-out", "keep"] = _setting("leave-out", "leave-out or keep: n/a, none and the like")
     device: str = _setting("auto", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     batch_size: int | None = _setting(None, "a whole number from 1; unset, each role has its own", ge=1, le=100_000)
     batch_wait_s: float | None = _setting(None, "seconds, 0 or more; unset, each role has its own", ge=0, le=3600)
@@ -123,7 +124,7 @@ class Settings(BaseSettings):
     def _upper(cls, value: Any) -> Any:
         return value.strip().upper() if isinstance(value, str) else value
 
-    @field_validator("kafka_security", "cascade", "log_format", mode="before")
+    @field_validator("kafka_security", "cascade", "log_format", "non_answers", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value

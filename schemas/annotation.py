@@ -91,6 +91,9 @@ class Annotation(Record):
     sample: bool = Field(default=False, description="Whether the segment was drawn by chance.")
     decided_at: Moment
     seconds: float | None = Field(default=None, ge=0, description="Time the person took.")
+    source: str | None = Field(default=None, max_length=200, description="Where the segment is from, as a file says.")
+    own_id: str | None = Field(default=None, description="The id that its source gave it, as that file says.")
+    start: int | None = Field(default=None, ge=0, description="Where its text begins there, in characters.")
 
     @classmethod
     def about(

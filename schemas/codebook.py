@@ -30,6 +30,7 @@ class CodeEvent(Record):
     inclusion: str | None = Field(default=None, description="When to use it.")
     exclusion: str | None = Field(default=None, description="When not to use it, and what then.")
     examples: list[str] | None = Field(default=None, description="Quotes that show it.")
+    color: str | None = Field(default=None, max_length=7, description="As other tools show it, such as #FF8800.")
     parent_id: UUID | None = Field(default=None, description="The theme it stands under.")
     into: list[UUID] = Field(default_factory=list, description="The codes it was merged or split into.")
     undoes: UUID | None = Field(default=None, description="The event that this one takes back.")

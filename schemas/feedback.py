@@ -8,6 +8,7 @@ from schemas.record import Count, Moment, Record, Study
 
 LONGEST_TEXT = 200_000
 """Characters of a segment's text. More is a document: its turns or paragraphs are segments."""
+LONGEST_OWN_ID = 400
 LARGEST_METADATA = 256 * 1024
 """Bytes of a segment's metadata as JSON, at every way in."""
 
@@ -19,6 +20,11 @@ class Segment(Record):
     study: Study
     text: str = Field(max_length=LONGEST_TEXT, description="As the source had it; see cut_from.")
     source: str = Field(min_length=1, max_length=200, description="File, form or channel it came from.")
+    own_id: str | None = Field(
+        default=None,
+        max_length=LONGEST_OWN_ID,
+        description="The source's own id, as it is compared: 1 and 1.0 are one.",
+    )
     timestamp: Moment | None = Field(default=None, description="When it was said, if known.")
     language: str | None = Field(default=None, max_length=20, description="BCP 47 tag, if known.")
     metadata: dict[str, JsonValue] = Field(default_factory=dict, description="Other columns, kept as they came.")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from math import inf
 from time import monotonic, time, time_ns
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import faust
 from faust.types import TP
@@ -27,6 +27,7 @@ from streams.tracing import SegmentTracer, TracedBatch
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 TICK_S = 0.5
+ENDS_PROCESSES = "the process that worked on it died, one time after the other; its log may say why"
 _HANDING_OVER = 0.5  # of a session: so long a delivery is waited for before its partitions are given away
 _MOST_TOLD = 5  # dead letters of one batch that the log names
 
@@ -95,6 +96,26 @@ class Batches:
     wait_s: float
 
 
+class Attempts(Protocol):
+    """Remembers over a process's death what it was at."""
+
+    def careful(self, messages: Sequence[Received]) -> bool:
+        """Whether messages are to be taken one by one, as a process died over some of them."""
+        ...
+
+    def hopeless(self, message: Received) -> bool:
+        """Whether a message has ended so many processes that it is to be set aside."""
+        ...
+
+    def begin(self, messages: Sequence[Received]) -> None:
+        """These are worked on from now on."""
+        ...
+
+    def end(self, messages: Sequence[Received]) -> None:
+        """They have been worked on, and nothing died."""
+        ...
+
+
 class Runner:
     """Drives one stage. Used by one agent, so one batch is under way at a time."""
 
@@ -106,6 +127,8 @@ class Runner:
         tracer: SegmentTracer | None = None,
         names: Names = OWN_NAMES,
         membership: Membership | None = None,
+        attempts: Attempts | None = None,
+        ready: asyncio.Event | None = None,
     ) -> None:
         """Start with nothing in flight.
 
@@ -116,6 +139,8 @@ class Runner:
             tracer: Follows the segments, where anybody wants to know of them.
             names: What the brokers call the topics; the stage knows them by their own names.
             membership: In the consumer group; without it every partition is this worker's for good.
+            attempts: What earlier processes died over; without it nobody counts.
+            ready: Set when the stage's side topics are loaded; batches that come before wait.
         """
         self.names = names
         self._stage = stage
@@ -123,6 +148,7 @@ class Runner:
         self._progress = progress
         self._tracer = tracer
         self._membership = membership if stage.recalls() else None
+        self._attempts, self._ready = attempts, ready
         self._recall_due = True
         self._acks: OrderedAcks[Any] = OrderedAcks()
         self._busy = asyncio.Lock()
@@ -142,8 +168,24 @@ class Runner:
             self._acks.read((topic, m.partition), m.offset, event)
         self._progress.read += len(messages)
         self._progress.in_flight = len(self._acks)
-        if messages:
-            await self._run(stream, lambda: self._stage.step(messages), len(messages))
+        careful = self._attempts is not None and self._attempts.careful(messages)
+        for part in ([message] for message in messages) if careful else filter(None, [messages]):
+            await self._run(stream, partial(self._step, part), len(part))
+
+    def _step(self, messages: Sequence[Received]) -> StageResult:
+        """The stage's step, noted while it lasts; a message that ended one process after the other is set aside."""
+        if self._attempts is None:
+            return self._stage.step(messages)
+        if len(messages) == 1 and self._attempts.hopeless(messages[0]):
+            return StageResult(send=[self._stage.dead(messages[0], ENDS_PROCESSES)], done=list(messages))
+        self._attempts.begin(messages)
+        try:
+            result = self._stage.step(messages)
+        except UnavailableError:
+            self._attempts.end(messages)  # that is no message's fault; anything else ends this process
+            raise
+        self._attempts.end(messages)
+        return result
 
     async def tick(self, stream: Any) -> None:
         """Let the stage finish what has fallen due."""
@@ -198,6 +240,8 @@ class Runner:
 
     async def _begin(self, size: int) -> None:
         """Let the stage know which partitions went, and before its first batch of others what was written of them."""
+        if self._ready is not None:
+            await self._ready.wait()
         if self._revoked:
             revoked, self._revoked = self._revoked, set()
             self._stage.revoked(revoked)

@@ -112,6 +112,10 @@ class Stage(Protocol):
         """
         ...
 
+    def dead(self, message: Received, reason: str) -> Outgoing:
+        """The dead letter for a message that cannot be worked on."""
+        ...
+
     def tick(self) -> StageResult:
         """Called now and then, also when nothing comes in."""
         ...

@@ -106,7 +106,7 @@ TOPICS = (
 )
 
 ROLES = (
-    Role("ingest", (), (FEEDBACK,), "publishes what was taken in", 500, 0.2),
+    Role("ingest", (), (FEEDBACK, DEAD_LETTERS), "publishes what was taken in", 500, 0.2),
     Role(
         "coders",
         (FEEDBACK,),
@@ -146,6 +146,7 @@ ROLES = (
         256,
         0.1,
         (LABELS, STUDIES, RELEASES),
+        (REQUESTS,),
     ),
     Role(
         "trainer",

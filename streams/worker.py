@@ -22,7 +22,7 @@ from streams.faust_consumer import POLLS, App, Tables
 from streams.membership import InGroup
 from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
-from streams.runner import Batches, Progress, Runner, register
+from streams.runner import Attempts, Batches, Progress, Runner, register
 from streams.side_inputs import follow_side_inputs
 from streams.stage import Stage, refused
 from streams.topology import FEEDBACK, Role, role
@@ -46,6 +46,8 @@ class WorkerSettings:
     tracer: SegmentTracer | None = None  # where somebody follows the worker
     seat: Callable[[], AbstractContextManager[str | None]] = nullcontext
     """Holds the worker's name in its group while it is a member: the same after a restart, and nobody else's."""
+    attempts: Attempts | None = None
+    """What earlier processes of this worker died over."""
     ending: Callable[[], None] = lambda: None
     """Called when the worker ends by itself: a call that never returns must not keep its process alive."""
 
@@ -146,9 +148,9 @@ async def _drive(
 
     app.on_crash = fail
     membership = InGroup(app, settings.cluster)
-    runner = Runner(stage, publisher, progress, settings.tracer, settings.cluster.names, membership)
+    names, loaded = settings.cluster.names, asyncio.Event()
+    runner = Runner(stage, publisher, progress, settings.tracer, names, membership, settings.attempts, loaded)
     register(app, role.reads, runner, settings.batches, fail)
-    loaded = asyncio.Event()
     following = partial(follow_side_inputs, settings.cluster, stage, loaded)
     consuming = partial(_consume, app, loaded, partial(_watch, role, settings, progress, fail))
     try:
@@ -186,11 +188,11 @@ async def _or_fail(work: Callable[[], Awaitable[None]], fail: Callable[[Exceptio
 
 
 async def _consume(app: faust.App, loaded: asyncio.Event, watch: Callable[[], Awaitable[None]]) -> None:
-    """Work on batches, watched, from when the stage's side topics are loaded until it is cancelled."""
-    await loaded.wait()
-    tune_gc()
+    """Work on batches, watched, until it is cancelled; the group is joined while the stage's side topics are loaded."""
     try:
         await retry_with_backoff("brokers", app.start, KafkaError, OSError)
+        await loaded.wait()
+        tune_gc()
         await watch()
     finally:
         await app.stop()

@@ -1,25 +1,27 @@
 """Labels that were made elsewhere, matched with a study's segments and codes, and told as records.
 
 Nothing is written here: a plan is shown first, and its records are kept when somebody says so. The same file
-planned again changes nothing.
+planned again changes nothing; of a corrected one, what changed takes the place of what the same coder said before.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from infra.files.label_sheet import Labelled, LabelSheet
+from infra.annotation.label_matching import KnownSegment, Match, match
+from infra.annotation.study_codes import StudyCodes
+from infra.files.labels.label_sheet import Labelled, LabelSheet
 from infra.files.rows import Rejected
-from infra.storage.database import CHUNK, Database, chunks
-from infra.storage.final_codes import names_now
-from infra.storage.tables import annotations, assignments, codes, segments
-from schemas import Annotation, Assignment, CodeEvent, Record, Segment
+from infra.storage.database import Database, chunks
+from infra.storage.tables import annotations
+from models.codebook.edits import Act
+from schemas import Annotation, CodeEvent, Record, Segment
 from schemas.annotation import AnnotationKind
-from schemas.ids import code_event_id, code_id, normalised_label, segment_id
+from schemas.ids import normalised_label
+from schemas.record import later_than
 
 _AHEAD = timedelta(days=1)
 
@@ -41,6 +43,9 @@ class Plan:
 
     rows: int
     annotations: Sequence[Annotation]
+    """Those that the study lacks."""
+    kept: Sequence[Annotation]
+    """All that the file says, with those that the study has."""
     already: int
     """Labels that the study has already."""
     known: Sequence[str]
@@ -48,6 +53,13 @@ class Plan:
     events: Sequence[CodeEvent]
     unmatched: Sequence[Unmatched]
     rejected: Sequence[Rejected]
+    changed: int = 0
+    """How many of the annotations take the place of other codes by the same coder."""
+    taken_back: int = 0
+    """How many take back what the coder said before, whose cell is empty now."""
+    uncoded: int = 0
+    """Rows that have no codes yet, and had none."""
+    notes: Sequence[str] = ()
 
     @property
     def records(self) -> list[Record]:
@@ -65,38 +77,40 @@ class Importing:
     teach_unmatched: bool = False
 
 
-@dataclass(frozen=True)
-class _Known:
-    """A segment of the study, and what the system made of it."""
-
-    segment: Segment
-    assignment: Assignment | None
-
-
 def plan(database: Database, sheet: LabelSheet, who: Importing) -> Plan:
     """Say what a file comes to in a study.
 
-    A row belongs to the segment with its id, or with its source's own id, or else with its text: the second segment
-    with the same text to the second one that was labelled.
+    A row without a time speaks now, and only where it says something else than the file that it corrects, or than the
+    coder's last word where no file said anything: a file's own date and name count for nothing. A row whose cell of
+    codes is empty takes back what a file had said for the same coder, and else says nothing. Which segment a row is
+    about, ``label_matching.match`` says; which code a label means, ``StudyCodes``.
     """
     rejected = list(sheet.rejected)
     rows = [row for row in sheet.rows if not _ahead(row, sheet.name, who.at, rejected)]
     with database.reading() as connection:
-        matched = _match(connection, rows, who.study, sheet.name)
-        book = _Book.read(connection, who.study, {label for row in rows for label in row.codes})
-        labels = _annotations(connection, rows, matched, book, who)
-    kept = {normalised_label(label) for annotation in labels.kept for label in annotation.labels}
-    new = {normalised_label(label): label for annotation in labels.fresh for label in annotation.labels}
-    new = {folded: label for folded, label in new.items() if folded not in book.codes}
+        matches = match(connection, rows, who.study, sheet.name)
+        labels = dict.fromkeys(label for row in rows for label in row.codes)
+        book = StudyCodes.read(connection, who.study, labels, sheet.themes)
+        planned = _annotations(connection, rows, matches, book, who, sheet.name)
+    labels_kept = [label for annotation in planned.kept for label in annotation.labels]
+    new = book.new(label for annotation in planned.fresh for label in annotation.labels)
+    notes = [
+        f"line {rows[n].line}: the segment with this id has another text" for n, m in matches.items() if m.other_text
+    ]
     return Plan(
         rows=len(sheet.rows) + len(sheet.rejected),
-        annotations=labels.fresh,
-        already=len(labels.kept) - len(labels.fresh),
-        known=sorted({book.codes[folded][1] for folded in kept if folded in book.codes}),
-        new=sorted(new.values()),
-        events=[_created(label, sheet.name, who) for label in new.values()],
-        unmatched=labels.unmatched,
-        rejected=sorted(rejected, key=lambda annotation: annotation.line),
+        annotations=planned.fresh,
+        kept=planned.kept,
+        already=len(planned.kept) - len(planned.fresh),
+        known=book.known(labels_kept),
+        new=sorted(new),
+        events=book.events(labels_kept, Act(who.author, who.at, f"imported from {sheet.name}", "imported")),
+        unmatched=planned.unmatched,
+        rejected=sorted(rejected, key=lambda row: row.line),
+        changed=planned.changed,
+        taken_back=planned.taken_back,
+        uncoded=planned.uncoded,
+        notes=[*sheet.notes, *notes],
     )
 
 
@@ -108,147 +122,80 @@ def _ahead(row: Labelled, name: str, now: datetime, rejected: list[Rejected]) ->
     return True
 
 
-def _match(
-    connection: Connection, rows: Sequence[Labelled], study: str, file: str
-) -> dict[int, "_Known | UUID | None"]:
-    """By line, the segment; the id that one would have; or nothing to go by."""
-    ids_by_line = {row.line: _ids(row, study, file) for row in rows}
-    by_id = _known(connection, study, {id_ for ids in ids_by_line.values() for id_ in ids})
-    matched: dict[int, _Known | UUID | None] = {}
-    for row in rows:
-        known = next((by_id[id_] for id_ in ids_by_line[row.line] if id_ in by_id), None)
-        if known is not None:
-            matched[row.line] = known
-    loose = [row for row in rows if row.line not in matched]
-    same = _with_text(connection, study, {row.text for row in loose if row.text is not None})
-    by_text = _known(connection, study, {id_ for ids in same.values() for id_ in ids})
-    for row, place in _places(loose):
-        having = same.get(row.text or "", ())
-        if row.text is not None and place < len(having):
-            matched[row.line] = by_text[having[place]]
-        elif row.text is not None:
-            digest = sha256(row.text.encode()).hexdigest()
-            matched[row.line] = segment_id(study, file, row.key or f"{digest}:{place + 1}")
-        else:
-            matched[row.line] = None
-    return matched
-
-
-def _ids(row: Labelled, study: str, file: str) -> list[UUID]:
-    """The ids that a row's own id can mean."""
-    if row.key is None:
-        return []
-    try:
-        own = [UUID(row.key)]
-    except ValueError:
-        own = []
-    return [*own, *(segment_id(study, source, row.key) for source in dict.fromkeys((row.source or file, file)))]
-
-
-def _places(rows: Sequence[Labelled]) -> Iterator[tuple[Labelled, int]]:
-    """Which of the texts that are equal to its own a row means, from 0: rows with one id mean the same one."""
-    seen: dict[str | None, dict[tuple[str, ...], int]] = {}
-    times: dict[tuple[str | None, str], int] = {}
-    for row in rows:
-        slots = seen.setdefault(row.text, {})
-        if row.key is not None:
-            identity: tuple[str, ...] = (row.source or "", row.key)
-        else:
-            place = times[row.text, row.annotator] = times.get((row.text, row.annotator), 0) + 1
-            identity = (str(place),)
-        yield row, slots.setdefault(identity, len(slots))
-
-
-def _known(connection: Connection, study: str, ids: Iterable[UUID]) -> dict[UUID, _Known]:
-    known = {}
-    for chunk in chunks(list(ids)):
-        query = (
-            select(segments.c.record, assignments.c.record.label("assignment"))
-            .join_from(segments, assignments, segments.c.id == assignments.c.segment_id, isouter=True)
-            .where(segments.c.id.in_(chunk))  # by id alone: with the study SQLite would read all of it
-        )
-        for row in connection.execute(query):
-            segment = Segment.from_bytes(row.record)
-            if segment.study == study:
-                assignment = Assignment.from_bytes(row.assignment) if row.assignment else None
-                known[segment.id] = _Known(segment, assignment)
-    return known
-
-
-def _with_text(connection: Connection, study: str, texts: set[str]) -> dict[str, list[UUID]]:
-    """The segments with each of these texts, in the order they were said; reads the study once."""
-    ids: dict[str, list[UUID]] = {}
-    if texts:
-        query = select(segments.c.id, segments.c.text).where(segments.c.study == study)
-        query = query.order_by(segments.c.order_at, segments.c.seq)
-        for row in connection.execution_options(yield_per=CHUNK).execute(query):
-            if row.text in texts:
-                ids.setdefault(row.text, []).append(row.id)
-    return ids
-
-
 @dataclass(frozen=True)
-class _Book:
-    """The study's codes by the labels that a file uses."""
-
-    codes: Mapping[str, tuple[UUID, str]]
-    """By normalised label, the code that it means now, with its label."""
-
-    @classmethod
-    def read(cls, connection: Connection, study: str, labels: Iterable[str]) -> "_Book":
-        """Find the codes that go by these labels, or were made under them."""
-        query = select(codes.c.id, codes.c.label).where(codes.c.study == study, codes.c.level == "code")
-        live = connection.execute(query.where(codes.c.retired.is_(False)).order_by(codes.c.created_at.desc())).all()
-        by_label = {normalised_label(row.label): (row.id, row.label) for row in live}
-        labels_by_code = {code_id(study, label): normalised_label(label) for label in labels}
-        for id_, now in names_now(connection, labels_by_code).items():
-            by_label.setdefault(labels_by_code[id_], (now.id, now.label))
-        return cls(by_label)
-
-    def code(self, study: str, label: str) -> tuple[UUID, str]:
-        """The code that a label means; the one that it would make where there is none."""
-        return self.codes.get(normalised_label(label)) or (code_id(study, label), label)
-
-
-@dataclass(frozen=True)
-class _Made:
+class _Planned:
     kept: Sequence[Annotation]
     """Everything that the file says, what the study knows already included."""
     fresh: Sequence[Annotation]
     unmatched: Sequence[Unmatched]
+    changed: int
+    taken_back: int
+    uncoded: int
 
 
 def _annotations(
     connection: Connection,
     rows: Sequence[Labelled],
-    matched: Mapping[int, "_Known | UUID | None"],
-    book: _Book,
+    matches: Mapping[int, Match],
+    book: StudyCodes,
     who: Importing,
-) -> _Made:
+    file: str,
+) -> _Planned:
     unmatched: list[Unmatched] = []
     together: dict[tuple[UUID, str, datetime | None], Annotation] = {}
-    for row in rows:
-        target = matched[row.line]
-        if not isinstance(target, _Known):
-            taught = who.teach_unmatched and target is not None
-            unmatched.append(Unmatched(row.line, row.text or f"id {row.key}", taught))
-            if target is None or not taught:
+    written: dict[tuple[UUID, str, datetime | None], list[str]] = {}
+    empty: dict[tuple[UUID, str], KnownSegment] = {}
+    uncoded = 0
+    for n, row in enumerate(rows):
+        known = matches[n].known
+        if known is None:
+            taught = row.coded and who.teach_unmatched and matches[n].id is not None
+            if not row.coded and row.text is not None:
+                uncoded += 1
                 continue
-            target = _Known(Segment(id=target, study=who.study, text=row.text or "", source="import"), None)
-        annotation = _annotation(row, target, book, who)
+            unmatched.append(Unmatched(row.line, row.text or f"id {row.key}", taught))
+            if not taught:
+                continue
+            known = _taught_segment(matches[n], row, who.study, file)
+        if not row.coded:
+            empty[known.segment.id, row.annotator] = known
+            continue
+        annotation = _annotation(row, known, book, who, file)
         key = (annotation.segment_id, row.annotator, row.at)
         together[key] = _joined(together[key], annotation) if key in together else annotation
-    before = _history(connection, {annotation.segment_id for annotation in together.values()})
-    fresh = [annotation for (_, _, at), annotation in together.items() if not _there(annotation, at, before)]
-    return _Made(list(together.values()), fresh, unmatched)
+        written.setdefault(key, []).extend(row.codes)
+    spoken = {(segment, annotator) for segment, annotator, _ in together}
+    empty = {key: known for key, known in empty.items() if key not in spoken}
+    before = _history(connection, {segment for segment, _ in [*spoken, *empty]})
+    fresh = [_dated(annotation, written[key], key[2], before) for key, annotation in together.items()]
+    new = [annotation for annotation in fresh if annotation is not None]
+    back = [_taken_back(known, annotator, before, who) for (_, annotator), known in empty.items()]
+    taken_back = [annotation for annotation in back if annotation is not None]
+    return _Planned(
+        [*together.values(), *taken_back],
+        [*new, *taken_back],
+        unmatched,
+        sum((annotation.segment_id, annotation.annotator) in before for annotation in new),
+        len(taken_back),
+        uncoded + len(back) - len(taken_back),
+    )
 
 
-def _annotation(row: Labelled, known: _Known, book: _Book, who: Importing) -> Annotation:
-    chosen = dict(book.code(who.study, label) for label in row.codes)
+def _taught_segment(match: Match, row: Labelled, study: str, file: str) -> KnownSegment:
+    assert match.id is not None
+    source = (row.source or file)[:200]
+    return KnownSegment(Segment(id=match.id, study=study, text=row.text or "", source=source), coded_only=True)
+
+
+def _annotation(row: Labelled, known: KnownSegment, book: StudyCodes, who: Importing, file: str) -> Annotation:
+    chosen = dict(book.code(label) for label in row.codes)
     kind: AnnotationKind = "adjudication" if row.adjudicates else "coding"
     judges = known.assignment is not None and not row.withdrawn and (chosen or not row.unsure)
+    segment = known.segment
+    if known.coded_only and row.text is not None:
+        segment = segment.model_copy(update={"text": row.text})  # a corrected file may correct the text too
     return Annotation.about(
-        known.segment,
+        segment,
         row.annotator,
         chosen,
         row.at or who.at,
@@ -260,6 +207,9 @@ def _annotation(row: Labelled, known: _Known, book: _Book, who: Importing) -> An
         accepted=known.assignment.code_id in chosen if known.assignment and judges else None,
         blind=row.blind,
         seconds=row.seconds,
+        own_id=row.key if known.coded_only else None,
+        start=row.start,
+        source=(known.segment.source if not known.coded_only else row.source or known.segment.source)[:200],
     )
 
 
@@ -267,46 +217,73 @@ def _joined(first: Annotation, more: Annotation) -> Annotation:
     """Several rows for one segment by one person at one time are several codes."""
     chosen = dict(zip([*first.code_ids, *more.code_ids], [*first.labels, *more.labels], strict=True))
     accepted = None if first.accepted is None else bool(first.accepted or more.accepted)
-    return first.model_copy(update={"code_ids": list(chosen), "labels": list(chosen.values()), "accepted": accepted})
+    memo = first.memo if more.memo in first.memo else f"{first.memo}\n{more.memo}".strip()
+    update = {"code_ids": list(chosen), "labels": list(chosen.values()), "accepted": accepted, "memo": memo}
+    return first.model_copy(update=update)
 
 
-_Word = tuple[datetime, set[str], bool]
-"""When somebody said something, which codes it had, and whether it was withdrawn."""
+_Histories = Mapping[tuple[UUID, str], Sequence[Annotation]]
+"""By segment and person what they said, the latest last."""
 
 
-def _history(connection: Connection, ids: Iterable[UUID]) -> dict[tuple[UUID, str], list[_Word]]:
-    """What each person said about these segments, the latest last."""
-    history: dict[tuple[UUID, str], list[_Word]] = {}
-    columns = annotations.c
+def _history(connection: Connection, ids: Iterable[UUID]) -> _Histories:
+    """What each person said about these segments."""
+    histories: dict[tuple[UUID, str], list[Annotation]] = {}
     for chunk in chunks(list(ids)):
-        query = select(columns.segment_id, columns.annotator, columns.decided_at, columns.code_ids, columns.withdrawn)
-        for row in connection.execute(query.where(columns.segment_id.in_(chunk)).order_by(columns.decided_at)):
-            word = (row.decided_at, set(row.code_ids), row.withdrawn)
-            history.setdefault((row.segment_id, row.annotator), []).append(word)
-    return history
+        query = select(annotations.c.record).where(annotations.c.segment_id.in_(chunk))
+        for raw in connection.execute(query.order_by(annotations.c.decided_at)).scalars():
+            annotation = Annotation.from_bytes(raw)
+            histories.setdefault((annotation.segment_id, annotation.annotator), []).append(annotation)
+    return histories
 
 
-def _there(
-    annotation: Annotation,
-    at: datetime | None,
-    history: Mapping[tuple[UUID, str], Sequence[tuple[datetime, set[str], bool]]],
-) -> bool:
-    """Whether the study has it: the same time, or where the file has none the same codes as the last word."""
-    words = history.get((annotation.segment_id, annotation.annotator), ())
+def _dated(
+    annotation: Annotation, written: Sequence[str], at: datetime | None, histories: _Histories
+) -> Annotation | None:
+    """The annotation with its time; ``None`` where the study has it already."""
+    words = histories.get((annotation.segment_id, annotation.annotator), ())
     if at is not None:
-        return any(when == at for when, _, _ in words)
-    return bool(words) and words[-1][1:] == ({str(code) for code in annotation.code_ids}, annotation.withdrawn)
+        same_time = [word for word in words if word.decided_at == at]
+        if not same_time:
+            return annotation
+        if any(_same(annotation, word) or _as_written(written, annotation, word) for word in same_time):
+            return None
+    elif words and any(_same(annotation, word) for word in (words[-1], *_filed(words)[-1:])):
+        return None
+    if any(_same(annotation, word) for word in words[-1:]):
+        return None
+    return annotation.model_copy(
+        update={"decided_at": later_than(annotation.decided_at, *(word.decided_at for word in words))}
+    )
 
 
-def _created(label: str, file: str, who: Importing) -> CodeEvent:
-    code = code_id(who.study, label)
-    return CodeEvent(
-        id=code_event_id(code, "created", "imported"),
-        code_id=code,
-        study=who.study,
-        kind="created",
-        label=label,
-        author=who.author,
-        at=who.at,
-        reason=f"imported from {file}"[:500],
+def _taken_back(known: KnownSegment, annotator: str, histories: _Histories, who: Importing) -> Annotation | None:
+    """Take back what a file said for a coder whose cell is empty now; nothing where no file said anything."""
+    words = histories.get((known.segment.id, annotator), ())
+    filed = _filed(words)
+    if not filed or filed[-1].withdrawn or words[-1].withdrawn:
+        return None
+    at = later_than(who.at, *(word.decided_at for word in words))
+    return words[-1].model_copy(update={"withdrawn": True, "decided_at": at, "seconds": None})
+
+
+def _filed(words: Sequence[Annotation]) -> list[Annotation]:
+    """Those that came from files; older versions did not write it down, but nobody was asked or timed for them."""
+    return [word for word in words if word.source is not None or (word.reason is None and word.seconds is None)]
+
+
+def _as_written(written: Sequence[str], annotation: Annotation, word: Annotation) -> bool:
+    """Whether a row is an exported word as its codes were called then."""
+    labels = ({normalised_label(label) for label in each} for each in (written, word.labels))
+    return len(set(map(frozenset, labels))) == 1 and annotation.withdrawn == word.withdrawn
+
+
+def _same(annotation: Annotation, word: Annotation) -> bool:
+    """Whether they say the same; a file without memos says nothing against those there are."""
+    return (
+        set(annotation.code_ids) == set(word.code_ids)
+        and annotation.withdrawn == word.withdrawn
+        and annotation.kind == word.kind
+        and (annotation.unsure == word.unsure or not annotation.unsure)
+        and (annotation.memo in ("", word.memo))
     )

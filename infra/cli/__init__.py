@@ -6,8 +6,8 @@ import click
 
 from infra.cli.account import account
 from infra.cli.agreement import agreement
-from infra.cli.codebook import teach, themes, threshold
-from infra.cli.data import code, dead_letters, export, ingest, reset
+from infra.cli.codebook import codebook, teach, themes, threshold
+from infra.cli.data import code, dead_letters, export, ingest, reopen, reset
 from infra.cli.drift import drift
 from infra.cli.evaluate import evaluate
 from infra.cli.finetune import finetune
@@ -16,7 +16,7 @@ from infra.cli.options import EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED
 from infra.cli.replay import replay
 from infra.cli.run import check, demo, status, tail, topics, topology, up
 from infra.telemetry import logs
-from models.errors import QualstreamError, SettingError
+from models.errors import QualstreamError, SettingError, UnavailableError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,8 +26,8 @@ def cli() -> None:
 
 for command in (
     *(up, demo, status, tail, topics, topology, check),
-    *(ingest, code, export, dead_letters, reset),
-    *(teach, themes, threshold, replay),
+    *(ingest, code, export, dead_letters, reopen, reset),
+    *(teach, codebook, themes, threshold, replay),
     *(learn, drift, evaluate, agreement, finetune, account),
 ):
     cli.add_command(command)
@@ -45,6 +45,9 @@ def main() -> None:
     except SettingError as error:
         _say_error(error)
         sys.exit(EXIT_SETTING)
+    except UnavailableError as error:
+        _say_error(UnavailableError(f"{error}; run the command again when it does"))
+        sys.exit(EXIT_ERROR)
     except (QualstreamError, ExceptionGroup) as error:
         _say_error(error)
         sys.exit(EXIT_ERROR)

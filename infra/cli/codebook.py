@@ -1,60 +1,212 @@
 """Commands on a study's codebook: teach it, group its codes under themes, show its threshold."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from infra.brokers import publish_or_keep
+from infra.annotation.import_labels import Importing, Plan, plan
+from infra.brokers import open_history
 from infra.cli.options import (
+    DATE_ORDER,
+    DRY_RUN,
+    ENCODING,
+    HEADER_ROW,
     ID_COLUMN,
     JSON_OBJECT,
     PROFILE,
+    SHEET,
     STUDY,
     TABLE_FORMAT,
     TEXT_COLUMN,
     output_console,
+    output_file,
     person,
     read_settings,
 )
-from infra.codebook.seed_codebook import history
+from infra.codebook.codebook_import import CodebookEntry, CodebookNode, codebook_entries, import_codebook
+from infra.codebook.codebook_table import is_codebook, read_codebook_table, write_codebook_table
 from infra.codebook.themes_job import Themed, as_lines, theme_file, theme_study
 from infra.codebook.thresholds_job import as_object, study_threshold
-from infra.files.coded_texts import distinct, read_human_coded
+from infra.factory.stores import build_store, opened_store
+from infra.files.coded_texts import nothing_coded
+from infra.files.labels.code_cells import distinct
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import LabelSheet, opened, read_label_file, read_table
+from infra.files.rows import ReadingOptions
+from infra.refi.archive import is_refi
+from infra.refi.reading import read_refi
+from infra.refi.writing import codebook_xml
+from infra.settings import Settings
+from models.codebook.codebook import Codebook
+from models.codebook.edits import Act
 from models.codebook.themes import ThemeSettings
 from models.coding.labels import label_fault
 from models.refinement.thresholds import Judgement
+
+SHOWN, FIRST = 20, 10
+"""Rows left out that are listed, further ones are counted; and labels that a dry run shows."""
 
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @STUDY
-@click.option("--coder", required=True, help="Who coded it: a person's name or initials.")
+@click.option("--coder", help="Who coded it: a person's name or initials; rows that name a coder keep theirs.")
 @TABLE_FORMAT
 @TEXT_COLUMN
 @ID_COLUMN
-@click.option("--codes-column", help="Column with the codes; default: codes, code, labels, label, themes, theme.")
-def teach(source: Path, study: str | None, coder: str, codes_column: str | None, **columns: str | None) -> None:
-    """Teach a study the texts that people coded already: their codes open its codebook and lead the moderator."""
+@click.option("--codes-column", help="Column with the codes; default: codes, code, labels, label, themes, theme, ...")
+@click.option("--separator", help="What parts several codes in a cell; default: ; | and what the column tells.")
+@ENCODING
+@SHEET
+@HEADER_ROW
+@DATE_ORDER
+@DRY_RUN
+def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **given: Any) -> None:
+    """Teach a study the texts that people coded already: their codes open its codebook and lead the moderator.
+
+    A corrected file, whatever its name or date, takes the place of what the same coder said about the same texts: what
+    changed is changed, and a text whose cell of codes is empty by now has none. Codes are those that are called so now.
+    """
     settings = read_settings(study=study)
-    name = person(coder, "--coder")
-    texts = read_human_coded(source, settings.study, codes_column, **columns)
-    outcome = publish_or_keep(settings, list(history(texts, name, _last_changed(source))))
-    codes = distinct(code for text in texts for code in text.codes)
+    name = person(coder, "--coder") if coder is not None else ""
+    refi = read_refi(source, name) if is_refi(source) else None
+    nodes = refi.nodes if refi else _codebook_nodes(source, given["fmt"])
+    if nodes:
+        _bring_in(settings, codebook_entries(nodes), source, name, dry_run=dry_run)
+    if nodes and not (refi and refi.sheet.rows):
+        return
+    sheet = refi.sheet if refi else _read_sheet(source, name, given)
+    who = Importing(settings.study, name or "teach", datetime.now(UTC), teach_unmatched=True)
+    with open_history(settings, read_only=dry_run) as history:
+        with closing(build_store(settings)) as store:
+            planned = plan(store.database, sheet, who)
+        outcome = history.write(planned.records) if planned.records and not dry_run else ""
+    if dry_run:
+        show_plan(planned, output_console())
+        outcome = "nothing was written (dry run)" if planned.records else ""
+    for line in _taught(planned, settings.study, outcome, source.name):
+        click.echo(line, err=True)
+
+
+def _codebook_nodes(source: Path, fmt: str | None) -> Sequence[CodebookNode]:
+    """The codes of a table that is a codebook; none of one that has coded texts."""
+    with opened(source) as stream:
+        names = read_table(stream, source.name, fmt).names
+    return read_codebook_table(source, fmt) if is_codebook(names) else ()
+
+
+def _bring_in(
+    settings: Settings, entries: Sequence[CodebookEntry], source: Path, author: str, *, dry_run: bool
+) -> None:
+    """Bring a codebook into the study, and say what it came to."""
+    at = datetime.now(UTC)
+    act = Act(author or "import", at, f"imported from {source.name}", "imported")
+    with open_history(settings, read_only=dry_run) as history:
+        with closing(build_store(settings)) as store:
+            imported = import_codebook(entries, store.code_events(settings.study), settings.study, act)
+        outcome = history.write(list(imported.events)) if imported.events and not dry_run else ""
+    if dry_run and imported.events:
+        outcome = "nothing was written (dry run)"
+    click.echo(f"codebook: {imported.summary}" + (f"; {outcome}" if outcome else ""), err=True)
+
+
+@click.group()
+def codebook() -> None:
+    """A study's codes, their tree and what they mean: in from other programs' files, and out."""
+
+
+@codebook.command("import")
+@click.argument("source", type=click.Path(path_type=Path))
+@STUDY
+@click.option("--author", default="import", show_default=True, help="Who brings it in.")
+@DRY_RUN
+def import_(source: Path, study: str | None, author: str, dry_run: bool) -> None:
+    """Bring a codebook in: a table with a row a code (A > B is a path), or a REFI-QDA codebook or project.
+
+    What the file leaves empty stays as it is, and no code is taken out.
+    """
+    settings = read_settings(study=study)
+    nodes = read_refi(source).nodes if is_refi(source) else read_codebook_table(source)
+    _bring_in(settings, codebook_entries(nodes), source, person(author, "--author"), dry_run=dry_run)
+
+
+@codebook.command("export")
+@STUDY
+@click.option(
+    "--format", "fmt", type=click.Choice(["csv", "jsonl", "parquet", "qdc"]), default="csv", show_default=True
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File; default: standard output.")
+def export_codebook(study: str | None, fmt: str, out: Path | None) -> None:
+    """Write a study's codes and themes with what they mean: a table, or a REFI-QDA codebook (qdc)."""
+    settings = read_settings(study=study)
+    with opened_store(settings) as store, output_file(out) as file:
+        book = Codebook(store.code_events(settings.study))
+        if fmt == "qdc":
+            file.write(codebook_xml(book, settings.study))
+        else:
+            write_codebook_table(book, settings.study, store.segments_by_code(settings.study), fmt, file)
+    active = sum(state.active for state in book.values())
+    click.echo(f"{active} codes and themes of study '{settings.study}'" + (f" in {out}" if out else ""), err=True)
+
+
+def _read_sheet(source: Path, coder: str, given: Mapping[str, Any]) -> LabelSheet:
+    text, id_, codes = (given[f"{name}_column"] or "" for name in ("text", "id", "codes"))
+    columns = SheetColumns(text=text, id=id_, codes=codes, separator=given["separator"], coder_given=bool(coder))
+    options = ReadingOptions(**{name: given[name] for name in ("encoding", "sheet", "header_row", "date_order")})
+    sheet = read_label_file(source, coder, columns, given["fmt"], options)
+    if not any(row.coded for row in sheet.rows) and not sheet.uncoded:
+        raise nothing_coded(sheet)
+    return sheet
+
+
+def show_plan(planned: Plan, console: Console) -> None:
+    """Print the first labels that a file comes to, and the codes that it would create."""
+    table = Table("coder", "codes", "text", box=None, pad_edge=False)
+    for annotation in planned.annotations[:FIRST]:
+        codes = "taken back" if annotation.withdrawn else "; ".join(annotation.labels) or "none fits"
+        table.add_row(*map(escape, (annotation.annotator, codes, (annotation.text or "")[:200])))
+    console.print(table)
+    if planned.new:
+        console.print(f"new codes: {', '.join(planned.new)}", markup=False, highlight=False)
+
+
+def _taught(planned: Plan, study: str, outcome: str, file: str) -> Iterator[str]:
+    """What a file came to, line by line; the last one sums it up."""
+    yield from planned.notes
+    yield from (f"{file}, line {row.line}: {row.reason}; left out" for row in planned.rejected[:SHOWN])
+    yield from (
+        f"{file}, line {row.line}: {row.text[:60]!r} has no text, and is no segment of the study; left out"
+        for row in planned.unmatched[:SHOWN]
+        if not row.taught
+    )
+    kept = [annotation for annotation in planned.kept if not annotation.withdrawn]
+    codes = distinct(code for annotation in kept for code in annotation.labels)
+    coders = ", ".join(sorted({annotation.annotator for annotation in kept})) or "nobody"
+    texts = len({annotation.segment_id for annotation in kept})
     unlike = sum(label_fault(code) is not None for code in codes)
-    report = f"{len(texts)} texts with {len(codes)} codes of {name} taught to study '{settings.study}', {outcome}"
-    click.echo(report + (f"; {unlike} of the codes are none that members may write" if unlike else ""), err=True)
-
-
-def _last_changed(file: Path) -> datetime:
-    """When a person last had a hand in a file: the same however often it is taught."""
-    return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    parts = [f"{texts} texts with {len(codes)} codes of {coders} taught to study '{study}'"]
+    parts[0] += f", {outcome}" if outcome else ": nothing is new"
+    lost = len(planned.rejected) + sum(not row.taught for row in planned.unmatched)
+    for count, words in (
+        (planned.changed, "corrected"),
+        (planned.taken_back, "taken back, their cells are empty"),
+        (planned.already, "there already"),
+        (planned.uncoded, "not coded yet"),
+        (lost, "rows left out"),
+        (unlike, "of the codes are none that members may write"),
+    ):
+        parts += [f"{count} {words}"] if count else []
+    yield "; ".join(parts)
 
 
 @click.command()

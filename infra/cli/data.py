@@ -5,8 +5,9 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 from uuid import UUID
 
 import click
@@ -15,14 +16,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from infra.cli.options import (
     CASCADE,
+    DRY_RUN,
     JSON_LINES,
     PROFILE,
     STUDY,
     error_console,
+    output_file,
     read_settings,
-    source_columns,
+    read_source,
+    show_preview,
+    source_options,
 )
 from infra.factory.stores import forget_codes, opened_store
+from infra.files.preview import preview
 from infra.files.row_tally import RowTally, accepted_segments
 from infra.storage.store import SetAside, Store
 from models.errors import InputError
@@ -34,23 +40,28 @@ from schemas import Segment
 @STUDY
 @PROFILE
 @CASCADE
-@source_columns
+@source_options
 @click.option("--coded", type=click.Path(path_type=Path), help="Texts that people coded, to lead: see `teach`.")
+@DRY_RUN
 def code(
     source: Path,
     study: str | None,
     profile: str | None,
     cascade: str | None,
     coded: Path | None,
-    **columns: str | None,
+    dry_run: bool,
+    **given: Any,
 ) -> None:
     """Code the segments of SOURCE (a file, or - for standard input) without Kafka; JSON lines out."""
     from infra.local.file_coding import as_row, code_segments
     from models.pipeline import CodedSegment
 
-    settings = read_settings(needs_folder=True, study=study, profile=profile, cascade=cascade)
+    settings = read_settings(needs_folder=not dry_run, study=study, profile=profile, cascade=cascade)
+    if dry_run:
+        show_preview(preview(read_source(source, settings, given), settings.study))
+        return
     tally = RowTally(error_console())
-    segments: Iterable[Segment] = accepted_segments(settings.study, source, tally, **columns)
+    segments: Iterable[Segment] = accepted_segments(settings.study, read_source(source, settings, given), tally)
     if str(source) != "-":
         segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken
     uncoded, out = 0, sys.stdout  # as it is before the progress bar takes it
@@ -62,6 +73,7 @@ def code(
             uncoded += not isinstance(outcome, CodedSegment)
             advance()
     rejected = f", {len(tally.rejected)} rows rejected" if tally.rejected else ""
+    rejected += f", {tally.left_out} left out" if tally.left_out else ""
     tally.console.print(f"{tally.good - uncoded} segments coded, {uncoded} could not be{rejected}")
 
 
@@ -77,24 +89,50 @@ def _progress(console: Console, total: int | None) -> Iterator[Callable[[], None
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path, allow_dash=True))
 @STUDY
-@source_columns
+@source_options
+@click.option(
+    "--changed",
+    type=click.Choice(["keep-old", "version"]),
+    default="keep-old",
+    show_default=True,
+    help="What becomes of a known id with another text: the old text stays, or the new one is taken beside it.",
+)
+@DRY_RUN
 @JSON_LINES
-def ingest(source: Path, study: str | None, as_json: bool, **columns: str | None) -> None:
+def ingest(source: Path, study: str | None, changed: str, dry_run: bool, as_json: bool, **given: Any) -> None:
     """Take in the segments of SOURCE; the running stack, or the next one, codes them."""
     settings = read_settings(study=study)
+    if dry_run:
+        show_preview(preview(read_source(source, settings, given), settings.study))
+        return
     tally = RowTally(error_console())
     with opened_store(settings) as store:
-        new = store.take_in(accepted_segments(settings.study, source, tally, **columns))
-    report = {"read": tally.good, "new": new, "rejected": len(tally.rejected)}
+        taken = accepted_segments(settings.study, read_source(source, settings, given), tally)
+        new = store.take_in(taken, tally.changed.append)
+        versions = store.take_in(tally.versions()) if changed == "version" else 0
+    taken_beside = f"{versions} taken as new versions" if changed == "version" else "--changed version takes it beside"
+    tally.say_changed("taken as a version beside the old one" if changed == "version" else "the old one is kept")
+    report = {"read": tally.good, "new": new + versions, "rejected": len(tally.rejected)}
+    report |= {"left_out": tally.left_out, "changed": len(tally.changed)}
     if as_json:
         click.echo(json.dumps(report))
-    else:
-        click.echo(f"{tally.good} segments read, {new} of them new; {len(tally.rejected)} rows rejected", err=True)
+        return
+    parts = [f"{tally.good} segments read, {new + versions} of them new; {len(tally.rejected)} rows rejected"]
+    parts += [f"{tally.left_out} left out"] if tally.left_out else []
+    parts += [f"{len(tally.changed)} with another text than before ({taken_beside})"] if tally.changed else []
+    click.echo("; ".join(parts), err=True)
 
 
 @click.command()
 @STUDY
-@click.option("--format", "fmt", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True)
+@click.option(
+    "--format",
+    "fmt",
+    type=click.Choice(["csv", "jsonl", "parquet", "qdpx"]),
+    default="csv",
+    show_default=True,
+    help="qdpx: a REFI-QDA project with the codebook, all coded passages, their coders and memos.",
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File; default: standard output.")
 @click.option("--labels", is_flag=True, help="What people decided instead, with who and when: their last words.")
 @click.option("--history", is_flag=True, help="With --labels: everything they said, what they took back included.")
@@ -102,12 +140,17 @@ def export(study: str | None, fmt: str, out: Path | None, labels: bool, history:
     """Write a study's segments with their codes, or the labels that people gave."""
     from infra.files.export import export as write
     from infra.files.export import export_labels
+    from infra.refi.study_project import study_project
 
     if history and not labels:
         raise InputError("--history goes with --labels; add it")
     settings = read_settings(study=study)
-    with opened_store(settings) as store, _output(out) as file:
-        if labels:
+    labels = labels or fmt == "qdpx"
+    with opened_store(settings) as store, output_file(out) as file:
+        if fmt == "qdpx":
+            archive, count = study_project(store, settings.study, datetime.now(UTC))
+            file.write(archive)
+        elif labels:
             count = export_labels(store, settings.study, fmt, file, history=history)
         else:
             count = write(store, settings.study, fmt, file)
@@ -116,18 +159,6 @@ def export(study: str | None, fmt: str, out: Path | None, labels: bool, history:
         click.echo(f"study '{settings.study}' has no {what} in '{settings.data_dir}'", err=True)
     else:
         click.echo(f"{count} {what} of study '{settings.study}'" + (f" in {out}" if out else ""), err=True)
-
-
-@contextmanager
-def _output(out: Path | None) -> Iterator[BinaryIO]:
-    if out is None:
-        yield sys.stdout.buffer
-        return
-    try:
-        with out.open("wb") as file:
-            yield file
-    except OSError as error:
-        raise InputError(f"cannot write '{out}' ({error.strerror}); give another file with --out") from error
 
 
 @click.group("dead-letters")
@@ -185,6 +216,22 @@ def _kept_letter(store: Store, letter: UUID) -> SetAside:
     if kept is None:
         raise InputError(f"no dead letter {letter}; `qualstream dead-letters list` shows those there are")
     return kept
+
+
+@click.command()
+@STUDY
+@click.option("--all", "everything", is_flag=True, help="Every study.")
+@click.option("--minutes", default=5.0, show_default=True, help="Only what was published so long ago or longer.")
+def reopen(study: str | None, everything: bool, minutes: float) -> None:
+    """Publish segments again that have no outcome: no code, no question to people, not set aside.
+
+    The running stack, or the next one, codes them; ingest does the same by itself where nothing is under way.
+    """
+    settings = read_settings(needs_folder=True, study=study)
+    with opened_store(settings) as store:
+        before = datetime.now(UTC) - timedelta(minutes=minutes)
+        count = store.reopen(None if everything else settings.study, before)
+    click.echo(f"{count} segments are published again", err=True)
 
 
 @click.command()

@@ -22,7 +22,9 @@ from infra.cli.options import (
     Command,
     error_console,
     output_console,
+    read_options,
     read_settings,
+    reading_options,
     say_written,
     several,
 )
@@ -103,6 +105,7 @@ def drift() -> None:
 @_watched
 @TABLE_FORMAT
 @TEXT_COLUMN
+@read_options
 @click.option("--time-column", help="Column with the time it was said; default: the usual names.")
 @click.option("--code-column", help="Column with the code, or with a list of them; default: the usual names.")
 @click.option("--source-column", help="Column with where it came from; default: the first usual one that varies.")
@@ -137,6 +140,7 @@ def scan_file(file: Path, study: str | None, as_json: bool, html: Path | None, *
     columns = ReadOptions(
         **{what: given[f"{what}_column"] for what in ("text", "time", "code", "source", "confidence")},
         **{what: given[what] for what in ("fmt", "since", "until")},
+        reading=reading_options(settings, given),
     )
     options = ScanOptions(
         settings.study, drift_settings(given, lateness=timedelta()), given["embed"], given["texts_only"]

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from infra.cli.options import PIPED_WIDTH, error_console, output_console, read_settings, say_written
-from infra.experiments.evaluate import as_json, measuring_models, people_ratings
+from infra.experiments.evaluate import as_json, measuring_models, none_fits, people_ratings
 from infra.experiments.wordnet import PLACES
-from infra.files.gold import Predicted, read_gold, read_predictions
+from infra.files.gold import Gold, Predicted, read_gold, read_predictions
 from models.errors import InputError
 from models.evaluation.bootstrap import RESAMPLES, SEED, difference
 from models.evaluation.correlation import Rated, correlate
@@ -47,7 +47,9 @@ def _named(_context: click.Context, _option: click.Parameter, values: tuple[str,
 
 
 @click.command()
-@click.option("--gold", type=click.Path(path_type=Path), required=True, help="JSONL: `id` or `text`, `codes`, `set`.")
+@click.option(
+    "--gold", type=click.Path(path_type=Path), required=True, help="Texts with codes, as `teach` reads; `set`."
+)
 @click.option("--pred", "preds", multiple=True, required=True, callback=_named, help="NAME=FILE of `qualstream code`.")
 @click.option("--against", help="The system that differences are to; default: the first.")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.7, show_default=True, help="Cosine of equal codes.")
@@ -73,6 +75,7 @@ def evaluate(gold: Path, preds: dict[str, Path], against: str | None, ratings: s
     read_settings()
     texts = read_gold(gold)
     predictions = {name: read_predictions(path, texts, ratings) for name, path in preds.items()}
+    _say_read(texts, predictions)
     scoring = EvaluationOptions(options["threshold"], options["resamples"], options["seed"])
     codes = {name: predicted.codes for name, predicted in predictions.items()}
     models = measuring_models(*(options[name] for name in ("embedder", "bertscore", "layer", "wordnet")))
@@ -85,12 +88,34 @@ def evaluate(gold: Path, preds: dict[str, Path], against: str | None, ratings: s
     if out is None or str(out) != "-":
         _show_all(evaluation, against, rated)
     if out is not None:
-        _write(out, json.dumps(as_json(evaluation, against, rated), indent=1, ensure_ascii=False) + "\n")
+        _write(
+            out,
+            json.dumps(
+                as_json(evaluation, against, rated) | none_fits(texts, predictions), indent=1, ensure_ascii=False
+            )
+            + "\n",
+        )
     if options["plots"] is not None:
         from infra.experiments.evaluation_plots import write_plots
 
         for path in write_plots(evaluation, against, options["plots"]):
             say_written(path)
+
+
+def _say_read(gold: Gold, predictions: Mapping[str, Predicted]) -> None:
+    """What was read, and what is measured apart from the rest."""
+    err = error_console()
+    lines = [f"{gold.path.name}: {note}" for note in gold.notes]
+    lines += [f"{name}: {note}" for name, predicted in predictions.items() for note in predicted.notes]
+    if gold.none_fits:
+        count = len(gold.none_fits)
+        lines += [
+            f"{name}: no code for {predicted.none_fits} of {count} texts for which people found none that fits; "
+            "other measures are over the texts with codes"
+            for name, predicted in predictions.items()
+        ]
+    for line in lines:
+        err.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _say_without_wordnet() -> None:

@@ -1,13 +1,19 @@
 """What commands share: options, the settings with the log that they ask for, and consoles."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
+from infra.files.preview import Preview
+from infra.files.row_tally import Source
+from infra.files.rows import FORMATS, ReadingOptions
 from infra.settings import Settings, ensure_data_dir, load_settings
 from infra.telemetry import logs
 from models.errors import InputError
@@ -32,19 +38,97 @@ TABLE_FORMAT = click.option(
     "--format", "fmt", type=click.Choice(["csv", "tsv", "jsonl", "xlsx"]), help="Default: by name."
 )
 TEXT_COLUMN = click.option("--text-column", help="Column with the text; default: the usual names.")
+TEXT_COLUMNS = click.option(
+    "--text-column",
+    "text_columns",
+    multiple=True,
+    help="Column with the text; default: the usual names. Several, one after the other: a source each.",
+)
+ENCODING = click.option("--encoding", help="Such as cp1252 or shift_jis; default: told from the bytes.")
+SHEET = click.option("--sheet", help="Sheet of a workbook, by name or number; default: the first with texts.")
+HEADER_ROW = click.option(
+    "--header-row", type=click.IntRange(min=1), help="Line with the names of the columns; default: told from the rows."
+)
+DATE_ORDER = click.option(
+    "--date-order",
+    type=click.Choice(["day", "month"]),
+    help="What comes first in 03/04/2026; default: told from the whole column.",
+)
+NON_ANSWERS = click.option(
+    "--non-answers",
+    type=click.Choice(["leave-out", "keep"]),
+    help="What becomes of n/a, none, [deleted] and the like; default: QUALSTREAM_NON_ANSWERS, else leave-out.",
+)
 ID_COLUMN = click.option("--id-column", help="Column with the source's own id.")
 
 
-def source_columns(command: Command) -> Command:
-    """The options that say how a file of segments is read."""
-    formats = ["csv", "tsv", "jsonl", "xlsx", "lines"]
+def source_options(command: Command) -> Command:
+    """The options that say how a file of segments is read; `read_source` takes what they give."""
     return several(
         command,
-        click.option("--format", "fmt", type=click.Choice(formats), help="Default: by name."),
-        TEXT_COLUMN,
+        click.option("--format", "fmt", type=click.Choice(FORMATS), help="Default: by name and content."),
+        TEXT_COLUMNS,
         ID_COLUMN,
         click.option("--time-column", help="Column with the time it was said."),
+        read_options,
+        click.option(
+            "--unit",
+            type=click.Choice(["turn", "paragraph", "sentence"]),
+            default="turn",
+            show_default=True,
+            help="What a document is cut into.",
+        ),
+        click.option(
+            "--interviewer",
+            help="Who asks in a transcript (several: commas between), whose words are left out; 'none': nobody; "
+            "default: told from names and questions.",
+        ),
     )
+
+
+def read_options(command: Command) -> Command:
+    """The options that say how any file is read; `reading_options` takes what they give."""
+    return several(command, ENCODING, SHEET, HEADER_ROW, DATE_ORDER, NON_ANSWERS)
+
+
+def reading_options(settings: Settings, given: Mapping[str, Any]) -> ReadingOptions:
+    """How a file is read, as a command's options and the settings say."""
+    return ReadingOptions(
+        encoding=given["encoding"],
+        sheet=given["sheet"],
+        header_row=given["header_row"],
+        date_order=given["date_order"],
+        leave_out_non_answers=(given["non_answers"] or settings.non_answers) == "leave-out",
+        unit=given.get("unit", "turn"),
+        interviewer=_nobody(given.get("interviewer")),
+    )
+
+
+def _nobody(interviewer: str | None) -> str | None:
+    return "" if interviewer is not None and interviewer.strip().casefold() == "none" else interviewer
+
+
+def read_source(path: Path, settings: Settings, given: Mapping[str, Any]) -> Source:
+    """What a command reads, as its options and the settings say."""
+    columns = (given["text_columns"], given["id_column"], given["time_column"])
+    return Source(path, given["fmt"], *columns, reading_options(settings, given))
+
+
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Show how the file is read and what is left out; write nothing.")
+
+
+def show_preview(seen: Preview) -> None:
+    """Print what a file would come to: how it is read and what is left out, and its first segments as a table."""
+    words = output_console()
+    for sentence in seen.understood():
+        words.print(sentence, markup=False, highlight=False)
+    table = Table("id", "time", "source", "text", title=f"the first {len(seen.first)} segments", title_justify="left")
+    for segment in seen.first:
+        at = segment.timestamp.isoformat(" ", "minutes") if segment.timestamp else ""
+        table.add_row(*map(escape, (segment.own_id or "", at, segment.source, segment.text[:200])))
+    words.print(table)
+    for sentence in (*seen.not_taken(), f"{seen.sum}; nothing was written"):
+        words.print(sentence, markup=False, highlight=False)
 
 
 def several(command: Command, *options: Callable[[Command], Command]) -> Command:
@@ -106,3 +190,16 @@ def person(name: str, option: str) -> str:
 def say_written(path: Path) -> None:
     """Name a file that was written, on standard error."""
     error_console().print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def output_file(out: Path | None) -> Iterator[BinaryIO]:
+    """A file to write, or standard output where none is named; faults are told in one line."""
+    if out is None:
+        yield sys.stdout.buffer
+        return
+    try:
+        with out.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"cannot write '{out}' ({error.strerror}); give another file with --out") from error

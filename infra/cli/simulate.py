@@ -24,9 +24,11 @@ _COUNT = click.IntRange(1)
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="JSONL or CSV: texts with lists of codes.")
-@click.option("--text-column", default="text", show_default=True)
-@click.option("--labels-column", default="labels", show_default=True, help="A list; in CSV between semicolons.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), required=True, help="A file of texts with codes, as `teach` reads it."
+)
+@click.option("--text-column", help="Column with the text; default: the usual names.")
+@click.option("--labels-column", help="Column with the codes; default: the usual names.")
 @click.option("--codes", type=_COUNT, help="Keep the so many commonest codes; default: all.")
 @click.option(
     "--model",
@@ -79,6 +81,8 @@ def simulate(data: Path, models: Sequence[str], heads: Sequence[str], strategies
     out = options["out"] or ensure_data_dir(settings) / "simulations" / coded.name
     tracking: Tracking = MlflowTracking(settings.tracking_url) if options["track"] else NoTracking()
     err = error_console()
+    for note in coded.notes:
+        err.print(note, highlight=False, markup=False, soft_wrap=True)
     err.print(f"{len(coded.texts)} texts, {len(coded.codes)} codes, {len(learners)} setups, {options['seeds']} seeds",
               highlight=False)  # fmt: skip
     results = collect(

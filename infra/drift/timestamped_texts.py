@@ -5,7 +5,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, TypeVar, cast
@@ -13,10 +13,25 @@ from typing import Any, NamedTuple, TextIO, TypeVar, cast
 from pydantic import JsonValue
 
 from infra.drift.far_times import FarTimes
+from infra.files.reading.answers import is_non_answer
+from infra.files.reading.cells import plain_id, readable
+from infra.files.reading.columns import ID_NAMES, TEXT_NAMES, TIME_NAMES, folded, role_names, usual
+from infra.files.reading.items import LeftOut, ReadingReport
+from infra.files.reading.roles import listed, say_times
 from infra.files.row_tally import RowTally
-from infra.files.rows import FORMATS, PEEK, Format, Rejected, TableHeader, TableRow, read_rows, tell_format
-from infra.files.segments import ID_NAMES, TEXT_NAMES, TIME_NAMES
-from infra.files.timestamps import read_time
+from infra.files.rows import (
+    PEEK,
+    Format,
+    ReadingOptions,
+    Rejected,
+    TableHeader,
+    TableRow,
+    known_encoding,
+    known_format,
+    read_rows,
+    tell_format,
+)
+from infra.files.timestamps import DateOrder, TimeColumn, read_time
 from models.errors import InputError
 
 CODE_NAMES = (
@@ -38,7 +53,6 @@ _TOGETHER = 100
 """Sorted rows in one line on the disk."""
 _MOST_SOURCES = 500
 _LONGEST_LABEL, _LONGEST_SOURCE = 80, 200
-_MOST_NAMED = 20
 T = TypeVar("T")
 
 
@@ -76,6 +90,8 @@ class ReadOptions:
     fmt: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
+    """How the file is read where that is not told from it."""
 
 
 @dataclass
@@ -169,7 +185,7 @@ def read_timestamped(source: Path, options: ReadOptions, tally: RowTally) -> Tim
     texts.candidates = columns.candidates
     texts._values = columns.values
     try:
-        for item in _rows(source, name, options):
+        for item in _rows(source, name, options, columns):
             if isinstance(item, TableHeader):
                 columns.see(tuple(item.columns), item.line, must=True)
                 continue
@@ -184,10 +200,12 @@ def read_timestamped(source: Path, options: ReadOptions, tally: RowTally) -> Tim
         raise
     texts.coded = columns.coded
     texts._finish()
+    columns.say(options.reading.report)
+    tally.say(options.reading)
     if not texts.rows:
         raise InputError(
             f"'{name}' holds no row with a text and a time in the stretch asked for "
-            f"({len(tally.rejected)} rows rejected); name the columns with --text-column and --time-column"
+            f"({len(tally.rejected)} rows rejected){_first_reason(tally)}"
         )
     return texts
 
@@ -201,6 +219,25 @@ class _ColumnRoles:
         self.candidates: list[str] = []
         self.values: list[set[str]] = []
         self.coded = False
+        self._time = TimeColumn()
+
+    def look(self, item: TableHeader | TableRow | Rejected) -> None:
+        """Take a row's time into account before any row is taken: only the whole column tells day from month."""
+        if isinstance(item, TableHeader):
+            self.see(tuple(item.columns), item.line, must=True)
+        elif isinstance(item, TableRow):
+            names = tuple(item.cells)
+            places = self._by_names.get(names) or self.see(names, item.line, must=not self._by_names)
+            self._time.see(item.cells.get(places.time or ""))
+
+    @property
+    def _order(self) -> DateOrder | None:
+        return self._options.reading.date_order or self._time.order
+
+    def say(self, report: ReadingReport) -> None:
+        """Put into words how the times are read."""
+        time = next((places.time for places in self._by_names.values() if places.time), "")
+        say_times(self._time, time, self._order, report)
 
     def see(self, names: tuple[str, ...], line: int, *, must: bool = False) -> "_Places":
         """Settle the columns of rows with these names.
@@ -212,11 +249,11 @@ class _ColumnRoles:
         if known is not None:
             return known
         options = self._options
-        text = _usual(names, (options.text,) if options.text else TEXT_NAMES)
+        text = usual(names, (options.text,) if options.text else role_names(names, "text", TEXT_NAMES))
         rest = tuple(name for name in names if name != text)
-        time = _usual(rest, (options.time,) if options.time else TIME_NAMES)
-        code = _usual(rest, (options.code,) if options.code else CODE_NAMES)
-        source = _usual(rest, (options.source,))
+        time = usual(rest, (options.time,) if options.time else role_names(names, "time", TIME_NAMES))
+        code = usual(rest, (options.code,) if options.code else role_names(names, "codes", CODE_NAMES))
+        source = usual(rest, (options.source,) if options.source else ())
         asked = (
             ("text", text, True),
             ("time", time, True),
@@ -227,14 +264,16 @@ class _ColumnRoles:
             if needed and column is None:
                 named = getattr(options, what)
                 missing = f"no column '{named}'" if named else f"no column of {what}"
-                raise InputError(f"{self._file}, line {line}: {missing} among {_listed(names)}; see --{what}-column")
+                raise InputError(f"{self._file}, line {line}: {missing} among {listed(names)}; see --{what}-column")
         self.coded |= code is not None
         for name in _among(rest, (options.source,) if options.source else SOURCE_NAMES):
             if name not in self.candidates:
                 self.candidates.append(name)
                 self.values.append(set())
-        signals = {signal: place for signal in _SIGNALS if (place := _usual(rest, (self._named(signal),))) is not None}
-        places = _Places(text, time, _usual(rest, ID_NAMES), code, _usual(rest, THEME_NAMES), signals)
+        signals = {signal: place for signal in _SIGNALS if (place := usual(rest, (self._named(signal),))) is not None}
+        places = _Places(
+            text, time, usual(rest, role_names(names, "id", ID_NAMES)), code, usual(rest, THEME_NAMES), signals
+        )
         if len(self._by_names) < 1000:
             self._by_names[names] = places
         return places
@@ -246,7 +285,11 @@ class _ColumnRoles:
         text, time = cells.get(places.text or ""), cells.get(places.time or "")
         if not isinstance(text, str) or not text.strip():
             return Rejected(self._file, row.line, f"'{places.text or 'text'}' is empty or missing; text is expected")
-        at = read_time(time)
+        text = readable(text)
+        if self._options.reading.leave_out_non_answers and is_non_answer(text):
+            self._options.reading.report.count(f"left out: no answer in '{places.text}'", row.line)
+            return LeftOut(self._file, row.line, f"{text.strip()[:40]!r} is no answer", "no answer")
+        at = read_time(time, self._order)
         if at is None:
             shown = f"is {str(time)[:40]!r}" if time not in (None, "") else "is empty or missing"
             return Rejected(self._file, row.line, f"'{places.time or 'time'}' {shown}; a date or a time is expected")
@@ -254,7 +297,7 @@ class _ColumnRoles:
         return TimestampedText(
             at.timestamp(),
             row.line,
-            (_short(cells.get(places.id), _LONGEST_SOURCE) if places.id else None) or str(row.line),
+            (plain_id(cells.get(places.id)) if places.id else None) or str(row.line),
             text,
             [_short(cells.get(name), _LONGEST_SOURCE) for name in self.candidates],
             _codes(cells.get(places.code)) if places.code else None,
@@ -275,9 +318,15 @@ class _Places(NamedTuple):
     signals: dict[str, str]
 
 
-def _rows(source: Path, name: str, options: ReadOptions) -> Iterator[TableHeader | TableRow | Rejected]:
-    if options.fmt is not None and options.fmt not in FORMATS:
-        raise InputError(f"format '{options.fmt}' is not known; {', '.join(FORMATS)} are")
+def _first_reason(tally: RowTally) -> str:
+    return f": line {tally.rejected[0].line}: {tally.rejected[0].reason}" if tally.rejected else ""
+
+
+def _rows(
+    source: Path, name: str, options: ReadOptions, columns: "_ColumnRoles"
+) -> Iterator[TableHeader | TableRow | Rejected]:
+    known_format(options.fmt)
+    known_encoding(options.reading.encoding)
     try:
         with sys.stdin.buffer if str(source) == "-" else source.open("rb", buffering=PEEK) as stream:
             head = cast(Any, stream).peek(PEEK)
@@ -286,7 +335,12 @@ def _rows(source: Path, name: str, options: ReadOptions) -> Iterator[TableHeader
             fmt = options.fmt or tell_format(None if str(source) == "-" else source.name, head)
             if fmt == "lines":
                 fmt = "csv"  # plain lines have no time
-            yield from read_rows(cast(Any, stream), cast(Format, fmt), name, None)
+            reading = replace(options.reading, text_names=(options.text,) if options.text else TEXT_NAMES)
+            if stream.seekable():
+                for item in read_rows(cast(Any, stream), cast(Format, fmt), name, options=reading):
+                    columns.look(item)
+                stream.seek(0)
+            yield from read_rows(cast(Any, stream), cast(Format, fmt), name, options=reading)
     except FileNotFoundError:
         raise InputError(f"{source}: no such file; give the path of a CSV, TSV, JSONL or XLSX file") from None
     except IsADirectoryError:
@@ -318,23 +372,10 @@ def _lines(run: TextIO) -> Iterator[TimestampedText]:
         yield from map(TimestampedText._make, json.loads(line))
 
 
-def _usual(names: tuple[str, ...], usual: tuple[str | None, ...]) -> str | None:
-    return next(iter(_among(names, usual)), None)
-
-
-def _among(names: tuple[str, ...], usual: tuple[str | None, ...]) -> list[str]:
-    """The usual names that are there, whatever their case and the marks between their words."""
-    folded = {_folded(name): name for name in reversed(names)}
-    return [folded[_folded(name)] for name in usual if name and _folded(name) in folded]
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold().replace(" ", "_").replace("-", "_")
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    more = ", ..." if len(names) > _MOST_NAMED else ""
-    return (", ".join(f"'{name[:40]}'" for name in names[:_MOST_NAMED]) or "no columns") + more
+def _among(names: tuple[str, ...], expected: tuple[str, ...]) -> list[str]:
+    """The expected names that are there, whatever their case and the marks between their words."""
+    by_name = {folded(name): name for name in reversed(names)}
+    return [by_name[folded(name)] for name in expected if folded(name) in by_name]
 
 
 def _short(value: JsonValue, longest: int) -> str | None:

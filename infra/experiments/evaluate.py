@@ -22,6 +22,14 @@ def as_json(evaluation: Evaluation, against: str, rated: Rated | None) -> dict[s
     return figures if rated is None else figures | {"ratings": rated.to_json()}
 
 
+def none_fits(gold: Gold, predictions: Mapping[str, Predicted]) -> dict[str, Any]:
+    """Of the texts for which people found no code that fits, how many each system gave none; nothing without any."""
+    if not gold.none_fits:
+        return {}
+    systems = {name: predicted.none_fits for name, predicted in predictions.items()}
+    return {"none_fits": {"texts": len(gold.none_fits), "systems": systems}}
+
+
 @dataclass(frozen=True)
 class MeasuringModels:
     """What codes are compared with."""

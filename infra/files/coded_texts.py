@@ -1,23 +1,18 @@
-"""Files of texts that people coded."""
+"""Files of texts that people coded, where nothing else is known about the texts: a file alone."""
 
-import re
-from collections.abc import Iterable, Mapping
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-from infra.files.segments import Rejected, read_segments
+from infra.files.labels.code_cells import distinct
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import Labelled, LabelSheet, keyed, read_label_file
+from infra.files.reading.cells import readable
 from models.errors import InputError
 from models.moderation.precedents import CodedText
-from models.text.labels import LONGEST_LABEL, clean_code
 from schemas import Segment
-from schemas.ids import normalised_label
-
-CODE_NAMES = ("codes", "code", "labels", "label", "themes", "theme")
-
-
-_SEPARATORS = r"[;|\n]"
+from schemas.ids import segment_id
 
 
 @dataclass(frozen=True)
@@ -34,66 +29,57 @@ class HumanCoded:
 
 
 def read_human_coded(
-    source: Path, study: str, codes_column: str | None = None, **columns: str | None
+    source: Path,
+    study: str,
+    codes_column: str | None = None,
+    *,
+    fmt: str | None = None,
+    text_column: str | None = None,
+    id_column: str | None = None,
 ) -> list[HumanCoded]:
-    """Read a file of texts with codes.
+    """Read a file of texts with codes; texts without any are left out.
 
-    Several codes of a text stand in a list, are parted by ``;`` or ``|``, or stand in rows with the same id.
+    Several codes of a text stand in a list, are parted by what ``CodeColumn`` tells, or stand in rows with the same id.
 
     Args:
-        source: Any file that segments are read from.
+        source: A table or JSON lines.
         study: Whose.
         codes_column: The column of the codes; guessed from usual names where not given.
-        columns: ``fmt``, ``text_column`` and ``id_column`` as ``read_segments`` takes them.
+        fmt: The file's format; told from its name where not given.
+        text_column: The column of the texts.
+        id_column: The column of the ids.
 
     Raises:
-        InputError: If the file cannot be read, a row cannot be taken, or there is no column of codes.
+        InputError: If the file cannot be read, or holds no coded text.
     """
+    columns = SheetColumns(text=text_column or "", id=id_column or "", codes=codes_column or "")
+    sheet = read_label_file(source, "somebody", columns, fmt)
     texts: dict[UUID, HumanCoded] = {}
-    for number, row in enumerate(read_segments(source, study=study, **columns), 1):
-        if isinstance(row, Rejected):
-            raise InputError(f"{row.file}, line {row.line}: {row.reason}; correct the row or take it out")
-        codes = _codes(row, codes_column, f"{source}, segment {number}")
-        if codes:
-            before = texts[row.id].codes if row.id in texts else ()
-            texts[row.id] = HumanCoded(row, distinct([*before, *codes]))
+    for row, place in keyed(row for row in sheet.rows if row.text and row.codes):
+        id_ = own_id(row, place.together, study, sheet.name)
+        before = texts[id_].codes if id_ in texts else ()
+        segment = Segment(id=id_, study=study, text=row.text or "", source=row.source or sheet.name[:200])
+        texts[id_] = HumanCoded(segment, distinct([*before, *row.codes]))
     if not texts:
-        raise InputError(f"{source} holds no coded text; expected a text and its codes in each row")
+        raise nothing_coded(sheet)
     return list(texts.values())
 
 
-def _codes(segment: Segment, column: str | None, place: str) -> tuple[str, ...]:
-    by_name: Mapping[str, Any] = {name.casefold(): value for name, value in segment.metadata.items()}
-    names = (column.casefold(),) if column else CODE_NAMES
-    name = next((name for name in names if name in by_name), None)
-    if name is None:
-        expected = f"'{column}'" if column else f"one of {', '.join(CODE_NAMES)}"
-        raise InputError(
-            f"{place}: no column with codes; found {', '.join(segment.metadata) or 'only the text'}, expected "
-            f"{expected}; name it with --codes-column"
-        )
-    codes = by_name[name] if isinstance(by_name[name], list) else parted(by_name[name])
-    return distinct([read_code(code, place) for code in codes if code is not None and str(code).strip()])
+def nothing_coded(sheet: LabelSheet) -> InputError:
+    """For a file in which no row is coded."""
+    rejected = f" (line {sheet.rejected[0].line}: {sheet.rejected[0].reason})" if sheet.rejected else ""
+    return InputError(f"{sheet.name} holds no coded text; expected a text and its codes in each row{rejected}")
 
 
-def parted(value: Any) -> list[Any]:
-    """Several codes that stand in one cell."""
-    return re.split(_SEPARATORS, value) if isinstance(value, str) else [value]
+def own_id(row: Labelled, place: int, study: str, file: str, source: str | None = None) -> UUID:
+    """The id that a row's text has, or would have, as a segment of a source.
 
-
-def read_code(cell: Any, place: str) -> str:
-    """A code as it is kept; raises ``InputError`` with the place for what is none."""
-    if not isinstance(cell, str | int | float):
-        raise InputError(f"{place}: {str(cell)[:40]!r} is no code; at most {LONGEST_LABEL} characters are expected")
-    try:
-        return clean_code(str(cell))
-    except InputError as error:
-        raise InputError(f"{place}: {error}") from None
-
-
-def distinct(codes: Iterable[str]) -> tuple[str, ...]:
-    """Each code once, as it was first spelt."""
-    first: dict[str, str] = {}
-    for code in codes:
-        first.setdefault(normalised_label(code), code)
-    return tuple(first.values())
+    Args:
+        row: The row.
+        place: Which of the texts equal to its own it means, from 0.
+        study: The study.
+        file: What the source is called where neither the row nor ``source`` says.
+        source: In place of the row's own.
+    """
+    digest = hashlib.sha256(readable(row.text or "").encode("utf-8", "replace")).hexdigest()
+    return segment_id(study, (source or row.source or file)[:200], row.key or f"{digest}:{place + 1}")

@@ -17,6 +17,7 @@ __all__ = ["COLUMNS", "FORMATS", "LABEL_COLUMNS", "export", "export_labels", "la
 
 COLUMNS = (
     "id",
+    "own_id",
     "study",
     "text",
     "source",
@@ -43,6 +44,7 @@ COLUMNS = (
 LABEL_COLUMNS = {
     "study": "The study.",
     "segment_id": "The segment's id.",
+    "own_id": "The id that its source gave it.",
     "text": "Its text.",
     "source": "Where it came from.",
     "timestamp": "When it was said, if known.",
@@ -87,9 +89,9 @@ _LABELS = Shape(
     {
         "timestamp": "time",
         "decided_at": "time",
-        "codes": "list",
+        "codes": "codes",
         "code_ids": "list",
-        "codes_now": "list",
+        "codes_now": "codes",
         "unsure": "truth",
         "withdrawn": "truth",
         "current": "truth",
@@ -173,7 +175,14 @@ def labels(store: Store, study: str | None, *, history: bool = False) -> Iterato
         partition_by=(annotations.c.segment_id, annotations.c.annotator), order_by=annotations.c.decided_at.desc()
     )
     query = (
-        select(annotations.c.record, segments.c.text, segments.c.source, segments.c.timestamp, place.label("place"))
+        select(
+            annotations.c.record,
+            segments.c.text,
+            segments.c.own_id,
+            segments.c.source,
+            segments.c.timestamp,
+            place.label("place"),
+        )
         .join_from(annotations, segments, annotations.c.segment_id == segments.c.id, isouter=True)
         .order_by(annotations.c.decided_at, annotations.c.segment_id, annotations.c.annotator)
     )
@@ -197,10 +206,12 @@ def _labels_of(store: Store, rows: Sequence[Any], history: bool) -> Iterator[Out
         plain = {name: getattr(annotation, name) for name in LABEL_COLUMNS if name in Annotation.model_fields}
         yield plain | {
             "text": row.text if annotation.text is None else annotation.text,
-            "source": row.source,
+            "own_id": row.own_id or annotation.own_id,
+            "source": row.source or annotation.source,
             "timestamp": row.timestamp,
             "codes": list(annotation.labels),
             "code_ids": [str(code) for code in annotation.code_ids],
             "codes_now": list(now) or list(annotation.labels),
             "current": current,
+            "start": annotation.start,
         }

@@ -1,29 +1,40 @@
-"""Rows out of files: CSV, TSV, JSON lines, XLSX and plain lines, as a stream, with faults told row by row."""
+"""Rows out of files: tables, JSON, documents and plain lines, in order, with faults told row by row."""
 
-import codecs
-import csv
 import io
-import json
-import sys
+import re
 import tempfile
-import warnings
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from typing import Any, BinaryIO, Literal, cast
-from zipfile import BadZipFile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Literal, cast, get_args
 
-from pydantic import JsonValue
-
+from infra.files.reading.columns import TEXT_NAMES
+from infra.files.reading.delimited import Dialect, Line, lines_of, raw_rows, tell_dialect, width
+from infra.files.reading.documents import document_rows, is_transcript
+from infra.files.reading.encodings import PEEK, Encoding, survey, told_by_mark
+from infra.files.reading.headers import Table
+from infra.files.reading.items import RawRow, ReadingOptions, ReadingReport, Rejected, TableHeader, TableRow
+from infra.files.reading.json_rows import json_rows
+from infra.files.reading.sheets import sheet_rows
 from models.errors import InputError
 
-Format = Literal["csv", "tsv", "jsonl", "xlsx", "lines"]
-FORMATS: tuple[Format, ...] = ("csv", "tsv", "jsonl", "xlsx", "lines")
+__all__ = [
+    "FORMATS",
+    "PEEK",
+    "Format",
+    "ReadingOptions",
+    "ReadingReport",
+    "Rejected",
+    "TableHeader",
+    "TableRow",
+    "read_rows",
+    "tell_format",
+]
 
-PEEK = 1 << 16
-"""Bytes from which format, encoding and delimiter are told."""
+Format = Literal["csv", "tsv", "jsonl", "xlsx", "lines", "docx", "rtf", "pdf", "vtt", "srt", "transcript"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+DOCUMENTS = ("docx", "rtf", "pdf", "vtt", "srt", "transcript")
+"""Formats that are cut into turns or paragraphs."""
 
 _ENDINGS: dict[str, Format] = {
     "csv": "csv",
@@ -34,266 +45,193 @@ _ENDINGS: dict[str, Format] = {
     "json": "jsonl",
     "xlsx": "xlsx",
     "xlsm": "xlsx",
+    "docx": "docx",
+    "rtf": "rtf",
+    "pdf": "pdf",
+    "vtt": "vtt",
+    "srt": "srt",
 }
-_BOMS = (
-    (codecs.BOM_UTF8, None),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it starts with
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_MOST_LINES = 1000  # of one CSV row; more means that a quote was never closed
-_FALLBACK = "cp1252"
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A row that could not be taken; its neighbours were."""
-
-    file: str
-    line: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class TableHeader:
-    """The columns of a table, before its rows."""
-
-    line: int
-    columns: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    """One row by column; ``encoding`` where it is not the file's own, ``typed`` where a program chose the types."""
-
-    line: int
-    cells: dict[str, JsonValue]
-    encoding: str | None = None
-    typed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    number: int
-    text: str
-    encoding: str | None = None
+_SRT = re.compile(r"^\d+\s*\n\d\d:\d\d:\d\d,\d{3} --> ")
+_STARTS: tuple[tuple[bytes, Format], ...] = ((b"%PDF-", "pdf"), (b"{\\rtf", "rtf"), (b"WEBVTT", "vtt"))
+_OTHERS: Mapping[str, str] = {
+    **dict.fromkeys(("doc", "odt", "pages"), "save it as .docx"),
+    **dict.fromkeys(("xls", "ods", "numbers"), "save it as .xlsx or CSV"),
+    **dict.fromkeys(("sav", "dta", "rds"), "export it as CSV"),
+    **dict.fromkeys(("mp3", "mp4", "m4a", "wav", "mov"), "have it transcribed first"),
+    **dict.fromkeys(("png", "jpg", "jpeg", "tif", "tiff"), "have its text recognised first"),
+    **dict.fromkeys(("zip", "gz", "7z", "rar"), "unpack it"),
+    **dict.fromkeys(("qdpx", "qdc"), "it is a REFI-QDA file: `qualstream teach` takes it"),
+}
+"""Formats that are known and not read, and what to do with them."""
 
 
 def tell_format(name: str | None, head: bytes) -> Format:
-    """Tell a format from a file's name, or else from its first bytes; what is neither JSON nor XLSX is plain lines."""
-    ending = (name or "").rpartition(".")[2].casefold()
-    if "." in (name or "") and ending in _ENDINGS:
+    """Tell a format from a file's name, or else from its first bytes; what is nothing else is plain lines.
+
+    Raises:
+        InputError: If it is a format that is known and not read; says what to do with it.
+    """
+    ending = (name or "").rpartition(".")[2].casefold() if "." in (name or "") else ""
+    if ending in ("csv", "tsv", "tab") and head.startswith(b"PK\x03\x04"):
+        return "xlsx"  # a workbook that somebody called so
+    if ending in _ENDINGS:
         return _ENDINGS[ending]
+    if ending in _OTHERS or head.startswith(b"\xd0\xcf\x11\xe0"):
+        way_out = _OTHERS.get(ending, "save it as .docx, .xlsx or CSV")
+        raise InputError(f"{name or 'standard input'}: a format that is not read ({ending or 'old Office'}); {way_out}")
     if head.startswith(b"PK\x03\x04"):
-        return "xlsx"
-    start = head.decode(tell_encoding(head) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
-    return "jsonl" if start.startswith("{") else "lines"
+        return "docx" if b"word/" in head else "xlsx"
+    start = head.decode(told_by_mark(head) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
+    return next((fmt for mark, fmt in _STARTS if start.encode().startswith(mark)), None) or _text_format(start)
 
 
-def tell_encoding(head: bytes) -> str | None:
-    """Tell UTF-16 and UTF-32 from the first bytes; ``None`` means UTF-8, line by line."""
-    for mark, encoding in _BOMS:
-        if head.startswith(mark):
-            return encoding
-    half = len(head) // 2
-    if half and head[1::2].count(0) > 0.4 * half:
-        return "utf-16-le"
-    return "utf-16-be" if half and head[::2].count(0) > 0.4 * half else None
+def _text_format(start: str) -> Format:
+    if start.startswith(("{", "[{")):
+        return "jsonl"
+    plain = start.replace("\r\n", "\n")
+    return "srt" if _SRT.match(plain) else "transcript" if is_transcript(plain) else "lines"
 
 
 def read_rows(
-    stream: io.BufferedReader, fmt: Format, file: str, encoding: str | None
+    stream: io.BufferedReader,
+    fmt: Format,
+    file: str,
+    encoding: str | None = None,
+    options: ReadingOptions | None = None,
 ) -> Iterator[TableHeader | TableRow | Rejected]:
-    """Read a file's rows in order; memory does not grow with the file (XLSX: but for its shared strings).
+    """Read a file's rows in order; memory does not grow with the file (but for JSON arrays and XLSX's shared strings).
+
+    A table out of a pipe is kept in a file meanwhile, for its encoding and dialect are told from all of it; JSON lines
+    and plain lines are read as they come.
 
     Args:
         stream: At the file's start; stays open.
         fmt: What it holds.
         file: Its name, for errors.
-        encoding: ``None`` to tell it from the bytes; UTF-8 lines that are none are then read as Windows-1252.
+        encoding: ``None`` to tell it from the bytes.
+        options: What is not to be told from the file, and what takes the words about how it was read.
 
     Raises:
         InputError: If the whole cannot be read; one row that cannot is a ``Rejected``.
     """
+    options = options or ReadingOptions()
+    options = replace(options, text_names=options.text_names or TEXT_NAMES, encoding=encoding or options.encoding)
     if fmt == "xlsx":
-        yield from _sheet_rows(stream, file)
-        return
-    head = stream.peek(PEEK)[:PEEK]
-    encoding = encoding or tell_encoding(head)
-    lines = _lines(stream, encoding)
-    if fmt in ("csv", "tsv"):
-        yield from _table_rows(lines, "\t" if fmt == "tsv" else _delimiter(head, encoding), file)
-    elif fmt == "jsonl":
-        yield from _json_rows(lines, file)
+        yield from Table(file, options).read(sheet_rows(cast(Any, stream), file, options))
+    elif fmt in DOCUMENTS:
+        yield from _document(stream, fmt, file, options)
+    elif fmt in ("csv", "tsv"):
+        with _twice(stream) as whole:
+            yield from _delimited(whole, fmt, file, options)
     else:
-        for line in lines:
-            if line.text.strip():
-                yield TableRow(line.number, {"text": line.text.rstrip("\r\n")}, line.encoding)
+        own = _encoding(stream, options)
+        lines = _remarked(lines_of(stream, own), own, options.report)
+        yield from json_rows(lines, file) if fmt == "jsonl" else _plain_rows(lines)
 
 
-def _lines(stream: io.BufferedReader, encoding: str | None) -> Iterator[_Line]:
-    if encoding is None:
-        for number, raw in enumerate(stream, 1):
-            line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
-            try:
-                yield _Line(number, line.decode("utf-8"))
-            except UnicodeDecodeError:
-                yield _Line(number, line.decode(_FALLBACK, "replace"), _FALLBACK)
-        return
-    reader = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="\n")
-    try:
-        for number, text in enumerate(reader, 1):
-            note = f"{encoding} with unreadable bytes" if "\ufffd" in text else None
-            yield _Line(number, text.removeprefix("\ufeff") if number == 1 else text, note)
-    finally:
-        reader.detach()  # else the caller's stream would be closed with it
-
-
-def _json_rows(lines: Iterator[_Line], file: str) -> Iterator[TableRow | Rejected]:
+def _remarked(lines: Iterable[Line], encoding: Encoding, report: ReadingReport) -> Iterator[Line]:
+    """The lines as they are; the report says where one is in another encoding than was expected."""
     for line in lines:
-        if not line.text.strip():
-            continue
-        try:
-            value = json.loads(line.text)
-        except json.JSONDecodeError as error:
-            yield Rejected(file, line.number, f"not JSON: {error.msg} at column {error.colno}")
-        except (ValueError, RecursionError) as error:
-            yield Rejected(file, line.number, f"JSON that cannot be read: {str(error)[:100]}")
-        else:
-            if isinstance(value, dict):
-                yield TableRow(line.number, value, line.encoding)
-            elif isinstance(value, list) and line.number == 1:
-                raise InputError(f"{file}, line 1: a JSON array found; one JSON object a line is expected")
-            else:
-                yield Rejected(file, line.number, f"a JSON {_kind(value)} found; an object is expected")
+        if line.encoding and not encoding.fallback:
+            report.warn(
+                f"some lines are not {encoding.name}: they are read as {line.encoding}; --encoding names another"
+            )
+        yield line
 
 
-def _kind(value: Any) -> str:
-    kinds = {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
-    return kinds.get(type(value), "null")
+def _plain_rows(lines: Iterable[Line]) -> Iterator[TableRow]:
+    for line in lines:
+        if line.text.strip():
+            yield TableRow(line.number, {"text": line.text.rstrip("\r\n")}, line.encoding)
 
 
-def _table_rows(lines: Iterator[_Line], delimiter: str, file: str) -> Iterator[TableHeader | TableRow | Rejected]:
-    header: TableHeader | None = None
-    for record in _records(lines, delimiter, file):
-        if isinstance(record, Rejected):
-            if header is None:
-                raise InputError(f"{file}, line {record.line}: {record.reason}; a row of column names is expected")
-            yield record
-            continue
-        taken, cells = record
-        first, last = taken[0].number, taken[-1].number
-        if not any(cell.strip() for cell in cells):
-            continue
-        if header is None:
-            header = TableHeader(first, _columns(cells))
-            yield header
-        elif len(cells) != len(header.columns):
-            reason = f"{len(cells)} cells found, {len(header.columns)} expected as in the row of column names"
-            swallowed = f" (the row goes on to line {last}: is a quote not closed?)" if last > first else ""
-            yield Rejected(file, first, reason + swallowed)
-        else:
-            encoding = next((line.encoding for line in taken if line.encoding), None)
-            yield TableRow(first, dict(zip(header.columns, cast(list[JsonValue], cells), strict=True)), encoding)
+def _delimited(
+    stream: Any, fmt: Format, file: str, options: ReadingOptions
+) -> Iterator[TableHeader | TableRow | Rejected]:
+    encoding, start = _encoding(stream, options), stream.tell()
+    sample = stream.read(PEEK)
+    stream.seek(start)
+    text = sample.decode(encoding.name, "replace").removeprefix("\ufeff")
+    if len(sample) == PEEK and "\n" in text:
+        text = text[: text.rindex("\n") + 1]  # the last line is cut in the middle
+    dialect = tell_dialect(text, options.text_names, "\t" if fmt == "tsv" else None)
+    if dialect.sentence:
+        options.report.remark(dialect.sentence)
+    table = Table(file, options, lambda row, columns: _swallowed(row, columns, dialect))
+    yield from table.read(raw_rows(lines_of(stream, encoding), dialect, file))
 
 
-def _records(lines: Iterator[_Line], delimiter: str, file: str) -> Iterator[tuple[list[_Line], list[str]] | Rejected]:
-    """Put physical lines together to rows. After a fault, reading goes on at the very next line."""
-    csv.field_size_limit(sys.maxsize)
-    waiting: deque[_Line] = deque()
-    while (first := waiting.popleft() if waiting else next(lines, None)) is not None:
-        taken, fault = [first], ""
-        while not fault:
-            if len(taken) == 1 or '"' in taken[-1].text:  # a row that is open can only end where a quote is
-                try:
-                    cells = next(csv.reader([line.text for line in taken], delimiter=delimiter, strict=True))
-                    break
-                except csv.Error as error:
-                    if str(error) != "unexpected end of data":
-                        fault = str(error)
-                        continue
-            more = waiting.popleft() if waiting else next(lines, None)
-            if more is None or len(taken) == _MOST_LINES:
-                fault = "a quote is opened and not closed"
-                waiting.extendleft([more] if more else [])
-            else:
-                taken.append(more)
-        if fault:
-            waiting.extendleft(reversed(taken[1:]))
-            yield Rejected(file, first.number, f"broken row: {fault}")
-        elif cells:
-            yield taken, cells
+def _document(
+    stream: io.BufferedReader, fmt: Format, file: str, options: ReadingOptions
+) -> Iterator[TableHeader | TableRow | Rejected]:
+    with _twice(stream) as whole:
+        encoding = _encoding(whole, options).name if fmt in ("vtt", "srt", "transcript") else "utf-8"
+        yield from document_rows(whole.read(), fmt, file, options, encoding)
 
 
-def _columns(cells: Sequence[object]) -> tuple[str, ...]:
-    """Name the columns: an empty name gets its number, a second one of the same name too."""
-    names: list[str] = []
-    for number, cell in enumerate(cells, 1):
-        name = "" if cell is None else str(cell).strip()
-        names.append(f"{name or 'column'} {number}" if not name or name in names else name)
-    return tuple(names)
+def _swallowed(row: RawRow, columns: int, dialect: Dialect) -> bool:
+    """Whether a line inside a row's cells has as many cells as a row."""
+    inner = [line for cell in row.cells if isinstance(cell, str) for line in cell.splitlines()[1:]]
+    return any(width(line, dialect) >= columns > 1 for line in inner)
 
 
-def _delimiter(head: bytes, encoding: str | None) -> str:
-    """The delimiter under which most rows are as wide as the first, and of those the one with most columns."""
-    lines = head.decode(encoding or "utf-8", "replace").lstrip("\ufeff").splitlines(keepends=True)
-    if len(head) >= PEEK and len(lines) > 1:
-        lines.pop()  # cut in the middle
-
-    def fit(delimiter: str) -> tuple[float, int]:
-        widths: list[int] = []
-        with suppress(csv.Error):  # a broken row further on; those before it tell enough
-            widths.extend(len(row) for row in csv.reader(lines[:200], delimiter=delimiter) if row)
-        if not widths or widths[0] == 1:
-            return 0.0, 0
-        return widths.count(widths[0]) / len(widths), widths[0]
-
-    return max(",;\t|", key=fit)
+def _encoding(stream: Any, options: ReadingOptions) -> Encoding:
+    """The encoding of a stream from where it stands, where it then stands again."""
+    named, report = options.encoding, options.report
+    encoding = Encoding(named.lower(), 1.0, named=True) if named else _surveyed(stream)
+    if encoding.name != "utf-8" or encoding.fallback or named:
+        report.remark(f"encoding: {encoding.sentence}")
+    if encoding.doubtful:
+        other = f"lines that are not UTF-8 are read as {encoding.fallback}" if encoding.fallback else encoding.name
+        report.warn(
+            f"the encoding is in doubt ({other}): look at the texts, and name it with --encoding if they are wrong"
+        )
+    return encoding
 
 
-def _sheet_rows(stream: io.BufferedReader, file: str) -> Iterator[TableHeader | TableRow | Rejected]:
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    with tempfile.SpooledTemporaryFile(max_size=1 << 24) as whole, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # openpyxl's about styles and extensions that it leaves out
-        while part := stream.read(1 << 20):
-            whole.write(part)
-        whole.seek(0)
-        try:
-            book = load_workbook(cast(BinaryIO, whole), read_only=True, data_only=True)
-        except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
-            raise InputError(f"{file}: not an XLSX workbook ({str(error)[:100]}); an .xlsx file is expected") from error
-        try:
-            yield from _cells(book.worksheets[0], file) if book.worksheets else ()
-        finally:
-            book.close()
+def _surveyed(stream: Any) -> Encoding:
+    if not stream.seekable():
+        return Encoding(told_by_mark(stream.peek(PEEK)[:PEEK]) or "utf-8", 1.0)
+    start = stream.tell()
+    encoding = survey(stream)
+    stream.seek(start)
+    return encoding
 
 
-def _cells(sheet: Any, file: str) -> Iterator[TableHeader | TableRow | Rejected]:
-    header: TableHeader | None = None
-    sheet.reset_dimensions()  # some writers state a wrong size, by which rows would be cut
-    for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
-        cells = list(values)
-        while cells and cells[-1] in (None, ""):
-            cells.pop()
-        if not cells:
-            continue
-        if header is None:
-            header = TableHeader(number, _columns(cells))
-            yield header
-        elif len(cells) > len(header.columns):
-            yield Rejected(file, number, f"{len(cells)} cells found, at most {len(header.columns)} expected")
-        else:
-            padded = [_plain(cell) for cell in cells] + [None] * (len(header.columns) - len(cells))
-            yield TableRow(number, dict(zip(header.columns, padded, strict=True)), typed=True)
+@contextmanager
+def _twice(stream: io.BufferedReader) -> Iterator[Any]:
+    """A stream that can be read again: itself, or its copy."""
+    if stream.seekable():
+        yield stream
+        return
+    with tempfile.TemporaryFile() as copy:
+        while block := stream.read(1 << 20):
+            copy.write(block)
+        copy.seek(0)
+        yield copy
 
 
-def _plain(value: object) -> JsonValue:
-    """A cell's value as JSON has it."""
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return str(value)
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+def known_format(fmt: str | None) -> None:
+    """Refuse a format that is not known.
+
+    Raises:
+        InputError: With those that are.
+    """
+    if fmt is not None and fmt not in FORMATS:
+        raise InputError(f"format '{fmt}' is not known; {', '.join(FORMATS)} are")
+
+
+def known_encoding(encoding: str | None) -> None:
+    """Refuse an encoding that Python does not know.
+
+    Raises:
+        InputError: With some that are usual.
+    """
+    if encoding is None:
+        return
+    try:
+        "".encode(encoding)
+    except LookupError:
+        raise InputError(
+            f"encoding '{encoding}' is not known; utf-8, utf-16, cp1252, shift_jis, gb18030 and the like are"
+        ) from None

@@ -5,13 +5,14 @@ import io
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import UUID
 
+from infra.files.labels.code_cells import json_codes
 from models.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ MEDIA_TYPES = {
 }
 ROW_GROUP = 5_000
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")  # apostrophes before it too, so that one is taken off where one was put
-_PARTS = re.compile(r"[;|\n]")
+_TAKEN_FOR_MORE = re.compile(r"[;|,#\r\n]|\s>\s|^-?\d+\.0+$")
+"""What a reader may take for several codes, for a code's path, or for a whole number."""
 _TOGETHER = 200  # rows a chunk
 _BLOCK = 1 << 16
 
@@ -38,7 +40,8 @@ class Shape:
 
     columns: tuple[str, ...]
     kinds: Mapping[str, str] = field(default_factory=dict)
-    """``number``, ``truth``, ``time``, ``json`` (an object) or ``list`` (of texts)."""
+    """``number``, ``truth``, ``time``, ``json`` (an object), ``list`` (of texts), or ``codes``: a list that says
+    something although it is empty, namely that no code fits."""
 
 
 def write(shape: Shape, rows: Iterable[OutputRow], fmt: str, out: BinaryIO) -> int:
@@ -63,8 +66,9 @@ def encoded(shape: Shape, rows: Iterable[OutputRow], fmt: str) -> Iterator[bytes
     """The file in pieces, read from the rows as they are asked for (Parquet: when all have been read).
 
     Objects are JSON text in CSV and Parquet. A list is one cell in CSV, its parts between ``; ``, or a JSON array
-    where a part holds ``;``, ``|`` or a line's end. Text in a CSV cell that begins with ``=``, ``+``, ``-``, ``@``,
-    a tab or a carriage return gets an apostrophe before it: a spreadsheet would run it as a formula.
+    where a part could be taken for several, such as one with ``;``, ``|``, ``,`` or a line's end. Text in a CSV cell
+    that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return gets an apostrophe before it: a spreadsheet
+    would run it as a formula.
 
     Raises:
         InputError: At once, if the format is none of the three.
@@ -77,17 +81,6 @@ def encoded(shape: Shape, rows: Iterable[OutputRow], fmt: str) -> Iterator[bytes
 def unguarded(cell: str) -> str:
     """What stood in a CSV cell before it was guarded against spreadsheets."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-
-
-def parts(cell: str) -> list[Any] | None:
-    """A CSV cell's list where it is written as JSON, else ``None``."""
-    if not cell.lstrip().startswith("["):
-        return None
-    try:
-        values = json.loads(cell)
-    except (ValueError, RecursionError):
-        return None
-    return values if isinstance(values, list) else None
 
 
 class _Counted:
@@ -146,6 +139,7 @@ def _schema(shape: Shape) -> "pa.Schema":
         "truth": pa.bool_(),
         "time": pa.timestamp("us", tz="UTC"),
         "list": pa.list_(pa.string()),
+        "codes": pa.list_(pa.string()),
     }
     return pa.schema([(name, kinds.get(shape.kinds.get(name, ""), pa.string())) for name in shape.columns])
 
@@ -158,7 +152,7 @@ def _groups(rows: Iterable[OutputRow], size: int) -> Iterator[list[OutputRow]]:
 
 def _typed(shape: Shape, name: str, value: Any) -> Any:
     """For Parquet: times and lists as they are."""
-    return value if shape.kinds.get(name) in ("time", "list") else _flat(shape, name, value)
+    return value if shape.kinds.get(name) in ("time", "list", "codes") else _flat(shape, name, value)
 
 
 def _flat(shape: Shape, name: str, value: Any) -> Any:
@@ -167,10 +161,18 @@ def _flat(shape: Shape, name: str, value: Any) -> Any:
         return _word(value)
     if value is not None and shape.kinds.get(name) == "json":
         return json.dumps(value, ensure_ascii=False)
-    if value is not None and shape.kinds.get(name) == "list":
-        plain = all(part == part.strip() and part and not _PARTS.search(part) for part in value)
-        return "; ".join(value) if plain and parts("; ".join(value)) is None else json.dumps(value, ensure_ascii=False)
+    if value is not None and shape.kinds.get(name) in ("list", "codes"):
+        return _listed(value, empty="[]" if shape.kinds[name] == "codes" else "")
     return value
+
+
+def _listed(parts: Sequence[str], empty: str) -> str:
+    """A list as one cell."""
+    if not parts:
+        return empty
+    joined = "; ".join(parts)
+    plain = all(part == part.strip() and part and not _TAKEN_FOR_MORE.search(part) for part in parts)
+    return joined if plain and json_codes(joined) is None else json.dumps(list(parts), ensure_ascii=False)
 
 
 def _word(value: UUID | datetime) -> str:

@@ -2,75 +2,223 @@
 
 import email.utils
 import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Literal
 
 from pydantic import JsonValue
 
+DateOrder = Literal["day", "month"]
+"""What stands first in a date such as 03/04/2026."""
+
 _FORMS = (
     "%Y/%m/%d",
-    "%d.%m.%Y",
+    "%Y.%m.%d",
     "%d %b %Y",
     "%d %B %Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
     "%b %d, %Y",
     "%B %d, %Y",
     "%b %d %Y",
     "%B %d %Y",
 )
-_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %I:%M %p")
-_SLASHED = re.compile(r"^(\d{1,2})[/\-](\d{1,2})[/\-](\d{4})(.*)$")
-_EPOCH = re.compile(r"^\d{10}(\d{3})?(\.\d+)?$")  # seconds or milliseconds, from 2001 to 2286
+_MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y", "%m.%Y")
+_CLOCKS = (
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    " %H:%M:%S.%f",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+    ", %H:%M",
+    ", %I:%M %p",
+    ", %H:%M:%S",
+    " %H:%M %z",
+    " %H:%M:%S %z",
+)
+_PROGRAMS = ("%a %b %d %H:%M:%S %z %Y", "%a %b %d %Y %H:%M:%S %z")  # Twitter's, JavaScript's
+_REMARK = re.compile(r"\s*\([^()]*\)$")
+_OFFSET = re.compile(r"\b(?:GMT|UTC)(?=[+-]\d)")
+_SLASHED = re.compile(r"^(\d{1,2})([/\-.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)(.*)$")
+_EPOCH = re.compile(r"^\d{10}(\d{3}|\d{6})?(\.\d+)?$")  # seconds, milli- or microseconds, from 2001 to 2286
+_SERIAL = re.compile(r"^[2-7]\d{4}(\.\d+)?$")  # a spreadsheet's days since 1900, from 1954 to 2118
+_DAY = re.compile(r"^(19|20)\d{2}[01]\d[0-3]\d$")  # 20260213, also as a number
+_ZONE = re.compile(r"\d\s+\(?([A-Z]{3,4})\)?$")
+_NO_ZONES = ("UTC", "GMT")
+_CENTURY = 69  # two digits from here on are of the last century, as in POSIX
 
 
-def read_time(value: JsonValue) -> datetime | None:
+def read_time(value: JsonValue, order: DateOrder | None = None) -> datetime | None:
     """Read a time; without a zone it is taken as UTC.
 
-    Day and month with slashes are read where only one order is possible: 03/04/2024 is not guessed at.
+    Dates, times, months (their first day), seconds since 1970 and a spreadsheet's days since 1900 are read, with
+    month names of many languages and the usual zone names.
+
+    Args:
+        value: A cell.
+        order: Whether the day or the month comes first where both orders are possible: 03/04/2024 is not guessed at.
 
     Returns:
         The time with its zone, or ``None`` where it cannot be told.
     """
+    moment = _read(value, order)
+    return moment if moment is not None and 1 < moment.year < 9999 else None
+
+
+def _read(value: JsonValue, order: DateOrder | None) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     text = " ".join(str(value).split()).removesuffix(" UTC").removesuffix(" GMT")
     if _EPOCH.match(text):
-        number = float(text)
-        return datetime.fromtimestamp(number / 1000 if number >= 1e12 else number, UTC)
-    if not isinstance(value, str) or not text:
+        return _since_1970(text)
+    if _SERIAL.match(text):
+        return _since_1900(float(text))
+    if not isinstance(value, str) and not _DAY.match(text):
         return None
     try:
         return _aware(datetime.fromisoformat(text))
     except ValueError:
-        return _common(_unslashed(text)) or _mail(text)
+        plain = _OFFSET.sub("", _REMARK.sub("", _year_first(text, order)))
+        return _common(plain) or _mail(plain) or _words(plain)
+
+
+@dataclass
+class TimeColumn:
+    """What the times of a whole column tell of each other: which comes first, day or month."""
+
+    day_first: int = 0
+    """Dates that only the day can begin, such as 13/04/2026."""
+    month_first: int = 0
+    either: int = 0
+    example: str = ""
+    zone: str = ""
+    """A zone's name that was seen."""
+
+    def see(self, value: JsonValue) -> None:
+        """Take a value into account."""
+        if not isinstance(value, str):
+            return
+        match = _SLASHED.match(value.strip())
+        if match and match[2] != ".":
+            self._see_order(int(match[1]), int(match[3]), value.strip())
+        zone = _ZONE.search(value.strip())
+        if zone and zone[1] not in _NO_ZONES:
+            self.zone = zone[1]
+
+    def _see_order(self, first: int, second: int, value: str) -> None:
+        if first > 12:
+            self.day_first += 1
+        elif second > 12:
+            self.month_first += 1
+        elif first != second:
+            self.either += 1
+            self.example = self.example or value[:40]
+
+    @property
+    def order(self) -> DateOrder | None:
+        """What comes first, where the column proves it."""
+        if bool(self.day_first) == bool(self.month_first):
+            return None
+        return "day" if self.day_first else "month"
+
+    def sentences(self, column: str, order: DateOrder | None) -> Iterator[str]:
+        """What is said of the column.
+
+        Args:
+            column: Its name.
+            order: As it is read; the caller may know it.
+        """
+        if self.either and order:
+            proof = self.day_first if order == "day" else self.month_first
+            why = f"{proof} of its dates prove it" if proof else "as was asked"
+            yield f"'{column}': the {order} comes first in dates such as {self.example} ({why})"
+        elif self.either:
+            why = (
+                "some dates prove the one order, some the other"
+                if self.day_first
+                else "no date of the column proves it"
+            )
+            yield (
+                f"'{column}': {self.either} dates such as {self.example} may begin with the day or the month ({why}); "
+                "they are not read, --date-order says it"
+            )
+        if self.zone:
+            yield f"'{column}': zones by name, such as {self.zone}, are read as they are usually meant"
 
 
 def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _since_1970(text: str) -> datetime:
+    number = float(text)
+    digits = len(text.partition(".")[0])
+    return datetime.fromtimestamp(number / {10: 1, 13: 1e3, 16: 1e6}[digits], UTC)
+
+
+def _since_1900(days: float) -> datetime | None:
+    from openpyxl.utils.datetime import from_excel
+
+    moment = from_excel(days)
+    return moment.replace(tzinfo=UTC) if isinstance(moment, datetime) else None
+
+
 def _common(text: str) -> datetime | None:
-    for form in _FORMS:
-        for clock in _CLOCKS:
-            try:
-                return datetime.strptime(text, form + clock).replace(tzinfo=UTC)
-            except ValueError:
-                continue
+    for form in (*(form + clock for form in _FORMS for clock in _CLOCKS), *_MONTHS, *_PROGRAMS):
+        try:
+            return _aware(datetime.strptime(text, form))  # noqa: DTZ007 - the zone is put on
+        except ValueError:
+            continue
     return None
 
 
-def _unslashed(text: str) -> str:
+def _year_first(text: str, order: DateOrder | None) -> str:
+    """A date that begins with day or month, turned so that the year comes first; empty where that cannot be told."""
     match = _SLASHED.match(text)
-    if not match:
+    if not match or (match[2] == "-" and len(match[4]) == 2):
         return text
-    first, second = int(match[1]), int(match[2])
-    if first <= 12 < second:
-        first, second = second, first
-    elif first <= 12 and first != second:
+    day, month, mark = int(match[1]), int(match[3]), match[2]
+    if _month_leads(day, month, "day" if mark == "." else order):
+        day, month = month, day
+    elif mark != "." and day <= 12 and day != month and order is None:
         return ""  # either could be the month
-    return f"{first}.{second}.{match[3]}{match[4]}"
+    return f"{_year(match[4])}/{month:02}/{day:02}{match[5]}"
+
+
+def _month_leads(first: int, second: int, order: DateOrder | None) -> bool:
+    if first <= 12 < second:
+        return True
+    return order == "month" and first <= 12
+
+
+def _year(digits: str) -> int:
+    year = int(digits)
+    return year if len(digits) == 4 else year + (1900 if year >= _CENTURY else 2000)
 
 
 def _mail(text: str) -> datetime | None:
     try:
         return _aware(email.utils.parsedate_to_datetime(text))
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
+
+
+@lru_cache(maxsize=4096)
+def _words(text: str) -> datetime | None:
+    """Months and zones by name, in the languages that dateparser knows; only where a year stands there."""
+    if not re.search(r"\b\d{4}|\d{4}\b", text) or not re.search(r"[^\W\d_]", text) or len(text) > 60:
+        return None
+    import dateparser
+
+    settings = {"PARSERS": ["absolute-time"], "REQUIRE_PARTS": ["year", "month"], "PREFER_DAY_OF_MONTH": "first"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # dateparser's about its own parts
+        try:
+            moment = dateparser.parse(text, settings=settings)
+        except (ValueError, OverflowError, TypeError):
+            return None
+    return _aware(moment) if moment else None

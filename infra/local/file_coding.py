@@ -34,7 +34,7 @@ def as_row(outcome: CodingOutcome) -> dict[str, Any]:
     """The line that stands for a segment."""
     segment = outcome.segment
     row: dict[str, Any] = {"id": str(segment.id), "study": segment.study, "text": segment.text}
-    row["source"] = segment.source
+    row["own_id"], row["source"] = segment.own_id, segment.source
     row["timestamp"] = segment.timestamp.isoformat() if segment.timestamp else None
     if not isinstance(outcome, CodedSegment):
         return row | {"code": None, "error": outcome.reason}

@@ -57,7 +57,7 @@ class Lenience:
 
     steady_s: float = 60.0
     window_s: float = 600.0
-    most_deaths: int = 8
+    most_deaths: int = 12
     first_pause_s: float = 0.25
     longest_pause_s: float = 10.0
     hopeless_pause_s: float = 60.0
@@ -175,3 +175,12 @@ def last_line(path: Path) -> str:
     """What a process said last."""
     lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return lines[-1][:300] if lines else "it said nothing"
+
+
+def resident_bytes(pid: int) -> int:
+    """What a process holds in memory; 0 where it has ended."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -22,7 +22,7 @@ from types import FrameType
 from pydantic import SecretStr
 
 from infra.brokers import HISTORY, broker_file, cluster_at, publish_history
-from infra.local.processes import Child, wait_for_end
+from infra.local.processes import Child, resident_bytes, wait_for_end
 from infra.settings import PREFIX, Settings
 from infra.storage.store import Store
 from models.errors import QualstreamError, SettingError
@@ -33,6 +33,8 @@ from streams.topology import CODEBOOK, ROLES
 log = logging.getLogger(__name__)
 
 STOP_S = 10.0
+_MIB = 1024 * 1024
+_LOOK_S = 10.0  # between two looks at the broker's memory
 
 CODING = tuple(role.name for role in ROLES if not role.for_people)
 """The roles that code what comes in; the others are there for what people do."""
@@ -86,6 +88,13 @@ class LocalStack:
     port: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     restarts: int = 0
+    renewals: int = 0
+    """How often the embedded broker was begun anew for its memory's sake."""
+    idle_bytes: int = 256 * _MIB
+    """What the embedded broker may hold in memory when nothing is under way."""
+    most_bytes: int = 1_536 * _MIB
+    """What it may hold in any case: nothing is lost with it, so it is better begun anew than the machine filled."""
+    _look_at: float = 0.0
     _children: dict[str, Child] = field(default_factory=dict)
     _broker: Child | None = None
     _server: str = ""
@@ -118,9 +127,13 @@ class LocalStack:
             self._start_broker()
         asyncio.run(prepare_brokers(self.cluster, self.store))
         for role in self.roles:
-            command = [sys.executable, "-m", "infra.cli", "up", "--role", role]
-            self._children[role] = self._child(role, command)
-            self._children[role].start()
+            self.add(role, [sys.executable, "-m", "infra.cli", "up", "--role", role])
+
+    def add(self, name: str, command: Sequence[str]) -> Child:
+        """Start one more process, and keep it alive as the roles are."""
+        child = self._children[name] = self._child(name, command)
+        child.start()
+        return child
 
     def check(self) -> None:
         """Restart what died or stands still. Call it a few times a second.
@@ -129,6 +142,13 @@ class LocalStack:
             QualstreamError: If a role, or the broker, cannot start.
         """
         if self._broker is not None and self._broker.needs_start():
+            log.warning("the broker died; starting it again with what the store knows")
+            self.restarts += 1
+            self._restart_broker(self._broker)
+        elif self._broker is not None and self._is_too_large(self._broker):
+            log.info("the broker's memory is full of what has been recorded; it begins anew")
+            self.renewals += 1
+            self._broker.kill()
             self._restart_broker(self._broker)
         for child in self._children.values():
             if child.needs_start():
@@ -162,8 +182,6 @@ class LocalStack:
 
         The other roles begin anew. What they held of the old topics is on no topic any more.
         """
-        log.warning("the broker died; starting it again with what the store knows")
-        self.restarts += 1
         for child in self._children.values():
             if child.name != "web":
                 child.kill()
@@ -172,6 +190,15 @@ class LocalStack:
         for child in self._children.values():
             if child.pid is None:
                 child.start()
+
+    def _is_too_large(self, broker: Child) -> bool:
+        """Whether the broker keeps so much of what was recorded long ago that it should begin anew."""
+        now = time.monotonic()
+        if now < self._look_at or broker.pid is None:
+            return False
+        self._look_at = now + _LOOK_S
+        held = resident_bytes(broker.pid)
+        return held > self.most_bytes or (held > self.idle_bytes and not self.store.open_segments())
 
     def _child(self, name: str, command: Sequence[str]) -> Child:
         environment = {**os.environ, **self.options, **role_environment(self.settings, self.cluster.servers)}

@@ -1,12 +1,67 @@
-"""Ingest: publishes what was taken in."""
+"""Ingest: publishes what was taken in, and publishes again what got lost on the way."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+
+from aiokafka.errors import KafkaError
 
 from infra.roles.definition import RoleDefinition, Worker
+from infra.storage.store import Store
+from models.errors import SettingError, UnavailableError
+from streams.cluster import Cluster, consumer_group, group_lag, in_time
+from streams.topology import ROLES
 from streams.worker import run_ingest
+
+log = logging.getLogger(__name__)
+_SWEEP_S = 60.0
+_AT_LEAST = timedelta(minutes=5)
+"""So long after it was published a segment may be lost, where no role has anything to read any more."""
+_AT_MOST = timedelta(days=1)
+"""So long after it was published a segment without an outcome is lost, whatever the roles have to read."""
+_LONGEST_S = 300.0
 
 
 async def run(worker: Worker) -> None:
     """Publish the read model's segments that were not published yet, until the worker is stopped."""
-    await run_ingest(worker.store, worker.options, worker.settings.ingest_rate, worker.heartbeat, worker.stop)
+    sweeping = asyncio.create_task(_sweep(worker.store, worker.options.cluster))
+    try:
+        await run_ingest(worker.store, worker.options, worker.settings.ingest_rate, worker.heartbeat, worker.stop)
+    finally:
+        sweeping.cancel()
+
+
+async def _sweep(store: Store, cluster: Cluster) -> None:
+    """Look every so often for segments whose messages, or what came of them, the brokers lost."""
+    while True:
+        await asyncio.sleep(_SWEEP_S)
+        try:
+            await reopen_lost(store, cluster, datetime.now(UTC))
+        except (KafkaError, OSError, UnavailableError) as error:
+            log.warning("cannot look for lost segments: %s", error)
+
+
+async def reopen_lost(store: Store, cluster: Cluster, now: datetime) -> int:
+    """Have lost segments published again; two processes that do so at once find each of them once.
+
+    Returns:
+        How many there were.
+    """
+    before = now - (_AT_LEAST if await _idle(cluster) else _AT_MOST)
+    opened = await in_time(lambda: store.reopen(published_before=before), _LONGEST_S)
+    if opened:
+        log.warning("%d segments have no outcome and nothing is under way of them; they are published again", opened)
+    return opened
+
+
+async def _idle(cluster: Cluster) -> bool:
+    """Whether every role of the stream has finished all that stands on its topics; not where that may not be asked."""
+    stages = [role for role in ROLES if role.reads]
+    try:
+        lags = await asyncio.gather(*(group_lag(cluster, consumer_group(role.name), role.reads) for role in stages))
+    except SettingError:  # a right that publishing does not need
+        return False
+    return not any(any(lag.values()) for lag in lags)
 
 
 ROLE = RoleDefinition("ingest", run)

@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from models.errors import InputError, SettingError, UnavailableError
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest revision in ``infra/migrations``; a test compares the two."""
 
 CHUNK = 500
@@ -215,7 +215,7 @@ def _own_words(name: str) -> Iterator[None]:
             raise SettingError(
                 f"the database '{name}' cannot be used: {message}; correct the database URL or its access rights"
             ) from error
-        raise UnavailableError(f"the database '{name}' does not answer: {message}; it will be tried again") from error
+        raise UnavailableError(f"the database '{name}' does not answer: {message}") from error
     except (DataError, OverflowError, UnicodeEncodeError) as error:
         raise InputError(f"the database '{name}' cannot hold a value: {_one_line(error)}") from error
     except DatabaseError as error:

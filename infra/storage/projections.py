@@ -57,6 +57,7 @@ def segment_row(segment: Segment, now: datetime) -> SqlRow:
         "study": segment.study,
         "text": segment.text,
         "source": segment.source,
+        "own_id": segment.own_id,
         "timestamp": segment.timestamp,
         "language": segment.language,
         "metadata": segment.metadata,

@@ -3,17 +3,27 @@
 Several processes may read and write at once. Every write may be repeated; see ``infra.storage.projections``.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, update
 
 from infra.storage.database import CHUNK, Database, chunks, open_database
 from infra.storage.projections import PROJECTIONS, insert, segment_row, write
-from infra.storage.tables import assignments, codes, dead_letters, decisions, metadata, segments, workers
+from infra.storage.tables import (
+    annotations,
+    assignments,
+    codes,
+    dead_letters,
+    decisions,
+    metadata,
+    requests,
+    segments,
+    workers,
+)
 from schemas import CodeEvent, DeadLetter, Record, Segment
 
 R = TypeVar("R", bound=Record)
@@ -119,10 +129,14 @@ class Store:
 
     # Intake
 
-    def take_in(self, taken: Iterable[Segment]) -> int:
+    def take_in(self, taken: Iterable[Segment], changed: Callable[[Segment], None] | None = None) -> int:
         """Keep segments until they are published; those already there stay as they are.
 
         Each 500 are committed together, so a stream that breaks off keeps what came before.
+
+        Args:
+            taken: The segments.
+            changed: Called with each whose id is there already with another text.
 
         Returns:
             How many were new.
@@ -134,7 +148,12 @@ class Store:
             now = _now()
             rows = [segment_row(segment, now) for segment in chunk]
             with self._database.writing() as connection:
-                new += connection.execute(counted, rows).rowcount
+                new_here = connection.execute(counted, rows).rowcount
+                known = _texts(connection, chunk) if changed and new_here < len(chunk) else {}
+            for segment in chunk:
+                if changed and known.get(segment.id, segment.text) != segment.text:
+                    changed(segment)
+            new += new_here
         return new
 
     def unpublished(self, limit: int) -> list[Unpublished]:
@@ -155,15 +174,24 @@ class Store:
             with self._database.writing() as connection:
                 connection.execute(update(segments).where(unpublished).values(published_at=_now()))
 
-    def reopen(self) -> int:
-        """Make every segment without an outcome unpublished again, for a broker that has forgotten everything.
+    def reopen(self, study: str | None = None, published_before: datetime | None = None) -> int:
+        """Make segments without an outcome unpublished again: their messages, or what came of them, got lost.
 
-        An outcome is an assignment with its route, or a dead letter that was not replayed.
+        An outcome is an accepted code, a question to people that is kept or answered, or a dead letter that was not
+        replayed.
+
+        Args:
+            study: Only its segments; all where none is given.
+            published_before: Only what was published before; all where no time is given.
 
         Returns:
             How many were published before and are not any more.
         """
         lost = and_(segments.c.published_at.is_not(None), ~has_outcome())
+        if study is not None:
+            lost = and_(lost, segments.c.study == study)
+        if published_before is not None:
+            lost = and_(lost, segments.c.published_at < published_before)
         with self._database.writing() as connection:
             return connection.execute(update(segments).where(lost).values(published_at=None)).rowcount
 
@@ -338,8 +366,18 @@ _GIVEN, _PARENTS, _THEMES = codes.alias("given"), codes.alias("parents"), codes.
 _NOW = func.coalesce(_GIVEN.c.final, assignments.c.code_id)
 """The code that a segment's code is by now: what it was merged into, or itself."""
 _LABEL = func.coalesce(codes.c.label, assignments.c.label)
+
+
+def _texts(connection: Connection, taken: Iterable[Segment]) -> dict[UUID, str]:
+    """The texts that are kept of segments, but for those that were cut."""
+    query = select(segments.c.id, segments.c.text).where(segments.c.cut_from.is_(None))
+    rows = connection.execute(query.where(segments.c.id.in_([segment.id for segment in taken])))
+    return {row.id: row.text for row in rows}
+
+
 _EXPORTED = (
     segments.c.id,
+    segments.c.own_id,
     segments.c.study,
     segments.c.text,
     segments.c.source,
@@ -361,10 +399,12 @@ _EXPORTED = (
 
 
 def has_outcome() -> ColumnElement[bool]:
-    """Whether a row of ``segments`` has been coded and routed, or set aside."""
-    routed = and_(assignments.c.segment_id == segments.c.id, assignments.c.route.is_not(None))
+    """Whether a row of ``segments`` has been coded and accepted, asked about, or set aside."""
+    coded = assignments.c.segment_id
+    asked = or_(exists().where(requests.c.segment_id == coded), exists().where(annotations.c.segment_id == coded))
+    routed = or_(assignments.c.route == "accepted", and_(assignments.c.route == "people", asked))
     dead = and_(dead_letters.c.segment_id == segments.c.id, dead_letters.c.replayed_at.is_(None))
-    return or_(exists().where(routed), exists().where(dead))
+    return or_(exists().where(and_(coded == segments.c.id, routed)), exists().where(dead))
 
 
 def _of_study(query: Query, column: ColumnElement[Any] | None, study: str | None) -> Query:

@@ -77,6 +77,7 @@ segments = Table(
     _study(),
     Column("text", PlainText, nullable=False),
     Column("source", PlainText, nullable=False),
+    Column("own_id", PlainText),
     Column("timestamp", UtcDateTime),
     Column("language", PlainText),
     Column("metadata", JSON, nullable=False),
@@ -88,6 +89,7 @@ segments = Table(
 )
 Index("ix_segments_study", segments.c.study, segments.c.order_at, segments.c.seq)
 Index("ix_segments_source", segments.c.study, segments.c.source, segments.c.order_at, segments.c.seq)
+Index("ix_segments_own_id", segments.c.study, segments.c.own_id)
 _OPEN = segments.c.published_at.is_(None)
 Index("ix_segments_unpublished", segments.c.order_at, segments.c.seq, sqlite_where=_OPEN, postgresql_where=_OPEN)
 

@@ -344,9 +344,7 @@ class Trainer:
             study.changed = True
             again = {"tuned": None} if candidate.tier == "tuned" else {"head": ""}
             study.attempts = self._tried[study.name] = study.attempts.model_copy(update=again)
-            raise UnavailableError(
-                f"a classifier cannot be written to '{self._checkpoints.root}': {error}; it will be tried again"
-            ) from error
+            raise UnavailableError(f"a classifier cannot be written to '{self._checkpoints.root}': {error}") from error
         log.info("study %r: %s %s: %s", study.name, release.version, release.outcome, release.why)
         self._results.append(release)
         self._serving.add_releases([release])

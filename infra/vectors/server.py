@@ -111,14 +111,12 @@ class ServerVectors:
         try:
             yield
         except (ResponseHandlingException, httpx.HTTPError, OSError) as error:
-            raise UnavailableError(f"Qdrant at {self._url} does not answer: {error}; it will be tried again") from error
+            raise UnavailableError(f"Qdrant at {self._url} does not answer: {error}") from error
         except UnexpectedResponse as error:
             if error.status_code in {401, 403}:
                 raise SettingError(f"Qdrant at {self._url} refuses the API key; set the right one") from error
             if error.status_code is not None and error.status_code >= 500:
-                raise UnavailableError(
-                    f"Qdrant at {self._url} answered {error.status_code}; it will be tried again"
-                ) from error
+                raise UnavailableError(f"Qdrant at {self._url} answered {error.status_code}") from error
             raise
 
 

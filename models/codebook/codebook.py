@@ -39,6 +39,7 @@ class CodeState:
     inclusion: str | None
     exclusion: str | None
     examples: tuple[str, ...]
+    color: str | None
     origin: UUID | None
     """The segment that it was created for, the last time that it was."""
     into: tuple[UUID, ...]
@@ -88,6 +89,7 @@ class CodeState:
             inclusion=_latest(event.inclusion for event in changes) or None,
             exclusion=_latest(event.exclusion for event in changes) or None,
             examples=tuple(_latest(event.examples for event in changes) or ()),
+            color=_latest(event.color for event in changes) or None,
             origin=(life.creation or first).segment_id,
             into=tuple(life.ending.into) if life.ending else (),
             ending=life.ending,
@@ -236,6 +238,11 @@ class Codebook(Mapping[UUID, CodeState]):
     def successors(self, code: UUID) -> set[UUID]:
         """The active codes that one which has ended became; none while it is active."""
         return successors(code, self._ended["code"])
+
+    def retired(self, code: UUID) -> bool:
+        """Whether a code was retired, and not restored since."""
+        state = self._states.get(code)
+        return state is not None and state.ending is not None and state.ending.kind == "retired"
 
     def named(self, label: str, study: str, level: Level = "code") -> CodeState | None:
         """The active code, or theme, of a study that goes by a label in any spelling."""

@@ -6,7 +6,7 @@ found that no code fits is counted apart and left out, so that text without code
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -292,9 +292,7 @@ def _codes(table: _Table, weights: Floats, columns: list[int]) -> list[CodeRelia
     member = table.sets.member[:, columns]
     given, coders = table.counts() @ member, (table.given >= 0).sum(axis=1)
     once, codings = weights @ given, weights @ coders
-    unlike = weights @ (
-        given.multiply(2 * (coders / (coders - 1))[:, None]) - given.power(2) * (2 / (coders - 1))[:, None]
-    )
+    unlike = weights @ _by_row(given, lambda given, coders: 2 * given * (coders - given) / (coders - 1), coders)
     draws = 1 - _ratio((codings - 1)[:, None] * unlike, 2 * once * (codings[:, None] - once))
     use = _use(table, weights, member, given, coders)
     reliabilities = []
@@ -310,6 +308,18 @@ def _codes(table: _Table, weights: Floats, columns: list[int]) -> list[CodeRelia
     return sorted(reliabilities, key=lambda each: (-each.given, str(each.code)))
 
 
+def _by_row(matrix: Any, compute: Callable[[Floats, Floats], Floats], of_rows: Floats) -> Any:
+    """A sparse matrix whose numbers are computed from those there are and one number of their rows.
+
+    What ``multiply`` gives in its place has its columns out of order at times, and says that they are not: a difference
+    of two such matrices then takes numbers from one column off those of another (SciPy 1.17).
+    """
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    computed = matrix.copy()
+    computed.data = compute(matrix.data, of_rows[rows])
+    return computed
+
+
 def _use(table: _Table, weights: Floats, member: Any, given: Any, coders: Floats) -> dict[int, list[Use]]:
     """Per wanted code every coder who shares a unit with another, beside those others."""
     uses: dict[int, list[Use]] = defaultdict(list)
@@ -318,7 +328,7 @@ def _use(table: _Table, weights: Floats, member: Any, given: Any, coders: Floats
         if not there.any():
             continue
         own = table.counts(column) @ member
-        others = (given - own).multiply((there / np.maximum(coders - 1, 1))[:, None])
+        others = _by_row(given - own, lambda given, share: given * share, there / np.maximum(coders - 1, 1))
         more = weights @ (own - others)
         low, high = np.quantile(more[1:], (0.025, 0.975), axis=0)
         own_sum, other_sum = own.sum(axis=0), others.sum(axis=0)

@@ -255,8 +255,11 @@ class Refiner:
         if code is None:
             code, why = self._by_label(study, label, nearest, batch)
         if code is None:
-            code = next((near for near in nearest if self._reusable(label, near, needed)), None)
+            near_enough = (near for near in nearest if near.similarity >= needed.value)
+            code = next((near for near in near_enough if not self._refused(label, near)), None)
             why = f"reused {code.label!r} at {code.similarity:.2f}, threshold {needed}" if code else ""
+        if code is None and nearest and self._codebook.retired(code_id(study, label)):
+            code, why = nearest[0], f"took {nearest[0].label!r}, the nearest: people retired {label!r}"
         runner_up = next((near for near in nearest if code is None or near.id != code.id), None)
         second = runner_up.similarity if runner_up else 0.0
         if code is None:
@@ -300,9 +303,6 @@ class Refiner:
         else:
             successor = next((near for near in nearest if near.id in successors), None)
         return successor, f"reused {successor.label!r}, which {label!r} became" if successor else ""
-
-    def _reusable(self, label: str, near: NearCode, needed: Threshold) -> bool:
-        return near.similarity >= needed.value and not self._refused(label, near)
 
     def _refused(self, label: str, near: NearCode) -> bool:
         return self._settings.polarity_gate and opposite(label, near.label)

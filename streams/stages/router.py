@@ -9,6 +9,7 @@ from models.ports import Clock
 from models.routing.router import Router
 from schemas import (
     Annotation,
+    AnnotationRequest,
     Assignment,
     ModelRelease,
     StudyRules,
@@ -19,6 +20,7 @@ from streams.topology import (
     ASSIGNMENTS,
     LABELS,
     RELEASES,
+    REQUESTS,
     STUDIES,
 )
 
@@ -31,6 +33,8 @@ class RouterStage(PlainStage):
     clock: Clock
     role: str = "router"
     answers: Answers = field(default_factory=lambda: Answers(10_000), init=False)
+    requests: Answers = field(default_factory=lambda: Answers(10_000), init=False)
+    """What people were asked, by segment: it goes out again with the answer that it belongs to."""
 
     def side_inputs(self) -> Mapping[str, SideInputHandler]:
         """What people decide, and the rules that they set, hold from the next batch on."""
@@ -46,7 +50,14 @@ class RouterStage(PlainStage):
 
     def recalls(self) -> Mapping[str, Recall]:
         """What was routed: by other labels and rules it may be routed otherwise now."""
-        return {ASSIGNMENTS.name: Recall(2_000, self._recall)}
+        return {
+            ASSIGNMENTS.name: Recall(2_000, self._recall),
+            REQUESTS.name: Recall(2_000, self._recall_requests),
+        }
+
+    def _recall_requests(self, values: Sequence[bytes | None]) -> None:
+        for request in readable(values, AnnotationRequest):
+            self.requests.keep(request.segment_id, outgoing(request))
 
     def _recall(self, values: Sequence[bytes | None]) -> None:
         for assignment in readable(values, Assignment):
@@ -56,13 +67,16 @@ class RouterStage(PlainStage):
     def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Route a batch; assignments that have a route are our own and are passed over."""
         self.answers.forget()
+        self.requests.forget()
         unrouted = [assignment for _, assignment in self.read(batch, Assignment, result) if assignment.route is None]
         questions = {_question(assignment): assignment for assignment in unrouted}
         fresh = {question: assignment for question, assignment in questions.items() if question not in self.answers}
         for question, routed in zip(fresh, self.router.route(list(fresh.values())), strict=True):
             self.answers.keep(question, outgoing(routed.assignment))
             if routed.request is not None:
-                result.before.append(outgoing(routed.request))
+                self.requests.keep(routed.assignment.segment_id, outgoing(routed.request))
+        asked = {assignment.segment_id for assignment in questions.values()}
+        result.before += [self.requests[segment] for segment in asked if segment in self.requests]
         result.send += [self.answers[question] for question in questions]
 
 

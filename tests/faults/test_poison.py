@@ -1,15 +1,20 @@
 """Messages that no role can work on: each is set aside, the good ones around it are coded, and no role ends."""
 
 import json
+import sys
 from pathlib import Path
 
+from infra.local.stack import CODING
 from infra.storage.store import Store
 from schemas import DeadLetter
 from schemas.feedback import LONGEST_TEXT
+from schemas.ids import segment_id
 from streams.publish import Outgoing
+from streams.runner import ENDS_PROCESSES
 from streams.stage import RAW_KEPT
 from streams.topology import FEEDBACK, LARGEST_MESSAGE
 from tests.brokers.chosen import Brokers
+from tests.brokers.deadly_coders import DEADLY, FAILING
 from tests.integration.stack import STUDY, publish, running, segments, until
 
 GOOD = segments(30)
@@ -60,3 +65,21 @@ def test_what_cannot_be_worked_on_is_set_aside_and_what_stands_around_it_is_code
     for letter in letters:
         assert len(letter.to_bytes()) < 2 * RAW_KEPT
         assert len(letter.reason) <= 2_000
+
+
+def test_a_text_that_ends_the_process_that_reads_it_is_set_aside_and_its_neighbours_are_coded(
+    tmp_path: Path, brokers: Brokers
+) -> None:
+    deadly = [
+        GOOD[7].model_copy(update={"text": text, "id": segment_id(STUDY, "deadly", text)}) for text in (DEADLY, FAILING)
+    ]
+    roles = [role for role in CODING if role != "coders"]
+    with running(tmp_path / "data", brokers=brokers, roles=roles) as (stack, store):
+        store.take_in([*GOOD[:10], *deadly, *GOOD[10:]])
+        coders = stack.add("coders", [sys.executable, "-m", "tests.brokers.deadly_coders"])
+        until(lambda: store.open_segments() == 0, stack, seconds=150)
+        letters = _letters(store)
+        assert coders.pid is not None
+    assert store.counts(STUDY).routed == len(GOOD)
+    assert {letter.segment_id for letter in letters} == {segment.id for segment in deadly}
+    assert {letter.reason for letter in letters} == {ENDS_PROCESSES}

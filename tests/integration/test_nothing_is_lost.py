@@ -73,6 +73,25 @@ def test_a_killed_broker_comes_back_and_nothing_taken_in_is_lost(tmp_path: Path)
     assert store.counts(STUDY).routed == 200
 
 
+def test_a_broker_whose_memory_is_full_begins_anew_when_nothing_is_under_way(
+    tmp_path: Path,
+) -> None:
+    """The embedded broker only: another one keeps its topics on a disk."""
+    with running(tmp_path / "data") as (stack, store):
+        store.take_in(segments(40))
+        until(lambda: store.counts(STUDY).routed == 40, stack)
+        assert stack.renewals == 0
+        before = store.top_codes(STUDY, 50)
+        stack.idle_bytes = 0
+        until(lambda: stack.renewals > 0, stack)
+        stack.idle_bytes = stack.most_bytes
+        store.take_in(segments(60)[40:])
+        until(lambda: store.counts(STUDY).routed == 60, stack)
+        assert stack.restarts == 0
+    assert {label for label, _ in before} <= {label for label, _ in store.top_codes(STUDY, 100)}
+    assert store.open_segments(STUDY) == 0
+
+
 def test_a_stopped_run_goes_on_and_codes_nothing_twice(tmp_path: Path, brokers: Brokers) -> None:
     folder = tmp_path / "data"
     with running(folder, brokers=brokers, ingest_rate="4") as (stack, store):

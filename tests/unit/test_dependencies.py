@@ -25,7 +25,7 @@ from streams.topology import role
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "models", "streams", "infra")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-OPTIONAL = ("plots", "tracking", "traces", "local")
+OPTIONAL = ("documents", "refi", "plots", "tracking", "traces", "local")
 UNIMPORTED = {
     "psycopg": "SQLAlchemy takes it where the database URL names PostgreSQL",
     "python-multipart": "FastAPI reads forms with it",

@@ -1,31 +1,33 @@
 """Texts that people coded with several codes each, as an experiment takes them: read, checked, drawn from."""
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.files.rows import TableHeader, TableRow, read_rows, tell_format
-from infra.files.tables import parts
+from infra.files.coded_texts import nothing_coded
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import Labelled, LabelSheet, folded_text, read_label_file
+from infra.files.rows import Rejected
 from models.errors import InputError
 from models.ports import Bools
+from schemas.ids import normalised_label
 
 Rows = NDArray[np.intp]
-_SHOWN = 40
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Columns:
     """Where a file has what."""
 
-    text: str = "text"
-    labels: str = "labels"
+    text: str | None = None
+    """Told by its usual names where not given; the labels too."""
+    labels: str | None = None
     coder: str | None = None
     """A column with the coder's name, or what the names of the coders' own columns begin with."""
     train_coder: str | None = None
@@ -47,6 +49,8 @@ class CodedTexts:
     """Which rows the teaching coder read, shape ``(n,)``."""
     judgeable: Bools
     coders: str = ""
+    notes: tuple[str, ...] = ()
+    """What was left out and how columns were understood, for people."""
 
     @property
     def ids(self) -> list[str]:
@@ -102,23 +106,25 @@ def draw(data: CodedTexts, course: Course, seed: int) -> Draw:
 
 
 def read_coded(path: Path, columns: Columns, commonest: int | None = None) -> CodedTexts:
-    """Read a file of texts with lists of codes (JSONL), or cells with codes between semicolons (CSV).
+    """Read a file of texts with codes, as ``teach`` reads it.
 
-    Equal texts count once, with the codes of the first. Texts whose codes are all among those left out are left out.
+    Equal texts count once, with all their codes; codes that differ in case or blanks are one, spelt as it is most
+    often. A text whose cell of codes is empty is not coded yet and left out; an empty list says that no code fits.
+    Texts whose codes are all among those left out are left out.
 
     Args:
-        path: CSV, TSV, JSONL or XLSX.
+        path: CSV, TSV, JSON lines, XLSX or Parquet.
         columns: Which columns count.
         commonest: Keep so many codes; ``None`` keeps all.
 
     Raises:
         InputError: If the file cannot be read or lacks a column.
     """
-    rows = list(_coded(path, columns))
+    rows, notes = _coded(path, columns)
     counted = Counter(code for _, taught, judged in rows for code in sorted(set(taught or ()) | set(judged or ())))
     codes = tuple(sorted(counted, key=lambda code: (-counted[code], code))[:commonest])
     if not codes:
-        raise InputError(f"{path}: no text has a code under '{columns.labels}'; choose another --labels-column")
+        raise InputError(f"{path}: no text has a code; choose the column of codes with --labels-column")
     kept = [row for row in rows if any(not each or set(each) & set(codes) for each in row[1:] if each is not None)]
     return CodedTexts(
         name=path.parent.name if path.stem == "open" else path.stem,
@@ -130,69 +136,101 @@ def read_coded(path: Path, columns: Columns, commonest: int | None = None) -> Co
         teachable=np.array([taught is not None for _, taught, _ in kept]),
         judgeable=np.array([judged is not None for _, _, judged in kept]),
         coders=f"{columns.train_coder} -> {columns.test_coder or columns.train_coder}" if columns.train_coder else "",
+        notes=(*notes, *_about_codes(counted)),
     )
 
 
 _Codes = tuple[str, ...] | None
+_Row = tuple[str, _Codes, _Codes]
 
 
-def _coded(path: Path, columns: Columns) -> Iterator[tuple[str, _Codes, _Codes]]:
-    """Each text once, with what the two coders said; ``None`` where one did not read it."""
-    texts: dict[str, dict[str, _Codes]] = {}
-    for row in _rows(path):
-        text = str(row.cells.get(columns.text) or "").strip()
-        if columns.text not in row.cells:
-            raise InputError(
-                f"{path}, line {row.line}: no column '{columns.text}'; the row has {', '.join(row.cells)}; name the "
-                "text's with --text-column"
-            )
-        if text:
-            codes_by_coder = texts.setdefault(text, {})
-            for coder, codes in _said(path, row, columns).items():
-                codes_by_coder.setdefault(coder, codes)
+def _coded(path: Path, columns: Columns) -> tuple[list[_Row], list[str]]:
+    """Each text once, with what the two coders said (``None`` where one did not read it); and what was left out."""
+    sheets = _sheets(path, columns)
+    by_text: dict[str, dict[str, list[str] | None]] = {}
+    first: dict[str, str] = {}
+    for coder, rows in sheets.coders.items():
+        for row in rows:
+            folded = folded_text(row.text) or ""
+            first.setdefault(folded, (row.text or "").strip())
+            codes_by_coder = by_text.setdefault(folded, {})
+            if row.coded:
+                codes_by_coder[coder] = [*(codes_by_coder.get(coder) or ()), *row.codes]
+    spelling = _spellings(code for codes in by_text.values() for each in codes.values() for code in each or ())
     train = columns.train_coder or ""
     test = columns.test_coder or train
-    for text, codes_by_coder in texts.items():
-        if codes_by_coder.get(train) is not None or codes_by_coder.get(test) is not None:
-            yield text, codes_by_coder.get(train), codes_by_coder.get(test)
+    coded: list[_Row] = []
+    for folded, codes_by_coder in by_text.items():
+        taught, judged = (_spelt(codes_by_coder.get(coder), spelling) for coder in (train, test))
+        if taught is not None or judged is not None:
+            coded.append((first[folded], taught, judged))
+    return coded, [*sheets.notes, *_left_out(len(by_text) - len(coded), sheets, len(by_text))]
 
 
-def _said(path: Path, row: TableRow, columns: Columns) -> dict[str, _Codes]:
-    """What each coder said in a row; without coders, everybody's word under the empty name."""
-    if columns.coder is None or columns.train_coder is None:
-        return {"": _listed(path, row, columns.labels)}
-    if columns.coder in row.cells:
-        return {str(row.cells[columns.coder]): _listed(path, row, columns.labels)}
-    coders = (columns.train_coder, columns.test_coder or columns.train_coder)
-    return {coder: _listed(path, row, f"{columns.coder}_{coder}") for coder in coders}
+@dataclass(frozen=True)
+class _Sheets:
+    """The rows with a text, by coder; everybody's under the empty name where no coder was asked for."""
+
+    coders: Mapping[str, Sequence[Labelled]]
+    rejected: Sequence[Rejected]
+    notes: Sequence[str]
 
 
-def _listed(path: Path, row: TableRow, column: str) -> _Codes:
-    if column not in row.cells:
-        raise InputError(
-            f"{path}, line {row.line}: no column '{column}'; the row has {', '.join(row.cells)}; name the codes' with "
-            "--labels-column, or coders with --coder-field and --train-coder"
-        )
-    value: Any = row.cells[column]
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(";")] if parts(value) is None else parts(value)
-    if value is not None and not (isinstance(value, list) and all(isinstance(code, str) for code in value)):
-        raise InputError(
-            f"{path}, line {row.line}: '{column}' is {json.dumps(value)[:_SHOWN]} but a list of codes is expected"
-        )
-    return None if value is None else tuple(dict.fromkeys(code for code in value if code))
-
-
-def _rows(path: Path) -> Iterator[TableRow]:
+def _sheets(path: Path, columns: Columns) -> _Sheets:
+    named = SheetColumns(text=columns.text or "", codes=columns.labels or "")
+    coders = [coder for coder in (columns.train_coder, columns.test_coder) if coder]
+    if columns.coder is None or not coders:
+        sheet = read_label_file(path, "somebody", named)
+        return _Sheets({"": _with_text(sheet)}, sheet.rejected, sheet.notes)
     try:
-        with path.open("rb") as stream:
-            for item in read_rows(stream, tell_format(path.name, stream.peek(1 << 12)), path.name, None):
-                if isinstance(item, TableRow):
-                    yield item
-                elif not isinstance(item, TableHeader):
-                    raise InputError(f"{path}, line {item.line}: {item.reason}; mend the row or take it out")
-    except OSError as error:
-        raise InputError(f"cannot read '{path}' ({error.strerror}); give a JSONL or CSV file with --data") from error
+        sheets = [read_label_file(path, "nobody", replace(named, codes=f"{columns.coder}_{coder}")) for coder in coders]
+        by_coder = {coder: _with_text(sheet) for coder, sheet in zip(coders, sheets, strict=True)}
+    except InputError as error:
+        try:
+            sheets = [read_label_file(path, "nobody", replace(named, coder=columns.coder))]
+        except InputError:
+            raise error from None
+        rows = _with_text(sheets[0])
+        by_coder = {coder: [row for row in rows if row.annotator == coder] for coder in coders}
+    return _Sheets(by_coder, sheets[0].rejected, sheets[0].notes)
+
+
+def _with_text(sheet: LabelSheet) -> list[Labelled]:
+    rows = [row for row in sheet.rows if row.text is not None]
+    if not rows:
+        raise nothing_coded(sheet)
+    return rows
+
+
+def _spellings(codes: Iterable[str]) -> dict[str, str]:
+    """By folded code, its commonest spelling."""
+    counted = Counter(codes)
+    ordered = sorted(counted, key=lambda code: (counted[code], code))
+    return {normalised_label(code): code for code in ordered}
+
+
+def _spelt(codes: Sequence[str] | None, spelling: Mapping[str, str]) -> _Codes:
+    return None if codes is None else tuple(dict.fromkeys(spelling[normalised_label(code)] for code in codes))
+
+
+def _left_out(uncoded: int, sheets: _Sheets, texts: int) -> Iterator[str]:
+    """What was not taken as it stood in the file."""
+    if uncoded:
+        yield f"{uncoded} texts are not coded yet: left out"
+    rows = max(len(rows) for rows in sheets.coders.values())
+    if rows > texts:
+        yield f"{rows - texts} rows have the text of another row: their codes are joined"
+    for row in sheets.rejected[:_SHOWN]:
+        yield f"line {row.line}: {row.reason}; left out"
+
+
+def _about_codes(counted: Mapping[str, int]) -> Iterator[str]:
+    """What makes figures mean less than they seem to."""
+    if len(counted) == 1:
+        yield f"all texts have the code '{next(iter(counted))}': there is nothing to tell apart"
+    once = [code for code, texts in counted.items() if texts == 1]
+    if once:
+        yield f"codes of one text only, which is never both taught and tested: {', '.join(sorted(once)[:_SHOWN])}"
 
 
 def _matrix(rows: Sequence[_Codes], codes: Sequence[str]) -> Bools:

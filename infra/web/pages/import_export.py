@@ -13,7 +13,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 
 from infra.annotation.import_labels import Importing, Plan, plan
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
-from infra.files.label_sheet import SheetColumns, read_labels
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import read_labels
 from infra.files.tables import MEDIA_TYPES
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw
@@ -106,7 +107,7 @@ def _planned(site: Site, study: str, author: str, token: UUID) -> Plan:
         data = (uploads / f"{token}.data").open("rb")
     except FileNotFoundError:
         raise InputError("this upload is not kept any more; choose the file again") from None
-    columns = SheetColumns(text=asked["text"], codes=asked["codes"])
+    columns = SheetColumns(text=asked["text"], codes=asked["codes"], coder_given=bool(asked["coder"].strip()))
     with data:
         sheet = read_labels(data, asked["file"], asked["coder"], columns)
     at = datetime.fromisoformat(asked["at"])

@@ -233,7 +233,7 @@ def test_csv_and_jsonl_are_read_alike(file, tmp_path):
     with (tmp_path / "coded.csv").open("w", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(["comment", "codes"])
-        writer.writerows([row["text"], "; ".join(row["labels"])] for row in rows())
+        writer.writerows([row["text"], "; ".join(row["labels"]) or "[]"] for row in rows())
     one = read_coded(file, Columns())
     other = read_coded(tmp_path / "coded.csv", Columns("comment", "codes"))
     assert (one.texts, one.codes) == (other.texts, other.codes)
@@ -242,11 +242,31 @@ def test_csv_and_jsonl_are_read_alike(file, tmp_path):
 
 def test_texts_that_have_only_codes_left_out_are_left_out_and_texts_without_codes_stay(tmp_path):
     path = tmp_path / "few.jsonl"
-    lines = [("a", ["x"]), ("b", ["x", "z"]), ("c", ["z"]), ("d", []), ("a", ["z"])]
+    lines = [("a", ["x"]), ("b", ["x", "z"]), ("c", ["z"]), ("d", []), ("e", ["x"]), ("f", None), ("g", "")]
     path.write_text("".join(json.dumps({"text": text, "labels": labels}) + "\n" for text, labels in lines))
     found = read_coded(path, Columns(), commonest=1)
-    assert found.texts == ("a", "b", "d")
-    assert found.taught.tolist() == [[True], [True], [False]]
+    assert found.texts == ("a", "b", "d", "e")
+    assert found.taught.tolist() == [[True], [True], [False], [True]]
+    assert "2 texts are not coded yet: left out" in found.notes
+
+
+def test_equal_texts_have_all_their_codes_and_spellings_of_a_code_are_one(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("Text,Codes\na,Price\na ,mobile\nb,price\nb,\nc, PRICE \nd,price|mobile\n")
+    found = read_coded(path, Columns())
+    assert (found.texts, found.codes) == (("a", "b", "c", "d"), ("price", "mobile"))
+    assert found.taught.tolist() == [[True, True], [True, False], [True, False], [True, True]]
+    assert "2 rows have the text of another row: their codes are joined" in found.notes
+
+
+def test_what_makes_figures_mean_little_is_said(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,codes\na,price\nb,price\n")
+    assert "all texts have the code 'price': there is nothing to tell apart" in read_coded(path, Columns()).notes
+    path.write_text("text,codes\na,price\nb,price\nc,once only\n")
+    assert read_coded(path, Columns()).notes == (
+        "codes of one text only, which is never both taught and tested: once only",
+    )
 
 
 def coders_file(tmp_path, wide):
@@ -276,30 +296,27 @@ def test_one_coder_teaches_and_another_judges(tmp_path, wide):
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        (Columns(text="review"), "no column 'review'; the row has text, labels"),
-        (Columns(labels="codes"), "no column 'codes'"),
-        (Columns(labels="text"), None),
-        (Columns(coder="by", train_coder="a"), "no column 'by_a'"),
+        (Columns(text="review"), "no column 'review'; there are text, labels"),
+        (Columns(labels="codes"), "no column with codes among text, labels; 'codes' is expected"),
+        (Columns(coder="by", train_coder="a"), "no column with codes among text, labels; 'by_a' is expected"),
     ],
 )
 def test_a_missing_column_is_named(file, columns, said):
-    if said is None:
-        assert len(read_coded(file, columns).codes) == 80  # a text is a list of one code
-        return
     with pytest.raises(InputError, match=said):
         read_coded(file, columns)
 
 
-@pytest.mark.parametrize("labels", [[1, 2], 7, {"a": 1}])
-def test_codes_that_are_no_list_of_texts_are_refused_with_their_line(tmp_path, labels):
+def test_numbers_are_codes_and_objects_are_refused_with_their_line(tmp_path):
     path = tmp_path / "odd.jsonl"
-    path.write_text(json.dumps({"text": "a", "labels": labels}) + "\n")
-    with pytest.raises(InputError, match=r"line 1: 'labels' is .* but a list of codes is expected"):
+    path.write_text('{"text": "a", "labels": [1, 2]}\n{"text": "b", "labels": 2.0}\n')
+    assert read_coded(path, Columns()).codes == ("2", "1")
+    path.write_text('{"text": "a", "labels": {"a": 1}}\n')
+    with pytest.raises(InputError, match=r"line 1: 'labels': .* is no code"):
         read_coded(path, Columns())
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(InputError, match=r"cannot read '.*nowhere.jsonl' \(No such file"):
+    with pytest.raises(InputError, match=r"nowhere.jsonl: no such file"):
         read_coded(tmp_path / "nowhere.jsonl", Columns())
 
 

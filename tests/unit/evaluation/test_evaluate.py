@@ -72,13 +72,11 @@ def test_the_first_of_several_codes_is_the_code_and_all_are_the_set(write):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (["{"], "line 1: not JSON"),
-        (["[1]"], "line 1: .* is not an object"),
-        ([{"id": "1", "codes": []}], "line 1: `codes` is \\[\\] but a list with at least one code"),
-        ([{"id": "1", "code": "slow"}], "`codes` is null .* the line has id, code"),
-        ([{"codes": ["slow"]}], "line 1: neither `id` nor `text`"),
-        ([GOLD[0], GOLD[0]], "line 2: id '1' was on line 1 already"),
-        ([], "holds no row"),
+        (["{"], "not JSON"),
+        ([{"id": "1", "codes": []}], "holds no text with a code"),
+        ([{"id": "1", "set": "apps"}], "line 1: no column with codes among id, set"),
+        ([{"codes": ["slow"]}], "line 1: neither a column with text nor one with ids"),
+        ([], "no rows"),
     ],
 )
 def test_gold_that_cannot_be_used_is_named_with_its_line(write, rows, said):
@@ -89,10 +87,9 @@ def test_gold_that_cannot_be_used_is_named_with_its_line(write, rows, said):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([{"id": "1", "label": "slow"}], "expected `code`, text or null .* the line has id, label"),
-        ([{"id": "1", "code": 7}], "expected `code`"),
+        ([{"id": "1", "stars": 1}], "no column with codes among id, stars"),
         ([{"id": "7", "code": "slow"}], "no row of .* fits a row of .* the predictions have id"),
-        ([{"code": "slow"}], "the predictions have neither id nor text"),
+        ([{"code": "slow"}], "neither a column with text nor one with ids among code"),
         (PREDICTED[:2], "lacks 1 of 3 texts of .*, the first on its line 2 \\(id '2'\\)"),
         ([*PREDICTED, {**PREDICTED[0], "code": "bug"}], "line 5: id '3' was on line 1 with another code"),
         ([{**PREDICTED[0], "rating": "good"}, *PREDICTED[1:]], "'rating' is \"good\" but a number is expected"),
@@ -105,8 +102,55 @@ def test_predictions_that_cannot_be_used_are_named_with_their_line(write, rows, 
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path):
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="no such file"):
         read_gold(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize("ids", [(1, 2, 3), (1.0, 2.0, 3.0), ("1.0", "2.0", "3.0"), ("1 ", " 2", "3")])
+def test_whole_numbers_are_one_id_however_a_program_writes_them(write, ids):
+    gold = read_gold(write("gold", [{**row, "id": id_} for row, id_ in zip(GOLD, ids, strict=True)]))
+    rows = [{"id": int(row["id"]), "code": row["code"]} for row in PREDICTED]
+    assert read_predictions(write("a", rows), gold).codes == [("slow app",), (), ("crashes",)]
+
+
+@pytest.mark.parametrize("key", ["codes", "code", "label"])
+def test_gold_may_be_a_table_with_the_columns_that_are_taught(tmp_path, write, key):
+    path = tmp_path / "gold.csv"
+    path.write_text(f"id,text,{key}\n1,the app is slow,slow app;performance\n2,it is free,\n3,it crashes,app crashes\n")
+    gold = read_gold(path)
+    assert [row.codes for row in gold.rows] == [("slow app", "performance"), ("app crashes",)]
+    assert gold.notes == ["1 texts are not coded yet (an empty list would say that no code fits): left out"]
+    assert read_predictions(write("a", PREDICTED), gold).codes == [("slow app",), ("crashes",)]
+
+
+def test_texts_for_which_no_code_fits_are_counted_beside_the_others(write):
+    gold = read_gold(
+        write("gold", [*GOLD, {"id": "4", "codes": []}, {"id": "5", "codes": []}, {"id": 6, "codes": None}])
+    )
+    rows = [*PREDICTED[:3], {"id": 4, "code": None}, {"id": 5, "code": "x"}]
+    found = read_predictions(write("a", rows), gold)
+    assert len(found.codes) == len(gold.rows) == 3
+    assert (len(gold.none_fits), found.none_fits) == (2, 1)
+
+
+def test_equal_texts_with_different_codes_are_paired_in_order(write):
+    gold = read_gold(write("gold", [{"id": n, "text": "ok", "codes": [code]} for n, code in enumerate("abc")]))
+    rows = [{"id": f"uuid-{n}", "text": "ok ", "code": code} for n, code in enumerate("xyz")]
+    assert read_predictions(write("a", rows), gold).codes == [("x",), ("y",), ("z",)]
+    with pytest.raises(InputError, match=r"text 'ok' was on line 1 with another code, and 3 of .* ask for it"):
+        read_predictions(write("b", rows[:2]), gold)
+
+
+def test_a_sources_own_id_beside_the_segments_own_matches(write):
+    rows = [{"id": f"uuid-{row['id']}", "own_id": row["id"], "code": row["code"]} for row in PREDICTED]
+    assert read_predictions(write("a", rows), read_gold(write("gold", GOLD))).codes == [("slow app",), (), ("crashes",)]
+
+
+def test_rows_of_one_id_are_one_text_with_all_their_codes(write):
+    gold = read_gold(
+        write("gold", [{**GOLD[0], "codes": [code]} for code in ("slow app", "Performance", "performance")])
+    )
+    assert [row.codes for row in gold.rows] == [("slow app", "Performance")]
 
 
 def test_ratings_in_the_gold_are_objects_by_prediction(write):

@@ -15,6 +15,7 @@ from nltk.metrics.agreement import AnnotationTask
 from nltk.metrics.distance import masi_distance as nltk_masi
 from sklearn.metrics import cohen_kappa_score
 
+from models.evaluation.bootstrap import SEED, resample
 from models.evaluation.masi import masi_distance
 from models.evaluation.reliability import (
     ALONE,
@@ -183,6 +184,51 @@ def test_the_interval_holds_the_figure_and_narrows_with_more_units():
     for one in (few, many):
         assert one.low < one.value < one.high
     assert many.high - many.low < few.high - few.low
+
+
+def counted(rows, code):
+    """By unit with two codings at least, how many coders did not give a code, and how many did."""
+    columns = [[row[n] for row in rows if row[n] != "."] for n in range(len(rows[0]))]
+    return np.array([[len(column) - column.count(code), column.count(code)] for column in columns if len(column) > 1])
+
+
+@pytest.mark.parametrize("rows", [SECTION_C, ("aab.cca", "abbbcc.", "aabbcca", ".acbcba")])
+def test_the_interval_of_a_code_is_that_of_the_packages_alpha_over_the_drawn_units(rows):
+    for found in reliability(readings(rows)).codes:
+        counts = counted(rows, found.code)
+        draws = []
+        for drawn in resample(len(counts), 1_000, SEED).astype(int):
+            repeated = np.repeat(counts, drawn, axis=0)
+            if (repeated.sum(axis=0) > 0).all():
+                draws.append(krippendorff.alpha(value_counts=repeated, level_of_measurement="nominal"))
+        if found.alpha.low is None:
+            assert len(draws) < 900 or np.ptp(draws) < 1e-9
+        else:
+            assert (found.alpha.low, found.alpha.high) == pytest.approx(tuple(np.quantile(draws, (0.025, 0.975))))
+
+
+@given(st.lists(st.text("abc.", min_size=7, max_size=7), min_size=2, max_size=5))
+@settings(max_examples=25, deadline=None)
+def test_no_end_of_an_interval_is_above_1(rows):
+    found = reliability(readings(rows))
+    figures = [found.alpha, found.fleiss, found.percent, *(code.alpha for code in found.codes)]
+    figures += [figure for pair in found.pairs for figure in (pair.kappa, pair.percent, *pair.codes.values())]
+    assert all(figure.high is None or figure.high <= 1 + 1e-9 for figure in figures)
+
+
+def test_how_much_more_a_coder_gives_a_code_is_counted_over_the_drawn_units():
+    found = {code.code: code for code in reliability(readings(SECTION_C)).codes}
+    drawn = resample(11, 1_000, SEED)
+    units = [column for column in zip(*SECTION_C, strict=True) if sum(code != "." for code in column) > 1]
+    for code, coder in (("1", 0), ("2", 1), ("3", 2)):
+        more = [
+            (unit[coder] == code) - (unit.count(code) - (unit[coder] == code)) / (sum(c != "." for c in unit) - 1)
+            if unit[coder] != "."
+            else 0
+            for unit in units
+        ]
+        use = next(use for use in found[code].use if use.coder == f"coder {coder}")
+        assert (use.low, use.high) == pytest.approx(tuple(np.quantile(drawn @ np.array(more), (0.025, 0.975))))
 
 
 # What counts

@@ -46,6 +46,7 @@ def test_json_lines_hold_every_segment_with_what_became_of_it(store: Store, thre
     first, second = [json.loads(line) for line in exported(store, "jsonl")]
     assert first == {
         "id": str(three[0].id),
+        "own_id": None,
         "study": "app",
         "text": three[0].text,
         "source": "reviews.csv",

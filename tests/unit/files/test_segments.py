@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from infra.files.segments import Rejected, read_segments
+from infra.files.reading.cells import readable, spreadsheet_error
+from infra.files.segments import ReadingOptions, Rejected, read_segments
 from infra.files.timestamps import read_time
 from models.errors import InputError
 from schemas import Segment
+from schemas.feedback import LONGEST_TEXT
 from schemas.ids import segment_id
 
 NOON = datetime(2024, 5, 1, 12)  # noqa: DTZ001 - a spreadsheet's times have no zone
@@ -127,7 +129,7 @@ def test_the_delimiter_is_told_from_the_content(tmp_path, delimiter):
 def test_quoted_line_breaks_keep_line_numbers_right(tmp_path):
     items = read('id,text\r\n1,"a\r\nb ""c"""\r\n2\r\n3,d\r\n', folder=tmp_path)
     assert texts(items) == ['a\r\nb "c"', "d"]
-    assert faults(items) == [(4, "1 cells found, 2 expected as in the row of column names")]
+    assert faults(items) == [(4, "'text' is empty; text is expected")]
 
 
 def test_a_row_with_too_many_cells_is_rejected_and_its_neighbours_taken(tmp_path):
@@ -152,8 +154,14 @@ def test_an_unclosed_quote_at_the_end_costs_one_row_however_long_the_file(tmp_pa
 
 
 def test_a_long_field_is_taken_whole(tmp_path):
-    long = "word " * 100_000
+    long = "word " * (LONGEST_TEXT // 5)
     assert texts(read(f'text\n"{long}"\n', folder=tmp_path)) == [long]
+
+
+def test_a_text_that_is_a_book_is_rejected_and_its_neighbour_taken(tmp_path):
+    items = read(f'text\n"{"word " * LONGEST_TEXT}"\nshort\n', folder=tmp_path)
+    assert texts(items) == ["short"]
+    assert [line for line, _ in faults(items)] == [2]
 
 
 def test_blank_lines_and_rows_of_empty_cells_are_passed_over(tmp_path):
@@ -198,7 +206,9 @@ def test_a_line_that_is_not_utf8_is_read_as_windows_1252_and_noted(tmp_path):
 
 
 def test_a_named_encoding_is_used(tmp_path):
-    assert texts(read("text\nпривет\n".encode("koi8-r"), folder=tmp_path, encoding="koi8-r")) == ["привет"]
+    assert texts(
+        read("text\nпривет\n".encode("koi8-r"), folder=tmp_path, options=ReadingOptions(encoding="koi8-r"))
+    ) == ["привет"]
 
 
 # --- JSON lines
@@ -238,9 +248,20 @@ def test_json_objects_that_never_have_a_text_are_an_error(tmp_path):
         read('{"a": "x"}\n{"a": "y"}\n', "a.jsonl", folder=tmp_path)
 
 
-def test_a_json_array_is_an_error_that_says_what_is_expected(tmp_path):
-    with pytest.raises(InputError, match="one JSON object a line is expected"):
-        read('[{"text": "x"}]', "a.json", folder=tmp_path)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_array_is_read_as_its_objects(tmp_path, indent):
+    rows = [{"id": 1, "text": "x"}, {"id": 2, "text": "y"}]
+    assert texts(read(json.dumps(rows, indent=indent), "a.json", folder=tmp_path)) == ["x", "y"]
+
+
+def test_an_object_with_one_array_is_read_as_the_arrays_objects(tmp_path):
+    content = json.dumps({"count": 1, "reviews": [{"text": "x"}]}, indent=1)
+    assert texts(read(content, "a.json", folder=tmp_path)) == ["x"]
+
+
+def test_a_broken_json_array_is_an_error_with_its_line(tmp_path):
+    with pytest.raises(InputError, match=r"a\.json, line 2: not JSON"):
+        read('[{"text": "x"},\n{"text": ]', "a.json", folder=tmp_path)
 
 
 # --- XLSX
@@ -317,7 +338,11 @@ def test_a_missing_file_a_folder_and_an_empty_file_are_told_at_once(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"study": "a/b"}, "study 'a/b'"), ({"fmt": "doc"}, "format 'doc'"), ({"encoding": "utf-9"}, "encoding 'utf-9'")],
+    [
+        ({"study": "a/b"}, "study 'a/b'"),
+        ({"fmt": "doc"}, "format 'doc'"),
+        ({"options": ReadingOptions(encoding="utf-9")}, "encoding 'utf-9'"),
+    ],
 )
 def test_a_wrong_argument_is_told_at_once(tmp_path, options, said):
     with pytest.raises(InputError, match=said):
@@ -349,11 +374,16 @@ def test_no_bytes_make_a_reader_fail_but_by_its_own_error(content, fmt):
     assert all(isinstance(item, Segment | Rejected) for item in items)
 
 
+def plain(text: str) -> bool:
+    """Whether a text is neither a spreadsheet's error nor has entities."""
+    return readable(text) == text and not spreadsheet_error(text)
+
+
 @given(st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=8))
 def test_what_the_csv_writer_wrote_comes_back(rows):
     import csv
 
-    rows = [row for row in rows if row.strip() and "\0" not in row] or ["a"]
+    rows = [row for row in rows if row.strip() and "\0" not in row and plain(row)] or ["a"]
     out = io.StringIO()
     csv.writer(out, quoting=csv.QUOTE_ALL).writerows([["id", "text"], *([str(n), row] for n, row in enumerate(rows))])
     content = out.getvalue().encode("utf-8")
@@ -393,5 +423,7 @@ def test_an_unreadable_time_is_kept_with_the_row(tmp_path):
 
 @pytest.mark.parametrize("head", [b"text,rating\n", b'"Review";stars\n', b"\xef\xbb\xbftext\n", b"id\tcomment\n"])
 def test_a_stream_that_starts_with_a_header_is_a_table(head):
-    rows = b"".join(head.replace(b"\xef\xbb\xbf", b"").lower().translate(None, b'"') for _ in range(2))
+    rows = b"".join(
+        head.replace(b"\xef\xbb\xbf", b"").upper().translate(None, b'"').replace(b"T", b"D") for _ in range(2)
+    )
     assert len(list(read_segments(io.BytesIO(head + rows), study="demo"))) == 2

@@ -2,25 +2,30 @@
 
 import json
 import os
-from datetime import UTC, datetime, timedelta
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from infra.annotation.import_labels import Importing, plan
 from infra.brokers import data_folder_lock, publish_or_keep
 from infra.cli.codebook import teach
-from infra.codebook.seed_codebook import history
+from infra.cli.data import export
 from infra.factory.stores import build_store
 from infra.files.coded_texts import read_human_coded
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import read_label_file
 from infra.settings import load_settings
-from models.codebook.codebook import Codebook
+from infra.storage.database import open_database
+from models.annotation.latest import LatestAnnotations
 from models.errors import InputError, SettingError
 from models.fakes import HashEmbedder
 from models.moderation.precedents import Precedents
 from models.text.labels import LONGEST_LABEL
 from schemas import Annotation, CodeEvent, Record
-from schemas.ids import code_id, segment_id
+from schemas.ids import code_event_id, code_id, segment_id
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CSV = "id,text,codes\n1,login is slow,slow login; Speed\n2,too many ads,ads|speed\n3,nothing to say,\n"
@@ -80,15 +85,13 @@ def test_columns_are_guessed_by_their_usual_names_or_named(tmp_path):
 @pytest.mark.parametrize(
     ("content", "options", "found"),
     [
-        ("text,stars\nlogin is slow,3\n", {}, "segment 1: no column with codes; found stars, expected one of codes, "),
-        ("text\nlogin is slow\n", {}, "found only the text, expected one of codes, code, "),
-        ("text,codes\nlogin is slow,a\n", {"codes_column": "kod"}, "expected 'kod'; name it with --codes-column"),
-        ("text,codes\nlogin,a\nlogin,a,b,c\n", {}, "line 3: "),
-        ("text,codes\nlogin,a\n,b\n", {}, "line 3: 'text' is empty; text is expected; correct the row or take it out"),
+        ("text,stars\nlogin is slow,3\n", {}, "line 1: no column with codes among text, stars; one of codes, "),
+        ("text\nlogin is slow\n", {}, "no column with codes among text; one of codes, code, "),
+        ("text,codes\nlogin is slow,a\n", {"codes_column": "kod"}, "'kod' is expected; name it with --codes-column"),
         ("text,codes\nlogin,\n", {}, "holds no coded text; expected a text and its codes in each row"),
-        ("text,codes\nlogin,ok\nlogout,...\n", {}, "segment 2: '...' is no code; at most 120 characters with a letter"),
-        ("stars,codes\n3,a\n", {}, "no column of text among 'stars', 'codes'; name it with --text-column"),
-        ("", {}, "empty; rows of text are expected"),
+        ("text,codes\nlogin,...\n", {}, "(line 2: 'codes': '...' is no code; at most 120 characters with a letter"),
+        ("stars,codes\n3,a\n", {}, "neither a column with text nor one with ids among stars, codes"),
+        ("", {}, "empty; rows of text or ids with codes are expected"),
     ],
 )
 def test_a_file_that_is_not_as_it_must_be_is_refused_with_its_place(tmp_path, content, options, found):
@@ -97,10 +100,83 @@ def test_a_file_that_is_not_as_it_must_be_is_refused_with_its_place(tmp_path, co
     assert found in str(refused.value)
 
 
-@pytest.mark.parametrize("code", [{"code": "a"}, ["a"], "x" * (LONGEST_LABEL + 1)])
+@pytest.mark.parametrize("code", [{"code": "a"}, ["a"], True, "x" * (LONGEST_LABEL + 1)])
 def test_what_can_be_no_code_is_refused(tmp_path, code):
-    with pytest.raises(InputError, match=r"segment 1: .* is no code; at most 120 characters"):
+    with pytest.raises(InputError, match=r"line 1: 'codes': .* is no code; at most 120 characters"):
         read(tmp_path, jsonl({"text": "login is slow", "codes": [code]}), "coded.jsonl")
+
+
+def test_a_row_that_cannot_be_taken_does_not_stop_the_others(tmp_path):
+    rows = "id,text,codes\n1,login,slow\n2,,\n3,,ads\n4,menu,...\n5,logout,fast\n6,login,\n"
+    assert read(tmp_path, rows) == [("login", ("slow",)), ("logout", ("fast",))]
+
+
+def test_equal_texts_with_different_codes_are_one_text_and_with_the_same_code_two(tmp_path):
+    rows = "text,code\nok,good\nok,short\nok,good\n"
+    assert read(tmp_path, rows) == [("ok", ("good", "short")), ("ok", ("good",))]
+
+
+@pytest.mark.parametrize(
+    ("cells", "codes"),
+    [
+        (["rent, heating", "heating", "deposit, rent"], [("rent", "heating"), ("heating",), ("deposit", "rent")]),
+        (
+            ["Delivery, late", "Delivery, wrong door", "price"],
+            [("Delivery, late",), ("Delivery, wrong door",), ("price",)],
+        ),
+        (["rent#heating", "heating"], [("rent", "heating"), ("heating",)]),
+        (["C#", "C# tools"], [("C#",), ("C# tools",)]),
+        (["a, b", "a, c", "b, c"], [("a", "b"), ("a", "c"), ("b", "c")]),
+        (["a, b", "c, d"], [("a, b",), ("c, d",)]),
+        (['{"choices": ["a; b", "c"]}', '["d, e"]'], [("a; b", "c"), ("d, e",)]),
+        (["2.0", "3", "-1.0"], [("2",), ("3",), ("-1",)]),
+        (["version 2.0", "3.0"], [("version 2.0",), ("3.0",)]),
+    ],
+)
+def test_what_parts_codes_is_told_from_the_whole_column(tmp_path, cells, codes):
+    rows = [{"text": f"text {n}", "codes": cell} for n, cell in enumerate(cells)]
+    assert [found for _, found in read(tmp_path, jsonl(*rows), "coded.jsonl")] == codes
+
+
+def test_columns_of_yes_and_no_are_codes(tmp_path):
+    rows = "id,text,rent,heating,deposit\n1,a,1,0,0\n2,b,0,0,0\n3,c,x,yes,\n4,d,,,\n"
+    sheet = read_label_file(file(tmp_path, rows), "ana")
+    assert [(row.text, row.codes, row.coded) for row in sheet.rows] == [
+        ("a", ("rent",), True),
+        ("b", (), True),
+        ("c", ("rent", "heating"), True),
+        ("d", (), False),
+    ]
+    assert "rent, heating, deposit" in sheet.notes[0]
+
+
+def test_a_column_a_coder_is_that_coders_codes(tmp_path):
+    rows = "id,text,coder_anna,coder_ben\n1,a,rent,\n2,b,rent;heating,energy\n"
+    sheet = read_label_file(file(tmp_path, rows))
+    assert [(row.annotator, row.codes) for row in sheet.rows if row.coded] == [
+        ("anna", ("rent",)),
+        ("anna", ("rent", "heating")),
+        ("ben", ("energy",)),
+    ]
+
+
+def test_a_path_is_a_code_under_a_theme_and_one_label_in_two_places_is_two_codes(tmp_path):
+    cells = ["Access > Waiting time", "Price > High", "Quality > High", "Money > Fees > Hidden"]
+    sheet = read_label_file(file(tmp_path, jsonl(*({"text": c, "codes": c} for c in cells)), "c.jsonl"), "ana")
+    assert [row.codes for row in sheet.rows] == [("Waiting time",), ("Price > High",), ("Quality > High",), ("Hidden",)]
+    assert sheet.themes == {
+        "Waiting time": "Access",
+        "Price > High": "Price",
+        "Quality > High": "Quality",
+        "Hidden": "Money > Fees",
+    }
+
+
+def test_a_quote_is_the_text_and_the_comment_beside_it_a_memo(tmp_path):
+    rows = "ID,Quotation Content,Comment,Codes,Created by\n1:1,The nurse was kind,check again,staff,Ben\n"
+    sheet = read_label_file(file(tmp_path, rows), "ana")
+    (row,) = sheet.rows
+    assert (row.text, row.memo, row.annotator, row.codes) == ("The nurse was kind", "check again", "Ben", ("staff",))
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -112,7 +188,12 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def records(folder: Path, content: str = CSV, coder: str = "ana", at: datetime = AT) -> list[Record]:
-    return list(history(read_human_coded(file(folder, content), "reviews"), coder, at))
+    """What a file comes to in an empty study."""
+    database = open_database(f"sqlite:///{folder / 'empty.db'}")
+    sheet = read_label_file(file(folder, content), coder, SheetColumns(coder_given=True))
+    planned = plan(database, sheet, Importing("reviews", coder, at, teach_unmatched=True))
+    database.close()
+    return planned.records
 
 
 def test_each_code_is_created_once_by_its_author_and_each_text_is_annotated(tmp_path):
@@ -124,7 +205,7 @@ def test_each_code_is_created_once_by_its_author_and_each_text_is_annotated(tmp_
     assert [one.code_id for one in events] == [code_id("reviews", one.label) for one in events]
     first, second = (one for one in made if isinstance(one, Annotation))
     assert (first.labels, first.text, first.annotator) == (["slow login", "Speed"], "login is slow", "ana")
-    assert first.segment_id == segment_id("reviews", "coded.csv", "1")
+    assert (first.segment_id, first.source) == (segment_id("reviews", "coded.csv", "1"), "coded.csv")
     assert second.labels == ["ads", "Speed"]
     assert second.code_ids == [code_id("reviews", label) for label in ("ads", "speed")]
 
@@ -138,13 +219,10 @@ def test_the_longest_code_fits_every_record_and_its_precedent(tmp_path):
     assert found.codes == (long,)
 
 
-def test_when_something_was_said_is_not_when_it_was_coded(tmp_path):
-    made = records(tmp_path, "text,codes,date\nlogin is slow,speed,2020-01-01\n")
+@pytest.mark.parametrize("name", ["date", "time", "at"])
+def test_when_something_was_said_is_not_when_it_was_coded(tmp_path, name):
+    made = records(tmp_path, f"text,codes,{name}\nlogin is slow,speed,2020-01-01\n")
     assert [one.decided_at for one in made if isinstance(one, Annotation)] == [AT]
-
-
-def test_nothing_comes_of_nothing():
-    assert list(history([], "ana", AT)) == []
 
 
 # Where it is kept
@@ -176,7 +254,8 @@ def test_without_a_broker_it_is_kept_for_the_next_start_and_teaching_twice_chang
     path = file(tmp_path, CSV)
     said = run(path, "--study", "reviews", "--coder", " Ana  B. ")
     assert said == (
-        "2 texts with 3 codes of Ana B. taught to study 'reviews', kept; the next `qualstream up` publishes it\n"
+        "2 texts with 3 codes of Ana B. taught to study 'reviews', kept; the next `qualstream up` publishes it; "
+        "1 not coded yet\n"
     )
     first = kept()
     assert [len(some) for some in first] == [3, 2]
@@ -186,19 +265,114 @@ def test_without_a_broker_it_is_kept_for_the_next_start_and_teaching_twice_chang
     assert kept("other") == ([], [])
 
 
-def test_a_corrected_file_takes_the_place_of_what_was_taught_before(data, tmp_path):
-    path = file(tmp_path, "id,text,codes,date\n1,login is slow,speed,2020-01-01\n")
-    run(path, "--study", "reviews", "--coder", "ana")
-    path.write_text(path.read_text().replace("speed", "slow login"))
-    later = datetime.now(UTC) + timedelta(minutes=1)
-    os.utime(path, (later.timestamp(), later.timestamp()))
-    run(path, "--study", "reviews", "--coder", "ana")
-    events, said = kept()
-    precedents = Precedents(HashEmbedder())
-    precedents.update_annotations(said)
-    (found,) = precedents.nearest("reviews", HashEmbedder().embed(["login"]), 5)[0]
-    assert found.codes == ("slow login",)
-    assert {one.label for one in Codebook(events).values()} == {"speed", "slow login"}
+def last_words(study: str = "reviews") -> dict[str, tuple[str, ...]]:
+    """By text, the codes of the last word; texts whose word was taken back are left out."""
+    latest = LatestAnnotations(kept(study)[1])
+    words = [word for segment in latest for word in latest.of(segment)]
+    return {word.text or "": tuple(word.labels) for word in words}
+
+
+V1 = "id,text,codes\n1,The rent went up again,rnet\n2,Heating costs doubled,heating\n3,All fine here,praise\n"
+V2 = V1.replace("rnet", "rent").replace(",praise", ",")
+
+
+@pytest.mark.parametrize("name", ["coded.csv", "corrected.csv"])
+@pytest.mark.parametrize("age", [-3600, 0, 3600])
+def test_a_corrected_file_takes_the_place_of_what_was_taught_before_whatever_its_name_and_date(
+    data, tmp_path, name, age
+):
+    run(file(tmp_path, V1), "--coder", "ana", "--study", "reviews")
+    path = file(tmp_path, V2, name)
+    when = datetime.now(UTC).timestamp() + age
+    os.utime(path, (when, when))
+    said = run(path, "--coder", "ana", "--study", "reviews")
+    assert "1 corrected; 1 taken back, their cells are empty; 1 there already" in said
+    assert last_words() == {"The rent went up again": ("rent",), "Heating costs doubled": ("heating",)}
+    before = kept()
+    assert "nothing is new; 2 there already; 1 not coded yet" in run(path, "--coder", "ana", "--study", "reviews")
+    assert kept() == before
+
+
+def test_an_empty_cell_takes_back_what_a_file_said_and_no_decision_that_was_made_here(data, tmp_path):
+    run(file(tmp_path, "id,text,codes\n1,login,slow\n2,menu,\n"), "--coder", "ana", "--study", "reviews")
+    with closing(build_store(load_settings())) as store:
+        login, menu = (segment_id("reviews", "coded.csv", key) for key in "12")
+        decided = [
+            Annotation(segment_id=id_, study="reviews", annotator="ana", text=text, code_ids=[code_id("reviews", "x")],
+                       labels=["x"], decided_at=datetime.now(UTC), seconds=3)
+            for id_, text in ((login, "login"), (menu, "menu"))
+        ]  # fmt: skip
+        store.record(decided)
+    run(file(tmp_path, "id,text,codes\n1,login,slow\n2,menu,\n"), "--coder", "ana", "--study", "reviews")
+    assert last_words() == {"login": ("x",), "menu": ("x",)}
+    run(file(tmp_path, "id,text,codes\n1,login,fast\n2,menu,\n"), "--coder", "ana", "--study", "reviews")
+    assert last_words() == {"login": ("fast",), "menu": ("x",)}
+    run(file(tmp_path, "id,text,codes\n1,login,\n2,menu,\n"), "--coder", "ana", "--study", "reviews")
+    assert last_words() == {"menu": ("x",)}
+
+
+def test_an_exported_file_that_was_corrected_counts_although_its_times_are_the_old_ones(data, tmp_path):
+    run(file(tmp_path, V1), "--coder", "ana", "--study", "reviews")
+    out = tmp_path / "labels.csv"
+    done = CliRunner().invoke(export, ["--labels", "--study", "reviews", "--out", str(out)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "nothing is new" in run(out, "--study", "reviews")
+    out.write_text(out.read_text().replace("rnet", "rent"))
+    assert "1 corrected" in run(out, "--study", "reviews")
+    assert last_words()["The rent went up again"] == ("rent",)
+
+
+def test_two_coders_files_about_the_same_texts_meet(data, tmp_path):
+    rows = "id,text,codes\n1,ok,good\n2,ok,bad\n3,The rent went up,rent;heating\n"
+    run(file(tmp_path, rows, "anna.csv"), "--coder", "anna", "--study", "reviews")
+    header, *lines = rows.splitlines()
+    shuffled = "\n".join([header, *reversed(lines)])
+    run(file(tmp_path, shuffled, "ben.csv"), "--coder", "ben", "--study", "reviews")
+    coded = {(word.segment_id, word.annotator): set(word.labels) for word in kept()[1]}
+    assert len({segment for segment, _ in coded}) == 3
+    assert all(coded[segment, "anna"] == coded[segment, "ben"] for segment, _ in coded)
+
+
+def test_files_with_the_same_ids_and_other_texts_stay_apart(data, tmp_path):
+    run(file(tmp_path, "id,text,codes\n1,login,slow\n", "one.csv"), "--coder", "ana", "--study", "reviews")
+    run(file(tmp_path, "id,text,codes\n1,menu,fast\n", "two.csv"), "--coder", "ana", "--study", "reviews")
+    assert last_words() == {"login": ("slow",), "menu": ("fast",)}
+
+
+def test_a_label_means_the_code_that_is_called_so_now(data, tmp_path):
+    path = file(tmp_path, "text,codes\na,rent\nb,heating\n")
+    run(path, "--coder", "ana", "--study", "reviews")
+    rent, heating = code_id("reviews", "rent"), code_id("reviews", "heating")
+    with closing(build_store(load_settings())) as store:
+        at = datetime.now(UTC)
+        renamed = {"study": "reviews", "kind": "renamed", "author": "lea", "at": at}
+        store.record(
+            [
+                CodeEvent.model_validate(
+                    {**renamed, "id": code_event_id(code, "renamed", label), "code_id": code, "label": label}
+                )
+                for code, label in ((rent, "housing costs"), (heating, "rent"))
+            ]
+        )
+    run(file(tmp_path, "text,codes\nNew contract,rent\n", "later.csv"), "--coder", "ben", "--study", "reviews")
+    (word,) = (word for word in kept()[1] if word.annotator == "ben")
+    assert (word.code_ids, word.labels) == ([heating], ["rent"])
+
+
+def test_the_files_own_coders_are_kept(data, tmp_path):
+    rows = "text,codes,annotator\na,x,anna\na,y,ben\nb,z,\n"
+    run(file(tmp_path, rows), "--coder", "cleo", "--study", "reviews")
+    assert {(word.text, word.annotator, *word.labels) for word in kept()[1]} == {
+        ("a", "anna", "x"),
+        ("a", "ben", "y"),
+        ("b", "cleo", "z"),
+    }
+
+
+def test_without_a_coder_rows_that_name_none_are_left_out(data, tmp_path):
+    said = run(file(tmp_path, "text,codes,coder\na,x,anna\nb,z,\n"), "--study", "reviews")
+    assert "line 3: nobody is named as its coder" in said
+    assert [word.annotator for word in kept()[1]] == ["anna"]
 
 
 def test_codes_that_members_may_not_write_are_counted(data, tmp_path):

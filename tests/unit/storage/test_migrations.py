@@ -19,7 +19,7 @@ from infra.storage.tables import metadata
 from schemas import CodeEvent
 
 MIGRATIONS = Path(__file__).parents[3] / "infra" / "storage" / "migrations"
-EARLIER = ("0001", "0002", "0003", "0004")
+EARLIER = ("0001", "0002", "0003", "0004", "0005")
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
@@ -119,6 +119,19 @@ WRITTEN: dict[str, Rows] = {
         "attempts": [{"who": "ana", "failures": 2, "last_at": AT}],
     },
     "0004": {},
+    "0005": {
+        "drift_states": [{"study": STUDY, "since": AT, "state": {"seen": 1}, "at": AT}],
+        "alert_marks": [
+            {"alert_id": ALERT, "study": STUDY, "kind": "muted", "author": "ana", "at": AT, "until": None, "note": "n"}
+        ],
+        "alert_deliveries": [
+            {"alert_id": ALERT, "hook": "mail", "study": STUDY, "attempts": 1, "delivered_at": AT, "last_error": None}
+        ],
+        "recodings": [
+            {"replay": "r", "segment_id": ANSWERED, "study": STUDY, "profile": "tiny", "label": "slow"}
+            | {"proposed": "slow", "at": AT}
+        ],
+    },
 }
 """Rows of the tables that a revision brought, as it wrote them."""
 
@@ -151,6 +164,8 @@ FILLED: dict[str, dict[str, Sequence[Row]]] = {
     },
 }
 """What a revision fills these columns with where rows were written before it."""
+NEWEST: dict[str, Sequence[Row]] = {"segments": [{"own_id": None}] * 2}
+"""What the newest revision fills its columns with."""
 
 
 def widened(rows: Rows, columns: Mapping[str, Sequence[Row]]) -> Rows:
@@ -171,7 +186,8 @@ def expected_from(revision: str) -> Rows:
     rows = written_at(revision)
     for later in EARLIER[EARLIER.index(revision) + 1 :]:
         rows = widened(rows, FILLED.get(later, {}))
-    return rows if revision == "0004" else rows | {"releases": []}  # nothing wrote releases before 0004
+    rows = widened(rows, NEWEST)
+    return rows if revision >= "0004" else rows | {"releases": []}  # nothing wrote releases before 0004
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -133,16 +133,32 @@ def test_a_segment_that_came_over_the_topic_is_not_published_again(store: Store)
     assert store.unpublished(10) == []
 
 
+def request(of: Segment) -> AnnotationRequest:
+    asked = assignment(of, route="people")
+    return AnnotationRequest.for_assignment(asked, "low confidence", AT)
+
+
 def test_reopening_publishes_again_what_has_no_outcome_and_nothing_else(store: Store) -> None:
-    bare, refined, routed, dead, replayed, waiting = (segment(n) for n in range(6))
-    store.take_in([bare, refined, routed, dead, replayed, waiting])
-    store.mark_published(one.id for one in (bare, refined, routed, dead, replayed))
+    bare, refined, routed, dead, replayed, waiting, unasked = (segment(n) for n in range(7))
+    store.take_in([bare, refined, routed, dead, replayed, waiting, unasked])
+    store.mark_published(one.id for one in (bare, refined, routed, dead, replayed, unasked))
     store.record([assignment(refined), assignment(routed, route="people"), letter(1, dead), letter(2, replayed)])
+    store.record([request(routed), assignment(unasked, route="people")])
     store.mark_replayed(letter(2).id)
-    assert store.open_segments("app") == 4
-    assert store.reopen() == 3
-    assert [one.id for one in store.unpublished(10)] == [bare.id, refined.id, replayed.id, waiting.id]
+    assert store.open_segments("app") == 5
+    assert store.reopen() == 4
+    opened = {one.id for one in store.unpublished(10)}
+    assert opened == {bare.id, refined.id, replayed.id, waiting.id, unasked.id}
     assert store.reopen() == 0
+
+
+def test_only_what_was_published_before_a_time_or_belongs_to_a_study_is_reopened(store: Store) -> None:
+    store.take_in([segment(0), segment(1), segment(2, study="other")])
+    store.mark_published(segment(n).id for n in range(2))
+    store.mark_published([segment(2, study="other").id])
+    assert store.reopen(published_before=datetime(2020, 1, 1, tzinfo=UTC)) == 0
+    assert store.reopen("other") == 1
+    assert store.reopen(published_before=datetime(2120, 1, 1, tzinfo=UTC)) == 2
 
 
 def test_hostile_text_is_kept_whole_in_the_record_and_readable_in_the_table(store: Store) -> None:

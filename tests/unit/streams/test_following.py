@@ -119,6 +119,15 @@ def test_a_label_whose_code_people_split_brings_the_nearest_part():
     assert one.similarity < 1
 
 
+def test_a_retired_code_does_not_come_back_by_itself_when_a_member_says_its_label_again():
+    follower = Follower(event("created", "slow app", 0), event("created", "great music", 0))
+    follower.hear(event("retired", "slow app", 1))
+    (assignment,) = follower.code("slow app")
+    assert (assignment.code_id, assignment.new) == (code("great music"), False)
+    assert assignment.why == "took 'great music', the nearest: people retired 'slow app'"
+    assert follower.index.origins().keys() == {code("great music")}
+
+
 def test_a_retired_code_is_no_more_reused_until_it_is_restored():
     follower = Follower(event("created", "slow app", 0))
     follower.hear(event("retired", "slow app", 1))

@@ -1,0 +1,127 @@
+"""A codebook as a table: read from other tools' files, and written."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from infra.codebook.codebook_import import CodebookNode
+from infra.files.labels.code_cells import PATH, is_blank, json_codes, read_code
+from infra.files.labels.label_columns import TEXTS
+from infra.files.labels.label_sheet import opened, read_table
+from infra.files.reading.columns import usual
+from infra.files.reading.items import Rejected, TableRow
+from infra.files.tables import OutputRow, Shape, write
+from models.codebook.codebook import Codebook, CodeState
+from models.errors import InputError
+
+NAMES = ("code", "name", "code_name", "label", "codes", "node", "tag", "title")
+ABOVE = ("theme", "parent", "parent_code", "category", "group", "folder", "code_group", "parent_name")
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "definition": ("definition", "description", "memo", "meaning", "code_memo", "comment", "note", "notes"),
+    "inclusion": ("inclusion", "when_to_use", "include", "inclusion_criteria", "use"),
+    "exclusion": ("exclusion", "when_not_to_use", "exclude", "exclusion_criteria", "do_not_use"),
+    "examples": ("examples", "example", "quotes", "quote", "example_quote"),
+    "color": ("color", "colour", "code_color", "farbe"),
+}
+_SHAPE = Shape(
+    ("code", "level", "theme", "definition", "inclusion", "exclusion", "examples", "color", "id", "segments"),
+    {"examples": "json", "segments": "number"},
+)
+
+
+def is_codebook(names: Sequence[str]) -> bool:
+    """Whether a table's columns are those of a codebook: codes with what they mean, and nothing that is coded."""
+    text = usual(names, TEXTS)
+    others = [column for columns in (*COLUMNS.values(), ABOVE) for column in columns]
+    return usual(names, NAMES) is not None and text is None and usual(names, others) is not None
+
+
+def read_codebook_table(path: Path, fmt: str | None = None) -> list[CodebookNode]:
+    """Read a table with a row a code: its name or path, what it stands under, what it means.
+
+    Raises:
+        InputError: If there is no column with codes, or no row that can be taken.
+    """
+    with opened(path) as stream:
+        table = read_table(stream, path.name, fmt)
+    name = usual(table.names, NAMES)
+    if name is None:
+        raise InputError(
+            f"{path.name}: no column with codes among {', '.join(table.names)[:200]}; one of {', '.join(NAMES)} is "
+            "expected"
+        )
+    above = usual([each for each in table.names if each != name], ABOVE)
+    columns = {
+        note: usual([n for n in table.names if n not in (name, above)], names) for note, names in COLUMNS.items()
+    }
+    nodes = list(_nodes(table.rows, name, above, columns))
+    if not nodes:
+        raise InputError(f"{path.name}: no row has a code under '{name}'; a row a code is expected")
+    return _nested(nodes)
+
+
+def _nodes(
+    rows: Iterable[TableRow | Rejected], name: str, above: str | None, columns: Mapping[str, str | None]
+) -> Iterator[CodebookNode]:
+    for row in rows:
+        cell = row.cells.get(name) if isinstance(row, TableRow) else None
+        if not isinstance(row, TableRow) or is_blank(cell):
+            continue
+        level = row.cells.get("level")  # as an export of this project says: then a name is no path
+        parts = _whole if level in ("code", "theme") else _path
+        path = [*parts(row.cells.get(above) if above else None), *parts(cell)]
+        notes = {note: _note(note, row.cells.get(column)) for note, column in columns.items() if column}
+        yield CodebookNode(path[-1], tuple(path[:-1]), notes, codable=level != "theme", used=level == "code")
+
+
+def _path(cell: Any) -> list[str]:
+    return [] if is_blank(cell) else [read_code(name) for name in PATH.split(str(cell).strip()) if name.strip()]
+
+
+def _whole(cell: Any) -> list[str]:
+    return [] if is_blank(cell) else [read_code(cell)]
+
+
+def _note(note: str, cell: Any) -> Any:
+    if is_blank(cell):
+        return None
+    if note != "examples":
+        return str(cell).strip()
+    listed = json_codes(cell)
+    return [str(each) for each in listed] if listed is not None else [str(cell).strip()]
+
+
+def _nested(nodes: Sequence[CodebookNode]) -> list[CodebookNode]:
+    """Nodes under a name that stands under another one itself are put under both."""
+    by_name = {node.name: node for node in nodes}
+    nested = []
+    for node in nodes:
+        above, seen = list(node.above), {node.name}
+        while above and above[0] in by_name and by_name[above[0]].above and above[0] not in seen:
+            seen.add(above[0])
+            above = [*by_name[above[0]].above, *above]
+        nested.append(CodebookNode(node.name, tuple(above), node.notes, node.codable, node.used))
+    return nested
+
+
+def write_codebook_table(codebook: Codebook, study: str, segments: Mapping[Any, int], fmt: str, out: BinaryIO) -> int:
+    """Write a study's active codes and themes, a row each; returns how many."""
+    states = [state for state in codebook.values() if state.active and state.study == study]
+    themes = {state.id: state.label for state in states if state.level == "theme"}
+    ordered = sorted(states, key=lambda state: (state.level != "theme", state.label.casefold()))
+    return write(_SHAPE, (_row(state, themes, segments) for state in ordered), fmt, out)
+
+
+def _row(state: CodeState, themes: Mapping[Any, str], segments: Mapping[Any, int]) -> OutputRow:
+    return {
+        "code": state.label,
+        "level": state.level,
+        "theme": themes.get(state.parent) if state.parent else None,
+        "definition": state.definition,
+        "inclusion": state.inclusion,
+        "exclusion": state.exclusion,
+        "examples": list(state.examples) or None,
+        "color": state.color,
+        "id": str(state.id),
+        "segments": segments.get(state.id, 0),
+    }

@@ -1,0 +1,400 @@
+"""Labels that were made elsewhere, read from a file: whose, when, which codes, and for what text."""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from infra.files.labels.code_cells import CodeColumn, CodeTree, WrittenCode, is_blank
+from infra.files.labels.label_columns import TEXTS, LabelColumns, SheetColumns
+from infra.files.labels.parquet_rows import PARQUET, parquet_rows
+from infra.files.reading.cells import plain_id, readable, whole_number
+from infra.files.rows import (
+    Format,
+    ReadingOptions,
+    Rejected,
+    TableHeader,
+    TableRow,
+    known_format,
+    read_rows,
+    tell_format,
+)
+from infra.files.tables import unguarded
+from infra.files.timestamps import DateOrder, TimeColumn, read_time
+from models.errors import InputError
+from schemas.feedback import LONGEST_TEXT
+from schemas.ids import normalised_label
+
+_LONGEST_CODER, _LONGEST_SOURCE = 120, 200
+_TRUE, _FALSE = ("true", "1", "1.0", "yes", "x"), ("false", "0", "0.0", "no", "")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One row: somebody's codes for a text."""
+
+    line: int
+    key: str | None
+    """The segment's id, or the source's own."""
+    source: str | None
+    text: str | None
+    codes: tuple[str, ...]
+    """None at all: that no code fits, where ``coded``."""
+    annotator: str
+    at: datetime | None
+    coded: bool = True
+    """Whether the row says anything; not where its cell of codes is empty."""
+    memo: str = ""
+    unsure: bool = False
+    withdrawn: bool = False
+    adjudicates: bool = False
+    blind: bool = True
+    seconds: float | None = None
+    start: int | None = None
+    """Where the text begins in its source, in characters."""
+
+
+@dataclass(frozen=True)
+class LabelSheet:
+    """A file that was read."""
+
+    name: str
+    rows: Sequence[Labelled]
+    rejected: Sequence[Rejected]
+    themes: Mapping[str, str] = field(default_factory=dict)
+    """By code the theme that it stands under, where the file has a tree."""
+    notes: Sequence[str] = ()
+    """How the columns were understood, where that was not plain."""
+    cells: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """By line, the row as it stands in the file."""
+
+    @property
+    def uncoded(self) -> int:
+        """How many rows have no codes yet."""
+        return sum(not row.coded for row in self.rows)
+
+
+def read_label_file(
+    path: Path,
+    coder: str = "",
+    columns: SheetColumns | None = None,
+    fmt: str | None = None,
+    options: ReadingOptions | None = None,
+) -> LabelSheet:
+    """Read a file on disk; see ``read_labels``.
+
+    Raises:
+        InputError: If the file is missing or cannot be read.
+    """
+    with opened(path) as stream:
+        return read_labels(stream, path.name, coder, columns, fmt, options)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file for reading, its faults told in one line.
+
+    Raises:
+        InputError: If it is missing, a folder, or not to be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            yield stream
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the path of a file of texts with codes") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a file of texts with codes") from error
+
+
+def read_labels(
+    stream: BinaryIO,
+    name: str,
+    coder: str = "",
+    columns: SheetColumns | None = None,
+    fmt: str | None = None,
+    options: ReadingOptions | None = None,
+) -> LabelSheet:
+    """Read a file of texts or ids with codes.
+
+    Args:
+        stream: At the file's start.
+        name: Its name, by which its format is told: CSV, TSV, JSON lines, XLSX or Parquet.
+        coder: Who coded the rows that name nobody.
+        columns: Those that do not go by their usual names.
+        fmt: The format, where the name does not tell.
+        options: How it is read: encoding, sheet, header, order of dates.
+
+    Raises:
+        InputError: If the file as a whole cannot be read; rows that cannot are in ``rejected``.
+    """
+    named, options = columns or SheetColumns(), options or ReadingOptions()
+    options = replace(options, text_names=(named.text,) if named.text else TEXTS)
+    table = read_table(stream, name, fmt, options)
+    sheet = _sheet(name, table, coder, named, options.date_order)
+    return replace(sheet, notes=(*options.report.remarks, *options.report.warnings, *sheet.notes))
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A file's columns and rows, before anything is made of them."""
+
+    names: Sequence[str]
+    rows: Sequence[TableRow]
+    rejected: Sequence[Rejected]
+    line: int
+    """Where it begins."""
+
+
+def read_table(stream: BinaryIO, name: str, fmt: str | None = None, options: ReadingOptions | None = None) -> RawTable:
+    """Read a file's rows as they are.
+
+    Raises:
+        InputError: If it cannot be read, or has no row.
+    """
+    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(Any, stream))
+    try:
+        items = _items(buffered, name, fmt, options or ReadingOptions())
+    finally:
+        if isinstance(stream, io.BytesIO):
+            buffered.detach()  # else the caller's stream would be closed with it
+    rows = [item for item in items if isinstance(item, TableRow)]
+    rejected = [item for item in items if isinstance(item, Rejected)]
+    header = next((item for item in items if isinstance(item, TableHeader)), None)
+    if header is None and not rows:
+        first = f", line {rejected[0].line}: {rejected[0].reason}" if rejected else ": no rows"
+        raise InputError(f"{name}{first}; texts or ids with codes are expected")
+    names = header.columns if header else tuple(dict.fromkeys(name for row in rows for name in row.cells))
+    return RawTable(names, rows, rejected, header.line if header else rows[0].line)
+
+
+def _items(
+    stream: io.BufferedReader, name: str, fmt: str | None, options: ReadingOptions
+) -> list[TableHeader | TableRow | Rejected]:
+    head = stream.peek(1 << 16)
+    if not head:
+        raise InputError(f"{name}: empty; rows of text or ids with codes are expected")
+    if head.startswith(PARQUET):
+        return list(parquet_rows(stream))
+    known_format(fmt)
+    told = cast(Format, fmt) if fmt else tell_format(name, head)
+    if told == "lines":
+        raise InputError(
+            f"{name}: plain lines found; CSV, JSON lines or XLSX with columns of text and codes is expected"
+        )
+    items = list(read_rows(stream, told, name, None, options))
+    if told not in ("csv", "tsv"):
+        return items
+    return [_unguarded(item) if isinstance(item, TableRow) else item for item in items]
+
+
+def _unguarded(row: TableRow) -> TableRow:
+    """A row as it was before an export guarded it against spreadsheets."""
+    cells = {name: unguarded(cell) if isinstance(cell, str) else cell for name, cell in row.cells.items()}
+    return TableRow(row.line, cells, row.encoding, row.typed)
+
+
+def _sheet(name: str, table: RawTable, coder: str, named: SheetColumns, order: DateOrder | None) -> LabelSheet:
+    columns = LabelColumns.of(table.names, table.rows, named, f"{name}, line {table.line}")
+    reader = _Reader(columns, table.rows, coder, named, order)
+    labelled, rejected = reader.read_all(name)
+    rejected = sorted([*rejected, *table.rejected], key=lambda row: row.line)
+    cells = {row.line: row.cells for row in table.rows}
+    return LabelSheet(name, labelled, rejected, reader.themes, reader.notes, cells)
+
+
+class _Reader:
+    """Makes labels of a table's rows."""
+
+    def __init__(
+        self,
+        columns: LabelColumns,
+        rows: Sequence[TableRow],
+        coder: str,
+        named: SheetColumns,
+        order: DateOrder | None,
+    ) -> None:
+        self._columns, self._rows, self._coder = columns, rows, " ".join(coder.split())
+        self._code_columns = {
+            name: CodeColumn.of((row.cells.get(name) for row in rows), name, named.separator)
+            for name in columns.codes_by_coder
+        }
+        self._tree = CodeTree()
+        self._times, self._order = TimeColumn(), order
+        for cell in self._cells(columns.time):
+            self._times.see(cell)
+        self._whole = all(whole_number(cell) for cell in self._cells(columns.id) if not is_blank(cell))
+        self.themes: dict[str, str] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided about the columns."""
+        times = self._times.sentences(self._columns.time or "", self._order or self._times.order)
+        return (*self._columns.notes, *times, *(note for each in self._code_columns.values() for note in each.notes))
+
+    def _cells(self, column: str | None) -> Iterator[Any]:
+        return (row.cells.get(column) for row in self._rows) if column else iter(())
+
+    def read_all(self, file: str) -> tuple[list[Labelled], list[Rejected]]:
+        """Every row that can be read, and what is wrong with the others."""
+        written: list[tuple[TableRow, str, tuple[WrittenCode, ...] | None]] = []
+        rejected: list[Rejected] = []
+        for row in self._rows:
+            try:
+                written += [(row, coder, codes) for coder, codes in self._codes(row)]
+            except InputError as error:
+                rejected.append(Rejected(file, row.line, str(error)))
+        for _, _, codes in written:
+            self._tree.see(codes or ())
+        labelled = []
+        for row, coder, codes in written:
+            try:
+                labelled.append(self._labelled(row, coder, codes))
+            except InputError as error:
+                rejected.append(Rejected(file, row.line, str(error)))
+        return labelled, rejected
+
+    def _codes(self, row: TableRow) -> Iterator[tuple[str, tuple[WrittenCode, ...] | None]]:
+        """A row's codes by coder; the empty name is whom another column, or nothing, names."""
+        if self._columns.indicators:
+            yield "", self._indicated(row)
+        for name, column in self._code_columns.items():
+            try:
+                yield self._columns.codes_by_coder[name], column.codes(row.cells.get(name))
+            except InputError as error:
+                raise InputError(f"'{name}': {error}") from None
+
+    def _indicated(self, row: TableRow) -> tuple[WrittenCode, ...] | None:
+        """The codes whose columns say yes; ``None`` where all of them are empty."""
+        cells = {name: row.cells.get(name) for name in self._columns.indicators}
+        if all(is_blank(cell) for cell in cells.values()):
+            return None
+        return tuple(WrittenCode(name) for name, cell in cells.items() if str(cell).strip().casefold() in _TRUE)
+
+    def _labelled(self, row: TableRow, coder: str, codes: tuple[WrittenCode, ...] | None) -> Labelled:
+        """One row; raises ``InputError`` that says why it cannot be taken."""
+        columns = self._columns
+        text, key = (
+            _text(row, columns.text),
+            plain_key(row.cells.get(columns.id), whole=self._whole) if columns.id else None,
+        )
+        if text is None and key is None:
+            raise InputError("neither text nor id; one of them is expected")
+        if text is not None and len(text) > LONGEST_TEXT:
+            raise InputError(f"a text of {len(text):,} characters; at most {LONGEST_TEXT:,} are expected")
+        unsure, withdrawn = self._truth(row, "unsure"), self._truth(row, "withdrawn")
+        kind = _text(row, columns.other("kind")) or "coding"
+        if kind not in ("coding", "adjudication"):
+            raise InputError(f"kind '{kind[:40]}' found; coding or adjudication is expected")
+        blind = columns.other("blind")
+        return Labelled(
+            line=row.line,
+            key=key,
+            source=(_text(row, columns.source) or "").strip()[:_LONGEST_SOURCE] or None,
+            text=text,
+            codes=tuple(self._label(code) for code in codes or ()),
+            annotator=coder or self._annotator(row),
+            at=self._time(row),
+            coded=codes is not None or unsure or withdrawn or kind == "adjudication",
+            memo=_text(row, columns.memo) or "",
+            unsure=unsure,
+            withdrawn=withdrawn,
+            adjudicates=kind == "adjudication",
+            blind=self._truth(row, "blind") if blind and not is_blank(row.cells.get(blind)) else True,
+            seconds=_seconds(_text(row, columns.other("seconds"))),
+        )
+
+    def _label(self, code: WrittenCode) -> str:
+        label, theme = self._tree.label(code), self._tree.theme(code)
+        if theme is not None:
+            self.themes.setdefault(label, theme)
+        return label
+
+    def _truth(self, row: TableRow, name: str) -> bool:
+        column = self._columns.other(name)
+        value = row.cells.get(column) if column else None
+        if isinstance(value, bool) or is_blank(value):
+            return bool(value) and value is True
+        word = str(value).strip().casefold()
+        if word not in _TRUE + _FALSE:
+            raise InputError(f"{name} '{word[:40]}' found; true or false is expected")
+        return word in _TRUE
+
+    def _annotator(self, row: TableRow) -> str:
+        name = " ".join((_text(row, self._columns.coder) or self._coder).split())
+        if not 0 < len(name) <= _LONGEST_CODER:
+            raise InputError(f"nobody is named as its coder; 1 to {_LONGEST_CODER} characters are expected")
+        return name
+
+    def _time(self, row: TableRow) -> datetime | None:
+        value = row.cells.get(self._columns.time) if self._columns.time else None
+        if is_blank(value):
+            return None
+        time = read_time(value, self._order or self._times.order)
+        if time is None:
+            raise InputError(f"time '{str(value)[:40]}' cannot be read; 2026-03-01T12:00:00Z is how it is expected")
+        return time
+
+
+def _text(row: TableRow, name: str | None) -> str | None:
+    value = row.cells.get(name) if name else None
+    if isinstance(value, bool | list | dict) or is_blank(value):
+        return None
+    return str(value).replace("\0", "")
+
+
+def plain_key(cell: Any, *, whole: bool = True) -> str | None:
+    """An id as it is compared, without NUL; see ``plain_id``."""
+    key = None if is_blank(cell) else plain_id(cell, whole=whole)
+    return key.replace("\0", "") if key else None
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        seconds = None if value is None else float(value)
+    except ValueError:
+        return None
+    return seconds if seconds is not None and 0 <= seconds < float("inf") else None
+
+
+class TextPlace(NamedTuple):
+    """Which of the texts equal to its own a row means, from 0."""
+
+    together: int
+    """Where a coder's rows with different codes are one text's, as coding tools write a row a code."""
+    apart: int
+    """Where each row without an id is a text of its own."""
+
+
+def keyed(rows: Iterable[Labelled]) -> Iterator[tuple[Labelled, TextPlace]]:
+    """Rows with the texts that they mean: those with one id the same text, the same code again another text."""
+    slots: dict[tuple[str | None, str | None], dict[object, int]] = {}
+    given: dict[tuple[str | None, str | None, str], list[set[str]]] = {}
+    times: dict[tuple[str | None, str | None, str], int] = {}
+    for row in rows:
+        text = folded_text(row.text)
+        places = slots.setdefault((text, row.source), {})
+        if row.key is not None:
+            place = places.setdefault(("key", row.key), len(places))
+            yield row, TextPlace(place, place)
+            continue
+        coder = (text, row.source, row.annotator)
+        together = _joined(given.setdefault(coder, []), {normalised_label(code) for code in row.codes})
+        apart = times[coder] = times.get(coder, -1) + 1
+        yield row, TextPlace(places.setdefault(("row", together), len(places)), apart)
+
+
+def _joined(texts: list[set[str]], codes: set[str]) -> int:
+    """The first of a coder's equal texts that has none of these codes yet; a new one where all have."""
+    place = next((n for n, given in enumerate(texts) if codes and given and not given & codes), len(texts))
+    if place == len(texts):
+        texts.append(set())
+    texts[place] |= codes
+    return place
+
+
+def folded_text(text: str | None) -> str | None:
+    """A text as it is compared with others: as people read it, without outer blanks, runs of blanks as one."""
+    return None if text is None else " ".join(readable(text).split())

@@ -1,0 +1,234 @@
+"""Documents as rows: interviews and reports in DOCX, RTF, PDF, VTT, SRT and plain text, by turn or paragraph."""
+
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+from infra.files.reading.items import LeftOut, ReadingOptions, Rejected, TableHeader, TableRow
+from infra.files.reading.transcripts import (
+    ASKS,
+    DocumentText,
+    Passage,
+    interviewers,
+    paragraphs_of,
+    seconds,
+    sentences_of,
+    turns_of,
+)
+from models.errors import InputError, SettingError
+
+INTERVIEWER = "the interviewer's words"
+COLUMNS = ("text", "speaker", "role", "question", "turn", "start_s", "end_s", "position")
+_WORDS = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_CUE_NAME = re.compile(r"^([^\W\d_][^:\n]{0,39}):\s+(?=\S)")
+_MOST_CUES = 12  # of one sentence where no speaker is named
+_END = (".", "?", "!", "…", "。", "？", "！")
+
+Rows = Iterator[TableHeader | TableRow | Rejected]
+
+
+def document_rows(data: bytes, fmt: str, file: str, options: ReadingOptions, encoding: str) -> Rows:
+    """A document's passages as rows; an interviewer's words are left out, and stand as the question of the answers.
+
+    Args:
+        data: The whole file.
+        fmt: ``docx``, ``rtf``, ``pdf``, ``vtt``, ``srt`` or ``transcript``.
+        file: Its name, for errors.
+        options: Unit, interviewer, and what takes the words about it.
+        encoding: Of formats that are text.
+
+    Raises:
+        InputError: If it cannot be read or holds no text.
+        SettingError: If a library that it needs is not installed.
+    """
+    passages = _cues(data.decode(encoding, "replace"), fmt, file) if fmt in ("vtt", "srt") else None
+    if passages is None:
+        document = _TEXTS[fmt](data, file, encoding)
+        if not document.text.strip():
+            raise InputError(f"{file}: no text found in it; if it is scanned, have its text recognised first")
+        passages = turns_of(document) or paragraphs_of(document)
+    yield TableHeader(1, COLUMNS)
+    yield from _rows(passages, file, options)
+
+
+def is_transcript(text: str) -> bool:
+    """Whether plain text is a transcript: two speakers or more, who begin most of what is not a continuation."""
+    turns = turns_of(DocumentText(text))
+    spoken = sum(turn.end - turn.start for turn in turns)
+    return len({turn.speaker for turn in turns}) > 1 and spoken >= 0.5 * len(text.strip())
+
+
+def _rows(passages: list[Passage], file: str, options: ReadingOptions) -> Iterator[TableRow | Rejected]:
+    asking = interviewers(passages, options.interviewer)
+    _say(passages, asking, options)
+    question: list[str] = []
+    answered = False
+    for passage in passages:
+        if passage.speaker in asking:
+            question = [passage.text] if answered or not question else [*question, passage.text]
+            answered = False
+            yield LeftOut(file, passage.line, f"'{passage.speaker}' asks", INTERVIEWER)
+            continue
+        answered = True
+        for part in _parts(passage, options):
+            yield TableRow(part.line, _cells(part, " ".join(question), bool(asking)))
+
+
+def _say(passages: list[Passage], asking: set[str], options: ReadingOptions) -> None:
+    turns = Counter(passage.speaker for passage in passages if passage.speaker)
+    spoken = ", ".join(f"'{name}' ({count})" for name, count in turns.most_common())
+    unit = "paragraphs" if not turns else "turns"
+    cut = f", cut into {options.unit}s" if options.unit != "turn" and turns else ""
+    options.report.remark(f"{len(passages)} {unit}{f' of {spoken}' if spoken else ''}{cut}")
+    if asking:
+        verb, names = "asks" if len(asking) == 1 else "ask", ", ".join(f"'{name}'" for name in sorted(asking))
+        options.report.remark(
+            f"{names} {verb}: left out, kept as the question of what follows; --interviewer names another"
+        )
+    elif turns and options.interviewer is None:
+        options.report.remark("nobody is told to be the interviewer: all turns are taken; --interviewer names one")
+
+
+def _parts(passage: Passage, options: ReadingOptions) -> Iterable[Passage]:
+    if options.unit == "sentence":
+        return sentences_of(passage)
+    if options.unit == "paragraph" and "\n" in passage.text:
+        return paragraphs_in(passage)
+    return (passage,)
+
+
+def paragraphs_in(passage: Passage) -> Iterator[Passage]:
+    """The paragraphs of a turn."""
+    for part in paragraphs_of(DocumentText(passage.text, "\n")):
+        begin, end = passage.start + part.start, passage.start + part.end
+        yield replace(passage, text=part.text, start=begin, end=end)
+
+
+def _cells(passage: Passage, question: str, told: bool) -> dict[str, Any]:
+    """What a passage says of itself; what is not known is left out."""
+    cells: dict[str, Any] = {"text": passage.text, "speaker": passage.speaker, "question": question or None}
+    cells |= {"role": "respondent" if told and passage.speaker else None, "turn": passage.turn or None}
+    cells |= {"start_s": passage.begins_s, "end_s": passage.ends_s}
+    cells |= {"position": [passage.start, passage.end] if passage.end else None}
+    return {name: value for name, value in cells.items() if value is not None}
+
+
+def _cues(text: str, fmt: str, file: str) -> list[Passage]:
+    with _needs("subtitles", "webvtt-py"):
+        import webvtt
+    try:
+        captions = webvtt.from_buffer(io.StringIO(text.lstrip("\ufeff")), format=fmt).captions
+    except (webvtt.errors.MalformedFileError, webvtt.errors.MalformedCaptionError, ValueError) as error:
+        raise InputError(f"{file}: not a {fmt.upper()} file ({str(error)[:80]})") from error
+    names = _cue_names(captions)
+    passages: list[Passage] = []
+    cues = 0
+    for number, caption in enumerate(captions, 1):
+        speaker, words = _voice(caption, names)
+        begins, ends = seconds(caption.start), seconds(caption.end)
+        cues = cues + 1 if passages and _goes_on(passages[-1], speaker, cues) else 0
+        if cues:
+            passages[-1] = replace(passages[-1], text=f"{passages[-1].text} {words}".strip(), ends_s=ends)
+        elif words:
+            passages.append(Passage(words, 0, 0, number, speaker, begins, ends, len(passages) + 1))
+    return passages
+
+
+def _cue_names(captions: Iterable[Any]) -> set[str]:
+    """Names that stand before a colon in cues: more than once, or those of who asks, and then all others."""
+    counts = Counter(match[1].strip() for caption in captions if (match := _CUE_NAME.match(caption.text)))
+    asks = any(name.casefold() in ASKS for name in counts)
+    return {name for name, count in counts.items() if count > 1 or asks}
+
+
+def _voice(caption: Any, names: set[str]) -> tuple[str | None, str]:
+    """Who speaks in a cue, and what: the voice is a tag, or the name stands before a colon."""
+    words = " ".join(caption.text.split())
+    name = _CUE_NAME.match(words)
+    if caption.voice or name is None or name[1].strip() not in names:
+        return caption.voice, words
+    return name[1].strip(), words[name.end() :]
+
+
+def _goes_on(last: Passage, speaker: str | None, cues: int) -> bool:
+    """Whether a cue belongs to what came before: the same speaker's, or without any the same sentence's."""
+    if last.speaker or speaker:
+        return last.speaker == speaker or speaker is None
+    return not last.text.endswith(_END) and cues < _MOST_CUES
+
+
+def _docx(data: bytes, file: str, encoding: str) -> DocumentText:
+    with _needs("Word documents", "python-docx"):
+        import docx
+    try:
+        body = docx.Document(io.BytesIO(data))
+        paragraphs = [_block(block) for block in body.iter_inner_content()]
+    except KeyError:
+        paragraphs = _bare_docx(data, file)  # written by a program that leaves out the package's relations
+    except (BadZipFile, ValueError, OSError) as error:
+        raise InputError(f"{file}: not a Word document ({str(error)[:80]}); a .docx file is expected") from error
+    return DocumentText("\n".join(paragraphs), "\n")
+
+
+def _block(block: Any) -> str:
+    if hasattr(block, "rows"):
+        return "\n".join("\t".join(dict.fromkeys(cell.text for cell in row.cells)) for row in block.rows)
+    return str(block.text)
+
+
+def _bare_docx(data: bytes, file: str) -> list[str]:
+    from xml.etree.ElementTree import ParseError
+
+    from defusedxml.common import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
+    try:
+        root = fromstring(ZipFile(io.BytesIO(data)).read("word/document.xml"))
+    except (KeyError, BadZipFile, ParseError, DefusedXmlException) as error:
+        raise InputError(f"{file}: not a Word document ({str(error)[:80]}); save it anew as .docx") from error
+    return ["".join(text.text or "" for text in paragraph.iter(f"{_WORDS}t")) for paragraph in root.iter(f"{_WORDS}p")]
+
+
+def _rtf(data: bytes, file: str, encoding: str) -> DocumentText:
+    with _needs("RTF documents", "striprtf"):
+        from striprtf.striprtf import rtf_to_text
+    return DocumentText(rtf_to_text(data.decode("latin-1"), errors="replace").replace("\r\n", "\n"), "\n")
+
+
+def _pdf(data: bytes, file: str, encoding: str) -> DocumentText:
+    with _needs("PDF documents", "pypdf"):
+        import pypdf
+        import pypdf.errors
+    try:
+        pages = [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(data)).pages]
+    except (pypdf.errors.PyPdfError, ValueError, OSError) as error:
+        raise InputError(f"{file}: not a PDF that can be read ({str(error)[:80]})") from error
+    text = "\n".join(pages)
+    return DocumentText(re.sub(r"(?<=[^\W\d_])-\n(?=[a-zß-ÿ])", "", text))
+
+
+def _plain(data: bytes, file: str, encoding: str) -> DocumentText:
+    text = data.decode(encoding, "replace").removeprefix("\ufeff")
+    return DocumentText(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+_TEXTS: dict[str, Callable[[bytes, str, str], DocumentText]] = {
+    "docx": _docx,
+    "rtf": _rtf,
+    "pdf": _pdf,
+    "transcript": _plain,
+}
+
+
+@contextmanager
+def _needs(what: str, package: str) -> Iterator[None]:
+    """A block that imports what an extra brings."""
+    try:
+        yield
+    except ImportError as error:
+        raise SettingError(f"{what} need {package} ({error}); install 'qualstream[documents]'") from error

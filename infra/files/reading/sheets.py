@@ -1,0 +1,95 @@
+"""Rows out of XLSX workbooks: the sheet that has the texts, and cells as people see them."""
+
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from typing import Any, BinaryIO, cast
+from zipfile import BadZipFile
+
+from openpyxl.utils.escape import unescape
+from pydantic import JsonValue
+
+from infra.files.reading.columns import usual
+from infra.files.reading.headers import LOOKED_AT
+from infra.files.reading.items import RawRow, ReadingOptions
+from models.errors import InputError
+
+ERRORS = ("#NAME?", "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#FIELD!")
+"""What a spreadsheet writes where a formula came to nothing; ``-good`` is one to it."""
+
+
+def sheet_rows(stream: BinaryIO, file: str, options: ReadingOptions) -> Iterator[RawRow]:
+    """The rows of one sheet: the one that was named, else the first with a column of text, else the first with rows.
+
+    Raises:
+        InputError: If it is no workbook or has no such sheet; the sheets are named.
+    """
+    with _workbook(stream, file) as book:
+        sheets = [sheet for sheet in book.worksheets if any(True for _ in _raw(sheet, 1))]
+        if not sheets:
+            return
+        sheet = _chosen(sheets, book.worksheets, file, options)
+        if len(book.worksheets) > 1:
+            names = ", ".join(f"'{each.title}'" for each in book.worksheets)
+            options.report.remark(f"sheet '{sheet.title}' of {names} is read; --sheet names another")
+        yield from _raw(sheet)
+
+
+@contextmanager
+def _workbook(stream: BinaryIO, file: str) -> Iterator[Any]:
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    with tempfile.SpooledTemporaryFile(max_size=1 << 24) as whole, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # openpyxl's about styles and extensions that it leaves out
+        while part := stream.read(1 << 20):
+            whole.write(part)
+        whole.seek(0)
+        try:
+            book = load_workbook(cast(BinaryIO, whole), read_only=True, data_only=True)
+        except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
+            raise InputError(f"{file}: not an XLSX workbook ({str(error)[:100]}); an .xlsx file is expected") from error
+        try:
+            yield book
+        finally:
+            book.close()
+
+
+def _chosen(sheets: Sequence[Any], every: Sequence[Any], file: str, options: ReadingOptions) -> Any:
+    if options.sheet is None:
+        return next((sheet for sheet in sheets if _names_text(sheet, options.text_names)), sheets[0])
+    plain = options.sheet.strip().casefold()
+    by_name = [sheet for sheet in every if sheet.title.strip().casefold() == plain]
+    by_number = every[int(plain) - 1 : int(plain)] if plain.isdecimal() and int(plain) else []
+    for sheet in [*by_name, *by_number]:
+        return sheet
+    names = ", ".join(f"'{sheet.title}'" for sheet in every)
+    raise InputError(f"{file}: no sheet '{options.sheet[:60]}'; it has {names}, give one of them with --sheet")
+
+
+def _names_text(sheet: Any, text_names: Sequence[str]) -> bool:
+    rows = _raw(sheet, LOOKED_AT)
+    return any(usual([str(cell or "") for cell in row.cells], text_names) is not None for row in rows)
+
+
+def _raw(sheet: Any, most: int | None = None) -> Iterator[RawRow]:
+    sheet.reset_dimensions()  # some writers state a wrong size, by which rows would be cut
+    for number, values in enumerate(sheet.iter_rows(values_only=True, max_row=most and most * 2), 1):
+        cells = [_plain(value) for value in values]
+        while cells and cells[-1] in (None, ""):
+            cells.pop()
+        if cells:
+            yield RawRow(number, number, cells, typed=True)
+
+
+def _plain(value: object) -> JsonValue:
+    """A cell's value as JSON has it."""
+    if isinstance(value, str):
+        return unescape(value).replace("\r\n", "\n").replace("\r", "\n") if "_x" in value or "\r" in value else value
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    return value if isinstance(value, int | float | bool | None) else str(value)

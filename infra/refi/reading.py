@@ -1,0 +1,234 @@
+"""What a REFI-QDA project or codebook says, as a tree of codes and a sheet of labels."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from infra.codebook.codebook_import import CodebookNode, folded_path, parents_of, written
+from infra.files.labels.code_cells import CodeTree, WrittenCode, distinct
+from infra.files.labels.label_sheet import Labelled, LabelSheet
+from infra.files.rows import Rejected
+from infra.refi.archive import CODEBOOK, RefiProject, read_codebook, read_project
+from infra.refi.code_notes import ORIGIN, notes_of
+from infra.storage.annotations import SYSTEM
+from models.errors import InputError
+from models.text.labels import LONGEST_LABEL, clean_code
+
+SEPARATE = "\n"
+"""Between several memos on one passage."""
+_LONGEST_SOURCE = 200
+_UNTAKEN = {
+    "cases": ("cases", "case"),
+    "variables": ("variables", "variable"),
+    "notes": ("notes", "note"),
+    "sets": ("sets", "set"),
+    "links": ("links", "link"),
+    "graphs": ("graphs", "graph"),
+}
+
+
+@dataclass(frozen=True)
+class RefiContent:
+    """A file's codes, and its coded passages where it is a project."""
+
+    nodes: Sequence[CodebookNode]
+    sheet: LabelSheet
+
+
+def read_refi(path: Path, coder: str = "") -> RefiContent:
+    """Read a project (.qdpx) or a codebook (.qdc).
+
+    Args:
+        path: The file.
+        coder: Who coded what names nobody.
+
+    Raises:
+        InputError: If it cannot be read.
+        SettingError: If the package that knows the standard is not installed.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file; give the path of a .qdpx or .qdc file")
+    if path.suffix.casefold() == CODEBOOK:
+        book = read_codebook(path)
+        nodes, _, notes = _nodes(book.codes.code if book.codes else [], set())
+        return RefiContent(nodes, LabelSheet(path.name, [], [], {}, notes))
+    refi = read_project(path)
+    passages = list(_passages(refi))
+    used = {ref for passage in passages for ref in passage.codes}
+    listed = refi.project.code_book.codes.code if refi.project.code_book and refi.project.code_book.codes else []
+    nodes, by_guid, notes = _nodes(listed, used)
+    return RefiContent(nodes, _sheet(path.name, refi, passages, _Codes(nodes, by_guid), coder, notes))
+
+
+def _nodes(codes: Sequence[Any], used: set[str]) -> tuple[list[CodebookNode], dict[str, CodebookNode], list[str]]:
+    """All codes of a tree, those by their guids, and what could not be taken as it is."""
+    nodes: list[CodebookNode] = []
+    by_guid: dict[str, CodebookNode] = {}
+    notes: list[str] = []
+
+    def walk(code: Any, above: tuple[str, ...]) -> None:
+        name = _name(code.name, notes)
+        if name is None:
+            return
+        kept = {**notes_of(code.description or ""), "color": code.color}
+        guid = _guid(code.guid)
+        node = CodebookNode(name, above, kept, bool(code.is_codable) or guid in used, guid in used)
+        nodes.append(node)
+        by_guid[guid] = node
+        for child in code.code:
+            walk(child, node.path)
+
+    for code in codes:
+        walk(code, ())
+    return nodes, by_guid, notes
+
+
+def _name(name: str, notes: list[str]) -> str | None:
+    try:
+        return clean_code(name)
+    except InputError as error:
+        if len(name) <= LONGEST_LABEL:
+            notes.append(f"{error}; left out")
+            return None
+        notes.append(f"the code '{name[:40]}...' has {len(name)} characters; it is cut to {LONGEST_LABEL}")
+        return clean_code(f"{' '.join(name.split())[: LONGEST_LABEL - 1].rstrip()}…")
+
+
+class _Codes:
+    """What the codes of passages are called."""
+
+    def __init__(self, nodes: Sequence[CodebookNode], by_guid: Mapping[str, CodebookNode]) -> None:
+        parents = parents_of(nodes)
+        self._codes: dict[str, WrittenCode] = {guid: written(node, parents) for guid, node in by_guid.items()}
+        self._tree = CodeTree()
+        self._tree.see(
+            code
+            for guid, code in self._codes.items()
+            if by_guid[guid].used or (by_guid[guid].codable and folded_path(by_guid[guid].path) not in parents)
+        )
+
+    def label(self, guid: str) -> str | None:
+        """A code's label; none where the codebook has no such code."""
+        return self._tree.label(self._codes[guid]) if guid in self._codes else None
+
+
+@dataclass
+class _Passage:
+    """Coded text: all codings of one place, whoever made them."""
+
+    source: str
+    start: int
+    text: str
+    guid: str
+    codes: set[str] = field(default_factory=set)
+    by_coder: dict[str, list[tuple[str, datetime | None]]] = field(default_factory=dict)
+    memos: dict[str, list[str]] = field(default_factory=dict)
+
+
+def _passages(refi: RefiProject) -> Iterator[_Passage]:
+    for name, text, selections in _texts(refi):
+        places: dict[tuple[int, int], _Passage] = {}
+        for selection in selections:
+            start, end = sorted((selection.start_position, selection.end_position))
+            if not selection.coding or not text[start:end].strip():
+                continue
+            passage = places.setdefault((start, end), _Passage(name, start, text[start:end], _guid(selection.guid)))
+            for coding in selection.coding:
+                coder = _guid(coding.creating_user or selection.creating_user or "")
+                at = _time(coding.creation_date_time or selection.creation_date_time)
+                code = _guid(coding.code_ref.target_guid)
+                passage.codes.add(code)
+                passage.by_coder.setdefault(coder, []).append((code, at))
+            if memo := (selection.description or "").strip():
+                coders = {_guid(coding.creating_user or selection.creating_user or "") for coding in selection.coding}
+                for coder in coders:
+                    passage.memos.setdefault(coder, []).append(memo)
+        yield from places.values()
+
+
+def _texts(refi: RefiProject) -> Iterator[tuple[str, str, Sequence[Any]]]:
+    """Every plain text of the project, with its name and what is selected in it."""
+    sources = refi.project.sources
+    if sources is None:
+        return
+    for source in sources.text_source:
+        text = refi.text(source.plain_text_path, source.plain_text_content)
+        yield from _named(source.name, text, source.plain_text_selection)
+    for source in sources.pdfsource:
+        shown = source.representation
+        if shown is not None:
+            text = refi.text(shown.plain_text_path, shown.plain_text_content)
+            yield from _named(source.name, text, shown.plain_text_selection)
+
+
+def _named(name: str | None, text: str | None, selections: Sequence[Any]) -> Iterator[tuple[str, str, Sequence[Any]]]:
+    if text is not None:
+        yield (name or "document").strip()[:_LONGEST_SOURCE] or "document", text, selections
+
+
+def _sheet(
+    file: str, refi: RefiProject, passages: Sequence[_Passage], codes: _Codes, coder: str, notes: Sequence[str]
+) -> LabelSheet:
+    users = refi.project.users.user if refi.project.users else []
+    people = {_guid(user.guid): user.name or user.id or "" for user in users}
+    own = refi.project.origin == ORIGIN
+    rows: list[Labelled] = []
+    rejected: list[Rejected] = []
+    for line, passage in enumerate(passages, 1):
+        for guid in passage.by_coder:
+            who = " ".join((people.get(guid) or coder).split())[:120]
+            if own and who == SYSTEM:
+                continue  # what the system gave is no person's coding
+            row = _row(line, passage, guid, who, codes)
+            if row.annotator and row.codes:
+                rows.append(replace(row, key=passage.guid if own else row.key))
+                continue
+            lacks = "its code is in no codebook" if row.annotator else "nobody is named as its coder; --coder names one"
+            rejected.append(Rejected(file, line, f"'{passage.text[:40]}': {lacks}"))
+    return LabelSheet(file, rows, rejected, {}, [*notes, *_untaken(refi)])
+
+
+def _row(line: int, passage: _Passage, guid: str, coder: str, codes: _Codes) -> Labelled:
+    """What one person said of a passage, as a row of its own."""
+    codings = passage.by_coder[guid]
+    times = [at for _, at in codings if at is not None]
+    return Labelled(
+        line=line,
+        key=f"{passage.start}-{passage.start + len(passage.text)}",
+        source=passage.source,
+        text=passage.text,
+        codes=distinct([label for code, _ in codings if (label := codes.label(code)) is not None]),
+        annotator=coder,
+        at=max(times) if times else None,
+        memo=SEPARATE.join(dict.fromkeys(passage.memos.get(guid, []))),
+        start=passage.start,
+    )
+
+
+def _untaken(refi: RefiProject) -> Iterator[str]:
+    """What the project says beside codes and coded passages, which a study has no place for."""
+    counts = {}
+    for name, (part, listed) in _UNTAKEN.items():
+        group = getattr(refi.project, part)
+        counts[name] = len(getattr(group, listed)) if group else 0
+    sources = refi.project.sources
+    if sources is not None:
+        media = [*sources.picture_source, *sources.audio_source, *sources.video_source]
+        counts["pictures, recordings and films"] = len(media)
+        counts["texts outside the file"] = len(sources.text_source) + len(sources.pdfsource) - len(list(_texts(refi)))
+    taken = [f"{count} {name}" for name, count in counts.items() if count]
+    if taken:
+        yield f"not taken from the project: {', '.join(taken)}"
+
+
+def _guid(guid: str) -> str:
+    return guid.strip("{} ").casefold()
+
+
+def _time(at: Any) -> datetime | None:
+    if at is None:
+        return None
+    moment: datetime = at.to_datetime()
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,232 @@
+"""Interviews and reports: turns, speakers and times, who asks, positions, and what is cut into what."""
+
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from docx import Document
+from pypdf import PdfWriter
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+from infra.files.reading.transcripts import DocumentText, turns_of
+from models.errors import InputError, SettingError
+from tests.unit.files.reading.reader import Read
+
+VTT = """WEBVTT
+
+NOTE recorded at the library
+
+1
+00:00:01.000 --> 00:00:04.200
+<v Interviewer>How do you plan a trip?
+
+2
+00:00:04.500 --> 00:00:07.000
+<v Participant 3>I ask friends first
+
+3
+00:00:07.100 --> 00:00:09.900
+<v Participant 3>and then compare prices.
+
+4
+00:00:10.100 --> 00:00:12.000
+<v Interviewer>Why not online?
+
+5
+00:00:12.500 --> 00:00:14.000
+<v Participant 3>The ratings are bought.
+"""
+SRT = """1
+00:00:01,000 --> 00:00:04,200
+Anna Berg: What did you miss?
+
+2
+00:00:04,500 --> 00:00:07,000
+Tom: A quiet room,
+
+3
+00:00:07,100 --> 00:00:09,900
+Tom: and more light.
+
+4
+00:00:10,100 --> 00:00:12,000
+Anna Berg: And the staff?
+
+5
+00:00:12,500 --> 00:00:14,000
+Tom: Kind.
+"""
+TURNS = """I: How do you plan a trip?
+B: I ask friends. They know.
+and they tell #00:00:09-9#
+
+I: Why?
+B: (laughs) Trust."""
+
+
+def word(folder: Path, *paragraphs: str) -> bytes:
+    document = Document()
+    for paragraph in paragraphs:
+        document.add_paragraph(paragraph)
+    document.save(folder / "made.docx")
+    return (folder / "made.docx").read_bytes()
+
+
+def pdf(*lines: str) -> bytes:
+    writer = PdfWriter()
+    page = writer.add_blank_page(width=400, height=800)
+    font = {"/Type": NameObject("/Font"), "/Subtype": NameObject("/Type1"), "/BaseFont": NameObject("/Helvetica")}
+    fonts = DictionaryObject({NameObject("/F1"): DictionaryObject({NameObject(n): v for n, v in font.items()})})
+    page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+    content = DecodedStreamObject()
+    shown = "".join(f"({line}) Tj 0 -14 Td " for line in lines)
+    content.set_data(f"BT /F1 12 Tf 20 780 Td {shown} ET".encode())
+    page[NameObject("/Contents")] = writer._add_object(content)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def test_cues_of_one_speaker_are_a_turn_with_its_times(tmp_path):
+    read = Read(tmp_path, VTT, "interview.vtt")
+    assert read.texts == ["I ask friends first and then compare prices.", "The ratings are bought."]
+    first = read.segments[0].metadata
+    assert (first["speaker"], first["role"], first["start_s"], first["end_s"]) == (
+        "Participant 3",
+        "respondent",
+        4.5,
+        9.9,
+    )
+    assert first["question"] == "How do you plan a trip?"
+    assert [row.kind for row in read.left_out] == ["the interviewer's words"] * 2
+    assert "2 x left out: the interviewer's words" in read.summaries
+
+
+def test_names_before_a_colon_are_speakers_and_who_mostly_asks_is_the_interviewer(tmp_path):
+    read = Read(tmp_path, SRT, "interview.srt")
+    assert read.texts == ["A quiet room, and more light.", "Kind."]
+    assert [segment.metadata["question"] for segment in read.segments] == ["What did you miss?", "And the staff?"]
+    assert "'Anna Berg' asks: left out" in read.remarks
+
+
+def test_cues_without_speakers_are_joined_to_sentences(tmp_path):
+    cues = ["the lift was", "broken all week.", "Nobody", "came."]
+    body = "".join(f"00:00:{n:02}.000 --> 00:00:{n:02}.900\n{cue}\n\n" for n, cue in enumerate(cues))
+    assert Read(tmp_path, f"WEBVTT\n\n{body}", "talk.vtt").texts == ["the lift was broken all week.", "Nobody came."]
+
+
+def test_a_text_file_of_turns_is_a_transcript_and_its_places_lead_back(tmp_path):
+    read = Read(tmp_path, TURNS, "interview.txt")
+    assert read.texts == ["I ask friends. They know. and they tell", "(laughs) Trust."]
+    assert read.segments[0].metadata["end_s"] == 9.9
+    start, end = read.segments[1].metadata["position"]
+    assert TURNS[start:end] == "(laughs) Trust."
+    assert "4 turns of 'I' (2), 'B' (2)" in read.remarks
+
+
+def test_a_text_file_of_lines_with_a_colon_here_and_there_stays_lines(tmp_path):
+    assert Read(tmp_path, "Note: the lift\nit was broken\nMy tip: stairs\n", "notes.txt").texts == [
+        *("Note: the lift", "it was broken", "My tip: stairs"),
+    ]
+
+
+def test_word_and_rtf_and_pdf_give_the_same_turns(tmp_path):
+    lines = ["I: How do you plan a trip?", "B: I ask friends.", "I: Why?", "B: They know."]
+    rtf = "{\\rtf1\\ansi " + "\\par ".join(lines) + "\\par}"
+    files = {"a.docx": word(tmp_path, *lines), "a.rtf": rtf.encode(), "a.pdf": pdf(*lines)}
+    for name, content in files.items():
+        read = Read(tmp_path, content, name)
+        assert read.texts == ["I ask friends.", "They know."], name
+        assert [segment.metadata["turn"] for segment in read.segments] == [2, 4]
+
+
+def test_a_word_file_without_its_packages_relations_is_read_too(tmp_path):
+    body = "".join(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>" for text in ("I: Why?", "B: They know."))
+    names = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    with zipfile.ZipFile(tmp_path / "bare.zip", "w") as archive:
+        archive.writestr(
+            "[Content_Types].xml", '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>'
+        )
+        archive.writestr("word/document.xml", f"<w:document {names}><w:body>{body}</w:body></w:document>")
+    assert Read(tmp_path, (tmp_path / "bare.zip").read_bytes(), "bare.docx").texts == ["They know."]
+
+
+def test_a_report_without_speakers_is_read_by_its_paragraphs(tmp_path):
+    read = Read(
+        tmp_path, word(tmp_path, "The lift was broken.", "", "Breakfast was good. Coffee was not."), "report.docx"
+    )
+    assert read.texts == ["The lift was broken.", "Breakfast was good. Coffee was not."]
+    assert "speaker" not in read.segments[0].metadata
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("turn", ["One. Two of Dr. Berg!\nThree.", "Four."]),
+        ("paragraph", ["One. Two of Dr. Berg!", "Three.", "Four."]),
+        ("sentence", ["One.", "Two of Dr. Berg!", "Three.", "Four."]),
+    ],
+)
+def test_a_turn_is_cut_into_what_is_asked_for(tmp_path, unit, expected):
+    content = word(tmp_path, "I: And?", "B: One. Two of Dr. Berg!", "Three.", "I: So?", "B: Four.")
+    assert Read(tmp_path, content, "a.docx", unit=unit).texts == expected
+
+
+@pytest.mark.parametrize("unit", ["turn", "paragraph", "sentence"])
+def test_positions_are_places_in_the_documents_text(tmp_path, unit):
+    lines = ["I: And?", "B: One thing. Two things!", "Three things.", "I: So?", "B: Four."]
+    for segment in Read(tmp_path, word(tmp_path, *lines), "a.docx", unit=unit).segments:
+        start, end = segment.metadata["position"]
+        assert "\n".join(lines)[start:end].strip() == segment.text
+
+
+def test_the_interviewer_can_be_named_or_nobody(tmp_path):
+    assert Read(tmp_path, TURNS, "a.txt", interviewer="B").texts == ["How do you plan a trip?", "Why?"]
+    assert len(Read(tmp_path, TURNS, "a.txt", interviewer="").texts) == 4
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["{name}  0:{at}\n{text}", "[00:00:{at}] {name}: {text}", "{name} (00:{at}): {text}", "00:00:{at} {name}: {text}"],
+)
+def test_times_beside_names_are_when_a_turn_begins(written):
+    talk = [("03", "1", "How was it?"), ("08", "2", "Too loud."), ("11", "1", "Why?"), ("12", "2", "Fans.")]
+    lines = [written.format(at=at, name=f"Speaker {number}", text=text) for at, number, text in talk]
+    turns = turns_of(DocumentText("\n".join(lines)))
+    assert [(turn.speaker, turn.text, turn.begins_s) for turn in turns] == [
+        *(("Speaker 1", "How was it?", 3.0), ("Speaker 2", "Too loud.", 8.0)),
+        *(("Speaker 1", "Why?", 11.0), ("Speaker 2", "Fans.", 12.0)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("a.doc", "save it as .docx"),
+        ("a.xls", "save it as .xlsx"),
+        ("a.mp3", "transcribed"),
+        ("a.sav", "export it as CSV"),
+    ],
+)
+def test_a_format_that_is_not_read_is_named_with_the_way_out(tmp_path, name, way_out):
+    with pytest.raises(InputError, match=way_out):
+        Read(tmp_path, b"\xd0\xcf\x11\xe0 and more", name)
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.pdf", "a.vtt", "a.srt"])
+def test_what_is_not_what_its_name_says_is_an_error_in_one_line(tmp_path, name):
+    with pytest.raises(InputError, match=r"a\.\w+: "):
+        Read(tmp_path, b"no such thing at all", name)
+
+
+def test_a_scan_without_text_is_told(tmp_path):
+    with pytest.raises(InputError, match="no text found in it; if it is scanned"):
+        Read(tmp_path, pdf(), "scan.pdf")
+
+
+def test_a_missing_library_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "striprtf.striprtf", None)
+    with pytest.raises(SettingError, match=r"RTF documents need striprtf .* install 'qualstream\[documents\]'"):
+        Read(tmp_path, b"{\\rtf1 a}", "a.rtf")

@@ -1,0 +1,269 @@
+"""REFI-QDA: a project that QualCoder wrote, what this project writes, and what must not be read."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid5
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.annotation.import_labels import Importing, plan
+from infra.codebook.codebook_import import codebook_entries, import_codebook
+from infra.refi.archive import read_project
+from infra.refi.reading import RefiContent, read_refi
+from infra.refi.study_project import study_project
+from infra.refi.writing import CodedPassage, codebook_xml, project_archive
+from infra.storage.store import Store, open_store
+from models.codebook.codebook import Codebook
+from models.codebook.edits import Act
+from models.errors import InputError
+from schemas import Annotation, CodeEvent
+from schemas.ids import code_event_id, code_id
+
+DATA = Path(__file__).parents[2] / "data"
+PROJECT, BOOK = DATA / "qualcoder_project.qdpx", DATA / "qualcoder_codebook.qdc"
+"""Written by QualCoder's own export code (July 2026) from a project made for these tests."""
+AT = datetime(2026, 3, 5, 12, tzinfo=UTC)
+LONG = "I sat there for two hours 😀 and nobody said anything."
+
+
+@pytest.fixture
+def store(tmp_path):
+    with closing(open_store(f"sqlite:///{tmp_path / 'study.db'}")) as opened:
+        yield opened
+
+
+def bring_in(store: Store, content: RefiContent, study: str) -> None:
+    """What `teach` does with a project."""
+    act = Act("lea", AT, "imported", "imported")
+    events = import_codebook(codebook_entries(content.nodes), store.code_events(study), study, act).events
+    store.record(list(events))
+    planned = plan(store.database, content.sheet, Importing(study, "lea", AT, teach_unmatched=True))
+    assert [row.reason for row in planned.rejected] == []
+    store.record(planned.records)
+
+
+def tree(store: Store, study: str) -> set[tuple[object, ...]]:
+    """A study's codes and themes: level, label, theme, definition, colour."""
+    book = Codebook(store.code_events(study))
+    return {
+        (code.level, code.label, book[code.parent].label if code.parent else None, code.definition, code.color)
+        for code in book.values()
+        if code.active
+    }
+
+
+def codings(store: Store, study: str) -> set[tuple[object, ...]]:
+    """Who gave which text which codes: with source, place, memo and time."""
+    return {
+        (word.source, word.start, word.text, word.annotator, frozenset(word.labels), word.memo, word.decided_at)
+        for word in store.history(Annotation, study)
+    }
+
+
+# What QualCoder writes
+
+
+def test_a_project_of_qualcoders_has_its_tree_of_codes_with_definitions_and_colours(store):
+    bring_in(store, read_refi(PROJECT), "waiting")
+    assert tree(store, "waiting") == {
+        ("theme", "Access", None, "Everything before the visit", None),
+        ("theme", "Access > Inside", None, None, None),
+        ("theme", "Staff", None, "All staff", "#0000FF"),
+        ("code", "Staff", "Staff", None, None),
+        ("code", "Kindness", "Staff", None, "#123456"),
+        ("code", "Waiting time", "Access", "Time in the waiting room", "#FF8800"),
+        ("code", "Missing information", "Access", None, "#00AA00"),
+        ("code", "=Formula", "Access > Inside", None, "#AABBCC"),
+        ("code", "Rent; costs, fees", None, "a name with separators", "#CCCCCC"),
+    }
+
+
+def test_a_project_of_qualcoders_has_its_passages_with_places_coders_memos_and_times(store):
+    bring_in(store, read_refi(PROJECT), "waiting")
+    interview, housing = "Interview 1.txt", "Housing & rent.txt"
+
+    def at(day: int, minute: int) -> datetime:
+        return datetime(2026, 3, day, 9 if day == 2 else 10, minute, tzinfo=UTC)
+
+    assert codings(store, "waiting") == {
+        (
+            interview,
+            27,
+            LONG,
+            "anna",
+            frozenset({"Waiting time", "Missing information"}),
+            "the longest so far",
+            at(1, 6),
+        ),
+        (interview, 27, LONG, "ben", frozenset({"Waiting time"}), "", at(2, 0)),
+        (interview, 59, "nobody said anything", "ben", frozenset({"Missing information"}), "overlaps", at(2, 1)),
+        (interview, 102, "The nurse was very kind, Zoë even brought tea.", "anna", frozenset({"Staff"}), "", at(1, 7)),
+        (interview, 127, "Zoë even brought tea", "anna", frozenset({"Kindness"}), "", at(1, 8)),
+        (housing, 0, "The rent went up again.", "ben", frozenset({"Rent; costs, fees"}), "", at(2, 5)),
+        (housing, 52, 'deposit was "never" returned <sic>', "ben", frozenset({"=Formula"}), "=1+1 & <b>", at(2, 6)),
+    }
+
+
+def test_a_project_goes_out_and_into_another_study_and_nothing_is_lost(store, tmp_path):
+    bring_in(store, read_refi(PROJECT), "waiting")
+    archive, count = study_project(store, "waiting", AT)
+    assert count == 7
+    path = tmp_path / "out.qdpx"
+    path.write_bytes(archive)
+    bring_in(store, read_refi(path), "other")
+    assert tree(store, "other") == tree(store, "waiting")
+    assert codings(store, "other") == codings(store, "waiting")
+    before = list(store.history(Annotation, "waiting"))
+    bring_in(store, read_refi(path), "waiting")
+    assert list(store.history(Annotation, "waiting")) == before
+    assert codings(store, "waiting") == codings(store, "other")
+
+
+def test_places_in_a_source_are_the_same_in_what_is_written(store, tmp_path):
+    bring_in(store, read_refi(PROJECT), "waiting")
+    path = tmp_path / "out.qdpx"
+    path.write_bytes(study_project(store, "waiting", AT)[0])
+    project = read_project(path)
+    source = next(each for each in project.project.sources.text_source if each.name == "Interview 1.txt")
+    text = project.text(source.plain_text_path, source.plain_text_content)
+    assert text[27:80] == LONG
+    assert text[127:147] == "Zoë even brought tea"
+
+
+def test_a_codebook_of_qualcoders_comes_in_and_goes_out(store, tmp_path):
+    act = Act("lea", AT, "imported", "imported")
+    store.record(list(import_codebook(codebook_entries(read_refi(BOOK).nodes), [], "book", act).events))
+    assert ("code", "Waiting time", "Access", "Time in the waiting room", "#FF8800") in tree(store, "book")
+    path = tmp_path / "out.qdc"
+    path.write_bytes(codebook_xml(Codebook(store.code_events("book")), "book"))
+    store.record(list(import_codebook(codebook_entries(read_refi(path).nodes), [], "again", act).events))
+    assert tree(store, "again") == tree(store, "book")
+    again = import_codebook(codebook_entries(read_refi(path).nodes), store.code_events("book"), "book", act)
+    assert again.events == []
+
+
+def test_what_is_taken_from_a_project_and_what_is_not_is_said(tmp_path):
+    assert read_refi(PROJECT).sheet.notes == []
+    xml = rebuilt(PROJECT, lambda xml: xml.replace("</Project>", CASES + "</Project>"))
+    path = tmp_path / "cases.qdpx"
+    path.write_bytes(xml)
+    assert read_refi(path).sheet.notes == ["not taken from the project: 1 cases"]
+
+
+CASES = '<Cases><Case guid="11111111-1111-4111-8111-111111111111" name="P1"/></Cases>'
+
+
+def rebuilt(path: Path, change) -> bytes:
+    """A project with another XML."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(buffer, "w") as new:
+        for entry in old.infolist():
+            raw = old.read(entry)
+            xml = entry.filename.endswith(".qde")
+            new.writestr(entry.filename, change(raw.decode()).encode() if xml else raw)
+    return buffer.getvalue()
+
+
+def test_codings_of_nobody_are_the_named_coders_or_left_out(tmp_path):
+    path = tmp_path / "nobody.qdpx"
+    path.write_bytes(rebuilt(PROJECT, lambda xml: xml.replace('name="ben"', 'name=""')))
+    assert {row.annotator for row in read_refi(path).sheet.rows} == {"anna"}
+    assert "nobody is named as its coder" in read_refi(path).sheet.rejected[0].reason
+    assert {row.annotator for row in read_refi(path, "cleo").sheet.rows} == {"anna", "cleo"}
+
+
+# What must not be read
+
+
+ENTITY = '<!DOCTYPE Project [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>\n<Project'
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda xml: xml.replace("<Project", ENTITY, 1), "not the XML that REFI-QDA has"),
+        (lambda xml: xml[:400], "not the XML that REFI-QDA has"),
+        (lambda xml: "<html/>", "not the XML that REFI-QDA has"),
+    ],
+)
+def test_xml_that_is_not_the_standards_is_refused_in_one_line(tmp_path, change, said):
+    path = tmp_path / "bad.qdpx"
+    path.write_bytes(rebuilt(PROJECT, change))
+    with pytest.raises(InputError, match=said) as refused:
+        read_refi(path)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04broken"])
+def test_what_is_no_archive_is_refused(tmp_path, content):
+    path = tmp_path / "bad.qdpx"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a \.qdpx file is expected"):
+        read_refi(path)
+
+
+def test_an_archive_without_a_project_is_refused(tmp_path):
+    path = tmp_path / "empty.qdpx"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("sources/a.txt", "text")
+    with pytest.raises(InputError, match=r"no \.qde file"):
+        read_refi(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_refi(tmp_path / "nowhere.qdc")
+
+
+# Whatever people write
+
+legal = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff")
+labels = st.text(legal, min_size=1, max_size=30).filter(lambda text: any(c.isalnum() for c in text))
+texts = st.text(st.one_of(legal, st.sampled_from("\n\t\r")), min_size=1, max_size=60).filter(str.strip)
+
+
+def created(study: str, names: Sequence[str]) -> list[CodeEvent]:
+    events = []
+    for name in names:
+        code = code_id(study, name)
+        event = {"id": code_event_id(code, "created", "test"), "code_id": code, "study": study, "kind": "created"}
+        events.append(CodeEvent.model_validate({**event, "label": name, "author": "ana", "at": AT}))
+    return events
+
+
+@given(
+    names=st.lists(labels, min_size=1, max_size=4),
+    passages=st.lists(st.tuples(texts, labels, st.one_of(st.just(""), texts)), min_size=1, max_size=5),
+    data=st.data(),
+)
+@settings(max_examples=40, deadline=None)
+def test_any_labels_coders_texts_and_memos_come_back_as_they_were(tmp_path_factory, names, passages, data):
+    book = Codebook(created("any", names))
+    codes = sorted(book)
+    coded = [
+        CodedPassage(uuid5(UUID(int=0), str(n)), f"source {n % 2}", text, coder.strip(),
+                     data.draw(st.lists(st.sampled_from(codes), min_size=1, unique=True)), AT, memo.strip())
+        for n, (text, coder, memo) in enumerate(passages)
+    ]  # fmt: skip
+    path = tmp_path_factory.mktemp("any") / "any.qdpx"
+    path.write_bytes(project_archive(book, "any", coded, AT))
+    content = read_refi(path)
+    found = {(row.text, row.annotator, row.codes, row.memo, row.key) for row in content.sheet.rows}
+
+    def read_back(label: str) -> str:
+        return " ".join("".join(c if c.isprintable() else " " for c in label).split())
+
+    assert {key for *_, key in found} == {str(each.segment) for each in coded}
+    for each in coded:
+        row = next(row for row in content.sheet.rows if row.key == str(each.segment))
+        assert (row.text, row.annotator) == (each.text, " ".join(each.coder.split()))
+        assert {label.casefold() for label in row.codes} == {
+            read_back(book[code].label).casefold() for code in each.codes
+        }
+        assert row.memo.split() == each.memo.split()
