@@ -138,7 +138,7 @@ def delays(stream: MadeStream, seen: Sequence[Sequence[int]]) -> list[float]:
     return [(n - stream.changes_at) / stream.a_day for n in first if n is not None]
 
 
-def rows_of(place: int, cells: Cells) -> list[tuple[str, ...]]:
+def rows_of(place: int, cells: Cells, *, with_evidently: bool) -> list[tuple[str, ...]]:
     """The lines of one change: arm, false alarms, found, delay."""
     stream = CHANGES[place]
     changed = [cells.get(key(place, n, changes=True)) for n in range(STREAMS)]
@@ -148,7 +148,7 @@ def rows_of(place: int, cells: Cells) -> list[tuple[str, ...]]:
         raised = {setting: sum(bool(each[arm][setting]) for each in steady) for setting in settings}
         setting = next((s for s in settings if raised[s] <= ALLOWED * UNCHANGED), list(settings)[-1])
         lines.append(_line(stream, arm, [each[arm][setting] for each in changed], raised[setting]))
-    if evidently_version():
+    if with_evidently:
         seen, quiet = of_evidently(stream, unchanged(stream))
         lines.append(_line(stream, "Evidently by codes", seen, sum(map(bool, quiet))))
     return lines
@@ -162,11 +162,14 @@ def _line(stream: MadeStream, arm: str, seen: Sequence[Sequence[int]], false: in
 
 def main() -> None:
     """Measure, and print the page."""
-    given = options(__doc__ or "").parse_args()
+    parser = options(__doc__ or "")
+    parser.add_argument("--without-evidently", action="store_true", help="it takes most of the time")
+    given = parser.parse_args()
+    with_evidently = bool(evidently_version()) and not given.without_evidently
     cells = Cells(CELLS)
     cells.fill(jobs(), workers=1)
-    rows = [row for place in range(len(CHANGES)) for row in rows_of(place, cells)]
-    missing = [] if evidently_version() else ["Evidently could not be run here, so it is not in the table."]
+    rows = [row for n in range(len(CHANGES)) for row in rows_of(n, cells, with_evidently=with_evidently)]
+    missing = [] if with_evidently else ["Evidently was left out of this drawing: it takes most of the time."]
     report = Report(
         name="drift-rare",
         title="Drift: slow, low-volume and short changes",
