@@ -225,7 +225,7 @@ def test_what_is_not_looked_at_is_said_beside_what_is(tmp_path):
     assert "confidence: 60 of 250" in done.stderr
 
 
-@pytest.mark.parametrize("year", ["1970", "2206", "0001", "1900", "9999", "2062"])
+@pytest.mark.parametrize("year", ["1970", "2206", "1900", "2062"])
 def test_rows_far_outside_the_rest_are_said_with_their_lines(tmp_path, year):
     lines = list(rows(300))
     lines[7]["timestamp"] = f"{year}-01-05T00:00:00"
