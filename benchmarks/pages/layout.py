@@ -42,6 +42,8 @@ class Report:
     figures: dict[str, Any]
     command: str = ""
     """What draws it, where that is not the module of its name."""
+    words: bool = False
+    """Whether all columns hold words, and stand on the left."""
 
 
 def options(description: str) -> argparse.ArgumentParser:
@@ -53,7 +55,7 @@ def options(description: str) -> argparse.ArgumentParser:
 
 def publish(report: Report, *, write: bool) -> None:
     """Print the table and, last, the JSON line; write both where asked."""
-    table = as_table(report.header, report.rows)
+    table = as_table(report.header, report.rows, words=report.words)
     line = {"benchmark": report.name, **report.figures, **circumstances()}
     print(f"\n{report.title}\n\n{table}\n")
     for verdict in report.verdicts:
@@ -70,14 +72,23 @@ def verdict(what: str, found: float, target: float) -> str:
     return f"{what}; target {target:,}: {'met' if found >= target else 'MISSED'}"
 
 
-def as_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, aligned so that a terminal shows it well: the first column left, the others right."""
+def as_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: bool = False) -> str:
+    """A Markdown table, aligned so that a terminal shows it well: the first column left, the others right.
+
+    Args:
+        header: The columns' names.
+        rows: The cells.
+        words: Whether all columns stand on the left.
+    """
     widths = [max(len(row[n]) for row in (header, *rows)) for n in range(len(header))]
     lines = [
-        "| " + " | ".join(c.ljust(w) if not n else c.rjust(w) for n, (c, w) in enumerate(zip(row, widths, strict=True)))
+        "| "
+        + " | ".join(
+            c.ljust(w) if words or not n else c.rjust(w) for n, (c, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in (header, *rows)
     ]
-    ruler = "|" + "|".join("-" * (w + 2) if not n else "-" * (w + 1) + ":" for n, w in enumerate(widths)) + "|"
+    ruler = "|" + "|".join("-" * (w + 2) if words or not n else "-" * (w + 1) + ":" for n, w in enumerate(widths)) + "|"
     return "\n".join([f"{lines[0]} |", ruler, *(f"{line} |" for line in lines[1:])])
 
 

@@ -4,7 +4,7 @@ Nothing is written here: a plan is shown first, and its records are kept when so
 planned again changes nothing; of a corrected one, what changed takes the place of what the same coder said before.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -94,9 +94,7 @@ def plan(database: Database, sheet: LabelSheet, who: Importing) -> Plan:
         planned = _annotations(connection, rows, matches, book, who, sheet.name)
     labels_kept = [label for annotation in planned.kept for label in annotation.labels]
     new = book.new(label for annotation in planned.fresh for label in annotation.labels)
-    notes = [
-        f"line {rows[n].line}: the segment with this id has another text" for n, m in matches.items() if m.other_text
-    ]
+    notes = [*_about_texts(rows, matches), *book.about(labels_kept)]
     return Plan(
         rows=len(sheet.rows) + len(sheet.rejected),
         annotations=planned.fresh,
@@ -112,6 +110,16 @@ def plan(database: Database, sheet: LabelSheet, who: Importing) -> Plan:
         uncoded=planned.uncoded,
         notes=[*sheet.notes, *notes],
     )
+
+
+def _about_texts(rows: Sequence[Labelled], matches: Mapping[int, Match]) -> Iterator[str]:
+    """Ids that stand for other texts than the file has."""
+    for n, each in matches.items():
+        if each.other_text:
+            yield f"line {rows[n].line}: the segment with this id has another text"
+    elsewhere = sum(each.other_elsewhere for each in matches.values())
+    if elsewhere:
+        yield f"{elsewhere} rows have ids that stand for other texts in another file: they are texts of their own"
 
 
 def _ahead(row: Labelled, name: str, now: datetime, rejected: list[Rejected]) -> bool:

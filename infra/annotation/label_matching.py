@@ -7,10 +7,14 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from infra.files.coded_texts import own_id
-from infra.files.labels.label_sheet import Labelled, TextPlace, folded_text, keyed
+from infra.files.labels.equal_texts import TextPlace, folded_text, keyed
+from infra.files.labels.label_sheet import Labelled
 from infra.storage.database import CHUNK, chunks
 from infra.storage.tables import annotations, assignments, segments
 from schemas import Annotation, Assignment, Segment
+
+_MOST_SOURCES = 50
+"""Of a study with more, ids of other sources are looked for only where they were kept beside the segments."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Match:
     """The known segment's; else the id that one would have, where the row has a text."""
     other_text: bool = False
     """Whether the segment with the row's id has another text."""
+    other_elsewhere: bool = False
+    """Whether a segment of another source has the row's id, and another text."""
 
 
 def match(connection: Connection, rows: Sequence[Labelled], study: str, file: str) -> dict[int, Match]:
@@ -43,8 +49,13 @@ def match(connection: Connection, rows: Sequence[Labelled], study: str, file: st
     """
     taught = _Taught.read(connection, study)
     sources = _sources(connection, study) | taught.sources
+    sources = sources if len(sources) <= _MOST_SOURCES else set()
+    own_ids = _own_ids(connection, study, {row.key for row in rows if row.key is not None}, taught)
     places = [place for _, place in keyed(rows)]
-    candidates = [_Candidates.of(row, place, study, file, sources) for row, place in zip(rows, places, strict=True)]
+    candidates = [
+        _Candidates.of(row, place, study, file, sources, own_ids.get(row.key or "", ()))
+        for row, place in zip(rows, places, strict=True)
+    ]
     known = _known(connection, study, {id_ for each in candidates for id_ in each.all})
     known |= {id_: segment for id_, segment in taught.segments.items() if id_ not in known}
     matches = {n: _by_id(row, each, known) for n, (row, each) in enumerate(zip(rows, candidates, strict=True))}
@@ -53,9 +64,15 @@ def match(connection: Connection, rows: Sequence[Labelled], study: str, file: st
     used = {each.id for each in matches.values() if each is not None}
     found = _by_text(loose, places, by_text, used)
     return {
-        n: matches[n] or found.get(n) or Match(None, each.own if row.text is not None else None)
+        n: matches[n] or found.get(n) or _unknown(row, each, known)
         for n, (row, each) in enumerate(zip(rows, candidates, strict=True))
     }
+
+
+def _unknown(row: Labelled, candidates: "_Candidates", known: Mapping[UUID, KnownSegment]) -> Match:
+    """A row that belongs to no segment: a text of its own, where it has one."""
+    elsewhere = row.key is not None and any(id_ in known for id_ in candidates.elsewhere)
+    return Match(None, None if row.text is None else candidates.own, other_elsewhere=elsewhere)
 
 
 @dataclass(frozen=True)
@@ -73,11 +90,13 @@ class _Candidates:
         return [*self.exact, *self.elsewhere]
 
     @classmethod
-    def of(cls, row: Labelled, place: TextPlace, study: str, file: str, sources: Iterable[str]) -> "_Candidates":
+    def of(
+        cls, row: Labelled, place: TextPlace, study: str, file: str, sources: Iterable[str], own_ids: Iterable[UUID]
+    ) -> "_Candidates":
         own = own_id(row, place.together, study, file)
         named = [own_id(row, n, study, file, source) for source in (None, file) for n in (place.apart, place.together)]
         elsewhere = [own_id(row, n, study, file, source) for n in (place.apart, place.together) for source in sources]
-        return cls(own, [*_uuid(row.key), *named], elsewhere)
+        return cls(own, [*_uuid(row.key), *named], [*own_ids, *elsewhere])
 
 
 def _uuid(key: str | None) -> list[UUID]:
@@ -115,13 +134,25 @@ def _by_text(
     for n, row in loose.items():
         text = folded_text(row.text)
         most[text] = max(most.get(text, 0), places[n].apart)
+    free = {text: [known for known in by_text.get(text, ()) if known.segment.id not in used] for text in most}
     for n, row in loose.items():
         text = folded_text(row.text)
-        free = [known for known in by_text.get(text, ()) if known.segment.id not in used]
-        place = places[n].apart if most[text] < len(free) else places[n].together
-        if place < len(free):
-            matches[n] = Match(free[place], free[place].segment.id)
+        place = places[n].apart if most[text] < len(free[text]) else places[n].together
+        if place < len(free[text]):
+            matches[n] = Match(free[text][place], free[text][place].segment.id)
     return matches
+
+
+def _own_ids(connection: Connection, study: str, keys: Iterable[str], taught: "_Taught") -> dict[str, list[UUID]]:
+    """By the source's own id, the segments that have it, whatever their source."""
+    ids: dict[str, list[UUID]] = {}
+    for chunk in chunks(list(keys)):
+        query = select(segments.c.own_id, segments.c.id).where(segments.c.study == study, segments.c.own_id.in_(chunk))
+        for own, id_ in connection.execute(query):
+            ids.setdefault(own, []).append(id_)
+    for id_, own in taught.own_ids.items():
+        ids.setdefault(own, []).append(id_)
+    return ids
 
 
 def _sources(connection: Connection, study: str) -> set[str]:
@@ -135,6 +166,7 @@ class _Taught:
 
     segments: Mapping[UUID, KnownSegment]
     sources: set[str]
+    own_ids: Mapping[UUID, str]
 
     @classmethod
     def read(cls, connection: Connection, study: str) -> "_Taught":
@@ -145,6 +177,7 @@ class _Taught:
             .order_by(annotations.c.decided_at, annotations.c.segment_id)
         )
         texts: dict[UUID, KnownSegment] = {}
+        own_ids: dict[UUID, str] = {}
         for raw in connection.execution_options(yield_per=CHUNK).execute(query).scalars():
             annotation = Annotation.from_bytes(raw)
             if annotation.text is not None:
@@ -152,8 +185,9 @@ class _Taught:
                     id=annotation.segment_id, study=study, text=annotation.text, source=annotation.source or "import"
                 )
                 texts[segment.id] = KnownSegment(segment, coded_only=True)
+                own_ids |= {segment.id: annotation.own_id} if annotation.own_id else {}
         sources = {known.segment.source for known in texts.values() if known.segment.source != "import"}
-        return cls(texts, sources)
+        return cls(texts, sources, own_ids)
 
 
 def _known(connection: Connection, study: str, ids: Iterable[UUID]) -> dict[UUID, KnownSegment]:

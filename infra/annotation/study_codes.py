@@ -1,6 +1,6 @@
 """The codes that the labels of a file mean in a study as its codebook is now, and the events for those it lacks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,8 @@ class StudyCodes:
     """The study's own, by normalised label."""
     spellings: Mapping[str, str] = field(default_factory=dict)
     """By normalised label, as the file spells it first."""
+    ended: frozenset[UUID] = frozenset()
+    """Codes that were retired or split, which labels of the file still mean."""
     placed: frozenset[UUID] = frozenset()
     """Codes that stand under a theme already, and stay there."""
 
@@ -47,12 +49,14 @@ class StudyCodes:
         labels_by_code = {code_id(study, label): label for label in spellings}
         for id_, now in names_now(connection, labels_by_code).items():
             by_label.setdefault(labels_by_code[id_], (now.id, now.label))
+        alive = {row.id for row in live}
         return cls(
             study,
             by_label,
             {normalised_label(label): theme for label, theme in (themes or {}).items()},
             {normalised_label(row.label): row.id for row in live if row.level == "theme"},
             spellings,
+            frozenset(code for code, _ in by_label.values() if code not in alive),
             frozenset(row.id for row in live if row.parent is not None),
         )
 
@@ -67,6 +71,13 @@ class StudyCodes:
         """The labels, as they are now, of codes that the study has."""
         folded = (normalised_label(label) for label in labels)
         return sorted({self.codes[label][1] for label in folded if label in self.codes})
+
+    def about(self, labels: Iterable[str]) -> Iterator[str]:
+        """What is said of labels whose codes have ended."""
+        folded = {normalised_label(label) for label in labels}
+        ended = sorted(name for label, (code, name) in self.codes.items() if label in folded and code in self.ended)
+        if ended:
+            yield f"retired or split, and used in the file all the same: {', '.join(ended)}; restore or replace them"
 
     def new(self, labels: Iterable[str]) -> list[str]:
         """Labels that no code of the study has, each once."""

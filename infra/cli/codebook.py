@@ -65,6 +65,7 @@ SHOWN, FIRST = 20, 10
 @TEXT_COLUMN
 @ID_COLUMN
 @click.option("--codes-column", help="Column with the codes; default: codes, code, labels, label, themes, theme, ...")
+@click.option("--code-columns", help="Columns that are codes themselves, with yes or no in them; between commas.")
 @click.option("--separator", help="What parts several codes in a cell; default: ; | and what the column tells.")
 @ENCODING
 @SHEET
@@ -79,7 +80,7 @@ def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **g
     """
     settings = read_settings(study=study)
     name = person(coder, "--coder") if coder is not None else ""
-    refi = read_refi(source, name) if is_refi(source) else None
+    refi = read_refi(source, name) if is_refi(source.name) else None
     nodes = refi.nodes if refi else _codebook_nodes(source, given["fmt"])
     if nodes:
         _bring_in(settings, codebook_entries(nodes), source, name, dry_run=dry_run)
@@ -101,8 +102,8 @@ def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **g
 def _codebook_nodes(source: Path, fmt: str | None) -> Sequence[CodebookNode]:
     """The codes of a table that is a codebook; none of one that has coded texts."""
     with opened(source) as stream:
-        names = read_table(stream, source.name, fmt).names
-    return read_codebook_table(source, fmt) if is_codebook(names) else ()
+        table = read_table(stream, source.name, fmt)
+    return read_codebook_table(source, fmt) if is_codebook(table) else ()
 
 
 def _bring_in(
@@ -131,12 +132,12 @@ def codebook() -> None:
 @click.option("--author", default="import", show_default=True, help="Who brings it in.")
 @DRY_RUN
 def import_(source: Path, study: str | None, author: str, dry_run: bool) -> None:
-    """Bring a codebook in: a table with a row a code (A > B is a path), or a REFI-QDA codebook or project.
+    """Bring a codebook in: a table with a row a code (A > B is a path), or a codebook or project of REFI-QDA.
 
     What the file leaves empty stays as it is, and no code is taken out.
     """
     settings = read_settings(study=study)
-    nodes = read_refi(source).nodes if is_refi(source) else read_codebook_table(source)
+    nodes = read_refi(source).nodes if is_refi(source.name) else read_codebook_table(source)
     _bring_in(settings, codebook_entries(nodes), source, person(author, "--author"), dry_run=dry_run)
 
 
@@ -161,7 +162,14 @@ def export_codebook(study: str | None, fmt: str, out: Path | None) -> None:
 
 def _read_sheet(source: Path, coder: str, given: Mapping[str, Any]) -> LabelSheet:
     text, id_, codes = (given[f"{name}_column"] or "" for name in ("text", "id", "codes"))
-    columns = SheetColumns(text=text, id=id_, codes=codes, separator=given["separator"], coder_given=bool(coder))
+    columns = SheetColumns(
+        text=text,
+        id=id_,
+        codes=codes,
+        separator=given["separator"],
+        indicators=tuple(name.strip() for name in (given["code_columns"] or "").split(",") if name.strip()),
+        coder_given=bool(coder),
+    )
     options = ReadingOptions(**{name: given[name] for name in ("encoding", "sheet", "header_row", "date_order")})
     sheet = read_label_file(source, coder, columns, given["fmt"], options)
     if not any(row.coded for row in sheet.rows) and not sheet.uncoded:

@@ -7,12 +7,13 @@ from typing import Any, BinaryIO
 from infra.codebook.codebook_import import CodebookNode
 from infra.files.labels.code_cells import PATH, is_blank, json_codes, read_code
 from infra.files.labels.label_columns import TEXTS
-from infra.files.labels.label_sheet import opened, read_table
+from infra.files.labels.label_sheet import RawTable, opened, read_table
 from infra.files.reading.columns import usual
 from infra.files.reading.items import Rejected, TableRow
 from infra.files.tables import OutputRow, Shape, write
 from models.codebook.codebook import Codebook, CodeState
 from models.errors import InputError
+from schemas.ids import normalised_label
 
 NAMES = ("code", "name", "code_name", "label", "codes", "node", "tag", "title")
 ABOVE = ("theme", "parent", "parent_code", "category", "group", "folder", "code_group", "parent_name")
@@ -29,11 +30,19 @@ _SHAPE = Shape(
 )
 
 
-def is_codebook(names: Sequence[str]) -> bool:
-    """Whether a table's columns are those of a codebook: codes with what they mean, and nothing that is coded."""
-    text = usual(names, TEXTS)
+_NO_TEXTS = ("definition", "description", "meaning", "code_memo", "example", "examples", "example_quote")
+"""Columns that say what codes mean, where no other column has texts."""
+
+
+def is_codebook(table: RawTable) -> bool:
+    """Whether a table is a codebook: each code once, with what it means or stands under, and nothing that is coded."""
+    name = usual(table.names, NAMES)
+    texts = [each for each in TEXTS if each not in _NO_TEXTS]
     others = [column for columns in (*COLUMNS.values(), ABOVE) for column in columns]
-    return usual(names, NAMES) is not None and text is None and usual(names, others) is not None
+    if name is None or usual(table.names, texts) is not None or usual(table.names, others) is None:
+        return False
+    codes = [normalised_label(str(cell)) for row in table.rows if not is_blank(cell := row.cells.get(name))]
+    return len(codes) == len(set(codes))
 
 
 def read_codebook_table(path: Path, fmt: str | None = None) -> list[CodebookNode]:

@@ -6,8 +6,9 @@ from pathlib import Path
 from uuid import UUID
 
 from infra.files.labels.code_cells import distinct
+from infra.files.labels.equal_texts import keyed
 from infra.files.labels.label_columns import SheetColumns
-from infra.files.labels.label_sheet import Labelled, LabelSheet, keyed, read_label_file
+from infra.files.labels.label_sheet import Labelled, LabelSheet, read_label_file
 from infra.files.reading.cells import readable
 from models.errors import InputError
 from models.moderation.precedents import CodedText

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.files.labels.code_cells import distinct, is_blank
+from infra.files.labels.equal_texts import folded_text, keyed
 from infra.files.labels.label_columns import SheetColumns
-from infra.files.labels.label_sheet import Labelled, LabelSheet, folded_text, keyed, plain_key, read_label_file
+from infra.files.labels.label_sheet import Labelled, LabelSheet, plain_key, read_label_file
 from infra.files.reading.columns import usual
 from models.errors import InputError
 from models.evaluation.score_table import GoldRow

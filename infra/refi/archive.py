@@ -37,9 +37,9 @@ class RefiProject:
         return self.texts.get(path.removeprefix(_INTERNAL).strip("/").rpartition("/")[2].casefold())
 
 
-def is_refi(path: Path) -> bool:
+def is_refi(name: str) -> bool:
     """Whether a file's name says that it is a REFI-QDA project or codebook."""
-    return path.suffix.casefold() in (PROJECT, CODEBOOK)
+    return name.casefold().endswith((PROJECT, CODEBOOK))
 
 
 def read_project(path: Path) -> RefiProject:

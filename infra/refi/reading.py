@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.codebook.codebook_import import CodebookNode, folded_path, parents_of, written
 from infra.files.labels.code_cells import CodeTree, WrittenCode, distinct
-from infra.files.labels.label_sheet import Labelled, LabelSheet
+from infra.files.labels.label_sheet import Labelled, LabelSheet, must_fit
 from infra.files.rows import Rejected
 from infra.refi.archive import CODEBOOK, RefiProject, read_codebook, read_project
 from infra.refi.code_notes import ORIGIN, notes_of
@@ -37,12 +37,13 @@ class RefiContent:
     sheet: LabelSheet
 
 
-def read_refi(path: Path, coder: str = "") -> RefiContent:
+def read_refi(path: Path, coder: str = "", name: str | None = None) -> RefiContent:
     """Read a project (.qdpx) or a codebook (.qdc).
 
     Args:
         path: The file.
         coder: Who coded what names nobody.
+        name: What the file is called, where that is not its path's name.
 
     Raises:
         InputError: If it cannot be read.
@@ -50,16 +51,17 @@ def read_refi(path: Path, coder: str = "") -> RefiContent:
     """
     if not path.exists():
         raise InputError(f"{path}: no such file; give the path of a .qdpx or .qdc file")
-    if path.suffix.casefold() == CODEBOOK:
+    name = name or path.name
+    if name.casefold().endswith(CODEBOOK):
         book = read_codebook(path)
         nodes, _, notes = _nodes(book.codes.code if book.codes else [], set())
-        return RefiContent(nodes, LabelSheet(path.name, [], [], {}, notes))
+        return RefiContent(nodes, LabelSheet(name, [], [], {}, notes))
     refi = read_project(path)
     passages = list(_passages(refi))
     used = {ref for passage in passages for ref in passage.codes}
     listed = refi.project.code_book.codes.code if refi.project.code_book and refi.project.code_book.codes else []
     nodes, by_guid, notes = _nodes(listed, used)
-    return RefiContent(nodes, _sheet(path.name, refi, passages, _Codes(nodes, by_guid), coder, notes))
+    return RefiContent(nodes, _sheet(name, refi, passages, _Codes(nodes, by_guid), coder, notes))
 
 
 def _nodes(codes: Sequence[Any], used: set[str]) -> tuple[list[CodebookNode], dict[str, CodebookNode], list[str]]:
@@ -131,7 +133,7 @@ def _passages(refi: RefiProject) -> Iterator[_Passage]:
     for name, text, selections in _texts(refi):
         places: dict[tuple[int, int], _Passage] = {}
         for selection in selections:
-            start, end = sorted((selection.start_position, selection.end_position))
+            start, end = _span(selection, text)
             if not selection.coding or not text[start:end].strip():
                 continue
             passage = places.setdefault((start, end), _Passage(name, start, text[start:end], _guid(selection.guid)))
@@ -148,6 +150,14 @@ def _passages(refi: RefiProject) -> Iterator[_Passage]:
         yield from places.values()
 
 
+def _span(selection: Any, text: str) -> tuple[int, int]:
+    """Where a selection begins and ends; a source that is coded as a whole is all of its text."""
+    if not hasattr(selection, "start_position"):
+        return 0, len(text)
+    start, end = sorted((selection.start_position, selection.end_position))
+    return start, end
+
+
 def _texts(refi: RefiProject) -> Iterator[tuple[str, str, Sequence[Any]]]:
     """Every plain text of the project, with its name and what is selected in it."""
     sources = refi.project.sources
@@ -155,7 +165,7 @@ def _texts(refi: RefiProject) -> Iterator[tuple[str, str, Sequence[Any]]]:
         return
     for source in sources.text_source:
         text = refi.text(source.plain_text_path, source.plain_text_content)
-        yield from _named(source.name, text, source.plain_text_selection)
+        yield from _named(source.name, text, [*source.plain_text_selection, *([source] if source.coding else [])])
     for source in sources.pdfsource:
         shown = source.representation
         if shown is not None:
@@ -182,12 +192,25 @@ def _sheet(
             if own and who == SYSTEM:
                 continue  # what the system gave is no person's coding
             row = _row(line, passage, guid, who, codes)
-            if row.annotator and row.codes:
+            lacks = _lacks(row)
+            if lacks is None:
                 rows.append(replace(row, key=passage.guid if own else row.key))
-                continue
-            lacks = "its code is in no codebook" if row.annotator else "nobody is named as its coder; --coder names one"
-            rejected.append(Rejected(file, line, f"'{passage.text[:40]}': {lacks}"))
+            else:
+                rejected.append(Rejected(file, line, f"'{passage.text[:40]}': {lacks}"))
     return LabelSheet(file, rows, rejected, {}, [*notes, *_untaken(refi)])
+
+
+def _lacks(row: Labelled) -> str | None:
+    """What keeps a coding from being taken."""
+    if not row.annotator:
+        return "nobody is named as its coder; --coder names one"
+    if not row.codes:
+        return "its code is in no codebook"
+    try:
+        must_fit(row.text)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _row(line: int, passage: _Passage, guid: str, coder: str, codes: _Codes) -> Labelled:
@@ -217,7 +240,9 @@ def _untaken(refi: RefiProject) -> Iterator[str]:
     if sources is not None:
         media = [*sources.picture_source, *sources.audio_source, *sources.video_source]
         counts["pictures, recordings and films"] = len(media)
-        counts["texts outside the file"] = len(sources.text_source) + len(sources.pdfsource) - len(list(_texts(refi)))
+        texts = [*sources.text_source, *sources.pdfsource]
+        counts["memos on documents"] = sum(bool((source.description or "").strip()) for source in texts)
+        counts["texts outside the file"] = len(texts) - len(list(_texts(refi)))
     taken = [f"{count} {name}" for name, count in counts.items() if count]
     if taken:
         yield f"not taken from the project: {', '.join(taken)}"

@@ -15,8 +15,8 @@ from infra.storage.tables import segments
 from models.codebook.codebook import Codebook
 from schemas import Segment
 
-_STARTS = ("_start", "start")
-"""Under which a segment's metadata says where it begins in its document."""
+_POSITION = "position"
+"""Under which a segment's metadata says from where to where it stands in its document, in characters."""
 
 
 def study_project(store: Store, study: str, now: datetime) -> tuple[bytes, int]:
@@ -63,8 +63,9 @@ def _places(store: Store, study: str) -> dict[UUID, int | None]:
 
 
 def _start(segment: Segment) -> int | None:
-    starts = (segment.metadata.get(name) for name in _STARTS)
-    return next((start for start in starts if isinstance(start, int) and not isinstance(start, bool)), None)
+    position = segment.metadata.get(_POSITION)
+    start = position[0] if isinstance(position, list) and position else None
+    return start if isinstance(start, int) and not isinstance(start, bool) and start >= 0 else None
 
 
 def _placed(passage: CodedPassage, places: dict[UUID, int | None]) -> CodedPassage:

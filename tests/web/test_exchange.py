@@ -16,6 +16,7 @@ from infra.files.labels.label_sheet import read_labels
 from models.errors import InputError
 from schemas import Annotation, CodeEvent
 from schemas.ids import code_id
+from tests.structure import ROOT
 from tests.unit.storage.test_store import minutes
 from tests.web.site import HOSTILE, STUDY, fill, make_site, visit
 
@@ -235,6 +236,31 @@ def test_columns_with_unusual_names_can_be_named():
         io.BytesIO(b"quote it,my codes\nx,a\n"), "l.csv", "ana", SheetColumns("quote it", "", "my codes")
     )
     assert [(row.text, row.codes, row.annotator) for row in sheet.rows] == [("x", ("a",), "ana")]
+
+
+def test_a_project_of_another_program_comes_in_and_goes_out_on_the_page(site):
+    fill(site, 1)
+    lead = visit(site, "lead")
+    file = (ROOT / "tests" / "data" / "qualcoder_project.qdpx").read_bytes()
+    page = upload(lead, file, "waiting.qdpx", teach_unmatched="true")
+    assert "codebook: 6 codes under 3 themes: 9 created" in unescape(page.text)
+    assert confirmed(lead, page).status_code == 200
+    coded = [json.loads(line) for line in labels(lead).splitlines()]
+    assert len(coded) == 7
+    assert {row["annotator"] for row in coded} == {"anna", "ben"}
+    answer = visit(site, "viewer", name="ben").get(f"/s/{STUDY}/export/project")
+    assert 'filename="reviews.qdpx"' in answer.headers["content-disposition"]
+    again = upload(lead, answer.content, "again.qdpx", teach_unmatched="true")
+    assert "Nothing is to be imported" in again.text
+
+
+def test_a_codebook_of_another_program_comes_in_on_the_page(site):
+    fill(site, 1)
+    lead = visit(site, "lead")
+    page = upload(lead, (ROOT / "tests" / "data" / "qualcoder_codebook.qdc").read_bytes(), "book.qdc")
+    assert "Import 8 changes of the codebook" in page.text
+    confirmed(lead, page)
+    assert "Waiting time" in {event.label for event in site.store.code_events(STUDY)}
 
 
 def test_importing_is_for_leads_and_their_study_alone(site):

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.files.coded_texts import nothing_coded
+from infra.files.labels.equal_texts import folded_text
 from infra.files.labels.label_columns import SheetColumns
-from infra.files.labels.label_sheet import Labelled, LabelSheet, folded_text, read_label_file
+from infra.files.labels.label_sheet import Labelled, LabelSheet, read_label_file
 from infra.files.rows import Rejected
 from models.errors import InputError
 from models.ports import Bools

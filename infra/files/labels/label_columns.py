@@ -32,6 +32,8 @@ class SheetColumns:
     time: str = ""
     separator: str | None = None
     """What parts several codes in a cell; ``None``: told from the column."""
+    indicators: tuple[str, ...] = ()
+    """Columns that are codes themselves, with yes or no in them."""
     coder_given: bool = False
     """Whether somebody said who coded: then a column such as author, which may be the text's, names no coder."""
 
@@ -77,7 +79,7 @@ class LabelColumns:
         if text is None and id_ is None:
             raise InputError(f"{place}: neither a column with text nor one with ids among {', '.join(names)[:200]}")
         codes = named_or_usual(rest, named.codes, role_names(names, "codes", CODE_NAMES))
-        by_coder = {codes: ""} if codes else {} if named.codes else _of_coders(rest)
+        by_coder = {} if named.indicators else {codes: ""} if codes else {} if named.codes else _of_coders(rest)
         coders = role_names(names, "coder", CODER_NAMES[:-2] if named.coder_given else CODER_NAMES)
         times = role_names(names, "coded_at", TIME_NAMES[:-2] if named.coder_given else TIME_NAMES)
         taken = {
@@ -87,6 +89,8 @@ class LabelColumns:
             "memo": usual(rest, role_names(names, "memo", MEMO_NAMES)),
         }
         indicators = () if by_coder or named.codes else _indicators(rest, rows, {id_, *taken.values()})
+        if named.indicators:
+            indicators = tuple(name for each in named.indicators if (name := usual(rest, (each,))))
         if not by_coder and not indicators:
             raise _without_codes(place, names, named.codes)
         notes = [f"'{text}' is the text"] if text and folded(text) not in ("text", folded(named.text)) else []
@@ -97,7 +101,7 @@ class LabelColumns:
 
 
 def _must_be_there(names: Sequence[str], named: SheetColumns, place: str) -> None:
-    for column in (named.text, named.id, named.coder, named.time):
+    for column in (named.text, named.id, named.coder, named.time, *named.indicators):
         if column and usual(names, (column,)) is None:
             raise InputError(f"{place}: no column '{column}'; there are {', '.join(names)[:200]}")
 

@@ -1,17 +1,17 @@
 """Labels that were made elsewhere, read from a file: whose, when, which codes, and for what text."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, cast
 
 from infra.files.labels.code_cells import CodeColumn, CodeTree, WrittenCode, is_blank
 from infra.files.labels.label_columns import TEXTS, LabelColumns, SheetColumns
 from infra.files.labels.parquet_rows import PARQUET, parquet_rows
-from infra.files.reading.cells import plain_id, readable, whole_number
+from infra.files.reading.cells import plain_id, whole_number
 from infra.files.rows import (
     Format,
     ReadingOptions,
@@ -25,8 +25,7 @@ from infra.files.rows import (
 from infra.files.tables import unguarded
 from infra.files.timestamps import DateOrder, TimeColumn, read_time
 from models.errors import InputError
-from schemas.feedback import LONGEST_TEXT
-from schemas.ids import normalised_label
+from schemas.feedback import LONGEST_OWN_ID, LONGEST_TEXT
 
 _LONGEST_CODER, _LONGEST_SOURCE = 120, 200
 _TRUE, _FALSE = ("true", "1", "1.0", "yes", "x"), ("false", "0", "0.0", "no", "")
@@ -282,8 +281,7 @@ class _Reader:
         )
         if text is None and key is None:
             raise InputError("neither text nor id; one of them is expected")
-        if text is not None and len(text) > LONGEST_TEXT:
-            raise InputError(f"a text of {len(text):,} characters; at most {LONGEST_TEXT:,} are expected")
+        must_fit(text)
         unsure, withdrawn = self._truth(row, "unsure"), self._truth(row, "withdrawn")
         kind = _text(row, columns.other("kind")) or "coding"
         if kind not in ("coding", "adjudication"):
@@ -345,10 +343,20 @@ def _text(row: TableRow, name: str | None) -> str | None:
     return str(value).replace("\0", "")
 
 
+def must_fit(text: str | None) -> None:
+    """Refuse a text that no segment can have.
+
+    Raises:
+        InputError: With its length.
+    """
+    if text is not None and len(text) > LONGEST_TEXT:
+        raise InputError(f"a text of {len(text):,} characters; at most {LONGEST_TEXT:,} are expected")
+
+
 def plain_key(cell: Any, *, whole: bool = True) -> str | None:
     """An id as it is compared, without NUL; see ``plain_id``."""
     key = None if is_blank(cell) else plain_id(cell, whole=whole)
-    return key.replace("\0", "") if key else None
+    return key.replace("\0", "")[:LONGEST_OWN_ID] if key else None
 
 
 def _seconds(value: str | None) -> float | None:
@@ -357,44 +365,3 @@ def _seconds(value: str | None) -> float | None:
     except ValueError:
         return None
     return seconds if seconds is not None and 0 <= seconds < float("inf") else None
-
-
-class TextPlace(NamedTuple):
-    """Which of the texts equal to its own a row means, from 0."""
-
-    together: int
-    """Where a coder's rows with different codes are one text's, as coding tools write a row a code."""
-    apart: int
-    """Where each row without an id is a text of its own."""
-
-
-def keyed(rows: Iterable[Labelled]) -> Iterator[tuple[Labelled, TextPlace]]:
-    """Rows with the texts that they mean: those with one id the same text, the same code again another text."""
-    slots: dict[tuple[str | None, str | None], dict[object, int]] = {}
-    given: dict[tuple[str | None, str | None, str], list[set[str]]] = {}
-    times: dict[tuple[str | None, str | None, str], int] = {}
-    for row in rows:
-        text = folded_text(row.text)
-        places = slots.setdefault((text, row.source), {})
-        if row.key is not None:
-            place = places.setdefault(("key", row.key), len(places))
-            yield row, TextPlace(place, place)
-            continue
-        coder = (text, row.source, row.annotator)
-        together = _joined(given.setdefault(coder, []), {normalised_label(code) for code in row.codes})
-        apart = times[coder] = times.get(coder, -1) + 1
-        yield row, TextPlace(places.setdefault(("row", together), len(places)), apart)
-
-
-def _joined(texts: list[set[str]], codes: set[str]) -> int:
-    """The first of a coder's equal texts that has none of these codes yet; a new one where all have."""
-    place = next((n for n, given in enumerate(texts) if codes and given and not given & codes), len(texts))
-    if place == len(texts):
-        texts.append(set())
-    texts[place] |= codes
-    return place
-
-
-def folded_text(text: str | None) -> str | None:
-    """A text as it is compared with others: as people read it, without outer blanks, runs of blanks as one."""
-    return None if text is None else " ".join(readable(text).split())

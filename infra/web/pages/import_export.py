@@ -16,6 +16,9 @@ from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
 from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import read_labels
 from infra.files.tables import MEDIA_TYPES
+from infra.refi.archive import PROJECT, is_refi
+from infra.refi.study_import import plan_refi
+from infra.refi.study_project import study_project
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw
 from models.errors import InputError
@@ -38,14 +41,20 @@ def show_export(request: Request, study: str, site: Here, visitor: Viewer, impor
 def download(
     request: Request, study: str, what: str, site: Here, visitor: Viewer, fmt: str = "csv", history: bool = False
 ) -> Response:
-    """A file of ``segments`` or ``labels``, sent as it is read."""
+    """A file of ``segments`` or ``labels``, sent as it is read; or the study as a REFI-QDA ``project``."""
+    if what == "project":
+        archive, _ = study_project(site.store, study, site.clock.now())
+        return Response(archive, media_type="application/zip", headers=_attached(f"{study}{PROJECT}"))
     if what not in ("segments", "labels"):
-        raise HTTPException(404, f"'{what[:40]}' cannot be exported; segments and labels can")
+        raise HTTPException(404, f"'{what[:40]}' cannot be exported; segments, labels and project can")
     chunks = streamed(site.store, study, what, fmt, history=history)
-    name = f"{study}-{what}.{fmt}"
+    return StreamingResponse(chunks, media_type=MEDIA_TYPES[fmt], headers=_attached(f"{study}-{what}.{fmt}"))
+
+
+def _attached(name: str) -> dict[str, str]:
+    """A file's name, for the browser."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "-._") else "_" for c in name)
-    headers = {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"}
-    return StreamingResponse(chunks, media_type=MEDIA_TYPES[fmt], headers=headers)
+    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"}
 
 
 @router.get("/s/{study}/import")
@@ -107,11 +116,14 @@ def _planned(site: Site, study: str, author: str, token: UUID) -> Plan:
         data = (uploads / f"{token}.data").open("rb")
     except FileNotFoundError:
         raise InputError("this upload is not kept any more; choose the file again") from None
+    who = Importing(study, author, datetime.fromisoformat(asked["at"]), asked["teach_unmatched"])
+    if is_refi(asked["file"]):
+        data.close()
+        return plan_refi(site.store, uploads / f"{token}.data", asked["file"], asked["coder"], who)
     columns = SheetColumns(text=asked["text"], codes=asked["codes"], coder_given=bool(asked["coder"].strip()))
     with data:
         sheet = read_labels(data, asked["file"], asked["coder"], columns)
-    at = datetime.fromisoformat(asked["at"])
-    return plan(site.store.database, sheet, Importing(study, author, at, asked["teach_unmatched"]))
+    return plan(site.store.database, sheet, who)
 
 
 def _uploads(site: Site, study: str) -> Path:

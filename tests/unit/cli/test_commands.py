@@ -36,11 +36,11 @@ def test_a_command_says_what_it_is_for(path):
 
 def test_the_same_commands_are_there_as_ever():
     assert {path[0] for path in EVERY} == {
-        *("account", "agreement", "check", "code", "dead-letters", "demo", "drift", "evaluate", "export", "finetune"),
-        *("ingest", "learn", "reopen", "replay", "reset", "status", "tail", "teach", "themes", "threshold", "topics"),
-        *("topology", "up"),
+        *("account", "agreement", "check", "code", "codebook", "dead-letters", "demo", "drift", "evaluate", "export"),
+        *("finetune", "ingest", "learn", "reopen", "replay", "reset", "status", "tail", "teach", "themes", "threshold"),
+        *("topics", "topology", "up"),
     }
-    assert len(EVERY) == 38
+    assert len(EVERY) == 41
 
 
 def test_the_module_runs_as_the_command_does():

@@ -20,11 +20,13 @@ from infra.files.labels.label_sheet import read_label_file
 from infra.settings import load_settings
 from infra.storage.database import open_database
 from models.annotation.latest import LatestAnnotations
+from models.codebook.codebook import Codebook
 from models.errors import InputError, SettingError
 from models.fakes import HashEmbedder
 from models.moderation.precedents import Precedents
 from models.text.labels import LONGEST_LABEL
 from schemas import Annotation, CodeEvent, Record
+from schemas.feedback import LONGEST_TEXT
 from schemas.ids import code_event_id, code_id, segment_id
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -104,6 +106,11 @@ def test_a_file_that_is_not_as_it_must_be_is_refused_with_its_place(tmp_path, co
 def test_what_can_be_no_code_is_refused(tmp_path, code):
     with pytest.raises(InputError, match=r"line 1: 'codes': .* is no code; at most 120 characters"):
         read(tmp_path, jsonl({"text": "login is slow", "codes": [code]}), "coded.jsonl")
+
+
+def test_a_text_that_no_segment_can_have_is_left_out(tmp_path):
+    rows = [{"text": "x" * (LONGEST_TEXT + 1), "codes": "long"}, {"text": "y", "codes": "short"}]
+    assert read(tmp_path, jsonl(*rows), "coded.jsonl") == [("y", ("short",))]
 
 
 def test_a_row_that_cannot_be_taken_does_not_stop_the_others(tmp_path):
@@ -337,6 +344,48 @@ def test_files_with_the_same_ids_and_other_texts_stay_apart(data, tmp_path):
     run(file(tmp_path, "id,text,codes\n1,login,slow\n", "one.csv"), "--coder", "ana", "--study", "reviews")
     run(file(tmp_path, "id,text,codes\n1,menu,fast\n", "two.csv"), "--coder", "ana", "--study", "reviews")
     assert last_words() == {"login": ("slow",), "menu": ("fast",)}
+
+
+def test_ids_that_stand_for_other_texts_are_said(data, tmp_path):
+    run(file(tmp_path, "id,text,codes\n1,login,slow\n", "one.csv"), "--coder", "ana", "--study", "reviews")
+    said = run(file(tmp_path, "id,text,codes\n1,menu,fast\n", "two.csv"), "--coder", "ana", "--study", "reviews")
+    assert "1 rows have ids that stand for other texts in another file" in said
+    said = run(file(tmp_path, "id,text,codes\n1,log in,slow\n", "one.csv"), "--coder", "ana", "--study", "reviews")
+    assert "line 2: the segment with this id has another text" in said
+
+
+def test_columns_that_are_codes_can_be_named(data, tmp_path):
+    rows = "id,text,female,rent,heating\n1,login,yes,1,0\n2,menu,no,0,1\n"
+    run(file(tmp_path, rows), "--coder", "ana", "--study", "reviews", "--code-columns", "rent, heating")
+    assert last_words() == {"login": ("rent",), "menu": ("heating",)}
+
+
+def test_a_code_that_was_retired_is_said_where_a_file_uses_it(data, tmp_path):
+    path = file(tmp_path, "text,codes\na,rent\nb,heating\n")
+    run(path, "--coder", "ana", "--study", "reviews")
+    rent = code_id("reviews", "rent")
+    retired = {"id": code_event_id(rent, "retired", "x"), "code_id": rent, "study": "reviews", "kind": "retired"}
+    with closing(build_store(load_settings())) as store:
+        store.record([CodeEvent.model_validate({**retired, "label": "rent", "author": "lea", "at": datetime.now(UTC)})])
+    assert "retired or split, and used in the file all the same: rent" in run(
+        path, "--coder", "ben", "--study", "reviews"
+    )
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "Code,Memo\nAccess,Before the visit\nAccess > Waiting,In the room\n",
+        "Category,Code name,Description\nAccess,Waiting,In the room\nAccess,Information,\n",
+        "code,definition,parent\nAccess,Before the visit,\nWaiting,In the room,Access\n",
+    ],
+)
+def test_a_table_that_is_a_codebook_is_taught_as_one(data, tmp_path, rows):
+    assert "under 1 themes" in run(file(tmp_path, rows), "--coder", "ana", "--study", "reviews")
+    book = Codebook(kept()[0])
+    waiting = book[code_id("reviews", "Waiting")]
+    assert (waiting.definition, book[waiting.parent].label) == ("In the room", "Access")
+    assert "nothing is new" in run(file(tmp_path, rows), "--coder", "ana", "--study", "reviews")
 
 
 def test_a_label_means_the_code_that_is_called_so_now(data, tmp_path):

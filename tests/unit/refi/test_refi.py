@@ -22,8 +22,9 @@ from infra.storage.store import Store, open_store
 from models.codebook.codebook import Codebook
 from models.codebook.edits import Act
 from models.errors import InputError
-from schemas import Annotation, CodeEvent
+from schemas import Annotation, CodeEvent, Segment
 from schemas.ids import code_event_id, code_id
+from tests.unit.storage.test_store import assignment
 
 DATA = Path(__file__).parents[2] / "data"
 PROJECT, BOOK = DATA / "qualcoder_project.qdpx", DATA / "qualcoder_codebook.qdc"
@@ -136,6 +137,28 @@ def test_places_in_a_source_are_the_same_in_what_is_written(store, tmp_path):
     assert text[127:147] == "Zoë even brought tea"
 
 
+def test_what_the_system_gave_goes_out_under_its_name_and_never_comes_back_as_a_persons(store, tmp_path):
+    given = {"study": "doc", "source": "a.txt"}
+    one = Segment(**given, id=uuid5(UUID(int=2), "1"), text="two hours", metadata={"position": [40, 49]})
+    two = Segment(**given, id=uuid5(UUID(int=2), "2"), text="so kind")
+    store.record(
+        [one, two, *created("doc", ["waiting", "staff"]), assignment(one, "waiting"), assignment(two, "staff")]
+    )
+    store.record([Annotation.about(two, "ana", {code_id("doc", "staff"): "staff"}, AT, memo="m")])
+    path = tmp_path / "doc.qdpx"
+    path.write_bytes(study_project(store, "doc", AT)[0])
+    project = read_project(path)
+    (source,) = project.project.sources.text_source
+    text = project.text(source.plain_text_path, source.plain_text_content)
+    selections = [(each.start_position, each.end_position) for each in source.plain_text_selection]
+    places = {(text[start:end], start) for start, end in selections}
+    assert places == {("two hours", 40), ("so kind", 51)}
+    assert {user.name for user in project.project.users.user} == {"ana", "Qualstream"}
+    assert [(row.text, row.annotator, row.codes, row.memo) for row in read_refi(path).sheet.rows] == [
+        ("so kind", "ana", ("staff",), "m")
+    ]
+
+
 def test_a_codebook_of_qualcoders_comes_in_and_goes_out(store, tmp_path):
     act = Act("lea", AT, "imported", "imported")
     store.record(list(import_codebook(codebook_entries(read_refi(BOOK).nodes), [], "book", act).events))
@@ -149,11 +172,11 @@ def test_a_codebook_of_qualcoders_comes_in_and_goes_out(store, tmp_path):
 
 
 def test_what_is_taken_from_a_project_and_what_is_not_is_said(tmp_path):
-    assert read_refi(PROJECT).sheet.notes == []
+    assert read_refi(PROJECT).sheet.notes == ["not taken from the project: 1 memos on documents"]
     xml = rebuilt(PROJECT, lambda xml: xml.replace("</Project>", CASES + "</Project>"))
     path = tmp_path / "cases.qdpx"
     path.write_bytes(xml)
-    assert read_refi(path).sheet.notes == ["not taken from the project: 1 cases"]
+    assert read_refi(path).sheet.notes == ["not taken from the project: 1 cases, 1 memos on documents"]
 
 
 CASES = '<Cases><Case guid="11111111-1111-4111-8111-111111111111" name="P1"/></Cases>'
@@ -168,6 +191,20 @@ def rebuilt(path: Path, change) -> bytes:
             xml = entry.filename.endswith(".qde")
             new.writestr(entry.filename, change(raw.decode()).encode() if xml else raw)
     return buffer.getvalue()
+
+
+def test_a_source_that_is_coded_as_a_whole_is_a_passage(tmp_path):
+    path = tmp_path / "whole.qdpx"
+    path.write_bytes(rebuilt(PROJECT, lambda xml: xml.replace("</TextSource>", f"{WHOLE}</TextSource>", 1)))
+    before = {row.text for row in read_refi(PROJECT).sheet.rows}
+    (whole,) = [row for row in read_refi(path, "cleo").sheet.rows if row.text not in before]
+    assert (whole.text[:9], whole.start, whole.annotator, whole.codes) == ("I: How wa", 0, "anna", ("Staff",))
+
+
+WHOLE = (
+    '<Coding guid="22222222-2222-4222-8222-222222222222"><CodeRef targetGUID="652872cf-d236-4da4-9b47-29efb5d16069"/>'
+    "</Coding>"
+)
 
 
 def test_codings_of_nobody_are_the_named_coders_or_left_out(tmp_path):
