@@ -133,7 +133,7 @@ def evidently(streams: Sequence[tuple[str, Stream]]) -> dict[str, list[tuple[int
     """
     worker = Path(__file__).parent / "evidently.py"
     lines = "".join(json.dumps({"key": key, "rows": _table(stream)}) + "\n" for key, stream in streams)
-    command = [str(EVIDENTLY), str(worker), str(WINDOW), str(STEP), str(REFERENCE)]
+    command = [str(EVIDENTLY), "-P", str(worker), str(WINDOW), str(STEP), str(REFERENCE)]
     done = subprocess.run(command, input=lines, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"Evidently failed: {done.stderr.strip().splitlines()[-1:]}")

@@ -1,56 +1,70 @@
 """Slow, low-volume and short changes beside ADWIN and Evidently: `python -m benchmarks.drift.rare [--write]`."""
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
-from river.drift import ADWIN
+import numpy as np
 
-from benchmarks.drift.arms import adwin, evidently, evidently_version
+from benchmarks.drift.arms import adwin, evidently, evidently_version, monitored
+from benchmarks.drift.cells import Cells, Job, digest
 from benchmarks.drift.made import MadeStream, alarms, coded, rising, spoken
-from benchmarks.drift.streams import Stream
+from benchmarks.drift.streams import DRAW, Item, Stream
 from benchmarks.pages.layout import Report, options, publish
-from models.drift.observation import Observed
 
-STREAMS, UNCHANGED = 20, 20
+CELLS = Path("build/drift/rare.jsonl")
+STREAMS, UNCHANGED = 10, 20
 """Of each change, and of each pace in which nothing changes."""
 ALLOWED = 0.05
 """Share of the unchanged streams of a pace that may raise any alarm."""
 DELTAS = (0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10)
-WORD_DELTAS = (1e-4, 1e-5, 1e-6, 1e-8)
-_WORDS = 100
-"""Words that have an ADWIN of their own: all that are in a stream."""
 _HOW = """\
-Made streams of two sources: eight codes as frequent as each other, and one more that changes. *By codes* all arms see
-nothing but codes and sources; *by words* the same segments are texts without codes, eight of 64 common words each, and
-the changing code is a word. Found is a stream with an alarm behind the change: up to the stream's end where the change
-stays, up to a week later (a tenth of the stream where that is longer) where it is a day's. The delay is the mean over
-those found, in days. *Qualstream* is the monitor at its defaults: false alarms 5% a stream, all detectors together. Of
-these codes may raise 30%, sources 15%, words that last 4%, words of a day 3%, codes of a day 3%, the other signals the
-rest. *ADWIN* is river's, one a code and source or one a word, at the loosest of its settings (twelve by codes, four by
-words) at which at most 5% of the unchanged streams of that pace raise any alarm. *Evidently* is its drift report on the
-newest 400 segments against the 1,000 before them, every 100, over code and source (Jensen-Shannon distance), each with
-a limit that it passes in at most 2.5% of the unchanged streams; it was not run on words."""
+Made streams of two sources: eight codes as frequent as each other, and one more that changes. *By codes* all arms
+see nothing but codes and sources; *by words* the same segments are texts without codes, eight of 64 common words
+each, and the changing code is a word. Found is a stream with an alarm behind the change: up to the stream's end
+where the change stays, up to eight days later where it is a day's. The delay is the mean over those found, in days.
+*Qualstream* is the monitor at its defaults: false alarms 5% a stream, all detectors together. Of these codes may
+raise 30%, sources 15%, words that last 4%, words of a day 3%, codes of a day 3%, the other signals the rest.
+*ADWIN* is river's, one a code and one a source, at the loosest of twelve settings at which at most 5% of the
+unchanged streams of that pace raise any alarm. *Evidently* is its drift report on the newest 400 segments against
+the 1,000 before them, every 100, over code and source (Jensen-Shannon distance), each with the highest value in the
+unchanged streams as its limit. Neither was run on words."""
 
+_HALF = 0.5
 STEADY = rising(lambda _: 0.03)
 CHANGES = (
     MadeStream(
-        "ramp", "from 3% to 15% over six weeks, 30 a day", 120, 30, rising(lambda d: 0.03 + 0.12 * _ramp(d, 50, 92)), 50
+        "ramp",
+        "from 3% to 18% over five weeks, 20 a day",
+        90,
+        20,
+        rising(lambda day: 0.03 + 0.15 * _ramp(day, 40, 75)),
+        40,
     ),
     MadeStream(
         "few",
-        "from 0 to 10% within a year, 1,097 texts in 12 years",
+        "from 0 to 10% within a year, 1,097 in 12 years",
         4_380,
         0.2505,
-        rising(lambda d: 0.1 * _ramp(d, 3_285, 3_650)),
+        rising(lambda day: 0.1 * _ramp(day, 3_285, 3_650)),
         3_285,
     ),
     MadeStream(
-        "day", "40% on one day, else 3%, 30 a day", 90, 30, rising(lambda d: 0.40 if 60 <= d < 61 else 0.03), 60
+        "day",
+        "50% on one day, else 3%, 20 a day",
+        75,
+        20,
+        rising(lambda day: 0.5 if 50 <= day < 51 else 0.03),
+        50,
     ),
     MadeStream(
-        "busy day", "12% on one day, else 3%, 300 a day", 20, 300, rising(lambda d: 0.12 if 14 <= d < 15 else 0.03), 14
+        "busy day",
+        "15% on one day, else 3%, 200 a day",
+        12,
+        200,
+        rising(lambda day: 0.15 if 8 <= day < 9 else 0.03),
+        8,
     ),
 )
 
@@ -65,37 +79,35 @@ def unchanged(stream: MadeStream) -> MadeStream:
     return replace(stream, name=f"{stream.name}, unchanged", code=still, changes=None)
 
 
-def word_adwin(observed: Iterable[Observed], delta: float) -> list[int]:
-    """Where any of river's ADWINs, one a word, reports a change."""
-    segments = list(observed)
-    words = sorted({word for segment in segments for word in segment.words or ()})[:_WORDS]
-    detectors, seen = {word: ADWIN(delta) for word in words}, []
-    for n, segment in enumerate(segments, 1):
-        has, changed = set(segment.words or ()), False
-        for word, detector in detectors.items():
-            detector.update(float(word in has))
-            changed |= detector.drift_detected
-        if changed:
-            seen.append(n)
-    return seen
-
-
-def measured(place: int, seed: int, *, changes: bool) -> dict[str, dict[str, list[int]]]:
-    """Alarms of one stream of one of the CHANGES, or of its pace unchanged, by arm and setting, in segments."""
+def measured(place: int, seed: int, *, changes: bool) -> list[dict[str, dict[str, list[int]]]]:
+    """Alarms of one stream of one of the CHANGES, or of its pace unchanged, by arm and setting, as one cell's value."""
     stream = CHANGES[place] if changes else unchanged(CHANGES[place])
     items = stream.items(seed)
-    return {
+    seen = {
         "Qualstream by codes": {"5%": alarms(coded(items))},
         "ADWIN by codes": {f"{delta:g}": adwin(items, delta) for delta in DELTAS},
         "Qualstream by words": {"5%": alarms(spoken(items, seed))},
-        "ADWIN by words": {f"{delta:g}": word_adwin(spoken(items, seed), delta) for delta in WORD_DELTAS},
     }
+    return [seen]
+
+
+def key(place: int, seed: int, *, changes: bool) -> str:
+    """The name of a cell."""
+    stream = CHANGES[place]
+    return f"{stream.name}: {stream.what}|{changes}|{DRAW}.{seed}|{digest(DELTAS)}|{monitored()}"
+
+
+def jobs() -> dict[str, Job]:
+    """What there is to do, by the keys of the cells that it fills."""
+    every = [(place, n, True) for place in range(len(CHANGES)) for n in range(STREAMS)]
+    every += [(place, n, False) for place in range(len(CHANGES)) for n in range(UNCHANGED)]
+    return {key(p, n, changes=changes): partial(measured, p, n, changes=changes) for p, n, changes in every}
 
 
 def of_evidently(stream: MadeStream, still: MadeStream) -> tuple[list[list[int]], list[list[int]]]:
     """Evidently's alarms in the streams with the change, and in the unchanged ones that set its limits."""
-    made = [(f"changed {n}", Stream("made", stream.items(n))) for n in range(STREAMS)]
-    made += [(f"unchanged {n}", Stream("made", still.items(n))) for n in range(UNCHANGED)]
+    made = [(f"changed {n}", _filled(stream.items(n))) for n in range(STREAMS)]
+    made += [(f"unchanged {n}", _filled(still.items(n))) for n in range(UNCHANGED)]
     looks = evidently(made)
     columns = ("code", "source")
     highest = {
@@ -110,25 +122,33 @@ def of_evidently(stream: MadeStream, still: MadeStream) -> tuple[list[list[int]]
     return [seen[f"changed {n}"] for n in range(STREAMS)], [seen[f"unchanged {n}"] for n in range(UNCHANGED)]
 
 
+def _filled(items: Sequence[Item]) -> Stream:
+    """The segments with some values in the columns that Evidently's report has beside code and source."""
+    random = np.random.default_rng(DRAW)
+    values = random.random((len(items), 2)).tolist()
+    rows = zip(items, values, strict=True)
+    return Stream("made", [i._replace(confidence=c, agreement=a, accepted=c > _HALF) for i, (c, a) in rows])
+
+
 def delays(stream: MadeStream, seen: Sequence[Sequence[int]]) -> list[float]:
     """Days from the change to its alarm, of the streams in which it was found in time."""
     burst = "day" in stream.name
-    until = stream.changes_at + int(max(8 * stream.a_day, stream.length / 10)) if burst else stream.length
+    until = stream.changes_at + int(8 * stream.a_day) if burst else stream.length
     first = [min((n for n in each if stream.changes_at < n <= until), default=None) for each in seen]
     return [(n - stream.changes_at) / stream.a_day for n in first if n is not None]
 
 
-def rows_of(place: int, pool: ProcessPoolExecutor) -> list[tuple[str, ...]]:
+def rows_of(place: int, cells: Cells, *, with_evidently: bool) -> list[tuple[str, ...]]:
     """The lines of one change: arm, false alarms, found, delay."""
     stream = CHANGES[place]
-    changed = list(pool.map(partial(measured, place, changes=True), range(STREAMS)))
-    steady = list(pool.map(partial(measured, place, changes=False), range(UNCHANGED)))
+    changed = [cells.get(key(place, n, changes=True)) for n in range(STREAMS)]
+    steady = [cells.get(key(place, n, changes=False)) for n in range(UNCHANGED)]
     lines = []
     for arm, settings in changed[0].items():
         raised = {setting: sum(bool(each[arm][setting]) for each in steady) for setting in settings}
         setting = next((s for s in settings if raised[s] <= ALLOWED * UNCHANGED), list(settings)[-1])
         lines.append(_line(stream, arm, [each[arm][setting] for each in changed], raised[setting]))
-    if evidently_version():
+    if with_evidently:
         seen, quiet = of_evidently(stream, unchanged(stream))
         lines.append(_line(stream, "Evidently by codes", seen, sum(map(bool, quiet))))
     return lines
@@ -142,10 +162,14 @@ def _line(stream: MadeStream, arm: str, seen: Sequence[Sequence[int]], false: in
 
 def main() -> None:
     """Measure, and print the page."""
-    given = options(__doc__ or "").parse_args()
-    with ProcessPoolExecutor(1) as pool:
-        rows = [row for place in range(len(CHANGES)) for row in rows_of(place, pool)]
-    missing = [] if evidently_version() else ["Evidently could not be run here, so it is not in the table."]
+    parser = options(__doc__ or "")
+    parser.add_argument("--without-evidently", action="store_true", help="it takes most of the time")
+    given = parser.parse_args()
+    with_evidently = bool(evidently_version()) and not given.without_evidently
+    cells = Cells(CELLS)
+    cells.fill(jobs(), workers=1)
+    rows = [row for n in range(len(CHANGES)) for row in rows_of(n, cells, with_evidently=with_evidently)]
+    missing = [] if with_evidently else ["Evidently was left out of this drawing: it takes most of the time."]
     report = Report(
         name="drift-rare",
         title="Drift: slow, low-volume and short changes",

@@ -35,6 +35,7 @@ from infra.files.timestamps import read_time
 from infra.settings import Settings
 from models.drift.settings import DriftSettings
 from models.errors import InputError, SettingError, UnavailableError
+from models.pipeline import Pipeline
 from schemas import DriftAlert
 
 if TYPE_CHECKING:
@@ -251,12 +252,12 @@ def _scanned(
     from infra.drift.scan_file import novel, scan
 
     small = not reading.coded and not options.texts_only and reading.rows <= CODED_AT_MOST
-    models, moderator = Models.of(settings), None
+    models = Models.of(settings)
     if code or (code is None and small):
         try:
-            coder = _coder(settings, reading.rows, err)
-            result, moderator = scan(reading, options, lambda: models.embedder, coder), models.build_moderator()
-            return novel(reading, options, result, models.embedder, moderator), True
+            pipeline = build_pipeline(settings)
+            result = scan(reading, options, lambda: models.embedder, _coder(pipeline, reading.rows, err))
+            return novel(reading, options, result, models.embedder, pipeline.moderator), True
         except (SettingError, UnavailableError) as error:
             if code:
                 raise
@@ -292,7 +293,6 @@ def _embedder(settings: Settings) -> Any:
     return Models.of(settings).embedder
 
 
-def _coder(settings: Settings, rows: int, err: Console) -> "RowCoder":
+def _coder(pipeline: Pipeline, rows: int, err: Console) -> "RowCoder":
     """What codes rows on the way, with a progress bar."""
-    run = build_pipeline(settings).run
-    return lambda segments: iter(track(run(segments), description="coding", total=rows, console=err))
+    return lambda segments: iter(track(pipeline.run(segments), description="coding", total=rows, console=err))

@@ -61,12 +61,6 @@ class TermChunk:
             self.terms.setdefault(source, Counter()).update(counts)
         self.shown = [*self.shown, *later.shown][-_SHOWN:]
 
-    def keep_terms(self, kept: set[str]) -> None:
-        """Forget all other terms."""
-        self.terms = {
-            source: Counter({t: n for t, n in counts.items() if t in kept}) for source, counts in self.terms.items()
-        }
-
     def to_json(self) -> list[Any]:
         """Everything, ready for JSON."""
         shown = [[each.segment.hex, list(each.terms)] for each in self.shown]

@@ -16,13 +16,15 @@ from models.drift.terms.term_counts import TermChunk, TermTable, locate_step, to
 _CHUNK = 25
 """Segments of a chunk: a change is placed to the chunk."""
 _CHUNKS = 64
-"""Chunks that are kept; beyond, each two neighbours become one, so that memory stays flat."""
-_VOCABULARY = 5_000
-"""Terms that are kept when chunks become one, the most frequent."""
+"""Chunks that are kept; beyond, small neighbours become one, and then the oldest are given up: memory stays flat."""
+_LARGEST = 200
+"""Segments of a chunk that two have become: 12,800 segments are remembered at most."""
 _PARTS = (2, 4, 8, 16)
 """The newest half, quarter, eighth and sixteenth of all segments are compared with what was before them."""
-_FIRST, _GROWTH = 100, 1.25
-"""Segments at the first look, and how many times as many at each further one: a long stream has few looks."""
+_FIRST, _FEWEST = 100, 4
+"""Segments, and chunks, before the first look."""
+_STEP, _LONGEST_STEP = 10, 1_000
+"""From one look to the next a tenth of all segments come, and at most a thousand."""
 _LEAST_OF_DAY, _LEAST_BEFORE = 8, 100
 """Segments of a day that is compared, and of what was before it."""
 _SEEN = 4
@@ -74,7 +76,7 @@ class TermFinding:
 class TermWatch:
     """Counts in how many segments each term is, and tells which rose, for good or for a day.
 
-    For good: at looks that come ever more seldom (100 segments, then a quarter more each time) the newest half,
+    For good: at looks that come ever more seldom (100 segments, then a tenth more each time) the newest half,
     quarter, eighth and sixteenth of all since the last change are compared with those before them, source by source
     (Mantel-Haenszel). So a rise over weeks, or one among few segments, is compared with all that was before and not
     with the last window, and few looks share what may be spent.
@@ -113,12 +115,13 @@ class TermWatch:
         self.candidate: tuple[TermFinding, list[TermChunk]] | None = None
         self.looks = 0
         self.days = 0
+        self.came = 0
         self.next_look = _FIRST
         self._spread = (_CHUNK * 1.0, _CHUNK * 1.0)
 
     @property
     def known(self) -> int:
-        """Segments since the last change."""
+        """Segments since the last change that are remembered."""
         return sum(chunk.segments for chunk in self._all())
 
     @property
@@ -134,6 +137,7 @@ class TermWatch:
         row.append(terms)
         if again:
             return []
+        self.came += 1
         if self.today and at // _DAY_S != self.today[0].start // _DAY_S:
             findings += self._end_day()
         elif self.today and self.today[-1].segments >= _CHUNK:
@@ -146,7 +150,7 @@ class TermWatch:
     def finish(self) -> list[TermFinding]:
         """End the last day, on which a burst need not be over, and look once more at what is there by then."""
         findings = self._end_day() if self.today else []
-        if self.known >= _FIRST:
+        if self.came >= _FIRST:
             self.next_look = 0
             findings += self._look()
         if self.candidate is not None:
@@ -156,7 +160,8 @@ class TermWatch:
 
     def rebase(self) -> None:
         """Begin the reference anew behind a change."""
-        self.chunks, self.today, self.candidate, self.next_look = [], [], None, _FIRST
+        self.chunks, self.today, self.candidate = [], [], None
+        self.came, self.next_look = 0, _FIRST
 
     def _all(self) -> list[TermChunk]:
         return [*self.chunks, *(self.candidate[1] if self.candidate else ()), *self.today]
@@ -193,11 +198,18 @@ class TermWatch:
             else:
                 self.chunks.append(chunk)
         while len(self.chunks) > _CHUNKS:
-            for n in range(len(self.chunks) // 2):
+            before = len(self.chunks)
+            self._join_neighbours()
+            if len(self.chunks) == before:
+                self.chunks.pop(0)
+
+    def _join_neighbours(self) -> None:
+        """Make one of each two neighbours that are small enough."""
+        n = 0
+        while n < len(self.chunks) - 1:
+            if self.chunks[n].segments + self.chunks[n + 1].segments <= _LARGEST:
                 self.chunks[n].take(self.chunks.pop(n + 1))
-            kept = {term for term, _ in totals(self.chunks).most_common(_VOCABULARY)}
-            for chunk in self.chunks:
-                chunk.keep_terms(kept)
+            n += 1
 
     def _compare_day(self, day: list[TermChunk]) -> TermFinding | None:
         size = sum(chunk.segments for chunk in day)
@@ -224,11 +236,12 @@ class TermWatch:
 
     def _look(self) -> list[TermFinding]:
         """Compare the newest parts of the stream with what was before them, if it is time to."""
-        chunks, known = self._all(), self.known
-        if not self.lasting or known < self.next_look or len(chunks) < 4:
+        chunks = self._all()
+        if not self.lasting or self.came <= self.next_look or len(chunks) < _FEWEST:
             return []
+        known = self.known
         level = self.settings.false_alarms * self.lasting * alpha_spent(self.looks, _SOON) / len(_PARTS)
-        self.looks, self.next_look = self.looks + 1, int(known * _GROWTH)
+        self.looks, self.next_look = self.looks + 1, _next(self.came)
         findings = [each for part in _PARTS if (each := self._compare_part(chunks, known / part, level))]
         if not findings:
             return []
@@ -243,7 +256,8 @@ class TermWatch:
             self.candidate = None
         self.chunks = [chunk for chunk in self.chunks if chunk.start >= start]
         self.today = [chunk for chunk in self.today if chunk.start >= start]
-        self.next_look = max(_FIRST, int(self.known * _GROWTH))
+        self.came = self.known
+        self.next_look = max(_FIRST, _next(self.came))
 
     def _compare_part(self, chunks: list[TermChunk], size: float, level: float) -> TermFinding | None:
         """Compare so many of the newest segments with what was before them."""
@@ -321,7 +335,7 @@ class TermWatch:
             "chunks": _encoded(self.chunks),
             "today": _encoded(self.today),
             "candidate": None if candidate is None else [_finding_to_json(candidate[0]), _encoded(candidate[1])],
-            "looks": [self.looks, self.days, self.next_look],
+            "looks": [self.looks, self.days, self.came, self.next_look],
             "spread": list(self._spread),
             "rows": {source: [list(terms) for terms in row] for source, row in self.rows.items()},
         }
@@ -334,7 +348,7 @@ class TermWatch:
         if state["candidate"] is not None:
             finding, day = state["candidate"]
             self.candidate = (_finding_from_json(finding), _decoded(day))
-        self.looks, self.days, self.next_look = state["looks"]
+        self.looks, self.days, self.came, self.next_look = state["looks"]
         self._spread = tuple(state["spread"])
         most = self.repeats[1]
         self.rows = {s: deque((tuple(each) for each in row), maxlen=most) for s, row in state["rows"].items()}
@@ -348,6 +362,11 @@ def _counted(before: Sequence[TermChunk], newer: Sequence[TermChunk]) -> tuple[T
     tested = {term for term, count in totals(newer).items() if count >= _SEEN}
     usual = (term for term, _ in totals(before).most_common(_USUAL))
     return TermTable.of([*before, *newer], sorted(tested.union(usual))), max(len(tested), 1)
+
+
+def _next(came: int) -> int:
+    """How many segments there are to be at the look behind one at so many."""
+    return came + min(came // _STEP, _LONGEST_STEP)
 
 
 def _encoded(chunks: Iterable[TermChunk]) -> list[Any]:

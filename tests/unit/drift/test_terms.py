@@ -102,6 +102,17 @@ def test_a_restart_changes_nothing():
     assert findings + watch.finish() == run(rows)
 
 
+def test_memory_stays_flat_and_a_word_that_was_long_known_is_no_rise():
+    watch, findings = TermWatch(DriftSettings(), 0.5, 0.5), []
+    random = np.random.default_rng(8)
+    for n in range(16_000):
+        words = tuple(str(each) for each in random.choice(COMMON, 4, replace=False))
+        findings += watch.add(n * 300.0, UUID(int=n + 1), "shop", (*words, f"rare{n % 400}"))
+    assert findings + watch.finish() == []
+    assert len(watch.chunks) <= 64
+    assert 8_000 <= watch.known <= 12_800
+
+
 def alerts_of(stream, code=lambda words: "spoken"):
     monitor = Monitor("demo", DriftSettings(lateness=timedelta()))
     observed = (
