@@ -72,7 +72,7 @@ setup: .venv/ready
 TUNE := $(BIN)/qualstream finetune --pairs
 TUNED := build/adapters
 adapters: $(TUNED)/moderator/card.json
-	@echo "tuned; to ship them: cp -r $(TUNED)/* infra/adapters/"
+	@echo "tuned; to ship them: cp -r $(TUNED)/* infra/adapters/, and their digests into ADAPTERS of infra/profiles/members.py"
 
 SHOWN_TWICE := --folds 12 --repeat opencodes_games_as_art=2 --repeat opencodes_pdp_interviews=2
 $(TUNED)/gist/card.json: | setup

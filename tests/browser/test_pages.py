@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Page, expect
 
+from infra.accounts.accounts import EVERYWHERE
 from schemas import Assignment, Record, Segment
 from schemas.ids import code_id, segment_id
 from tests.browser import sample
-from tests.browser.conftest import House, NewContext, Watch
+from tests.browser.conftest import PASSWORD, House, NewContext, Watch
 from tests.browser.looks import faults, tab_stops
 from tests.web.site import HOSTILE
 
@@ -64,6 +65,16 @@ def test_pages_have_names_contrast_and_width(house: House, new_context: NewConte
             page.goto(f"{house.address}/s/{study}/{path}")
             found[f"{study}/{path}"] = faults(page)
     for path in ("/", "/account"):
+        page.goto(house.address + path)
+        found[path] = faults(page)
+    page = new_context(color_scheme=scheme, viewport={"width": width, "height": 800}).new_page()
+    runs_it = f"runs it {scheme} {width}"
+    account = house.accounts.create(runs_it)
+    house.accounts.set_password(account, PASSWORD)
+    house.accounts.grant(account, EVERYWHERE, "admin")
+    house.accounts.keys.make_token(account, "nightly")
+    house.sign_in(page, runs_it)
+    for path in ("/people", "/audit", "/account"):
         page.goto(house.address + path)
         found[path] = faults(page)
     assert {path: what for path, what in found.items() if what} == {}
