@@ -96,7 +96,7 @@ class Batches:
     wait_s: float
 
 
-class Attempts(Protocol):
+class DeathCount(Protocol):
     """Remembers over a process's death what it was at."""
 
     def careful(self, messages: Sequence[Received]) -> bool:
@@ -127,7 +127,7 @@ class Runner:
         tracer: SegmentTracer | None = None,
         names: Names = OWN_NAMES,
         membership: Membership | None = None,
-        attempts: Attempts | None = None,
+        deaths: DeathCount | None = None,
         ready: asyncio.Event | None = None,
     ) -> None:
         """Start with nothing in flight.
@@ -139,7 +139,7 @@ class Runner:
             tracer: Follows the segments, where anybody wants to know of them.
             names: What the brokers call the topics; the stage knows them by their own names.
             membership: In the consumer group; without it every partition is this worker's for good.
-            attempts: What earlier processes died over; without it nobody counts.
+            deaths: What earlier processes died over; without it nobody counts.
             ready: Set when the stage's side topics are loaded; batches that come before wait.
         """
         self.names = names
@@ -148,7 +148,7 @@ class Runner:
         self._progress = progress
         self._tracer = tracer
         self._membership = membership if stage.recalls() else None
-        self._attempts, self._ready = attempts, ready
+        self._deaths, self._ready = deaths, ready
         self._recall_due = True
         self._acks: OrderedAcks[Any] = OrderedAcks()
         self._busy = asyncio.Lock()
@@ -168,23 +168,23 @@ class Runner:
             self._acks.read((topic, m.partition), m.offset, event)
         self._progress.read += len(messages)
         self._progress.in_flight = len(self._acks)
-        careful = self._attempts is not None and self._attempts.careful(messages)
+        careful = self._deaths is not None and self._deaths.careful(messages)
         for part in ([message] for message in messages) if careful else filter(None, [messages]):
             await self._run(stream, partial(self._step, part), len(part))
 
     def _step(self, messages: Sequence[Received]) -> StageResult:
         """The stage's step, noted while it lasts; a message that ended one process after the other is set aside."""
-        if self._attempts is None:
+        if self._deaths is None:
             return self._stage.step(messages)
-        if len(messages) == 1 and self._attempts.hopeless(messages[0]):
+        if len(messages) == 1 and self._deaths.hopeless(messages[0]):
             return StageResult(send=[self._stage.dead(messages[0], ENDS_PROCESSES)], done=list(messages))
-        self._attempts.begin(messages)
+        self._deaths.begin(messages)
         try:
             result = self._stage.step(messages)
         except UnavailableError:
-            self._attempts.end(messages)  # that is no message's fault; anything else ends this process
+            self._deaths.end(messages)  # that is no message's fault; anything else ends this process
             raise
-        self._attempts.end(messages)
+        self._deaths.end(messages)
         return result
 
     async def tick(self, stream: Any) -> None:

@@ -22,7 +22,7 @@ from streams.faust_consumer import POLLS, App, Tables
 from streams.membership import InGroup
 from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
-from streams.runner import Attempts, Batches, Progress, Runner, register
+from streams.runner import Batches, DeathCount, Progress, Runner, register
 from streams.side_inputs import follow_side_inputs
 from streams.stage import Stage, refused
 from streams.topology import FEEDBACK, Role, role
@@ -46,7 +46,7 @@ class WorkerSettings:
     tracer: SegmentTracer | None = None  # where somebody follows the worker
     seat: Callable[[], AbstractContextManager[str | None]] = nullcontext
     """Holds the worker's name in its group while it is a member: the same after a restart, and nobody else's."""
-    attempts: Attempts | None = None
+    deaths: DeathCount | None = None
     """What earlier processes of this worker died over."""
     ending: Callable[[], None] = lambda: None
     """Called when the worker ends by itself: a call that never returns must not keep its process alive."""
@@ -149,7 +149,7 @@ async def _drive(
     app.on_crash = fail
     membership = InGroup(app, settings.cluster)
     names, loaded = settings.cluster.names, asyncio.Event()
-    runner = Runner(stage, publisher, progress, settings.tracer, names, membership, settings.attempts, loaded)
+    runner = Runner(stage, publisher, progress, settings.tracer, names, membership, settings.deaths, loaded)
     register(app, role.reads, runner, settings.batches, fail)
     following = partial(follow_side_inputs, settings.cluster, stage, loaded)
     consuming = partial(_consume, app, loaded, partial(_watch, role, settings, progress, fail))

@@ -12,7 +12,7 @@ from functools import partial
 from infra.brokers import build_cluster
 from infra.clock import SystemClock
 from infra.factory.stores import build_store
-from infra.roles.attempts import Attempts
+from infra.roles.deaths import DeathFile
 from infra.roles.definition import Worker
 from infra.roles.registry import find_role
 from infra.roles.seats import member, seat
@@ -101,8 +101,8 @@ async def _run(name: str, settings: Settings, stop: asyncio.Event, end: CertainE
             with worker_telemetry(settings, row, usage, gauges) as telemetry:
                 heartbeat = telemetry.with_progress(build_heartbeat(settings, row, store))
                 seat_of = partial(member, settings, group)
-                attempts = Attempts(settings.beat_folder / f"{group}-{place.number}.attempts")
-                options = replace(options, tracer=telemetry.tracer, seat=seat_of, ending=end.begin, attempts=attempts)
+                deaths = DeathFile(settings.beat_folder / f"{group}-{place.number}.deaths")
+                options = replace(options, tracer=telemetry.tracer, seat=seat_of, ending=end.begin, deaths=deaths)
                 await definition.run(Worker(row, settings, store, options, heartbeat, stop, usage))
     finally:
         store.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.errors import SettingError
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 20  # bytes read at once
 
 
 def content_sha256(paths: Sequence[Path]) -> str:

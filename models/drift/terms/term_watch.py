@@ -37,8 +37,8 @@ _LOUDEST = 100.0
 """By how much less sure a lasting rise may be without the chunk that speaks loudest for it."""
 _SOON = 10
 """Days, or looks, after which the spending on them begins to fall: a stream of some weeks is to have its share."""
-_NAMED, _EXAMPLES = 12, 5
-_DAY_S = 86_400.0
+_NAMED, _EXAMPLES = 12, 5  # terms and segments that an alert shows
+_DAY_S = 86_400.0  # seconds
 
 
 @dataclass(frozen=True)

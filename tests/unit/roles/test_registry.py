@@ -15,7 +15,7 @@ from tests.integration.stack import FAKES
 NOBODY = "127.0.0.1:1"
 """Where no broker is."""
 
-BESIDE = {"__init__", "attempts", "definition", "outbox_delivery", "registry", "run", "seats"}
+BESIDE = {"__init__", "deaths", "definition", "outbox_delivery", "registry", "run", "seats"}
 """What stands beside the roles in their folder."""
 
 

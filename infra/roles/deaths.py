@@ -39,7 +39,7 @@ def _stretch(messages: Sequence[Received]) -> _Stretch:
     return _Stretch(first.topic, first.partition, first.offset, last.offset, crc32(first.value or b""))
 
 
-class Attempts:
+class DeathFile:
     """Counts, in a file, how often a process died over the same messages.
 
     The file is not flushed to the disk: it has to outlive the process, not the machine.
