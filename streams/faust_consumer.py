@@ -10,8 +10,6 @@ from faust.transport.drivers import aiokafka as driver
 POLLS = 4  # a stream's queue has room for so many, so that one more always fits where half of it is free
 _LOOK_S = 0.005
 _FETCH_WAIT_MS = 100
-_IDLE_WAIT_MS = 2_000
-_IDLE_LOOKS = 3  # without any message: then there is nothing to hurry for, and the brokers answer at once what comes
 
 
 class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is not typed here
@@ -20,15 +18,6 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
     While a partition's messages are worked on, aiokafka asks for the others', and asks for no more before the broker
     has answered. Where the others are empty that takes Faust's 1.5 seconds: as long as all of a busy partition stands.
     """
-
-    _looks_in_vain = 0
-
-    def note_look(self, messages: bool) -> None:
-        """Ask the brokers less often after looks that brought nothing."""
-        self._looks_in_vain = 0 if messages else self._looks_in_vain + 1
-        fetcher = getattr(self._consumer, "_fetcher", None)
-        if fetcher is not None:
-            fetcher._fetch_max_wait_ms = _IDLE_WAIT_MS if self._looks_in_vain > _IDLE_LOOKS else _FETCH_WAIT_MS
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -93,9 +82,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """
         while self._filled() > 0.5 and not self.should_stop:
             await self.sleep(_LOOK_S)
-        records, partitions = await super()._wait_next_records(timeout)
-        self._thread.note_look(bool(records))
-        return records, partitions
+        return await super()._wait_next_records(timeout)
 
     def _filled(self) -> float:
         """How full the fullest queue is, 0 to 1."""
