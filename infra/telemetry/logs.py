@@ -44,7 +44,8 @@ def configure(level: str, form: str, instance: str) -> None:
     for noisy in NOISY:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
     for handler in logging.getLogger().handlers:
-        handler.addFilter(Sparing())
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+            handler.addFilter(Sparing())
         if form == "json":
             handler.setFormatter(JsonLines(instance))
     if form == "json":
