@@ -157,6 +157,7 @@ def _check_archive(path: Path, name: str) -> None:
         with zipfile.ZipFile(path) as archive:
             sizes = [member.file_size for member in archive.infolist()]
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        # zipfile raises the last one where it does not know how an archive is packed
         raise InputError(f"{name}: a broken archive; save the table again, as CSV or XLSX") from None
     unpacked, packed = sum(sizes), max(1, path.stat().st_size)
     if unpacked > UNPACKED or len(sizes) > _MEMBERS or (unpacked > _FREE_RATIO and unpacked > RATIO * packed):

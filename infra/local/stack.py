@@ -93,10 +93,13 @@ class LocalStack:
     renewals: int = 0
     """How often the embedded broker was begun anew for its memory's sake."""
     idle_bytes: int = 256 * _MIB
-    """What the embedded broker may hold in memory when nothing is under way."""
+    """What the embedded broker may hold in memory beside what it began with, when nothing is under way."""
     most_bytes: int = 1_536 * _MIB
-    """What it may hold in any case: nothing is lost with it, so it is better begun anew than the machine filled."""
+    """What it may hold beside that in any case: nothing is lost with it, so it is better begun anew than the machine
+    filled."""
     _look_at: float = 0.0
+    _began_with: int | None = None
+    """Bytes that it held at the first look after its start: the history that it was given, which no new start sheds."""
     _children: dict[str, Child] = field(default_factory=dict)
     _broker: Child | None = None
     _server: str = ""
@@ -177,6 +180,7 @@ class LocalStack:
         self._serve(self._broker, port)
 
     def _serve(self, broker: Child, port: int) -> None:
+        self._began_with = None
         broker.start()
         self._await_port(broker, port)
         broker_file(self.settings).write_text(json.dumps({"server": self._server, "pid": broker.pid}), encoding="utf-8")
@@ -202,7 +206,10 @@ class LocalStack:
             return False
         self._look_at = now + _LOOK_S
         held = resident_bytes(broker.pid)
-        return held > self.most_bytes or (held > self.idle_bytes and not self.store.open_segments())
+        if self._began_with is None:
+            self._began_with = held
+        gained = held - self._began_with
+        return gained > self.most_bytes or (gained > self.idle_bytes and not self.store.open_segments())
 
     def _child(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Child:
         if environment is None:

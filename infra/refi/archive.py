@@ -65,6 +65,7 @@ def read_project(path: Path) -> RefiProject:
                 if entry.filename.casefold().endswith(".txt")
             }
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+        # zipfile raises the last two where a member is packed in a way it does not know, or has a password
         raise InputError(f"{path}: not an archive that can be read ({error}); a .qdpx file is expected") from error
     return RefiProject(project, texts)
 

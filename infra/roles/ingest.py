@@ -14,7 +14,7 @@ from streams.topology import ROLES
 from streams.worker import run_ingest
 
 log = logging.getLogger(__name__)
-_SWEEP_S = 60.0
+_SWEEP_S = 600.0  # a look at every segment and at the lag of every role
 _AT_LEAST = timedelta(minutes=5)
 """So long after it was published a segment may be lost, where no role has anything to read any more."""
 _AT_MOST = timedelta(days=1)

@@ -167,8 +167,7 @@ class Store:
     def reopen(self, study: str | None = None, published_before: datetime | None = None) -> int:
         """Make segments without an outcome unpublished again: their messages, or what came of them, got lost.
 
-        An outcome is an accepted code, a question to people that is kept or answered, or a dead letter that was not
-        replayed.
+        An outcome is an accepted code, a question to people, kept or answered, or a dead letter that was not replayed.
 
         Args:
             study: Only its segments; all where none is given.
@@ -177,13 +176,15 @@ class Store:
         Returns:
             How many were published before and are not any more.
         """
-        lost = and_(segments.c.published_at.is_not(None), ~has_outcome())
-        if study is not None:
-            lost = and_(lost, segments.c.study == study)
+        lost = select(segments.c.id).where(segments.c.published_at.is_not(None), ~has_outcome())
         if published_before is not None:
-            lost = and_(lost, segments.c.published_at < published_before)
-        with self._database.writing() as connection:
-            return connection.execute(update(segments).where(lost).values(published_at=None)).rowcount
+            lost = lost.where(segments.c.published_at < published_before)
+        with self._database.reading() as connection:  # of all segments: nobody is to wait for it
+            ids = connection.execute(_of_study(lost, segments.c.study, study)).scalars().all()
+        for chunk in chunks(ids):
+            with self._database.writing() as connection:
+                connection.execute(update(segments).where(segments.c.id.in_(chunk)).values(published_at=None))
+        return len(ids)
 
     # What the topics say
 
@@ -386,8 +387,8 @@ def has_outcome() -> ColumnElement[bool]:
     coded = assignments.c.segment_id
     asked = or_(exists().where(requests.c.segment_id == coded), exists().where(annotations.c.segment_id == coded))
     routed = or_(assignments.c.route == "accepted", and_(assignments.c.route == "people", asked))
-    dead = and_(dead_letters.c.segment_id == segments.c.id, dead_letters.c.replayed_at.is_(None))
-    return or_(exists().where(and_(coded == segments.c.id, routed)), exists().where(dead))
+    dead = exists().where(dead_letters.c.segment_id == segments.c.id, dead_letters.c.replayed_at.is_(None))
+    return or_(exists().where(coded == segments.c.id, routed), dead)
 
 
 def _of_study(query: Query, column: ColumnElement[Any] | None, study: str | None) -> Query:

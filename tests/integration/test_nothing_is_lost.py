@@ -82,7 +82,7 @@ def test_a_broker_whose_memory_is_full_begins_anew_when_nothing_is_under_way(
         until(lambda: store.counts(STUDY).routed == 40, stack)
         assert stack.renewals == 0
         before = store.top_codes(STUDY, 50)
-        stack.idle_bytes = 0
+        stack.idle_bytes = -1  # whatever it holds is too much
         until(lambda: stack.renewals > 0, stack)
         stack.idle_bytes = stack.most_bytes
         store.take_in(segments(60)[40:])

@@ -86,27 +86,19 @@ TOOLS = (
         coder=("erstellt_von", "autor", "bearbeitet_von"),
         time=("erstellt_am", "erstellt", "bearbeitet_am"),
     ),
-    _tool(
-        "ATLAS.ti",
-        *("quotation_content", "codes"),
-        text="quotation_content",
-        id=("id", "quotation_id"),
-        codes="codes",
-        memo="comment",
-        source=("document", "document_name"),
-        coder=("created_by", "modified_by"),
-        time=("creation_date", "created", "modification_date"),
-    ),
-    _tool(
-        "ATLAS.ti",
-        *("text_content", "codes"),
-        text="text_content",
-        id=("id", "quotation_id"),
-        codes="codes",
-        memo="comment",
-        source=("document", "document_name"),
-        coder=("created_by", "modified_by"),
-        time=("creation_date", "created", "modification_date"),
+    *(
+        _tool(
+            "ATLAS.ti",
+            *(content, "codes"),
+            text=content,
+            id=("id", "quotation_id"),
+            codes="codes",
+            memo="comment",
+            source=("document", "document_name"),
+            coder=("created_by", "modified_by"),
+            time=("creation_date", "created", "modification_date"),
+        )
+        for content in ("quotation_content", "text_content")
     ),
     _tool(
         "NVivo",
