@@ -29,6 +29,7 @@ T = TypeVar("T")
 TICK_S = 0.5
 ENDS_PROCESSES = "the process that worked on it died, one time after the other; its log may say why"
 _HANDING_OVER = 0.5  # of a session: so long a delivery is waited for before its partitions are given away
+_UNASKED = 400  # messages that are sent, at most, before the broker is asked again: fewer than any stage recalls
 _MOST_TOLD = 5  # dead letters of one batch that the log names
 
 
@@ -154,6 +155,7 @@ class Runner:
         self._busy = asyncio.Lock()
         self._delivering = asyncio.Lock()
         self._revoked: set[Partition] = set()
+        self._owned_until_s, self._unasked = 0.0, 0  # as the broker said last, and messages sent since then
         self._gone: dict[Partition, int] = {}  # to the number of the last assignment before it went
 
     async def batch(self, stream: Any, events: Sequence[Any]) -> None:
@@ -210,7 +212,7 @@ class Runner:
         self._acks.forget(partitions)
         self._gone |= dict.fromkeys(partitions, generation)
         self._revoked |= partitions
-        self._recall_due = True
+        self._recall_due, self._owned_until_s = True, 0.0
 
     def assigned(self) -> None:
         """Partitions were given to this worker: what was read of others' writing until now may not be all."""
@@ -270,9 +272,14 @@ class Runner:
         """Until when what a batch was about is this worker's to do, by the monotonic clock."""
         if self._membership is None or not result.messages:
             return inf
+        self._unasked += len(result.messages)
+        if monotonic() < self._owned_until_s and self._unasked <= _UNASKED:
+            return self._owned_until_s
         oldest = {key: self._acks.oldest(key) for key in {(m.topic, m.partition) for m in result.done}}
         offsets = {key: offset for key, offset in oldest.items() if offset is not None}
-        return await self._membership.owns(offsets) if len(offsets) == len(oldest) else None
+        until = await self._membership.owns(offsets) if len(offsets) == len(oldest) else None
+        self._owned_until_s, self._unasked = until or 0.0, len(result.messages)
+        return until
 
     async def _attempt(self, work: Callable[[], T]) -> T:
         try:

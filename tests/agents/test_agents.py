@@ -266,17 +266,39 @@ class Group:
 
 
 async def test_nothing_is_published_or_acknowledged_of_partitions_that_are_another_worker_s():
-    group = Group([])
+    group = Group([], certain_s=-1.0)
     async with running("coders", coders(), Batches(2, 30), membership=group) as bench:
         await bench.put(*texts("one", "two"))
         await bench.progress.reach(2)
         group.mine = False
         await bench.put(*texts("three", "four"))
         await bench.put(*texts("five", "six"))
-        questions = [await group.asked.get() for _ in range(3)]
+        questions = [await group.asked.get() for _ in range(4)]
         assert [one.segment.text for one in bench.publisher.of(PROPOSALS, Proposals)] == ["one", "two"]
         assert bench.acked == [True, True, False, False, False, False]
         assert questions[0] == {("feedback", 0): bench.events[0].message.offset}
+
+
+async def test_the_broker_is_asked_again_after_so_many_messages_though_its_answer_still_holds():
+    group = Group([])
+    async with running("coders", coders(), Batches(150, 30), membership=group) as bench:
+        for batch in range(4):
+            await bench.put(*texts(*(f"{batch} {n}" for n in range(150))))
+            await bench.progress.reach(150 * (batch + 1))
+        assert group.asked.qsize() == 2
+
+
+async def test_the_broker_is_asked_again_when_partitions_went_though_its_answer_still_holds():
+    group = Group([])
+    async with running("coders", coders(), Batches(1, 30), membership=group) as bench:
+        await bench.put(*texts("one"))
+        await bench.progress.reach(1)
+        group.mine = False
+        await bench.revoke(("feedback", 3))
+        await bench.put(*texts("two"))
+        questions = [await group.asked.get() for _ in range(2)]
+        assert len(questions) == 2
+        assert bench.acked == [True, False]
 
 
 async def test_what_a_predecessor_answered_is_read_again_before_the_first_batch_and_sent_as_it_stands():
