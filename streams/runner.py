@@ -117,6 +117,23 @@ class DeathCount(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a runner knows of its consumer group and its process."""
+
+    membership: Membership | None = None
+    """Without it every partition is this worker's for good."""
+    deaths: DeathCount | None = None
+    """What earlier processes died over; without it nobody counts."""
+    ready: asyncio.Event | None = None
+    """Set when the stage's side topics are loaded; batches that come before wait."""
+    room: Callable[[], None] = lambda: None
+    """Raises ``UnavailableError`` while there is too little room on the disk to work."""
+
+
+ALONE = Surroundings()
+
+
 class Runner:
     """Drives one stage. Used by one agent, so one batch is under way at a time."""
 
@@ -127,9 +144,7 @@ class Runner:
         progress: Progress,
         tracer: SegmentTracer | None = None,
         names: Names = OWN_NAMES,
-        membership: Membership | None = None,
-        deaths: DeathCount | None = None,
-        ready: asyncio.Event | None = None,
+        around: Surroundings = ALONE,
     ) -> None:
         """Start with nothing in flight.
 
@@ -139,17 +154,15 @@ class Runner:
             progress: Where it is counted.
             tracer: Follows the segments, where anybody wants to know of them.
             names: What the brokers call the topics; the stage knows them by their own names.
-            membership: In the consumer group; without it every partition is this worker's for good.
-            deaths: What earlier processes died over; without it nobody counts.
-            ready: Set when the stage's side topics are loaded; batches that come before wait.
+            around: Its group and its process.
         """
         self.names = names
         self._stage = stage
         self._publisher = publisher
         self._progress = progress
         self._tracer = tracer
-        self._membership = membership if stage.recalls() else None
-        self._deaths, self._ready = deaths, ready
+        self._membership = around.membership if stage.recalls() else None
+        self._deaths, self._ready, self._room = around.deaths, around.ready, around.room
         self._recall_due = True
         self._acks: OrderedAcks[Any] = OrderedAcks()
         self._busy = asyncio.Lock()
@@ -282,8 +295,12 @@ class Runner:
         return until
 
     async def _attempt(self, work: Callable[[], T]) -> T:
+        def in_thread() -> T:
+            self._room()
+            return work()
+
         try:
-            return await asyncio.to_thread(work)
+            return await asyncio.to_thread(in_thread)
         except UnavailableError as error:
             self._progress.failed(error)
             raise

@@ -15,7 +15,7 @@ from models.moderation.proposal_join import JoinSettings, ProposalJoin
 from models.refinement.refiner import Refiner
 from schemas import DeadLetter, Decision, Proposals
 from streams.cluster import Cluster
-from streams.runner import Batches, Progress, Runner, register
+from streams.runner import Batches, Progress, Runner, Surroundings, register
 from streams.stages.coders import CodersStage
 from streams.stages.moderator import ModeratorStage
 from streams.stages.refiner import RefinerStage
@@ -107,12 +107,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(name, stage, batches=TOGETHER, error=None, membership=None):
+async def running(name, stage, batches=TOGETHER, error=None, **around):
     said = stage.said if hasattr(stage, "said") else []
     publisher, progress = Collecting(said, error), Noted(said)
     failed = asyncio.get_running_loop().create_future()
     app = make_app(role(name), WorkerSettings(Cluster(("127.0.0.1:9",)), batches, HandClock()))
-    runner = Runner(stage, publisher, progress, membership=membership)
+    runner = Runner(stage, publisher, progress, around=Surroundings(**around))
     agent = register(app, role(name).reads, runner, batches, failed.set_result)
     async with agent.test_context() as tested:
         yield Bench(tested, runner, publisher, progress, failed, said)
@@ -205,6 +205,20 @@ def apart(clock):
 
 def said_by(member, text):
     return Proposals(segment=segment(text), proposals=[proposal("slow login", member)])
+
+
+async def test_without_room_on_the_disk_nothing_is_begun_and_with_room_it_goes_on():
+    free = [False, False, True]
+
+    def room():
+        if not (free.pop(0) if free else True):
+            raise UnavailableError("0 MiB are free")
+
+    async with running("coders", coders(), Batches(1, 30), room=room) as bench:
+        await bench.put(*texts("one"))
+        await bench.progress.reach(1)
+        assert free == []
+        assert (bench.progress.errors, bench.progress.last_error) == (2, "UnavailableError: 0 MiB are free")
 
 
 async def test_a_message_that_is_held_holds_back_the_acknowledgement_of_those_after_it():
