@@ -132,7 +132,7 @@ class LocalStack:
             self._start_broker()
         asyncio.run(prepare_brokers(self.cluster, self.store))
         for role in self.roles:
-            self.add(role, [sys.executable, "-m", "infra.cli", "up", "--role", role])
+            self.add(role, [sys.executable, "-m", "qualstream", "up", "--role", role])
 
     def add(self, name: str, command: Sequence[str]) -> Child:
         """Start one more process, and keep it alive as the roles are."""
