@@ -124,8 +124,8 @@ def run_stack(settings: Settings, port: int, console: Console) -> None:
     ensure_data_dir(settings)
     checked_profile(settings)
     with data_folder_lock(settings), stop_on_signals() as stopped:
-        store = build_store(settings)
         page = page_port(settings)
+        store = build_store(settings)
         every = tuple(role.name for role in ROLES)
         stack = LocalStack(settings, store, every, port, {"QUALSTREAM_WEB_PORT": str(page)})
         try:
@@ -145,11 +145,12 @@ def run_stack(settings: Settings, port: int, console: Console) -> None:
 
 
 def page_port(settings: Settings) -> int:
-    """The port that the page is to have; another one where that is taken."""
-    try:
-        return free_port(settings.web_port)
-    except SettingError:
-        return free_port()
+    """The port that the page is to have; a link or a proxy that somebody keeps must not lead to another one.
+
+    Raises:
+        SettingError: If it is taken.
+    """
+    return free_port(settings.web_port, settings.web_host, "set QUALSTREAM_WEB_PORT to another one")
 
 
 def say_page(settings: Settings, store: Store, port: int, console: Console) -> None:
