@@ -16,6 +16,7 @@ from rich.tree import Tree
 
 from infra.annotation.import_labels import Importing, Plan, plan
 from infra.brokers import open_history
+from infra.cli.commands import CommandList
 from infra.cli.options import (
     DATE_ORDER,
     DRY_RUN,
@@ -121,7 +122,7 @@ def _bring_in(
     click.echo(f"codebook: {imported.summary}" + (f"; {outcome}" if outcome else ""), err=True)
 
 
-@click.group()
+@click.group(cls=CommandList)
 def codebook() -> None:
     """A study's codes, their tree and what they mean: in from other programs' files, and out."""
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from infra.accounts.audit import AuditLog
+from infra.cli.commands import CommandList
 from infra.cli.options import (
     CASCADE,
     DRY_RUN,
@@ -164,7 +165,7 @@ def export(study: str | None, fmt: str, out: Path | None, labels: bool, history:
         click.echo(f"{count} {what} of study '{settings.study}'" + (f" in {out}" if out else ""), err=True)
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", cls=CommandList)
 def dead_letters() -> None:
     """What could not be read or coded, kept whole."""
 
