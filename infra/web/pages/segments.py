@@ -26,6 +26,7 @@ NEAREST = 200
 """Segments that a search by meaning looks at; of those that the filters leave, a page is shown."""
 _MOST_SEQ = 2**63  # what a database counts to
 _EARLIEST, _LATEST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)  # whatever is added, a time
+_HUMAN = ("yes", "no", "undecided")
 _ROUTES = ("accepted", "people", "none")
 
 
@@ -94,7 +95,7 @@ class Asked:
             high=_share(self.high, "Confidence to", wrong),
             route=cast(Literal["", "accepted", "people", "none"], self.route if self.route in _ROUTES else ""),
             annotator=self.annotator.strip(),
-            human=cast(Literal["", "yes", "no"], self.human if self.human in ("yes", "no") else ""),
+            human=cast(Literal["", "yes", "no", "undecided"], self.human if self.human in _HUMAN else ""),
         )
         return filters, wrong
 
