@@ -7,10 +7,11 @@ import click
 from infra.cli.account import account
 from infra.cli.agreement import agreement
 from infra.cli.codebook import codebook, teach, themes, threshold
-from infra.cli.data import code, dead_letters, export, ingest, reopen
+from infra.cli.data import code, dead_letters, ingest, reopen
 from infra.cli.drift import drift
 from infra.cli.erase import erase, reset
 from infra.cli.evaluate import evaluate
+from infra.cli.export import export
 from infra.cli.finetune import finetune
 from infra.cli.learn import learn
 from infra.cli.options import EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED

@@ -41,6 +41,8 @@ class Outcome:
     codes: tuple[Named, ...]
     by: DecidedBy | None
     people: tuple[NamedCoding, ...]
+    disputed: bool = False
+    """Whether those whose words count differ, and nobody has adjudicated."""
 
 
 def outcomes(
@@ -95,8 +97,10 @@ def _outcome(words: Sequence[Annotation], model: Assigned | None, names: Current
     people = tuple(_named_coding(annotation, names) for annotation in words)
     known = {code.id: code for coding in people for code in coding.codes}
     given = names.named(dict([model])) if model else {}
-    final = final_codes(human_decision(words, names), next(iter(given), None), disputed)
-    return Outcome(tuple((known | given)[code] for code in final.codes), final.by, people)
+    decision = human_decision(words, names)
+    final = final_codes(decision, next(iter(given), None), disputed)
+    differ = decision is not None and decision.disputed
+    return Outcome(tuple((known | given)[code] for code in final.codes), final.by, people, differ)
 
 
 def _named_coding(annotation: Annotation, names: CurrentNames) -> NamedCoding:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, String, cast, func, or_, select
 
 from infra.storage.annotations import current_annotations, waiting
 from infra.storage.database import Database
@@ -33,8 +33,12 @@ class Filters:
     high: float | None = None
     route: Literal["", "accepted", "people", "none"] = ""
     annotator: str = ""
-    human: Literal["", "yes", "no", "undecided"] = ""
-    """Coded by people, by none, or by people who do not agree while nobody has adjudicated."""
+    human: Literal["", "yes", "no", "decided", "undecided"] = ""
+    """Coded by people, by none, decided by people, or not, because they do not agree and nobody has adjudicated."""
+    theme: UUID | None = None
+    """A theme, under which one of its final codes stands."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Names with the values that a segment must have, as text."""
     hides: Literal["", "blind", "all"] = ""
     """Segments whose code is to be kept secret: those that wait for a blind reading, or all that wait for a reading.
     They match nothing that tells what the system or people made of them."""
@@ -181,17 +185,40 @@ def _matching(query: Query, study: str, filters: Filters, connection: Connection
     if filters.annotator:
         current = current_annotations(study, annotations.c.annotator == filters.annotator)
         where.append(segments.c.id.in_(select(current.c.segment_id)))
-    if filters.human == "undecided":
-        apart = (decided_codes.c.study == study, decided_codes.c.decided_by == "undecided")
-        where.append(segments.c.id.in_(select(decided_codes.c.segment_id).where(*apart)))
-    elif filters.human:
-        coded = segments.c.id.in_(select(current_annotations(study).c.segment_id))
-        where.append(coded if filters.human == "yes" else ~coded)
+    if filters.human:
+        where.append(_by_people(filters.human, study))
+    where += [attribute_text(name, connection.dialect.name) == value for name, value in filters.attributes]
     if filters.hides and filters.by_outcome:
         where.append(segments.c.id.not_in(waiting(study, every=filters.hides == "all")))
     if filters.code is not None:
-        where.append(_coded_as(filters.code, study))
+        where.append(_coded_as(study, final_codes.c.code_id == filters.code))
+    if filters.theme is not None:
+        parents = codes.alias("parents")
+        below = select(codes.c.id).join_from(codes, parents, codes.c.parent == parents.c.id)
+        below = below.where(or_(parents.c.id == filters.theme, parents.c.final == filters.theme))
+        where.append(_coded_as(study, final_codes.c.code_id.in_(below)))
     return query.where(*where)
+
+
+def matching_ids(study: str, filters: Filters, connection: Connection) -> Query:
+    """A query for the ids of all segments that match."""
+    return _matching(select(segments.c.id), study, filters, connection)
+
+
+def attribute_text(name: str, dialect: str) -> ColumnElement[str]:
+    """An attribute's value as text; none where a segment lacks it."""
+    if dialect == "sqlite":
+        return cast(func.json_extract(segments.c.metadata, '$."' + name.replace('"', '\\"') + '"'), String)
+    return func.json_extract_path_text(segments.c.metadata, name)
+
+
+def _by_people(human: str, study: str) -> ColumnElement[bool]:
+    if human.endswith("decided"):
+        apart = decided_codes.c.decided_by == "undecided"
+        which = (decided_codes.c.study == study, apart if human == "undecided" else ~apart)
+        return segments.c.id.in_(select(decided_codes.c.segment_id).where(*which))
+    coded = segments.c.id.in_(select(current_annotations(study).c.segment_id))
+    return coded if human == "yes" else ~coded
 
 
 def _words(words: str, dialect: str) -> list[ColumnElement[bool]]:
@@ -214,10 +241,9 @@ def _pattern(word: str) -> str:
     return f"%{escaped}%"
 
 
-def _coded_as(code: UUID, study: str) -> ColumnElement[bool]:
-    """Whether a segment has a code in the end."""
-    final = final_codes.c
-    return segments.c.id.in_(select(final.segment_id).where(final.study == study, final.code_id == code))
+def _coded_as(study: str, which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether one of a segment's final codes is such a one."""
+    return segments.c.id.in_(select(final_codes.c.segment_id).where(final_codes.c.study == study, which))
 
 
 def _found(

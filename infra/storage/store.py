@@ -264,8 +264,10 @@ class Store:
         with self._database.reading() as connection:
             return {count.id: count.segments for count in code_counts(connection, study)}
 
-    def rows(self, study: str | None = None) -> Generator[dict[str, Any], None, None]:
+    def rows(self, study: str | None = None, *where: ColumnElement[bool]) -> Generator[dict[str, Any], None, None]:
         """Every segment with what became of it, in the order it was said, for an export; memory stays flat.
+
+        ``where`` narrows the rows of ``segments``.
 
         What has not come yet is ``None``; ``proposals``, ``models`` and ``metadata`` are JSON values.
         """
@@ -277,6 +279,7 @@ class Store:
             .join(codes, codes.c.id == _NOW, isouter=True)
             .join(_PARENTS, codes.c.parent == _PARENTS.c.id, isouter=True)
             .join(_THEMES, _PARENTS.c.final == _THEMES.c.id, isouter=True)
+            .where(*where)
             .order_by(segments.c.order_at, segments.c.seq)
         )
         for row in self._stream(_of_study(query, segments.c.study, study)):

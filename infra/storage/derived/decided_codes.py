@@ -16,7 +16,7 @@ from infra.storage.tables import annotations, decided_codes
 from models.annotation.latest import chosen_codes, human_decision
 from schemas import Annotation
 
-_LOCK = 7_305_803  # any number that nothing else locks in this database
+_LOCK = 7_305_804  # any number that nothing else locks in this database
 
 
 def update_decided_codes(connection: Connection, segments: Collection[UUID]) -> None:
