@@ -39,6 +39,8 @@ class Filters:
     """A theme, under which one of its final codes stands."""
     attributes: tuple[tuple[str, str], ...] = ()
     """Names with the values that a segment must have, as text."""
+    uncoded_by: str = ""
+    """Somebody who has not coded it."""
     hides: Literal["", "blind", "all"] = ""
     """Segments whose code is to be kept secret: those that wait for a blind reading, or all that wait for a reading.
     They match nothing that tells what the system or people made of them."""
@@ -185,6 +187,9 @@ def _matching(query: Query, study: str, filters: Filters, connection: Connection
     if filters.annotator:
         current = current_annotations(study, annotations.c.annotator == filters.annotator)
         where.append(segments.c.id.in_(select(current.c.segment_id)))
+    if filters.uncoded_by:
+        theirs = current_annotations(study, annotations.c.annotator == filters.uncoded_by)
+        where.append(segments.c.id.not_in(select(theirs.c.segment_id)))
     if filters.human:
         where.append(_by_people(filters.human, study))
     where += [attribute_text(name, connection.dialect.name) == value for name, value in filters.attributes]

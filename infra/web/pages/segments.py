@@ -1,17 +1,18 @@
 """Segments: searched by words and by meaning, filtered, and each with its whole story."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter, FastAPI, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from infra.accounts.accounts import Visitor
 from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
@@ -66,6 +67,9 @@ def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> 
     else:
         values = _by_words(site, study, asked, filters, base)
     hidden = unread_by(site, visitor, study, [match.id for match in values["found"]])
+    coded = request.query_params.get("coded", "")
+    values |= {"may_code": visitor.may("annotator", study), "cause": uuid4(), "shown_attributes": filters.attributes}
+    values |= {"coded": coded if coded.isascii() and coded.isdecimal() else ""}
     values |= {"hidden": hidden, "asked": asked, "filters": filters, "wrong": wrong, "base": base, "counted": COUNTED}
     if asked.after and "HX-Request" in request.headers:
         return draw(request, "segments_rows.html", values)
@@ -92,16 +96,26 @@ def _by_meaning(request: Request, site: Site, study: str, asked: Asked, filters:
     return {"found": matches, "more": None, "count": len(matches), "filled": filled}
 
 
-@router.get("/s/{study}/segments/{segment}", response_class=HTMLResponse)
-def show_segment(request: Request, study: str, segment: UUID, site: Here, visitor: Viewer) -> HTMLResponse:
-    """One segment's whole story."""
+def segment_page(
+    request: Request,
+    study: str,
+    segment: UUID,
+    site: Site,
+    visitor: Visitor,
+    panel: Mapping[str, Any],
+    *,
+    status: int = 200,
+) -> HTMLResponse:
+    """One segment's whole story, with what its coding panel shows."""
     segment_trace = trace(site.store.database, study, segment)
     if segment_trace is None:
         raise HTTPException(404, f"study '{study}' has no segment {segment}; look for it among its segments")
     similar = _similar(request, site, study, segment_trace.segment.text)
     hidden = unread_by(site, visitor, study, [segment, *(match.id for match in similar)])
-    values = {"guessed": guessed(site, segment_trace.decision), "classifier": classifier_now(request, study)}
-    return draw(request, "segment.html", {"trace": segment_trace, "similar": similar, "hidden": hidden, **values})
+    values = {"guessed": guessed(site, segment_trace.decision), "classifier": classifier_now(request, study), **panel}
+    values |= {"saved": request.query_params.get("saved") == "1"}
+    shown = {"trace": segment_trace, "similar": similar, "hidden": hidden, **values}
+    return draw(request, "segment.html", shown, status=status)
 
 
 @router.post("/s/{study}/segments/{segment}/again")
