@@ -45,6 +45,7 @@ SECTIONS = {
     },
     "Measure and watch": {
         "evaluate": CommandPlace("evaluate", "Measure codes against people's codes."),
+        "bias": CommandPlace("bias", "Compare how groups of segments are coded."),
         "drift": CommandPlace("drift", "Find what changed over time, in a file or a study."),
         "replay": CommandPlace("replay", "Code part of a study again with other models."),
     },
