@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-retraining results-learning measuring setup lock adapters format clean grid
+.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning measuring setup lock adapters format clean grid
 
 demo: setup
 	@$(BIN)/qualstream demo
@@ -112,6 +112,10 @@ results-retraining: setup
 results-kafka: setup kafka
 	@$(BIN)/python -m benchmarks.kafka --write
 	@$(BIN)/python -m benchmarks.transport --broker kafka --write
+
+# What fifty random courses of faults lose; two minutes each.
+results-faults: setup
+	@$(BIN)/python -m benchmarks.faults --write
 
 # The notice's grid of active learning; hours on two cores, and a run that was broken off goes on.
 results-learning: setup

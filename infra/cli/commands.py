@@ -31,7 +31,7 @@ SECTIONS = {
     "Texts in, codes out": {
         "code": CommandPlace("data", "Code a file without a running stack."),
         "ingest": CommandPlace("data", "Send a file to the stack."),
-        "export": CommandPlace("data", "Write segments with their codes, or people's labels."),
+        "export": CommandPlace("export", "Write segments with their codes, or people's labels."),
         "dead-letters": CommandPlace("data", "List, show and replay what could not be coded.", "dead_letters"),
         "reopen": CommandPlace("data", "Send segments again that have no outcome."),
     },
@@ -45,6 +45,7 @@ SECTIONS = {
     },
     "Measure and watch": {
         "evaluate": CommandPlace("evaluate", "Measure codes against people's codes."),
+        "bias": CommandPlace("bias", "Compare how groups of segments are coded."),
         "drift": CommandPlace("drift", "Find what changed over time, in a file or a study."),
         "replay": CommandPlace("replay", "Code part of a study again with other models."),
     },

@@ -131,7 +131,7 @@ def up(tmp_path_factory: pytest.TempPathFactory, module_brokers: Brokers) -> Ite
     ) as stack:
         until(lambda: "Running, with the broker at" in stack.said, seconds=60)
         store = opened(folder)
-        done = qualstream(folder, "ingest", "-", "--format", "csv", stdin=MIXED)
+        done = qualstream(folder, "ingest", "-", "--format", "csv", "--study", STUDY, stdin=MIXED)
         assert done.returncode == 0, done.stderr
         until(lambda: store.counts(STUDY).routed == 4)
         yield Running(folder, store, stack, module_brokers)
@@ -144,10 +144,10 @@ def up(tmp_path_factory: pytest.TempPathFactory, module_brokers: Brokers) -> Ite
 @pytest.mark.timeout(120)
 def test_what_was_ingested_is_exported_in_every_format(up, tmp_path):
     out = tmp_path / "coded.parquet"
-    assert up("export", "--format", "parquet", "--out", str(out)).returncode == 0
+    assert up("export", "--full", "--format", "parquet", "--out", str(out)).returncode == 0
     table = pq.read_table(out).to_pylist()
-    as_csv = list(csv.DictReader(io.StringIO(up("export").stdout.decode())))
-    as_json = lines(up("export", "--format", "jsonl"))
+    as_csv = list(csv.DictReader(io.StringIO(up("export", "--full").stdout.decode())))
+    as_json = lines(up("export", "--full", "--format", "jsonl"))
     assert len(table) == len(as_csv) == len(as_json) == 4
     assert {row["text"] for row in as_json} == {"login is slow", "café menu missing", "café menu wrong"}
     for rows in (table, as_csv, as_json):
@@ -159,7 +159,7 @@ def test_what_was_ingested_is_exported_in_every_format(up, tmp_path):
 
 
 def test_ingesting_again_codes_nothing_twice(up):
-    done = up("ingest", "-", "--format", "csv", "--json", stdin=MIXED)
+    done = up("ingest", "-", "--format", "csv", "--study", STUDY, "--json", stdin=MIXED)
     assert lines(done) == [{"read": 4, "new": 0, "rejected": 1, "left_out": 0, "changed": 0}]
 
 
