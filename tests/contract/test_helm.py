@@ -84,7 +84,7 @@ def rendered(tmp_path: Path, values: dict) -> subprocess.CompletedProcess[str]:
         pytest.skip("helm is not installed")
     file = tmp_path / "values.json"
     file.write_text(json.dumps(values), encoding="utf-8")
-    command = [helm, "template", "q", str(CHART), "--values", str(file)]
+    command = [helm, "template", "q", str(CHART), "--values", str(file), "--kube-version", "1.31.0"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
