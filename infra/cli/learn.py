@@ -11,8 +11,8 @@ from rich.table import Table
 
 from infra.brokers import publish_or_keep
 from infra.cli.commands import CommandList
+from infra.cli.measuring.simulate import simulate
 from infra.cli.options import JSON_LINES, JSON_OBJECT, STUDY, output_console, person, read_settings
-from infra.cli.simulate import simulate
 from infra.clock import SystemClock
 from infra.factory.stores import opened_store
 from infra.profiles.loading import load_profile

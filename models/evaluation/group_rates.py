@@ -9,7 +9,7 @@ from models.evaluation.clopper_pearson import interval
 
 OTHERS = "(others)"
 """Stands for the smaller groups together."""
-MOST_GROUPS = 12
+MOST_GROUPS = 12  # that are looked at by themselves: a table that fits a screen
 _LENGTHS = ((10, "under 10 words"), (25, "10 to 24 words"), (50, "25 to 49 words"))
 _LONGEST = "50 words and more"
 SURE = 0.05  # chance that any group at all stands out although none differs
