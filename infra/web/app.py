@@ -7,6 +7,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from infra.web.api import routes as api
 from infra.web.errors import handle_faults
 from infra.web.guard import Guard, check_csrf
+from infra.web.health import router as health
 from infra.web.pages import (
     agreement,
     audit,
@@ -15,6 +16,7 @@ from infra.web.pages import (
     drift,
     explanation,
     import_export,
+    new_study,
     overview,
     people,
     queue,
@@ -38,6 +40,7 @@ PAGES = (
     drift,
     rules,
     import_export,
+    new_study,
     texts,
     people,
     audit,
@@ -59,4 +62,5 @@ def make_app(site: Site) -> FastAPI:
     for page in PAGES:
         app.include_router(page.router)
     app.include_router(api.router)
+    app.include_router(health)
     return app

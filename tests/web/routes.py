@@ -3,6 +3,11 @@
 OPEN, ANYBODY, IN_PERSON = "open", "anybody", "in person"  # without signing in; signed in; not by a token
 NEEDED = {
     "GET /": ANYBODY,
+    "GET /healthz": OPEN,
+    "GET /readyz": OPEN,
+    "GET /studies/new": "lead",
+    "POST /studies/new": "lead",
+    "GET /studies/empty": "lead",
     "GET /signin": OPEN,
     "POST /signin": OPEN,
     "GET /setup/{secret}": OPEN,

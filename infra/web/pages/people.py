@@ -32,7 +32,7 @@ def show_studies(request: Request, site: Here, visitor: Annotated[Visitor, Depen
     empty = sorted(scope for scope in visitor.roles if scope != EVERYWHERE and scope not in named)
     if len(seen) == 1 and not empty and not visitor.may("admin", None):
         return RedirectResponse(f"/s/{seen[0].name}/", 303)
-    return draw(request, "studies.html", {"studies": seen, "empty": empty})
+    return draw(request, "studies.html", {"studies": seen, "empty": empty, "may_begin": visitor.may("lead", None)})
 
 
 @router.get("/signin", response_class=HTMLResponse)
