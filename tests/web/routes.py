@@ -75,6 +75,8 @@ NEEDED = {
     "GET /s/{study}/drift": "viewer",
     "GET /s/{study}/drift/texts": "viewer",
     "POST /s/{study}/drift/{alert}": "lead",
+    "POST /s/{study}/drift/rules": "lead",
+    "POST /s/{study}/drift/rules/{rule}/remove": "lead",
     "GET /s/{study}/rules": "viewer",
     "POST /s/{study}/rules": "lead",
     "GET /s/{study}/export": "viewer",
