@@ -64,6 +64,8 @@ NEEDED = {
     "POST /s/{study}/segments/{segment}/code": "annotator",
     "POST /s/{study}/segments/code": "annotator",
     "GET /s/{study}/coding": "annotator",
+    "GET /s/{study}/analysis": "viewer",
+    "GET /s/{study}/analysis/export/{what}": "viewer",
     "GET /s/{study}/agreement": "viewer",
     "GET /s/{study}/agreement/figures.json": "viewer",
     "GET /s/{study}/agreement/figures.csv": "viewer",
