@@ -16,6 +16,7 @@ from rich.tree import Tree
 
 from infra.annotation.import_labels import Importing, Plan, plan
 from infra.brokers import open_history
+from infra.cli.commands import CommandList
 from infra.cli.options import (
     DATE_ORDER,
     DRY_RUN,
@@ -33,7 +34,6 @@ from infra.cli.options import (
     person,
     read_settings,
 )
-from infra.codebook.codebook_files import CODEBOOK_FORMATS, write_codebook
 from infra.codebook.codebook_import import CodebookEntry, CodebookNode, codebook_entries, import_codebook
 from infra.codebook.codebook_table import is_codebook, read_codebook_table
 from infra.codebook.themes_job import Themed, as_lines, theme_file, theme_study
@@ -45,6 +45,7 @@ from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import LabelSheet, opened, read_label_file, read_table
 from infra.files.rows import ReadingOptions
 from infra.refi.archive import is_refi
+from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
 from infra.refi.reading import read_refi
 from infra.settings import Settings
 from infra.storage.studies import check_study
@@ -122,7 +123,7 @@ def _bring_in(
     click.echo(f"codebook: {imported.summary}" + (f"; {outcome}" if outcome else ""), err=True)
 
 
-@click.group()
+@click.group(cls=CommandList)
 def codebook() -> None:
     """A study's codes, their tree and what they mean: in from other programs' files, and out."""
 

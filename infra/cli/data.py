@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from infra.cli.commands import CommandList
 from infra.cli.options import (
     CASCADE,
     DRY_RUN,
@@ -131,7 +132,7 @@ def _no_study(store: Store) -> str:
     return f"no study is named, and texts are not taken into the demo's by chance; add --study NAME ({there})"
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", cls=CommandList)
 def dead_letters() -> None:
     """What could not be read or coded, kept whole."""
 

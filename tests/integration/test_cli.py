@@ -250,6 +250,8 @@ def assert_refused(done: subprocess.CompletedProcess[bytes], status: int, *words
         (("up", "--role", "router"), {}, 2, ("no broker", "qualstream up")),
         (("up", "--role", "coder"), {}, 2, ("no role 'coder'", "coders")),
         (("tail", "feedbak"), {}, 1, ("no topic 'feedbak'", "'feedback'")),
+        (("up",), {"device": "cuda:99"}, 2, ("'cuda:99'", "QUALSTREAM_DEVICE")),
+        (("demo",), {"device": "cuda:99"}, 2, ("'cuda:99'", "QUALSTREAM_DEVICE")),
     ],
 )
 def test_what_cannot_be_is_one_line_and_a_status(tmp_path, args, options, status, words):
@@ -270,6 +272,28 @@ def test_a_port_in_use_is_refused_and_leaves_nothing_running(tmp_path):
         taken.listen()
         port = str(taken.getsockname()[1])
         assert_refused(qualstream(tmp_path / "data", "up", "--port", port), 2, f"port {port} is in use", "--port")
+
+
+def test_a_page_whose_port_is_taken_is_refused(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        refused = qualstream(tmp_path / "data", "up", web_port=port)
+    assert_refused(refused, 2, f"port {port} is in use", "QUALSTREAM_WEB_PORT")
+    assert not (tmp_path / "data" / "broker.json").exists()
+
+
+def test_a_file_is_not_coded_on_a_device_that_is_not_there(tmp_path):
+    done = qualstream(tmp_path / "data", "code", "-", stdin=b'{"text": "login is slow"}\n' * 40, device="cuda:99")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().count("the device 'cuda:99' is asked for") == 1
+
+
+def test_a_role_ends_at_once_where_its_device_is_not_there(up):
+    done = qualstream(up.folder, "up", "--role", "coders", device="cuda:99", **up.brokers.options)
+    assert done.returncode == 2
+    assert "the device 'cuda:99' is asked for" in done.stderr.decode().splitlines()[-1]
 
 
 def test_a_csv_without_a_text_column_is_refused_with_its_line_and_columns(tmp_path):

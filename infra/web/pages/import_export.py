@@ -13,12 +13,12 @@ from fastapi import APIRouter, Depends, File, Form, HTTPException, Request, Uplo
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from infra.annotation.import_labels import Importing, Plan, plan
-from infra.codebook.codebook_files import CODEBOOK_FORMATS, write_codebook
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
 from infra.files.segment_export import SegmentChoice
 from infra.files.tables import MEDIA_TYPES
 from infra.refi.apart import parse_refi, read_refi_apart
 from infra.refi.archive import PROJECT, is_refi
+from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
 from infra.refi.study_import import plan_refi
 from infra.refi.study_project import study_project
 from infra.web.access import Lead, Viewer, hides, unread_by

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from infra.codebook.codebook_table import write_codebook_table
 from infra.files.tables import MEDIA_TYPES
+from infra.refi.writing import codebook_xml
 from models.codebook.codebook import Codebook, CodeState
 
 CODEBOOK_FORMATS: Mapping[str, str] = {**MEDIA_TYPES, "md": "text/markdown; charset=utf-8", "qdc": "application/xml"}
@@ -24,8 +25,6 @@ def write_codebook(codebook: Codebook, study: str, segments: Mapping[UUID, int],
         out: A stream of bytes; it stays open.
     """
     if fmt == "qdc":
-        from infra.refi.writing import codebook_xml
-
         out.write(codebook_xml(codebook, study))
     elif fmt == "md":
         out.write(_markdown(codebook, study, segments).encode("utf-8", "replace"))
