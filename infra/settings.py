@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     ingest_rate: float | None = _setting(
         None, "segments a second above 0, or none for as fast as possible", gt=0, allow_inf_nan=False
     )
+    intake_backlog: int = _setting(50_000, "a whole number from 1: segments that may wait while more are sent", ge=1)
     web_host: str = _setting("127.0.0.1", "the address that the page listens on", pattern=r"^[\w.:\-]+$")
     web_port: int = _setting(8642, "a port from 0 (any free one) to 65535", ge=0, le=65_535)
     web_hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
@@ -94,6 +95,9 @@ class Settings(BaseSettings):
         None, "an http:// or https:// address to tell of alerts", pattern=r"^https?://.+"
     )
     webhook_secret: SecretStr | None = _setting(None, "16 random characters or more, to sign with", min_length=16)
+    slack_url: SecretStr | None = _setting(None, "a Slack incoming webhook's https:// address")
+    teams_url: SecretStr | None = _setting(None, "a Microsoft Teams workflow's https:// address")
+    mattermost_url: SecretStr | None = _setting(None, "a Mattermost incoming webhook's https:// address")
     smtp_url: str | None = _setting(
         None, "smtp://host:port, or smtps://user@host", pattern=r"^smtps?://([^/@:]+@)?[\w.\-]+(:\d+)?$"
     )
@@ -204,6 +208,13 @@ class Settings(BaseSettings):
         if self.kafka_key_file and not self.kafka_cert_file:
             raise ValueError(f"{variable('kafka_key_file')} is set but {variable('kafka_cert_file')} is not; set both")
         return self
+
+    @field_validator("slack_url", "teams_url", "mattermost_url")
+    @classmethod
+    def _chats_are_addresses(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"https?://[^\s/]+\S*$", value.get_secret_value()):
+            raise ValueError("no http:// or https:// address")
+        return value
 
     @model_validator(mode="after")
     def _hooks_are_whole(self) -> Self:
