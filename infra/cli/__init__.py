@@ -16,6 +16,7 @@ from infra.cli.learn import learn
 from infra.cli.options import EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED
 from infra.cli.replay import replay
 from infra.cli.run import check, demo, status, tail, topics, topology, up
+from infra.cli.weights import weights
 from infra.telemetry import logs
 from models.errors import QualstreamError, SettingError, UnavailableError
 
@@ -29,7 +30,7 @@ for command in (
     *(up, demo, status, tail, topics, topology, check),
     *(ingest, code, export, dead_letters, reopen, erase, reset),
     *(teach, codebook, themes, threshold, replay),
-    *(learn, drift, evaluate, agreement, finetune, account),
+    *(learn, drift, evaluate, agreement, finetune, weights, account),
 ):
     cli.add_command(command)
 

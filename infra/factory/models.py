@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from infra.clock import SystemClock
 from infra.files.few_shot import read_examples
 from infra.profiles.loading import Profile, checked_profile
-from infra.profiles.members import MemberProfile, ModeratorProfile, PanelistProfile
+from infra.profiles.members import MemberProfile, ModeratorProfile, PanelistProfile, VerifierProfile
 from infra.profiles.study_rules import default_rules, refiner_settings
 from infra.settings import Settings
 from infra.training.loader import out_of_fold_loader
@@ -19,14 +19,17 @@ from models.coding.ensemble import Ensemble
 from models.errors import SettingError
 from models.fakes import FakeCoder, HashEmbedder
 from models.moderation.decision import ConsensusModerator
+from models.moderation.memory import StudyMemory
 from models.moderation.panel import PanelModerator
 from models.moderation.precedents import PrecedentModerator, Precedents
+from models.moderation.verified import VerifiedModerator, VerifierSettings
 from models.ports import CodeIndex, Coder, Embedder, Moderator, PartCoder, load
 from models.refinement.refiner import Refiner
 from models.routing.router import Router
 
 if TYPE_CHECKING:
     from models.backends.lora.moderator import LoraModerator
+    from models.backends.lora.pool import GeneratorPool
     from models.backends.served import ChatServer
 
 M = TypeVar("M", Coder, Moderator)
@@ -82,6 +85,13 @@ class Models:
 
         return "cuda" if torch.cuda.is_available() else "cpu"
 
+    @cached_property
+    def _pool(self) -> "GeneratorPool":
+        """The base models of this process, each held once."""
+        from models.backends.lora.pool import GeneratorPool
+
+        return GeneratorPool(self.settings.weights_dir, self.device, usage=self._usage)
+
     @property
     def cascaded(self) -> bool:
         """Whether a segment is shown to as few members as it needs."""
@@ -136,7 +146,34 @@ class Models:
             moderator: Moderator = PanelModerator(panel, self.embedder)
         else:
             moderator = self._build_single_moderator(profile)
-        return moderator if precedents is None else PrecedentModerator(moderator, self.embedder, precedents)
+        led = moderator if precedents is None else PrecedentModerator(moderator, self.embedder, precedents)
+        return led if self.profile.verifier is None else self._judged(led, self.profile.verifier, precedents)
+
+    def _judged(self, moderator: Moderator, profile: VerifierProfile, precedents: Precedents | None) -> Moderator:
+        """A moderator whose codes are judged before they stand."""
+        from models.backends.lora.generation import Sampling
+        from models.backends.lora.verifier import ChatVerifier
+        from models.backends.lora.writer import ChatWriter
+
+        limits, memory = self.profile.generation, StudyMemory(self.embedder, precedents)
+        writer = ChatWriter(
+            profile.base,
+            self._pool,
+            memory,
+            sampling=Sampling(limits.max_new_tokens, limits.temperature, limits.top_p),
+            seed=self.profile.seed,
+            dtype=profile.dtype,
+            description=profile.textdescription,
+            descriptions=profile.studies,
+        )
+        return VerifiedModerator(
+            moderator,
+            ChatVerifier(profile.base, self._pool, dtype=profile.dtype),
+            self.embedder,
+            writer=writer if profile.writes else None,
+            memory=memory,
+            settings=VerifierSettings(profile.lead, profile.doubt),
+        )
 
     def build_refiner(self, index: CodeIndex) -> Refiner:
         """Reuses or creates codes, as the profile says."""
@@ -172,7 +209,15 @@ class Models:
         limits = self.profile.generation
         return LoraCoder(
             members=tuple(
-                Member(m.name, str(m.base), Path(m.adapter) if m.adapter else None, m.prompt, m.ending, _examples(m))
+                Member(
+                    m.name,
+                    str(m.base),
+                    Path(m.adapter) if m.adapter else None,
+                    m.prompt,
+                    m.ending,
+                    _examples(m),
+                    m.format,
+                )
                 for m in members
             ),
             sampling=Sampling(
@@ -183,11 +228,9 @@ class Models:
                 limits.draw_temperature,
                 limits.draw_top_p,
             ),
-            cache=self.settings.weights_dir,
-            device=self.device,
+            pool=self._pool,
             dtype=members[0].dtype,
             seed=self.profile.seed,
-            usage=self._usage,
         )
 
     def _build_served_coder(self, members: Sequence[MemberProfile]) -> PartCoder:
@@ -197,7 +240,9 @@ class Models:
         limits = self.profile.generation
         return ServedCoder(
             self._chat_server(str(members[0].url)),
-            members=tuple(ServedMember(m.name, str(m.model), m.prompt, m.ending, _examples(m)) for m in members),
+            members=tuple(
+                ServedMember(m.name, str(m.model), m.prompt, m.ending, _examples(m), m.format) for m in members
+            ),
             max_tokens=limits.max_new_tokens,
             temperature=limits.temperature,
             top_p=limits.top_p,

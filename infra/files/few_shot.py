@@ -10,8 +10,8 @@ from infra.files.pairs import TrainingPair, read_pairs
 from models.coding.labels import label_fault
 from models.errors import SettingError
 
-MOST = 5
-"""The paper gives one to five examples."""
+MOST = 8
+"""The paper gives one to five examples; the bigger members of profile `small` have six."""
 _SHORTEST, _LONGEST = 5, 25  # words of an example's text: long enough to say something, short enough for a prompt
 _WORD = re.compile(r"\w{4,}")  # shorter ones are mostly function words
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from infra.profiles.faults import LONGEST_SHOWN, explain
-from infra.profiles.members import MemberProfile, Model, ModeratorProfile, PanelistProfile, Table
+from infra.profiles.members import MemberProfile, Model, ModeratorProfile, PanelistProfile, Table, VerifierProfile
 from infra.settings import Settings, nearest
 from models.coding.cascade import CascadeSettings
 from models.errors import SettingError
@@ -127,6 +127,7 @@ class Profile(Table):
     cascade: CascadeProfile = CascadeProfile()
     members: tuple[MemberProfile, ...]
     moderator: ModeratorProfile = Field(default_factory=ModeratorProfile)
+    verifier: VerifierProfile | None = Field(default=None, description="Judges the codes, in this process.")
     embedder: EmbedderProfile = EmbedderProfile()
     refiner: RefinerProfile = RefinerProfile()
     router: RouterProfile = RouterProfile()
@@ -156,6 +157,7 @@ _TABLES: dict[str, type[Table]] = {
     "members": MemberProfile,
     "moderator": ModeratorProfile,
     "moderator.panel": PanelistProfile,
+    "verifier": VerifierProfile,
     "embedder": EmbedderProfile,
     "refiner": RefinerProfile,
     "router": RouterProfile,
