@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.open_sets import FOLDER, MEASURED, PAIRS, Row, read
+from benchmarks.open_sets import FOLDER, MEASURED, NEVER_SHIPPED, PAIRS, Row, read
 from benchmarks.pages.rating import publish_ratings
 from infra.clock import SystemClock
 from infra.factory.models import Models
-from infra.files.pairs import read_pairs
+from infra.files.pairs import fold_of, read_pairs
 from infra.profiles.loading import load_profile
 from infra.profiles.study_rules import refiner_settings
 from infra.settings import Settings, ensure_data_dir, load_settings
@@ -31,7 +31,9 @@ from schemas.coding import usable
 from schemas.ids import normalised_label, segment_id
 
 SEED = 17
-EACH = 50  # texts of each human-coded set
+EACH = 50  # texts of each human-coded set, at most
+LOOKED_AT = 8
+"""Texts of each set that prompts were chosen on; of exam proctoring and scrum, half of all texts beside them."""
 SHORTEST, LONGEST = 4, 100  # words
 SHIPPED = {"chatgpt_app_reviews": 120, "game_review_bombing": 90, "banking77_intents": 120, "pdp_and_games": 70}
 """Texts of each set that may ship."""
@@ -150,12 +152,13 @@ def _given(row: Row) -> tuple[str, ...]:
 
 def open_rows() -> list[Row]:
     """Texts of the human-coded sets that no shipped adapter saw, each with a code of another text of its set."""
-    learnt = {pair.text for path in (PAIRS, PAIRS.parent / "examples.jsonl") for pair in read_pairs(path)}
+    learnt = {pair.text for pair in read_pairs(PAIRS)}
     sets = []
     for name in MEASURED:
         rows = [row for row in read([name]) if row.text not in learnt and _fits(row.text, LONGEST) and row.codes]
         random.Random(SEED).shuffle(rows)
-        sets.append([_with_swapped(row, rows[:EACH]) for row in rows[:EACH]])
+        rows = [row for row in rows[LOOKED_AT:] if name not in NEVER_SHIPPED or fold_of(row.text, 2) == 1][:EACH]
+        sets.append([_with_swapped(row, rows) for row in rows])
     return _in_turn(sets)
 
 
@@ -185,7 +188,7 @@ def _shipped(names: Sequence[str], wanted: int, without: set[str]) -> list[Row]:
             if _fits(text, SHIPPED_LONGEST) and text not in without:
                 rows.append(Row(name, row["id"], text, ()))
     random.Random(SEED).shuffle(rows)
-    return rows[:wanted]
+    return rows[LOOKED_AT : LOOKED_AT + wanted]
 
 
 def _fits(text: str, longest: int) -> bool:

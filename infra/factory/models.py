@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from infra.clock import SystemClock
-from infra.files.few_shot import read_examples
+from infra.files.few_shot import read_examples, read_verdicts
 from infra.profiles.loading import Profile, checked_profile
 from infra.profiles.members import MemberProfile, ModeratorProfile, PanelistProfile, VerifierProfile
 from infra.profiles.study_rules import default_rules, refiner_settings
@@ -155,6 +155,7 @@ class Models:
         from models.backends.lora.verifier import ChatVerifier
         from models.backends.lora.writer import ChatWriter
 
+        verdicts = read_verdicts(profile.examples_file) if profile.examples_file else ()
         limits, memory = self.profile.generation, StudyMemory(self.embedder, precedents)
         writer = ChatWriter(
             profile.base,
@@ -168,7 +169,7 @@ class Models:
         )
         return VerifiedModerator(
             moderator,
-            ChatVerifier(profile.base, self._pool, dtype=profile.dtype),
+            ChatVerifier(profile.base, self._pool, dtype=profile.dtype, examples=verdicts),
             self.embedder,
             writer=writer if profile.writes else None,
             memory=memory,

@@ -200,21 +200,29 @@ def check_files(profile: Profile) -> None:
     tables: list[tuple[str, MemberProfile | ModeratorProfile | PanelistProfile]] = [
         (f"member '{member.name}'", member) for member in profile.members
     ]
-    for member in profile.members:
-        if member.examples_file is not None and not member.examples_file.is_file():
+    verifier = [("[verifier]", profile.verifier)] if profile.verifier else []
+    for owner, shown in [*((f"member '{member.name}'", member) for member in profile.members), *verifier]:
+        if shown.examples_file is not None and not shown.examples_file.is_file():
+            fields = "`text`, `code` and `stands`" if owner == "[verifier]" else "`text` and `codes`, a list,"
             raise SettingError(
-                f"{profile.file}: examples_file of member '{member.name}' is '{member.examples_file}' but there is no "
-                "such file; give a JSONL file with `text` and `codes`, a list, a line"
+                f"{profile.file}: examples_file of {owner} is '{shown.examples_file}' but there is no such file; "
+                f"give a JSONL file with {fields} a line"
             )
     panel = [(f"[[moderator.panel]] {n}", panelist) for n, panelist in enumerate(profile.moderator.panel, 1)]
     for owner, table in [*tables, ("[moderator]", profile.moderator), *panel]:
-        if table.base and Path(table.base).is_absolute() and not Path(table.base).is_dir():
-            raise SettingError(
-                f"{profile.file}: base of {owner} is '{table.base}' but there is no such folder; "
-                f"give the folder of a model, or a model's name"
-            )
+        _check_base(profile, owner, table.base)
         if table.adapter is not None:
             _check_adapter(f"{profile.file}: adapter of {owner}", table.adapter)
+    if profile.verifier:
+        _check_base(profile, "[verifier]", profile.verifier.base)
+
+
+def _check_base(profile: Profile, owner: str, base: str | None) -> None:
+    if base and Path(base).is_absolute() and not Path(base).is_dir():
+        raise SettingError(
+            f"{profile.file}: base of {owner} is '{base}' but there is no such folder; "
+            f"give the folder of a model, or a model's name"
+        )
 
 
 def _check_adapter(key: str, folder: Path) -> None:
@@ -266,3 +274,9 @@ def checked_profile(settings: Settings) -> Profile:
     profile = load_profile(settings.profile)
     check_files(profile)
     return profile
+
+
+def bases_of(profile: Profile) -> list[str]:
+    """The base models that run in this installation's processes, each once."""
+    keys = [profile.moderator, *profile.moderator.panel, *([profile.verifier] if profile.verifier else [])]
+    return list(dict.fromkeys(table.base for table in (*profile.members, *keys) if table.base))

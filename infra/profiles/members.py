@@ -119,6 +119,7 @@ class VerifierProfile(Table):
     dtype: Dtype = "auto"
     lead: float = Field(default=_VERIFIER.lead, ge=0, le=1, description="By which another code takes the place.")
     doubt: float = Field(default=_VERIFIER.doubt, ge=0, le=1, description="Below it the model is asked to write one.")
+    examples_file: Pairs | None = Field(default=None, description="JSONL of `text`, `code` and `stands`, shown to it.")
     writes: bool = Field(default=True, description="Whether it is asked to write at all.")
     textdescription: str = Field(default="live feedback", min_length=1, description="What the texts are.")
     studies: dict[Study, str] = Field(default_factory=dict, description="Study to what its own texts are.")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from infra.profiles.loading import Profile
+from infra.profiles.loading import Profile, bases_of
 from models.backends.weight_parts import WEIGHT_PARTS, WeightParts, converted_folder, is_installed
 from models.backends.weights import convert_parts
 from models.errors import SettingError, UnavailableError
@@ -25,10 +25,7 @@ Progress = Callable[[str, int, int], None]
 
 def weights_of(profile: Profile) -> list[str]:
     """Names of the models that a profile uses and that come in parts, each once."""
-    bases = [member.base for member in profile.members] + [profile.moderator.base]
-    bases += [panelist.base for panelist in profile.moderator.panel]
-    bases += [profile.verifier.base] if profile.verifier else []
-    return [base for base in dict.fromkeys(bases) if base in WEIGHT_PARTS]
+    return [base for base in bases_of(profile) if base in WEIGHT_PARTS]
 
 
 def missing_weights(profile: Profile, cache: Path) -> list[str]:

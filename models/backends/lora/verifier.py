@@ -18,15 +18,24 @@ class ChatVerifier:
         Kadavath et al., "Language Models (Mostly) Know What They Know", 2022: P(True).
     """
 
-    def __init__(self, base: str, pool: GeneratorPool, *, dtype: str = "auto") -> None:
+    def __init__(
+        self,
+        base: str,
+        pool: GeneratorPool,
+        *,
+        dtype: str = "auto",
+        examples: Sequence[tuple[str, str, bool]] = (),
+    ) -> None:
         """Take what it needs; weights load on first use.
 
         Args:
             base: A chat model; see ``load_language_model``.
             pool: Where its weights may be already.
             dtype: See ``choose_dtype``.
+            examples: Texts, a code for each, and whether it stands.
         """
         self._base, self._pool, self._dtype = base, pool, dtype
+        self._chat = verifier_chat(examples)
 
     @property
     def version(self) -> str:
@@ -43,7 +52,7 @@ class ChatVerifier:
 
     def judge(self, questions: Sequence[Question]) -> list[list[float]]:
         """Judge every label of every question; see ``models.moderation.verified.Verifier``."""
-        chat = verifier_chat()
+        chat = self._chat
         rows = [
             BranchedRow(
                 PromptRow(None, chat.opening, excerpt(question.text), 0, chat.before),
