@@ -200,8 +200,11 @@ def check_files(profile: Profile) -> None:
     tables: list[tuple[str, MemberProfile | ModeratorProfile | PanelistProfile]] = [
         (f"member '{member.name}'", member) for member in profile.members
     ]
-    verifier = [("[verifier]", profile.verifier)] if profile.verifier else []
-    for owner, shown in [*((f"member '{member.name}'", member) for member in profile.members), *verifier]:
+    readers: list[tuple[str, MemberProfile | VerifierProfile]] = [
+        (f"member '{member.name}'", member) for member in profile.members
+    ]
+    readers += [("[verifier]", profile.verifier)] if profile.verifier else []
+    for owner, shown in readers:
         if shown.examples_file is not None and not shown.examples_file.is_file():
             fields = "`text`, `code` and `stands`" if owner == "[verifier]" else "`text` and `codes`, a list,"
             raise SettingError(
@@ -278,5 +281,7 @@ def checked_profile(settings: Settings) -> Profile:
 
 def bases_of(profile: Profile) -> list[str]:
     """The base models that run in this installation's processes, each once."""
-    keys = [profile.moderator, *profile.moderator.panel, *([profile.verifier] if profile.verifier else [])]
-    return list(dict.fromkeys(table.base for table in (*profile.members, *keys) if table.base))
+    bases = [member.base for member in profile.members] + [profile.moderator.base]
+    bases += [panelist.base for panelist in profile.moderator.panel]
+    bases += [profile.verifier.base] if profile.verifier else []
+    return list(dict.fromkeys(base for base in bases if base))
