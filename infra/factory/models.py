@@ -134,11 +134,12 @@ class Models:
             groups.append(self._build_served_coder([m for m in served if m.url == url]))
         return groups[0] if len(groups) == 1 else Ensemble(tuple(groups), tuple(member.name for member in here))
 
-    def build_moderator(self, precedents: Precedents | None = None) -> Moderator:
+    def build_moderator(self, precedents: Precedents | None = None, memory: StudyMemory | None = None) -> Moderator:
         """Who decides on one label: the consensus, a taught model, a served one, or a panel of these.
 
         Args:
             precedents: What people coded, to lead the moderator where a study has any.
+            memory: What a writer sees of the studies; grows as codes are decided on.
         """
         profile = self.profile.moderator
         if profile.strategy == "panel":
@@ -147,16 +148,18 @@ class Models:
         else:
             moderator = self._build_single_moderator(profile)
         led = moderator if precedents is None else PrecedentModerator(moderator, self.embedder, precedents)
-        return led if self.profile.verifier is None else self._judged(led, self.profile.verifier, precedents)
+        if self.profile.verifier is None:
+            return led
+        return self._judged(led, self.profile.verifier, memory or StudyMemory(self.embedder, precedents))
 
-    def _judged(self, moderator: Moderator, profile: VerifierProfile, precedents: Precedents | None) -> Moderator:
+    def _judged(self, moderator: Moderator, profile: VerifierProfile, memory: StudyMemory) -> Moderator:
         """A moderator whose codes are judged before they stand."""
         from models.backends.lora.generation import Sampling
         from models.backends.lora.verifier import ChatVerifier
         from models.backends.lora.writer import ChatWriter
 
         verdicts = read_verdicts(profile.examples_file) if profile.examples_file else ()
-        limits, memory = self.profile.generation, StudyMemory(self.embedder, precedents)
+        limits = self.profile.generation
         writer = ChatWriter(
             profile.base,
             self._pool,

@@ -9,6 +9,7 @@ from infra.factory.stores import build_store
 from infra.settings import Settings
 from infra.training.loader import has_classifiers
 from models.fakes import MemoryCodeIndex
+from models.moderation.memory import StudyMemory
 from models.moderation.precedents import CodedText, Precedents, opened
 from models.pipeline import Pipeline
 from models.ports import CodeIndex
@@ -30,6 +31,8 @@ def build_pipeline(settings: Settings, index: CodeIndex | None = None, coded: Se
     precedents = Precedents(models.embedder)
     precedents.add_texts(coded)
     index.put(opened(coded, models.embedder))
+    memory = StudyMemory(models.embedder, precedents)
+    memory.add_coded(coded)
     classifiers = build_classifiers(models)
     if has_classifiers(settings.data_dir, settings.study):
         with closing(build_store(settings)) as store:
@@ -37,7 +40,7 @@ def build_pipeline(settings: Settings, index: CodeIndex | None = None, coded: Se
             classifiers.update_codebook(store.code_events(settings.study))
     return Pipeline(
         models.build_coder(),
-        models.build_moderator(precedents),
+        models.build_moderator(precedents, memory),
         models.build_refiner(index),
         models.build_router(),
         models.profile.text_limit,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.codebook.codebook import Codebook
-from models.moderation.precedents import Precedent, Precedents
+from models.moderation.precedents import CodedText, Precedent, Precedents
 from models.ports import Embedder, Embeddings
 from schemas import CodeEvent, Decision
 from schemas.ids import normalised_label
@@ -22,7 +22,7 @@ class KnownCode:
     label: str
     definition: str | None
     uses: int
-    """How often it was decided on here."""
+    """How often it was decided on here, or given by people in a file."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,21 @@ class StudyMemory:
             else:
                 self._labels[state.study].pop(key, None)
 
+    def add_coded(self, coded: Iterable[CodedText]) -> None:
+        """Know the codes of texts that people coded, and how often they gave them."""
+        for text in coded:
+            for label in text.codes:
+                self._count(text.study, label)
+
     def note(self, decisions: Iterable[Decision]) -> None:
         """Remember what was decided."""
         for decision in decisions:
-            key, study = normalised_label(decision.label), decision.segment.study
-            self._labels[study].setdefault(key, decision.label)
-            self._uses[study][key] = self._uses[study].get(key, 0) + 1
+            self._count(decision.segment.study, decision.label)
+
+    def _count(self, study: str, label: str) -> None:
+        key = normalised_label(label)
+        self._labels[study].setdefault(key, label)
+        self._uses[study][key] = self._uses[study].get(key, 0) + 1
 
     def recall(self, study: str, text: str, labels: Iterable[str]) -> Recollection:
         """What bears on a segment.
