@@ -6,12 +6,13 @@ from contextlib import contextmanager
 import click
 
 from infra.accounts.accounts import EVERYWHERE, ROLES, AccountRole, Accounts
+from infra.cli.commands import CommandList
 from infra.cli.options import read_settings
 from infra.factory.stores import opened_store
 from infra.settings import Settings
 
 
-@click.group()
+@click.group(cls=CommandList)
 def account() -> None:
     """Who may use the page, and in which role."""
 

@@ -16,6 +16,7 @@ from rich.tree import Tree
 
 from infra.annotation.import_labels import Importing, Plan, plan
 from infra.brokers import open_history
+from infra.cli.commands import CommandList
 from infra.cli.options import (
     DATE_ORDER,
     DRY_RUN,
@@ -34,7 +35,7 @@ from infra.cli.options import (
     read_settings,
 )
 from infra.codebook.codebook_import import CodebookEntry, CodebookNode, codebook_entries, import_codebook
-from infra.codebook.codebook_table import is_codebook, read_codebook_table, write_codebook_table
+from infra.codebook.codebook_table import is_codebook, read_codebook_table
 from infra.codebook.themes_job import Themed, as_lines, theme_file, theme_study
 from infra.codebook.thresholds_job import as_object, study_threshold
 from infra.factory.stores import build_store, opened_store
@@ -44,9 +45,10 @@ from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import LabelSheet, opened, read_label_file, read_table
 from infra.files.rows import ReadingOptions
 from infra.refi.archive import is_refi
+from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
 from infra.refi.reading import read_refi
-from infra.refi.writing import codebook_xml
 from infra.settings import Settings
+from infra.storage.studies import check_study
 from models.codebook.codebook import Codebook
 from models.codebook.edits import Act
 from models.codebook.themes import ThemeSettings
@@ -121,7 +123,7 @@ def _bring_in(
     click.echo(f"codebook: {imported.summary}" + (f"; {outcome}" if outcome else ""), err=True)
 
 
-@click.group()
+@click.group(cls=CommandList)
 def codebook() -> None:
     """A study's codes, their tree and what they mean: in from other programs' files, and out."""
 
@@ -143,19 +145,15 @@ def import_(source: Path, study: str | None, author: str, dry_run: bool) -> None
 
 @codebook.command("export")
 @STUDY
-@click.option(
-    "--format", "fmt", type=click.Choice(["csv", "jsonl", "parquet", "qdc"]), default="csv", show_default=True
-)
+@click.option("--format", "fmt", type=click.Choice(list(CODEBOOK_FORMATS)), default="csv", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File; default: standard output.")
 def export_codebook(study: str | None, fmt: str, out: Path | None) -> None:
-    """Write a study's codes and themes with what they mean: a table, or a REFI-QDA codebook (qdc)."""
+    """Write a study's codes and themes with what they mean: a table, Markdown (md), or a REFI-QDA codebook (qdc)."""
     settings = read_settings(study=study)
     with opened_store(settings) as store, output_file(out) as file:
+        check_study(store.database, settings.study)
         book = Codebook(store.code_events(settings.study))
-        if fmt == "qdc":
-            file.write(codebook_xml(book, settings.study))
-        else:
-            write_codebook_table(book, settings.study, store.segments_by_code(settings.study), fmt, file)
+        write_codebook(book, settings.study, store.segments_by_code(settings.study), fmt, file)
     active = sum(state.active for state in book.values())
     click.echo(f"{active} codes and themes of study '{settings.study}'" + (f" in {out}" if out else ""), err=True)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from infra.cli.commands import CommandList
 from infra.cli.options import Command, error_console, read_settings, several
 from infra.finetuning.lora import Job, run
 
@@ -50,7 +51,7 @@ def _tuning_options(command: Command) -> Command:
     )
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, cls=CommandList)
 @click.option("--pairs", type=click.Path(path_type=Path, dir_okay=False), help="JSONL: `text` and `codes`, a list.")
 @click.option("--base", default="SmolLM2-135M-Instruct", show_default=True, help="Packaged model, folder, or hub name.")
 @click.option("--prompt", type=click.IntRange(1, 6), default=1, show_default=True, help="The paper's prompt.")

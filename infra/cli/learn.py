@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.brokers import publish_or_keep
+from infra.cli.commands import CommandList
+from infra.cli.measuring.simulate import simulate
 from infra.cli.options import JSON_LINES, JSON_OBJECT, STUDY, output_console, person, read_settings
-from infra.cli.simulate import simulate
 from infra.clock import SystemClock
 from infra.factory.stores import opened_store
 from infra.profiles.loading import load_profile
@@ -30,7 +31,7 @@ from schemas import ModelRelease
 _ATTEMPTS = 10  # shown in the status
 
 
-@click.group()
+@click.group(cls=CommandList)
 def learn() -> None:
     """The classifiers that people's labels teach."""
 

@@ -20,7 +20,6 @@ from infra.cli.options import (
     output_console,
     read_settings,
 )
-from infra.factory.stores import opened_store
 from models.errors import InputError
 
 
@@ -65,6 +64,7 @@ def demo(profile: str | None, study: str | None, cascade: str | None) -> None:
 @JSON_LINES
 def status(role: str | None, check: bool, as_json: bool) -> None:
     """Per role: lag, rate, last commit, errors."""
+    from infra.factory.stores import opened_store
     from infra.telemetry.status import report
 
     settings = read_settings()
@@ -127,6 +127,7 @@ def check(study: str | None, as_json: bool) -> None:
 
     Reads the read model, and the topics whole where the brokers answer. Segments that are under way count as open.
     """
+    from infra.factory.stores import opened_store
     from infra.telemetry.invariant_check import check as count
     from infra.telemetry.invariant_check import show
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from infra.clock import SystemClock
 from infra.files.few_shot import read_examples, read_verdicts
-from infra.profiles.loading import Profile, checked_profile
+from infra.profiles.loading import Profile, checked_profile, requested_device
 from infra.profiles.members import MemberProfile, ModeratorProfile, PanelistProfile, VerifierProfile
 from infra.profiles.study_rules import default_rules, refiner_settings
 from infra.settings import Settings
 from infra.training.loader import out_of_fold_loader
+from models.backends.devices import available_device
 from models.backends.token_usage import TokenUsage
 from models.classifier.registry import ReleaseRegistry
 from models.coding.cascade import CascadeCoder, CascadeSettings
@@ -77,13 +78,12 @@ class Models:
 
     @cached_property
     def device(self) -> str:
-        """The device to use: what the settings say, else the profile, else a GPU if there is one."""
-        device = self.profile.device if self.settings.device == "auto" else self.settings.device
-        if device != "auto":
-            return device
-        import torch
+        """The device to use: what the settings say, else the profile, else a GPU if there is one.
 
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        Raises:
+            SettingError: If it is not there.
+        """
+        return available_device(requested_device(self.settings, self.profile))
 
     @cached_property
     def _pool(self) -> "GeneratorPool":

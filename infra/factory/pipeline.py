@@ -9,10 +9,9 @@ from infra.factory.stores import build_store
 from infra.settings import Settings
 from infra.training.loader import has_classifiers
 from models.fakes import MemoryCodeIndex
-from models.moderation.memory import StudyMemory
 from models.moderation.precedents import CodedText, Precedents, opened
 from models.pipeline import Pipeline
-from models.ports import CodeIndex
+from models.ports import CodeIndex, Embedder
 from schemas import ModelRelease
 
 
@@ -29,10 +28,23 @@ def build_pipeline(settings: Settings, index: CodeIndex | None = None, coded: Se
     models = Models.of(settings)
     index = index or MemoryCodeIndex()
     precedents = Precedents(models.embedder)
-    precedents.add_texts(coded)
-    index.put(opened(coded, models.embedder))
-    memory = StudyMemory(models.embedder, precedents)
-    memory.add_coded(coded)
+    teach_texts(coded, precedents, index, models.embedder)
+    return assemble(models, index, precedents)
+
+
+def teach_texts(coded: Sequence[CodedText], precedents: Precedents, index: CodeIndex, embedder: Embedder) -> int:
+    """Let texts that people coded lead a pipeline, and open its codebook with their codes.
+
+    Returns:
+        How many were new or had changed.
+    """
+    index.put(opened(coded, embedder))
+    return precedents.add_texts(coded)
+
+
+def assemble(models: Models, index: CodeIndex, precedents: Precedents) -> Pipeline:
+    """All steps over an index and precedents that somebody else may add to between two runs."""
+    settings = models.settings
     classifiers = build_classifiers(models)
     if has_classifiers(settings.data_dir, settings.study):
         with closing(build_store(settings)) as store:
@@ -40,7 +52,7 @@ def build_pipeline(settings: Settings, index: CodeIndex | None = None, coded: Se
             classifiers.update_codebook(store.code_events(settings.study))
     return Pipeline(
         models.build_coder(),
-        models.build_moderator(precedents, memory),
+        models.build_moderator(precedents),
         models.build_refiner(index),
         models.build_router(),
         models.profile.text_limit,

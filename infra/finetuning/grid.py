@@ -217,7 +217,7 @@ def command(job: Job) -> list[str]:
     several = {"repeat": job.repeat, "licence": job.licences}
     words = [f"--{name}={value}" for name, value in options.items()]
     words += [f"--{name}={key}={value}" for name, values in several.items() for key, value in values.items()]
-    return [sys.executable, "-m", "infra.cli", "finetune", *words]
+    return [sys.executable, "-m", "qualstream", "finetune", *words]
 
 
 def _card(cell: Cell, job: Job) -> dict[str, Any] | None:

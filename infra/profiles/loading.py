@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from infra.profiles.faults import LONGEST_SHOWN, explain
 from infra.profiles.members import MemberProfile, Model, ModeratorProfile, PanelistProfile, Table, VerifierProfile
 from infra.settings import Settings, nearest
+from models.backends.devices import available_device
 from models.coding.cascade import CascadeSettings
 from models.errors import SettingError
 from schemas.record import Study
@@ -273,10 +274,21 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def checked_profile(settings: Settings) -> Profile:
-    """The profile, with its files checked."""
+    """The profile, with its files checked, and the device where one is asked for.
+
+    Raises:
+        SettingError: If the profile is not as it must be, or a file or the device is not there.
+    """
     profile = load_profile(settings.profile)
     check_files(profile)
+    if requested_device(settings, profile) != "auto":
+        available_device(requested_device(settings, profile))
     return profile
+
+
+def requested_device(settings: Settings, profile: Profile) -> str:
+    """The device that the settings name, else the profile; ``auto`` where neither does."""
+    return profile.device if settings.device == "auto" else settings.device
 
 
 def bases_of(profile: Profile) -> list[str]:

@@ -17,8 +17,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from infra.storage import tables
 from infra.storage.annotations import update_open_slots
 from infra.storage.database import chunks
+from infra.storage.derived.decided_codes import coded_with, update_decided_codes
+from infra.storage.derived.successors import update_finals
 from infra.storage.erasures import not_erased
-from infra.storage.successors import update_finals
+from infra.storage.final_codes import names_now
 from models.codebook.codebook import CodeState
 from schemas import (
     Annotation,
@@ -174,12 +176,27 @@ def write(connection: Connection, records: Iterable[Record], now: datetime) -> N
     for kind, projection in PROJECTIONS.items():
         if kind in batches:
             _write_rows(connection, kind, [projection.row(record, now) for record in batches[kind]], now)
-    if CodeEvent in batches:
-        _project_codes(connection, {event.code_id for event in batches[CodeEvent]})
-        update_finals(connection, {event.study for event in batches[CodeEvent]})
+    moved = _write_codes(connection, batches[CodeEvent]) if CodeEvent in batches else set()
+    decided = {annotation.segment_id for annotation in batches.get(Annotation, ())} | coded_with(connection, moved)
+    update_decided_codes(connection, decided)
     touched = {record.segment_id for kind in (AnnotationRequest, Annotation) for record in batches.get(kind, ())}
     if touched:
         update_open_slots(connection, touched)
+
+
+def _write_codes(connection: Connection, events: Sequence[CodeEvent]) -> set[UUID]:
+    """Make the codes of these events anew; returns those, and others, that are another code now than before."""
+    ids = {event.code_id for event in events}
+    before = _finals(connection, ids)
+    _project_codes(connection, ids)
+    also = update_finals(connection, {event.study for event in events})
+    now = _finals(connection, ids)
+    return also | {code for code in ids if before.get(code, code) != now.get(code, code)}
+
+
+def _finals(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """What codes count as: what they were merged into, else themselves."""
+    return {code: named.id for code, named in names_now(connection, ids).items()}
 
 
 def _write_rows(connection: Connection, kind: type[Record], rows: list[SqlRow], now: datetime) -> None:

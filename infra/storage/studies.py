@@ -8,6 +8,7 @@ from sqlalchemy import Column, ColumnElement, func, select
 
 from infra.storage.database import Database
 from infra.storage.tables import assignments, codes, requests, segments, study_rules
+from models.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,17 @@ def studies(database: Database) -> list[StudyCounts]:
         )
         for name in sorted(named, key=str.casefold)
     ]
+
+
+def check_study(database: Database, study: str) -> None:
+    """See that there is such a study.
+
+    Raises:
+        InputError: If there is none; it names those that there are.
+    """
+    known = [each.name for each in studies(database)]
+    if study not in known:
+        there = (
+            f"those that there are: {', '.join(known)}" if known else "there is none yet: `qualstream ingest` makes one"
+        )
+        raise InputError(f"no study '{study}' in '{database.name}'; {there}")

@@ -221,6 +221,29 @@ annotations = Table(
 )
 Index("ix_annotations_study", annotations.c.study, annotations.c.decided_at)
 
+decided_codes = Table(  # what people have decided, a row a code: by models.annotation.latest from ``annotations``
+    "decided_codes",
+    metadata,
+    Column("segment_id", Uuid, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    _study(),
+    Column("code_id", Uuid),  # as it is by now; none where no code fits, or people do not agree
+    Column("label", PlainText),
+    Column("decided_by", String(12), nullable=False),  # people, adjudication, or undecided
+    Column("disputed", Boolean, nullable=False),
+)
+Index("ix_decided_codes_code", decided_codes.c.study, decided_codes.c.code_id)
+
+final_codes = Table(  # a view: each segment's codes in the end, people's where they decided, else the system's
+    "final_codes",
+    MetaData(),
+    Column("segment_id", Uuid, primary_key=True),
+    _study(),
+    Column("code_id", Uuid),
+    Column("label", PlainText),  # as it was written; the code's row has today's
+    Column("decided_by", String(12), nullable=False),  # people, adjudication, undecided or model
+)
+
 study_rules = Table(
     "study_rules",
     metadata,

@@ -22,6 +22,7 @@ from infra.web.pages import (
     segments,
     texts,
 )
+from infra.web.pages.coding import panel
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
 
@@ -30,6 +31,7 @@ PAGES = (
     queue,
     codebook,
     segments,
+    panel,
     explanation,
     agreement,
     classifier,

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.backends.devices import available_device
 from models.backends.digests import check_content
 from models.backends.gguf_tokenizer import build_tokenizer, read_vocabulary
 from models.backends.weight_parts import WEIGHT_PARTS, converted_folder, installed_folder
@@ -105,11 +106,12 @@ def load_language_model(name: str, *, cache: Path, device: str = "cpu", dtype: s
         The model in evaluation mode, and its tokenizer with a padding token.
 
     Raises:
-        SettingError: If the weights are not to be had.
+        SettingError: If the weights are not to be had, or the device is not there.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    device = available_device(device)
     if name in PACKAGED or name in WEIGHT_PARTS:
         quiet()
     source = _source(name, cache)

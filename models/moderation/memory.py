@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.codebook.codebook import Codebook
-from models.moderation.precedents import CodedText, Precedent, Precedents
+from models.moderation.precedents import Precedent, Precedents
 from models.ports import Embedder, Embeddings
 from schemas import CodeEvent, Decision
 from schemas.ids import normalised_label
@@ -22,7 +22,7 @@ class KnownCode:
     label: str
     definition: str | None
     uses: int
-    """How often it was decided on here, or given by people in a file."""
+    """How often it was decided on here, and given by people."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,6 @@ class StudyMemory:
             else:
                 self._labels[state.study].pop(key, None)
 
-    def add_coded(self, coded: Iterable[CodedText]) -> None:
-        """Know the codes of texts that people coded, and how often they gave them."""
-        for text in coded:
-            for label in text.codes:
-                self._count(text.study, label)
-
     def note(self, decisions: Iterable[Decision]) -> None:
         """Remember what was decided."""
         for decision in decisions:
@@ -87,16 +81,17 @@ class StudyMemory:
         return Recollection(self._nearest(study, vectors[1:]), tuple(texts))
 
     def _nearest(self, study: str, vectors: Embeddings) -> tuple[KnownCode, ...]:
-        known = self._labels[study]
+        given = self._precedents.code_counts(study) if self._precedents else {}
+        known = {normalised_label(label): label for label in given} | self._labels[study]
         if not known or not len(vectors):
             return ()
+        uses = {normalised_label(label): count for label, count in given.items()}
         new = [label for label in known.values() if label not in self._vectors]
         self._vectors.update(zip(new, self._embedder.embed(new), strict=True) if new else ())
         rows = np.stack([self._vectors[label] for label in known.values()])
         cosines = (rows @ vectors.T).max(axis=1).round(6)
-        keys = list(known)
-        best = sorted(range(len(keys)), key=lambda n: (-cosines[n], keys[n]))[:_CODES]
+        best = sorted(zip(-cosines, known, strict=True))[:_CODES]
         return tuple(
-            KnownCode(known[keys[n]], self._definitions[study].get(keys[n]), self._uses[study].get(keys[n], 0))
-            for n in best
+            KnownCode(known[key], self._definitions[study].get(key), self._uses[study].get(key, 0) + uses.get(key, 0))
+            for _, key in best
         )

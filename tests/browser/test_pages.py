@@ -23,6 +23,7 @@ PAGES = (
     "codebook/new",
     "codebook/history",
     "segments",
+    "coding",
     "agreement",
     "classifier",
     "drift",

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.backends.devices import available_device
 from models.backends.lora.architectures import lora_targets
 from models.backends.lora.packing import ROW_TOKENS, Encoded, Recipe, Tokens, TuningExample, encode, rows, summed_loss
 from models.backends.weights import choose_dtype, load_language_model
@@ -55,15 +56,9 @@ def choose_device(requested: str) -> str:
     """Resolve ``auto`` to what is there.
 
     Raises:
-        SettingError: If ``cuda`` is wanted and there is none.
+        SettingError: If it is not there.
     """
-    import torch
-
-    if requested == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if requested == "cuda" and not torch.cuda.is_available():
-        raise SettingError("--device cuda was asked for but torch sees no GPU; use --device cpu or auto")
-    return requested
+    return available_device(requested, "set --device")
 
 
 def tune(

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
 from models.errors import UncodableError
-from models.fakes import HashEmbedder
+from models.fakes import HandClock, HashEmbedder
 from models.moderation.decision import Answer, ConsensusModerator
 from models.moderation.memory import StudyMemory
 from models.moderation.precedents import CodedText, PrecedentModerator, Precedents
 from models.moderation.verified import Question, VerifiedModerator, VerifierSettings
 from models.routing.confidence import prior
-from schemas import Proposals
+from schemas import CodeEvent, Proposals
+from schemas.ids import code_event_id, code_id
 from tests.unit.builders import proposal, proposals, segment
 
 EMBEDDER = HashEmbedder()
@@ -51,6 +53,13 @@ def moderator(judge: Judge, pen: Pen | None = None, **settings: float) -> Verifi
     return VerifiedModerator(
         ConsensusModerator(EMBEDDER), judge, EMBEDDER, writer=pen, settings=VerifierSettings(**settings)
     )
+
+
+def code_event(label: str, *, kind: str = "created", minute: int = 0, **more: str) -> CodeEvent:
+    code = code_id("reviews", label)
+    at = HandClock().now() + timedelta(minutes=minute)
+    given = {"study": "reviews", "label": label, "author": "lea", "at": at, **more}
+    return CodeEvent(id=code_event_id(code, kind, str(minute)), code_id=code, kind=kind, **given)
 
 
 def test_the_code_that_is_judged_best_stands_and_is_told():
@@ -138,6 +147,16 @@ def test_a_study_remembers_what_was_decided_and_how_often():
     recalled = memory.recall("reviews", "it is slow", ["slow app"])
     assert [(code.label, code.uses) for code in recalled.codes] == [("slow app", 2), ("ads", 1)]
     assert memory.recall("another study", "it is slow", ["slow app"]).codes == ()
+
+
+def test_a_study_knows_the_codebooks_codes_with_definitions_and_what_people_gave():
+    precedents = Precedents(EMBEDDER)
+    precedents.add_texts([CodedText("reviews", key, f"text {key}", ("slow app",)) for key in "ab"])
+    memory = StudyMemory(EMBEDDER, precedents)
+    created = code_event("slow app", definition="everything that takes long")
+    memory.update_codebook([created, code_event("gone"), code_event("gone", kind="retired", minute=1)])
+    (code,) = memory.recall("reviews", "it is slow", ["slow app"]).codes
+    assert (code.label, code.definition, code.uses) == ("slow app", "everything that takes long", 2)
 
 
 def test_a_study_recalls_the_texts_that_people_coded():

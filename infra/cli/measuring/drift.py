@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from infra.cli.commands import CommandList
 from infra.cli.options import (
     STUDY,
     TABLE_FORMAT,
@@ -90,7 +91,7 @@ def _watched(command: Command) -> Command:
     )
 
 
-@click.group()
+@click.group(cls=CommandList)
 def drift() -> None:
     """What changed in what people say or in how it is coded, since when, how sure, and why."""
 
