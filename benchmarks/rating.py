@@ -5,6 +5,7 @@ without saying where they come from; `report SAMPLE KEY RATINGS [--write]` adds 
 """
 
 import argparse
+import hashlib
 import json
 import random
 from collections import defaultdict
@@ -226,26 +227,25 @@ def read_lines(path: Path) -> list[Item]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
-def sheet(items: Iterable[Item], seed: int = SEED) -> tuple[list[Item], list[Item]]:
+def sheet(items: Iterable[Item]) -> tuple[list[Item], list[Item]]:
     """What a rater sees, and the key that is kept apart.
 
-    Equal codes of a text, whatever their case, are rated once. The order of all codes is random.
+    Equal codes of a text, whatever their case, are rated once. The order is that of a hash, so it tells nothing, and a
+    sheet of more texts has the same item for the same code.
 
     Returns:
         Lines of the sheet (item, text, code), and of the key (item, id, set, systems).
     """
-    rated = []
+    lines, key = [], []
     for item in items:
-        codes: defaultdict[str, list[str]] = defaultdict(list)
-        spelled: dict[str, str] = {}
+        systems: defaultdict[str, list[str]] = defaultdict(list)
         for system, code in _codes(item).items():
-            spelled.setdefault(normalised_label(code), code)
-            codes[normalised_label(code)].append(system)
-        rated += [(item, spelled[key], systems) for key, systems in codes.items()]
-    random.Random(seed).shuffle(rated)
-    lines = [{"item": n, "text": item["text"], "code": code.lower()} for n, (item, code, _) in enumerate(rated)]
-    key = [{"item": n, "id": it["id"], "set": it["set"], "systems": names} for n, (it, _, names) in enumerate(rated)]
-    return lines, key
+            systems[normalised_label(code)].append(system)
+        for code, names in systems.items():
+            name = hashlib.sha256(f"{SEED} {item['id']} {code}".encode()).hexdigest()[:12]
+            lines.append({"item": name, "text": item["text"], "code": code})
+            key.append({"item": name, "id": item["id"], "set": item["set"], "systems": names})
+    return sorted(lines, key=lambda line: line["item"]), sorted(key, key=lambda line: line["item"])
 
 
 def _codes(item: Item) -> dict[str, str]:

@@ -69,7 +69,7 @@ def publish_ratings(
 
 def rated_systems(key: Sequence[Item], ratings: Sequence[Item]) -> dict[str, dict[str, Item]]:
     """The mean rating of each system's code, by system and text."""
-    given: defaultdict[int, list[Item]] = defaultdict(list)
+    given: defaultdict[str, list[Item]] = defaultdict(list)
     for rating in ratings:
         given[rating["item"]].append(rating)
     rated: dict[str, dict[str, Item]] = {system: {} for system in SYSTEMS}
