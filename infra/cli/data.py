@@ -30,8 +30,10 @@ from infra.cli.options import (
 from infra.factory.stores import opened_store
 from infra.files.preview import preview
 from infra.files.row_tally import RowTally, accepted_segments
+from infra.profiles.loading import load_profile
 from infra.storage.store import SetAside, Store
 from infra.storage.studies import studies
+from infra.weights.advice import profile_line
 from models.errors import InputError
 from schemas import Segment
 
@@ -64,6 +66,7 @@ def code(
         show_preview(preview(read_source(source, settings, given), settings.study))
         return
     tally = RowTally(error_console())
+    tally.console.print(profile_line(load_profile(settings.profile), settings.weights_dir), highlight=False)
     segments: Iterable[Segment] = accepted_segments(settings.study, read_source(source, settings, given), tally)
     if str(source) != "-":
         segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken

@@ -56,6 +56,14 @@ def _tuning_options(command: Command) -> Command:
 @click.option("--base", default="SmolLM2-135M-Instruct", show_default=True, help="Packaged model, folder, or hub name.")
 @click.option("--prompt", type=click.IntRange(1, 6), default=1, show_default=True, help="The paper's prompt.")
 @click.option("--ending", type=click.Choice(["dot", "newline"]), default="dot", show_default=True)
+@click.option(
+    "--format",
+    "fmt",
+    type=click.Choice(["plain", "chat"]),
+    default="plain",
+    show_default=True,
+    help="chat: messages in the model's chat template; the member's `format` must be the same.",
+)
 @click.option("--role", type=click.Choice(["member", "moderator"]), default="member", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the adapter and its card.")
 @_tuning_options
@@ -75,6 +83,7 @@ def finetune(context: click.Context, /, **options: Any) -> None:
         prompt=options["prompt"],
         ending=cast("Ending", options["ending"]),
         role=options["role"],
+        format=options["fmt"],
         epochs=options["epochs"],
         batch=options["batch"],
         learning_rate=options["lr"],
