@@ -17,6 +17,7 @@ from models.backends.lora.prompt_rows import BranchedRow, PromptRow
 if TYPE_CHECKING:
     import torch
 
+_MOST_TOKENS = 8_192  # of a batch: nothing is decoded, so a larger one takes memory and gains nothing
 _PADDING = -1  # the branch of a token that nobody sees
 
 
@@ -62,7 +63,8 @@ class Comparer:
     ) -> None:
         """Take a model that the adapters are attached to, and its prefixes; see ``Generator`` for the rest."""
         self._model, self._tokenizer, self._adapter_rows = model, tokenizer, adapter_rows
-        self._prefixes, self._batch_tokens, self._max_tokens = prefixes, batch_tokens, max_tokens
+        self._prefixes, self._max_tokens = prefixes, max_tokens
+        self._batch_tokens = min(batch_tokens, _MOST_TOKENS)
 
     def compare(self, rows: Sequence[BranchedRow], answers: tuple[Sequence[str], Sequence[str]]) -> list[list[float]]:
         """How likely the model begins with one of two answers after each end of each row.
