@@ -46,6 +46,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "batch_size": "Messages that a role takes together, at most.",
         "batch_wait_s": "How long it waits for a batch to fill.",
         "ingest_rate": "How fast segments that were taken in are published.",
+        "intake_backlog": "From so many on that wait, programs that send more over HTTP are told to come back later.",
     },
     "Stores": {
         "database_url": "The read model. Unset, SQLite in the data folder.",
@@ -66,6 +67,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "monitor_every_s": "How often each study is looked at for drift.",
         "webhook_url": "Gets every alert as a signed POST.",
         "webhook_secret": "What it is signed with.",
+        "slack_url": "Gets every alert in Slack's form.",
+        "teams_url": "Gets every alert as a card for Teams.",
+        "mattermost_url": "Gets every alert in Mattermost's form.",
         "smtp_url": "The mail server that sends alerts.",
         "smtp_password": "",
         "mail_from": "",

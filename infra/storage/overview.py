@@ -8,10 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
+from infra.storage.alerts import waits
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
 from infra.storage.final_codes import Named, names_now, outcomes
-from infra.storage.tables import assignments, codes, dead_letters, final_codes, requests, segments
+from infra.storage.tables import alerts, assignments, codes, dead_letters, final_codes, requests, segments
 
 TimeStep = Literal["hour", "day"]
 STEPS: dict[TimeStep, tuple[timedelta, int]] = {"hour": (timedelta(hours=1), 48), "day": (timedelta(days=1), 30)}
@@ -34,6 +35,8 @@ class Live:
     dead_letters: int
     """Not replayed."""
     codes: int
+    alerts: int
+    """Nobody has seen to them."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def live(database: Database, study: str, now: datetime) -> Live:
             human_coded=connection.execute(select(func.count(coded.c.segment_id.distinct()))).scalar_one(),
             dead_letters=_count(connection, dead_letters.c.id, *dead),
             codes=_count(connection, codes.c.id, *in_use),
+            alerts=_count(connection, alerts.c.id, alerts.c.study == study, waits(now)),
         )
 
 

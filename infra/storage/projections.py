@@ -114,6 +114,10 @@ def _annotation_row(annotation: Annotation, now: datetime) -> SqlRow:
     return {**_columns(annotation, tables.annotations), "code_ids": [str(code) for code in annotation.code_ids]}
 
 
+def _alert_row(alert: DriftAlert, now: datetime) -> SqlRow:
+    return {**_columns(alert, tables.alerts), "raised_at": alert.raised_at or alert.detected_at}
+
+
 def _dead_letter_row(letter: DeadLetter, now: datetime) -> SqlRow:
     return {**_columns(letter, tables.dead_letters), "replayed_at": None}
 
@@ -159,7 +163,7 @@ PROJECTIONS: Mapping[type[Record], Projection] = {
     StudyRules: Projection(tables.study_rules, _plain(tables.study_rules), ("at", "study"), _newest("at")),
     Annotation: Projection(tables.annotations, _annotation_row, ("decided_at", "segment_id", "annotator")),
     ModelRelease: Projection(tables.releases, _plain(tables.releases), ("released_at", "model")),
-    DriftAlert: Projection(tables.alerts, _plain(tables.alerts), ("detected_at", "id"), _newest("detected_at")),
+    DriftAlert: Projection(tables.alerts, _alert_row, ("detected_at", "id"), _newest("detected_at")),
     DeadLetter: Projection(tables.dead_letters, _dead_letter_row, ("at", "id"), _failed_again),
 }
 """Every kind of record that is kept; ``Proposals`` are kept inside their decision."""

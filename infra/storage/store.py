@@ -159,6 +159,12 @@ class Store:
         with self._database.reading() as connection:
             return [Unpublished(*row) for row in connection.execute(query)]
 
+    def backlog(self, most: int) -> int:
+        """How many segments of all studies wait to be published; not counted beyond ``most``."""
+        waiting = select(segments.c.id).where(segments.c.published_at.is_(None)).limit(most).subquery()
+        with self._database.reading() as connection:
+            return connection.execute(select(func.count()).select_from(waiting)).scalar_one()
+
     def mark_published(self, ids: Iterable[UUID]) -> None:
         """Note that the broker has confirmed these segments."""
         for chunk in chunks(ids):

@@ -394,6 +394,7 @@ alerts = Table(
     Column("cause", String(20), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("detected_at", UtcDateTime, nullable=False),
+    Column("raised_at", UtcDateTime),  # by the clock; the times before are the stream's own
     Column("p", Float, nullable=False),
     _record(),
 )
@@ -431,6 +432,20 @@ alert_deliveries = Table(  # which hook was told of which alert
     Column("delivered_at", UtcDateTime),
     Column("last_error", PlainText),
 )
+
+alert_rules = Table(  # alerts that people asked for: a code's share over some hours of the stream
+    "alert_rules",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _study(),
+    Column("code_id", Uuid, nullable=False),
+    Column("share", Float, nullable=False),  # from which on it is one
+    Column("hours", Float, nullable=False),
+    Column("author", String(120), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("above", Boolean, nullable=False, server_default=false()),  # told already, and not below since
+)
+Index("ix_alert_rules_study", alert_rules.c.study)
 
 recodings = Table(  # a stretch of a study coded again beside what stands
     "recodings",

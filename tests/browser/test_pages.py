@@ -24,6 +24,7 @@ PAGES = (
     "codebook/history",
     "segments",
     "coding",
+    "analysis",
     "agreement",
     "classifier",
     "drift",

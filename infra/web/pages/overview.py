@@ -33,6 +33,7 @@ _COUNTS = (
     ("open_requests", "open requests", "queue"),
     ("human_coded", "coded by people", "segments?human=yes"),
     ("codes", "codes", "codebook"),
+    ("alerts", "alerts", "drift"),
     ("dead_letters", "set aside", None),
 )
 
