@@ -189,7 +189,7 @@ def _how(sample: Sequence[Item], ratings: Sequence[Item]) -> str:
         "saw neither where a code came from nor its other codes. Equal codes are rated once. The swapped codes say "
         "what the rater is worth: one who looks lets few of them stand. The rating of a language model is no "
         "person's. These codes were made with a verifier that replaced any code by a better judged one, and reused "
-        "codes from a cosine of 0.75. After ratings of texts that may ship, a majority's code now stands unless another "
+        "codes from a cosine of 0.75. After ratings of texts that may ship, a majority's code stands unless another "
         "is judged better by 0.1, and `small` reuses from 0.85: that was not rated anew. Prompts were chosen on other "
         "texts. Texts of sets that may not ship are not part of the repository."
     )
