@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
-    kafka_url: str | None = _setting(None, "host:port, or several with commas between; unset, the local stack's broker")
+    kafka_url: str | None = _setting(None, "host:port (several separated by commas), or unset for the local broker")
     kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = _setting(
         "plaintext", "plaintext, ssl, sasl_plaintext or sasl_ssl"
     )
