@@ -1,21 +1,24 @@
-"""What random faults lose: `python -m benchmarks.faults [--seeds 50] [--first 0]`.
+"""What random faults lose: `python -m benchmarks.faults [--seeds 50] [--first 0] [--kept FILE]`.
 
 Each seed starts the whole system anew on the embedded broker, strikes at it in an order of its own, and counts what
-`qualstream check` counts. A seed that found a fault is run again with `--first SEED --seeds 1`.
+`qualstream check` counts. A seed that found a fault is run again with `--first SEED --seeds 1`; a run that was broken
+off goes on with what was kept of it.
 """
 
+import json
 import os
 import random
+import re
 import signal
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pages.layout import Report, options, publish
+from benchmarks.pages.layout import ROOT, Report, circumstances, options, publish
 from infra.local.stack import CODING
 from infra.telemetry.invariant_check import Findings
 from streams.publish import Outgoing
@@ -111,19 +114,23 @@ class Seed:
 
     number: int
     strikes: list[str] = field(default_factory=list)
-    findings: Findings | None = None
+    fault: str = ""
+    """What did not hold; empty where all did."""
     seconds: float = 0.0
-    stuck: str = ""
+    taken_in: int = 0
+    coded: int = 0
+    set_aside: int = 0
+    repeated: int = 0
+    """Messages that were written again in the same bytes."""
 
-    @property
-    def fault(self) -> str:
-        """What did not hold; empty where all did."""
-        if self.findings is None:
-            return f"stuck: {self.stuck}"
-        tally, broken = self.findings.tally, [f"{len(one.ids)} {one.what}" for one in self.findings.faults]
+    def count(self, findings: Findings) -> None:
+        """Take over what a check found."""
+        tally, broken = findings.tally, [f"{len(one.ids)} {one.what}" for one in findings.faults]
+        self.taken_in, self.coded, self.set_aside = tally.taken_in, tally.coded, tally.set_aside
+        self.repeated = sum(findings.repeated.values())
         if tally.taken_in != tally.coded + tally.set_aside:
             broken.append(f"{tally.taken_in} taken in, {tally.coded} coded, {tally.set_aside} set aside")
-        return "; ".join([*broken, *filter(None, [self.findings.unread])])
+        self.fault = "; ".join([*broken, *filter(None, [findings.unread])])
 
 
 def run(number: int, folder: Path) -> Seed:
@@ -134,9 +141,9 @@ def run(number: int, folder: Path) -> Seed:
             drilled.flow()
             for strike in draw.choices([each for each, _ in NEMESIS], [often for _, often in NEMESIS], k=STRIKES):
                 seed.strikes.append(strike(drilled, draw))
-            seed.findings = drilled.finish()
+            seed.count(drilled.finish())
         except AssertionError as error:
-            seed.stuck = str(error)
+            seed.fault = f"stuck: {error}"
     seed.seconds = time.monotonic() - began
     return seed
 
@@ -145,20 +152,18 @@ def as_report(seeds: list[Seed]) -> Report:
     """What was struck and what did not hold, summed up over the seeds."""
     counted: Counter[str] = Counter()
     for seed in seeds:
-        counted.update(" ".join(w for w in strike.split() if not w[0].isdigit()) for strike in seed.strikes)
-    tallies = [seed.findings.tally for seed in seeds if seed.findings]
-    repeated = sum(sum(seed.findings.repeated.values()) for seed in seeds if seed.findings)
+        counted.update(re.sub(r"\s*\d[\d.]*( s\b)?\s*", "", strike) for strike in seed.strikes)
     broken = [seed for seed in seeds if seed.fault]
-    totals = {name: sum(getattr(tally, name) for tally in tallies) for name in ("taken_in", "coded", "set_aside")}
+    names = ("taken_in", "coded", "set_aside", "repeated")
+    totals = {name: sum(getattr(seed, name) for seed in seeds) for name in names}
     verdicts = [
         f"{len(seeds)} seeds, {sum(len(seed.strikes) for seed in seeds)} strikes: {len(broken)} seeds with a fault",
         f"{totals['taken_in']:,} taken in = {totals['coded']:,} coded + {totals['set_aside']:,} set aside; "
-        f"written again in the same bytes: {repeated:,} messages",
+        f"written again in the same bytes: {totals['repeated']:,} messages",
         *(f"seed {seed.number}: {seed.fault}; after {', '.join(seed.strikes)}" for seed in broken),
     ]
     figures: dict[str, Any] = {
         **totals,
-        "repeated": repeated,
         "seeds": [[seed.number, seed.fault, round(seed.seconds, 1), seed.strikes] for seed in seeds],
     }
     rows = [[what, str(times)] for what, times in sorted(counted.items())]
@@ -170,13 +175,29 @@ def main() -> None:
     parser = options("What random faults lose.")
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--kept", type=Path, default=ROOT / "build" / "faults.jsonl", help="what earlier runs found")
     given = parser.parse_args()
-    seeds = []
-    for number in range(given.first, given.first + given.seeds):
-        with tempfile.TemporaryDirectory(prefix="qualstream-faults-") as folder:
-            seeds.append(run(number, Path(folder)))
-        print(f"seed {number}, {seeds[-1].seconds:.0f} s: {seeds[-1].fault or 'nothing lost'}", flush=True)
-    publish(as_report(seeds), write=given.write)
+    known = _kept(given.kept)
+    wanted = range(given.first, given.first + given.seeds)
+    for number in wanted:
+        if number not in known:
+            with tempfile.TemporaryDirectory(prefix="qualstream-faults-") as folder:
+                known[number] = run(number, Path(folder))
+            _keep(given.kept, known[number])
+        print(f"seed {number}, {known[number].seconds:.0f} s: {known[number].fault or 'nothing lost'}", flush=True)
+    publish(as_report([known[number] for number in wanted]), write=given.write)
+
+
+def _kept(file: Path) -> dict[int, Seed]:
+    """What earlier runs at this commit found, by seed."""
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    return {seed["number"]: Seed(**seed) for commit, seed in lines if commit == circumstances()["commit"]}
+
+
+def _keep(file: Path, seed: Seed) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as kept:
+        kept.write(json.dumps([circumstances()["commit"], asdict(seed)]) + "\n")
 
 
 if __name__ == "__main__":

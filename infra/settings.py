@@ -69,7 +69,7 @@ class Settings(BaseSettings):
 
     wordnet: Path | None = _setting(None, "the folder with WordNet's files: data.noun and so on")
     cascade: Literal["off", "on"] | None = _setting(None, "off or on; unset, as the profile has it")
-    members: Annotated[tuple[str, ...], NoDecode] = _setting((), "names of the profile's members with commas between")
+    members: Annotated[tuple[str, ...], NoDecode] = _setting((), "names of the profile's members, separated by commas")
     quorum: int | None = _setting(None, "a whole number from 1: how many members must have answered", ge=1)
     proposal_deadline_s: float = _setting(30.0, "seconds above 0", gt=0, allow_inf_nan=False)
     non_answers: Literal["leave-out", "keep"] = _setting("leave-out", "leave-out or keep: n/a, none and the like")
@@ -82,10 +82,12 @@ class Settings(BaseSettings):
     intake_backlog: int = _setting(50_000, "a whole number from 1: segments that may wait while more are sent", ge=1)
     web_host: str = _setting("127.0.0.1", "the address that the page listens on", pattern=r"^[\w.:\-]+$")
     web_port: int = _setting(8642, "a port from 0 (any free one) to 65535", ge=0, le=65_535)
-    web_hosts: Annotated[tuple[str, ...], NoDecode] = _setting((), "names that the page is asked for, commas between")
+    web_hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
+        (), "names under which the page is reached, separated by commas"
+    )
     web_tls: bool = _setting(False, "true where browsers reach the page by https alone, through a proxy; or false")
     web_proxies: Annotated[tuple[str, ...], NoDecode] = _setting(
-        (), "addresses or networks of proxies before the page, commas between"
+        (), "addresses or networks of proxies before the page, separated by commas"
     )
     web_secret: SecretStr | None = _setting(None, "32 random characters or more, to sign sessions with", min_length=32)
     monitor_every_s: float = _setting(5.0, "seconds above 0", gt=0, le=86_400)
@@ -101,7 +103,7 @@ class Settings(BaseSettings):
     )
     smtp_password: SecretStr | None = _setting(None, "the user's password at the mail server")
     mail_from: str = _setting("qualstream@localhost", "an e-mail address", pattern=r"^[^\s@]+@[^\s@]+$")
-    mail_to: Annotated[tuple[str, ...], NoDecode] = _setting((), "e-mail addresses with commas between")
+    mail_to: Annotated[tuple[str, ...], NoDecode] = _setting((), "e-mail addresses, separated by commas")
 
     log_format: Literal["text", "json"] = _setting("text", "text for people, or json for programs")
     metrics_port: int | None = _setting(

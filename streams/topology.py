@@ -125,7 +125,7 @@ ROLES = (
         "settles on one label",
         16,
         0.2,
-        (LABELS,),
+        (LABELS, CODEBOOK),
         (DECISIONS,),
     ),
     Role(

@@ -30,6 +30,7 @@ class Coded:
     """A text and the code that it got."""
 
     text: str
+    """As it was read: without tags of HTML, its entities decoded."""
     code: str | None
     """``None`` where no code could be given; then ``error`` says why."""
     new: bool = False
@@ -43,6 +44,7 @@ class Coded:
     proposals: Mapping[str, str] = field(default_factory=dict)
     """By member of the ensemble, the label that it proposed."""
     error: str | None = None
+    """Why there is no code."""
     id: UUID | None = None
     """The segment's id: the same text in the same study has the same one."""
 

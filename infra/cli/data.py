@@ -30,8 +30,10 @@ from infra.cli.options import (
 from infra.factory.stores import opened_store
 from infra.files.preview import preview
 from infra.files.row_tally import RowTally, accepted_segments
+from infra.profiles.loading import load_profile
 from infra.storage.store import SetAside, Store
 from infra.storage.studies import studies
+from infra.weights.advice import profile_line
 from models.errors import InputError
 from schemas import Segment
 
@@ -42,7 +44,9 @@ from schemas import Segment
 @PROFILE
 @CASCADE
 @source_options
-@click.option("--coded", type=click.Path(path_type=Path), help="Texts that people coded, to lead: see `teach`.")
+@click.option(
+    "--coded", type=click.Path(path_type=Path), help="Texts that people have coded, to lead the models; see `teach`."
+)
 @DRY_RUN
 def code(
     source: Path,
@@ -62,6 +66,7 @@ def code(
         show_preview(preview(read_source(source, settings, given), settings.study))
         return
     tally = RowTally(error_console())
+    tally.console.print(profile_line(load_profile(settings.profile), settings.weights_dir), highlight=False)
     segments: Iterable[Segment] = accepted_segments(settings.study, read_source(source, settings, given), tally)
     if str(source) != "-":
         segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken
@@ -96,12 +101,12 @@ def _progress(console: Console, total: int | None) -> Iterator[Callable[[], None
     type=click.Choice(["keep-old", "version"]),
     default="keep-old",
     show_default=True,
-    help="What becomes of a known id with another text: the old text stays, or the new one is taken beside it.",
+    help="If a known id comes with another text: keep the old text, or add the new one as a version.",
 )
 @DRY_RUN
 @JSON_LINES
 def ingest(source: Path, study: str | None, changed: str, dry_run: bool, as_json: bool, **given: Any) -> None:
-    """Take in the segments of SOURCE; the running stack, or the next one, codes them."""
+    """Send the segments of SOURCE to the study; the running stack, or the next one, codes them."""
     settings = read_settings(study=study)
     if dry_run:
         show_preview(preview(read_source(source, settings, given), settings.study))
@@ -134,7 +139,7 @@ def _no_study(store: Store) -> str:
 
 @click.group("dead-letters", cls=CommandList)
 def dead_letters() -> None:
-    """What could not be read or coded, kept whole."""
+    """List, show and replay messages that could not be read or coded."""
 
 
 @dead_letters.command("list")
@@ -170,7 +175,7 @@ def show_letter(letter: UUID) -> None:
 @dead_letters.command()
 @click.argument("letters", type=click.UUID, nargs=-1, required=True)
 def replay(letters: tuple[UUID, ...]) -> None:
-    """Put dead letters back on the topic they were read from, as they came."""
+    """Send dead letters to their topic again, unchanged."""
     from infra.telemetry.status import replay_letters
 
     settings = read_settings()
@@ -192,11 +197,11 @@ def _kept_letter(store: Store, letter: UUID) -> SetAside:
 @click.command()
 @STUDY
 @click.option("--all", "everything", is_flag=True, help="Every study.")
-@click.option("--minutes", default=5.0, show_default=True, help="Only what was published so long ago or longer.")
+@click.option("--minutes", default=5.0, show_default=True, help="Only segments sent at least this long ago.")
 def reopen(study: str | None, everything: bool, minutes: float) -> None:
-    """Publish segments again that have no outcome: no code, no question to people, not set aside.
+    """Send segments again that have no outcome: no code, no request to people, no dead letter.
 
-    The running stack, or the next one, codes them; ingest does the same by itself where nothing is under way.
+    The running stack, or the next one, codes them. Ingest also does this by itself when nothing is in progress.
     """
     settings = read_settings(needs_folder=True, study=study)
     with opened_store(settings) as store:

@@ -36,7 +36,7 @@ CASCADE = click.option(
     help="Whether a segment that the first members agree on, or nearly identical to an earlier one, skips the rest; "
     "default: as the profile has it.",
 )
-JSON_LINES = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+JSON_LINES = click.option("--json", "as_json", is_flag=True, help="One JSON object per line, for programs.")
 JSON_OBJECT = click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 TABLE_FORMAT = click.option(
     "--format", "fmt", type=click.Choice(["csv", "tsv", "jsonl", "xlsx"]), help="Default: by name."
@@ -46,22 +46,24 @@ TEXT_COLUMNS = click.option(
     "--text-column",
     "text_columns",
     multiple=True,
-    help="Column with the text; default: the usual names. Several, one after the other: a source each.",
+    help="Column with the text; default: the usual names. May be repeated; each column is a source.",
 )
-ENCODING = click.option("--encoding", help="Such as cp1252 or shift_jis; default: told from the bytes.")
+ENCODING = click.option("--encoding", help="Such as cp1252 or shift_jis; default: detected from the bytes.")
 SHEET = click.option("--sheet", help="Sheet of a workbook, by name or number; default: the first with texts.")
 HEADER_ROW = click.option(
-    "--header-row", type=click.IntRange(min=1), help="Line with the names of the columns; default: told from the rows."
+    "--header-row",
+    type=click.IntRange(min=1),
+    help="Line with the names of the columns; default: detected from the rows.",
 )
 DATE_ORDER = click.option(
     "--date-order",
     type=click.Choice(["day", "month"]),
-    help="What comes first in 03/04/2026; default: told from the whole column.",
+    help="What comes first in 03/04/2026; default: detected from the whole column.",
 )
 NON_ANSWERS = click.option(
     "--non-answers",
     type=click.Choice(["leave-out", "keep"]),
-    help="What becomes of n/a, none, [deleted] and the like; default: QUALSTREAM_NON_ANSWERS, else leave-out.",
+    help="Leave out or keep n/a, none, [deleted] and the like; default: QUALSTREAM_NON_ANSWERS, else leave-out.",
 )
 ID_COLUMN = click.option("--id-column", help="Column with the source's own id.")
 
@@ -75,7 +77,7 @@ def source_options(command: Command) -> Command:
         click.option("--format", "fmt", type=click.Choice(FORMATS), help="Default: by name and content."),
         TEXT_COLUMNS,
         ID_COLUMN,
-        click.option("--time-column", help="Column with the time it was said."),
+        click.option("--time-column", help="Column with the time."),
         read_options,
         click.option(
             "--unit",
@@ -86,8 +88,8 @@ def source_options(command: Command) -> Command:
         ),
         click.option(
             "--interviewer",
-            help="Who asks in a transcript (several: commas between), whose words are left out; 'none': nobody; "
-            "default: told from names and questions.",
+            help="Who asks the questions in a transcript and is left out (several separated by commas; 'none' for "
+            "nobody); default: detected from names and questions.",
         ),
     )
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import qualstream
 from infra.settings import Settings, variable
+from infra.setup import api_page
 from infra.setup.settings_page import SECTIONS, settings_page, written
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +19,17 @@ def test_the_settings_page_is_what_the_settings_say():
     assert written().read_text(encoding="utf-8") == settings_page().rstrip() + "\n", (
         "run: python -m infra.setup.settings_page > docs/settings.md"
     )
+
+
+def test_the_python_reference_is_what_the_docstrings_say():
+    assert api_page.written().read_text(encoding="utf-8") == api_page.api_page(), (
+        "run: python -m infra.setup.api_page > docs/reference.md"
+    )
+
+
+def test_every_public_name_is_in_the_python_reference_or_a_result_of_one_that_is():
+    described = {name for names in api_page.SECTIONS.values() for name in names}
+    assert set(qualstream.__all__) - described == {"Evaluation", "ScanResult", "__version__"}
 
 
 def test_every_setting_stands_on_the_page_once_and_the_page_names_no_other():

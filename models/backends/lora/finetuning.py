@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.backends.devices import available_device
+from models.backends.lora.architectures import lora_targets
 from models.backends.lora.packing import ROW_TOKENS, Encoded, Recipe, Tokens, TuningExample, encode, rows, summed_loss
 from models.backends.weights import choose_dtype, load_language_model
 from models.errors import SettingError
@@ -111,7 +112,7 @@ def attach_new_adapter(base: Any, recipe: Recipe) -> Any:
         r=recipe.rank,
         lora_alpha=recipe.alpha,
         lora_dropout=recipe.dropout,
-        target_modules=list(recipe.targets),
+        target_modules=lora_targets(base, recipe.targets),
         bias="none",
         task_type="CAUSAL_LM",
     )
@@ -210,7 +211,7 @@ class _Trainer:
     def _in_bfloat16(self) -> bool:
         import torch
 
-        return bool(self._model.get_base_model().lm_head.weight.dtype == torch.bfloat16)
+        return bool(self._model.get_base_model().get_output_embeddings().weight.dtype == torch.bfloat16)
 
     def _is_stale(self) -> bool:
         return self.progress.best is not None and self.progress.epoch - self.progress.best_epoch > self._recipe.patience
