@@ -24,7 +24,7 @@ class DocumentEntry:
 
 
 @dataclass(frozen=True)
-class Passage:
+class DocumentPassage:
     """A segment in its document."""
 
     id: UUID
@@ -43,7 +43,7 @@ def documents(connection: Connection, study: str) -> list[DocumentEntry]:
     return [DocumentEntry(*row) for row in rows]
 
 
-def passages(connection: Connection, study: str, source: str, most: int = MOST) -> list[Passage]:
+def passages(connection: Connection, study: str, source: str, most: int = MOST) -> list[DocumentPassage]:
     """A document's segments by their place in it; where none is known, as they came."""
     done = assignments.c
     query = (
@@ -56,7 +56,7 @@ def passages(connection: Connection, study: str, source: str, most: int = MOST) 
     rows = sorted(connection.execute(query).all(), key=_place)
     settled = outcomes(connection, {row.id: (row.code_id, row.label) if row.code_id else None for row in rows})
     return [
-        Passage(
+        DocumentPassage(
             row.id,
             row.text,
             _word(row.metadata.get("speaker")),
