@@ -13,6 +13,7 @@ from infra.cli.erase import erase, reset
 from infra.cli.evaluate import evaluate
 from infra.cli.finetune import finetune
 from infra.cli.learn import learn
+from infra.cli.loop import loop
 from infra.cli.options import EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED
 from infra.cli.replay import replay
 from infra.cli.run import check, demo, status, tail, topics, topology, up
@@ -29,7 +30,7 @@ for command in (
     *(up, demo, status, tail, topics, topology, check),
     *(ingest, code, export, dead_letters, reopen, erase, reset),
     *(teach, codebook, themes, threshold, replay),
-    *(learn, drift, evaluate, agreement, finetune, account),
+    *(learn, loop, drift, evaluate, agreement, finetune, account),
 ):
     cli.add_command(command)
 
