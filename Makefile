@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser postgresql brokers kafka screenshots check bench results results-routing results-drift results-kafka results-retraining results-learning measuring setup lock adapters format clean grid
+.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning measuring setup lock adapters format clean grid
 
 demo: setup
 	@$(BIN)/qualstream demo
@@ -46,7 +46,12 @@ check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/qualstream topology --check README.md
+	@$(BIN)/qualstream topology --check docs/architecture.md
+
+# The documentation as a site, links checked, into build/site.
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 bench: setup
 	@$(BIN)/python -m benchmarks.transport
@@ -107,6 +112,10 @@ results-retraining: setup
 results-kafka: setup kafka
 	@$(BIN)/python -m benchmarks.kafka --write
 	@$(BIN)/python -m benchmarks.transport --broker kafka --write
+
+# What fifty random courses of faults lose; two minutes each.
+results-faults: setup
+	@$(BIN)/python -m benchmarks.faults --write
 
 # The notice's grid of active learning; hours on two cores, and a run that was broken off goes on.
 results-learning: setup

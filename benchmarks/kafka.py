@@ -57,7 +57,7 @@ def everything(folder: Path) -> dict[str, Any]:
             drilled.kill_role(role)
             drilled.calm(2.0)
         for topic in (FEEDBACK.name, PROPOSALS.name, DECISIONS.name, ASSIGNMENTS.name):
-            drilled.kill_node(drilled.kafka.leader(topic), topic)
+            drilled.kill_node(drilled.nodes.leader(topic), topic)
             drilled.calm(2.0)
         drilled.kill_node(coordinator(drilled, "refiner"), "the refiner's group")
         for role in ("moderator", "refiner"):

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
-    kafka_url: str | None = _setting(None, "host:port, or several with commas between; unset, the local stack's broker")
+    kafka_url: str | None = _setting(None, "host:port (several separated by commas), or unset for the local broker")
     kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = _setting(
         "plaintext", "plaintext, ssl, sasl_plaintext or sasl_ssl"
     )
@@ -69,7 +69,7 @@ class Settings(BaseSettings):
 
     wordnet: Path | None = _setting(None, "the folder with WordNet's files: data.noun and so on")
     cascade: Literal["off", "on"] | None = _setting(None, "off or on; unset, as the profile has it")
-    members: Annotated[tuple[str, ...], NoDecode] = _setting((), "names of the profile's members with commas between")
+    members: Annotated[tuple[str, ...], NoDecode] = _setting((), "names of the profile's members, separated by commas")
     quorum: int | None = _setting(None, "a whole number from 1: how many members must have answered", ge=1)
     proposal_deadline_s: float = _setting(30.0, "seconds above 0", gt=0, allow_inf_nan=False)
     non_answers: Literal["leave-out", "keep"] = _setting("leave-out", "leave-out or keep: n/a, none and the like")
@@ -79,12 +79,15 @@ class Settings(BaseSettings):
     ingest_rate: float | None = _setting(
         None, "segments a second above 0, or none for as fast as possible", gt=0, allow_inf_nan=False
     )
+    intake_backlog: int = _setting(50_000, "a whole number from 1: segments that may wait while more are sent", ge=1)
     web_host: str = _setting("127.0.0.1", "the address that the page listens on", pattern=r"^[\w.:\-]+$")
     web_port: int = _setting(8642, "a port from 0 (any free one) to 65535", ge=0, le=65_535)
-    web_hosts: Annotated[tuple[str, ...], NoDecode] = _setting((), "names that the page is asked for, commas between")
+    web_hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
+        (), "names under which the page is reached, separated by commas"
+    )
     web_tls: bool = _setting(False, "true where browsers reach the page by https alone, through a proxy; or false")
     web_proxies: Annotated[tuple[str, ...], NoDecode] = _setting(
-        (), "addresses or networks of proxies before the page, commas between"
+        (), "addresses or networks of proxies before the page, separated by commas"
     )
     web_secret: SecretStr | None = _setting(None, "32 random characters or more, to sign sessions with", min_length=32)
     monitor_every_s: float = _setting(5.0, "seconds above 0", gt=0, le=86_400)
@@ -92,12 +95,15 @@ class Settings(BaseSettings):
         None, "an http:// or https:// address to tell of alerts", pattern=r"^https?://.+"
     )
     webhook_secret: SecretStr | None = _setting(None, "16 random characters or more, to sign with", min_length=16)
+    slack_url: SecretStr | None = _setting(None, "a Slack incoming webhook's https:// address")
+    teams_url: SecretStr | None = _setting(None, "a Microsoft Teams workflow's https:// address")
+    mattermost_url: SecretStr | None = _setting(None, "a Mattermost incoming webhook's https:// address")
     smtp_url: str | None = _setting(
         None, "smtp://host:port, or smtps://user@host", pattern=r"^smtps?://([^/@:]+@)?[\w.\-]+(:\d+)?$"
     )
     smtp_password: SecretStr | None = _setting(None, "the user's password at the mail server")
     mail_from: str = _setting("qualstream@localhost", "an e-mail address", pattern=r"^[^\s@]+@[^\s@]+$")
-    mail_to: Annotated[tuple[str, ...], NoDecode] = _setting((), "e-mail addresses with commas between")
+    mail_to: Annotated[tuple[str, ...], NoDecode] = _setting((), "e-mail addresses, separated by commas")
 
     log_format: Literal["text", "json"] = _setting("text", "text for people, or json for programs")
     metrics_port: int | None = _setting(
@@ -202,6 +208,13 @@ class Settings(BaseSettings):
         if self.kafka_key_file and not self.kafka_cert_file:
             raise ValueError(f"{variable('kafka_key_file')} is set but {variable('kafka_cert_file')} is not; set both")
         return self
+
+    @field_validator("slack_url", "teams_url", "mattermost_url")
+    @classmethod
+    def _chats_are_addresses(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"https?://[^\s/]+\S*$", value.get_secret_value()):
+            raise ValueError("no http:// or https:// address")
+        return value
 
     @model_validator(mode="after")
     def _hooks_are_whole(self) -> Self:

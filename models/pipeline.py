@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from models.bisection import isolate_failures
 from models.classifier.predictions import Classifiers
-from models.errors import UncodableError, WorkerFault
+from models.errors import QualstreamError, UncodableError, WorkerFault
 from models.moderation.classifier_vote import said_by
 from models.moderation.voting import no_usable_label
-from models.ports import Coder, Moderator
+from models.ports import Coder, Moderator, load
 from models.refinement.refiner import Refiner
 from models.routing.router import Router
 from models.text.truncation import prepare
@@ -19,6 +19,7 @@ from schemas.coding import Classified, usable
 
 T = TypeVar("T")
 R = TypeVar("R")
+_LONGEST_REASON = 300  # characters
 _TELLING = 8  # segments that must all fail before the model is blamed and not the segments
 
 
@@ -126,7 +127,9 @@ class Pipeline:
 
         Raises:
             UnavailableError, SettingError, WorkerFault: As ``models.bisection.isolate_failures`` does.
+            WorkerFault: If the models cannot be loaded; no segment is blamed for that, and none tries again.
         """
+        _load_models(self.coder, self.moderator)
         source = iter(segments)
         while batch := list(islice(source, self.batch)):
             yield from self._code(batch)
@@ -146,6 +149,17 @@ class Pipeline:
                 continue
             code, sent = next(assigned)
             yield CodedSegment(decided.segment, decided, sent.assignment, code.event, sent.request)
+
+
+def _load_models(*models: object) -> None:
+    try:
+        for model in models:
+            load(model)
+    except QualstreamError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_REASON]
+        raise WorkerFault(f"the models cannot be loaded ({reason}); no segment was read") from error
 
 
 def _prepared(segment: Segment, limit: int) -> Segment | Uncoded:

@@ -38,6 +38,7 @@ class DriftAlert(Record):
     cause: Literal["input", "model", "codebook", "people", "volume"]
     at: Moment = Field(description="Estimated change point, in the segments' own time.")
     detected_at: Moment
+    raised_at: Moment | None = Field(default=None, description="By the clock; the other times are the stream's own.")
     p: float = Field(ge=0, le=1, description="After paying for every look at the stream and everything looked at.")
     effect: float = Field(description="Newer against older: a difference of shares or means, or a distance.")
     codes: list[str] = Field(default_factory=list, description="Those that contribute most, the most first.")

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from time import time
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -229,7 +230,7 @@ async def read_topic(
 
 
 async def read_batches(
-    cluster: Cluster, name: str, *, follow: bool = False, last: int | None = None
+    cluster: Cluster, name: str, *, follow: bool = False, last: int | None = None, newer_s: float = 0.0
 ) -> AsyncGenerator[Sequence[ConsumerRecord], None]:
     """Read a topic, outside any consumer group.
 
@@ -239,6 +240,7 @@ async def read_batches(
         follow: Go on waiting for new messages instead of ending where the topic ended at the start; an empty batch
             says that this end is reached.
         last: Only the last messages of each partition, so many.
+        newer_s: With ``last``: and whatever else was written within so many seconds, by the messages' own times.
 
     Yields:
         What one fetch brought from one partition, in order.
@@ -255,9 +257,10 @@ async def read_batches(
         consumer.assign(partitions)
         starts = await consumer.beginning_offsets(partitions)
         ends = await _ends(consumer, starts)
-        for tp in partitions:
-            starts[tp] = starts[tp] if last is None else max(starts[tp], ends[tp] - last)
-            consumer.seek(tp, starts[tp])
+        if last is not None:
+            starts = await _tails(consumer, starts, ends, last, newer_s)
+        for tp, start in starts.items():
+            consumer.seek(tp, start)
         open_ = {tp for tp in partitions if ends[tp] > starts[tp]}
         while open_:
             for messages in await _fetch(consumer):
@@ -268,6 +271,21 @@ async def read_batches(
         while follow:
             for messages in await _fetch(consumer):
                 yield messages
+
+
+async def _tails(
+    consumer: AIOKafkaConsumer,
+    starts: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+    last: int,
+    newer_s: float,
+) -> dict[TopicPartition, int]:
+    """The offsets of the last messages, or of the first of a time where that goes further back."""
+    since_ms = int((time() - newer_s) * 1000)
+    found = await consumer.offsets_for_times(dict.fromkeys(starts, since_ms)) if newer_s else {}
+    # Kafka has no offset where nothing is newer; the embedded broker answers with a time below zero
+    newer = {tp: at.offset for tp, at in found.items() if at is not None and (at.timestamp or 0) >= 0}
+    return {tp: max(start, min(ends[tp] - last, newer.get(tp, ends[tp]))) for tp, start in starts.items()}
 
 
 async def _fetch(consumer: AIOKafkaConsumer) -> list[Sequence[ConsumerRecord]]:

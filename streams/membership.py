@@ -15,6 +15,7 @@ from streams.stage import Stage
 log = logging.getLogger(__name__)
 _ANSWER_S = 20.0  # after so long without an answer the log says what is waited for
 _CERTAIN = 0.5  # of a session, from when the broker was asked; what is sent within it arrives before another is asked
+_LOOKED_BACK = 4.0  # sessions: one until a dead worker is missed, half of one for what it still sent, the rest to spare
 
 Partition = tuple[str, int]
 
@@ -57,5 +58,10 @@ class InGroup:
             answer.cancel()
 
     async def recall(self, stage: Stage) -> None:
-        """Read the topics that the stage names, as far as they go by now."""
-        await asyncio.gather(*(read_recall(self.cluster, *each) for each in stage.recalls().items()))
+        """Read the topics that the stage names, as far as they go by now.
+
+        However much others write: all since the worker before may have acknowledged for the last time.
+        """
+        newer_s = _LOOKED_BACK * self.cluster.session_timeout_s
+        recalls = stage.recalls().items()
+        await asyncio.gather(*(read_recall(self.cluster, name, recall, newer_s) for name, recall in recalls))

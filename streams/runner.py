@@ -29,6 +29,7 @@ T = TypeVar("T")
 TICK_S = 0.5
 ENDS_PROCESSES = "the process that worked on it died, one time after the other; its log may say why"
 _HANDING_OVER = 0.5  # of a session: so long a delivery is waited for before its partitions are given away
+_UNASKED = 400  # messages that are sent, at most, before the broker is asked again: fewer than any stage recalls
 _MOST_TOLD = 5  # dead letters of one batch that the log names
 
 
@@ -116,6 +117,23 @@ class DeathCount(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a runner knows of its consumer group and its process."""
+
+    membership: Membership | None = None
+    """Without it every partition is this worker's for good."""
+    deaths: DeathCount | None = None
+    """What earlier processes died over; without it nobody counts."""
+    ready: asyncio.Event | None = None
+    """Set when the stage's side topics are loaded; batches that come before wait."""
+    room: Callable[[], None] = lambda: None
+    """Raises ``UnavailableError`` while there is too little room on the disk to work."""
+
+
+ALONE = Surroundings()
+
+
 class Runner:
     """Drives one stage. Used by one agent, so one batch is under way at a time."""
 
@@ -126,9 +144,7 @@ class Runner:
         progress: Progress,
         tracer: SegmentTracer | None = None,
         names: Names = OWN_NAMES,
-        membership: Membership | None = None,
-        deaths: DeathCount | None = None,
-        ready: asyncio.Event | None = None,
+        around: Surroundings = ALONE,
     ) -> None:
         """Start with nothing in flight.
 
@@ -138,22 +154,21 @@ class Runner:
             progress: Where it is counted.
             tracer: Follows the segments, where anybody wants to know of them.
             names: What the brokers call the topics; the stage knows them by their own names.
-            membership: In the consumer group; without it every partition is this worker's for good.
-            deaths: What earlier processes died over; without it nobody counts.
-            ready: Set when the stage's side topics are loaded; batches that come before wait.
+            around: Its group and its process.
         """
         self.names = names
         self._stage = stage
         self._publisher = publisher
         self._progress = progress
         self._tracer = tracer
-        self._membership = membership if stage.recalls() else None
-        self._deaths, self._ready = deaths, ready
+        self._membership = around.membership if stage.recalls() else None
+        self._deaths, self._ready, self._room = around.deaths, around.ready, around.room
         self._recall_due = True
         self._acks: OrderedAcks[Any] = OrderedAcks()
         self._busy = asyncio.Lock()
         self._delivering = asyncio.Lock()
         self._revoked: set[Partition] = set()
+        self._owned_until_s, self._unasked = 0.0, 0  # as the broker said last, and messages sent since then
         self._gone: dict[Partition, int] = {}  # to the number of the last assignment before it went
 
     async def batch(self, stream: Any, events: Sequence[Any]) -> None:
@@ -210,7 +225,7 @@ class Runner:
         self._acks.forget(partitions)
         self._gone |= dict.fromkeys(partitions, generation)
         self._revoked |= partitions
-        self._recall_due = True
+        self._recall_due, self._owned_until_s = True, 0.0
 
     def assigned(self) -> None:
         """Partitions were given to this worker: what was read of others' writing until now may not be all."""
@@ -270,13 +285,22 @@ class Runner:
         """Until when what a batch was about is this worker's to do, by the monotonic clock."""
         if self._membership is None or not result.messages:
             return inf
+        self._unasked += len(result.messages)
+        if monotonic() < self._owned_until_s and self._unasked <= _UNASKED:
+            return self._owned_until_s
         oldest = {key: self._acks.oldest(key) for key in {(m.topic, m.partition) for m in result.done}}
         offsets = {key: offset for key, offset in oldest.items() if offset is not None}
-        return await self._membership.owns(offsets) if len(offsets) == len(oldest) else None
+        until = await self._membership.owns(offsets) if len(offsets) == len(oldest) else None
+        self._owned_until_s, self._unasked = until or 0.0, len(result.messages)
+        return until
 
     async def _attempt(self, work: Callable[[], T]) -> T:
+        def in_thread() -> T:
+            self._room()
+            return work()
+
         try:
-            return await asyncio.to_thread(work)
+            return await asyncio.to_thread(in_thread)
         except UnavailableError as error:
             self._progress.failed(error)
             raise

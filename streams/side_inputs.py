@@ -33,11 +33,11 @@ async def follow_side_inputs(cluster: Cluster, stage: Stage, loaded: asyncio.Eve
         loaded.set()
 
 
-async def read_recall(cluster: Cluster, name: str, recall: Recall) -> None:
-    """Hand a topic's last messages over, as far as it goes by now."""
+async def read_recall(cluster: Cluster, name: str, recall: Recall, newer_s: float = 0.0) -> None:
+    """Hand a topic's last messages over, and what else was written within a time, as far as it goes by now."""
 
     async def attempt() -> None:
-        async for batch in read_batches(cluster, name, last=recall.last):
+        async for batch in read_batches(cluster, name, last=recall.last, newer_s=newer_s):
             await _in_thread(name, partial(recall.handler, [message.value for message in batch]))
 
     await retry_with_backoff(f"reading {name}", attempt, KafkaError, OSError)

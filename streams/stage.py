@@ -49,7 +49,7 @@ class Recall(NamedTuple):
 
     last: int | None
     """So many messages of each partition, the newest; of a topic that the worker writes more than a predecessor can
-    have written and not acknowledged. None where it is all of them."""
+    have written and not acknowledged (what was written lately is read besides). None where it is all of them."""
     handler: SideInputHandler
 
 

@@ -125,7 +125,7 @@ ROLES = (
         "settles on one label",
         16,
         0.2,
-        (LABELS,),
+        (LABELS, CODEBOOK),
         (DECISIONS,),
     ),
     Role(
@@ -183,7 +183,7 @@ def role(name: str) -> Role:
 
 
 def describe() -> str:
-    """The table that ``qualstream topology`` prints and the README shows."""
+    """The table that ``qualstream topology`` prints and docs/architecture.md shows."""
     lines = _row(_ROLE_WIDTHS, "role", "reads", "writes", "does")
     for role in ROLES:
         reads = "every topic" if role.reads == TOPICS else ", ".join(each.name for each in role.reads) or "-"

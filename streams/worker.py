@@ -22,7 +22,7 @@ from streams.faust_consumer import POLLS, App, Tables
 from streams.membership import InGroup
 from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
-from streams.runner import Batches, DeathCount, Progress, Runner, register
+from streams.runner import Batches, DeathCount, Progress, Runner, Surroundings, register
 from streams.side_inputs import follow_side_inputs
 from streams.stage import Stage, refused
 from streams.topology import FEEDBACK, Role, role
@@ -48,6 +48,8 @@ class WorkerSettings:
     """Holds the worker's name in its group while it is a member: the same after a restart, and nobody else's."""
     deaths: DeathCount | None = None
     """What earlier processes of this worker died over."""
+    room: Callable[[], None] = lambda: None
+    """Raises ``UnavailableError`` while there is too little room on the disk to work."""
     ending: Callable[[], None] = lambda: None
     """Called when the worker ends by itself: a call that never returns must not keep its process alive."""
 
@@ -147,9 +149,9 @@ async def _drive(
             failed.set_exception(error)
 
     app.on_crash = fail
-    membership = InGroup(app, settings.cluster)
     names, loaded = settings.cluster.names, asyncio.Event()
-    runner = Runner(stage, publisher, progress, settings.tracer, names, membership, settings.deaths, loaded)
+    around = Surroundings(InGroup(app, settings.cluster), settings.deaths, loaded, settings.room)
+    runner = Runner(stage, publisher, progress, settings.tracer, names, around)
     register(app, role.reads, runner, settings.batches, fail)
     following = partial(follow_side_inputs, settings.cluster, stage, loaded)
     consuming = partial(_consume, app, loaded, partial(_watch, role, settings, progress, fail))

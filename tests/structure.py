@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("schemas", "models", "streams", "infra")
+PACKAGES = ("schemas", "models", "streams", "infra", "qualstream")
 FOLDERS = (*PACKAGES, "tests", "benchmarks")
 MOST_MODULES = 16
 FREE_FOLDERS = ("infra/storage/migrations/versions",)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, case, func, select
 from infra.annotation.disputes import read_adjudication_case
 from infra.storage.database import Database, chunks
 from infra.storage.search import Filters, SegmentMatch, find
-from infra.storage.tables import assignments, codes, requests, segments
+from infra.storage.tables import assignments, codes, final_codes, requests, segments
 from models.annotation.adjudication import AdjudicationCase, NamedCode, move_segment
 from models.codebook.edits import Act
 from schemas import Annotation
@@ -34,6 +34,8 @@ class Listed:
     count: int = 0
     recent: int = 0
     before: int = 0
+    people: int = 0
+    """Segments whose code people decided."""
 
     @property
     def change(self) -> int:
@@ -55,30 +57,29 @@ def listed(database: Database, study: str) -> list[Listed]:
             row.definition,
             finals.get(row.parent) if row.parent else None,
             not row.retired,
-            *numbers.get(row.id, (0, 0, 0)),
+            *numbers.get(row.id, (0, 0, 0, 0)),
         )
         for row in rows
     ]
     return sorted(entries, key=lambda entry: (-entry.count, entry.label.casefold(), str(entry.id)))
 
 
-def _numbers(connection: Connection, study: str) -> dict[UUID, tuple[int, int, int]]:
-    """By code: its segments, those of the last window, and those of the one before."""
+def _numbers(connection: Connection, study: str) -> dict[UUID, tuple[int, int, int, int]]:
+    """By code: its segments, those of the last window, those of the one before, and those that people decided."""
     newest = connection.execute(select(func.max(segments.c.order_at)).where(segments.c.study == study)).scalar()
     if newest is None:
         return {}
-    given, order_at = codes.alias("given"), segments.c.order_at
-    now = func.coalesce(given.c.final, assignments.c.code_id)
+    final, order_at = final_codes.c, segments.c.order_at
     recent = func.sum(case((order_at > newest - WINDOW, 1), else_=0))
     lately = func.sum(case((order_at > newest - 2 * WINDOW, 1), else_=0))
+    people = func.sum(case((final.decided_by == "model", 0), else_=1))
     query = (
-        select(now, func.count(), recent, lately)
-        .join_from(assignments, segments, assignments.c.segment_id == segments.c.id)
-        .join(given, assignments.c.code_id == given.c.id, isouter=True)
-        .where(assignments.c.study == study)
-        .group_by(now)
+        select(final.code_id, func.count(), recent, lately, people)
+        .join_from(final_codes, segments, final.segment_id == segments.c.id)
+        .where(final.study == study, final.code_id.is_not(None))
+        .group_by(final.code_id)
     )
-    return {code: (count, last, both - last) for code, count, last, both in connection.execute(query)}
+    return {row[0]: (row[1], row[2], row[3] - row[2], row[4]) for row in connection.execute(query)}
 
 
 def with_code(database: Database, study: str, code: UUID, limit: int) -> list[SegmentMatch]:

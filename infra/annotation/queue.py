@@ -106,6 +106,11 @@ class AnnotationQueue:
 
     def task(self, study: str, segment: UUID, annotator: str, rules: StudyRules) -> Task | None:
         """A segment that was asked about, whoever has it now; ``None`` where nobody ever asked."""
+        task = self.any_task(study, segment, annotator, rules)
+        return None if task is None or task.request is None else task
+
+    def any_task(self, study: str, segment: UUID, annotator: str, rules: StudyRules) -> Task | None:
+        """Any segment, asked about or not, as a person codes it; ``None`` where the study has none such."""
         now = self._clock.now()
         with self._database.reading() as connection:
             return read_task(connection, study, segment, annotator, rules, now)

@@ -15,7 +15,7 @@ from schemas import Annotation, AnnotationRequest, Assignment, Decision, Segment
 def read_task(
     connection: Connection, study: str, segment: UUID, annotator: str, rules: StudyRules, now: datetime
 ) -> Task | None:
-    """A segment that people are asked about, as one of them sees it; ``None`` where nobody ever asked."""
+    """A segment as a person who codes it sees it, asked about or not; ``None`` where the study has none such."""
     own = and_(annotations.c.segment_id == segment, annotations.c.annotator == annotator)
     last = select(annotations.c.record).where(own).order_by(annotations.c.decided_at.desc()).limit(1)
     query = (
@@ -31,17 +31,17 @@ def read_task(
             locks.c.since,
             locks.c.until,
         )
-        .join_from(requests, segments, requests.c.segment_id == segments.c.id)
-        .join(assignments, assignments.c.segment_id == requests.c.segment_id, isouter=True)
-        .join(decisions, decisions.c.segment_id == requests.c.segment_id, isouter=True)
+        .join_from(segments, requests, requests.c.segment_id == segments.c.id, isouter=True)
+        .join(assignments, assignments.c.segment_id == segments.c.id, isouter=True)
+        .join(decisions, decisions.c.segment_id == segments.c.id, isouter=True)
         .join(locks, _locked(segment, annotator), isouter=True)
-        .where(requests.c.segment_id == segment, requests.c.study == study)
+        .where(segments.c.id == segment, segments.c.study == study)
     )
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
     shown = Segment.from_bytes(row.segment)
-    request = AnnotationRequest.from_bytes(row.request)
+    request = AnnotationRequest.from_bytes(row.request) if row.request else None
     return Task(
         segment=shown,
         request=request,
@@ -50,10 +50,10 @@ def read_task(
         last=Annotation.from_bytes(row.last) if row.last else None,
         before=_beside(connection, shown, (row.order_at, row.seq), -1),
         after=_beside(connection, shown, (row.order_at, row.seq), 1),
-        blind=request.blind or rules.blind,
+        blind=rules.blind or (request is not None and request.blind),
         since=row.since,
         held=row.until is not None and row.until > now,
-        open_slots=row.lacks,
+        open_slots=row.lacks or 0,
     )
 
 

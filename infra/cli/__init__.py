@@ -4,41 +4,22 @@ import sys
 
 import click
 
-from infra.cli.account import account
-from infra.cli.agreement import agreement
-from infra.cli.codebook import codebook, teach, themes, threshold
-from infra.cli.data import code, dead_letters, export, ingest, reopen
-from infra.cli.drift import drift
-from infra.cli.erase import erase, reset
-from infra.cli.evaluate import evaluate
-from infra.cli.finetune import finetune
-from infra.cli.learn import learn
-from infra.cli.loop import loop
-from infra.cli.options import EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED
-from infra.cli.replay import replay
-from infra.cli.run import check, demo, status, tail, topics, topology, up
-from infra.telemetry import logs
+from infra.cli.commands import CommandSections
 from models.errors import QualstreamError, SettingError, UnavailableError
 
+EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED = 1, 2, 130  # what a process ends with
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=CommandSections, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="qualstream", prog_name="qualstream", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Code live feedback: a stream, an ensemble of small models, a codebook, and people where it counts."""
-
-
-for command in (
-    *(up, demo, status, tail, topics, topology, check),
-    *(ingest, code, export, dead_letters, reopen, erase, reset),
-    *(teach, codebook, themes, threshold, replay),
-    *(learn, loop, drift, evaluate, agreement, finetune, account),
-):
-    cli.add_command(command)
+    """Code live feedback: a stream, several small models, a codebook, and people where it counts."""
 
 
 def main() -> None:
     """Run the command line; what goes wrong in our own words is one line and an exit status."""
     try:
-        cli(standalone_mode=False)
+        cli(prog_name="qualstream", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(EXIT_STOPPED)
     except click.ClickException as error:
@@ -59,6 +40,8 @@ def main() -> None:
 
 
 def _say_error(error: Exception) -> None:
+    from infra.telemetry import logs
+
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if logs.last_words(error):

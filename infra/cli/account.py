@@ -6,14 +6,15 @@ from contextlib import contextmanager
 import click
 
 from infra.accounts.accounts import EVERYWHERE, ROLES, AccountRole, Accounts
+from infra.cli.commands import CommandList
 from infra.cli.options import read_settings
 from infra.factory.stores import opened_store
 from infra.settings import Settings
 
 
-@click.group()
+@click.group(cls=CommandList)
 def account() -> None:
-    """Who may use the page, and in which role."""
+    """Manage who may use the page, and in which role."""
 
 
 @account.command()
@@ -36,7 +37,7 @@ def add(name: str, role: AccountRole, study: str | None) -> None:
 @account.command()
 @click.argument("name")
 def link(name: str) -> None:
-    """Print a link that sets the password of NAME once; the one that NAME has now holds until then."""
+    """Print a link that sets a new password for NAME, once; the old one works until then."""
     settings = read_settings()
     with _accounts(settings) as accounts:
         _print_link(settings, accounts, name)

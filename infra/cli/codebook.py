@@ -16,6 +16,7 @@ from rich.tree import Tree
 
 from infra.annotation.import_labels import Importing, Plan, plan
 from infra.brokers import open_history
+from infra.cli.commands import CommandList
 from infra.cli.options import (
     DATE_ORDER,
     DRY_RUN,
@@ -34,7 +35,7 @@ from infra.cli.options import (
     read_settings,
 )
 from infra.codebook.codebook_import import CodebookEntry, CodebookNode, codebook_entries, import_codebook
-from infra.codebook.codebook_table import is_codebook, read_codebook_table, write_codebook_table
+from infra.codebook.codebook_table import is_codebook, read_codebook_table
 from infra.codebook.themes_job import Themed, as_lines, theme_file, theme_study
 from infra.codebook.thresholds_job import as_object, study_threshold
 from infra.factory.stores import build_store, opened_store
@@ -44,9 +45,10 @@ from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import LabelSheet, opened, read_label_file, read_table
 from infra.files.rows import ReadingOptions
 from infra.refi.archive import is_refi
+from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
 from infra.refi.reading import read_refi
-from infra.refi.writing import codebook_xml
 from infra.settings import Settings
+from infra.storage.studies import check_study
 from models.codebook.codebook import Codebook
 from models.codebook.edits import Act
 from models.codebook.themes import ThemeSettings
@@ -65,15 +67,17 @@ SHOWN, FIRST = 20, 10
 @TEXT_COLUMN
 @ID_COLUMN
 @click.option("--codes-column", help="Column with the codes; default: codes, code, labels, label, themes, theme, ...")
-@click.option("--code-columns", help="Columns that are codes themselves, with yes or no in them; between commas.")
-@click.option("--separator", help="What parts several codes in a cell; default: ; | and what the column tells.")
+@click.option("--code-columns", help="Columns that are codes themselves, holding yes or no; separated by commas.")
+@click.option(
+    "--separator", help="What separates several codes in a cell; default: ; and |, and what the column shows."
+)
 @ENCODING
 @SHEET
 @HEADER_ROW
 @DATE_ORDER
 @DRY_RUN
 def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **given: Any) -> None:
-    """Teach a study the texts that people coded already: their codes open its codebook and lead the moderator.
+    """Bring in texts that people have coded: their codes join the codebook and lead the moderator.
 
     A corrected file, whatever its name or date, takes the place of what the same coder said about the same texts: what
     changed is changed, and a text whose cell of codes is empty by now has none. Codes are those that are called so now.
@@ -121,9 +125,9 @@ def _bring_in(
     click.echo(f"codebook: {imported.summary}" + (f"; {outcome}" if outcome else ""), err=True)
 
 
-@click.group()
+@click.group(cls=CommandList)
 def codebook() -> None:
-    """A study's codes, their tree and what they mean: in from other programs' files, and out."""
+    """Import or export a codebook: codes, themes and definitions."""
 
 
 @codebook.command("import")
@@ -132,9 +136,9 @@ def codebook() -> None:
 @click.option("--author", default="import", show_default=True, help="Who brings it in.")
 @DRY_RUN
 def import_(source: Path, study: str | None, author: str, dry_run: bool) -> None:
-    """Bring a codebook in: a table with a row a code (A > B is a path), or a codebook or project of REFI-QDA.
+    """Import a codebook: a table with one code per row (A > B is a path), or a file of REFI-QDA.
 
-    What the file leaves empty stays as it is, and no code is taken out.
+    Empty cells change nothing, and no code is removed.
     """
     settings = read_settings(study=study)
     nodes = read_refi(source).nodes if is_refi(source.name) else read_codebook_table(source)
@@ -143,19 +147,15 @@ def import_(source: Path, study: str | None, author: str, dry_run: bool) -> None
 
 @codebook.command("export")
 @STUDY
-@click.option(
-    "--format", "fmt", type=click.Choice(["csv", "jsonl", "parquet", "qdc"]), default="csv", show_default=True
-)
+@click.option("--format", "fmt", type=click.Choice(list(CODEBOOK_FORMATS)), default="csv", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File; default: standard output.")
 def export_codebook(study: str | None, fmt: str, out: Path | None) -> None:
-    """Write a study's codes and themes with what they mean: a table, or a REFI-QDA codebook (qdc)."""
+    """Export codes, themes and definitions: a table, Markdown (md), or a REFI-QDA codebook (qdc)."""
     settings = read_settings(study=study)
     with opened_store(settings) as store, output_file(out) as file:
+        check_study(store.database, settings.study)
         book = Codebook(store.code_events(settings.study))
-        if fmt == "qdc":
-            file.write(codebook_xml(book, settings.study))
-        else:
-            write_codebook_table(book, settings.study, store.segments_by_code(settings.study), fmt, file)
+        write_codebook(book, settings.study, store.segments_by_code(settings.study), fmt, file)
     active = sum(state.active for state in book.values())
     click.echo(f"{active} codes and themes of study '{settings.study}'" + (f" in {out}" if out else ""), err=True)
 
@@ -236,8 +236,8 @@ def _taught(planned: Plan, study: str, outcome: str, file: str) -> Iterator[str]
 @click.option(
     "--alone-from", type=click.IntRange(min=1), help="Segments from which one code is a theme; default: never."
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be, write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a code, for programs.")
+@click.option("--dry-run", is_flag=True, help="Show the result without writing it.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per code, for programs.")
 def themes(
     study: str | None,
     profile: str | None,
@@ -247,7 +247,7 @@ def themes(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Group a study's codes under themes. What stands stays: only codes without a theme are placed."""
+    """Assign themes to codes that have none; leave the rest."""
     settings = read_settings(study=study, profile=profile)
     options = ThemeSettings(threshold, alone_from)
     if file is not None:

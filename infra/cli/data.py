@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from infra.accounts.audit import AuditLog
+from infra.cli.commands import CommandList
 from infra.cli.options import (
     CASCADE,
     DRY_RUN,
@@ -22,17 +22,18 @@ from infra.cli.options import (
     PROFILE,
     STUDY,
     error_console,
-    output_file,
     read_settings,
     read_source,
     show_preview,
     source_options,
 )
-from infra.clock import SystemClock
 from infra.factory.stores import opened_store
 from infra.files.preview import preview
 from infra.files.row_tally import RowTally, accepted_segments
+from infra.profiles.loading import load_profile
 from infra.storage.store import SetAside, Store
+from infra.storage.studies import studies
+from infra.weights.advice import profile_line
 from models.errors import InputError
 from schemas import Segment
 
@@ -43,7 +44,9 @@ from schemas import Segment
 @PROFILE
 @CASCADE
 @source_options
-@click.option("--coded", type=click.Path(path_type=Path), help="Texts that people coded, to lead: see `teach`.")
+@click.option(
+    "--coded", type=click.Path(path_type=Path), help="Texts that people have coded, to lead the models; see `teach`."
+)
 @DRY_RUN
 def code(
     source: Path,
@@ -63,6 +66,7 @@ def code(
         show_preview(preview(read_source(source, settings, given), settings.study))
         return
     tally = RowTally(error_console())
+    tally.console.print(profile_line(load_profile(settings.profile), settings.weights_dir), highlight=False)
     segments: Iterable[Segment] = accepted_segments(settings.study, read_source(source, settings, given), tally)
     if str(source) != "-":
         segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken
@@ -97,18 +101,20 @@ def _progress(console: Console, total: int | None) -> Iterator[Callable[[], None
     type=click.Choice(["keep-old", "version"]),
     default="keep-old",
     show_default=True,
-    help="What becomes of a known id with another text: the old text stays, or the new one is taken beside it.",
+    help="If a known id comes with another text: keep the old text, or add the new one as a version.",
 )
 @DRY_RUN
 @JSON_LINES
 def ingest(source: Path, study: str | None, changed: str, dry_run: bool, as_json: bool, **given: Any) -> None:
-    """Take in the segments of SOURCE; the running stack, or the next one, codes them."""
+    """Send the segments of SOURCE to the study; the running stack, or the next one, codes them."""
     settings = read_settings(study=study)
     if dry_run:
         show_preview(preview(read_source(source, settings, given), settings.study))
         return
     tally = RowTally(error_console())
     with opened_store(settings) as store:
+        if "study" not in settings.model_fields_set:
+            raise InputError(_no_study(store))
         taken = accepted_segments(settings.study, read_source(source, settings, given), tally)
         new = store.take_in(taken, tally.changed.append)
         versions = store.take_in(tally.versions()) if changed == "version" else 0
@@ -125,48 +131,15 @@ def ingest(source: Path, study: str | None, changed: str, dry_run: bool, as_json
     click.echo("; ".join(parts), err=True)
 
 
-@click.command()
-@STUDY
-@click.option(
-    "--format",
-    "fmt",
-    type=click.Choice(["csv", "jsonl", "parquet", "qdpx"]),
-    default="csv",
-    show_default=True,
-    help="qdpx: a REFI-QDA project with the codebook, all coded passages, their coders and memos.",
-)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File; default: standard output.")
-@click.option("--labels", is_flag=True, help="What people decided instead, with who and when: their last words.")
-@click.option("--history", is_flag=True, help="With --labels: everything they said, what they took back included.")
-def export(study: str | None, fmt: str, out: Path | None, labels: bool, history: bool) -> None:
-    """Write a study's segments with their codes, or the labels that people gave."""
-    from infra.files.export import export as write
-    from infra.files.export import export_labels
-    from infra.refi.study_project import study_project
-
-    if history and not labels:
-        raise InputError("--history goes with --labels; add it")
-    settings = read_settings(study=study)
-    labels = labels or fmt == "qdpx"
-    with opened_store(settings) as store, output_file(out) as file:
-        AuditLog(store.database, SystemClock()).add_command("export", scope=settings.study, subject=fmt)
-        if fmt == "qdpx":
-            archive, count = study_project(store, settings.study, datetime.now(UTC))
-            file.write(archive)
-        elif labels:
-            count = export_labels(store, settings.study, fmt, file, history=history)
-        else:
-            count = write(store, settings.study, fmt, file)
-    what = "labels" if labels else "segments"
-    if not count:
-        click.echo(f"study '{settings.study}' has no {what} in '{settings.data_dir}'", err=True)
-    else:
-        click.echo(f"{count} {what} of study '{settings.study}'" + (f" in {out}" if out else ""), err=True)
+def _no_study(store: Store) -> str:
+    known = ", ".join(each.name for each in studies(store.database))
+    there = f"studies that there are: {known}" if known else "a new name makes a study"
+    return f"no study is named, and texts are not taken into the demo's by chance; add --study NAME ({there})"
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", cls=CommandList)
 def dead_letters() -> None:
-    """What could not be read or coded, kept whole."""
+    """List, show and replay messages that could not be read or coded."""
 
 
 @dead_letters.command("list")
@@ -202,7 +175,7 @@ def show_letter(letter: UUID) -> None:
 @dead_letters.command()
 @click.argument("letters", type=click.UUID, nargs=-1, required=True)
 def replay(letters: tuple[UUID, ...]) -> None:
-    """Put dead letters back on the topic they were read from, as they came."""
+    """Send dead letters to their topic again, unchanged."""
     from infra.telemetry.status import replay_letters
 
     settings = read_settings()
@@ -224,11 +197,11 @@ def _kept_letter(store: Store, letter: UUID) -> SetAside:
 @click.command()
 @STUDY
 @click.option("--all", "everything", is_flag=True, help="Every study.")
-@click.option("--minutes", default=5.0, show_default=True, help="Only what was published so long ago or longer.")
+@click.option("--minutes", default=5.0, show_default=True, help="Only segments sent at least this long ago.")
 def reopen(study: str | None, everything: bool, minutes: float) -> None:
-    """Publish segments again that have no outcome: no code, no question to people, not set aside.
+    """Send segments again that have no outcome: no code, no request to people, no dead letter.
 
-    The running stack, or the next one, codes them; ingest does the same by itself where nothing is under way.
+    The running stack, or the next one, codes them. Ingest also does this by itself when nothing is in progress.
     """
     settings = read_settings(needs_folder=True, study=study)
     with opened_store(settings) as store:

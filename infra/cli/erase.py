@@ -11,8 +11,8 @@ from models.errors import InputError
 
 @click.command()
 @click.option("--segment", "segments", type=click.UUID, multiple=True, help="A segment's id; may be repeated.")
-@click.option("--author", help="Every segment whose metadata names this author.")
-@click.option("--field", help="With --author: the metadata's field; default: author, user, email and the like.")
+@click.option("--author", help="Every segment whose attributes name this author.")
+@click.option("--field", help="With --author: the attribute; default: author, user, email and the like.")
 @click.option("--person", help="A coder: their labels, their account, and their name in the codebook's history.")
 @click.option("--study", help="With --author: only in this study; default: in all.")
 @click.confirmation_option(prompt="This erases for good, wherever it is kept. Go on?")

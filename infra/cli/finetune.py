@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from infra.cli.commands import CommandList
 from infra.cli.options import Command, error_console, read_settings, several
 from infra.finetuning.lora import Job, run
 
@@ -35,7 +36,7 @@ def _tuning_options(command: Command) -> Command:
     return several(
         command,
         click.option("--epochs", type=click.IntRange(1), default=2, show_default=True),
-        click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Texts an update."),
+        click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Texts per update."),
         click.option("--lr", type=click.FloatRange(0, min_open=True), default=6e-4, show_default=True),
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
@@ -50,17 +51,25 @@ def _tuning_options(command: Command) -> Command:
     )
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, cls=CommandList)
 @click.option("--pairs", type=click.Path(path_type=Path, dir_okay=False), help="JSONL: `text` and `codes`, a list.")
 @click.option("--base", default="SmolLM2-135M-Instruct", show_default=True, help="Packaged model, folder, or hub name.")
 @click.option("--prompt", type=click.IntRange(1, 6), default=1, show_default=True, help="The paper's prompt.")
 @click.option("--ending", type=click.Choice(["dot", "newline"]), default="dot", show_default=True)
+@click.option(
+    "--format",
+    "fmt",
+    type=click.Choice(["plain", "chat"]),
+    default="plain",
+    show_default=True,
+    help="chat: messages in the model's chat template; the member's `format` must be the same.",
+)
 @click.option("--role", type=click.Choice(["member", "moderator"]), default="member", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the adapter and its card.")
 @_tuning_options
 @click.pass_context
 def finetune(context: click.Context, /, **options: Any) -> None:
-    """Tune a LoRA adapter on pairs of text and code; run again after a kill, it goes on where it was."""
+    """Tune a LoRA adapter on pairs of text and code. Run again, it continues an interrupted run."""
     if context.invoked_subcommand is not None:
         return
     for needed in ("pairs", "out"):
@@ -74,6 +83,7 @@ def finetune(context: click.Context, /, **options: Any) -> None:
         prompt=options["prompt"],
         ending=cast("Ending", options["ending"]),
         role=options["role"],
+        format=options["fmt"],
         epochs=options["epochs"],
         batch=options["batch"],
         learning_rate=options["lr"],
@@ -90,7 +100,7 @@ def finetune(context: click.Context, /, **options: Any) -> None:
     "--adapter", "adapters", type=click.Path(path_type=Path, file_okay=False), multiple=True, required=True,
     help="A tuned member; it reads only the texts that were kept from its training.",
 )  # fmt: skip
-@click.option("--samples", type=click.IntRange(0), default=2, show_default=True, help="Drawn answers a text.")
+@click.option("--samples", type=click.IntRange(0), default=2, show_default=True, help="Sampled answers per text.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JSONL for a moderator.")
 def proposals(pairs: Path, adapters: tuple[Path, ...], samples: int, out: Path) -> None:
     """Let members propose codes for texts they were not trained on: what a moderator learns from."""
@@ -121,11 +131,16 @@ def proposals(pairs: Path, adapters: tuple[Path, ...], samples: int, out: Path) 
 )  # fmt: skip
 @_tuning_options
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many texts by hash: a quick grid.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Cells that are tuned at once.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A folder a cell in it.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Cells tuned at the same time.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for the results, one subfolder per cell.",
+)
 @click.option("--top", type=click.IntRange(1), help="Writes profile.toml with the best so many cells as members.")
 def grid(**options: Any) -> None:
-    """Tune and compare bases x prompts x endings; run again after a kill, it goes on where it was."""
+    """Tune and compare bases, prompts and endings. Run again, it continues an interrupted run."""
     from infra.finetuning.grid import Grid, run_grid
     from models.backends.sentence.bertscore import TokenStates
 

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.brokers import publish_or_keep
+from infra.cli.commands import CommandList
+from infra.cli.measuring.simulate import simulate
 from infra.cli.options import JSON_LINES, JSON_OBJECT, STUDY, output_console, person, read_settings
-from infra.cli.simulate import simulate
 from infra.clock import SystemClock
 from infra.factory.stores import opened_store
 from infra.profiles.loading import load_profile
@@ -30,16 +31,16 @@ from schemas import ModelRelease
 _ATTEMPTS = 10  # shown in the status
 
 
-@click.group()
+@click.group(cls=CommandList)
 def learn() -> None:
-    """The classifiers that people's labels teach."""
+    """Inspect and roll back the classifiers that people's labels train."""
 
 
 @learn.command("status")
 @STUDY
 @JSON_OBJECT
 def show_status(study: str | None, as_json: bool) -> None:
-    """Show a study's classifier: what serves, how good it is, whose labels there are, and whether more of them pay."""
+    """Show a study's classifier: its version and quality, whose labels it has, and whether more would help."""
     settings = read_settings(study=study)
     profile = load_profile(settings.profile)
     with opened_store(settings) as store:
@@ -86,9 +87,9 @@ def list_releases(study: str | None, as_json: bool) -> None:
 @learn.command()
 @click.argument("version")
 @STUDY
-@click.option("--author", help="Who goes back to it; default: your user name.")
+@click.option("--author", help="Who does this; default: your user name.")
 def rollback(version: str, study: str | None, author: str | None) -> None:
-    """Let an earlier VERSION of a study's classifier serve again; `learn releases` shows them."""
+    """Go back to an earlier VERSION of a study's classifier; `learn releases` lists them."""
     settings = read_settings(study=study)
     name = person(author or getpass.getuser(), "--author")
     known = releases_of(settings)

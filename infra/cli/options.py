@@ -4,23 +4,27 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from infra.files.preview import Preview
-from infra.files.row_tally import Source
-from infra.files.rows import FORMATS, ReadingOptions
+from infra.cli import EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED
 from infra.settings import Settings, ensure_data_dir, load_settings
 from infra.telemetry import logs
 from models.errors import InputError
 
+if TYPE_CHECKING:
+    from infra.files.preview import Preview
+    from infra.files.row_tally import Source
+    from infra.files.rows import ReadingOptions
+
+__all__ = ["EXIT_ERROR", "EXIT_SETTING", "EXIT_STOPPED"]
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED = 1, 2, 130  # what a process ends with
 PIPED_WIDTH = 200  # characters: what is piped is folded late, so that a table's row stays a line
 LONGEST_NAME = 120  # characters of an author or a coder
 
@@ -32,7 +36,7 @@ CASCADE = click.option(
     help="Whether a segment that the first members agree on, or nearly identical to an earlier one, skips the rest; "
     "default: as the profile has it.",
 )
-JSON_LINES = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+JSON_LINES = click.option("--json", "as_json", is_flag=True, help="One JSON object per line, for programs.")
 JSON_OBJECT = click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 TABLE_FORMAT = click.option(
     "--format", "fmt", type=click.Choice(["csv", "tsv", "jsonl", "xlsx"]), help="Default: by name."
@@ -42,34 +46,38 @@ TEXT_COLUMNS = click.option(
     "--text-column",
     "text_columns",
     multiple=True,
-    help="Column with the text; default: the usual names. Several, one after the other: a source each.",
+    help="Column with the text; default: the usual names. May be repeated; each column is a source.",
 )
-ENCODING = click.option("--encoding", help="Such as cp1252 or shift_jis; default: told from the bytes.")
+ENCODING = click.option("--encoding", help="Such as cp1252 or shift_jis; default: detected from the bytes.")
 SHEET = click.option("--sheet", help="Sheet of a workbook, by name or number; default: the first with texts.")
 HEADER_ROW = click.option(
-    "--header-row", type=click.IntRange(min=1), help="Line with the names of the columns; default: told from the rows."
+    "--header-row",
+    type=click.IntRange(min=1),
+    help="Line with the names of the columns; default: detected from the rows.",
 )
 DATE_ORDER = click.option(
     "--date-order",
     type=click.Choice(["day", "month"]),
-    help="What comes first in 03/04/2026; default: told from the whole column.",
+    help="What comes first in 03/04/2026; default: detected from the whole column.",
 )
 NON_ANSWERS = click.option(
     "--non-answers",
     type=click.Choice(["leave-out", "keep"]),
-    help="What becomes of n/a, none, [deleted] and the like; default: QUALSTREAM_NON_ANSWERS, else leave-out.",
+    help="Leave out or keep n/a, none, [deleted] and the like; default: QUALSTREAM_NON_ANSWERS, else leave-out.",
 )
 ID_COLUMN = click.option("--id-column", help="Column with the source's own id.")
 
 
 def source_options(command: Command) -> Command:
     """The options that say how a file of segments is read; `read_source` takes what they give."""
+    from infra.files.rows import FORMATS
+
     return several(
         command,
         click.option("--format", "fmt", type=click.Choice(FORMATS), help="Default: by name and content."),
         TEXT_COLUMNS,
         ID_COLUMN,
-        click.option("--time-column", help="Column with the time it was said."),
+        click.option("--time-column", help="Column with the time."),
         read_options,
         click.option(
             "--unit",
@@ -80,8 +88,8 @@ def source_options(command: Command) -> Command:
         ),
         click.option(
             "--interviewer",
-            help="Who asks in a transcript (several: commas between), whose words are left out; 'none': nobody; "
-            "default: told from names and questions.",
+            help="Who asks the questions in a transcript and is left out (several separated by commas; 'none' for "
+            "nobody); default: detected from names and questions.",
         ),
     )
 
@@ -91,8 +99,10 @@ def read_options(command: Command) -> Command:
     return several(command, ENCODING, SHEET, HEADER_ROW, DATE_ORDER, NON_ANSWERS)
 
 
-def reading_options(settings: Settings, given: Mapping[str, Any]) -> ReadingOptions:
+def reading_options(settings: Settings, given: Mapping[str, Any]) -> "ReadingOptions":
     """How a file is read, as a command's options and the settings say."""
+    from infra.files.rows import ReadingOptions
+
     return ReadingOptions(
         encoding=given["encoding"],
         sheet=given["sheet"],
@@ -108,8 +118,10 @@ def _nobody(interviewer: str | None) -> str | None:
     return "" if interviewer is not None and interviewer.strip().casefold() == "none" else interviewer
 
 
-def read_source(path: Path, settings: Settings, given: Mapping[str, Any]) -> Source:
+def read_source(path: Path, settings: Settings, given: Mapping[str, Any]) -> "Source":
     """What a command reads, as its options and the settings say."""
+    from infra.files.row_tally import Source
+
     columns = (given["text_columns"], given["id_column"], given["time_column"])
     return Source(path, given["fmt"], *columns, reading_options(settings, given))
 
@@ -117,7 +129,7 @@ def read_source(path: Path, settings: Settings, given: Mapping[str, Any]) -> Sou
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Show how the file is read and what is left out; write nothing.")
 
 
-def show_preview(seen: Preview) -> None:
+def show_preview(seen: "Preview") -> None:
     """Print what a file would come to: how it is read and what is left out, and its first segments as a table."""
     words = output_console()
     for sentence in seen.understood:

@@ -20,7 +20,6 @@ from infra.cli.options import (
     output_console,
     read_settings,
 )
-from infra.factory.stores import opened_store
 from models.errors import InputError
 
 
@@ -31,7 +30,10 @@ from models.errors import InputError
 @STUDY
 @CASCADE
 def up(role: str | None, port: int, profile: str | None, study: str | None, cascade: str | None) -> None:
-    """Run one process a role, with the Kafka of QUALSTREAM_KAFKA_URL or else the embedded broker; or one role alone."""
+    """Run the whole stack, one process for each role; or one role with --role.
+
+    Uses the Kafka in QUALSTREAM_KAFKA_URL, or else the embedded broker.
+    """
     settings = read_settings(needs_folder=True, profile=profile, study=study, cascade=cascade)
     if role is not None:
         from infra.roles.run import run_role
@@ -64,7 +66,8 @@ def demo(profile: str | None, study: str | None, cascade: str | None) -> None:
 @click.option("--check", is_flag=True, help="Exit with 1 unless every role (or this one) was seen lately.")
 @JSON_LINES
 def status(role: str | None, check: bool, as_json: bool) -> None:
-    """Per role: lag, rate, last commit, errors."""
+    """Show each role's lag, rate, last commit and errors."""
+    from infra.factory.stores import opened_store
     from infra.telemetry.status import report
 
     settings = read_settings()
@@ -76,8 +79,8 @@ def status(role: str | None, check: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("topic")
-@click.option("--follow", "-f", is_flag=True, help="Go on with new messages until stopped.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many messages.")
+@click.option("--follow", "-f", is_flag=True, help="Keep printing new messages until stopped.")
+@click.option("--limit", type=click.IntRange(min=1), help="Print at most this many messages.")
 def tail(topic: str, follow: bool, limit: int | None) -> None:
     """Print a topic's messages as JSON lines, with partition, offset and key."""
     from infra.telemetry.status import print_topic
@@ -89,7 +92,7 @@ def tail(topic: str, follow: bool, limit: int | None) -> None:
 @click.option("--check", is_flag=True, help="Compare with the brokers; exit with 1 where a topic differs.")
 @JSON_LINES
 def topics(check: bool, as_json: bool) -> None:
-    """Print the topics with their settings and each role's rights, for whoever runs the Kafka; or compare."""
+    """Print topics, their settings and each role's rights; or compare them with the brokers."""
     from infra.telemetry.topics import check as compare
     from infra.telemetry.topics import expected, print_topics
 
@@ -102,7 +105,7 @@ def topics(check: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--check", type=click.Path(path_type=Path), help="Exit with 1 unless this file shows the same print.")
+@click.option("--check", type=click.Path(path_type=Path), help="Exit with 1 unless this file contains the same table.")
 def topology(check: Path | None) -> None:
     """Print roles and topics: who reads what, who writes what."""
     from streams.topology import describe
@@ -123,10 +126,11 @@ def topology(check: Path | None) -> None:
 @click.option("--study", help="Only this study; default: all.")
 @JSON_OBJECT
 def check(study: str | None, as_json: bool) -> None:
-    """Count whether anything was lost, coded twice or never asked; exits with 1 if so.
+    """Count whether anything was lost, coded twice or never requested; exits with 1 if so.
 
     Reads the read model, and the topics whole where the brokers answer. Segments that are under way count as open.
     """
+    from infra.factory.stores import opened_store
     from infra.telemetry.invariant_check import check as count
     from infra.telemetry.invariant_check import show
 

@@ -9,16 +9,18 @@ import hmac
 import json
 import logging
 import smtplib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Any, Protocol
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
-from sqlalchemy import and_, exists, select
+from sqlalchemy import and_, exists, func, or_, select
 
+from infra.drift.alert_words import MESSAGES, told
 from infra.settings import Settings
 from infra.storage.database import Database
 from infra.storage.projections import insert
@@ -104,18 +106,7 @@ class Mail:
         mail["From"], mail["To"] = self.sender, ", ".join(self.to)
         mail["Subject"] = f"Qualstream: {alert.kind} in study {alert.study}"
         mail["Message-ID"] = f"<{alert.id}@qualstream>"  # the same when it is tried again
-        lines = [
-            alert.says or alert.kind,
-            "",
-            f"Since: {alert.at:%Y-%m-%d %H:%M} UTC, seen {alert.detected_at:%Y-%m-%d %H:%M} UTC",
-            f"What moved: {alert.cause}",
-            f"Codes: {', '.join(alert.codes) or '-'}",
-            f"Sources: {', '.join(alert.sources) or '-'}",
-            *([f"New words and phrases: {', '.join(alert.terms)}"] if alert.terms else []),
-            *([f"Nearest codes: {', '.join(alert.nearest)}"] if alert.nearest else []),
-            "",
-            link(self.page, alert),
-        ]
+        lines = [alert.says or alert.kind, "", *told(alert), "", link(self.page, alert)]
         mail.set_content("\n".join(" ".join(line.split()) for line in lines))  # no text of a code breaks a line
         return mail
 
@@ -136,7 +127,64 @@ def build_hooks(settings: Settings, clock: Clock) -> list[Hook]:
     if settings.smtp_url is not None:
         password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
         named.append(Mail(settings.smtp_url, password, settings.mail_from, settings.mail_to, page))
+    for chat, url in (
+        ("slack", settings.slack_url),
+        ("teams", settings.teams_url),
+        ("mattermost", settings.mattermost_url),
+    ):
+        if url is not None:
+            named.append(ChatHook(url.get_secret_value(), MESSAGES[chat], page, chat))
     return named
+
+
+@dataclass(frozen=True)
+class ChatHook:
+    """A POST to a chat's incoming webhook; its address is the secret."""
+
+    url: str
+    message: Callable[[DriftAlert, str], dict[str, Any]]
+    page: str
+    name: str
+
+    def notify(self, alert: DriftAlert) -> None:
+        """Send it; whatever is not a success is tried again. An error names no address."""
+        body = self.message(alert, link(self.page, alert))
+        try:
+            httpx.post(self.url, json=body, timeout=_PATIENCE_S).raise_for_status()
+        except httpx.HTTPStatusError as error:
+            raise OSError(f"status {error.response.status_code}") from None
+        except httpx.HTTPError as error:
+            raise OSError(type(error).__name__) from None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How telling a hook of an alert went."""
+
+    hook: str
+    attempts: int
+    delivered_at: datetime | None
+    last_error: str | None
+
+
+def deliveries(database: Database, study: str) -> dict[UUID, list[Delivery]]:
+    """By alert, how telling each hook of it went."""
+    query = select(alert_deliveries).where(alert_deliveries.c.study == study).order_by(alert_deliveries.c.hook)
+    by_alert: dict[UUID, list[Delivery]] = {}
+    with database.reading() as connection:
+        for row in connection.execute(query):
+            delivery = Delivery(row.hook, row.attempts, row.delivered_at, row.last_error)
+            by_alert.setdefault(row.alert_id, []).append(delivery)
+    return by_alert
+
+
+def send_again(database: Database, study: str, alert: UUID, hooks: Sequence[str]) -> None:
+    """Have these hooks told of an alert once more, whenever it was raised and whoever has seen it."""
+    with database.writing() as connection:
+        for hook in hooks:
+            row = {"attempts": 0, "delivered_at": None, "last_error": None}
+            statement = insert(alert_deliveries, database.dialect).values(alert_id=alert, hook=hook, study=study, **row)
+            connection.execute(statement.on_conflict_do_update(index_elements=["alert_id", "hook"], set_=row))
 
 
 def notify(database: Database, hooks: Sequence[Hook], clock: Clock) -> int:
@@ -151,10 +199,13 @@ def notify(database: Database, hooks: Sequence[Hook], clock: Clock) -> int:
 def _pending(database: Database, hook: Hook, clock: Clock) -> list[DriftAlert]:
     mine = and_(alert_deliveries.c.alert_id == alerts.c.id, alert_deliveries.c.hook == hook.name)
     over = alert_deliveries.c.delivered_at.is_not(None) | (alert_deliveries.c.attempts >= _MOST_ATTEMPTS)
+    asked = and_(alert_deliveries.c.delivered_at.is_(None), alert_deliveries.c.attempts == 0)
+    unseen = ~exists().where(alert_marks.c.alert_id == alerts.c.id)
+    recent = func.coalesce(alerts.c.raised_at, alerts.c.detected_at) >= clock.now() - _RECENT
     query = (
         select(alerts.c.record)
-        .where(alerts.c.detected_at >= clock.now() - _RECENT)
-        .where(~exists().where(mine, over), ~exists().where(alert_marks.c.alert_id == alerts.c.id))
+        .where(~exists().where(mine, over))
+        .where(or_(and_(recent, unseen), exists().where(mine, asked)))
         .order_by(alerts.c.detected_at, alerts.c.id)
         .limit(_AT_ONCE)
     )

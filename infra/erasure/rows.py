@@ -13,6 +13,7 @@ from infra.accounts.attempts import counters_of
 from infra.storage import tables
 from infra.storage.annotations import update_open_slots
 from infra.storage.database import Database, chunks
+from infra.storage.derived.decided_codes import update_decided_codes
 from infra.storage.erasures import person_hash
 from infra.storage.projections import insert
 from schemas import CodeEvent
@@ -155,6 +156,7 @@ def erase_person(database: Database, person: str, at: datetime) -> Counter[str]:
             counts[table.name] += connection.execute(delete(table).where(table.c.annotator == person)).rowcount
         if touched:
             update_open_slots(connection, touched)
+            update_decided_codes(connection, touched)
         counts += _names(connection, person)
         counts += _account(connection, person)
     return +counts

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from infra.clock import SystemClock
-from infra.files.few_shot import read_examples
-from infra.profiles.loading import Profile, checked_profile
-from infra.profiles.members import MemberProfile, ModeratorProfile, PanelistProfile
+from infra.files.few_shot import read_examples, read_verdicts
+from infra.profiles.loading import Profile, checked_profile, requested_device
+from infra.profiles.members import MemberProfile, ModeratorProfile, PanelistProfile, VerifierProfile
 from infra.profiles.study_rules import default_rules, refiner_settings
 from infra.settings import Settings
 from infra.training.loader import out_of_fold_loader
+from models.backends.devices import available_device
 from models.backends.token_usage import TokenUsage
 from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import ReleaseRegistry
@@ -20,14 +21,17 @@ from models.coding.ensemble import Ensemble
 from models.errors import SettingError
 from models.fakes import FakeCoder, HashEmbedder
 from models.moderation.decision import ConsensusModerator
+from models.moderation.memory import StudyMemory
 from models.moderation.panel import PanelModerator
 from models.moderation.precedents import PrecedentModerator, Precedents
+from models.moderation.verified import VerifiedModerator, VerifierSettings
 from models.ports import CodeIndex, Coder, Embedder, Moderator, PartCoder, load
 from models.refinement.refiner import Refiner
 from models.routing.router import Router
 
 if TYPE_CHECKING:
     from models.backends.lora.moderator import LoraModerator
+    from models.backends.lora.pool import GeneratorPool
     from models.backends.served import ChatServer
 
 M = TypeVar("M", Coder, Moderator)
@@ -75,13 +79,19 @@ class Models:
 
     @cached_property
     def device(self) -> str:
-        """The device to use: what the settings say, else the profile, else a GPU if there is one."""
-        device = self.profile.device if self.settings.device == "auto" else self.settings.device
-        if device != "auto":
-            return device
-        import torch
+        """The device to use: what the settings say, else the profile, else a GPU if there is one.
 
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        Raises:
+            SettingError: If it is not there.
+        """
+        return available_device(requested_device(self.settings, self.profile))
+
+    @cached_property
+    def _pool(self) -> "GeneratorPool":
+        """The base models of this process, each held once."""
+        from models.backends.lora.pool import GeneratorPool
+
+        return GeneratorPool(self.settings.weights_dir, self.device, usage=self._usage)
 
     @property
     def cascaded(self) -> bool:
@@ -125,11 +135,12 @@ class Models:
             groups.append(self._build_served_coder([m for m in served if m.url == url]))
         return groups[0] if len(groups) == 1 else Ensemble(tuple(groups), tuple(member.name for member in here))
 
-    def build_moderator(self, precedents: Precedents | None = None) -> Moderator:
+    def build_moderator(self, precedents: Precedents | None = None, memory: StudyMemory | None = None) -> Moderator:
         """Who decides on one label: the consensus, a taught model, a served one, or a panel of these.
 
         Args:
             precedents: What people coded, to lead the moderator where a study has any.
+            memory: What a writer sees of the studies; grows as codes are decided on.
         """
         profile = self.profile.moderator
         if profile.strategy == "panel":
@@ -137,7 +148,37 @@ class Models:
             moderator: Moderator = PanelModerator(panel, self.embedder)
         else:
             moderator = self._build_single_moderator(profile)
-        return moderator if precedents is None else PrecedentModerator(moderator, self.embedder, precedents)
+        led = moderator if precedents is None else PrecedentModerator(moderator, self.embedder, precedents)
+        if self.profile.verifier is None:
+            return led
+        return self._judged(led, self.profile.verifier, memory or StudyMemory(self.embedder, precedents))
+
+    def _judged(self, moderator: Moderator, profile: VerifierProfile, memory: StudyMemory) -> Moderator:
+        """A moderator whose codes are judged before they stand."""
+        from models.backends.lora.generation import Sampling
+        from models.backends.lora.verifier import ChatVerifier
+        from models.backends.lora.writer import ChatWriter
+
+        verdicts = read_verdicts(profile.examples_file) if profile.examples_file else ()
+        limits = self.profile.generation
+        writer = ChatWriter(
+            profile.base,
+            self._pool,
+            memory,
+            sampling=Sampling(limits.max_new_tokens, limits.temperature, limits.top_p),
+            seed=self.profile.seed,
+            dtype=profile.dtype,
+            description=profile.textdescription,
+            descriptions=profile.studies,
+        )
+        return VerifiedModerator(
+            moderator,
+            ChatVerifier(profile.base, self._pool, dtype=profile.dtype, examples=verdicts),
+            self.embedder,
+            writer=writer if profile.writes else None,
+            memory=memory,
+            settings=VerifierSettings(profile.lead, profile.doubt),
+        )
 
     def build_refiner(self, index: CodeIndex) -> Refiner:
         """Reuses or creates codes, as the profile says."""
@@ -177,7 +218,15 @@ class Models:
         limits = self.profile.generation
         return LoraCoder(
             members=tuple(
-                Member(m.name, str(m.base), Path(m.adapter) if m.adapter else None, m.prompt, m.ending, _examples(m))
+                Member(
+                    m.name,
+                    str(m.base),
+                    Path(m.adapter) if m.adapter else None,
+                    m.prompt,
+                    m.ending,
+                    _examples(m),
+                    m.format,
+                )
                 for m in members
             ),
             sampling=Sampling(
@@ -188,11 +237,9 @@ class Models:
                 limits.draw_temperature,
                 limits.draw_top_p,
             ),
-            cache=self.settings.weights_dir,
-            device=self.device,
+            pool=self._pool,
             dtype=members[0].dtype,
             seed=self.profile.seed,
-            usage=self._usage,
         )
 
     def _build_served_coder(self, members: Sequence[MemberProfile]) -> PartCoder:
@@ -202,7 +249,9 @@ class Models:
         limits = self.profile.generation
         return ServedCoder(
             self._chat_server(str(members[0].url)),
-            members=tuple(ServedMember(m.name, str(m.model), m.prompt, m.ending, _examples(m)) for m in members),
+            members=tuple(
+                ServedMember(m.name, str(m.model), m.prompt, m.ending, _examples(m), m.format) for m in members
+            ),
             max_tokens=limits.max_new_tokens,
             temperature=limits.temperature,
             top_p=limits.top_p,

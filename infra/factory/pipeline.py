@@ -14,7 +14,7 @@ from models.classifier.registry import ReleaseRegistry
 from models.fakes import MemoryCodeIndex
 from models.moderation.precedents import CodedText, Precedents, opened
 from models.pipeline import Pipeline
-from models.ports import CodeIndex
+from models.ports import CodeIndex, Embedder
 from schemas import ModelRelease
 
 
@@ -32,8 +32,30 @@ def build_pipeline(settings: Settings, index: CodeIndex | None = None, coded: Se
     models = Models.of(settings)
     index = index or MemoryCodeIndex()
     precedents = Precedents(models.embedder)
-    precedents.add_texts(coded)
-    index.put(opened(coded, models.embedder))
+    teach_texts(coded, precedents, index, models.embedder)
+    return assemble(models, index, precedents, coded)
+
+
+def teach_texts(coded: Sequence[CodedText], precedents: Precedents, index: CodeIndex, embedder: Embedder) -> int:
+    """Let texts that people coded lead a pipeline, and open its codebook with their codes.
+
+    Returns:
+        How many were new or had changed.
+    """
+    index.put(opened(coded, embedder))
+    return precedents.add_texts(coded)
+
+
+def assemble(models: Models, index: CodeIndex, precedents: Precedents, coded: Sequence[CodedText] = ()) -> Pipeline:
+    """All steps over an index and precedents that somebody else may add to between two runs.
+
+    Args:
+        models: The profile's.
+        index: The codes to reuse.
+        precedents: What people coded.
+        coded: Texts that teach a classifier, where the data folder has none of the study.
+    """
+    settings = models.settings
     classifiers, router = build_classifiers(models), models.build_router()
     if has_classifiers(settings.data_dir, settings.study):
         with closing(build_store(settings)) as store:

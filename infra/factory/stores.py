@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
-from infra.factory.models import Models
 from infra.settings import Settings, ensure_data_dir
 from infra.storage.store import Store, open_store
-from infra.vectors.code_index import open_code_index
-from models.ports import CodeIndex, Embedder
+
+if TYPE_CHECKING:
+    from models.ports import CodeIndex, Embedder
 
 
 def build_store(settings: Settings) -> Store:
@@ -23,14 +24,18 @@ def opened_store(settings: Settings) -> Iterator[Store]:
         yield store
 
 
-def build_code_index(settings: Settings, embedder: Embedder) -> CodeIndex:
+def build_code_index(settings: Settings, embedder: "Embedder") -> "CodeIndex":
     """The code index: Qdrant's server or its engine in this process."""
+    from infra.vectors.code_index import open_code_index
+
     key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
     return open_code_index(settings.index_url, embedder.dim, key)
 
 
 def forget_codes(settings: Settings, study: str | None) -> None:
     """Take a study's codes, or all, out of the index."""
+    from infra.factory.models import Models
+
     index = build_code_index(settings, Models.of(settings).embedder)
     try:
         index.remove(index.origins(study))

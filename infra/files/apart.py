@@ -95,9 +95,7 @@ def read_labels_apart(
         InputError: If the file cannot be read, or would take more memory, time or room than it may.
         ReadersBusy: If others' files are being read; try again in a moment.
     """
-    return read_apart(
-        path, "infra.files.apart", ["labels", name, json.dumps({"coder": coder, **_form(columns, options)})]
-    )
+    return read_apart(path, __name__, ["labels", name, json.dumps({"coder": coder, **_form(columns, options)})])
 
 
 def read_texts_apart(path: Path, name: str, asked: TextsAsked) -> bytes:
@@ -110,7 +108,7 @@ def read_texts_apart(path: Path, name: str, asked: TextsAsked) -> bytes:
         InputError: If the file cannot be read, or would take more memory, time or room than it may.
         ReadersBusy: If others' files are being read; try again in a moment.
     """
-    return read_apart(path, "infra.files.apart", ["texts", name, json.dumps(asdict(asked))])
+    return read_apart(path, __name__, ["texts", name, json.dumps(asdict(asked))])
 
 
 def _form(columns: SheetColumns, options: ReadingOptions | None) -> dict[str, Any]:
@@ -170,7 +168,7 @@ def _check_archive(path: Path, name: str) -> None:
 def _run(path: Path, module: str, arguments: list[str]) -> bytes:
     name = arguments[1]
     clean = {key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL", "TMPDIR") if key in os.environ}
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[__name__.count(".")]
     command = [sys.executable, "-m", module, *arguments]
     with path.open("rb") as file:
         try:

@@ -6,41 +6,16 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
+from infra.files.segment_export import COLUMNS, INNER, MADE, SegmentChoice, segment_shape, segments_coded
 from infra.files.tables import FORMATS, OutputRow, Shape, encoded, write
 from infra.storage.database import CHUNK, chunks
-from infra.storage.final_codes import Assigned, names_now, outcomes
+from infra.storage.final_codes import names_now
 from infra.storage.store import Store
 from infra.storage.tables import annotations, segments
 from schemas import Annotation
 
 __all__ = ["COLUMNS", "FORMATS", "LABEL_COLUMNS", "export", "export_labels", "labels", "segments_coded", "streamed"]
 
-COLUMNS = (
-    "id",
-    "own_id",
-    "study",
-    "text",
-    "source",
-    "timestamp",
-    "language",
-    "code",
-    "code_id",
-    "theme",
-    "new",
-    "similarity",
-    "confidence",
-    "route",
-    "verdict",
-    "proposed",
-    "proposals",
-    "models",
-    "metadata",
-    "human_codes",
-    "annotators",
-    "final_codes",
-    "final_code_ids",
-    "decided_by",
-)
 LABEL_COLUMNS = {
     "study": "The study.",
     "segment_id": "The segment's id.",
@@ -68,22 +43,6 @@ LABEL_COLUMNS = {
 }
 """Each column of the labels, and what stands in it."""
 
-_SEGMENTS = Shape(
-    COLUMNS,
-    {
-        "timestamp": "time",
-        "new": "truth",
-        "similarity": "number",
-        "confidence": "number",
-        "proposals": "json",
-        "models": "json",
-        "metadata": "json",
-        "human_codes": "list",
-        "annotators": "list",
-        "final_codes": "list",
-        "final_code_ids": "list",
-    },
-)
 _LABELS = Shape(
     tuple(LABEL_COLUMNS),
     {
@@ -105,24 +64,29 @@ _LABELS = Shape(
 
 Unread = Callable[[Collection[UUID]], Collection[UUID]]
 """Of some segments, those that somebody may still have to read blind."""
-_BLIND = frozenset(
-    {"id", "study", "text", "source", "timestamp", "language", "metadata"}
-    | {"segment_id", "annotator", "kind", "decided_at", "sample", "blind"}
-)
-"""Columns that say nothing of what the system or people made of a segment."""
+_LABELS_MADE = frozenset(LABEL_COLUMNS) - {
+    *("segment_id", "study", "own_id", "text", "source", "timestamp"),
+    *("annotator", "kind", "decided_at", "sample", "blind"),
+}
+"""Columns of labels that say what the system or people made of a segment."""
+_SEGMENTS_MADE = frozenset({*MADE, *INNER} - {"metadata"})
 
 
-def export(store: Store, study: str | None, fmt: str, out: BinaryIO) -> int:
-    """Write every segment of a study, or of all, with what became of it; see ``tabular.encoded`` for the formats.
-
-    ``code`` is the system's; ``human_codes`` are all that people chose, ``annotators`` who they are. ``final_codes``
-    are an adjudication's, else what more than half of the people chose, else the system's; ``decided_by`` says whose.
+def export(
+    store: Store,
+    study: str | None,
+    fmt: str,
+    out: BinaryIO,
+    choice: SegmentChoice = SegmentChoice(),  # noqa: B008
+) -> int:
+    """Write segments of a study, or of all, with what became of them; see ``segment_export`` for the columns.
 
     Args:
         store: Where the segments are.
         study: The study, or ``None`` for all.
         fmt: One of ``FORMATS``.
         out: A stream of bytes; it need not be seekable and stays open.
+        choice: Which segments, which columns, and what stands where coders differ.
 
     Returns:
         How many rows were written.
@@ -130,7 +94,7 @@ def export(store: Store, study: str | None, fmt: str, out: BinaryIO) -> int:
     Raises:
         InputError: If the format is none of the three.
     """
-    return write(_SEGMENTS, segments_coded(store, study), fmt, out)
+    return write(segment_shape(store, study, choice), segments_coded(store, study, choice), fmt, out)
 
 
 def export_labels(store: Store, study: str | None, fmt: str, out: BinaryIO, *, history: bool = False) -> int:
@@ -146,7 +110,14 @@ def export_labels(store: Store, study: str | None, fmt: str, out: BinaryIO, *, h
 
 
 def streamed(
-    store: Store, study: str, what: str, fmt: str, *, history: bool = False, unread: Unread | None = None
+    store: Store,
+    study: str,
+    what: str,
+    fmt: str,
+    *,
+    history: bool = False,
+    unread: Unread | None = None,
+    choice: SegmentChoice = SegmentChoice(),  # noqa: B008
 ) -> Iterator[bytes]:
     """The same files in pieces: ``segments`` or ``labels``.
 
@@ -158,16 +129,22 @@ def streamed(
         history: Whether labels are given with what was said before.
         unread: Says of some segments which of them the reader may still have to read blind: what the system and
             people made of those is left out.
+        choice: Which segments, and which columns of them.
 
     Raises:
         InputError: At once, if the format is none of the three.
     """
     if what == "labels":
-        return encoded(_LABELS, _blinded(labels(store, study, history=history), "segment_id", unread), fmt)
-    return encoded(_SEGMENTS, _blinded(segments_coded(store, study), "id", unread), fmt)
+        return encoded(
+            _LABELS, _blinded(labels(store, study, history=history), "segment_id", unread, _LABELS_MADE), fmt
+        )
+    shape = segment_shape(store, study, choice)
+    return encoded(shape, _blinded(segments_coded(store, study, choice), "id", unread, _SEGMENTS_MADE), fmt)
 
 
-def _blinded(rows: Iterator[OutputRow], identity: str, unread: Unread | None) -> Iterator[OutputRow]:
+def _blinded(
+    rows: Iterator[OutputRow], identity: str, unread: Unread | None, made: Collection[str]
+) -> Iterator[OutputRow]:
     """Rows without what is made of a segment, where it may still have to be read blind."""
     if unread is None:
         yield from rows
@@ -175,32 +152,12 @@ def _blinded(rows: Iterator[OutputRow], identity: str, unread: Unread | None) ->
     for chunk in chunks(rows):
         hidden = unread({row[identity] for row in chunk})
         for row in chunk:
-            yield row if row[identity] not in hidden else {name: _shown(name, value) for name, value in row.items()}
+            kept = row if row[identity] not in hidden else {name: _emptied(row[name], name in made) for name in row}
+            yield kept
 
 
-def _shown(name: str, value: object) -> object:
-    return value if name in _BLIND else [] if isinstance(value, list) else None
-
-
-def segments_coded(store: Store, study: str | None) -> Iterator[OutputRow]:
-    """Every segment with what became of it, in the order it was said; memory stays flat."""
-    for chunk in chunks(store.rows(study)):
-        given: dict[UUID, Assigned | None] = {
-            row["id"]: None if row["code_id"] is None else (row["code_id"], row["code"]) for row in chunk
-        }
-        with store.database.reading() as connection:
-            settled = outcomes(connection, given)
-        for row in chunk:
-            outcome = settled[row["id"]]
-            human = dict.fromkeys(code.label for coding in outcome.people for code in coding.codes)
-            yield {
-                **row,
-                "human_codes": list(human),
-                "annotators": [coding.annotator for coding in outcome.people],
-                "final_codes": [code.label for code in outcome.codes],
-                "final_code_ids": [str(code.id) for code in outcome.codes],
-                "decided_by": outcome.by,
-            }
+def _emptied(value: object, made: bool) -> object:
+    return value if not made else [] if isinstance(value, list) else None
 
 
 def labels(store: Store, study: str | None, *, history: bool = False) -> Iterator[OutputRow]:

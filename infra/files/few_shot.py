@@ -1,6 +1,7 @@
 """Which texts with codes stand in a prompt as examples, for a member that was not tuned."""
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -8,10 +9,10 @@ from pathlib import Path
 
 from infra.files.pairs import TrainingPair, read_pairs
 from models.coding.labels import label_fault
-from models.errors import SettingError
+from models.errors import InputError, SettingError
 
-MOST = 5
-"""The paper gives one to five examples."""
+MOST = 8
+"""The paper gives one to five examples; the bigger members of profile `small` have six."""
 _SHORTEST, _LONGEST = 5, 25  # words of an example's text: long enough to say something, short enough for a prompt
 _WORD = re.compile(r"\w{4,}")  # shorter ones are mostly function words
 
@@ -30,6 +31,23 @@ def read_examples(path: Path, number: int) -> tuple[FewShotExample, ...]:
         return choose_examples(read_pairs(path), number)
     except SettingError as error:
         raise SettingError(f"{path}: {error}") from None
+
+
+def read_verdicts(path: Path) -> tuple[tuple[str, str, bool], ...]:
+    """Read texts with a code each and whether it stands, as a verifier is shown them.
+
+    Raises:
+        InputError: If the file cannot be read, or a line has not all three.
+    """
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+        rows = [json.loads(line) for line in lines]
+        return tuple((str(row["text"]), str(row["code"]), bool(row["stands"])) for row in rows)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: not a file of verdicts ({type(error).__name__}: {error}); a line is an object with `text`, "
+            "`code` and `stands`, true or false"
+        ) from error
 
 
 def choose_examples(pairs: Sequence[TrainingPair], number: int) -> tuple[FewShotExample, ...]:

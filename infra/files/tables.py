@@ -45,8 +45,8 @@ class Shape:
 
     columns: tuple[str, ...]
     kinds: Mapping[str, str] = field(default_factory=dict)
-    """``number``, ``truth``, ``time``, ``json`` (an object), ``list`` (of texts), or ``codes``: a list that says
-    something although it is empty, namely that no code fits."""
+    """``number``, ``truth``, ``time``, ``json`` (an object), ``any`` (whatever JSON has, text outside of JSON lines),
+    ``list`` (of texts), or ``codes``: a list that says something although it is empty, namely that no code fits."""
 
 
 def write(shape: Shape, rows: Iterable[OutputRow], fmt: str, out: BinaryIO) -> int:
@@ -166,6 +166,8 @@ def _flat(shape: Shape, name: str, value: Any) -> Any:
     """Ids, times, lists and objects as text; numbers, truth values and ``None`` as they are."""
     if isinstance(value, UUID | datetime):
         return _word(value)
+    if value is not None and shape.kinds.get(name) == "any":
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if value is not None and shape.kinds.get(name) == "json":
         return json.dumps(value, ensure_ascii=False)
     if value is not None and shape.kinds.get(name) in ("list", "codes"):

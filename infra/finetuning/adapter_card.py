@@ -103,7 +103,7 @@ def make_card(
 
 
 def _training(training: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: training[key] for key in ("curve", "best_epoch", "updates", "dtype")}
+    kept = {key: training[key] for key in ("curve", "best_epoch", "updates", "dtype", "layers")}
     return kept | {"seconds": round(training["seconds"], 1), "device": _device(training["device"])}
 
 
@@ -146,6 +146,7 @@ def _page(name: str, card: Mapping[str, Any]) -> str:
     what = "the moderator's"
     if recipe["role"] == "member":
         what = f"{recipe['prompt']}, ending `{recipe['ending']}`"
+    what += ", in the chat template" if recipe.get("format") == "chat" else ""
     sources = [
         f"| {s['source']} | {s['licence']} | {s['codes_written_by']} | {s['texts']} | {s['pairs']} |"
         for s in data["sources"]
@@ -159,7 +160,7 @@ def _page(name: str, card: Mapping[str, Any]) -> str:
         f"- Licence: {TERMS.get(base['name'], 'that of the data and of whoever tuned it')}.",
         f"- Prompt: {what}; seed {recipe['seed']}.",
         f"- LoRA: rank {recipe['rank']}, alpha {recipe['alpha']}, dropout {recipe['dropout']}, no bias, on "
-        f"{', '.join(recipe['targets'])}.",
+        f"{', '.join(training.get('layers') or recipe['targets'])}.",
         f"- Data: `{data['file']}`, SHA-256 `{data['sha256']}`; fold {split['validation_fold']} of {split['folds']} "
         f"kept apart by text; repeats: {split['repeat'] or 'none'}.",
         f"- {recipe['epochs']} epochs, {recipe['batch']} texts an update, learning rate {recipe['learning_rate']}; "

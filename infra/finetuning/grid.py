@@ -155,14 +155,14 @@ def _answers(cell: Cell, job: Job, examples: Sequence[tuple[str, str]], texts: S
     from models.backends.lora.coder import LoraCoder, Member
     from models.backends.lora.finetuning import choose_device
     from models.backends.lora.generation import Sampling
+    from models.backends.lora.pool import GeneratorPool
     from schemas import Segment
     from schemas.ids import segment_id
 
     coder = LoraCoder(
         [Member(cell.name, cell.base, None, cell.prompt, cell.ending, tuple(examples))],
         sampling=Sampling(temperature=0.0),
-        cache=cache,
-        device=choose_device(job.device),
+        pool=GeneratorPool(cache, choose_device(job.device)),
     )
     segments = [
         Segment(id=segment_id("grid", "pairs", str(n)), study="grid", text=text, source="pairs")
@@ -217,7 +217,7 @@ def command(job: Job) -> list[str]:
     several = {"repeat": job.repeat, "licence": job.licences}
     words = [f"--{name}={value}" for name, value in options.items()]
     words += [f"--{name}={key}={value}" for name, values in several.items() for key, value in values.items()]
-    return [sys.executable, "-m", "infra.cli", "finetune", *words]
+    return [sys.executable, "-m", "qualstream", "finetune", *words]
 
 
 def _card(cell: Cell, job: Job) -> dict[str, Any] | None:
@@ -238,7 +238,12 @@ def _is_made(cell: Cell, job: Job) -> bool:
     card = _card(cell, job)
     if card is None:
         return False
-    recorded = {**card["recipe"], **{key: card["split"][key] for key in job.mix}, "data": card["data"]["sha256"]}
+    recorded = {
+        "format": "plain",
+        **card["recipe"],
+        **{key: card["split"][key] for key in job.mix},
+        "data": card["data"]["sha256"],
+    }
     requested = {**_recipe(cell, job), **job.mix, "data": hashlib.sha256(job.pairs.read_bytes()).hexdigest()}
     for key, value in json.loads(json.dumps(requested)).items():
         if recorded.get(key) != value:

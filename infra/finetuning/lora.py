@@ -166,7 +166,12 @@ def _card(
         halves=halves,
         mix=job.mix,
         metrics=metrics,
-        training={**asdict(tuned.progress), "device": tuned.device, "dtype": tuned.dtype},
+        training={
+            **asdict(tuned.progress),
+            "device": tuned.device,
+            "dtype": tuned.dtype,
+            "layers": sorted(tuned.model.peft_config["default"].target_modules),
+        },
         licences=job.licences,
     )
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from contextlib import closing
-from importlib.resources import as_file, files
 
 from rich.console import Console
 
@@ -14,6 +13,7 @@ from infra.files.segments import Rejected, read_segments
 from infra.local.live_view import View, summary
 from infra.local.stack import LocalStack, free_port, stop_on_signals
 from infra.profiles.loading import checked_profile
+from infra.profiles.members import PACKAGED_DATA
 from infra.settings import Settings, ensure_data_dir
 from infra.storage.store import Store
 from models.errors import SettingError
@@ -26,8 +26,7 @@ _LOOK_S = 0.25
 
 def demo_segments(study: str) -> list[Segment]:
     """The reviews that ship with the project."""
-    with as_file(files("infra") / "data" / REVIEWS) as path:
-        rows = list(read_segments(path, study=study, fmt="jsonl"))
+    rows = list(read_segments(PACKAGED_DATA / REVIEWS, study=study, fmt="jsonl"))
     return [row for row in rows if not isinstance(row, Rejected)]
 
 
@@ -125,8 +124,8 @@ def run_stack(settings: Settings, port: int, console: Console) -> None:
     ensure_data_dir(settings)
     checked_profile(settings)
     with data_folder_lock(settings), stop_on_signals() as stopped:
-        store = build_store(settings)
         page = page_port(settings)
+        store = build_store(settings)
         every = tuple(role.name for role in ROLES)
         stack = LocalStack(settings, store, every, port, {"QUALSTREAM_WEB_PORT": str(page)})
         try:
@@ -146,11 +145,12 @@ def run_stack(settings: Settings, port: int, console: Console) -> None:
 
 
 def page_port(settings: Settings) -> int:
-    """The port that the page is to have; another one where that is taken."""
-    try:
-        return free_port(settings.web_port)
-    except SettingError:
-        return free_port()
+    """The port that the page is to have; a link or a proxy that somebody keeps must not lead to another one.
+
+    Raises:
+        SettingError: If it is taken.
+    """
+    return free_port(settings.web_port, settings.web_host, "set QUALSTREAM_WEB_PORT to another one")
 
 
 def say_page(settings: Settings, store: Store, port: int, console: Console) -> None:

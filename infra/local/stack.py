@@ -6,6 +6,7 @@ codebook's history and every segment that has no outcome from there.
 """
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -62,21 +63,25 @@ def broker_command(port: int) -> list[str]:
     return [binary, "broker", *options, "--silent"]
 
 
-def free_port(port: int = 0) -> int:
-    """A port of 127.0.0.1 that nothing listens on.
+def free_port(port: int = 0, host: str = "127.0.0.1", choose: str = "choose another with --port") -> int:
+    """A port that nothing listens on.
 
     Args:
         port: The one that it must be; 0: any.
+        host: An address of this machine.
+        choose: How another one is chosen, as an error says it.
 
     Raises:
-        SettingError: If it is taken.
+        SettingError: If it is taken, or the address is not this machine's.
     """
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise SettingError(f"port {port} is in use; choose another with --port, or 0 for any free one") from None
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SettingError(f"cannot listen on {host} port {port} ({error.strerror}); {choose}") from None
+            raise SettingError(f"port {port} is in use; {choose}, or 0 for any free one") from None
         return int(probe.getsockname()[1])
 
 
@@ -132,7 +137,7 @@ class LocalStack:
             self._start_broker()
         asyncio.run(prepare_brokers(self.cluster, self.store))
         for role in self.roles:
-            self.add(role, [sys.executable, "-m", "infra.cli", "up", "--role", role])
+            self.add(role, [sys.executable, "-m", "qualstream", "up", "--role", role])
 
     def add(self, name: str, command: Sequence[str]) -> Child:
         """Start one more process, and keep it alive as the roles are."""

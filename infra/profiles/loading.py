@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from infra.profiles.faults import LONGEST_SHOWN, explain
-from infra.profiles.members import MemberProfile, Model, ModeratorProfile, PanelistProfile, Table
+from infra.profiles.members import MemberProfile, Model, ModeratorProfile, PanelistProfile, Table, VerifierProfile
 from infra.settings import Settings, nearest
+from models.backends.devices import available_device
 from models.coding.cascade import CascadeSettings
 from models.errors import SettingError
 from schemas.record import Study
@@ -127,6 +128,7 @@ class Profile(Table):
     cascade: CascadeProfile = CascadeProfile()
     members: tuple[MemberProfile, ...]
     moderator: ModeratorProfile = Field(default_factory=ModeratorProfile)
+    verifier: VerifierProfile | None = Field(default=None, description="Judges the codes, in this process.")
     embedder: EmbedderProfile = EmbedderProfile()
     refiner: RefinerProfile = RefinerProfile()
     router: RouterProfile = RouterProfile()
@@ -156,6 +158,7 @@ _TABLES: dict[str, type[Table]] = {
     "members": MemberProfile,
     "moderator": ModeratorProfile,
     "moderator.panel": PanelistProfile,
+    "verifier": VerifierProfile,
     "embedder": EmbedderProfile,
     "refiner": RefinerProfile,
     "router": RouterProfile,
@@ -198,21 +201,32 @@ def check_files(profile: Profile) -> None:
     tables: list[tuple[str, MemberProfile | ModeratorProfile | PanelistProfile]] = [
         (f"member '{member.name}'", member) for member in profile.members
     ]
-    for member in profile.members:
-        if member.examples_file is not None and not member.examples_file.is_file():
+    readers: list[tuple[str, MemberProfile | VerifierProfile]] = [
+        (f"member '{member.name}'", member) for member in profile.members
+    ]
+    readers += [("[verifier]", profile.verifier)] if profile.verifier else []
+    for owner, shown in readers:
+        if shown.examples_file is not None and not shown.examples_file.is_file():
+            fields = "`text`, `code` and `stands`" if owner == "[verifier]" else "`text` and `codes`, a list,"
             raise SettingError(
-                f"{profile.file}: examples_file of member '{member.name}' is '{member.examples_file}' but there is no "
-                "such file; give a JSONL file with `text` and `codes`, a list, a line"
+                f"{profile.file}: examples_file of {owner} is '{shown.examples_file}' but there is no such file; "
+                f"give a JSONL file with {fields} a line"
             )
     panel = [(f"[[moderator.panel]] {n}", panelist) for n, panelist in enumerate(profile.moderator.panel, 1)]
     for owner, table in [*tables, ("[moderator]", profile.moderator), *panel]:
-        if table.base and Path(table.base).is_absolute() and not Path(table.base).is_dir():
-            raise SettingError(
-                f"{profile.file}: base of {owner} is '{table.base}' but there is no such folder; "
-                f"give the folder of a model, or a model's name"
-            )
+        _check_base(profile, owner, table.base)
         if table.adapter is not None:
             _check_adapter(f"{profile.file}: adapter of {owner}", table.adapter)
+    if profile.verifier:
+        _check_base(profile, "[verifier]", profile.verifier.base)
+
+
+def _check_base(profile: Profile, owner: str, base: str | None) -> None:
+    if base and Path(base).is_absolute() and not Path(base).is_dir():
+        raise SettingError(
+            f"{profile.file}: base of {owner} is '{base}' but there is no such folder; "
+            f"give the folder of a model, or a model's name"
+        )
 
 
 def _check_adapter(key: str, folder: Path) -> None:
@@ -260,7 +274,26 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def checked_profile(settings: Settings) -> Profile:
-    """The profile, with its files checked."""
+    """The profile, with its files checked, and the device where one is asked for.
+
+    Raises:
+        SettingError: If the profile is not as it must be, or a file or the device is not there.
+    """
     profile = load_profile(settings.profile)
     check_files(profile)
+    if requested_device(settings, profile) != "auto":
+        available_device(requested_device(settings, profile))
     return profile
+
+
+def requested_device(settings: Settings, profile: Profile) -> str:
+    """The device that the settings name, else the profile; ``auto`` where neither does."""
+    return profile.device if settings.device == "auto" else settings.device
+
+
+def bases_of(profile: Profile) -> list[str]:
+    """The base models that run in this installation's processes, each once."""
+    bases = [member.base for member in profile.members] + [profile.moderator.base]
+    bases += [panelist.base for panelist in profile.moderator.panel]
+    bases += [profile.verifier.base] if profile.verifier else []
+    return list(dict.fromkeys(base for base in bases if base))

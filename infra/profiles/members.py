@@ -8,8 +8,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from infra.files.few_shot import MOST
 from models.backends.digests import check_content
+from models.coding.chat import Format
 from models.coding.prompts import Ending
 from models.moderation.classifier_vote import CLASSIFIER
+from models.moderation.verified import VerifierSettings
+from schemas.record import Study
 
 PACKAGED_ADAPTERS = Path(__file__).parents[1] / "adapters"
 PACKAGED_DATA = Path(__file__).parents[1] / "data"
@@ -21,6 +24,7 @@ ADAPTERS = {
     "theme": "4790834ff2f7e9021525e67858cf3ab14805e97e3e44903dfc1a0db99b493da2",
 }
 """SHA-256 of each adapter that comes with Qualstream: of its configuration and its weights, one after the other."""
+_VERIFIER = VerifierSettings()
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -76,6 +80,7 @@ class MemberProfile(Table):
     adapter: Adapter | None = None
     prompt: int = Field(ge=1, le=6, description="Number in the paper's appendix A.")
     ending: Ending = "dot"
+    format: Format = Field(default="plain", description="'chat': messages in the model's chat template.")
     dtype: Dtype = "auto"
     url: Url | None = Field(default=None, description="Of an OpenAI-compatible server, up to and with /v1.")
     model: str | None = Field(default=None, description="The served model's (or LoRA module's) name.")
@@ -105,6 +110,19 @@ class MemberProfile(Table):
                     "in the prompt: take one of them out"
                 )
         return self
+
+
+class VerifierProfile(Table):
+    """Who judges the codes before they stand, and writes another one where all are doubtful."""
+
+    base: Model
+    dtype: Dtype = "auto"
+    lead: float = Field(default=_VERIFIER.lead, ge=0, le=1, description="By which another code takes the place.")
+    doubt: float = Field(default=_VERIFIER.doubt, ge=0, le=1, description="Below it the model is asked to write one.")
+    examples_file: Pairs | None = Field(default=None, description="JSONL of `text`, `code` and `stands`, shown to it.")
+    writes: bool = Field(default=True, description="Whether it is asked to write at all.")
+    textdescription: str = Field(default="live feedback", min_length=1, description="What the texts are.")
+    studies: dict[Study, str] = Field(default_factory=dict, description="Study to what its own texts are.")
 
 
 class _ModeratorKeys(Table):

@@ -21,7 +21,7 @@ def read_refi_apart(path: Path, name: str, coder: str) -> bytes:
         InputError: If the file cannot be read, or would take more memory, time or room than it may.
         ReadersBusy: If others' files are being read; try again in a moment.
     """
-    return read_apart(path, "infra.refi.apart", ["refi", name, coder])
+    return read_apart(path, __name__, ["refi", name, coder])
 
 
 def parse_refi(content: bytes) -> RefiContent:

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -89,7 +90,8 @@ class DeathFile:
 
     def _write(self, under_way: Sequence[_Stretch]) -> None:
         deaths = [[*stretch, count] for stretch, count in self._deaths.items()]
-        self._path.write_text(json.dumps({"under_way": under_way, "deaths": deaths}), encoding="utf-8")
+        with suppress(OSError):  # on a full disk nothing is counted, and nothing ends for that
+            self._path.write_text(json.dumps({"under_way": under_way, "deaths": deaths}), encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -72,8 +72,11 @@ def stage_role(name: str, build_stage: BuildStage, build_gauges: BuildGauges = n
     """The role of a stage, which reads topics in batches."""
 
     async def run(worker: Worker) -> None:
-        build = partial(asyncio.to_thread, build_stage, worker.settings, worker.usage)
-        make_stage = partial(prepared, build, worker.heartbeat)
+        def build() -> Stage:
+            worker.options.room()
+            return build_stage(worker.settings, worker.usage)
+
+        make_stage = partial(prepared, partial(asyncio.to_thread, build), worker.heartbeat)
         await run_stage(worker.role, make_stage, worker.options, worker.heartbeat, worker.stop)
 
     return RoleDefinition(name, run, build_gauges, build_stage)

@@ -6,6 +6,7 @@ from infra.roles.definition import stage_role
 from infra.settings import Settings
 from models.backends.token_usage import TokenUsage
 from models.errors import SettingError
+from models.moderation.memory import StudyMemory
 from models.moderation.precedents import Precedents
 from models.moderation.proposal_join import JoinSettings, ProposalJoin
 from streams.stage import Received, Stage
@@ -23,7 +24,8 @@ def build_stage(settings: Settings, usage: TokenUsage) -> Stage:
     models, clock = Models.of(settings, usage), SystemClock()
     join: ProposalJoin[Received] = ProposalJoin(join_settings(models), clock)
     precedents = Precedents(models.embedder)
-    return ModeratorStage(load_now(models.build_moderator(precedents)), join, clock, precedents)
+    memory = StudyMemory(models.embedder, precedents)
+    return ModeratorStage(load_now(models.build_moderator(precedents, memory)), join, clock, precedents, memory)
 
 
 def join_settings(models: Models) -> JoinSettings:

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from infra.clock import SystemClock
+from infra.drift.alert_rules import apply_rules
 from infra.drift.notifications import build_hooks, notify
 from infra.drift.scan_study import with_study_novelty
 from infra.factory.models import Models
@@ -103,6 +104,7 @@ class StudyWatcher:
         )
         alerts = monitor.extend(heapq.merge(coded, judged, key=lambda each: each.at))
         alerts = with_study_novelty(self._database, study, alerts, self._embedder)
+        alerts = [alert.model_copy(update={"raised_at": self._clock.now()}) for alert in alerts]
         heard_at = None if decided is None else decided.isoformat()
         keep = self._state_writer(study, time_range.until, {**monitor.state(), _HEARD: heard_at})
         if alerts:
@@ -179,6 +181,7 @@ async def run(worker: Worker) -> None:
 
     def look() -> None:
         progress.read += watcher.test()
+        apply_rules(database, outbox, clock)
         notify(database, channels, clock)
 
     tasks = {

@@ -8,15 +8,15 @@ from importlib import import_module
 from infra.roles.definition import RoleDefinition
 
 MODULES = {
-    "ingest": "infra.roles.ingest",
-    "coders": "infra.roles.coders",
-    "moderator": "infra.roles.moderator",
-    "refiner": "infra.roles.refiner",
-    "router": "infra.roles.router",
-    "trainer": "infra.roles.trainer",
-    "recorder": "infra.roles.recorder",
-    "monitor": "infra.roles.monitor",
-    "web": "infra.roles.web",
+    "ingest": f"{__package__}.ingest",
+    "coders": f"{__package__}.coders",
+    "moderator": f"{__package__}.moderator",
+    "refiner": f"{__package__}.refiner",
+    "router": f"{__package__}.router",
+    "trainer": f"{__package__}.trainer",
+    "recorder": f"{__package__}.recorder",
+    "monitor": f"{__package__}.monitor",
+    "web": f"{__package__}.web",
 }
 """By a role's name in the topology; each module has its definition as ``ROLE``."""
 

@@ -12,6 +12,7 @@ from functools import partial
 from infra.brokers import build_cluster
 from infra.clock import SystemClock
 from infra.factory.stores import build_store
+from infra.local.free_space import FreeSpace
 from infra.roles.deaths import DeathFile
 from infra.roles.definition import Worker
 from infra.roles.registry import find_role
@@ -120,4 +121,5 @@ def worker_settings(settings: Settings, role: Role) -> WorkerSettings:
         clock=SystemClock(),
         members=settings.members if role.has_members else (),
         watchdog_s=settings.watchdog_s,
+        room=FreeSpace(settings.data_dir).check,
     )

@@ -61,16 +61,17 @@ def raised(database: Database, study: str, limit: int = 100) -> list[Raised]:
 
 def count_open(database: Database, study: str | None, now: datetime) -> int:
     """How many alerts of a study, or of all, nobody has seen to."""
-    query = select(func.count()).select_from(alerts).where(~_seen_to(now))
+    query = select(func.count()).select_from(alerts).where(waits(now))
     if study is not None:
         query = query.where(alerts.c.study == study)
     with database.reading() as connection:
         return connection.execute(query).scalar_one()
 
 
-def _seen_to(now: datetime) -> ColumnElement[bool]:
+def waits(now: datetime) -> ColumnElement[bool]:
+    """Whether nobody has seen to an alert."""
     holds = or_(alert_marks.c.until.is_(None), alert_marks.c.until > now)
-    return exists().where(and_(alert_marks.c.alert_id == alerts.c.id, holds))
+    return ~exists().where(and_(alert_marks.c.alert_id == alerts.c.id, holds))
 
 
 def mark(database: Database, study: str, alert: UUID, mark: AlertMark) -> None:

@@ -87,6 +87,18 @@ def current_annotations(
     return select(*columns).where(and_(ranked.c.back == 1, ranked.c.withdrawn.is_(False))).subquery("current")
 
 
+def standing_words(connection: Connection, segments: Collection[UUID]) -> dict[UUID, list[Annotation]]:
+    """Each person's last word on these segments, the latest last; withdrawn ones are left out."""
+    standing: dict[UUID, list[Annotation]] = {}
+    for chunk in chunks(segments):
+        current = current_annotations(None, annotations.c.segment_id.in_(chunk))
+        rows = select(current.c.record).order_by(current.c.decided_at, current.c.annotator)
+        for raw in connection.execute(rows).scalars():
+            annotation = Annotation.from_bytes(raw)
+            standing.setdefault(annotation.segment_id, []).append(annotation)
+    return standing
+
+
 def codings(
     database: Database, study: str, include_models: bool = True, *, segment: UUID | None = None
 ) -> list[Coding]:
@@ -124,7 +136,7 @@ class CurrentCodes:
 
     study: str
     current: Mapping[UUID, UUID | None]
-    """Code to the one that it is by now; see ``infra.storage.successors``."""
+    """Code to the one that it is by now; see ``infra.storage.derived.successors``."""
     labels: Mapping[UUID, str]
     by_label: Mapping[str, UUID]
     """Normalised label to the active code."""

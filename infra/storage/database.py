@@ -3,7 +3,7 @@
 import random
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from models.errors import InputError, SettingError, UnavailableError
 
-REVISION = "0007"
+REVISION = "0009"
 """The newest revision in ``infra/migrations``; a test compares the two."""
 
 CHUNK = 500
@@ -99,11 +99,12 @@ class Database:
         self._engine.dispose()
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, derive: Callable[[Connection], None] | None = None) -> Database:
     """Connect, and bring the tables to this version's revision.
 
     Args:
         url: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/DATABASE``.
+        derive: Called in the transaction that has brought the tables up, to fill what is derived from their rows.
 
     Raises:
         SettingError: If the URL, the folder, the login or the revision is not as it must be.
@@ -113,7 +114,7 @@ def open_database(url: str) -> Database:
     database = Database(_sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed))
     try:
         if _revision(database) != REVISION:
-            _migrate(database)
+            _migrate(database, derive or (lambda _connection: None))
     except BaseException:
         database.close()
         raise
@@ -208,7 +209,7 @@ def _revision(database: Database) -> str | None:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _migrate(database: Database) -> None:
+def _migrate(database: Database, derive: Callable[[Connection], None]) -> None:
     """Run what is missing in one transaction, which is also the lock: others wait for it, a kill undoes it."""
     from alembic import command
     from alembic.config import Config
@@ -223,6 +224,7 @@ def _migrate(database: Database) -> None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            derive(connection)
     except CommandError as error:
         raise SettingError(
             f"the tables in '{database.name}' are not at a revision that this version of Qualstream knows "

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from infra.storage.annotations import current_annotations
+from infra.storage.annotations import standing_words
 from infra.storage.database import chunks
-from infra.storage.tables import annotations, codes
-from models.annotation.latest import DecidedBy, Undecided, chosen_codes, final_codes, human_decision
+from infra.storage.tables import codes
+from models.annotation.latest import DecidedBy, Disputed, chosen_codes, final_codes, human_decision
 from schemas import Annotation
 
 Assigned = tuple[UUID, str]
@@ -41,23 +41,25 @@ class Outcome:
     codes: tuple[Named, ...]
     by: DecidedBy | None
     people: tuple[NamedCoding, ...]
+    disputed: bool = False
+    """Whether those whose words count differ, and nobody has adjudicated."""
 
 
 def outcomes(
-    connection: Connection, assigned: Mapping[UUID, Assigned | None], undecided: Undecided = "model"
+    connection: Connection, assigned: Mapping[UUID, Assigned | None], disputed: Disputed = "majority"
 ) -> dict[UUID, Outcome]:
     """What segments are coded in the end.
 
     Args:
         connection: A transaction that reads.
         assigned: By segment, the code that the system gave it, if it did.
-        undecided: What segments get that people coded without a decision.
+        disputed: What segments get on whose codes people differ while nobody has adjudicated.
     """
-    words = _standing(connection, assigned)
+    words = standing_words(connection, assigned)
     ids = {code for annotations_ in words.values() for annotation in annotations_ for code in chosen_codes(annotation)}
     ids |= {each[0] for each in assigned.values() if each is not None}
     names = CurrentNames(names_now(connection, ids))
-    return {segment: _outcome(words.get(segment, ()), model, names, undecided) for segment, model in assigned.items()}
+    return {segment: _outcome(words.get(segment, ()), model, names, disputed) for segment, model in assigned.items()}
 
 
 class CurrentNames:
@@ -91,23 +93,14 @@ def names_now(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Named]:
     return names
 
 
-def _standing(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, list[Annotation]]:
-    standing: dict[UUID, list[Annotation]] = {}
-    for chunk in chunks(ids):
-        current = current_annotations(None, annotations.c.segment_id.in_(chunk))
-        rows = select(current.c.record).order_by(current.c.decided_at, current.c.annotator)
-        for raw in connection.execute(rows).scalars():
-            annotation = Annotation.from_bytes(raw)
-            standing.setdefault(annotation.segment_id, []).append(annotation)
-    return standing
-
-
-def _outcome(words: Sequence[Annotation], model: Assigned | None, names: CurrentNames, undecided: Undecided) -> Outcome:
+def _outcome(words: Sequence[Annotation], model: Assigned | None, names: CurrentNames, disputed: Disputed) -> Outcome:
     people = tuple(_named_coding(annotation, names) for annotation in words)
     known = {code.id: code for coding in people for code in coding.codes}
     given = names.named(dict([model])) if model else {}
-    final = final_codes(human_decision(words, names), next(iter(given), None), undecided)
-    return Outcome(tuple((known | given)[code] for code in final.codes), final.by, people)
+    decision = human_decision(words, names)
+    final = final_codes(decision, next(iter(given), None), disputed)
+    differ = decision is not None and decision.disputed
+    return Outcome(tuple((known | given)[code] for code in final.codes), final.by, people, differ)
 
 
 def _named_coding(annotation: Annotation, names: CurrentNames) -> NamedCoding:

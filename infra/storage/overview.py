@@ -8,10 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
+from infra.storage.alerts import waits
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
-from infra.storage.final_codes import Named, names_now
-from infra.storage.tables import assignments, codes, dead_letters, requests, segments
+from infra.storage.final_codes import Named, names_now, outcomes
+from infra.storage.tables import alerts, assignments, codes, dead_letters, final_codes, requests, segments
 
 TimeStep = Literal["hour", "day"]
 STEPS: dict[TimeStep, tuple[timedelta, int]] = {"hour": (timedelta(hours=1), 48), "day": (timedelta(days=1), 30)}
@@ -34,6 +35,8 @@ class Live:
     dead_letters: int
     """Not replayed."""
     codes: int
+    alerts: int
+    """Nobody has seen to them."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,15 @@ class Newest:
     id: UUID
     text: str
     code: str | None
-    """None where it is kept back."""
+    """None where it has none in the end, or it is kept back."""
+    by: str | None
+    """Whose word it is."""
     new: bool
     confidence: float | None
     route: str | None
     at: datetime
+    blind: bool = False
+    """Whether the code is kept back."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,7 @@ def live(database: Database, study: str, now: datetime) -> Live:
             human_coded=connection.execute(select(func.count(coded.c.segment_id.distinct()))).scalar_one(),
             dead_letters=_count(connection, dead_letters.c.id, *dead),
             codes=_count(connection, codes.c.id, *in_use),
+            alerts=_count(connection, alerts.c.id, alerts.c.study == study, waits(now)),
         )
 
 
@@ -115,12 +123,13 @@ def newest(database: Database, study: str, limit: int = 20) -> list[Newest]:
     )
     with database.reading() as connection:
         rows = connection.execute(query).all()
-        names = names_now(connection, {row.code_id for row in rows})
+        ends = outcomes(connection, {row.segment_id: (row.code_id, row.label) for row in rows})
     return [
         Newest(
             row.segment_id,
             row.text,
-            names[row.code_id].label if row.code_id in names else row.label,
+            ", ".join(code.label for code in ends[row.segment_id].codes) or None,
+            ends[row.segment_id].by,
             row.new,
             row.confidence,
             row.route,
@@ -131,8 +140,8 @@ def newest(database: Database, study: str, limit: int = 20) -> list[Newest]:
 
 
 def over_time(database: Database, study: str, by: TimeStep, most: int = 8) -> OverTime:
-    """The most used codes over the last steps that have segments; merged codes count for what they became."""
-    length, steps = STEPS[by]
+    """The codes that most segments of the last steps have in the end."""
+    (length, steps), final = STEPS[by], final_codes.c
     with database.reading() as connection:
         said_at = segments.c.order_at
         first = connection.execute(select(func.min(said_at)).where(segments.c.study == study)).scalar_one()
@@ -144,10 +153,11 @@ def over_time(database: Database, study: str, by: TimeStep, most: int = 8) -> Ov
         moments = [begins + length * n for n in range((ends - begins) // length + 1)]
         start = _start(by, database.dialect)
         query = (
-            select(start.label("start"), assignments.c.code_id, func.max(assignments.c.label).label("label"), _N)
-            .join_from(segments, assignments, segments.c.id == assignments.c.segment_id)
+            select(start.label("start"), final.code_id, func.max(final.label).label("label"), _N)
+            .join_from(segments, final_codes, segments.c.id == final.segment_id)
             .where(segments.c.study == study, segments.c.order_at >= begins)
-            .group_by(start, assignments.c.code_id)
+            .where(final.study == study, final.code_id.is_not(None))
+            .group_by(start, final.code_id)
         )
         rows = connection.execute(query).all()
         names = names_now(connection, {row.code_id for row in rows})

@@ -17,8 +17,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from infra.storage import tables
 from infra.storage.annotations import update_open_slots
 from infra.storage.database import chunks
+from infra.storage.derived.decided_codes import coded_with, update_decided_codes
+from infra.storage.derived.successors import update_finals
 from infra.storage.erasures import not_erased
-from infra.storage.successors import update_finals
+from infra.storage.final_codes import names_now
 from models.codebook.codebook import CodeState
 from schemas import (
     Annotation,
@@ -112,6 +114,10 @@ def _annotation_row(annotation: Annotation, now: datetime) -> SqlRow:
     return {**_columns(annotation, tables.annotations), "code_ids": [str(code) for code in annotation.code_ids]}
 
 
+def _alert_row(alert: DriftAlert, now: datetime) -> SqlRow:
+    return {**_columns(alert, tables.alerts), "raised_at": alert.raised_at or alert.detected_at}
+
+
 def _dead_letter_row(letter: DeadLetter, now: datetime) -> SqlRow:
     return {**_columns(letter, tables.dead_letters), "replayed_at": None}
 
@@ -157,7 +163,7 @@ PROJECTIONS: Mapping[type[Record], Projection] = {
     StudyRules: Projection(tables.study_rules, _plain(tables.study_rules), ("at", "study"), _newest("at")),
     Annotation: Projection(tables.annotations, _annotation_row, ("decided_at", "segment_id", "annotator")),
     ModelRelease: Projection(tables.releases, _plain(tables.releases), ("released_at", "model")),
-    DriftAlert: Projection(tables.alerts, _plain(tables.alerts), ("detected_at", "id"), _newest("detected_at")),
+    DriftAlert: Projection(tables.alerts, _alert_row, ("detected_at", "id"), _newest("detected_at")),
     DeadLetter: Projection(tables.dead_letters, _dead_letter_row, ("at", "id"), _failed_again),
 }
 """Every kind of record that is kept; ``Proposals`` are kept inside their decision."""
@@ -174,12 +180,27 @@ def write(connection: Connection, records: Iterable[Record], now: datetime) -> N
     for kind, projection in PROJECTIONS.items():
         if kind in batches:
             _write_rows(connection, kind, [projection.row(record, now) for record in batches[kind]], now)
-    if CodeEvent in batches:
-        _project_codes(connection, {event.code_id for event in batches[CodeEvent]})
-        update_finals(connection, {event.study for event in batches[CodeEvent]})
+    moved = _write_codes(connection, batches[CodeEvent]) if CodeEvent in batches else set()
+    decided = {annotation.segment_id for annotation in batches.get(Annotation, ())} | coded_with(connection, moved)
+    update_decided_codes(connection, decided)
     touched = {record.segment_id for kind in (AnnotationRequest, Annotation) for record in batches.get(kind, ())}
     if touched:
         update_open_slots(connection, touched)
+
+
+def _write_codes(connection: Connection, events: Sequence[CodeEvent]) -> set[UUID]:
+    """Make the codes of these events anew; returns those, and others, that are another code now than before."""
+    ids = {event.code_id for event in events}
+    before = _finals(connection, ids)
+    _project_codes(connection, ids)
+    also = update_finals(connection, {event.study for event in events})
+    now = _finals(connection, ids)
+    return also | {code for code in ids if before.get(code, code) != now.get(code, code)}
+
+
+def _finals(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """What codes count as: what they were merged into, else themselves."""
+    return {code: named.id for code, named in names_now(connection, ids).items()}
 
 
 def _write_rows(connection: Connection, kind: type[Record], rows: list[SqlRow], now: datetime) -> None:

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, String, and_, cast, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, String, cast, func, or_, select
 
-from infra.storage.annotations import abstaining, current_annotations, waiting
+from infra.storage.annotations import current_annotations, waiting
 from infra.storage.database import Database
 from infra.storage.final_codes import Assigned, Outcome, outcomes
-from infra.storage.tables import annotations, assignments, codes, segments
+from infra.storage.tables import annotations, assignments, codes, decided_codes, final_codes, segments
 
 COUNTED = 10_000
 """Matches are counted up to here; a page needs no more."""
@@ -33,7 +33,14 @@ class Filters:
     high: float | None = None
     route: Literal["", "accepted", "people", "none"] = ""
     annotator: str = ""
-    human: Literal["", "yes", "no"] = ""
+    human: Literal["", "yes", "no", "decided", "undecided"] = ""
+    """Coded by people, by none, decided by people, or not, because they do not agree and nobody has adjudicated."""
+    theme: UUID | None = None
+    """A theme, under which one of its final codes stands."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Names with the values that a segment must have, as text."""
+    uncoded_by: str = ""
+    """Somebody who has not coded it."""
     hides: Literal["", "blind", "all"] = ""
     """Segments whose code is to be kept secret: those that wait for a blind reading, or all that wait for a reading.
     They match nothing that tells what the system or people made of them."""
@@ -46,7 +53,9 @@ class Filters:
     @property
     def by_outcome(self) -> bool:
         """Whether what matches tells what the system or people made of it."""
-        return bool(self.code or self.route) or self.low is not None or self.high is not None
+        return (
+            bool(self.code or self.route or self.human == "undecided") or self.low is not None or self.high is not None
+        )
 
 
 class Mark(NamedTuple):
@@ -178,14 +187,43 @@ def _matching(query: Query, study: str, filters: Filters, connection: Connection
     if filters.annotator:
         current = current_annotations(study, annotations.c.annotator == filters.annotator)
         where.append(segments.c.id.in_(select(current.c.segment_id)))
+    if filters.uncoded_by:
+        theirs = current_annotations(study, annotations.c.annotator == filters.uncoded_by)
+        where.append(segments.c.id.not_in(select(theirs.c.segment_id)))
     if filters.human:
-        coded = segments.c.id.in_(select(current_annotations(study).c.segment_id))
-        where.append(coded if filters.human == "yes" else ~coded)
+        where.append(_by_people(filters.human, study))
+    where += [attribute_text(name, connection.dialect.name) == value for name, value in filters.attributes]
     if filters.hides and filters.by_outcome:
         where.append(segments.c.id.not_in(waiting(study, every=filters.hides == "all")))
     if filters.code is not None:
-        where.append(_coded_as(filters.code, study, connection))
+        where.append(_coded_as(study, final_codes.c.code_id == filters.code))
+    if filters.theme is not None:
+        parents = codes.alias("parents")
+        below = select(codes.c.id).join_from(codes, parents, codes.c.parent == parents.c.id)
+        below = below.where(or_(parents.c.id == filters.theme, parents.c.final == filters.theme))
+        where.append(_coded_as(study, final_codes.c.code_id.in_(below)))
     return query.where(*where)
+
+
+def matching_ids(study: str, filters: Filters, connection: Connection) -> Query:
+    """A query for the ids of all segments that match."""
+    return _matching(select(segments.c.id), study, filters, connection)
+
+
+def attribute_text(name: str, dialect: str) -> ColumnElement[str]:
+    """An attribute's value as text; none where a segment lacks it."""
+    if dialect == "sqlite":
+        return cast(func.json_extract(segments.c.metadata, '$."' + name.replace('"', '\\"') + '"'), String)
+    return func.json_extract_path_text(segments.c.metadata, name)
+
+
+def _by_people(human: str, study: str) -> ColumnElement[bool]:
+    if human.endswith("decided"):
+        apart = decided_codes.c.decided_by == "undecided"
+        which = (decided_codes.c.study == study, apart if human == "undecided" else ~apart)
+        return segments.c.id.in_(select(decided_codes.c.segment_id).where(*which))
+    coded = segments.c.id.in_(select(current_annotations(study).c.segment_id))
+    return coded if human == "yes" else ~coded
 
 
 def _words(words: str, dialect: str) -> list[ColumnElement[bool]]:
@@ -208,18 +246,9 @@ def _pattern(word: str) -> str:
     return f"%{escaped}%"
 
 
-def _coded_as(code: UUID, study: str, connection: Connection) -> ColumnElement[bool]:
-    """Whether a segment has a code in the end, or one that was merged into it; where people differ, by any of them."""
-    family = [code, *connection.execute(select(codes.c.id).where(codes.c.final == code, codes.c.id != code)).scalars()]
-    current = current_annotations(study)
-    ruled = select(current.c.segment_id).where(current.c.kind == "adjudication")
-    ids = cast(current.c.code_ids, String)
-    theirs = or_(*(ids.like(f"%{each}%") for each in family)) if family else false()
-    counts = or_(current.c.kind == "adjudication", current.c.segment_id.not_in(ruled))
-    by_people = segments.c.id.in_(select(current.c.segment_id).where(theirs, counts))
-    coded = select(current.c.segment_id).where(~abstaining(current))
-    by_model = and_(assignments.c.code_id.in_(family), segments.c.id.not_in(coded))
-    return or_(by_people, by_model)
+def _coded_as(study: str, which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether one of a segment's final codes is such a one."""
+    return segments.c.id.in_(select(final_codes.c.segment_id).where(final_codes.c.study == study, which))
 
 
 def _found(

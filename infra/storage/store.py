@@ -11,7 +11,9 @@ from uuid import UUID
 
 from sqlalchemy import Column, ColumnElement, Select, and_, delete, exists, func, or_, select, update
 
+from infra.storage.analysis.code_counts import code_counts
 from infra.storage.database import CHUNK, Database, chunks, open_database
+from infra.storage.derived.decided_codes import update_every_decided_code
 from infra.storage.erasures import erased_of
 from infra.storage.projections import PROJECTIONS, insert, insert_segments, with_other_texts, write
 from infra.storage.tables import (
@@ -110,7 +112,7 @@ def open_store(url: str) -> "Store":
         SettingError: If the URL, the folder, the login or the tables are not as they must be.
         UnavailableError: If the database does not answer now; any method may raise it later too.
     """
-    return Store(open_database(url))
+    return Store(open_database(url, update_every_decided_code))
 
 
 class Store:
@@ -156,6 +158,12 @@ class Store:
         )
         with self._database.reading() as connection:
             return [Unpublished(*row) for row in connection.execute(query)]
+
+    def backlog(self, most: int) -> int:
+        """How many segments of all studies wait to be published; not counted beyond ``most``."""
+        waiting = select(segments.c.id).where(segments.c.published_at.is_(None)).limit(most).subquery()
+        with self._database.reading() as connection:
+            return connection.execute(select(func.count()).select_from(waiting)).scalar_one()
 
     def mark_published(self, ids: Iterable[UUID]) -> None:
         """Note that the broker has confirmed these segments."""
@@ -253,30 +261,19 @@ class Store:
             return [LiveViewLine(*row) for row in connection.execute(_of_study(query, done.study, study))]
 
     def top_codes(self, study: str | None, limit: int) -> list[tuple[str, int]]:
-        """The most used codes by their present labels, with how many segments have each; merged ones count as one."""
-        label = func.coalesce(codes.c.label, func.max(assignments.c.label))
-        query = (
-            select(label, func.count())
-            .join_from(assignments, _GIVEN, assignments.c.code_id == _GIVEN.c.id, isouter=True)
-            .join(codes, codes.c.id == _NOW, isouter=True)
-            .group_by(_NOW, codes.c.label)
-            .order_by(func.count().desc(), label)
-            .limit(limit)
-        )
+        """The most used final codes by their present labels, with how many segments have each."""
         with self._database.reading() as connection:
-            return [(row[0], row[1]) for row in connection.execute(_of_study(query, assignments.c.study, study))]
+            return [(count.label, count.segments) for count in code_counts(connection, study, limit)]
 
     def segments_by_code(self, study: str) -> dict[UUID, int]:
-        """How many segments have each code of a study; those of a merged code count for what it became."""
-        joined = select(_NOW, func.count()).join_from(
-            assignments, _GIVEN, assignments.c.code_id == _GIVEN.c.id, isouter=True
-        )
+        """How many segments have each code of a study in the end."""
         with self._database.reading() as connection:
-            rows = connection.execute(joined.where(assignments.c.study == study).group_by(_NOW))
-            return {row[0]: row[1] for row in rows}
+            return {count.id: count.segments for count in code_counts(connection, study)}
 
-    def rows(self, study: str | None = None) -> Generator[dict[str, Any], None, None]:
+    def rows(self, study: str | None = None, *where: ColumnElement[bool]) -> Generator[dict[str, Any], None, None]:
         """Every segment with what became of it, in the order it was said, for an export; memory stays flat.
+
+        ``where`` narrows the rows of ``segments``.
 
         What has not come yet is ``None``; ``proposals``, ``models`` and ``metadata`` are JSON values.
         """
@@ -288,6 +285,7 @@ class Store:
             .join(codes, codes.c.id == _NOW, isouter=True)
             .join(_PARENTS, codes.c.parent == _PARENTS.c.id, isouter=True)
             .join(_THEMES, _PARENTS.c.final == _THEMES.c.id, isouter=True)
+            .where(*where)
             .order_by(segments.c.order_at, segments.c.seq)
         )
         for row in self._stream(_of_study(query, segments.c.study, study)):

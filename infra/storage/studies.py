@@ -6,8 +6,10 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, func, select
 
+from infra.storage.alerts import waits
 from infra.storage.database import Database
-from infra.storage.tables import assignments, codes, requests, segments, study_rules
+from infra.storage.tables import alerts, assignments, codes, requests, segments, study_rules
+from models.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,12 @@ class StudyCounts:
     waiting: int
     """Segments that people have not coded yet."""
     newest: datetime | None
+    alerts: int = 0
+    """Nobody has seen to them."""
 
 
-def studies(database: Database) -> list[StudyCounts]:
-    """Every study that has segments, codes or rules, by name."""
+def studies(database: Database, now: datetime | None = None) -> list[StudyCounts]:
+    """Every study that has segments, codes or rules, by name; open alerts are counted where the time is given."""
 
     def count(column: Column[Any], *where: ColumnElement[bool]) -> dict[str, int]:
         query = select(column, func.count()).where(*where).group_by(column)
@@ -39,6 +43,7 @@ def studies(database: Database) -> list[StudyCounts]:
         }
         taken_in, coded = count(segments.c.study), count(assignments.c.study)
         used = count(codes.c.study, codes.c.retired.is_(False), codes.c.level == "code")
+        open_alerts = {} if now is None else count(alerts.c.study, waits(now))
         waiting = count(requests.c.study, requests.c.lacks > 0)
         named = {*taken_in, *used, *connection.execute(select(study_rules.c.study)).scalars()}
     return [
@@ -49,6 +54,21 @@ def studies(database: Database) -> list[StudyCounts]:
             codes=used.get(name, 0),
             waiting=waiting.get(name, 0),
             newest=newest.get(name),
+            alerts=open_alerts.get(name, 0),
         )
         for name in sorted(named, key=str.casefold)
     ]
+
+
+def check_study(database: Database, study: str) -> None:
+    """See that there is such a study.
+
+    Raises:
+        InputError: If there is none; it names those that there are.
+    """
+    known = [each.name for each in studies(database)]
+    if study not in known:
+        there = (
+            f"those that there are: {', '.join(known)}" if known else "there is none yet: `qualstream ingest` makes one"
+        )
+        raise InputError(f"no study '{study}' in '{database.name}'; {there}")

@@ -221,6 +221,29 @@ annotations = Table(
 )
 Index("ix_annotations_study", annotations.c.study, annotations.c.decided_at)
 
+decided_codes = Table(  # what people have decided, a row a code: by models.annotation.latest from ``annotations``
+    "decided_codes",
+    metadata,
+    Column("segment_id", Uuid, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    _study(),
+    Column("code_id", Uuid),  # as it is by now; none where no code fits, or people do not agree
+    Column("label", PlainText),
+    Column("decided_by", String(12), nullable=False),  # people, adjudication, or undecided
+    Column("disputed", Boolean, nullable=False),
+)
+Index("ix_decided_codes_code", decided_codes.c.study, decided_codes.c.code_id)
+
+final_codes = Table(  # a view: each segment's codes in the end, people's where they decided, else the system's
+    "final_codes",
+    MetaData(),
+    Column("segment_id", Uuid, primary_key=True),
+    _study(),
+    Column("code_id", Uuid),
+    Column("label", PlainText),  # as it was written; the code's row has today's
+    Column("decided_by", String(12), nullable=False),  # people, adjudication, undecided or model
+)
+
 study_rules = Table(
     "study_rules",
     metadata,
@@ -371,6 +394,7 @@ alerts = Table(
     Column("cause", String(20), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("detected_at", UtcDateTime, nullable=False),
+    Column("raised_at", UtcDateTime),  # by the clock; the times before are the stream's own
     Column("p", Float, nullable=False),
     _record(),
 )
@@ -408,6 +432,20 @@ alert_deliveries = Table(  # which hook was told of which alert
     Column("delivered_at", UtcDateTime),
     Column("last_error", PlainText),
 )
+
+alert_rules = Table(  # alerts that people asked for: a code's share over some hours of the stream
+    "alert_rules",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _study(),
+    Column("code_id", Uuid, nullable=False),
+    Column("share", Float, nullable=False),  # from which on it is one
+    Column("hours", Float, nullable=False),
+    Column("author", String(120), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("above", Boolean, nullable=False, server_default=false()),  # told already, and not below since
+)
+Index("ix_alert_rules_study", alert_rules.c.study)
 
 recodings = Table(  # a stretch of a study coded again beside what stands
     "recodings",

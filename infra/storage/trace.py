@@ -1,6 +1,7 @@
 """One segment's whole story: what came in, what each model made of it, and what people decided."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -97,6 +98,16 @@ def trace(database: Database, study: str, segment: UUID) -> Trace | None:
             letters=_letters(connection, segment),
             outcome=outcome,
         )
+
+
+def segments_named(database: Database, study: str, name: str) -> list[UUID]:
+    """A study's segments that go by an id, their source's or ours, in the order in which they came in."""
+    named = segments.c.own_id == name
+    with suppress(ValueError):
+        named = or_(named, segments.c.id == UUID(name))
+    query = select(segments.c.id).where(segments.c.study == study, named).order_by(segments.c.seq)
+    with database.reading() as connection:
+        return list(connection.execute(query).scalars())
 
 
 def _assignment(connection: Connection, segment: UUID) -> Assignment | None:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 from time import monotonic
 
 from infra.clock import SystemClock
@@ -47,5 +48,7 @@ def build_heartbeat(settings: Settings, role: Role, store: Store) -> Heartbeat:
 
 def _beat(settings: Settings) -> None:
     """Let a local stack know that this process runs; elsewhere nobody looks there."""
-    if settings.beat_folder.is_dir():
+    with suppress(OSError):  # on a full disk the file stays empty: then nobody calls this process silent
+        if not settings.beat_folder.is_dir():
+            return
         (settings.beat_folder / str(os.getpid())).write_text(str(monotonic()), encoding="ascii")

@@ -10,8 +10,6 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka.errors import KafkaError
-
 from models.errors import SettingError
 
 NOISY = (
@@ -28,7 +26,7 @@ NOISY = (
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _SAY_AGAIN_S = 10.0
 _MOST_KINDS = 2_000  # of lines that are remembered
-_SPEAKS_FOR_ITSELF = (SettingError, OSError, KafkaError)
+_SPEAKS_FOR_ITSELF = (SettingError, OSError)
 """Errors whose words are about the installation. Others may quote what they were given, so only their kind is told."""
 
 
@@ -144,15 +142,20 @@ def _message(record: logging.LogRecord) -> str:
     return text.split("\n", 1)[0]  # what asyncio puts below quotes the error
 
 
+def _speaks_for_itself(error: BaseException) -> bool:
+    kafka = sys.modules.get("aiokafka.errors")  # there is no error of Kafka's where its client was not imported
+    return isinstance(error, _SPEAKS_FOR_ITSELF) or (kafka is not None and isinstance(error, kafka.KafkaError))
+
+
 def _words(arg: object) -> object:
-    if isinstance(arg, BaseException) and not isinstance(arg, _SPEAKS_FOR_ITSELF):
+    if isinstance(arg, BaseException) and not _speaks_for_itself(arg):
         return type(arg).__name__
     return arg
 
 
 def _error(error: BaseException) -> dict[str, Any]:
     fields: dict[str, Any] = {"type": type(error).__name__}
-    if isinstance(error, _SPEAKS_FOR_ITSELF):
+    if _speaks_for_itself(error):
         fields["message"] = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
     fields["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]

@@ -3,12 +3,13 @@
 import json
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.settings import Settings
+from infra.telemetry.addresses import metrics_folder
 from infra.telemetry.heartbeat import instance_of
 from infra.telemetry.metrics import Gauge, RoleMetrics, serve_metrics
 from models.backends.token_usage import TokenUsage
@@ -90,31 +91,14 @@ def _spans(url: str, role: str, instance: str) -> "OtelSpans":
     return otlp(url, role, instance)
 
 
-def metrics_addresses(settings: Settings) -> Mapping[tuple[str, str], str]:
-    """Where workers on this data folder serve their metrics, by role and instance."""
-    addresses = {}
-    for path in sorted(_folder(settings).glob("*.json")):
-        try:
-            (listed,) = json.loads(path.read_text(encoding="utf-8"))
-            labels = listed["labels"]
-            addresses[labels["role"], labels["instance"]] = f"http://{listed['targets'][0]}/metrics"
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
-            continue  # its worker is writing it, or gone
-    return addresses
-
-
 def _announce(settings: Settings, role: Role, port: int) -> Path:
     """Write where the metrics are, as Prometheus's service discovery by files reads it."""
     host = socket.gethostname() if settings.metrics_host in _ANYWHERE else settings.metrics_host
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     instance = instance_of(settings)
-    path = _folder(settings) / (re.sub(r"[^\w.\-]", "_", f"{role.name}-{instance}") + ".json")
+    path = metrics_folder(settings) / (re.sub(r"[^\w.\-]", "_", f"{role.name}-{instance}") + ".json")
     path.parent.mkdir(parents=True, exist_ok=True)
     listed = [{"targets": [target], "labels": {"role": role.name, "instance": instance}}]
     written = path.with_suffix(".new")
     written.write_text(json.dumps(listed), encoding="utf-8")
     return written.replace(path)
-
-
-def _folder(settings: Settings) -> Path:
-    return settings.data_dir / "metrics"

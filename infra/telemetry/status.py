@@ -15,7 +15,7 @@ from rich.table import Table
 from infra.brokers import build_cluster
 from infra.settings import Settings, nearest
 from infra.storage.store import Store, WorkerState
-from infra.telemetry.observe import metrics_addresses
+from infra.telemetry.addresses import metrics_addresses
 from models.errors import InputError, SettingError, UnavailableError
 from schemas import DeadLetter
 from streams.cluster import Cluster, consumer_group, group_lag, read_topic

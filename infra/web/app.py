@@ -7,6 +7,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from infra.web.api import routes as api
 from infra.web.errors import handle_faults
 from infra.web.guard import Guard, check_csrf
+from infra.web.health import router as health
 from infra.web.pages import (
     agreement,
     audit,
@@ -15,6 +16,7 @@ from infra.web.pages import (
     drift,
     explanation,
     import_export,
+    new_study,
     overview,
     people,
     queue,
@@ -22,6 +24,8 @@ from infra.web.pages import (
     segments,
     texts,
 )
+from infra.web.pages.analysis import tables
+from infra.web.pages.coding import panel
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
 
@@ -30,12 +34,15 @@ PAGES = (
     queue,
     codebook,
     segments,
+    panel,
     explanation,
+    tables,
     agreement,
     classifier,
     drift,
     rules,
     import_export,
+    new_study,
     texts,
     people,
     audit,
@@ -57,4 +64,5 @@ def make_app(site: Site) -> FastAPI:
     for page in PAGES:
         app.include_router(page.router)
     app.include_router(api.router)
+    app.include_router(health)
     return app

@@ -19,6 +19,7 @@ from infra.settings import Settings
 from infra.web.audit_trail import belongs, note
 from infra.web.cookies import is_secure, set_session
 from infra.web.errors import SAFE, answer_fault
+from infra.web.health import PROBES
 from infra.web.sessions import COOKIE, Session, Sessions
 from infra.web.site import Site
 from models.errors import UnavailableError
@@ -31,7 +32,7 @@ SMALL, LARGE = 2_000_000, 50_000_000
 """The most bytes of a body."""
 SMALL_S, LARGE_S = 30.0, 300.0
 """How long a body may take to arrive."""
-_LARGE = re.compile(r"/s/[^/]+/(import|texts)")
+_LARGE = re.compile(r"/s/[^/]+/(import|texts)|/studies/new")
 _STUDY = re.compile(r"/s/([^/]*)(/.*)?", re.DOTALL)
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.\-]+))(?::\d{1,5})?")
 _ONLY_HTTPS = "max-age=31536000"
@@ -87,7 +88,8 @@ class Guard:
         state, scope = request.state, request.scope
         state.visitor, state.session, state.csrf, state.subject = None, None, "", ""
         answer.secure = is_secure(request)
-        self._check_address(request)
+        if request.scope["path"] not in PROBES:
+            self._check_address(request)
         if not request.scope["path"].startswith("/static/"):
             if "authorization" in request.headers:
                 state.visitor = await self._by_token(request)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from infra.annotation.queue import AnnotationQueue
 from infra.files.uploads import Uploads
 from infra.profiles.loading import Profile, load_profile
 from infra.settings import Settings
+from infra.storage.alerts import count_open
 from infra.storage.outbox import Outbox
 from infra.storage.store import Store
 from models.ports import Clock, Embedder
@@ -84,10 +85,18 @@ def draw(request: Request, template: str, values: Mapping[str, Any], *, status: 
     A request by HTMX (header ``HX-Request``) is answered with the template's part alone where it extends
     ``layout`` (see base.html and part.html).
     """
+    study: str = request.path_params.get("study") or ""
     shared = {
+        "alerts_waiting": partial(_alerts_waiting, request, study),
         "visitor": getattr(request.state, "visitor", None),
-        "study": request.path_params.get("study"),
+        "study": study or None,
         "csrf": getattr(request.state, "csrf", ""),
         "layout": "part.html" if request.headers.get("HX-Request") else "base.html",
     }
     return TEMPLATES.TemplateResponse(request, template, {**shared, **values}, status_code=status)
+
+
+def _alerts_waiting(request: Request, study: str) -> int:
+    """Alerts that nobody has seen to, for the tab of every page."""
+    site = site_of(request)
+    return count_open(site.store.database, study, site.clock.now())

@@ -123,7 +123,8 @@ class Task:
     """One segment on one person's screen, with everything that is known about it."""
 
     segment: Segment
-    request: AnnotationRequest
+    request: AnnotationRequest | None
+    """What people were asked about it; none where nobody was, and somebody codes it all the same."""
     assignment: Assignment | None
     """The system's code; none where it is not recorded yet."""
     decision: Decision | None
@@ -143,14 +144,16 @@ class Task:
     """How many people it still lacks."""
 
     @property
-    def code(self) -> UUID:
-        """The system's code, as it was assigned."""
-        return self.assignment.code_id if self.assignment else self.request.code_id
+    def code(self) -> UUID | None:
+        """The system's code, as it was assigned; none before it was coded."""
+        given = self.assignment or self.request
+        return None if given is None else given.code_id
 
     @property
-    def label(self) -> str:
+    def label(self) -> str | None:
         """That code's label, as it was assigned."""
-        return self.assignment.label if self.assignment else self.request.label
+        given = self.assignment or self.request
+        return None if given is None else given.label
 
 
 @dataclass(frozen=True)
@@ -197,8 +200,7 @@ def decide(task: Task, choice: CodingChoice, codes: CodeLookup, annotator: str, 
     study = task.segment.study
     entries = [codes.living(code) for code in choice.codes]
     if choice.accept:
-        unrecorded = None if codes.get(task.code) else CodeEntry(task.code, task.label, final=task.code)
-        entries.insert(0, codes.current(task.code) or unrecorded or _gone(task.label))
+        entries.insert(0, _accepted(task, codes))
     taken, fresh = codes.resolve(study, entries, choice.labels)
     if not taken and not choice.unsure:
         raise InputError("no code is chosen; choose one, write a new one, or say that you are unsure")
@@ -207,6 +209,13 @@ def decide(task: Task, choice: CodingChoice, codes: CodeLookup, annotator: str, 
     at = _after(task.last, now)
     created = created_for(task.segment, fresh, annotator, at, choice.cause, "a new code for a segment")
     return CodingRecords(_annotation(task, choice, taken, codes, annotator, at), created)
+
+
+def _accepted(task: Task, codes: CodeLookup) -> CodeEntry:
+    if task.code is None or task.label is None:
+        raise InputError("the system has given this segment no code yet; choose one")
+    unrecorded = None if codes.get(task.code) else CodeEntry(task.code, task.label, final=task.code)
+    return codes.current(task.code) or unrecorded or _gone(task.label)
 
 
 def undo(last: Annotation, now: datetime) -> Annotation:
@@ -237,8 +246,9 @@ def created_for(
 def _annotation(
     task: Task, choice: CodingChoice, taken: dict[UUID, CodeEntry], codes: CodeLookup, annotator: str, at: datetime
 ) -> Annotation:
-    current = codes.current(task.code)
+    current = None if task.code is None else codes.current(task.code)
     shown = task.code if current is None else current.id
+    judged = taken and shown is not None  # unsure and nothing chosen says nothing about the code
     return Annotation.about(
         task.segment,
         annotator,
@@ -248,7 +258,7 @@ def _annotation(
         request=task.request,
         memo=clean_memo(choice.memo),
         unsure=choice.unsure,
-        accepted=shown in taken if taken else None,  # unsure and nothing chosen says nothing about the code
+        accepted=shown in taken if judged else None,
         blind=task.blind,
         seconds=choice.seconds,
     )

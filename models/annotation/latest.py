@@ -10,9 +10,10 @@ from uuid import UUID
 from schemas import Annotation
 from schemas.ids import code_id
 
-DecidedBy = Literal["adjudication", "people", "model"]
-Undecided = Literal["model", "none"]
-"""What a segment gets that people coded without a decision: the system's code, or none until it is adjudicated."""
+DecidedBy = Literal["adjudication", "people", "undecided", "model"]
+Disputed = Literal["none", "majority", "model"]
+"""What a segment gets on whose codes people differ while nobody has adjudicated: no code; each code that more than half
+gave, else none; or that majority, else the system's code."""
 
 
 class Succession(Protocol):
@@ -107,7 +108,10 @@ class HumanDecision:
 
 @dataclass(frozen=True)
 class FinalCodes:
-    """A segment's codes in the end, and whose word that is; none where nobody has coded it yet."""
+    """A segment's codes in the end, and whose word that is; none where nobody has coded it yet.
+
+    Undecided: people coded it, do not agree, and nobody has adjudicated.
+    """
 
     codes: tuple[UUID, ...]
     by: DecidedBy | None
@@ -164,19 +168,19 @@ def human_decision(annotations: Iterable[Annotation], codebook: Succession | Non
     return next((latest.decision(segment, codebook) for segment in latest), None)
 
 
-def final_codes(decision: HumanDecision | None, model: UUID | None, undecided: Undecided = "model") -> FinalCodes:
+def final_codes(decision: HumanDecision | None, model: UUID | None, disputed: Disputed = "majority") -> FinalCodes:
     """Which codes a segment has in the end: people's where they decided, else the system's.
 
     Args:
         decision: What people have decided.
         model: The code that the system gave the segment, if it did.
-        undecided: What a segment gets that people coded without a decision.
+        disputed: What a segment gets on whose codes people differ while nobody has adjudicated.
     """
-    if decision is not None and not decision.undecided:
-        return FinalCodes(decision.codes, "adjudication" if decision.adjudicated else "people")
-    if model is None or (decision is not None and undecided == "none"):
-        return FinalCodes((), None)
-    return FinalCodes((model,), "model")
+    if decision is None or (decision.undecided and disputed == "model"):
+        return FinalCodes((), None) if model is None else FinalCodes((model,), "model")
+    if decision.undecided or (decision.disputed and disputed == "none"):
+        return FinalCodes((), "undecided")
+    return FinalCodes(decision.codes, "adjudication" if decision.adjudicated else "people")
 
 
 def chosen_codes(annotation: Annotation) -> dict[UUID, str]:

@@ -15,6 +15,7 @@ import httpx
 
 from models.backends.parsing import candidates, coding_start, proposal, row_seed
 from models.backends.token_usage import TokenUsage
+from models.coding.chat import Format, Message, coding_chat, excerpt
 from models.coding.prompts import Ending, coding_suffix, moderator_prefix, moderator_suffix
 from models.errors import SettingError, UnavailableError, UncodableError
 from models.moderation.decision import Answer, moderate
@@ -35,6 +36,7 @@ class ServedMember:
     prompt: int
     ending: Ending = "dot"
     examples: tuple[tuple[str, str], ...] = ()
+    format: Format = "plain"
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,14 @@ class ChatRequest:
     temperature: float
     top_p: float
     seed: int
+    before: tuple[Message, ...] = ()
+    """Messages before the user's text, of a member that was tuned on a chat or has examples as turns."""
 
     def body(self) -> dict[str, Any]:
         """As the chat completions endpoint takes it."""
         return {
             "model": self.model,
-            "messages": [{"role": "user", "content": self.text}],
+            "messages": [message._asdict() for message in (*self.before, Message("user", self.text))],
             "max_tokens": self.max_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
@@ -179,9 +183,15 @@ class ServedCoder:
         self._server.close()
 
     def _request(self, member: ServedMember, segment: Segment) -> ChatRequest:
+        if member.format == "chat":
+            chat = coding_chat(member.prompt, member.examples)
+            before, text = chat.before, chat.opening + excerpt(segment.text)
+        else:
+            before, text = (), coding_start(member.prompt, member.ending, member.examples) + coding_suffix(segment.text)
         return ChatRequest(
             model=member.model,
-            text=coding_start(member.prompt, member.ending, member.examples) + coding_suffix(segment.text),
+            text=text,
+            before=before,
             max_tokens=self._max_tokens,
             temperature=self._temperature,
             top_p=self._top_p,

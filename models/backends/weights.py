@@ -11,8 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.backends.devices import available_device
 from models.backends.digests import check_content
 from models.backends.gguf_tokenizer import build_tokenizer, read_vocabulary
+from models.backends.weight_parts import WEIGHT_PARTS, converted_folder, installed_folder
 from models.errors import SettingError
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def load_language_model(name: str, *, cache: Path, device: str = "cpu", dtype: s
     seconds at each start. Everything else goes to ``transformers`` as it is: a folder or a hub's name.
 
     Args:
-        name: A name in ``PACKAGED``, a folder, or a hub's name.
+        name: A name in ``PACKAGED`` or ``WEIGHT_PARTS``, a folder, or a hub's name.
         cache: Folder for converted weights; created if missing.
         device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
         dtype: ``float32``, ``bfloat16``, ``float16`` or ``auto``; see ``choose_dtype``.
@@ -104,14 +106,15 @@ def load_language_model(name: str, *, cache: Path, device: str = "cpu", dtype: s
         The model in evaluation mode, and its tokenizer with a padding token.
 
     Raises:
-        SettingError: If the weights are not to be had.
+        SettingError: If the weights are not to be had, or the device is not there.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    if name in PACKAGED:
+    device = available_device(device)
+    if name in PACKAGED or name in WEIGHT_PARTS:
         quiet()
-    source = str(_converted(name, cache)) if name in PACKAGED else name
+    source = _source(name, cache)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, choose_dtype(dtype, device)))
@@ -123,6 +126,13 @@ def load_language_model(name: str, *, cache: Path, device: str = "cpu", dtype: s
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model.to(device).eval(), tokenizer
+
+
+def _source(name: str, cache: Path) -> str:
+    """What ``transformers`` is given for a name."""
+    if name in WEIGHT_PARTS:
+        return str(installed_folder(name, cache))
+    return str(_converted(name, cache)) if name in PACKAGED else name
 
 
 def choose_dtype(requested: str, device: str) -> str:
@@ -183,6 +193,30 @@ def _converted(name: str, cache: Path) -> Path:
     except OSError:
         if not (target / "config.json").exists():  # else another process was first
             raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return target
+
+
+def convert_parts(name: str, gguf: Path, cache: Path) -> Path:
+    """Convert a model that came in parts, checked and put together; it takes a minute and the memory of its weights.
+
+    Args:
+        name: In ``WEIGHT_PARTS``.
+        gguf: The whole file.
+        cache: Folder for converted weights.
+
+    Returns:
+        Its folder there.
+    """
+    target = converted_folder(name, cache)
+    work = cache / f".{target.name}.{os.getpid()}"
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        quiet()
+        _convert(gguf, work, own_tokenizer=False)
+        shutil.rmtree(target, ignore_errors=True)  # of a run that was cut off by an older version
+        work.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return target

@@ -2,7 +2,7 @@
 
 import re
 
-from models.coding.prompts import _CLOSE, _OPEN, CODING_PROMPTS, MODERATOR_PROMPT
+from models.coding.prompts import CLOSE, CODING_PROMPTS, MODERATOR_PROMPT, OPEN
 
 MAX_WORDS = 5  # of a label, as the coding prompt asks for
 
@@ -34,7 +34,7 @@ def label_fault(label: str) -> str | None:
         return f"{len(words)} words, at most {MAX_WORDS} expected"
     if len(label) > 80:
         return f"{len(label)} characters, at most 80 expected"
-    if _OPEN in label or _CLOSE in label or _echoes_prompt(label):
+    if OPEN in label or CLOSE in label or _echoes_prompt(label):
         return "repeats the prompt"
     if len(words) > 2 and len({w.casefold() for w in words}) == 1:
         return "one word over and over"

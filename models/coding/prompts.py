@@ -32,7 +32,8 @@ MODERATOR_PROMPT = (
 )
 """Appendix C, its static sentences first."""
 
-_OPEN, _CLOSE = "<<<", ">>>"
+OPEN, CLOSE = "<<<", ">>>"
+"""What stands around a segment."""
 
 
 def coding_prefix(prompt: int, ending: Ending) -> str:
@@ -40,29 +41,28 @@ def coding_prefix(prompt: int, ending: Ending) -> str:
     words = CODING_PROMPTS[prompt]
     if ending == "dot" and words[-1] not in ".?":
         words += "."
-    return f"{words}\n{_OPEN}"
+    return f"{words}\n{OPEN}"
 
 
 def coding_suffix(text: str) -> str:
     """The part of a coding prompt that holds the segment; the model goes on with the code."""
-    return f"{_inside(text)}{_CLOSE}\nCode:"
+    return f"{inside(text)}{CLOSE}\nCode:"
 
 
 def moderator_prefix(description: str = "live feedback") -> str:
     """The part of the moderator's prompt that is the same for every segment of a study."""
-    return f"{MODERATOR_PROMPT.format(description=_inside(description))}\nHere is the excerpt to code: {_OPEN}"
+    return f"{MODERATOR_PROMPT.format(description=inside(description))}\nHere is the excerpt to code: {OPEN}"
 
 
 def moderator_suffix(text: str, labels: Sequence[str]) -> str:
     """The part of the moderator's prompt that holds the segment and the suggestions."""
     suggestions = "\n".join(f"{n}. {label}" for n, label in enumerate(labels, 1))
     return (
-        f"{_inside(text)}{_CLOSE}\nHere are {len(labels)} coding suggestions from previous models:\n"
-        f"{suggestions}\nCode:"
+        f"{inside(text)}{CLOSE}\nHere are {len(labels)} coding suggestions from previous models:\n{suggestions}\nCode:"
     )
 
 
-def _inside(text: str) -> str:
+def inside(text: str) -> str:
     """Keep a segment inside its borders: no border marks, no line that looks like ours, no control characters."""
     text = re.sub(r"<{3,}", "<", re.sub(r">{3,}", ">", text))
     return " ".join("".join(c if unicodedata.category(c)[0] != "C" else " " for c in text).split())

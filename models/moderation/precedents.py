@@ -5,7 +5,7 @@ knows, so the codes of the nearest ones stand for election beside the members' p
 """
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -138,6 +138,12 @@ class Precedents:
     def knows(self, study: str) -> bool:
         """Whether the study has any."""
         return bool(self._studies.get(study))
+
+    def code_counts(self, study: str) -> dict[str, int]:
+        """The codes that people gave to the study's texts, each as often as they did."""
+        with self._lock:
+            held = list(self._studies[study].values()) if self.knows(study) else []
+        return dict(Counter(code for each in held for code in each.coded.codes))
 
     def nearest(self, study: str, vectors: Embeddings, limit: int) -> list[list[Precedent]]:
         """The study's coded texts nearest to each vector, best first; of equals the one learnt first.

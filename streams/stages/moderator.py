@@ -5,18 +5,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from models.errors import UnavailableError
+from models.moderation.memory import StudyMemory
 from models.moderation.precedents import Precedents
 from models.moderation.proposal_join import Joined, ProposalJoin
 from models.pipeline import Uncoded, moderate_batch
 from models.ports import Clock, Moderator
 from schemas import (
     Annotation,
+    CodeEvent,
     Decision,
     Proposals,
 )
 from streams.publish import outgoing
 from streams.stage import Answers, PlainStage, Recall, Received, SideInputHandler, StageResult, readable
 from streams.topology import (
+    CODEBOOK,
     DECISIONS,
     LABELS,
 )
@@ -30,12 +33,19 @@ class ModeratorStage(PlainStage):
     join: ProposalJoin[Received]
     clock: Clock
     precedents: Precedents | None = None
+    memory: StudyMemory | None = None
     role: str = "moderator"
     answers: Answers = field(default_factory=lambda: Answers(10_000), init=False)
 
     def side_inputs(self) -> Mapping[str, SideInputHandler]:
-        """What people decide leads the moderator from the next batch on."""
-        return {} if self.precedents is None else {LABELS.name: self._update_annotations}
+        """What people decide, and the codebook, lead the moderator from the next batch on."""
+        if self.precedents is None:
+            return {}
+        return {LABELS.name: self._update_annotations, CODEBOOK.name: self._update_codebook}
+
+    def _update_codebook(self, values: Sequence[bytes | None]) -> None:
+        if self.memory is not None:
+            self.memory.update_codebook(readable(values, CodeEvent))
 
     def _update_annotations(self, values: Sequence[bytes | None]) -> None:
         assert self.precedents is not None

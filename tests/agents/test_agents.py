@@ -15,7 +15,7 @@ from models.moderation.proposal_join import JoinSettings, ProposalJoin
 from models.refinement.refiner import Refiner
 from schemas import DeadLetter, Decision, Proposals
 from streams.cluster import Cluster
-from streams.runner import Batches, Progress, Runner, register
+from streams.runner import Batches, Progress, Runner, Surroundings, register
 from streams.stages.coders import CodersStage
 from streams.stages.moderator import ModeratorStage
 from streams.stages.refiner import RefinerStage
@@ -107,12 +107,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(name, stage, batches=TOGETHER, error=None, membership=None):
+async def running(name, stage, batches=TOGETHER, error=None, **around):
     said = stage.said if hasattr(stage, "said") else []
     publisher, progress = Collecting(said, error), Noted(said)
     failed = asyncio.get_running_loop().create_future()
     app = make_app(role(name), WorkerSettings(Cluster(("127.0.0.1:9",)), batches, HandClock()))
-    runner = Runner(stage, publisher, progress, membership=membership)
+    runner = Runner(stage, publisher, progress, around=Surroundings(**around))
     agent = register(app, role(name).reads, runner, batches, failed.set_result)
     async with agent.test_context() as tested:
         yield Bench(tested, runner, publisher, progress, failed, said)
@@ -207,6 +207,20 @@ def said_by(member, text):
     return Proposals(segment=segment(text), proposals=[proposal("slow login", member)])
 
 
+async def test_without_room_on_the_disk_nothing_is_begun_and_with_room_it_goes_on():
+    free = [False, False, True]
+
+    def room():
+        if not (free.pop(0) if free else True):
+            raise UnavailableError("0 MiB are free")
+
+    async with running("coders", coders(), Batches(1, 30), room=room) as bench:
+        await bench.put(*texts("one"))
+        await bench.progress.reach(1)
+        assert free == []
+        assert (bench.progress.errors, bench.progress.last_error) == (2, "UnavailableError: 0 MiB are free")
+
+
 async def test_a_message_that_is_held_holds_back_the_acknowledgement_of_those_after_it():
     async with running("moderator", apart(HandClock()), AT_ONCE) as bench:
         await bench.put(said_by("a", "held"), said_by("a", "two"))
@@ -266,17 +280,39 @@ class Group:
 
 
 async def test_nothing_is_published_or_acknowledged_of_partitions_that_are_another_worker_s():
-    group = Group([])
+    group = Group([], certain_s=-1.0)
     async with running("coders", coders(), Batches(2, 30), membership=group) as bench:
         await bench.put(*texts("one", "two"))
         await bench.progress.reach(2)
         group.mine = False
         await bench.put(*texts("three", "four"))
         await bench.put(*texts("five", "six"))
-        questions = [await group.asked.get() for _ in range(3)]
+        questions = [await group.asked.get() for _ in range(4)]
         assert [one.segment.text for one in bench.publisher.of(PROPOSALS, Proposals)] == ["one", "two"]
         assert bench.acked == [True, True, False, False, False, False]
         assert questions[0] == {("feedback", 0): bench.events[0].message.offset}
+
+
+async def test_the_broker_is_asked_again_after_so_many_messages_though_its_answer_still_holds():
+    group = Group([])
+    async with running("coders", coders(), Batches(150, 30), membership=group) as bench:
+        for batch in range(4):
+            await bench.put(*texts(*(f"{batch} {n}" for n in range(150))))
+            await bench.progress.reach(150 * (batch + 1))
+        assert group.asked.qsize() == 2
+
+
+async def test_the_broker_is_asked_again_when_partitions_went_though_its_answer_still_holds():
+    group = Group([])
+    async with running("coders", coders(), Batches(1, 30), membership=group) as bench:
+        await bench.put(*texts("one"))
+        await bench.progress.reach(1)
+        group.mine = False
+        await bench.revoke(("feedback", 3))
+        await bench.put(*texts("two"))
+        questions = [await group.asked.get() for _ in range(2)]
+        assert len(questions) == 2
+        assert bench.acked == [True, False]
 
 
 async def test_what_a_predecessor_answered_is_read_again_before_the_first_batch_and_sent_as_it_stands():

@@ -1,4 +1,4 @@
-"""A drill: a running system on three Kafka nodes, of which one part after the other is killed or paused."""
+"""A drill: a running system, on three Kafka nodes or on the embedded broker, of which parts are killed or paused."""
 
 import asyncio
 import os
@@ -74,9 +74,10 @@ class Beside:
 class Drill:
     """Feeds a stack and strikes at it."""
 
-    kafka: Kafka
     stack: LocalStack
     store: Store
+    kafka: Kafka | None = None
+    """The nodes; none where the broker is the embedded one."""
     studies: Sequence[str] = (STUDY,)
     beside: dict[str, Beside] = field(default_factory=dict)
     """Processes that the drill itself starts, and starts again."""
@@ -87,8 +88,8 @@ class Drill:
 
     def start_beside(self, name: str, command: Sequence[str], options: Mapping[str, str] | None = None) -> None:
         """Start one more process on the stack's brokers and data folder, with further settings."""
-        settings = self.stack.settings
-        known = environment(settings.data_dir, **self.kafka.options(), session_timeout_s="6", **(options or {}))
+        brokers = self.kafka.options() if self.kafka else {}
+        known = environment(self.stack.settings.data_dir, **brokers, session_timeout_s="6", **(options or {}))
         self.beside[name] = Beside(command, self.stack.log_dir / f"{name}.log", known)
         self.beside[name].start()
 
@@ -117,6 +118,12 @@ class Drill:
                 one.check()
             time.sleep(_LOOK_S)
 
+    @property
+    def nodes(self) -> Kafka:
+        """The Kafka nodes; fails where the broker is the embedded one."""
+        assert self.kafka is not None, "this drill runs on the embedded broker"
+        return self.kafka
+
     def flow(self) -> None:
         """Wait until segments are coded again."""
         least = self.store.counts().routed + _FLOWS
@@ -133,13 +140,14 @@ class Drill:
 
     def kill_node(self, node: Node, leads: str) -> None:
         """Kill a broker; when segments flow without it, start it again and wait until the cluster counts it."""
+        kafka = self.nodes
         self.strike(f"broker that leads {leads}")
         node.kill()
         self.flow()
         self.strike("broker comes back")
         node.start()
-        every = {each.number for each in self.kafka.nodes}
-        self.wait(lambda: self.kafka.known_to(node) == every)
+        every = {each.number for each in kafka.nodes}
+        self.wait(lambda: kafka.known_to(node) == every)
         self.flow()
 
     def kill_role(self, name: str) -> None:
@@ -195,25 +203,37 @@ async def _coded_at(cluster: Cluster) -> list[float]:
 @contextmanager
 def drill(folder: Path, roles: Sequence[str] = CODING, studies: Sequence[str] = (STUDY,)) -> Iterator[Drill]:
     """Start three nodes and roles with fake models; segments of the studies come in at a steady rate."""
-    with running_kafka(folder / "kafka", nodes=3) as kafka:
-        fixed = {"data_dir": folder / "data", "profile": str(FAKES), "study": STUDY}
-        settings = load_settings(**fixed, **kafka.options())
-        settings.data_dir.mkdir(parents=True)
-        store = build_store(settings)
-        stack = LocalStack(settings, store, roles, options={"QUALSTREAM_INGEST_RATE": str(RATE)})
-        drilled = Drill(kafka, stack, store, studies)
-        drilled.feed()
-        try:
-            drilled.began = time.monotonic()
-            stack.start()
-            yield drilled
-        finally:
-            for one in drilled.beside.values():
-                one.stop()
-            stack.stop()
-            store.close()
+    with running_kafka(folder / "kafka", nodes=3) as kafka, _flowing(folder, roles, studies, kafka) as drilled:
+        yield drilled
+
+
+@contextmanager
+def embedded_drill(folder: Path) -> Iterator[Drill]:
+    """The same on the embedded broker, one study."""
+    with _flowing(folder, CODING, (STUDY,)) as drilled:
+        yield drilled
+
+
+@contextmanager
+def _flowing(folder: Path, roles: Sequence[str], studies: Sequence[str], kafka: Kafka | None = None) -> Iterator[Drill]:
+    fixed = {"data_dir": folder / "data", "profile": str(FAKES), "study": STUDY}
+    settings = load_settings(**fixed, **(kafka.options() if kafka else {}))
+    settings.data_dir.mkdir(parents=True)
+    store = build_store(settings)
+    stack = LocalStack(settings, store, roles, options={"QUALSTREAM_INGEST_RATE": str(RATE)})
+    drilled = Drill(stack, store, kafka, studies)
+    drilled.feed()
+    try:
+        drilled.began = time.monotonic()
+        stack.start()
+        yield drilled
+    finally:
+        for one in drilled.beside.values():
+            one.stop()
+        stack.stop()
+        store.close()
 
 
 def coordinator(drilled: Drill, role: str) -> Node:
     """The node that keeps a role's group."""
-    return drilled.kafka.coordinator(drilled.stack.cluster.names.at_broker(consumer_group(role)))
+    return drilled.nodes.coordinator(drilled.stack.cluster.names.at_broker(consumer_group(role)))

@@ -87,7 +87,7 @@ def _pages(home: str, page: Page) -> Iterator[str]:
     yield "segment"
     page.get_by_role("link", name="Why?").first.click()
     page.get_by_role("heading", name="Why “").wait_for()
-    page.get_by_role("heading", name="What the classifier made of it").evaluate("heading => heading.scrollIntoView()")
+    page.get_by_role("heading", name="Classifier", exact=True).evaluate("heading => heading.scrollIntoView()")
     yield "why"
     yield from _visit(page, f"{home}{BASE}/agreement", "agreement")
     page.get_by_role("table", name="Segments that people coded differently").get_by_role("link").first.click()

@@ -23,6 +23,8 @@ PAGES = (
     "codebook/new",
     "codebook/history",
     "segments",
+    "coding",
+    "analysis",
     "agreement",
     "classifier",
     "drift",

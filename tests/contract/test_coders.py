@@ -57,6 +57,7 @@ class Weights:
     def coder(self, *, temperature: float = 0.0, seed: int = 0, draws: int = 0) -> Any:
         from models.backends.lora.coder import LoraCoder, Member
         from models.backends.lora.generation import Sampling
+        from models.backends.lora.pool import GeneratorPool
 
         members = (
             Member("gist", BASE, self.adapters[0], 6),
@@ -64,7 +65,7 @@ class Weights:
             Member("essence", BASE, self.adapters[1], 1),
         )
         sampling = Sampling(max_new_tokens=8, temperature=temperature, top_p=0.9, num_samples=draws)
-        return LoraCoder(members, sampling=sampling, cache=self.cache, seed=seed)
+        return LoraCoder(members, sampling=sampling, pool=GeneratorPool(self.cache), seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,8 @@ def test_the_real_model_answers_as_plain_generation_does(weights: Weights) -> No
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     from models.backends.lora.adapters import attach_adapters
-    from models.backends.lora.generation import Generator, PromptRow, Sampling, prompt_ids
+    from models.backends.lora.generation import Generator, PromptRow, Sampling
+    from models.backends.lora.prompt_ids import prompt_ids
     from models.backends.weights import load_language_model
     from models.coding.prompts import coding_prefix, coding_suffix
 
@@ -212,15 +214,17 @@ Broken = Callable[[Path], Any]
 def no_such_prompt(folder: Path) -> Any:
     from models.backends.lora.coder import LoraCoder, Member
     from models.backends.lora.generation import Sampling
+    from models.backends.lora.pool import GeneratorPool
 
-    return LoraCoder([Member("m", BASE, None, 7)], sampling=Sampling(), cache=folder)
+    return LoraCoder([Member("m", BASE, None, 7)], sampling=Sampling(), pool=GeneratorPool(folder))
 
 
 def no_such_adapter(folder: Path) -> Any:
     from models.backends.lora.coder import LoraCoder, Member
     from models.backends.lora.generation import Sampling
+    from models.backends.lora.pool import GeneratorPool
 
-    return LoraCoder([Member("m", BASE, folder / "none", 1)], sampling=Sampling(), cache=folder).load()
+    return LoraCoder([Member("m", BASE, folder / "none", 1)], sampling=Sampling(), pool=GeneratorPool(folder)).load()
 
 
 @pytest.mark.parametrize("build", [no_such_prompt, no_such_adapter])

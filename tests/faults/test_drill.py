@@ -27,7 +27,7 @@ def test_whatever_is_killed_or_paused_nothing_is_lost_and_nothing_decided_twice(
         for role in CODING:
             drilled.kill_role(role)
         for topic in (DECISIONS.name, ASSIGNMENTS.name):
-            drilled.kill_node(drilled.kafka.leader(topic), topic)
+            drilled.kill_node(drilled.nodes.leader(topic), topic)
         drilled.kill_node(coordinator(drilled, "refiner"), "the refiner's group")
         drilled.pause_role("refiner", PAUSE_S)
         findings = drilled.finish()

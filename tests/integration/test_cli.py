@@ -66,6 +66,8 @@ def test_a_file_with_a_broken_row_and_mixed_encodings_is_coded_and_the_row_liste
     assert rows[3]["code_id"] == rows[0]["code_id"]
     said = done.stderr.decode()
     assert "reviews.csv, line 5: " in said
+    assert said.startswith("profile '")
+    assert said.count("profile '") == 1
     assert "4 segments coded, 0 could not be, 1 rows rejected" in said
 
 
@@ -131,7 +133,7 @@ def up(tmp_path_factory: pytest.TempPathFactory, module_brokers: Brokers) -> Ite
     ) as stack:
         until(lambda: "Running, with the broker at" in stack.said, seconds=60)
         store = opened(folder)
-        done = qualstream(folder, "ingest", "-", "--format", "csv", stdin=MIXED)
+        done = qualstream(folder, "ingest", "-", "--format", "csv", "--study", STUDY, stdin=MIXED)
         assert done.returncode == 0, done.stderr
         until(lambda: store.counts(STUDY).routed == 4)
         yield Running(folder, store, stack, module_brokers)
@@ -144,10 +146,10 @@ def up(tmp_path_factory: pytest.TempPathFactory, module_brokers: Brokers) -> Ite
 @pytest.mark.timeout(120)
 def test_what_was_ingested_is_exported_in_every_format(up, tmp_path):
     out = tmp_path / "coded.parquet"
-    assert up("export", "--format", "parquet", "--out", str(out)).returncode == 0
+    assert up("export", "--full", "--format", "parquet", "--out", str(out)).returncode == 0
     table = pq.read_table(out).to_pylist()
-    as_csv = list(csv.DictReader(io.StringIO(up("export").stdout.decode())))
-    as_json = lines(up("export", "--format", "jsonl"))
+    as_csv = list(csv.DictReader(io.StringIO(up("export", "--full").stdout.decode())))
+    as_json = lines(up("export", "--full", "--format", "jsonl"))
     assert len(table) == len(as_csv) == len(as_json) == 4
     assert {row["text"] for row in as_json} == {"login is slow", "café menu missing", "café menu wrong"}
     for rows in (table, as_csv, as_json):
@@ -159,7 +161,7 @@ def test_what_was_ingested_is_exported_in_every_format(up, tmp_path):
 
 
 def test_ingesting_again_codes_nothing_twice(up):
-    done = up("ingest", "-", "--format", "csv", "--json", stdin=MIXED)
+    done = up("ingest", "-", "--format", "csv", "--study", STUDY, "--json", stdin=MIXED)
     assert lines(done) == [{"read": 4, "new": 0, "rejected": 1, "left_out": 0, "changed": 0}]
 
 
@@ -250,6 +252,8 @@ def assert_refused(done: subprocess.CompletedProcess[bytes], status: int, *words
         (("up", "--role", "router"), {}, 2, ("no broker", "qualstream up")),
         (("up", "--role", "coder"), {}, 2, ("no role 'coder'", "coders")),
         (("tail", "feedbak"), {}, 1, ("no topic 'feedbak'", "'feedback'")),
+        (("up",), {"device": "cuda:99"}, 2, ("'cuda:99'", "QUALSTREAM_DEVICE")),
+        (("demo",), {"device": "cuda:99"}, 2, ("'cuda:99'", "QUALSTREAM_DEVICE")),
     ],
 )
 def test_what_cannot_be_is_one_line_and_a_status(tmp_path, args, options, status, words):
@@ -270,6 +274,28 @@ def test_a_port_in_use_is_refused_and_leaves_nothing_running(tmp_path):
         taken.listen()
         port = str(taken.getsockname()[1])
         assert_refused(qualstream(tmp_path / "data", "up", "--port", port), 2, f"port {port} is in use", "--port")
+
+
+def test_a_page_whose_port_is_taken_is_refused(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        refused = qualstream(tmp_path / "data", "up", web_port=port)
+    assert_refused(refused, 2, f"port {port} is in use", "QUALSTREAM_WEB_PORT")
+    assert not (tmp_path / "data" / "broker.json").exists()
+
+
+def test_a_file_is_not_coded_on_a_device_that_is_not_there(tmp_path):
+    done = qualstream(tmp_path / "data", "code", "-", stdin=b'{"text": "login is slow"}\n' * 40, device="cuda:99")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().count("the device 'cuda:99' is asked for") == 1
+
+
+def test_a_role_ends_at_once_where_its_device_is_not_there(up):
+    done = qualstream(up.folder, "up", "--role", "coders", device="cuda:99", **up.brokers.options)
+    assert done.returncode == 2
+    assert "the device 'cuda:99' is asked for" in done.stderr.decode().splitlines()[-1]
 
 
 def test_a_csv_without_a_text_column_is_refused_with_its_line_and_columns(tmp_path):

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from infra.local.stack import CODING
 from infra.storage.outbox import Outbox
-from infra.telemetry.observe import metrics_addresses
+from infra.telemetry.addresses import metrics_addresses
 from schemas import Annotation, Assignment, Segment
 from schemas.ids import segment_id
 from streams.publish import Outgoing

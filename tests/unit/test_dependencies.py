@@ -23,8 +23,9 @@ from models.errors import SettingError
 from streams.topology import role
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("schemas", "models", "streams", "infra")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PACKAGES = ("schemas", "models", "streams", "infra", "qualstream")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 OPTIONAL = ("documents", "refi", "plots", "tracking", "traces", "local")
 UNIMPORTED = {
     "psycopg": "SQLAlchemy takes it where the database URL names PostgreSQL",
@@ -40,6 +41,7 @@ def distributions(requirements: list[str]) -> set[str]:
 
 
 DECLARED = distributions(PROJECT["dependencies"])
+BUILDING = distributions(PYPROJECT["build-system"]["requires"])
 EXTRAS = {name: distributions(each) for name, each in PROJECT["optional-dependencies"].items()}
 
 
@@ -76,7 +78,7 @@ def of_others(*folders: str, lazy: bool = True) -> dict[str, set[str]]:
 
 
 def test_what_the_product_imports_is_declared():
-    known = DECLARED.union(*(EXTRAS[name] for name in OPTIONAL))
+    known = DECLARED.union(BUILDING, *(EXTRAS[name] for name in OPTIONAL))
     assert {name: by for name, by in of_others(*PACKAGES).items() if name not in known} == {}
 
 

@@ -1,13 +1,25 @@
 """The pages for those who work on the house name what there is."""
 
 import ast
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from schemas import Segment
+from schemas.ids import segment_id
+
 ROOT = Path(__file__).parents[2]
-PAGES = ("docs/architecture.md", "docs/glossary.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/adr/0012-rooms.md")
+PAGES = (
+    "docs/architecture.md",
+    "docs/glossary.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/adr/0012-rooms.md",
+    "docs/intake.md",
+)
 _PATH = re.compile(r"(?<![\w/.])(?:schemas|models|streams|infra|tests)/[\w./-]*\w/?")
 _LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 _ANSWER = re.compile(r"^\| (.+) \| `([\w/]+\.py)(?::([\w.]+))?` \|$", re.MULTILINE)
@@ -61,3 +73,16 @@ def test_every_stage_of_the_plan_is_a_room():
     text = text_of("docs/architecture.md")
     rooms = {path.name for path in (ROOT / "models").iterdir() if path.is_dir() and (path / "__init__.py").exists()}
     assert {room for room in rooms if f"models/{room}/" not in text} == set()
+
+
+def test_the_record_that_producers_are_shown_is_the_one_that_is_read():
+    blocks = re.findall(r"```(\w+)\n(.*?)```", text_of("docs/intake.md"), re.DOTALL)
+    (described,) = [json.loads(text) for kind, text in blocks if kind == "json"]
+    example: dict[str, Any] = {}
+    exec(next(text for kind, text in blocks if kind == "python"), example)
+    segment = Segment.from_bytes(example["value"])
+    assert example["key"] == str(segment.id).encode()
+    assert segment.id == segment_id("spring", "shop", "r-17")
+    fields = Segment.model_json_schema()
+    assert set(described["properties"]) == set(fields["properties"]) - {"cut_from"}
+    assert set(described["required"]) == set(fields["required"])

@@ -45,7 +45,7 @@ def test_every_packaged_profile_loads_under_its_own_name(name):
 
 
 def test_the_packaged_profiles_are_the_known_ones():
-    assert known_profiles() == ["paper", "served", "tiny"]
+    assert known_profiles() == ["paper", "served", "small", "tiny"]
 
 
 def test_tiny_has_three_members_on_two_bases_with_packaged_adapters_and_the_consensus():
@@ -56,6 +56,15 @@ def test_tiny_has_three_members_on_two_bases_with_packaged_adapters_and_the_cons
     assert tiny.moderator.strategy == "consensus"
     assert tiny.generation.max_new_tokens == 15
     assert tiny.text_limit == 4000
+
+
+def test_small_has_the_members_of_tiny_and_one_that_reads_with_examples_and_verifies():
+    small, tiny = load_profile("small"), load_profile("tiny")
+    assert small.members[:3] == tiny.members
+    assert (small.members[3].format, small.members[3].examples) == ("chat", 6)
+    assert small.verifier is not None
+    assert small.verifier.base == small.members[3].base
+    assert tiny.verifier is None
 
 
 def test_paper_has_the_papers_figures():
@@ -78,7 +87,9 @@ def test_a_profile_cannot_be_changed(tmp_path):
 
 
 def test_an_unknown_profile_lists_the_known_ones_and_the_nearest():
-    with pytest.raises(SettingError, match="no profile 'tinny'; known are paper, served, tiny; did you mean 'tiny'"):
+    with pytest.raises(
+        SettingError, match="no profile 'tinny'; known are paper, served, small, tiny; did you mean 'tiny'"
+    ):
         load_profile("tinny")
 
 
@@ -122,7 +133,7 @@ def test_a_slip_in_a_members_key_names_the_key_the_member_and_the_nearest(tmp_pa
         ),
         ("[[members]]\nname = 'b'\nprompt = 7\nbase = 'b'", "'prompt' of member 'b' is 7 but"),
         ("[[members]]\nname = 'b'\nprompt = 1\nbase = 'b'\nadapter = 3", "'adapter' of member 'b' is 3 but"),
-        (FEW + "examples = 6\nexamples_file = 'p'", "'examples' of member 'few' is 6 but: input should be less than"),
+        (FEW + "examples = 9\nexamples_file = 'p'", "'examples' of member 'few' is 9 but: input should be less than"),
         (FEW + "examples = 0\nexamples_file = 'p'", "'examples' of member 'few' is 0 but: input should be greater"),
         (FEW + "examples = 3", "few-shot member 'few' needs the key 'examples_file'; add it"),
         (FEW + "examples_file = 'p'", "few-shot member 'few' needs the key 'examples'; add it"),

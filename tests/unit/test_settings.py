@@ -75,7 +75,7 @@ def test_an_unknown_override_is_refused():
     [
         ("KAFKA_PARTITIONS", "four", "QUALSTREAM_KAFKA_PARTITIONS is 'four' but a whole number from 1 is expected"),
         ("KAFKA_PARTITIONS", "0", "is '0' but a whole number from 1"),
-        ("KAFKA_URL", "nowhere:port", "is 'nowhere:port' but host:port, or several"),
+        ("KAFKA_URL", "nowhere:port", "is 'nowhere:port' but host:port (several separated by commas)"),
         ("KAFKA_URL", "kafka://a:9092,,", "host:port"),
         (
             "KAFKA_PREFIX",

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from sqlalchemy import func, select
 
 from infra.annotation.disputes import disagreements
-from infra.cli.agreement import agreement
+from infra.cli.measuring.agreement import agreement
 from infra.storage.annotations import codings
 from infra.storage.tables import outbox
 from schemas import Annotation, CodeEvent, StudyRules

@@ -317,7 +317,7 @@ def test_what_cannot_be_explained_is_said_in_place(site, segment, headers):
 def test_without_a_classifier_nobody_is_asked_why(site):
     one = fill(site, 1)[0]
     client = visit(site, "viewer")
-    assert "What the classifier made of it" not in read(client, story(one))
+    assert 'id="guessed"' not in read(client, story(one))
     answer = client.get(f"{story(one)}/why", headers=HX)
     assert (answer.status_code, "no classifier yet" in answer.text) == (422, True)
     assert client.get(f"/s/{STUDY}/segments/{uuid4()}/why").status_code == 404

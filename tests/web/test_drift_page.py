@@ -5,6 +5,7 @@ from uuid import uuid5
 
 import pytest
 
+from infra.drift.alert_rules import rules
 from infra.drift.scan_study import report_study
 from infra.storage.alerts import count_open, raised
 from models.drift.settings import DriftSettings
@@ -138,3 +139,40 @@ def test_hostile_names_stay_text(site):
     site.store.record([alert(n, says=text, codes=[text], sources=[text]) for n, text in enumerate(HOSTILE)])
     page = visit(site, "viewer").get(PAGE).text
     assert not [text for text in HOSTILE if "<" in text and text in page]
+
+
+def test_alerts_that_wait_stand_on_the_tab_the_overview_and_the_list_of_studies(site):
+    fill(site, 10)
+    site.store.record([alert(), alert(1)])
+    client = visit(site, "lead", study="")
+    waiting = '2<span class="visually-hidden"> alerts waiting</span>'
+    assert waiting in client.get(f"/s/{STUDY}/codebook").text
+    assert 'data-count="alerts">2<' in client.get(f"/s/{STUDY}/").text
+    assert f'<a href="/s/{STUDY}/drift">2</a>' in client.get("/").text
+    for number in (0, 1):
+        client.post(f"{PAGE}/{alert(number).id}", data={"does": "acknowledge"})
+    assert "alerts waiting" not in client.get(f"/s/{STUDY}/codebook").text
+
+
+def test_a_rule_for_alerts_is_written_and_removed_on_the_page(site):
+    fill(site, 10)
+    lead, code = visit(site, "lead"), code_id(STUDY, "slow checkout")
+    page = lead.post(f"{PAGE}/rules", data={"code": code, "percent": "5", "hours": "2"})
+    assert "Remove<span" in page.text
+    assert "5.0 %" in page.text
+    assert lead.post(f"{PAGE}/rules", data={"code": code, "percent": "0", "hours": "2"}).status_code == 422
+    (rule,) = rules(site.store.database, STUDY)
+    assert "Remove<span" not in visit(site, "viewer", name="vic").get(PAGE).text
+    assert "Remove<span" not in lead.post(f"{PAGE}/rules/{rule.id}/remove").text
+
+
+def test_what_was_sent_is_listed_and_can_be_sent_again(tmp_path):
+    site = make_site(tmp_path, clock=HandClock(), slack_url="https://hooks.example.org/x")
+    fill(site, 60)
+    site.store.record([alert()])
+    client = visit(site, "lead")
+    assert "Not sent to anybody" in client.get(PAGE).text
+    page = client.post(f"{PAGE}/{alert().id}", data={"does": "send"})
+    assert "slack: to be sent" in page.text
+    assert "hooks.example.org" not in page.text
+    site.store.close()

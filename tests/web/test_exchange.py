@@ -64,11 +64,49 @@ def test_segments_are_exported_with_who_coded_them_and_what_counts(site):
     site.write([said(three, "lea", "z", kind="adjudication"), said(three, "ana", "x")])
     lines = visit(site, "viewer").get(f"/s/{STUDY}/export/segments", params={"fmt": "jsonl"}).text.splitlines()
     rows = [json.loads(line) for line in lines]
-    assert [row["decided_by"] for row in rows] == ["people", "model", "adjudication"]
-    assert [row["final_codes"] for row in rows] == [["x", "y"], ["app crashes"], ["z"]]
+    assert [row["decided_by"] for row in rows] == ["people", "undecided", "adjudication"]
+    assert [row["final_codes"] for row in rows] == [["x", "y"], [], ["z"]]
     assert rows[1]["human_codes"] == ["x", "y"]
     assert rows[1]["annotators"] == ["ana", "ben"]
     assert rows[0]["code"] == "slow checkout"
+    assert [row["disputed"] for row in rows] == [False, True, False]
+    assert {row["disputed_rule"] for row in rows} == {"majority"}
+    asked = {"fmt": "jsonl", "disputed": "model", "human": "undecided"}
+    (row,) = [
+        json.loads(line)
+        for line in visit(site, "viewer").get(f"/s/{STUDY}/export/segments", params=asked).text.splitlines()
+    ]
+    assert (row["final_codes"], row["decided_by"], row["disputed_rule"]) == (["app crashes"], "model", "model")
+
+
+def test_a_filtered_list_is_exported_as_it_is_shown(site):
+    segments = fill(site, 10)
+    site.write([said(segments[3], "ana", "z")])
+    client = visit(site, "viewer")
+    for asked, kept in (
+        ({"a.stars": "2"}, segments[1::5]),
+        ({"source": "mail", "a.version": "2.0"}, segments[3::6]),
+        ({"code": str(code_id(STUDY, "slow checkout"))}, segments[::7]),
+        ({"human": "decided"}, segments[3:4]),
+    ):
+        shown = client.get(f"/s/{STUDY}/segments", params=asked).text
+        lines = client.get(f"/s/{STUDY}/export/segments", params={"fmt": "jsonl", **asked}).text.splitlines()
+        assert [json.loads(line)["id"] for line in lines] == [str(one.id) for one in kept]
+        assert all(f"segments/{one.id}" in shown for one in kept)
+    assert client.get(f"/s/{STUDY}/export/segments", params={"code": "none"}).status_code == 422
+
+
+@pytest.mark.parametrize("fmt", ["csv", "jsonl", "parquet", "md", "qdc"])
+def test_the_codebook_is_exported_with_the_final_numbers(site, fmt):
+    segments = fill(site, 7)
+    site.write([said(segments[0], "ana", "app crashes")])
+    answer = visit(site, "viewer").get(f"/s/{STUDY}/export/codebook", params={"fmt": fmt})
+    assert f'filename="reviews-codebook.{fmt}"' in answer.headers["content-disposition"]
+    if fmt == "md":
+        assert "### app crashes\n\n2 segments." in answer.text
+        assert "### slow checkout\n\n0 segments." in answer.text
+    assert b"app crashes" in answer.content
+    assert visit(site, "viewer").get(f"/s/{STUDY}/export/codebook", params={"fmt": "xls"}).status_code == 422
 
 
 def test_labels_are_exported_as_last_words_or_as_everything_said(site):

@@ -102,7 +102,7 @@ def test_a_segments_story_is_told_from_what_came_in_to_what_people_said(site):
     told = unescape(page.text)
     places = [told.index(f"{words}") for words in (one.text, "fake@1", "the proposals agree", "low confidence", "ben")]
     assert places == sorted(places)
-    for words in ("it fell over", "-0.50", "agreement", "as people say", "stars", "refiner@1"):
+    for words in ("it fell over", "-0.50", "agreement", "decided by people", "stars", "refiner@1"):
         assert words in told
 
 

@@ -9,7 +9,6 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, BinaryIO, cast
 from zipfile import BadZipFile
 
-from openpyxl.utils.escape import unescape
 from pydantic import JsonValue
 
 from infra.files.reading.columns import usual
@@ -92,9 +91,16 @@ def _raw(sheet: Any, most: int | None = None) -> Iterator[RawRow]:
 def _plain(value: object) -> JsonValue:
     """A cell's value as JSON has it."""
     if isinstance(value, str):
-        return unescape(value).replace("\r\n", "\n").replace("\r", "\n") if "_x" in value or "\r" in value else value
+        return _unescaped(value) if "_x" in value or "\r" in value else value
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, timedelta):
         return str(value)
     return value if isinstance(value, int | float | bool | None) else str(value)
+
+
+def _unescaped(text: str) -> str:
+    from openpyxl.utils.escape import unescape  # here, for no command that reads no workbook should wait for it
+
+    plain: str = unescape(text)
+    return plain.replace("\r\n", "\n").replace("\r", "\n")

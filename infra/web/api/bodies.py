@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from schemas.feedback import LONGEST_TEXT
 from schemas.record import Label, Moment
 
-MOST_SEGMENTS = 500
+MOST_SEGMENTS = 5_000
 """Segments that are taken in one request."""
 _Words = Annotated[str, Field(max_length=4_000)]
 
@@ -98,12 +98,6 @@ class NewSegment(Body):
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-class NewSegments(Body):
-    """Segments to be taken in; those that cannot be are named, and the others are taken."""
-
-    segments: list[NewSegment] = Field(min_length=1, max_length=MOST_SEGMENTS)
-
-
 class RefusedSegment(BaseModel):
     """A segment that was not taken in."""
 
@@ -116,6 +110,7 @@ class Taken(BaseModel):
 
     ids: list[UUID | None] = Field(description="By place in the request; null where it was refused.")
     new: int = Field(description="How many were not there before.")
+    changed: int = Field(description="How many were there with another text, which stays.")
     refused: list[RefusedSegment]
 
 

@@ -1,7 +1,6 @@
 """The routes of version 1. Each asks for a role in the study of its path, and a token's scope."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,24 +8,22 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from infra.accounts.accounts import Visitor
 from infra.annotation.codebook_view import listed
 from infra.files.export import streamed
-from infra.files.reading.cells import plain_id
 from infra.profiles.study_rules import rules_of
 from infra.storage.final_codes import Named
 from infra.storage.search import Filters, SegmentMatch, among, find
 from infra.storage.studies import studies
 from infra.web.access import check_scope, hides, needs, unread_by, visitor_of
 from infra.web.api import bodies
+from infra.web.api.intake import described, kind_of, rows_of, segment_of, why
 from infra.web.pages.segments import read_mark, written_mark
-from infra.web.site import Here, profile_of
+from infra.web.site import Here, Site, profile_of
 from models.annotation.coding import CodingChoice, decide
 from schemas import Segment
-from schemas.feedback import LARGEST_METADATA
-from schemas.ids import segment_id
 
 VERSION = "1"
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -39,7 +36,9 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         (408, "The request took too long to arrive."),
         (409, "It is not in a state for this."),
         (413, "The request is too large."),
+        (415, "It is sent as something that is not read."),
         (422, "Something is missing or wrong."),
+        (429, "Too much waits; try again after as many seconds as Retry-After says."),
         (503, "The database does not answer; try again."),
     )
 }
@@ -128,19 +127,33 @@ def show_segment(study: StudyName, segment: UUID, site: Here, visitor: Reader) -
     return _entry(matches[0], blind=bool(unread_by(site, visitor, study, [segment])))
 
 
-@router.post("/studies/{study}/segments", status_code=202)
-def take_in(study: StudyName, given: bodies.NewSegments, site: Here, visitor: Sender) -> bodies.Taken:
-    """Take segments in; the running stack, or the next one, codes them. The same ones again change nothing."""
+@router.post("/studies/{study}/segments", status_code=202, openapi_extra=described())
+async def take_in(request: Request, study: StudyName, site: Here, visitor: Sender) -> bodies.Taken:
+    """Take segments in; the running stack, or the next one, codes them. The same ones again change nothing.
+
+    Where more wait to be coded than the installation allows, none is taken: send the request again after as many
+    seconds as `Retry-After` says.
+    """
+    kind = kind_of(request.headers.get("content-type", ""))
+    return await run_in_threadpool(_take_in, site, study, kind, await request.body())
+
+
+def _take_in(site: Site, study: str, kind: str, body: bytes) -> bodies.Taken:
+    most = site.settings.intake_backlog
+    if site.store.backlog(most) >= most:
+        raise HTTPException(429, f"{most:,} segments wait to be coded; send it again later", {"Retry-After": "30"})
     refused: list[bodies.RefusedSegment] = []
     taken: list[Segment | None] = []
-    for index, each in enumerate(given.segments):
+    for index, row in enumerate(rows_of(kind, body)):
         try:
-            taken.append(_segment(study, each))
-        except (ValidationError, ValueError) as error:
+            taken.append(segment_of(study, row))
+        except ValueError as error:
             taken.append(None)
-            refused.append(bodies.RefusedSegment(index=index, detail=_why(error)))
-    new = site.store.take_in(segment for segment in taken if segment is not None)
-    return bodies.Taken(ids=[segment and segment.id for segment in taken], new=new, refused=refused)
+            refused.append(bodies.RefusedSegment(index=index, detail=why(error)))
+    changed: list[Segment] = []
+    new = site.store.take_in((segment for segment in taken if segment is not None), changed.append)
+    ids = [segment and segment.id for segment in taken]
+    return bodies.Taken(ids=ids, new=new, changed=len(changed), refused=refused)
 
 
 @router.get(
@@ -177,23 +190,6 @@ def keep_label(study: StudyName, given: bodies.NewLabel, site: Here, visitor: La
     return bodies.KeptLabel(
         segment_id=said.segment_id, annotator=said.annotator, codes=codes, decided_at=said.decided_at
     )
-
-
-def _segment(study: str, given: bodies.NewSegment) -> Segment:
-    size = len(json.dumps(given.metadata).encode())
-    if size > LARGEST_METADATA:
-        raise ValueError(f"metadata: {size:,} bytes as JSON; at most {LARGEST_METADATA:,} are taken")
-    own_id = plain_id(given.id)
-    key = own_id or f"text:{given.text}"  # an id names the same segment as in a file
-    fields: Mapping[str, Any] = given.model_dump(exclude={"id"})
-    return Segment(id=segment_id(study, given.source, key), study=study, own_id=own_id, **fields)
-
-
-def _why(error: ValueError) -> str:
-    if isinstance(error, ValidationError):
-        fault = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-    return str(error)
 
 
 def _entry(match: SegmentMatch, *, blind: bool) -> bodies.SegmentEntry:

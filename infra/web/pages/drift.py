@@ -13,13 +13,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from markupsafe import Markup
 from sqlalchemy import func, select
 
+from infra.drift.alert_rules import LONGEST_HOURS, add_rule, remove_rule, rules
 from infra.drift.charts import distance, scatter, stacked
+from infra.drift.notifications import build_hooks, deliveries, send_again
 from infra.drift.report_data import EmergingCode, ReportData, main_change
 from infra.drift.report_html import CAUSES, interval, shown_p, shown_time
 from infra.drift.scan_study import with_judgements
 from infra.storage.alerts import AlertMark, MarkKind, Raised, mark, raised, reopen
 from infra.storage.database import Database
 from infra.storage.observations import count_observations, observations, texts_of
+from infra.storage.search import choices
 from infra.storage.tables import annotations, assignments, segments
 from infra.web.access import Lead, Viewer, unread_by
 from infra.web.site import Here, draw
@@ -71,6 +74,10 @@ def page(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLRespo
         "interval": interval,
         "newest": NEWEST,
         "needed": DriftSettings().needed,
+        "deliveries": deliveries(database, study),
+        "hooks": [hook.name for hook in build_hooks(site.settings, site.clock)],
+        "rules": rules(database, study),
+        "codes": choices(database, study).codes,
     }
     return draw(request, "drift.html", values)
 
@@ -91,6 +98,27 @@ def texts(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResp
     return draw(request, "drift_texts.html", values)
 
 
+@router.post("/s/{study}/drift/rules")
+def add_alert_rule(
+    study: str,
+    site: Here,
+    lead: Lead,
+    code: Annotated[UUID, Form()],
+    percent: Annotated[float, Form(gt=0, le=100)],
+    hours: Annotated[float, Form(gt=0, le=LONGEST_HOURS)],
+) -> RedirectResponse:
+    """Raise an alert from now on where a code has more than a share of what was said over some hours."""
+    add_rule(site.store.database, study, code, percent / 100, hours, lead.name, site.clock.now())
+    return RedirectResponse(f"/s/{quote(study, safe='')}/drift#rules", status_code=303)
+
+
+@router.post("/s/{study}/drift/rules/{rule}/remove")
+def remove_alert_rule(study: str, rule: UUID, site: Here, lead: Lead) -> RedirectResponse:
+    """Keep a rule no longer."""
+    remove_rule(site.store.database, study, rule)
+    return RedirectResponse(f"/s/{quote(study, safe='')}/drift#rules", status_code=303)
+
+
 @router.post("/s/{study}/drift/{alert}")
 def see_to(
     study: str,
@@ -100,11 +128,13 @@ def see_to(
     does: Annotated[str, Form()],
     note: Annotated[str, Form()] = "",
 ) -> RedirectResponse:
-    """Acknowledge an alert, snooze it for some days, or open it again."""
+    """Acknowledge an alert, snooze it for some days, open it again, or have everybody told of it again."""
     database, now = site.store.database, site.clock.now()
     if alert not in {each.alert.id for each in raised(database, study)}:
         raise HTTPException(404, "there is no such alert in this study")
-    if does == "reopen":
+    if does == "send":
+        send_again(database, study, alert, [hook.name for hook in build_hooks(site.settings, site.clock)])
+    elif does == "reopen":
         reopen(database, study, [alert])
     else:
         kind, until = _done(does, now)

@@ -1,5 +1,7 @@
 """Files out and in: segments with their codes, people's labels, and labels that were made elsewhere."""
 
+import io
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,13 +14,18 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 
 from infra.annotation.import_labels import Importing, Plan, plan
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
+from infra.files.segment_export import SegmentChoice
 from infra.files.tables import MEDIA_TYPES
 from infra.refi.apart import parse_refi, read_refi_apart
 from infra.refi.archive import PROJECT, is_refi
+from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
 from infra.refi.study_import import plan_refi
 from infra.refi.study_project import study_project
 from infra.web.access import Lead, Viewer, hides, unread_by
+from infra.web.segment_filters import Asked
 from infra.web.site import Here, Site, draw
+from models.annotation.latest import Disputed
+from models.codebook.codebook import Codebook
 
 router = APIRouter()
 SHOWN = 50
@@ -29,27 +36,58 @@ _TOGETHER = 500  # records a transaction: others write in between
 @router.get("/s/{study}/export", response_class=HTMLResponse)
 def show_export(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResponse:
     """What can be exported, and the form for an import for those who may."""
-    values = {"formats": FORMATS, "columns": LABEL_COLUMNS, "may_import": visitor.may("lead", study)}
+    values: dict[str, Any] = {"formats": FORMATS, "columns": LABEL_COLUMNS, "may_import": visitor.may("lead", study)}
+    values["codebook_formats"] = tuple(CODEBOOK_FORMATS)
     asked = {name: request.query_params.get(name, "") for name in ("imported", "taken", "changed")}
     counts = {name: count if count.isascii() and count.isdecimal() else "" for name, count in asked.items()}
     return draw(request, "exchange.html", {**values, **counts})
 
 
+def _choice(request: Request, full: bool = False, disputed: Disputed = "majority") -> SegmentChoice:
+    filters, wrong = Asked.of(request).filters()
+    if wrong:
+        raise HTTPException(422, "; ".join(wrong))
+    return SegmentChoice(filters, disputed, full)
+
+
 @router.get("/s/{study}/export/{what}")
 def download(
-    request: Request, study: str, what: str, site: Here, visitor: Viewer, fmt: str = "csv", history: bool = False
+    request: Request,
+    study: str,
+    what: str,
+    site: Here,
+    visitor: Viewer,
+    choice: Annotated[SegmentChoice, Depends(_choice)],
+    fmt: str = "csv",
+    history: bool = False,
 ) -> Response:
-    """A file of ``segments`` or ``labels``, sent as it is read; or the study as a REFI-QDA ``project``."""
+    """A file of ``segments``, ``labels`` or the ``codebook``, or the study as a REFI-QDA ``project``.
+
+    Segments are narrowed by the same fields as on their page.
+    """
+    if what == "codebook":
+        return _codebook(site, study, fmt)
     if what == "project":
         if hides(site, visitor, study):
             raise HTTPException(403, "a project holds every code of the study: whoever runs the study exports it")
         archive, _ = study_project(site.store, study, site.clock.now())
         return Response(archive, media_type="application/zip", headers=_attached(f"{study}{PROJECT}"))
     if what not in ("segments", "labels"):
-        raise HTTPException(404, f"'{what[:40]}' cannot be exported; segments, labels and project can")
-    unread = partial(unread_by, site, visitor, study) if hides(site, visitor, study) else None
-    chunks = streamed(site.store, study, what, fmt, history=history, unread=unread)
+        raise HTTPException(404, f"'{what[:40]}' cannot be exported; segments, labels, codebook and project can")
+    hidden = hides(site, visitor, study)
+    unread = partial(unread_by, site, visitor, study) if hidden else None
+    choice = replace(choice, filters=replace(choice.filters, hides=hidden))
+    chunks = streamed(site.store, study, what, fmt, history=history, unread=unread, choice=choice)
     return StreamingResponse(chunks, media_type=MEDIA_TYPES[fmt], headers=_attached(f"{study}-{what}.{fmt}"))
+
+
+def _codebook(site: Site, study: str, fmt: str) -> Response:
+    """The study's codes and themes with what they mean; a blind reading is not given away by it."""
+    if fmt not in CODEBOOK_FORMATS:
+        raise HTTPException(422, f"format '{fmt[:20]}' found; expected one of {', '.join(CODEBOOK_FORMATS)}")
+    out = io.BytesIO()
+    write_codebook(Codebook(site.store.code_events(study)), study, site.store.segments_by_code(study), fmt, out)
+    return Response(out.getvalue(), media_type=CODEBOOK_FORMATS[fmt], headers=_attached(f"{study}-codebook.{fmt}"))
 
 
 def _attached(name: str) -> dict[str, str]:

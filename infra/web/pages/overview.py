@@ -33,6 +33,7 @@ _COUNTS = (
     ("open_requests", "open requests", "queue"),
     ("human_coded", "coded by people", "segments?human=yes"),
     ("codes", "codes", "codebook"),
+    ("alerts", "alerts", "drift"),
     ("dead_letters", "set aside", None),
 )
 
@@ -141,7 +142,9 @@ def _now(site: Site, study: str) -> dict[str, Any]:
     hidden = unread(database, study, [segment.id for segment in shown], every=every)  # one poll serves everybody
     return {
         "counts": counts,
-        "newest": [replace(segment, code=None) if segment.id in hidden else segment for segment in shown],
+        "newest": [
+            replace(segment, code=None, by=None, blind=True) if segment.id in hidden else segment for segment in shown
+        ],
     }
 
 

@@ -27,12 +27,12 @@ FormField = Annotated[str, Form()]
 def show_studies(request: Request, site: Here, visitor: Annotated[Visitor, Depends(visitor_of)]) -> Response:
     """The studies that the visitor may see; one alone is opened at once."""
     check_scope(visitor, "read")
-    seen = [each for each in studies(site.store.database) if visitor.may("viewer", each.name)]
+    seen = [each for each in studies(site.store.database, site.clock.now()) if visitor.may("viewer", each.name)]
     named = {each.name for each in seen}
     empty = sorted(scope for scope in visitor.roles if scope != EVERYWHERE and scope not in named)
-    if len(seen) == 1 and not empty and not visitor.may("admin", None):
+    if len(seen) == 1 and not empty and not visitor.may("lead", None):
         return RedirectResponse(f"/s/{seen[0].name}/", 303)
-    return draw(request, "studies.html", {"studies": seen, "empty": empty})
+    return draw(request, "studies.html", {"studies": seen, "empty": empty, "may_begin": visitor.may("lead", None)})
 
 
 @router.get("/signin", response_class=HTMLResponse)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel
 
+from infra.annotation.code_search import Nearby
 from infra.profiles.study_rules import rules_of
 from infra.web.access import Annotator
 from infra.web.pages.suggestions import Suggestion, nearest_suggestions, proposed, system
@@ -139,7 +140,9 @@ def matching(request: Request, here: Here, who: Annotator, study: str, search: s
 @router.get("/s/{study}/queue/near")
 def near(request: Request, here: Here, who: Annotator, study: str, segment: UUID) -> HTMLResponse:
     """The nearest codes, for a page that was drawn before the embedder was there."""
-    task = _task(here, study, segment, who.name, _rules(here, study))
+    task = here.queue.any_task(study, segment, who.name, _rules(here, study))
+    if task is None:
+        raise HTTPException(404, f"study '{study}' has no segment {segment}")
     nearby = here.nearby
     return draw(
         request, "queue_near.html", {"task": task, "near": nearest_suggestions(task, nearby.codes(study), nearby)}
@@ -191,9 +194,14 @@ def _page(
         codes = nearby.codes(study)
         shown["system"] = system(task, codes)
         if not values.get("reveal"):
-            shown["proposed"], shown["near"] = proposed(task, codes), nearest_suggestions(task, codes, nearby)
-            shown["kept"] = _kept(values.get("entered"), [*shown["proposed"], *(shown["near"] or [])], codes)
+            shown |= offered(task, codes, nearby, values.get("entered"))
     return draw(request, "queue.html", {**shown, **values}, status=status)
+
+
+def offered(task: Task, codes: CodeLookup, nearby: Nearby, entered: object = None) -> dict[str, Any]:
+    """What can be ticked: the members' proposals, the nearest codes, and what was entered besides."""
+    of_members, near = proposed(task, codes), nearest_suggestions(task, codes, nearby)
+    return {"proposed": of_members, "near": near, "kept": _kept(entered, [*of_members, *(near or [])], codes)}
 
 
 def _kept(entered: object, offered: list[Suggestion], codes: CodeLookup) -> list[tuple[str, str, str]]:

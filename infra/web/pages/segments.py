@@ -1,23 +1,24 @@
 """Segments: searched by words and by meaning, filtered, and each with its whole story."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, cast
-from urllib.parse import quote, urlencode
-from uuid import UUID
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter, FastAPI, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from infra.files.timestamps import read_time
+from infra.accounts.accounts import Visitor
 from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
 from infra.web.access import Lead, Viewer, hides, unread_by
 from infra.web.pages.explanation import classifier_now, guessed
+from infra.web.segment_filters import Asked
 from infra.web.site import Here, Site, draw
 from models.errors import QualstreamError
 
@@ -25,8 +26,6 @@ PAGE = 50
 NEAREST = 200
 """Segments that a search by meaning looks at; of those that the filters leave, a page is shown."""
 _MOST_SEQ = 2**63  # what a database counts to
-_EARLIEST, _LATEST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)  # whatever is added, a time
-_ROUTES = ("accepted", "people", "none")
 
 
 @asynccontextmanager
@@ -56,60 +55,10 @@ def index_of(app: FastAPI) -> SegmentIndex:
     return index
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What somebody looks for, as the form has it: every field text, so that any URL can be drawn."""
-
-    q: str = ""
-    by: str = "words"
-    code: str = ""
-    since: str = ""
-    until: str = ""
-    source: str = ""
-    low: str = ""
-    high: str = ""
-    route: str = ""
-    annotator: str = ""
-    human: str = ""
-    after: str = ""
-
-    @property
-    def meaning(self) -> bool:
-        """Whether to search by meaning."""
-        return self.by == "meaning" and bool(self.q.strip())
-
-    def filters(self) -> tuple[Filters, list[str]]:
-        """What narrows, and a line for each field that cannot be read."""
-        wrong: list[str] = []
-        since, until = _day(self.since, "From", wrong), _day(self.until, "To", wrong)
-        if until is not None and len(self.until.strip()) <= len("2026-01-01"):
-            until += timedelta(days=1)  # a day is meant whole
-        filters = Filters(
-            words="" if self.meaning else self.q,
-            code=_code(self.code, wrong),
-            since=since,
-            until=until,
-            source=self.source,
-            low=_share(self.low, "Confidence from", wrong),
-            high=_share(self.high, "Confidence to", wrong),
-            route=cast(Literal["", "accepted", "people", "none"], self.route if self.route in _ROUTES else ""),
-            annotator=self.annotator.strip(),
-            human=cast(Literal["", "yes", "no"], self.human if self.human in ("yes", "no") else ""),
-        )
-        return filters, wrong
-
-    def url(self, base: str, **other: str) -> str:
-        """The address of this search, or of one that differs a little."""
-        values = {**vars(self), "after": "", **other}
-        default = vars(Asked())
-        kept = {name: value for name, value in values.items() if value and value != default[name]}
-        return base + ("?" + urlencode(kept) if kept else "")
-
-
 @router.get("/s/{study}/segments", response_class=HTMLResponse)
 def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResponse:
     """The segments that match, newest first; by meaning, the nearest first."""
-    asked = Asked(**{name: request.query_params.get(name, "") or value for name, value in vars(Asked()).items()})
+    asked = Asked.of(request)
     filters, wrong = asked.filters()
     filters = replace(filters, hides=hides(site, visitor, study))
     base = f"/s/{quote(study)}/segments"
@@ -118,6 +67,9 @@ def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> 
     else:
         values = _by_words(site, study, asked, filters, base)
     hidden = unread_by(site, visitor, study, [match.id for match in values["found"]])
+    coded = request.query_params.get("coded", "")
+    values |= {"may_code": visitor.may("annotator", study), "cause": uuid4(), "shown_attributes": filters.attributes}
+    values |= {"coded": coded if coded.isascii() and coded.isdecimal() else ""}
     values |= {"hidden": hidden, "asked": asked, "filters": filters, "wrong": wrong, "base": base, "counted": COUNTED}
     if asked.after and "HX-Request" in request.headers:
         return draw(request, "segments_rows.html", values)
@@ -144,16 +96,26 @@ def _by_meaning(request: Request, site: Site, study: str, asked: Asked, filters:
     return {"found": matches, "more": None, "count": len(matches), "filled": filled}
 
 
-@router.get("/s/{study}/segments/{segment}", response_class=HTMLResponse)
-def show_segment(request: Request, study: str, segment: UUID, site: Here, visitor: Viewer) -> HTMLResponse:
-    """One segment's whole story."""
+def segment_page(
+    request: Request,
+    study: str,
+    segment: UUID,
+    site: Site,
+    visitor: Visitor,
+    panel: Mapping[str, Any],
+    *,
+    status: int = 200,
+) -> HTMLResponse:
+    """One segment's whole story, with what its coding panel shows."""
     segment_trace = trace(site.store.database, study, segment)
     if segment_trace is None:
         raise HTTPException(404, f"study '{study}' has no segment {segment}; look for it among its segments")
     similar = _similar(request, site, study, segment_trace.segment.text)
     hidden = unread_by(site, visitor, study, [segment, *(match.id for match in similar)])
-    values = {"guessed": guessed(site, segment_trace.decision), "classifier": classifier_now(request, study)}
-    return draw(request, "segment.html", {"trace": segment_trace, "similar": similar, "hidden": hidden, **values})
+    values = {"guessed": guessed(site, segment_trace.decision), "classifier": classifier_now(request, study), **panel}
+    values |= {"saved": request.query_params.get("saved") == "1"}
+    shown = {"trace": segment_trace, "similar": similar, "hidden": hidden, **values}
+    return draw(request, "segment.html", shown, status=status)
 
 
 @router.post("/s/{study}/segments/{segment}/again")
@@ -195,36 +157,3 @@ def read_mark(after: str) -> Mark | None:
 def written_mark(mark: Mark) -> str:
     """Where a page ended, for an address."""
     return f"{mark.order_at.isoformat()},{mark.seq}"
-
-
-def _day(value: str, field: str, wrong: list[str]) -> datetime | None:
-    if not value.strip():
-        return None
-    moment = read_time(value)
-    if moment is None or not _EARLIEST < moment < _LATEST:
-        wrong.append(f"{field}: '{value[:40]}' is no time; a day such as 2026-03-01 is expected")
-        return None
-    return moment
-
-
-def _share(value: str, field: str, wrong: list[str]) -> float | None:
-    if not value.strip():
-        return None
-    try:
-        share = float(value)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        wrong.append(f"{field}: '{value[:40]}' found; a number from 0 to 1 is expected")
-        return None
-    return share
-
-
-def _code(value: str, wrong: list[str]) -> UUID | None:
-    if not value:
-        return None
-    try:
-        return UUID(value)
-    except ValueError:
-        wrong.append("Code: choose one of the list")
-        return None

@@ -38,8 +38,10 @@ class System:
     """Whether it can still be given: it was not retired or split."""
 
 
-def system(task: Task, codes: CodeLookup) -> System:
-    """The code that accepting means."""
+def system(task: Task, codes: CodeLookup) -> System | None:
+    """The code that accepting means; none where the system has given none."""
+    if task.code is None or task.label is None:
+        return None
     current = codes.current(task.code)
     if current is not None:
         return System(current.id, current.label, current.definition, True)
@@ -61,7 +63,7 @@ def proposed(task: Task, codes: CodeLookup) -> list[Suggestion]:
         except InputError:  # no code that a person could choose either
             continue
         name = normalised_label(code.label if code else label)
-        if name == normalised_label(taken.label) or (code and code.id == taken.id):
+        if taken and (name == normalised_label(taken.label) or (code and code.id == taken.id)):
             continue
         before = by_name.get(name)
         by_name[name] = Suggestion(
@@ -77,11 +79,12 @@ def nearest_suggestions(task: Task, codes: CodeLookup, nearby: Nearby) -> list[S
     """
     before = proposed(task, codes)
     without = {suggestion.code.id for suggestion in before if suggestion.code}
-    if not task.blind:
-        without.add(system(task, codes).id)
+    given = system(task, codes)
+    if not task.blind and given is not None:
+        without.add(given.id)
     elif task.assignment is not None and task.assignment.new:
-        without.add(task.code)
-    texts = [task.segment.text, *([] if task.blind else [task.label])]
+        without.add(task.assignment.code_id)
+    texts = [task.segment.text, *([task.label] if task.label and not task.blind else [])]
     near = nearby.nearest(task.segment.study, texts, _NEAREST, without)
     if near is None:
         return None

@@ -1,5 +1,6 @@
 """Texts in: a file is read and shown as it is understood, and taken in when somebody says yes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -21,8 +22,7 @@ Ingester = Annotated[Visitor, Depends(needs("lead", "ingest"))]
 _Column = Annotated[str, Form(max_length=200)]
 
 
-def _asked(
-    study: str,
+def reading_asked(
     text_column: Annotated[str, Form(max_length=1000)] = "",
     id_column: _Column = "",
     time_column: _Column = "",
@@ -31,9 +31,9 @@ def _asked(
     date_order: Annotated[Literal["", "day", "month"], Form()] = "",
     unit: Annotated[Literal["turn", "paragraph", "sentence"], Form()] = "turn",
 ) -> TextsAsked:
-    """The form's fields beside the file."""
+    """The form's fields beside the file; whose study it is stands elsewhere."""
     columns = (text_column.strip(), id_column.strip(), time_column.strip())
-    return TextsAsked(study, *columns, encoding.strip(), sheet.strip(), date_order, unit)
+    return TextsAsked("", *columns, encoding.strip(), sheet.strip(), date_order, unit)
 
 
 @router.get("/s/{study}/texts")
@@ -49,19 +49,39 @@ def preview_texts(
     site: Here,
     visitor: Ingester,
     file: Annotated[UploadFile, File()],
-    asked: Annotated[TextsAsked, Depends(_asked)],
+    asked: Annotated[TextsAsked, Depends(reading_asked)],
     keep_non_answers: Annotated[bool, Form()] = False,
     at_once: Annotated[bool, Form()] = False,
 ) -> Response:
     """Say what the file comes to; nothing is taken in yet, or with ``at_once`` everything, with figures as JSON."""
-    name = Path(file.filename or "").name[-120:] or "texts.csv"
-    read_as = TextsAsked(**{**vars(asked), "non_answers": "keep" if keep_non_answers else site.settings.non_answers})
-    token = site.uploads.keep_texts(file.file, name, read_as, site.clock.now())
+    if not at_once:
+        return preview_page(request, site, study, file, asked, keep_non_answers)
+    token, _ = _kept(site, study, file, asked, keep_non_answers)
     _, texts = site.uploads.read_texts(study, token)
-    if at_once:
-        site.uploads.forget(study, token)
-        return JSONResponse(_figures(texts, *_take_in(site, texts)))
-    return draw(request, "texts.html", {"texts": texts, "token": token, "file": name})
+    site.uploads.forget(study, token)
+    return JSONResponse(_figures(texts, *_take_in(site, texts)))
+
+
+def preview_page(
+    request: Request, site: Site, study: str, file: UploadFile, asked: TextsAsked, keep_non_answers: bool
+) -> HTMLResponse:
+    """What a file comes to as segments of a study; it is kept until somebody says yes."""
+    token, name = _kept(site, study, file, asked, keep_non_answers)
+    _, texts = site.uploads.read_texts(study, token)
+    attributes = sorted({column for segment in texts.first for column in segment.metadata})
+    return draw(
+        request,
+        "texts.html",
+        {"texts": texts, "token": token, "file": name, "target": study, "attributes": attributes},
+    )
+
+
+def _kept(site: Site, study: str, file: UploadFile, asked: TextsAsked, keep_non_answers: bool) -> tuple[UUID, str]:
+    """Keep an upload as it was read; what it is to be asked for by, and its name."""
+    name = Path(file.filename or "").name[-120:] or "texts.csv"
+    answers = "keep" if keep_non_answers else site.settings.non_answers
+    read_as = replace(asked, study=study, non_answers=answers)
+    return site.uploads.keep_texts(file.file, name, read_as, site.clock.now()), name
 
 
 @router.post("/s/{study}/texts/{token}")

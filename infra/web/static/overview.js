@@ -24,6 +24,13 @@ function tag(text, kind = "") {
   return span;
 }
 
+function code(one) {
+  const td = cell(one.code === null ? tag(one.by === "undecided" ? "undecided" : "no code fits") : tag(one.code));
+  if (one.by === "people" || one.by === "adjudication") td.append(" ", tag(one.by, "good"));
+  else if (one.new && one.by === "model") td.append(" ", tag("new", "good"));
+  return td;
+}
+
 function row(one) {
   const link = document.createElement("a");
   link.href = table.dataset.segments + encodeURIComponent(one.id);
@@ -32,8 +39,8 @@ function row(one) {
   confidence.className = "num";
   const route = one.route === "people" ? tag("to people", "warn") : one.route ? tag(one.route) : "–";
   const tr = document.createElement("tr");
-  if (one.code === null) tr.append(cell(link), cell(tag("read blind")), cell(), cell());
-  else tr.append(cell(link), one.new ? cell(tag(one.code), " ", tag("new", "good")) : cell(tag(one.code)), confidence, cell(route));
+  if (one.blind) tr.append(cell(link), cell(tag("read blind")), cell(), cell());
+  else tr.append(cell(link), code(one), confidence, cell(route));
   return tr;
 }
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from models.backends.lora.adapters import adapter_revision, attach_adapters
+from models.backends.lora.adapters import adapter_revision
 from models.backends.lora.generation import Completion, Generator, PromptRow, Sampling
+from models.backends.lora.pool import GeneratorPool
 from models.backends.parsing import coding_start, proposal, row_seed
-from models.backends.token_usage import TokenUsage
-from models.backends.weights import load_language_model
+from models.coding.chat import Format, coding_chat, excerpt
 from models.coding.prompts import CODING_PROMPTS, Ending, coding_suffix
 from models.errors import SettingError
 from schemas import Proposal, Segment
@@ -27,6 +27,7 @@ class Member:
     ending: Ending = "dot"
     examples: tuple[tuple[str, str], ...] = ()
     """Texts and codes that stand in the prompt, for a model that was not tuned."""
+    format: Format = "plain"
 
 
 class LoraCoder:
@@ -37,24 +38,18 @@ class LoraCoder:
         members: Sequence[Member],
         *,
         sampling: Sampling,
-        cache: Path,
-        device: str = "cpu",
+        pool: GeneratorPool,
         dtype: str = "float32",
         seed: int = 0,
-        batch_tokens: int = 4096,
-        usage: TokenUsage | None = None,
     ) -> None:
         """Take the members; nothing is loaded yet.
 
         Args:
             members: In the order in which they answer.
             sampling: How tokens are chosen, and how many further answers each member draws.
-            cache: Folder for converted weights.
-            device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
+            pool: The base models of this process.
             dtype: ``float32``, ``bfloat16`` or ``float16``.
             seed: The profile's; draws depend on it, the segment and the member only.
-            batch_tokens: Most tokens of a batch, padding and room for the answers included.
-            usage: Counts what is written.
 
         Raises:
             SettingError: If a member asks for a prompt that is not there.
@@ -64,8 +59,8 @@ class LoraCoder:
                 known = ", ".join(map(str, CODING_PROMPTS))
                 raise SettingError(f"member {member.name!r} has prompt {member.prompt}; choose one of {known}")
         self._members = tuple(members)
-        self._sampling, self._cache, self._device, self._dtype = sampling, cache, device, dtype
-        self._seed, self._batch_tokens, self._usage = seed, batch_tokens, usage
+        self._sampling, self._dtype, self._seed = sampling, dtype, seed
+        self._pool = pool
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -109,23 +104,22 @@ class LoraCoder:
         return {base: self._generator(base) for base in dict.fromkeys(member.base for member in self._members)}
 
     def _generator(self, base: str) -> Generator:
-        model, tokenizer = load_language_model(base, cache=self._cache, device=self._device, dtype=self._dtype)
         adapters = {str(m.adapter): m.adapter for m in self._members if m.base == base and m.adapter is not None}
-        return Generator(
-            model, tokenizer, attach_adapters(model, adapters), batch_tokens=self._batch_tokens, usage=self._usage
-        )
+        chat = any(m.base == base and m.format == "chat" for m in self._members)
+        return self._pool.generator(base, self._dtype, adapters, chat=chat)
 
     @cached_property
     def _versions(self) -> dict[str, str]:
         return {member.name: model_version(member.base, member.adapter) for member in self._members}
 
     def _row(self, member: Member, segment: Segment) -> PromptRow:
-        return PromptRow(
-            adapter=None if member.adapter is None else str(member.adapter),
-            prefix=coding_start(member.prompt, member.ending, member.examples),
-            suffix=coding_suffix(segment.text),
-            seed=row_seed(segment, member.name, self._seed),
-        )
+        adapter = None if member.adapter is None else str(member.adapter)
+        seed = row_seed(segment, member.name, self._seed)
+        if member.format == "chat":
+            chat = coding_chat(member.prompt, member.examples)
+            return PromptRow(adapter, chat.opening, excerpt(segment.text), seed, chat.before)
+        prefix = coding_start(member.prompt, member.ending, member.examples)
+        return PromptRow(adapter, prefix, coding_suffix(segment.text), seed)
 
     def _proposal(self, member: Member, answer: Completion, latency_s: float) -> Proposal:
         samples = [sample.text for sample in answer.samples]

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.backends.devices import available_device
+from models.backends.lora.architectures import lora_targets
 from models.backends.lora.packing import ROW_TOKENS, Encoded, Recipe, Tokens, TuningExample, encode, rows, summed_loss
 from models.backends.weights import choose_dtype, load_language_model
 from models.errors import SettingError
@@ -54,15 +56,9 @@ def choose_device(requested: str) -> str:
     """Resolve ``auto`` to what is there.
 
     Raises:
-        SettingError: If ``cuda`` is wanted and there is none.
+        SettingError: If it is not there.
     """
-    import torch
-
-    if requested == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if requested == "cuda" and not torch.cuda.is_available():
-        raise SettingError("--device cuda was asked for but torch sees no GPU; use --device cpu or auto")
-    return requested
+    return available_device(requested, "set --device")
 
 
 def tune(
@@ -116,7 +112,7 @@ def attach_new_adapter(base: Any, recipe: Recipe) -> Any:
         r=recipe.rank,
         lora_alpha=recipe.alpha,
         lora_dropout=recipe.dropout,
-        target_modules=list(recipe.targets),
+        target_modules=lora_targets(base, recipe.targets),
         bias="none",
         task_type="CAUSAL_LM",
     )
@@ -215,7 +211,7 @@ class _Trainer:
     def _in_bfloat16(self) -> bool:
         import torch
 
-        return bool(self._model.get_base_model().lm_head.weight.dtype == torch.bfloat16)
+        return bool(self._model.get_base_model().get_output_embeddings().weight.dtype == torch.bfloat16)
 
     def _is_stale(self) -> bool:
         return self.progress.best is not None and self.progress.epoch - self.progress.best_epoch > self._recipe.patience

@@ -1,4 +1,4 @@
-"""Batched decoding over one base model with several LoRA adapters at once, and how prompts become token ids.
+"""Batched decoding over one base model with several LoRA adapters at once.
 
 What is the same for every segment is computed once per adapter and kept; a batch then reads its suffixes and
 decodes them together. A prompt that is answered several times is read once, and what its answers begin with in
@@ -12,47 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from models.backends.lora import attention_masks
 from models.backends.lora.adapters import AdapterRows
+from models.backends.lora.prompt_ids import chat_ids, plain_ids, prompt_ids, text_ids
 from models.backends.token_usage import TokenUsage
+from models.coding.chat import Message
 
 if TYPE_CHECKING:
     import torch
-
-_TEXT_ENDS = ">>>\n"  # models.coding.prompts: a segment holds no line break, so this is where its border stands
-
-
-def prompt_ids(tokenizer: Any, prefix: str, suffix: str, max_tokens: int) -> tuple[list[int], list[int]]:
-    """Turn a prompt into token ids, prefix and suffix apart, so that tuning and serving see the same ids.
-
-    What stands in the text like a special token is read as plain characters. A text that is too long loses
-    its right end; the prefix and what follows the text are never cut.
-
-    Args:
-        tokenizer: A ``transformers`` tokenizer.
-        prefix: What is the same for every segment.
-        suffix: The segment and what follows it, from ``models.coding.prompts``.
-        max_tokens: Most tokens of both together.
-
-    Returns:
-        Ids of the prefix (with the tokenizer's BOS, if it puts one) and of the suffix.
-    """
-    first = tokenizer("").input_ids[:1]
-    opening = first if first and first[0] == tokenizer.bos_token_id else []
-    head = opening + _plain_ids(tokenizer, prefix)
-    tail = _plain_ids(tokenizer, suffix)
-    if len(head) + len(tail) > max_tokens:
-        text, mark, rest = suffix.partition(_TEXT_ENDS)
-        end = _plain_ids(tokenizer, mark + rest)
-        tail = _plain_ids(tokenizer, text)[: max(0, max_tokens - len(head) - len(end))] + end
-    return head, tail
-
-
-def answer_ids(tokenizer: Any, code: str) -> list[int]:
-    """The ids that a model should answer with: a space, the code, the end-of-sequence token."""
-    return [*_plain_ids(tokenizer, f" {code}"), tokenizer.eos_token_id]
-
-
-def _plain_ids(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)
 
 
 @dataclass(frozen=True)
@@ -63,6 +28,16 @@ class PromptRow:
     prefix: str
     suffix: str
     seed: int = 0
+    before: tuple[Message, ...] = ()
+    """Messages before the one that prefix and suffix make up; none where the model reads plain text."""
+
+
+@dataclass(frozen=True)
+class BranchedRow:
+    """A prompt that goes on in several ways: what they have in common is read once."""
+
+    row: PromptRow
+    ends: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -115,7 +90,9 @@ class _Prompt:
     row: PromptRow
     prefix: tuple[int, ...]
     suffix: list[int]
-    sequences: list[_Sequence]  # the answer, then the samples
+    copies: int  # how often its cache may be needed in the end
+    sequences: list[_Sequence] = field(default_factory=list)  # the answer, then the samples
+    ends: list[list[int]] = field(default_factory=list)
 
     def answer(self, tokenizer: Any) -> Completion:
         first, *others = self.sequences
@@ -170,13 +147,62 @@ class Generator:
         with self._lock, torch.inference_mode():
             prompts = []
             for at, row in enumerate(rows):
-                prefix, suffix = prompt_ids(self._tokenizer, row.prefix, row.suffix, self._max_tokens)
+                prefix, suffix = prompt_ids(self._tokenizer, row.prefix, row.suffix, self._max_tokens, row.before)
                 sequences = [_Sequence(way, row.seed + n) for n, way in enumerate(ways)]
-                prompts.append(_Prompt(at, row, tuple(prefix), suffix, sequences))
+                prompts.append(_Prompt(at, row, tuple(prefix), suffix, len(ways), sequences))
             for batch in self._batches(prompts, settings.max_new_tokens):
                 self._decode(batch, settings.max_new_tokens)
             self._usage.add(sum(len(sequence.written) for prompt in prompts for sequence in prompt.sequences))
             return [prompt.answer(self._tokenizer) for prompt in prompts]
+
+    def compare(self, rows: Sequence[BranchedRow], answers: tuple[Sequence[str], Sequence[str]]) -> list[list[float]]:
+        """How likely a model begins with one of two answers after each end of each row.
+
+        Args:
+            rows: Prompts of a chat, their suffix the excerpt, and what may follow it.
+            answers: The spellings of the one answer and of the other; the first token of each counts.
+
+        Returns:
+            One list a row, one number an end: the first answer's share of both, 0 to 1.
+        """
+        import torch
+
+        groups = [sorted({plain_ids(self._tokenizer, word)[0] for word in words}) for words in answers]
+        with self._lock, torch.inference_mode():
+            prompts = [self._branched(at, branched) for at, branched in enumerate(rows)]
+            shares: list[list[float]] = [[] for _ in rows]
+            for batch in self._batches(prompts, max((len(end) for p in prompts for end in p.ends), default=0)):
+                logits = self._read_ends(batch).float()
+                masses = torch.stack([logits[:, group].logsumexp(-1) for group in groups], dim=-1)
+                values = iter(masses.softmax(-1)[:, 0].tolist())
+                for prompt in batch:
+                    shares[prompt.at] = [next(values) for _ in prompt.ends]
+        return shares
+
+    def _branched(self, at: int, branched: BranchedRow) -> _Prompt:
+        row = branched.row
+        head, after = chat_ids(self._tokenizer, row.before, row.prefix)
+        ends = [plain_ids(self._tokenizer, end) + after for end in branched.ends]
+        room = self._max_tokens - len(head) - max(map(len, ends), default=0)
+        suffix = text_ids(self._tokenizer, row.suffix, room)
+        return _Prompt(at, row, tuple(head), suffix, max(1, len(ends)), ends=ends)
+
+    def _read_ends(self, batch: Sequence[_Prompt]) -> "torch.Tensor":
+        """Logits after each end of each prompt, shape (ends, vocabulary)."""
+        import torch
+
+        device = self._model.device
+        cache, mask = self._read_prefixes(batch)
+        ids, suffix_mask = _left_padded([p.suffix for p in batch], self._tokenizer.pad_token_id)
+        mask = torch.cat([mask, suffix_mask], dim=1).to(device)
+        adapters = [p.row.adapter for p in batch]
+        self._forward(adapters, ids.to(device), mask, cache)
+        rows = [n for n, prompt in enumerate(batch) for _ in prompt.ends]
+        kept = torch.tensor(rows, device=device)
+        cache.batch_select_indices(kept)
+        ids, end_mask = _left_padded([end for p in batch for end in p.ends], self._tokenizer.pad_token_id)
+        mask = torch.cat([mask[kept], end_mask.to(device)], dim=1)
+        return self._forward([adapters[row] for row in rows], ids.to(device), mask, cache)
 
     def _batches(self, prompts: Sequence[_Prompt], room: int) -> Iterator[list[_Prompt]]:
         """Cut into batches of like length, longest first; inside, the rows of one adapter stand together.
@@ -187,7 +213,7 @@ class Generator:
         widest, padding = (0, 0), 0
         for prompt in sorted(prompts, key=lambda p: -len(p.suffix)):
             wider = (max(widest[0], len(prompt.prefix)), max(widest[1], len(prompt.suffix)))
-            full = (len(batch) + 1) * len(prompt.sequences) * (sum(wider) + room) > self._batch_tokens
+            full = (len(batch) + 1) * prompt.copies * (sum(wider) + room) > self._batch_tokens
             padding += wider[1] - len(prompt.suffix)
             if batch and (full or padding > _MOST_PADDING):
                 yield sorted(batch, key=lambda p: (p.row.adapter or "", p.at))

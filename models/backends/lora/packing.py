@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from models.backends.lora import attention_masks
-from models.backends.lora.generation import answer_ids, prompt_ids
+from models.backends.lora.generation import PromptRow
+from models.backends.lora.prompt_ids import answer_ids, prompt_ids
+from models.coding.chat import Format, coding_chat, excerpt, moderator_chat, shown_memory
 from models.coding.prompts import Ending, coding_prefix, coding_suffix, moderator_prefix, moderator_suffix
 
 AdapterRole = Literal["member", "moderator"]
@@ -49,6 +51,8 @@ class Recipe:
     alpha: int = 32
     dropout: float = 0.05
     targets: tuple[str, ...] = ("gate_proj", "up_proj", "down_proj")
+    """Of models that have layers of these names; see ``models.backends.lora.architectures`` for the others."""
+    format: Format = "plain"
 
 
 @dataclass(frozen=True)
@@ -68,15 +72,37 @@ def encode(tokenizer: Any, recipe: Recipe, examples: Sequence[TuningExample]) ->
     Returns:
         The prefix that all share, and one ``Encoded`` an example.
     """
-    prefix = coding_prefix(recipe.prompt, recipe.ending) if recipe.role == "member" else moderator_prefix()
-    head: Tokens = prompt_ids(tokenizer, prefix, "", MAX_TOKENS)[0]
+    is_member, chat = recipe.role == "member", recipe.format == "chat"
+    first = prompt_row(recipe, "", ())
+    head: Tokens = prompt_ids(tokenizer, first.prefix, "", MAX_TOKENS, first.before)[0]
+    longest = MAX_TOKENS + (0 if is_member and not chat else len(head))
     encoded = []
     for example in examples:
-        is_member = recipe.role == "member"
-        suffix = coding_suffix(example.text) if is_member else moderator_suffix(example.text, example.proposals)
-        tail = prompt_ids(tokenizer, prefix, suffix, MAX_TOKENS + (0 if is_member else len(head)))[1]
-        encoded.append(Encoded(tail, tuple(answer_ids(tokenizer, code) for code in example.codes)))
+        row = prompt_row(recipe, example.text, example.proposals)
+        tail = prompt_ids(tokenizer, row.prefix, row.suffix, longest, row.before)[1]
+        encoded.append(Encoded(tail, tuple(answer_ids(tokenizer, code, chat=chat) for code in example.codes)))
     return head, encoded
+
+
+def prompt_row(
+    recipe: Recipe, text: str, labels: Sequence[str], adapter: str | None = None, seed: int = 0
+) -> PromptRow:
+    """What a model is asked about a text under a recipe, in tuning as in serving.
+
+    Args:
+        recipe: Its prompt, ending, role and format are used.
+        text: The segment's.
+        labels: What members proposed, for a moderator.
+        adapter: The row's adapter.
+        seed: The row's seed.
+    """
+    member = recipe.role == "member"
+    if recipe.format == "chat":
+        chat = coding_chat(recipe.prompt) if member else moderator_chat()
+        suffix = excerpt(text) + ("" if member else shown_memory(labels, (), ()))
+        return PromptRow(adapter, chat.opening, suffix, seed, chat.before)
+    prefix = coding_prefix(recipe.prompt, recipe.ending) if member else moderator_prefix()
+    return PromptRow(adapter, prefix, coding_suffix(text) if member else moderator_suffix(text, labels), seed)
 
 
 def rows(encoded: Sequence[Encoded], limit: int) -> Iterator[list[Encoded]]:
@@ -139,6 +165,6 @@ def summed_loss(model: Any, head: Tokens, row: Sequence[Encoded], device: str) -
     causal = model.get_base_model()
     places = inputs["position_ids"]
     inputs["attention_mask"] = attention_masks.by_layer(causal.config, inputs["attention_mask"], places, places)
-    hidden = causal.model(**inputs, use_cache=False).last_hidden_state[0]
-    logits = causal.lm_head(hidden[judged])  # the vocabulary is wide: only where a code is written
+    hidden = causal.get_decoder()(**inputs, use_cache=False).last_hidden_state[0]
+    logits = causal.get_output_embeddings()(hidden[judged])  # the vocabulary is wide: only where a code is written
     return torch.nn.functional.cross_entropy(logits.float(), expected, reduction="sum"), len(expected)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.backends.lora.adapters import attach_adapters
-from models.backends.lora.generation import Generator, PromptRow, Sampling
+from models.backends.lora.generation import Generator, Sampling
+from models.backends.lora.packing import prompt_row
 from models.backends.weights import load_language_model
 from models.coding.labels import clean_label
-from models.coding.prompts import coding_prefix, coding_suffix, moderator_prefix, moderator_suffix
 
 if TYPE_CHECKING:
     from models.backends.lora.packing import Recipe
@@ -46,14 +46,9 @@ def write_labels(
     """
     model, tokenizer = load_language_model(recipe.base, cache=cache, device=device)
     generator = Generator(model, tokenizer, attach_adapters(model, adapters))
-    member = recipe.role == "member"
-    prefix = coding_prefix(recipe.prompt, recipe.ending) if member else moderator_prefix()
     written = {}
     for name in adapters:
-        rows = [
-            PromptRow(name, prefix, coding_suffix(text) if member else moderator_suffix(text, labels), seed + number)
-            for number, (text, labels) in enumerate(items)
-        ]
+        rows = [prompt_row(recipe, text, labels, name, seed + number) for number, (text, labels) in enumerate(items)]
         answers = generator.generate(rows, sampling or Sampling(temperature=0.0))
         written[name] = [clean_label(answer.text) for answer in answers]
     return written

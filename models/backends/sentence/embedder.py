@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.backends.devices import available_device
 from models.backends.weights import PACKAGED, packaged_path, quiet, weights_sha256
 from models.errors import SettingError
 from models.ports import Embeddings
@@ -27,10 +28,11 @@ def load_body(name: str = "all-MiniLM-L6-v2", device: str = "cpu") -> "SentenceT
         device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
 
     Raises:
-        SettingError: If the model is not to be had.
+        SettingError: If the model is not to be had, or the device is not there.
     """
     from sentence_transformers import SentenceTransformer
 
+    device = available_device(device)
     quiet()
     source = str(packaged_path(name)) if name in PACKAGED else name
     try:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.backends.devices import available_device
 from models.backends.sentence.heads import Targets, check_shapes
 from models.backends.weights import PACKAGED, packaged_path, quiet
 from models.errors import SettingError
@@ -104,7 +105,7 @@ def _load(name: str, codes: int, device: str) -> tuple[Any, Any]:
         model = AutoModelForSequenceClassification.from_pretrained(
             source, num_labels=codes, problem_type="multi_label_classification", dtype="float32"
         )
-        return model.to(device), AutoTokenizer.from_pretrained(source)
+        return model.to(available_device(device)), AutoTokenizer.from_pretrained(source)
     except OSError as error:
         raise SettingError(
             f"no encoder {name!r}: it is neither in a package ({', '.join(PACKAGED)}), nor a folder, nor on the hub "

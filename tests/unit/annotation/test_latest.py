@@ -16,6 +16,7 @@ from infra.storage.annotations import codings
 from infra.storage.database import Database
 from infra.storage.final_codes import outcomes
 from infra.storage.store import open_store
+from infra.storage.tables import final_codes as final_view
 from infra.storage.tables import requests
 from models.annotation.latest import FinalCodes, LatestAnnotations, final_codes, human_decision
 from models.classifier.training_set import training_set
@@ -103,7 +104,7 @@ class Row:
     disputed: bool = False
 
 
-MODEL, PEOPLE, RULED = "model", "people", "adjudication"
+MODEL, PEOPLE, RULED, APART = "model", "people", "adjudication", "undecided"
 ONE = said("ana", "price")
 BOTH = {"slow", "price"}
 
@@ -138,7 +139,7 @@ SITUATIONS: dict[str, tuple[tuple[Annotation, ...], tuple[CodeEvent, ...], Row]]
     "two who differ": (
         (ONE, said("ben", "ads")),
         (),
-        Row({"ads"}, MODEL, False, None, set(), set(), {"ana": {"price"}, "ben": {"ads"}}, disputed=True),
+        Row(set(), APART, False, None, set(), set(), {"ana": {"price"}, "ben": {"ads"}}, disputed=True),
     ),
     "two who share a code": (
         (said("ana", "ads", "price"), said("ben", "ads")),
@@ -178,7 +179,7 @@ SITUATIONS: dict[str, tuple[tuple[Annotation, ...], tuple[CodeEvent, ...], Row]]
     "none fits against a code": (
         (said("ana"), said("ben", "price")),
         (),
-        Row({"ads"}, MODEL, False, None, set(), set(), {"ana": set(), "ben": {"price"}}, disputed=True),
+        Row(set(), APART, False, None, set(), set(), {"ana": set(), "ben": {"price"}}, disputed=True),
     ),
     "adjudicated": (
         (ONE, said("ben", "ads"), ruled("lea", "slow")),
@@ -208,7 +209,7 @@ SITUATIONS: dict[str, tuple[tuple[Annotation, ...], tuple[CodeEvent, ...], Row]]
     "coded again by the one who adjudicated": (
         (ONE, ruled("lea", "slow"), said("lea", "ads", minute=6)),
         (),
-        Row({"ads"}, MODEL, False, None, set(), set(), {"ana": {"price"}, "lea": {"ads"}}, disputed=True),
+        Row(set(), APART, False, None, set(), set(), {"ana": {"price"}, "lea": {"ads"}}, disputed=True),
     ),
     "adjudicated by one who coded": (
         (ONE, said("lea", "ads"), ruled("lea", "slow")),
@@ -312,6 +313,9 @@ def as_read_in_models(annotations, codebook):
 def as_stored(database: Database):
     with database.reading() as connection:
         outcome = outcomes(connection, {SEGMENT.id: (code_id(STUDY, SYSTEM), SYSTEM)})[SEGMENT.id]
+        viewed = connection.execute(select(final_view).where(final_view.c.segment_id == SEGMENT.id)).all()
+    assert {row.code_id for row in viewed} - {None} == {code.id for code in outcome.codes}
+    assert {row.decided_by for row in viewed} == {outcome.by}  # what every count reads says the same
     return {code.label for code in outcome.codes}, outcome.by
 
 
@@ -321,11 +325,13 @@ def lacking(database: Database) -> int:
         return connection.execute(select(requests.c.lacks)).scalar_one()
 
 
-def test_what_an_undecided_segment_gets_is_said_in_one_place():
-    apart = human_decision([ONE, said("ben", "ads")])
-    model = UUID(int=1)
-    assert final_codes(apart, model) == FinalCodes((model,), "model")
-    assert final_codes(apart, model, "none") == FinalCodes((), None)
+def test_what_a_disputed_segment_gets_is_said_in_one_place():
+    apart, most = human_decision([ONE, said("ben", "ads")]), human_decision([ONE, said("ben", "price"), said("cem")])
+    model, none = UUID(int=1), FinalCodes((), "undecided")
+    assert [final_codes(apart, model, rule) for rule in ("none", "majority")] == [none, none]
+    assert final_codes(apart, model, "model") == FinalCodes((model,), "model")
+    price = FinalCodes((code_id(STUDY, "price"),), "people")
+    assert [final_codes(most, model, rule) for rule in ("none", "majority", "model")] == [none, price, price]
     assert final_codes(None, model, "none") == FinalCodes((model,), "model")
     assert final_codes(None, None) == FinalCodes((), None)
     assert final_codes(human_decision([ONE]), model, "none").by == "people"
@@ -371,6 +377,34 @@ def test_a_decided_code_was_given_by_more_than_half_of_those_who_count(words):
     assert not (decision.undecided and decision.codes)
     assert not decision.undecided or decision.disputed
     assert not decision.adjudicated or (len(decision.words) == 1 and not decision.disputed)
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["merged", "retired", "restored", "split"]), st.sampled_from(LABELS), st.sampled_from(LABELS)
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    words=st.lists(WORDS, max_size=8, unique_by=lambda word: (word.annotator, word.decided_at)),
+    changes=CHANGES,
+    shuffler=st.randoms(use_true_random=False),
+)
+def test_the_read_model_decides_by_the_rule_in_whatever_order_words_and_changes_come(store, words, changes, shuffler):
+    into = {"merged": 1, "split": 2}
+    events = [
+        event(kind, label, n, into=[code_id(STUDY, part) for part in (other, LABELS[0])[: into.get(kind, 0)]])
+        for n, (kind, label, other) in enumerate(changes, 10)
+    ]
+    records = [SEGMENT, ASSIGNED, *OPENED, *words, *events]
+    shuffler.shuffle(records)
+    store.reset()
+    for record in records:
+        store.record([record])
+    as_stored(store.database)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from infra.cli.simulate import show
-from infra.cli.simulate import simulate as simulate_command
+from infra.cli.measuring.simulate import show
+from infra.cli.measuring.simulate import simulate as simulate_command
 from infra.experiments.active_learning.datasets import Columns, Course, draw, read_coded
 from infra.experiments.active_learning.learners import learner, name_of, setups
 from infra.experiments.active_learning.plots import write_plots

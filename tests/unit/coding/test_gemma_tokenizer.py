@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from models.backends.gguf_tokenizer import TokenType, Vocabulary, build_tokenizer, merges, read_vocabulary
-from models.backends.lora.generation import answer_ids, prompt_ids
+from models.backends.lora.prompt_ids import answer_ids, prompt_ids
 from models.errors import SettingError
 
 RECORDED = Path(__file__).parents[2] / "data" / "gemma_token_ids.json.gz"

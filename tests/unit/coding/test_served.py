@@ -122,6 +122,17 @@ def test_the_request_carries_prompt_and_settings_and_the_same_seed_each_time(
     assert set(server.keys) == {"Bearer secret"}
 
 
+def test_a_member_of_format_chat_sends_system_examples_and_segment_as_messages(server: Server) -> None:
+    chatting = ServedMember("reader", "big", 4, examples=(("it hangs", "slow app"),), format="chat")
+    ServedCoder(ChatServer(server.url), (chatting,)).propose([segment("it takes >>> ages")])
+    (body,) = server.bodies
+    system, asked, answered, last = body["messages"]
+    assert [m["role"] for m in body["messages"]] == ["system", "user", "assistant", "user"]
+    assert "Answer with the code alone" in system["content"]
+    assert (asked["content"].endswith("<<<it hangs>>>"), answered["content"]) == (True, "slow app")
+    assert last["content"].endswith("<<<it takes > ages>>>")
+
+
 def test_no_segment_asks_nothing(server: Server, coder: ServedCoder, moderator: ServedModerator) -> None:
     assert coder.propose([]) == []
     assert moderator.decide([]) == []

@@ -11,8 +11,21 @@ from uuid import uuid5
 import pytest
 from sqlalchemy import select
 
-from infra.drift.notifications import SIGNATURE, Mail, Webhook, build_hooks, notify, sign
+from infra.drift.alert_words import MESSAGES
+from infra.drift.notifications import (
+    SIGNATURE,
+    ChatHook,
+    Delivery,
+    Mail,
+    Webhook,
+    build_hooks,
+    deliveries,
+    notify,
+    send_again,
+    sign,
+)
 from infra.settings import load_settings
+from infra.storage.alerts import AlertMark, mark
 from infra.storage.projections import insert
 from infra.storage.store import open_store
 from infra.storage.tables import alert_deliveries, alert_marks
@@ -144,6 +157,55 @@ def test_nobody_is_told_of_old_news_or_of_what_people_have_seen(tmp_path, databa
         assert notify(database, [webhook(server)], CLOCK) == 0
 
 
+def test_old_texts_are_told_of_when_they_are_read_and_only_then(tmp_path, database):
+    old = CLOCK.now() - timedelta(days=900)
+    store = open_store(f"sqlite:///{tmp_path / 'q.db'}")
+    store.record([alert(1, at=old, detected_at=old, raised_at=CLOCK.now() - timedelta(minutes=1))])
+    store.record([alert(2, at=old, detected_at=old, raised_at=CLOCK.now() - timedelta(days=2))])
+    store.close()
+    with running(Server()) as server:
+        assert notify(database, [webhook(server)], CLOCK) == 2
+    assert {json.loads(body)["id"] for _, body in server.got} == {str(alert(0).id), str(alert(1).id)}
+
+
+def test_an_alert_is_sent_again_when_somebody_asks_whatever_was_done_about_it(tmp_path, database):
+    with running(Server()) as server:
+        hook = webhook(server)
+        notify(database, [hook], CLOCK)
+        mark(database, "app", alert().id, AlertMark("acknowledged", "ana", CLOCK.now()))
+        send_again(database, "app", alert().id, [hook.name])
+        assert deliveries(database, "app")[alert().id] == [Delivery("webhook", 0, None, None)]
+        assert notify(database, [hook], CLOCK) == 1
+        assert notify(database, [hook], CLOCK) == 0
+    (delivery,) = deliveries(database, "app")[alert().id]
+    assert (delivery.attempts, delivery.delivered_at) == (1, CLOCK.now())
+
+
+@pytest.mark.parametrize("chat", MESSAGES)
+def test_a_chat_gets_a_message_in_its_own_form_that_no_text_breaks(database, chat):
+    nasty = alert(3, codes=["<!channel> *bold* @all [x](http://evil)"], says="slow & <b>")
+    with running(Server()) as server:
+        hook = ChatHook(f"http://127.0.0.1:{server.server_port}/secret", MESSAGES[chat], "http://page", chat)
+        hook.notify(nasty)
+    body = server.got[0][1].decode()
+    message = json.loads(body)
+    assert f"http://page/s/app/drift#{nasty.id}" in body
+    assert "<!channel>" not in body
+    assert chat == "slack" or ("](http://evil" not in body and "@all" not in body)  # nothing to Slack
+    text = message["attachments"][0]["content"]["body"][0]["text"] if chat == "teams" else message["text"]
+    assert "slow" in text
+
+
+def test_an_error_names_no_secret_address(database):
+    with running(Server()) as server:
+        server.statuses = (403,)
+        chat = ChatHook(f"http://127.0.0.1:{server.server_port}/secret", MESSAGES["slack"], "http://page", "slack")
+        assert notify(database, [chat], CLOCK) == 0
+    away = ChatHook("http://127.0.0.1:9/secret", MESSAGES["teams"], "http://page", "teams")
+    assert notify(database, [away], CLOCK) == 0
+    assert [row.last_error for row in delivered(database)] == ["OSError: status 403", "OSError: ConnectError"]
+
+
 def test_a_letter_says_what_changed_and_no_code_writes_its_headers(database):
     with running(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Smtp)) as server:
         server.letters = []
@@ -166,6 +228,11 @@ def test_the_settings_name_the_hooks_and_want_them_whole(monkeypatch):
     monkeypatch.setenv("QUALSTREAM_WEBHOOK_SECRET", SECRET.decode())
     monkeypatch.setenv("QUALSTREAM_SMTP_URL", "smtp://mail.example.org:25")
     monkeypatch.setenv("QUALSTREAM_MAIL_TO", "ana@example.org, ben@example.org")
+    monkeypatch.setenv("QUALSTREAM_SLACK_URL", "https://hooks.example.org/services/secret")
+    monkeypatch.setenv("QUALSTREAM_TEAMS_URL", "hooks.example.org")
+    with pytest.raises(SettingError, match="QUALSTREAM_TEAMS_URL"):
+        load_settings()
+    monkeypatch.setenv("QUALSTREAM_TEAMS_URL", "")
     told = build_hooks(load_settings(), CLOCK)
-    assert [hook.name for hook in told] == ["webhook", "e-mail"]
+    assert [hook.name for hook in told] == ["webhook", "e-mail", "slack"]
     assert told[1].to == ("ana@example.org", "ben@example.org")

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from infra.cli.drift import drift
+from infra.cli.measuring.drift import drift
 from infra.drift.scan_study import report_study
 from infra.settings import load_settings
 from infra.storage.observations import changes, count_observations, judgements, observations, texts_of

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from infra.cli.drift import drift
+from infra.cli.measuring.drift import drift
 from infra.drift import timestamped_texts
 from infra.drift.scan_file import UNCODED, ScanOptions, novel, observations, scan
 from infra.drift.timestamped_texts import ReadOptions, read_timestamped
@@ -186,7 +186,7 @@ def test_a_small_file_without_codes_is_coded_on_the_way_and_says_how_to_leave_th
 
 
 def test_a_file_without_codes_that_is_not_small_is_coded_only_where_that_is_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("infra.cli.drift"), "CODED_AT_MOST", 50)
+    monkeypatch.setattr(importlib.import_module("infra.cli.measuring.drift"), "CODED_AT_MOST", 50)
     monkeypatch.setenv("QUALSTREAM_PROFILE", str(FAKES))
     path = jsonl(tmp_path / "in.jsonl", [{key: row[key] for key in ("text", "timestamp")} for row in rows(60)])
     assert "more than 50 rows (--code codes them)" in run(path).stderr

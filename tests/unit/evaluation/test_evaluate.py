@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from infra.cli.evaluate import evaluate as evaluate_command
+from infra.cli.measuring.evaluate import evaluate as evaluate_command
 from infra.experiments import wordnet
 from infra.experiments.evaluation_plots import write_plots
 from infra.experiments.wordnet import find_wordnet, read_wordnet

@@ -13,6 +13,7 @@ import pytest
 
 from infra.files import tables
 from infra.files.export import COLUMNS, export
+from infra.files.segment_export import INNER, SegmentChoice
 from infra.storage.store import Store, open_store
 from models.errors import InputError
 from schemas import Segment
@@ -35,15 +36,18 @@ def three(store: Store) -> list[Segment]:
     return [coded, bare]
 
 
-def exported(store: Store, fmt: str, study: str | None = "app") -> io.BytesIO:
+SHORT, FULL = SegmentChoice(), SegmentChoice(full=True)
+
+
+def exported(store: Store, fmt: str, study: str | None = "app", choice: SegmentChoice = SHORT) -> io.BytesIO:
     out = io.BytesIO()
-    assert export(store, study, fmt, out) == (2 if study else 3)
+    assert export(store, study, fmt, out, choice) == (2 if study else 3)
     out.seek(0)
     return out
 
 
 def test_json_lines_hold_every_segment_with_what_became_of_it(store: Store, three: list[Segment]) -> None:
-    first, second = [json.loads(line) for line in exported(store, "jsonl")]
+    first, second = [json.loads(line) for line in exported(store, "jsonl", choice=FULL)]
     assert first == {
         "id": str(three[0].id),
         "own_id": None,
@@ -69,8 +73,13 @@ def test_json_lines_hold_every_segment_with_what_became_of_it(store: Store, thre
         "final_codes": ["+slow"],
         "final_code_ids": [str(assignment(three[0], "+slow").code_id)],
         "decided_by": "model",
+        "disputed": False,
+        "disputed_rule": "majority",
+        "row": 1,
     }
-    assert {name for name, value in second.items() if value is None} == set(COLUMNS) - {
+    assert {name for name, value in second.items() if value is None} == {*COLUMNS, *INNER} - {
+        "disputed",
+        "disputed_rule",
         "id",
         "study",
         "text",
@@ -84,8 +93,8 @@ def test_json_lines_hold_every_segment_with_what_became_of_it(store: Store, thre
 
 
 def test_csv_cells_that_a_spreadsheet_would_run_begin_with_an_apostrophe(store: Store, three: list[Segment]) -> None:
-    rows = list(csv.DictReader(io.TextIOWrapper(exported(store, "csv"), encoding="utf-8", newline="")))
-    assert tuple(rows[0]) == COLUMNS
+    rows = list(csv.DictReader(io.TextIOWrapper(exported(store, "csv", choice=FULL), encoding="utf-8", newline="")))
+    assert tuple(rows[0]) == (*COLUMNS, *INNER, "row")
     assert rows[0]["text"] == "'" + three[0].text
     assert rows[1]["text"] == "'-- not coded yet"
     assert rows[0]["code"] == rows[0]["proposed"] == "'+slow"
@@ -107,7 +116,7 @@ def test_parquet_keeps_types_and_is_written_in_row_groups(
     store: Store, three: list[Segment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "ROW_GROUP", 1)
-    file = pq.ParquetFile(exported(store, "parquet"))
+    file = pq.ParquetFile(exported(store, "parquet", choice=FULL))
     assert file.num_row_groups == 2
     first, second = file.read().to_pylist()
     assert first["text"] == three[0].text
@@ -155,3 +164,15 @@ class _Unseekable(io.RawIOBase):
 def test_an_unknown_format_is_an_input_error(store: Store) -> None:
     with pytest.raises(InputError, match="'xlsx' but one of csv, jsonl, parquet was expected"):
         export(store, "app", "xlsx", io.BytesIO())
+
+
+def test_an_attribute_is_a_column_of_its_own_whatever_it_is_called(store: Store) -> None:
+    plain = segment(1).model_copy(update={"metadata": {"stars": 4, 'a "b"': True, "theme": "dark", "position": [0, 9]}})
+    store.record([plain, segment(2).model_copy(update={"metadata": {}})])
+    first, second = [json.loads(line) for line in exported(store, "jsonl")]
+    assert (first["stars"], first['a "b"'], first["attribute:theme"], first["position"]) == (4, True, "dark", [0, 9])
+    assert second["stars"] is first["theme"] is None
+    assert "models" not in first
+    row = next(csv.DictReader(io.TextIOWrapper(exported(store, "csv"), encoding="utf-8", newline="")))
+    assert (row["stars"], row['a "b"'], row["position"]) == ("4", "true", "[0, 9]")
+    assert pq.read_table(exported(store, "parquet")).to_pylist()[0]["stars"] == "4"

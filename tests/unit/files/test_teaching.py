@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from infra.annotation.import_labels import Importing, plan
 from infra.brokers import data_folder_lock, publish_or_keep
 from infra.cli.codebook import teach
-from infra.cli.data import export
+from infra.cli.export import export
 from infra.factory.stores import build_store
 from infra.files.coded_texts import read_human_coded
 from infra.files.labels.label_columns import SheetColumns

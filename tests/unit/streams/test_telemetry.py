@@ -24,9 +24,10 @@ from infra.settings import load_settings
 from infra.storage.store import open_store
 from infra.storage.tables import alert_marks
 from infra.telemetry import logs, status
+from infra.telemetry.addresses import metrics_addresses
 from infra.telemetry.heartbeat import build_heartbeat
 from infra.telemetry.metrics import Gauge, RoleMetrics, registry, serve_metrics
-from infra.telemetry.observe import metrics_addresses, worker_telemetry
+from infra.telemetry.observe import worker_telemetry
 from infra.telemetry.tracing import OtelSpans, endpoint
 from models.backends.token_usage import TokenUsage
 from models.errors import InputError, SettingError, UnavailableError, WorkerFault

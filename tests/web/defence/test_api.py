@@ -15,6 +15,7 @@ from schemas.ids import segment_id
 from tests.web.site import STUDY, fill, make_site, nobody, visit
 
 API = "/api/v1"
+schemathesis.serializer.alias("application/x-ndjson", "application/json")
 _described = schemathesis.openapi.from_dict(schema())
 
 

@@ -25,6 +25,7 @@ PUBLIC = tuple(name for name in NEEDED if name.startswith("GET /s/") and name no
 SEARCHES = (
     *(f"segments?q=zebra&code={code_id(STUDY, label)}" for label in CODES),
     *(f"segments?q=giraffe&code={code_id(STUDY, label)}" for label in CODES),
+    "segments?q=zebra&human=undecided",
     *(f"segments?by=meaning&q=zebra&code={code_id(STUDY, label)}" for label in CODES),
     "segments?q=zebra&low=0.3&high=0.32",
     "segments?q=giraffe&high=0.32",
@@ -65,10 +66,11 @@ def records(first: str, second: str) -> Iterator[Record]:
         segment = Segment(id=identity, study=STUDY, text=text, source="mail", timestamp=AT)
         sure = confidence if first == CODES[0] else round(0.73 - confidence, 2)
         for record in coded(segment, label, at=AT, new=False, confidence=sure):
-            blind = {"blind": True, "coders": 3, "priority": 0.5}
+            blind = {"blind": True, "coders": 4, "priority": 0.5}
             yield record.model_copy(update=blind) if type(record).__name__ == "AnnotationRequest" else record
         yield labelled(identity, "ben", label)
         yield labelled(identity, "carl", other)
+        yield labelled(identity, "dan", label)
     yield DriftAlert(
         id=uuid5(SPACE, "blind alert"), study=STUDY, kind="codes", cause="input", at=AT, detected_at=AT,
         p=0.001, effect=0.3, codes=[CODES[0]], examples=[ONE if first == CODES[0] else OTHER], says="more of it",

@@ -17,10 +17,12 @@ from models.evaluation.reliability import Figure
 
 @click.command()
 @STUDY
-@click.option("--models/--people", "with_models", default=False, show_default=True, help="Models as coders too.")
+@click.option(
+    "--models/--people", "with_models", default=False, show_default=True, help="Include the models as coders."
+)
 @JSON_OBJECT
 def agreement(study: str | None, with_models: bool, as_json: bool) -> None:
-    """Say how well a study's coders agree beyond chance, over all codes, per pair of coders and per code."""
+    """Measure how well coders agree beyond chance: over all codes, per pair and per code."""
     settings = read_settings(study=study)
     with opened_store(settings) as store:
         report = study_agreement(store.database, settings.study, with_models=with_models)

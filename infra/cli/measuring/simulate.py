@@ -62,9 +62,9 @@ _COUNT = click.IntRange(1)
 @click.option("--track/--no-track", default=True, show_default=True, help="Whether MLflow keeps each run.")
 def simulate(data: Path, models: Sequence[str], heads: Sequence[str], strategies: Sequence[str],
                      **options: Any) -> None:  # fmt: skip
-    """Play active learning through: train, ask, train again, on texts whose codes are known.
+    """Simulate active learning (train, ask, train again) on texts whose codes are known.
 
-    A finished run is kept in --out, so that a grid that was broken off goes on.
+    Finished runs are kept in --out, so that an interrupted grid continues.
     """
     settings = read_settings()
     if bool(options["coder_field"]) != bool(options["train_coder"]):

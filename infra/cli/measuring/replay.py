@@ -25,14 +25,14 @@ _SHOWN = 20  # codes that change
 @click.option("--codebook", "book", default="now", show_default=True, help="now, empty, or a time: as it stood then.")
 @click.option("--since", help="Only segments from this time on.")
 @click.option("--until", help="Only segments before this time.")
-@click.option("--name", help="What to keep it under; the same name goes on where it was broken off. Default: profile.")
+@click.option("--name", help="Name of the run; the same name continues an interrupted one. Default: the profile's.")
 @JSON_OBJECT
 def replay(
     study: str | None, profile: str, book: str, since: str | None, until: str | None, name: str | None, as_json: bool
 ) -> None:
-    """Code a stretch of a study again under another profile or codebook, beside what stands, and show the difference.
+    """Code part of a study again with another profile or codebook, and show the difference.
 
-    Nothing that stands is changed. Segments that people coded tell which of the two is nearer to them.
+    Existing codes stay. Segments that people have coded show which of the two is nearer to them.
     """
     settings = read_settings(needs_folder=True, study=study, profile=profile)
     stretch = Stretch(

@@ -13,11 +13,14 @@ from schemas.codebook import Level
 Ended = Mapping[UUID, Sequence[UUID]]
 
 
-def update_finals(connection: Connection, studies: Collection[str]) -> None:
+def update_finals(connection: Connection, studies: Collection[str]) -> set[UUID]:
     """Set ``codes.final`` of every code of these studies that has ended, by the rule of ``models.codebook.codebook``.
 
     Any event may change what many codes are: a code that is merged takes all along that became it before. Unlike in a
     ``Codebook`` a code without a row counts as ended: nothing may point to what cannot be looked up.
+
+    Returns:
+        The codes for which it was another one, or none.
     """
     query = select(codes.c.id, codes.c.level, codes.c.became, codes.c.final)
     rows = connection.execute(query.where(codes.c.study.in_(studies), codes.c.retired.is_(True))).all()
@@ -28,6 +31,7 @@ def update_finals(connection: Connection, studies: Collection[str]) -> None:
     changed = [{"code": row.id, "now": finals[row.id]} for row in rows if finals[row.id] != row.final]
     if changed:
         connection.execute(update(codes).where(codes.c.id == bindparam("code")).values(final=bindparam("now")), changed)
+    return {each["code"] for each in changed if each["code"] is not None}
 
 
 def _ended_for(level: Level, ended: Ended, levels: Mapping[UUID, Level]) -> Ended:

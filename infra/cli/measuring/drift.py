@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from infra.cli.commands import CommandList
 from infra.cli.options import (
     STUDY,
     TABLE_FORMAT,
@@ -47,7 +48,7 @@ CODED_AT_MOST = 1_500
 _SHOWN = 160
 """Characters of an example in the table."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object an alert, for programs.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object per alert, for programs.")
 _HTML = click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to this file.")
 _EMBED = click.option(
     "--embed/--no-embed", default=None, help="Whether texts are embedded; default: unless there are very many."
@@ -90,9 +91,9 @@ def _watched(command: Command) -> Command:
     )
 
 
-@click.group()
+@click.group(cls=CommandList)
 def drift() -> None:
-    """What changed in what people say or in how it is coded, since when, how sure, and why."""
+    """Find what changed in what people say or in how it is coded, since when, and why."""
 
 
 @drift.command("scan")
@@ -106,20 +107,20 @@ def drift() -> None:
 @TABLE_FORMAT
 @TEXT_COLUMN
 @read_options
-@click.option("--time-column", help="Column with the time it was said; default: the usual names.")
+@click.option("--time-column", help="Column with the time; default: the usual names.")
 @click.option("--code-column", help="Column with the code, or with a list of them; default: the usual names.")
 @click.option("--source-column", help="Column with where it came from; default: the first usual one that varies.")
 @click.option("--confidence-column", help="Column with the coder's confidence, 0 to 1.")
-@click.option("--profile", help="Code the rows on the way with this profile, whatever codes the file has.")
+@click.option("--profile", help="Code the rows with this profile, whatever codes the file has.")
 @click.option(
     "--code/--no-code",
     default=None,
-    help=f"Whether rows are coded on the way; default: a file without codes of up to {CODED_AT_MOST:,} rows is.",
+    help=f"Whether rows are coded first; default: a file without codes of up to {CODED_AT_MOST:,} rows is.",
 )
-@click.option("--texts-only", is_flag=True, help="Leave codes alone: watch texts and sources.")
+@click.option("--texts-only", is_flag=True, help="Ignore codes: watch texts and sources only.")
 @_EMBED
 def scan_file(file: Path, study: str | None, as_json: bool, html: Path | None, **given: Any) -> None:
-    """Say what changed in FILE, a table of timestamped texts (- for standard input), coded or not.
+    """Report what changed in FILE, a table of timestamped texts (- for standard input), coded or not.
 
     Times without a zone are UTC. A file without codes is coded on the way where it is small enough, by the profile that
     is set or named; else, or with --no-code, it is watched by its texts and sources alone.
@@ -158,13 +159,13 @@ def scan_file(file: Path, study: str | None, as_json: bool, html: Path | None, *
 
 @drift.command("report")
 @STUDY
-@click.option("--since", callback=_moment, help="Only segments said from this time on; default: all.")
+@click.option("--since", callback=_moment, help="Only segments from this time on; default: all.")
 @_JSON
 @_HTML
 @_watched
 @_EMBED
 def report(study: str | None, since: datetime | None, as_json: bool, html: Path | None, **given: Any) -> None:
-    """Say what changed in a study, from what the read model holds."""
+    """Report what changed in a study."""
     from infra.drift.report_html import write_report
     from infra.drift.scan_study import report_study
     from infra.storage.observations import texts_of

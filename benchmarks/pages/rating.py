@@ -1,0 +1,194 @@
+"""What blind ratings of codes say: who stands, by how much, and what knew it beforehand."""
+
+import math
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.pages.layout import Report, publish
+from models.ports import Floats
+
+Item = dict[str, Any]
+SCALES = ("clarity", "conciseness", "relevance")
+SYSTEMS = ("human", "small", "tiny", "swapped")
+RESAMPLES, SEED = 2_000, 7
+
+
+def _prior(item: Item, system: str) -> float:
+    from models.routing.confidence import prior
+
+    return prior(item[system]["signals"] | {"verifier": item["verifier"].get(item[system]["code"], 0.0)})
+
+
+TRUST: dict[str, Callable[[Item, str], float | None]] = {
+    "verifier": lambda item, system: item["verifier"].get(item[system]["code"]),
+    "mean log-probability": lambda item, system: item[system]["log_probability"],
+    "agreement": lambda item, system: item[system]["signals"].get("agreement"),
+    "the prior": _prior,
+}
+"""What ranks a system's codes without any label."""
+
+
+def publish_ratings(
+    sample: Sequence[Item], key: Sequence[Item], ratings: Sequence[Item], *, write: bool
+) -> dict[str, Any]:
+    """Add ratings up, print the table and, where asked, write docs/results/rating.md and .json.
+
+    Args:
+        sample: What ``benchmarks.rating sample`` wrote.
+        key: What ``sheet`` kept apart.
+        ratings: Lines of item, clarity, conciseness, relevance (1 to 5) and stands; several of an item are averaged.
+        write: Whether to write the page.
+
+    Returns:
+        The figures.
+    """
+    rated = rated_systems(key, ratings)
+    rows, figures = [], {}
+    for system in SYSTEMS:
+        if rated[system]:
+            figures[system] = _system(rated[system])
+            rows.append(_row(system, figures[system]))
+    verdicts = [*_differences(rated, figures), *_trust(sample, rated, figures)]
+    report = Report(
+        name="rating",
+        title="Blind ratings of codes",
+        how=_how(sample, ratings),
+        header=("codes of", "texts", "stands", "95% interval", "mean", *SCALES),
+        rows=rows,
+        verdicts=verdicts,
+        figures={"systems": figures},
+        command="benchmarks.rating report",
+    )
+    publish(report, write=write)
+    return figures
+
+
+def rated_systems(key: Sequence[Item], ratings: Sequence[Item]) -> dict[str, dict[str, Item]]:
+    """The mean rating of each system's code, by system and text."""
+    given: defaultdict[str, list[Item]] = defaultdict(list)
+    for rating in ratings:
+        given[rating["item"]].append(rating)
+    rated: dict[str, dict[str, Item]] = {system: {} for system in SYSTEMS}
+    for line in key:
+        if line["item"] in given:
+            mean = {name: _mean([float(r[name]) for r in given[line["item"]]]) for name in (*SCALES, "stands")}
+            for system in line["systems"]:
+                rated[system][line["id"]] = mean | {"set": line["set"]}
+    return rated
+
+
+def wilson(share: float, total: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's interval of a share.
+
+    Source:
+        Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927).
+    """
+    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
+    half = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def auroc(scores: Sequence[float], stands: Sequence[bool]) -> float | None:
+    """How often a code that stands has a higher score than one that does not; none where all or none stand."""
+    good = np.array([s for s, ok in zip(scores, stands, strict=True) if ok])
+    bad = np.array([s for s, ok in zip(scores, stands, strict=True) if not ok])
+    if not len(good) or not len(bad):
+        return None
+    differences = good[:, None] - bad[None, :]
+    return float((differences > 0).mean() + 0.5 * (differences == 0).mean())
+
+
+def _system(texts: Mapping[str, Item]) -> Item:
+    share = _mean([rating["stands"] for rating in texts.values()])
+    low, high = wilson(share, len(texts))
+    scales = {name: _mean([rating[name] for rating in texts.values()]) for name in SCALES}
+    sets = {rating["set"] for rating in texts.values()}
+    by_set = {name: _mean([r["stands"] for r in texts.values() if r["set"] == name]) for name in sorted(sets)}
+    figures = {"texts": len(texts), "stands": share, "low": low, "high": high, "mean": _mean([*scales.values()])}
+    return _rounded({**figures, **scales}) | {"by_set": _rounded(by_set)}
+
+
+def _row(system: str, figures: Item) -> tuple[str, ...]:
+    name = {"human": "a person", "swapped": "a person, of another text of the set"}.get(system, f"`{system}`")
+    interval = f"[{figures['low']:.1%}, {figures['high']:.1%}]"
+    numbers = [f"{figures[key]:.2f}" for key in ("mean", *SCALES)]
+    return (name, str(figures["texts"]), f"{figures['stands']:.1%}", interval, *numbers)
+
+
+def _differences(rated: Mapping[str, Mapping[str, Item]], figures: Item) -> list[str]:
+    pairs = (("small", "tiny"), ("small", "human"), ("tiny", "human"), ("human", "swapped"))
+    lines = []
+    for one, other in pairs:
+        texts = sorted(set(rated[one]) & set(rated[other]))
+        if not texts:
+            continue
+        values = np.array([rated[one][t]["stands"] - rated[other][t]["stands"] for t in texts])
+        low, high = _bootstrap(values)
+        figures[f"{one} - {other}"] = _rounded({"mean": float(values.mean()), "low": low, "high": high})
+        lines.append(
+            f"`{one}` less `{other}`, paired on {len(texts)} texts: {values.mean():+.1%} [{low:+.1%}, {high:+.1%}]"
+        )
+    return lines
+
+
+def _trust(sample: Sequence[Item], rated: Mapping[str, Mapping[str, Item]], figures: Item) -> list[str]:
+    """What ranks the codes without a label, and what stands of the half that it likes best."""
+    lines = []
+    for system in ("small", "tiny"):
+        items = [item for item in sample if item["id"] in rated[system]]
+        for name, score in TRUST.items():
+            known = [(value, rated[system][item["id"]]["stands"] >= 0.5, item) for item in items
+                     if (value := score(item, system)) is not None]  # fmt: skip
+            scores, stands = [value for value, _, _ in known], [ok for _, ok, _ in known]
+            area = auroc(scores, stands)
+            if area is None:
+                continue
+            low, high = _area_interval(scores, stands)
+            order = sorted(range(len(known)), key=lambda n: -scores[n])[: len(known) // 2]
+            half = _mean([float(stands[n]) for n in order])
+            figures[f"{name} of {system}"] = _rounded({"auroc": area, "low": low, "high": high, "surest_half": half})
+            area_line = f"`{system}` ranked by {name}: AUROC {area:.2f} [{low:.2f}, {high:.2f}]"
+            lines.append(f"{area_line}; of the surest half {half:.1%} stand")
+    return lines
+
+
+def _bootstrap(values: Floats) -> tuple[float, float]:
+    draws = np.random.default_rng(SEED).choice(values, (RESAMPLES, len(values))).mean(axis=1)
+    return float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
+
+
+def _area_interval(scores: Sequence[float], stands: Sequence[bool]) -> tuple[float, float]:
+    chance = random.Random(SEED)
+    areas = []
+    for _ in range(500):
+        places = [chance.randrange(len(scores)) for _ in scores]
+        area = auroc([scores[n] for n in places], [stands[n] for n in places])
+        areas += [] if area is None else [area]
+    return float(np.quantile(areas, 0.025)), float(np.quantile(areas, 0.975))
+
+
+def _how(sample: Sequence[Item], ratings: Sequence[Item]) -> str:
+    counts: defaultdict[str, int] = defaultdict(int)
+    for item in sample:
+        counts[item["set"]] += 1
+    sets = ", ".join(f"{number} of {name}" for name, number in sorted(counts.items()))
+    return (
+        f"{len(sample)} texts of 4 to 100 words ({sets}) that no shipped adapter was tuned on. Each text's codes (a "
+        "person's first code, a code that a person gave to another text of the set, `tiny`'s and `small`'s) were rated "
+        f"one by one in random order by a language model in the role of the researcher, {len(ratings)} ratings, who "
+        "saw neither where a code came from nor its other codes. Equal codes are rated once. The swapped codes say "
+        "what the rater is worth: one who looks lets few of them stand. The rating of a language model is no "
+        "person's. Texts of sets that may not ship are not part of the repository."
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in figures.items()}

@@ -1,0 +1,1 @@
+"""The Python interface: what ``import qualstream`` offers. Programs import it from there."""

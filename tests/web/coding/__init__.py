@@ -1,0 +1,1 @@
+"""Coding on the page beside the queue."""

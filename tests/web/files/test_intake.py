@@ -1,0 +1,140 @@
+"""Texts over HTTP and on the page: what may be sent, what is refused and why, and a study that begins with a file."""
+
+import json
+
+import pytest
+
+from schemas import Segment
+from schemas.ids import segment_id
+from tests.web.site import STUDY, make_site, nobody, visit
+
+PATH = "/api/v1/studies/lifts/segments"
+ROW = {"text": "the lift is broken", "id": "7", "timestamp": "2026-03-01T12:00:00Z", "metadata": {"floor": 3}}
+
+
+@pytest.fixture
+def site(tmp_path):
+    made = make_site(tmp_path, intake_backlog=100)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def send(site):
+    account = site.accounts.create("program")
+    site.accounts.grant(account, "*", "lead")
+    token = site.accounts.keys.make_token(account, "sends", scopes=["ingest"])
+
+    def post(body, kind="application/json", path=PATH):
+        content = body if isinstance(body, str | bytes) else json.dumps(body)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": kind}
+        return nobody(site).post(path, content=content, headers=headers)
+
+    return post
+
+
+LINES = "\n".join([json.dumps(ROW), "", "{no json", "7", json.dumps({"text": ""}), json.dumps({"text": "b"})])
+TABLE = '\ufefftext,id,timestamp,floor\n"the lift, is broken",7,01.03.2026 12:00,3\nx,8,never,\ny,9,,,too many\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "new", "refused"),
+    [
+        (ROW, "application/json", 1, []),
+        ([ROW, {"text": "b"}], "application/json; charset=utf-8", 2, []),
+        ({"segments": [ROW, {"txt": "b"}, "c"]}, "application/json", 1, [1, 2]),
+        (LINES, "application/x-ndjson", 2, [1, 2, 3]),
+        (LINES, "application/jsonl", 2, [1, 2, 3]),
+        (TABLE, "text/csv", 1, [1, 2]),
+    ],
+)
+def test_segments_come_in_whatever_form_once_and_each_that_cannot_is_named(site, send, body, kind, new, refused):
+    for fresh in (new, 0):
+        answer = send(body, kind)
+        assert answer.status_code == 202, answer.text
+        taken = answer.json()
+        assert (taken["new"], [each["index"] for each in taken["refused"]]) == (fresh, refused)
+        assert all(each["detail"] for each in taken["refused"])
+        assert [n for n, each in enumerate(taken["ids"]) if each is None] == refused
+    (first, *_) = site.store.history(Segment, "lifts")
+    assert str(first.id) == taken["ids"][0] == str(segment_id("lifts", "api", "7"))
+    assert (first.timestamp is not None, str(first.metadata["floor"])) == (True, "3")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        ("{", "application/json", 422),
+        ("[]", "application/json", 422),
+        ("7", "application/json", 422),
+        ('{"segments": [], "more": 1}', "application/json", 422),
+        (b"\xff", "application/json", 422),
+        ("", "application/x-ndjson", 422),
+        ("txt\nx\n", "text/csv", 422),
+        ('text\n"x', "text/csv", 422),
+        ("text\n" + "x\n" * 5001, "text/csv", 422),
+        ("<a/>", "application/xml", 415),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused_whole(site, send, body, kind, status):
+    answer = send(body, kind)
+    assert (answer.status_code, bool(answer.json()["detail"])) == (status, True)
+    assert site.store.counts("lifts").taken_in == 0
+
+
+def test_a_known_id_with_another_text_is_counted_and_the_old_text_stays(site, send):
+    send(ROW)
+    assert send({**ROW, "text": "another"}).json() | {"ids": []} == {"ids": [], "new": 0, "changed": 1, "refused": []}
+    assert [each.text for each in site.store.history(Segment, "lifts")] == [ROW["text"]]
+
+
+def test_while_too_much_waits_more_is_refused_for_a_while(site, send):
+    assert send([{"text": f"text {n}"} for n in range(100)]).status_code == 202
+    answer = send(ROW)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "30")
+    site.store.mark_published([each.id for each in site.store.unpublished(100)])
+    assert send(ROW).status_code == 202
+
+
+def test_a_token_that_was_not_made_for_it_sends_nothing(site):
+    account = site.accounts.create("reader")
+    site.accounts.grant(account, "*", "lead")
+    token = site.accounts.keys.make_token(account, "reads", scopes=["read"])
+    assert nobody(site).post(PATH, json=ROW, headers={"Authorization": f"Bearer {token}"}).status_code == 403
+
+
+@pytest.mark.parametrize(("path", "words"), [("/healthz", "ok"), ("/readyz", "ready")])
+def test_a_probe_is_answered_under_any_name_without_signing_in(site, path, words):
+    answer = nobody(site).get(path, headers={"Host": "10.0.0.7:8642"})
+    assert (answer.status_code, answer.text) == (200, words)
+
+
+def begin(client, name, file=("texts.csv", b"text,city\nthe lift hangs,Graz\n"), **form):
+    return client.post("/studies/new", data={"name": name, **form}, files={"file": file})
+
+
+def test_a_study_begins_with_a_file_that_was_looked_at_first(site):
+    client = visit(site, "lead", study="")
+    page = begin(client, "new lifts")
+    assert "the lift hangs" in page.text
+    assert "Attributes: city" in page.text
+    assert site.store.counts("new lifts").taken_in == 0
+    confirm = page.text.partition('action="/s/new%20lifts/texts/')[2].partition('"')[0]
+    client.post(f"/s/new lifts/texts/{confirm}")
+    (segment,) = site.store.history(Segment, "new lifts")
+    assert segment.metadata == {"city": "Graz"}
+    assert begin(client, "new lifts").status_code == 422
+    assert begin(client, "a/b").status_code == 422
+
+
+def test_another_column_is_named_and_previewed_again(site):
+    client = visit(site, "lead", study="")
+    page = begin(client, "x", ("t.csv", b"text,words\nshort,the lift hangs again\n"), text_column="words")
+    assert "the lift hangs again" in page.text
+
+
+def test_rules_come_before_the_first_segment(site):
+    client = visit(site, "lead", study="")
+    assert client.get("/studies/empty?name=soon").url.path == "/s/soon/rules"
+    assert visit(site, "lead", name="ben").get("/studies/new").status_code == 403
+    assert STUDY not in client.get("/").text
