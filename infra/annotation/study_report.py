@@ -13,9 +13,18 @@ from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import CLASSIFIERS, ReleaseRegistry
 from models.routing.calibration import Bin, expected_calibration_error, reliability
-from models.routing.confidence import ConfidenceModel, JudgedAssignment, fit_confidence, judged_assignments
+from models.routing.confidence import (
+    AcceptedLately,
+    ConfidenceModel,
+    JudgedAssignment,
+    fit_confidence,
+    judged_assignments,
+    unseen_confidences,
+)
 from models.routing.risk_control import error_rate
 from schemas import Annotation, ModelRelease, StudyRules
+
+_ACCEPTED = 2_000  # of the codes accepted last, as the router remembers them
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,16 @@ def standing(
         .where(assignments.c.study == study)
         .group_by(assignments.c.route)
     )
+    newest = (
+        select(assignments.c.segment_id, assignments.c.confidence, assignments.c.route)
+        .where(assignments.c.study == study, assignments.c.route == "accepted")
+        .order_by(assignments.c.assigned_at.desc())
+        .limit(_ACCEPTED)
+    )
+    lately = AcceptedLately()
     with database.reading() as connection:
+        for row in reversed(connection.execute(newest).all()):
+            lately.add(row.segment_id, row.confidence, accepted=True)
         annotations = [Annotation.from_bytes(raw) for raw in connection.scalars(select(current.c.record))]
         routed: dict[str | None, int] = {row.route: row.segments for row in connection.execute(by_route)}
     serving: ReleaseRegistry[OutOfFoldPredictions] | None = None if taught is None else ReleaseRegistry(taught)
@@ -97,8 +115,8 @@ def standing(
         serving.add_releases(history(database, CLASSIFIERS + study))
     judged = judged_assignments(LatestAnnotations(annotations), None if serving is None else serving.of(study))
     audited = {annotation.segment_id for annotation in annotations if annotation.reason == "audit"}
-    model = fit_confidence(judged, rules, promising=True)
-    bins = _reliability(judged, model)
+    model = fit_confidence(judged, rules, promising=True, earlier=lately.earlier)
+    bins = _reliability(judged)
     return Standing(
         rules=rules,
         labels=len(judged),
@@ -117,8 +135,6 @@ def _wrong(judged: Sequence[JudgedAssignment]) -> Rate:
     return Rate(sum(not assignment.accepted for assignment in judged), len(judged))
 
 
-def _reliability(judged: Sequence[JudgedAssignment], model: ConfidenceModel) -> list[Bin]:
-    tests = [assignment for assignment in judged if assignment.held_out]
-    return reliability(
-        [model.confidence(assignment.signals) for assignment in tests], [assignment.accepted for assignment in tests]
-    )
+def _reliability(judged: Sequence[JudgedAssignment]) -> list[Bin]:
+    _, tests = unseen_confidences(judged)
+    return reliability([confidence for confidence, _ in tests], [accepted for _, accepted in tests])

@@ -48,6 +48,7 @@ SECTIONS = {
         "evaluate": CommandPlace("measuring.evaluate", "Measure codes against people's codes."),
         "bias": CommandPlace("measuring.bias", "Compare how groups of segments are coded."),
         "drift": CommandPlace("measuring.drift", "Find what changed over time, in a file or a study."),
+        "loop": CommandPlace("measuring.loop", "Replay a coded file and count what people are spared."),
         "replay": CommandPlace("measuring.replay", "Code part of a study again with other models."),
     },
     "Models": {

@@ -14,6 +14,7 @@ from infra.settings import Settings
 from infra.training.loader import out_of_fold_loader
 from models.backends.devices import available_device
 from models.backends.token_usage import TokenUsage
+from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import ReleaseRegistry
 from models.coding.cascade import CascadeCoder, CascadeSettings
 from models.coding.ensemble import Ensemble
@@ -184,9 +185,13 @@ class Models:
         versions = {"profile": self.profile.name}
         return Refiner(index, self.embedder, SystemClock(), refiner_settings(self.profile), versions=versions)
 
-    def build_router(self) -> Router:
-        """What accepts codes and asks people, by the profile's rules where a study has set none."""
-        registry = ReleaseRegistry(out_of_fold_loader(self.settings.data_dir))
+    def build_router(self, taught: ReleaseRegistry[OutOfFoldPredictions] | None = None) -> Router:
+        """What accepts codes and asks people, by the profile's rules where a study has set none.
+
+        Args:
+            taught: What classifiers say of labelled segments; else what lies in the data folder.
+        """
+        registry = taught or ReleaseRegistry(out_of_fold_loader(self.settings.data_dir))
         return Router(lambda study: default_rules(self.profile, study), registry)
 
     def _build_embedder(self) -> Embedder:

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from contextlib import closing
 
-from infra.factory.classifiers import build_classifiers
+from infra.factory.classifiers import build_classifier_factory, build_classifiers
 from infra.factory.models import Models
 from infra.factory.stores import build_store
 from infra.settings import Settings
+from infra.training.file_classifier import teach_from_file
 from infra.training.loader import has_classifiers
+from models.classifier.predictions import Classifiers
+from models.classifier.registry import ReleaseRegistry
 from models.fakes import MemoryCodeIndex
 from models.moderation.precedents import CodedText, Precedents, opened
 from models.pipeline import Pipeline
@@ -18,7 +21,8 @@ from schemas import ModelRelease
 def build_pipeline(settings: Settings, index: CodeIndex | None = None, coded: Sequence[CodedText] = ()) -> Pipeline:
     """The same steps without Kafka, over an index of its own that forgets everything unless one is given.
 
-    The study's classifier takes part where the data folder has one.
+    The study's classifier takes part where the data folder has one; else one that the coded texts teach, where there
+    are enough of them.
 
     Args:
         settings: The profile and what it needs.
@@ -29,7 +33,7 @@ def build_pipeline(settings: Settings, index: CodeIndex | None = None, coded: Se
     index = index or MemoryCodeIndex()
     precedents = Precedents(models.embedder)
     teach_texts(coded, precedents, index, models.embedder)
-    return assemble(models, index, precedents)
+    return assemble(models, index, precedents, coded)
 
 
 def teach_texts(coded: Sequence[CodedText], precedents: Precedents, index: CodeIndex, embedder: Embedder) -> int:
@@ -42,19 +46,32 @@ def teach_texts(coded: Sequence[CodedText], precedents: Precedents, index: CodeI
     return precedents.add_texts(coded)
 
 
-def assemble(models: Models, index: CodeIndex, precedents: Precedents) -> Pipeline:
-    """All steps over an index and precedents that somebody else may add to between two runs."""
+def assemble(models: Models, index: CodeIndex, precedents: Precedents, coded: Sequence[CodedText] = ()) -> Pipeline:
+    """All steps over an index and precedents that somebody else may add to between two runs.
+
+    Args:
+        models: The profile's.
+        index: The codes to reuse.
+        precedents: What people coded.
+        coded: Texts that teach a classifier, where the data folder has none of the study.
+    """
     settings = models.settings
-    classifiers = build_classifiers(models)
+    classifiers, router = build_classifiers(models), models.build_router()
     if has_classifiers(settings.data_dir, settings.study):
         with closing(build_store(settings)) as store:
             classifiers.serving.add_releases(store.history(ModelRelease, settings.study))
             classifiers.update_codebook(store.code_events(settings.study))
+    elif (taught := teach_from_file(coded, build_classifier_factory(models))) is not None:
+        classifiers = Classifiers(ReleaseRegistry(lambda _: taught.classifier), first=models.cascaded)
+        classifiers.serving.add_releases([taught.release])
+        router = models.build_router(ReleaseRegistry(lambda _: taught.predictions))
+        router.update_annotations(taught.annotations)
+        router.update_releases([taught.release])
     return Pipeline(
         models.build_coder(),
         models.build_moderator(precedents),
         models.build_refiner(index),
-        models.build_router(),
+        router,
         models.profile.text_limit,
         classifiers=classifiers,
     )

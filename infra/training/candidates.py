@@ -25,7 +25,7 @@ from models.classifier.training_set import Matrix, TrainingExample, TrainingSet
 from models.codebook.codebook import Codebook
 from models.ports import Embedder
 
-_HEAD_FOLDS, _TUNED_FOLDS = 5, 3
+_HEAD_FOLDS, _TUNED_FOLDS = 10, 3
 """Out of fold a head costs milliseconds, a tuned body as much as the tuning itself."""
 _LOOKED_AT, _LEAST_LOOKED_AT = 200, 30  # segments on which successive trainings are laid beside each other
 _TRAININGS_KEPT = 20
@@ -77,6 +77,8 @@ class Champion:
     classifier: TaughtClassifier
     thresholds: tuple[float, ...]
     version: str
+    labels: int = 0
+    """How many it was taught; 0 where that is not known."""
 
 
 def teach_head(factory: ClassifierFactory, body: Embedder, data: TrainingSet) -> Candidate:
@@ -85,7 +87,9 @@ def teach_head(factory: ClassifierFactory, body: Embedder, data: TrainingSet) ->
     texts, targets, codes = _training_data(data)
     classifier = factory.fit(body, texts, targets, codes)
     seconds = time.perf_counter() - began
-    probabilities = _out_of_fold(data, _HEAD_FOLDS, lambda part, targets: factory.fit(body, part, targets, codes))
+    probabilities = _out_of_fold(
+        data, _HEAD_FOLDS, lambda part, targets: factory.fit(body, part, targets, codes, like=classifier)
+    )
     unseen = _with_held_out(data, classifier, probabilities)
     return Candidate(data, "head", classifier, thresholds(targets, probabilities), unseen, seconds)
 
@@ -129,7 +133,14 @@ def compare(
     else:
         old = _columns(guesses(champion.classifier, texts, champion.thresholds), theirs, codes)
         name = f"version {champion.version}"
-    return compare_to_champion(truth, mine, old, codes, criteria, share=data.held_out_share, champion=name)
+    grown = champion is not None and _grown(candidate, champion, criteria)
+    return compare_to_champion(truth, mine, old, codes, criteria, share=data.held_out_share, champion=name, grown=grown)
+
+
+def _grown(candidate: Candidate, champion: Champion, criteria: PromotionCriteria) -> bool:
+    """Whether a head differs from what serves only by many more labels."""
+    same = candidate.tier == "head" and candidate.classifier.body.version == champion.classifier.body.version
+    return same and 0 < champion.labels * criteria.growth <= len(candidate.data.training)
 
 
 class StoppingMonitor:
@@ -170,7 +181,7 @@ def _out_of_fold(
 ) -> NDArray[np.float64]:
     """What classifiers that were taught the other folds make of each, shape ``(taught, codes)``."""
     texts, targets, _ = _training_data(data)
-    at = even_folds([row.segment for row in data.training], min(folds, len(texts)))
+    at = even_folds([row.segment for row in data.training], targets, min(folds, len(texts)))
     probabilities = np.zeros(targets.shape, dtype=np.float64)
     for fold in np.unique(at):
         here = at == fold

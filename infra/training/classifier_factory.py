@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -15,6 +15,10 @@ from infra.training.checkpoints import BODY, Checkpoint
 from models.classifier.training_set import Matrix
 from models.errors import SettingError
 from models.ports import Classifier, Embedder
+from models.text.labels import spoken
+
+if TYPE_CHECKING:
+    from models.backends.sentence.heads import LogisticHead
 
 _TUNED = "sha256:"
 
@@ -51,7 +55,12 @@ class ClassifierFactory:
     """``None`` where there are no tuned bodies to open."""
 
     def fit(
-        self, body: Embedder, texts: Sequence[str], targets: Matrix, codes: Sequence[tuple[UUID, str]]
+        self,
+        body: Embedder,
+        texts: Sequence[str],
+        targets: Matrix,
+        codes: Sequence[tuple[UUID, str]],
+        like: TaughtClassifier | None = None,
     ) -> TaughtClassifier:
         """Fit a head on a body.
 
@@ -60,11 +69,13 @@ class ClassifierFactory:
             texts: What is taught.
             targets: Which text has which code, shape ``(n, k)``.
             codes: Id and label of each column.
+            like: A classifier of the same codes on the same body that is nearly as good; it is then found faster.
         """
         from models.backends.sentence.classifier import TextClassifier
         from models.backends.sentence.heads import LogisticHead
 
-        head = LogisticHead.fit(body.embed(texts), targets)
+        labels = body.embed([spoken(label) for _, label in codes])
+        head = LogisticHead.fit(body.embed(texts), targets, labels=labels, start=_logistic_head(like))
         return TextClassifier(body, head, [code for code, _ in codes], [label for _, label in codes])
 
     def open(self, checkpoint: Checkpoint) -> TaughtClassifier:
@@ -86,6 +97,13 @@ class ClassifierFactory:
                 "set the profile's sentence model to the one it was made with, or train again"
             )
         return TextClassifier.load(checkpoint.folder, body, version=checkpoint.version)
+
+
+def _logistic_head(classifier: TaughtClassifier | None) -> "LogisticHead | None":
+    from models.backends.sentence.heads import LogisticHead
+
+    head = getattr(classifier, "head", None)
+    return head if isinstance(head, LogisticHead) else None
 
 
 def guesses(classifier: Classifier, texts: Sequence[str], thresholds: Sequence[float]) -> Matrix:

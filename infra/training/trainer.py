@@ -216,7 +216,9 @@ class Trainer:
     def _open(self, release: ModelRelease) -> Served:
         checkpoint = self._checkpoints.load(release)
         thresholds = tuple(code.threshold for code in checkpoint.manifest.codes)
-        return Served(release, checkpoint, Champion(self._factory.open(checkpoint), thresholds, release.version))
+        classifier = self._factory.open(checkpoint)
+        champion = Champion(classifier, thresholds, release.version, checkpoint.manifest.labels)
+        return Served(release, checkpoint, champion)
 
     # At every batch of labels
 

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from models.classifier.registry import ReleaseRegistry, log
 from models.codebook.codebook import Codebook
 from models.ports import Classifier
-from schemas import CodeEvent, Segment
+from schemas import Annotation, CodeEvent, Segment
 from schemas.coding import Classified, Guess, rounded_signal
 from schemas.ids import normalised_label
 
+LIKELY = 0.5
+"""Probability from which a guess is a candidate beside the members' proposals."""
 GUESSES = 5
 """Codes that are told of a segment, at most."""
 
@@ -59,6 +61,23 @@ class OutOfFoldPredictions:
         others = {name: value for name, value in signals.items() if name not in CLASSIFIER_SIGNALS}
         return others | classifier_signals(guesses, code, confident=confident, known=code in self.labels)
 
+    def likely(self, segment: UUID) -> UUID | None:
+        """The code that this release gives a labelled segment which it was not taught, if it is likely enough."""
+        row = self.probabilities.get(segment)
+        if not row:
+            return None
+        best = min(row, key=lambda code: (-row[code], code))
+        return best if row[best] >= LIKELY else None
+
+    def same(self, code: UUID, other: UUID | None, annotation: Annotation | None) -> bool:
+        """Whether a code of this release is the one that an annotation's person was shown."""
+        shown = None if annotation is None else annotation.shown
+        return code == other or (shown is not None and self._by_label.get(normalised_label(shown)) == code)
+
+    def among(self, code: UUID, labels: Mapping[UUID, str], codes: Sequence[UUID]) -> bool:
+        """Whether a code of this release is among those that people gave, by its id or by its label."""
+        return code in codes or code in {self._by_label.get(normalised_label(labels[each])) for each in codes}
+
     def of_known(self, signals: Mapping[str, float], code: UUID) -> dict[str, float]:
         """A routed segment's signals without a probability of 0 that only says that the code is not known here."""
         silent = code not in self.labels and not signals.get("classifier")
@@ -74,6 +93,8 @@ class StudyClassifier:
     """One a code, in the order of the classifier's codes."""
     confidence_threshold: float | None = None
     """The best guess's probability from which it is sure; None where it never is."""
+    version: str = ""
+    """That it was released as, where the classifier does not say it itself."""
 
     def classify(self, texts: Sequence[str]) -> list[Classified]:
         """The likeliest codes of each text, in order."""
@@ -88,7 +109,7 @@ class StudyClassifier:
             for n in best
         ]
         confident = self.confidence_threshold is not None and guesses[0].probability >= self.confidence_threshold
-        return Classified(model=self.classifier.version, guesses=guesses, sure=confident)
+        return Classified(model=self.version or self.classifier.version, guesses=guesses, sure=confident)
 
 
 class Classifiers:

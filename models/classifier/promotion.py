@@ -1,6 +1,7 @@
 """Whether a new classifier takes the old one's place: only if it is better on labels that neither was taught."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,9 @@ class PromotionCriteria:
     """Share of the bootstrap's draws in which it must be better. Not 0.95: a study has few held-out labels, every
     classifier is judged on all of them again, and one that is taken wrongly is as good as the old one, about."""
     resamples: int = 1_000
+    growth: float = 1.1
+    """A head that was taught so many times the labels of the one that serves takes its place unless it is surely worse:
+    what is like it in all but what it knows need not prove that knowing more helps."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ def compare_to_champion(
     *,
     share: float = 0.25,
     champion: str = "",
+    grown: bool = False,
 ) -> PromotionResult:
     """Compare two classifiers on the same held-out segments.
 
@@ -85,6 +90,7 @@ def compare_to_champion(
         criteria: What it must show.
         share: Share of labels that are held out, to say how many more are needed.
         champion: What ``old`` is, in words.
+        grown: Whether the new one differs from it only by having been taught many more labels; see ``growth``.
     """
     if len(truth) < criteria.least:
         return PromotionResult(False, _too_few(len(truth), criteria.least, share))
@@ -99,7 +105,8 @@ def compare_to_champion(
     (low, high), ends = _ends(macros), _ends(differences)
     difference = PairedDifference(macro - before, *ends)
     better = float((differences > 0).mean())
-    promoted = macro > before and better >= criteria.certainty
+    worse = float((differences < 0).mean())
+    promoted = (macro > before and better >= criteria.certainty) or (grown and worse < criteria.certainty)
     scores = {
         code: CodeScore(float(mine[n]), float(theirs[n]), int(truth[:, n].sum()))
         for n, code in enumerate(codes)
@@ -134,7 +141,7 @@ def _why(promoted: bool, difference: PairedDifference, macro: float, before: flo
         f"({difference.mean:+.3f}, 95% interval {difference.low:+.3f} to {difference.high:+.3f})"
     )
     if promoted:
-        return f"better: {comparison}"
+        return f"{'better' if macro > before else 'taught more, and not surely worse'}: {comparison}"
     return f"not better: {comparison}" if macro <= before else f"not surely better: {comparison}"
 
 
@@ -227,9 +234,24 @@ def confidence_threshold(
     return float(guesses[good[-1]]) if len(good) else None
 
 
-def even_folds(rows: Sequence[UUID], folds: int) -> NDArray[np.intp]:
-    """A fold for each segment, from 0, shape ``(n,)``: as even as can be, and the same in every run."""
+def even_folds(rows: Sequence[UUID], targets: Matrix, folds: int) -> NDArray[np.intp]:
+    """A fold for each segment, from 0, shape ``(n,)``: the same in every run, and each code in as many as can be.
+
+    A code with few examples must not lose several of them at once: whoever is judged by such folds seems worse than
+    one that was taught all.
+
+    Args:
+        rows: The segments.
+        targets: Which segment has which code, shape ``(n, k)``.
+        folds: How many parts take turns in being left out.
+    """
+    sizes = targets.sum(axis=0)
     order = np.argsort([row.int % (1 << 61) for row in rows], kind="stable")
+    dealt: Counter[int] = Counter()
     fold_of_row = np.empty(len(rows), dtype=np.intp)
-    fold_of_row[order] = np.arange(len(rows)) % max(1, folds)
+    for row in order.tolist():
+        codes = np.flatnonzero(targets[row])
+        rarest = int(codes[np.argmin(sizes[codes])]) if len(codes) else -1
+        fold_of_row[row] = (dealt[rarest] + max(0, rarest)) % max(1, folds)
+        dealt[rarest] += 1
     return fold_of_row

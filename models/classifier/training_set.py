@@ -15,6 +15,11 @@ from models.annotation.latest import HumanDecision, LatestAnnotations
 from models.codebook.codebook import Codebook
 from schemas.ids import uniform
 
+MOST_HELD_OUT = 100
+"""Segments, about, that are held out at most: on so many a difference that matters is seen, and the rest can teach.
+
+The share falls as labels come, so a segment that is held out now was held out from every classifier before.
+"""
 Matrix = NDArray[np.bool_]
 """Which segment has which code, shape ``(segments, codes)``."""
 
@@ -97,11 +102,12 @@ def training_set(
         latest: What people said about the study.
         codebook: What its codes are by now; one that it does not know yet counts as it is.
         least_examples: How often a code must be among what is taught to be taught.
-        held_out: Share of the segments that are only tested on.
+        held_out: Share of the segments that are only tested on, less where that would be over ``MOST_HELD_OUT``.
     """
     decisions = {segment: latest.decision(segment, codebook) for segment in latest}
     rows = [row for segment, decision in decisions.items() if (row := _example(segment, decision, codebook))]
     rows.sort(key=lambda row: (row.at, str(row.segment)))
+    held_out = min(held_out, MOST_HELD_OUT / max(1, len(rows)))
     training = TrainingSet(tuple(rows), (), held_out_share=held_out).training
     counts = Counter(code for row in training for code in row.codes)
     kept = sorted((c for c, n in counts.items() if n >= least_examples), key=lambda c: (-counts[c], str(c)))

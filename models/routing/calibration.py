@@ -4,7 +4,7 @@ import json
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -69,7 +69,10 @@ class Calibration:
             value = signals.get(name, mean)
             if math.isfinite(value):
                 score += weight * max(-_FARTHEST, min(_FARTHEST, (value - mean) / scale))
-        plain = 1 / (1 + math.exp(-score)) if score > 0 else math.exp(score) / (1 + math.exp(score))
+        return self.bend(1 / (1 + math.exp(-score)) if score > 0 else math.exp(score) / (1 + math.exp(score)))
+
+    def bend(self, plain: float) -> float:
+        """What the regression's own probability comes to by the curve, if there is one."""
         if self.curve:
             places, values = zip(*self.curve, strict=True)
             plain = float(np.interp(plain, places, values))
@@ -115,7 +118,27 @@ def fit(labelled: Sequence[LabelledSignals]) -> Calibration | None:
     plain = _logistic(rows)
     if plain is None or len(rows) < ISOTONIC_FROM:
         return plain
-    scores = _held_out(rows, _FOLDS, 0, _logistic)
+    return _bent(plain, rows, _held_out(rows, _FOLDS, 0, _logistic))
+
+
+def fit_and_hold_out(labelled: Sequence[LabelledSignals]) -> tuple[Calibration | None, list[float]]:
+    """What ``fit`` gives, and of each label the confidence that it would have had, had it not been among them.
+
+    The confidences are on the calibration's own scale, so that a threshold found on them is one for it.
+
+    Returns:
+        The calibration, and one confidence a label in the given order; none at all where there is no calibration.
+    """
+    plain = _logistic(labelled)
+    if plain is None:
+        return None, []
+    scores = _held_out(labelled, _FOLDS, 0, _logistic)
+    fitted = plain if len(labelled) < ISOTONIC_FROM else _bent(plain, labelled, scores)
+    return fitted, [fitted.bend(score) for score in scores.tolist()]
+
+
+def _bent(plain: Calibration, rows: Sequence[LabelledSignals], scores: Floats) -> Calibration:
+    """The calibration with an isotonic curve over cross-fitted scores, where that lowers the held-out log loss."""
     answers = np.array([row.accepted for row in rows], dtype=np.float64)
     folds = np.array([_fold(row.key, _FOLDS, 1) for row in rows])
     bent = np.array(scores)
@@ -125,7 +148,7 @@ def fit(labelled: Sequence[LabelledSignals]) -> Calibration | None:
         bent[folds == fold] = np.interp(scores[folds == fold], places, values)
     if log_loss(bent, answers) >= log_loss(scores, answers):
         return plain
-    return Calibration(**(plain.__dict__ | {"curve": _isotonic(scores, answers)}))
+    return replace(plain, curve=_isotonic(scores, answers))
 
 
 def cross_fitted(labelled: Sequence[LabelledSignals], folds: int = _FOLDS, seed: int = 0) -> list[float]:

@@ -1,6 +1,7 @@
 """How far a study's codes can be trusted, as people's labels tell it: a confidence, and from which one on it holds."""
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -8,15 +9,17 @@ from uuid import UUID
 
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
-from models.routing.calibration import LEAST, Calibration, LabelledSignals, fit
-from models.routing.risk_control import RiskBound, promise
+from models.routing.calibration import LEAST, Calibration, LabelledSignals, fit, fit_and_hold_out
+from models.routing.risk_control import Earlier, RiskBound, promise
 from schemas import Annotation, StudyRules
-from schemas.ids import code_id, uniform
+from schemas.ids import code_id
 
 _AGREEMENT, _MARGIN, _LIKELIHOOD = 0.5, 0.3, 0.2  # weights; they add up to one
 _CLASH = 0.6  # what is left where the segment praises and its code blames, or the other way round
 _FALLBACK = 0.7  # what is left of the confidence where the moderator's answer could not be taken
-_HALVES = 2  # a promise is tested on labels that its calibration has not seen
+_OF_THE_TEXT = ("words", "log_words", "not_english")  # signals that stay whichever code the segment gets
+_DRAWN = 100  # labels drawn by chance from which the others do not teach a promise's confidence
+_REMEMBERED = 2_000  # of the codes accepted last
 
 
 def prior(signals: Mapping[str, float]) -> float:
@@ -61,11 +64,6 @@ class JudgedAssignment:
     sample: bool
     """Whether it was drawn by chance."""
 
-    @property
-    def held_out(self) -> bool:
-        """Whether it belongs to a promise, and no calibration is fitted on it: half of those drawn by chance."""
-        return self.sample and uniform(self.segment, "half") < 1 / _HALVES
-
 
 def judged_assignments(latest: LatestAnnotations, taught: OutOfFoldPredictions | None = None) -> list[JudgedAssignment]:
     """What people have decided about the system's codes, one judgement a segment; see ``HumanDecision.accepted``.
@@ -83,15 +81,19 @@ def judged_assignments(latest: LatestAnnotations, taught: OutOfFoldPredictions |
 
 def _judged(segment: UUID, latest: LatestAnnotations, taught: OutOfFoldPredictions | None) -> JudgedAssignment | None:
     decision = latest.decision(segment)
-    if decision is None or decision.accepted is None:
+    if decision is None:
         return None
-    last = next((annotation for annotation in reversed(decision.standing) if annotation.signals), None)
-    if last is None:
-        return None
-    signals = (
-        last.signals if taught is None else taught.updated_signals(segment, last.signals, _shown_code(last), last.shown)
-    )
     sample = any(annotation.sample for annotation in decision.standing)
+    last = next((annotation for annotation in reversed(decision.standing) if annotation.signals), None)
+    guess = None if taught is None else taught.likely(segment)
+    shown = None if last is None else _shown_code(last)
+    if taught is not None and guess is not None and not decision.undecided and not taught.same(guess, shown, last):
+        kept = {name: last.signals[name] for name in _OF_THE_TEXT if name in last.signals} if last else {}
+        signals = taught.updated_signals(segment, kept, guess, None)
+        return JudgedAssignment(segment, signals, taught.among(guess, decision.labels, decision.codes), sample)
+    if decision.accepted is None or last is None:
+        return None
+    signals = last.signals if taught is None else taught.updated_signals(segment, last.signals, shown, last.shown)
     return JudgedAssignment(segment, signals, decision.accepted, sample)
 
 
@@ -101,6 +103,29 @@ def _shown_code(annotation: Annotation) -> UUID | None:
         return None
     ids = dict(zip(annotation.labels, annotation.code_ids, strict=False))
     return ids.get(annotation.shown) or code_id(annotation.study, annotation.shown)
+
+
+class AcceptedLately:
+    """The codes of a study that were accepted last without a person, and how likely each of them is wrong."""
+
+    def __init__(self, most: int = _REMEMBERED) -> None:
+        """Remember so many at most."""
+        self._most = most
+        self._wrong: OrderedDict[UUID, float] = OrderedDict()
+
+    def add(self, segment: UUID, confidence: float | None, *, accepted: bool) -> None:
+        """Hear how a segment was routed; its last route counts."""
+        self._wrong.pop(segment, None)
+        if accepted and confidence is not None:
+            self._wrong[segment] = 1 - confidence
+        while len(self._wrong) > self._most:
+            self._wrong.popitem(last=False)
+
+    @property
+    def earlier(self) -> Earlier:
+        """What a promise counts of them."""
+        codes = len(self._wrong)
+        return Earlier(codes, math.fsum(self._wrong.values()) / codes if codes else 0.0)
 
 
 @dataclass(frozen=True)
@@ -116,8 +141,8 @@ class ConfidenceModel:
 
     @property
     def labels_needed(self) -> int:
-        """How many more labels, drawn by chance, the promise probably needs: half of them will not be for it."""
-        return 0 if self.promise is None else _HALVES * self.promise.labels_needed
+        """How many more labels, drawn by chance, the promise probably needs."""
+        return 0 if self.promise is None else self.promise.labels_needed
 
 
 def load() -> None:
@@ -126,28 +151,52 @@ def load() -> None:
         import_module(name)
 
 
-def fit_confidence(judged: Sequence[JudgedAssignment], rules: StudyRules, *, promising: bool) -> ConfidenceModel:
-    """Fit a calibration, and with it find what can be promised on labels that it has not seen.
+def fit_confidence(
+    judged: Sequence[JudgedAssignment], rules: StudyRules, *, promising: bool, earlier: Earlier | None = None
+) -> ConfidenceModel:
+    """Fit a calibration, and with it find what can be promised.
+
+    All labels that were drawn by chance test a promise; see ``unseen_confidences``.
 
     Args:
         judged: A study's, one a segment.
         rules: What is to be promised.
         promising: Whether a promise is wanted at all.
+        earlier: What was accepted under the promise before.
     """
-    fitting = [
-        LabelledSignals(assignment.signals, assignment.accepted, str(assignment.segment))
-        for assignment in judged
-        if not assignment.held_out
-    ]
-    fitted = fit(fitting) if len(fitting) >= LEAST else None  # whoever has no labels need not load what fits them
-    model = ConfidenceModel(fitted)
     if not promising:
-        return model
-    tests = [assignment for assignment in judged if assignment.held_out]
+        labelled = _labelled(judged)
+        return ConfidenceModel(fit(labelled) if len(labelled) >= LEAST else None)  # who has none need not load it
+    fitted, tests = unseen_confidences(judged)
     bound = promise(
-        [model.confidence(assignment.signals) for assignment in tests],
-        [assignment.accepted for assignment in tests],
+        [sure for sure, _ in tests],
+        [accepted for _, accepted in tests],
         wrong_share=rules.wrong_share,
         certainty=rules.certainty,
+        earlier=earlier,
+        probabilities=fitted is not None,
     )
     return ConfidenceModel(fitted, bound)
+
+
+def unseen_confidences(
+    judged: Sequence[JudgedAssignment],
+) -> tuple[Calibration | None, list[tuple[float, bool]]]:
+    """What labels teach a promise's confidence, and what it is tested on.
+
+    Where enough labels were drawn by chance, they alone teach: people saw most of the others because the system was in
+    doubt, so a code is wrong more often among them than among all that look like it.
+
+    Returns:
+        The calibration, and of each label drawn by chance the confidence that it would have had, had it not been among
+        those that taught, with whether it was accepted.
+    """
+    drawn = [assignment for assignment in judged if assignment.sample]
+    taught = drawn if len(drawn) >= _DRAWN else judged
+    fitted, unseen = fit_and_hold_out(_labelled(taught)) if len(taught) >= LEAST else (None, [])
+    confidences = unseen if fitted is not None else [prior(assignment.signals) for assignment in taught]
+    return fitted, [(sure, each.accepted) for sure, each in zip(confidences, taught, strict=True) if each.sample]
+
+
+def _labelled(judged: Sequence[JudgedAssignment]) -> list[LabelledSignals]:
+    return [LabelledSignals(each.signals, each.accepted, str(each.segment)) for each in judged]

@@ -14,6 +14,24 @@ MOST_LABELS = 10_000  # said where no number of labels would do, and the most th
 _OPENING = 8  # the first test is on an eighth of the labels at least: below it an unlucky label would end the sequence
 _FORGIVING, _PART = 2, 3  # nor on fewer than forgive two wrong ones, as soon as these are but a third of the labels
 _MOST_TESTS = 1_000  # of more places every n-th is tested
+_SETTLED = 500  # codes accepted earlier from which what they saved counts whole: a few are no experience
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What was accepted under the promise before."""
+
+    codes: int = 0
+    wrong_share: float = 0.0
+    """The share of them that is wrong, as far as can be told."""
+
+    def allowed(self, wrong_share: float) -> float:
+        """The share that may be wrong of as many further codes, for all together to be within the promise.
+
+        Never under half of what was promised: by what happened before, nothing that is accepted now gets worse.
+        """
+        saved = min(1.0, self.codes / _SETTLED) * (wrong_share - self.wrong_share)
+        return min(0.99, max(wrong_share / 2, wrong_share + saved))
 
 
 @dataclass(frozen=True)
@@ -40,7 +58,13 @@ class RiskBound:
 
 
 def promise(
-    confidences: Sequence[float], accepted: Sequence[bool], *, wrong_share: float = 0.1, certainty: float = 0.95
+    confidences: Sequence[float],
+    accepted: Sequence[bool],
+    *,
+    wrong_share: float = 0.1,
+    certainty: float = 0.95,
+    earlier: Earlier | None = None,
+    probabilities: bool = False,
 ) -> RiskBound:
     """Find the lowest confidence above which the share of wrong codes is proven to be small enough.
 
@@ -52,7 +76,8 @@ def promise(
     (7 of 25 counts as 8), so they are never smaller and at times larger.
 
     It holds for each sample by itself with probability ``certainty``; whoever looks again after every label looks at
-    many samples.
+    many samples. What was accepted earlier counts: where less of it is wrong than was promised, so much more may be of
+    what comes (``Earlier.allowed``), but as counted on the labels never more than was promised.
 
     Args:
         confidences: What the system gave, shape ``(n,)``. Labels of equal confidence stand and fall together.
@@ -60,6 +85,9 @@ def promise(
             accepted (``sample=True``), and the confidence must not have been fitted on them.
         wrong_share: The largest share of wrong codes among the accepted ones, between 0 and 1.
         certainty: How sure that is, between 0 and 1.
+        earlier: What was accepted under the promise before.
+        probabilities: Whether the confidences are calibrated, each by other labels than its own. Then the sequence
+            begins where they expect the clearest proof: begun at the very surest, one unlucky label would end it.
 
     Raises:
         SettingError: If share or certainty are not between 0 and 1.
@@ -69,10 +97,15 @@ def promise(
     """
     level, labels = 1 - certainty, len(confidences)
     first = _first_test_size(labels, wrong_share, certainty)
+    allowed = (earlier or Earlier()).allowed(wrong_share)
     thresholds, counts, wrongs = _from_the_surest(confidences, accepted)
     tested = np.flatnonzero(counts >= first)
+    if probabilities and len(tested):
+        tested = tested[_clearest(confidences, counts[tested], allowed) :]
     tested = tested[:: math.ceil(len(tested) / _MOST_TESTS) or 1]
-    last = _last_rejected(_tails(counts[tested], wrongs[tested], wrong_share), level)
+    last = _last_rejected(_tails(counts[tested], wrongs[tested], allowed), level)
+    while allowed > wrong_share and last is not None and wrongs[tested[last]] > wrong_share * counts[tested[last]]:
+        last = last - 1 if last else None
     if last is None:
         needed = _needed(counts, wrongs, tested, wrong_share, certainty)
         return RiskBound(None, 0, 0, labels, needed or MOST_LABELS, needed is not None)
@@ -110,6 +143,14 @@ def _from_the_surest(
     wrongs = np.cumsum(~np.asarray(accepted, dtype=bool)[order])
     last_of_equals = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True)) if len(scores) else order
     return scores[order][last_of_equals], last_of_equals + 1, wrongs[last_of_equals]
+
+
+def _clearest(confidences: Sequence[float], counts: NDArray[np.int64], allowed: float) -> int:
+    """At which of the counts, from the surest on, calibrated confidences expect the smallest p-value."""
+    from scipy.stats import beta
+
+    expected = np.cumsum(1 - np.sort(np.asarray(confidences, dtype=float))[::-1])[counts - 1]
+    return int(np.argmin(beta.sf(allowed, expected + 1, np.maximum(counts - expected, 1e-9))))  # of parts of a code too
 
 
 def _tails(

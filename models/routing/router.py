@@ -10,7 +10,7 @@ from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import ReleaseRegistry
 from models.moderation.decision import fell_back
 from models.moderation.voting import CONSENSUS
-from models.routing.confidence import ConfidenceModel, fit_confidence, judged_assignments, load
+from models.routing.confidence import AcceptedLately, ConfidenceModel, fit_confidence, judged_assignments, load
 from schemas import Annotation, AnnotationRequest, Assignment, ModelRelease, StudyRules
 from schemas.annotation import RequestReason
 from schemas.coding import Route
@@ -45,6 +45,7 @@ class _StudyState:
     """Labels that the model was fitted on."""
     news: int = 0
     """Labels heard since."""
+    lately: AcceptedLately = field(default_factory=AcceptedLately)
 
     @property
     def stale(self) -> bool:
@@ -103,6 +104,12 @@ class Router:
                 study = self._of(name)
                 study.taught, study.model = taught, None
 
+    def recall(self, routed: Iterable[Assignment]) -> None:
+        """Hear how segments were routed before, so that a promise goes on from there."""
+        with self._lock:
+            for assignment in routed:
+                self._remember(assignment)
+
     def warm_up(self) -> None:
         """Weigh all labels heard so far, so that the first batch does not wait for it."""
         with self._lock:
@@ -117,9 +124,9 @@ class Router:
             rules = known.rules
             if known.model is not None and not known.stale:
                 return rules, known.model
-            taught, news = known.taught, known.news
+            taught, news, earlier = known.taught, known.news, known.lately.earlier
             judged = judged_assignments(known.annotations, taught)
-        model = fit_confidence(judged, rules, promising=rules.mode == "promise")
+        model = fit_confidence(judged, rules, promising=rules.mode == "promise", earlier=earlier)
         with self._lock:
             if known.rules is rules and known.taught is taught:  # else it is made again for the next batch
                 known.model, known.counted = model, len(judged)
@@ -132,10 +139,16 @@ class Router:
         fitted = {study: self.fitted(study) for study in studies}
         with self._lock:
             taught = {study: self._of(study).taught for study in studies}
-        return [
+        routed = [
             _route(_as_known(assignment, taught[assignment.study]), *fitted[assignment.study])
             for assignment in assignments
         ]
+        self.recall(each.assignment for each in routed)
+        return routed
+
+    def _remember(self, assignment: Assignment) -> None:
+        lately = self._of(assignment.study).lately
+        lately.add(assignment.segment_id, assignment.confidence, accepted=assignment.route == "accepted")
 
     def _of(self, study: str) -> _StudyState:
         if study not in self._studies:

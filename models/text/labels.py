@@ -30,3 +30,8 @@ def clean_memo(written: str) -> str:
     if len(memo) > LONGEST_MEMO:
         raise InputError(f"the memo has {len(memo)} characters, at most {LONGEST_MEMO} expected; shorten it")
     return memo
+
+
+def spoken(label: str) -> str:
+    """A label as a sentence model should read it: files have them as names of variables, too."""
+    return label.replace("_", " ").strip() or label

@@ -60,9 +60,10 @@ class RouterStage(PlainStage):
             self.requests.keep(request.segment_id, outgoing(request))
 
     def _recall(self, values: Sequence[bytes | None]) -> None:
-        for assignment in readable(values, Assignment):
-            if assignment.route is not None:
-                self.answers.keep(_question(assignment), outgoing(assignment))
+        routed = [assignment for assignment in readable(values, Assignment) if assignment.route is not None]
+        self.router.recall(routed)
+        for assignment in routed:
+            self.answers.keep(_question(assignment), outgoing(assignment))
 
     def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Route a batch; assignments that have a route are our own and are passed over."""

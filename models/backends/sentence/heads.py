@@ -17,6 +17,13 @@ Targets = NDArray[np.bool_]
 
 STRENGTH = 3.0
 """How much the labels weigh against small weights (scikit-learn's C), for rows of unit length."""
+LABEL_PULL = 6.0
+"""Length of the weights, in the direction of a code's own label, from which its examples start.
+
+Chosen among 0, 3, 6 and 10 on one draw of five sets. Right of BANKING77's intents with 100, 200, 400 and 800 labels:
+0.435, 0.615, 0.767, 0.841 without and 0.512, 0.690, 0.801, 0.848 with it; airline tweets, NHS comments and app reviews
+0 to 0.013 better, game reviews up to 0.005 worse.
+"""
 _CERTAIN = 1e-3
 """Probability of a code that no example, and one minus that of a code that every example has."""
 
@@ -47,13 +54,25 @@ class LogisticHead:
     bias: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, embeddings: Embeddings, targets: Targets, *, strength: float = STRENGTH) -> Self:
+    def fit(
+        cls,
+        embeddings: Embeddings,
+        targets: Targets,
+        *,
+        labels: Embeddings | None = None,
+        strength: float = STRENGTH,
+        start: "LogisticHead | None" = None,
+    ) -> Self:
         """Fit all codes at once, which takes milliseconds.
 
         Args:
             embeddings: Rows of unit length, shape ``(n, dim)``.
             targets: Shape ``(n, k)``. A code that all rows have, or none, gets no weights and a bias that says so.
-            strength: What the rows weigh beside the weights' squared length.
+            labels: The codes' own labels, rows of unit length, shape ``(k, dim)``: what a code is called says something
+                of its texts, the more the fewer of them there are. Weights are held near them and not near zero.
+            strength: What the rows weigh beside the weights' squared distance from the labels, or from zero.
+            start: A head of the same codes that is nearly as good, from which the search for the best one begins: that
+                changes how long it takes, not what is found.
 
         Raises:
             ValueError: If rows and targets do not fit together or there are none.
@@ -64,7 +83,11 @@ class LogisticHead:
         weights = np.zeros((targets.shape[1], embeddings.shape[1]), dtype=np.float32)
         bias = np.where(examples == 0, -1.0, 1.0).astype(np.float32) * np.float32(np.log((1 - _CERTAIN) / _CERTAIN))
         if mixed.any():
-            weights[mixed], bias[mixed] = _fit_columns(embeddings, targets[:, mixed], strength)
+            near = np.zeros_like(weights) if labels is None else LABEL_PULL * labels
+            first = cls(near, np.zeros_like(bias)) if start is None else start
+            begin = np.hstack([first.weights, first.bias[:, None]])[mixed]
+            columns = targets[:, mixed]
+            weights[mixed], bias[mixed] = _fit_columns(embeddings, columns, near[mixed], strength, begin)
         return cls(weights, bias)
 
     def probabilities(self, embeddings: Embeddings) -> NDArray[np.float64]:
@@ -72,7 +95,9 @@ class LogisticHead:
         return _sigmoid(embeddings.astype(np.float64) @ self.weights.T.astype(np.float64) + self.bias)
 
 
-def _fit_columns(embeddings: Embeddings, targets: Targets, strength: float) -> tuple[Any, Any]:
+def _fit_columns(
+    embeddings: Embeddings, targets: Targets, near: Embeddings, strength: float, begin: Embeddings
+) -> tuple[Any, Any]:
     """Minimise the sum of all columns' losses: they share no weight, so that is the minimum of each."""
     from scipy.optimize import minimize
     from threadpoolctl import threadpool_limits
@@ -88,14 +113,14 @@ def _fit_columns(embeddings: Embeddings, targets: Targets, strength: float) -> t
         margins = signs * (rows @ weights.T.astype(np.float32))
         slopes = -signs * costs * _sigmoid(-margins)
         gradient = (slopes.T @ rows).astype(np.float64)
-        gradient[:, :-1] += weights[:, :-1]  # the bias is not held down
-        value = float((costs * np.logaddexp(0, -margins)).sum()) + float((weights[:, :-1] ** 2).sum()) / 2
+        away = weights[:, :-1] - near
+        gradient[:, :-1] += away  # the bias is not held down
+        value = float((costs * np.logaddexp(0, -margins)).sum()) + float((away**2).sum()) / 2
         return value, gradient.ravel()
 
-    start = np.zeros(shape[0] * shape[1])
-    options = {"maxiter": 200, "ftol": 1e-6, "maxcor": 20}
+    options = {"maxiter": 200, "ftol": 1e-6, "maxcor": 10}
     with threadpool_limits(limits=1, user_api="blas"):  # beside other work, more threads wait ten times as long
-        solution = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+        solution = minimize(loss, begin.astype(np.float64).ravel(), jac=True, method="L-BFGS-B", options=options)
     weights = solution.x.reshape(shape).astype(np.float32)
     return weights[:, :-1], weights[:, -1]
 

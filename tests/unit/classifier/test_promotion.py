@@ -127,10 +127,27 @@ def test_equal_guesses_are_sure_together_or_not_at_all():
 
 
 def test_folds_are_even_and_do_not_depend_on_the_order():
-    ids = [UUID(int=n * 7919) for n in range(20)]
-    folds = dict(zip(ids, even_folds(ids, 5).tolist(), strict=True))
+    ids, targets = [UUID(int=n * 7919) for n in range(20)], np.zeros((20, 1), dtype=bool)
+    folds = dict(zip(ids, even_folds(ids, targets, 5).tolist(), strict=True))
     assert sorted(folds.values()) == sorted([0, 1, 2, 3, 4] * 4)
-    assert dict(zip(ids[::-1], even_folds(ids[::-1], 5).tolist(), strict=True)) == folds
+    assert dict(zip(ids[::-1], even_folds(ids[::-1], targets, 5).tolist(), strict=True)) == folds
+
+
+def test_no_fold_takes_several_examples_of_a_rare_code():
+    ids = [UUID(int=n * 7919) for n in range(40)]
+    targets = np.eye(10, dtype=bool)[np.arange(40) % 10]
+    folds = even_folds(ids, targets, 5)
+    assert all(len(set(folds[targets[:, code]])) == 4 for code in range(10))
+
+
+def test_a_head_taught_many_more_labels_takes_over_unless_it_is_surely_worse():
+    truth = np.eye(2, dtype=bool)[np.arange(40) % 2]
+    worse = truth[::-1]
+    as_good = compare_to_champion(truth, truth, truth, CODES[:2], PromotionCriteria(), grown=True)
+    assert as_good.promoted
+    assert as_good.why.startswith("taught more, and not surely worse")
+    assert not compare_to_champion(truth, truth, truth, CODES[:2], PromotionCriteria()).promoted
+    assert not compare_to_champion(truth, worse, truth, CODES[:2], PromotionCriteria(), grown=True).promoted
 
 
 # When to tune

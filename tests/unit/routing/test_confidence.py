@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
 from models.fakes import HandClock
-from models.routing.confidence import ConfidenceModel, fit_confidence, judged_assignments, prior
+from models.routing.confidence import (
+    AcceptedLately,
+    ConfidenceModel,
+    fit_confidence,
+    judged_assignments,
+    prior,
+    unseen_confidences,
+)
 from schemas.ids import code_id, uniform
 from tests.unit.builders import judgement, judgements, rules, segment
 
@@ -117,11 +124,11 @@ def test_what_is_heard_again_is_no_news():
 # what labels say
 
 
-def test_without_labels_the_score_is_all_there_is_and_the_promise_needs_the_fewest_for_both_halves():
+def test_without_labels_the_score_is_all_there_is_and_the_promise_needs_the_fewest():
     known = fit_confidence([], rules(mode="promise"), promising=True)
     signals = {"agreement": 0.9}
     assert known.confidence(signals) == prior(signals)
-    assert known.labels_needed == 2 * 29
+    assert known.labels_needed == 29
 
 
 def test_labels_make_the_confidence_a_probability_and_keep_the_promise():
@@ -133,13 +140,47 @@ def test_labels_make_the_confidence_a_probability_and_keep_the_promise():
     assert known.confidence({"agreement": 0.05}) < 0.5
 
 
-def test_no_calibration_is_fitted_on_the_labels_of_the_promise():
+def test_all_labels_drawn_by_chance_teach_and_test_and_none_is_tested_by_what_it_taught():
     labels = judged_assignments(LatestAnnotations(judgements(600)))
-    half = [one for one in labels if one.held_out]
     known = fit_confidence(labels, rules(), promising=True)
-    assert known.promise.labels == len(half)
-    assert known.calibration.labels == len(labels) - len(half)
-    assert 0.4 < len(half) / 600 < 0.6
+    assert known.promise.labels == known.calibration.labels == 600
+    _, tests = unseen_confidences(labels)
+    seen = [known.confidence(one.signals) for one in labels]
+    assert len(tests) == 600
+    assert [confidence for confidence, _ in tests] != pytest.approx(seen, abs=1e-6)
+
+
+def test_labels_that_people_saw_for_doubt_do_not_teach_a_promise_where_enough_were_drawn_by_chance():
+    drawn = judgements(200)
+    doubted = [judgement(1_000 + n, sample=False, accepted=False) for n in range(200)]
+    labels = judged_assignments(LatestAnnotations([*drawn, *doubted]))
+    known = fit_confidence(labels, rules(), promising=True)
+    assert known == fit_confidence(judged_assignments(LatestAnnotations(drawn)), rules(), promising=True)
+
+
+def test_what_was_accepted_lately_is_counted_once_a_segment_and_forgotten_in_time():
+    lately = AcceptedLately(most=2)
+    ids = [segment(str(n)).id for n in range(3)]
+    for one in (ids[0], ids[0], ids[1]):
+        lately.add(one, 0.9, accepted=True)
+    assert (lately.earlier.codes, lately.earlier.wrong_share) == (2, pytest.approx(0.1))
+    lately.add(ids[1], 0.4, accepted=False)
+    assert lately.earlier.codes == 1
+    for one in ids[1:]:
+        lately.add(one, 0.7, accepted=True)
+    assert (lately.earlier.codes, lately.earlier.wrong_share) == (2, pytest.approx(0.3))
+
+
+def test_a_label_is_judged_by_what_the_classifier_that_serves_would_say_now():
+    slow, ads = (code_id("reviews", label) for label in ("slow app", "ads"))
+    wrong_then = judgement(0, shown="ads", labels=["slow app"], code_ids=[slow], accepted=False)
+    right_then = judgement(1, shown="slow app", labels=["slow app"], code_ids=[slow])
+    rows = {wrong_then.segment_id: {slow: 0.8, ads: 0.1}, right_then.segment_id: {slow: 0.2, ads: 0.7}}
+    taught = OutOfFoldPredictions({slow: "slow app", ads: "ads"}, rows)
+    judged = judged_assignments(LatestAnnotations([wrong_then, right_then]), taught)
+    assert [one.accepted for one in judged] == [True, False]
+    assert all(one.signals["classifier_agrees"] == 1.0 for one in judged)
+    assert all("agreement" not in one.signals for one in judged)  # that was of another code
 
 
 def test_labels_that_were_not_drawn_by_chance_are_for_the_calibration_alone():
@@ -181,5 +222,5 @@ def test_labels_are_weighed_with_what_the_release_that_serves_says_of_them():
         for one in judged_assignments(labels, OutOfFoldPredictions({slow: "slow app", ads: "ads"}, rows))
     ]
     said = {"classifier": 0.6, "classifier_margin": 0.3, "classifier_agrees": 1.0, "classifier_sure": 0.0}
-    assert found == [{"agreement": 0.5} | said, {"agreement": 0.5} | said, {"agreement": 0.5}]
+    assert found == [{"agreement": 0.5} | said, {"agreement": 0.5} | said, said]  # nobody had been shown a code
     assert [dict(one.signals) for one in judged_assignments(labels)] == [{"agreement": 0.5}] * 3

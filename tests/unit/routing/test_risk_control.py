@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
 from models.errors import SettingError
-from models.routing.risk_control import MOST_LABELS, error_rate, fewest_labels, promise
+from models.routing.risk_control import MOST_LABELS, Earlier, error_rate, fewest_labels, promise
 
 LABELS = st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans()), max_size=120)
 
@@ -113,3 +113,30 @@ def test_the_interval_of_a_share_is_scipys_exact_one():
     for wrong, total in ((0, 5), (1, 7), (13, 40), (200, 200)):
         exact = binomtest(wrong, total).proportion_ci(0.9, method="exact")
         assert error_rate(wrong, total, 0.9)[1:] == pytest.approx((exact.low, exact.high), abs=1e-9)
+
+
+def test_what_was_saved_before_may_be_spent_but_never_more_than_is_promised_of_what_comes():
+    confidences, accepted = world(4, 300)
+    plain = promise(confidences.tolist(), accepted.tolist())
+    saved = promise(confidences.tolist(), accepted.tolist(), earlier=Earlier(2_000, 0.02))
+    spent = promise(confidences.tolist(), accepted.tolist(), earlier=Earlier(2_000, 0.16))
+    assert saved.threshold < plain.threshold
+    assert saved.wrong <= 0.1 * saved.accepted
+    assert spent.threshold is None or spent.threshold > plain.threshold
+    assert promise(confidences.tolist(), accepted.tolist(), earlier=Earlier(0, 0.5)) == plain
+
+
+def test_a_calibrated_confidence_is_tested_first_where_it_expects_the_clearest_proof():
+    confidences = np.linspace(0.99, 0.94, 300).tolist()
+    accepted = [False] * 6 + [True] * 294  # an unlucky start
+    assert promise(confidences, accepted).threshold is None
+    assert promise(confidences, accepted, probabilities=True).threshold == pytest.approx(0.94)
+    draw = np.random.default_rng(3)
+    world_, right = world(0, 200_000)
+    broken = 0
+    for _ in range(300):
+        sample = draw.choice(len(world_), 250, replace=False)
+        made = promise(world_[sample].tolist(), right[sample].tolist(), probabilities=True)
+        if made.threshold is not None:
+            broken += np.mean(~right[world_ >= made.threshold]) > 0.1
+    assert broken / 300 <= 0.06

@@ -144,7 +144,7 @@ def test_without_labels_everything_goes_to_people_by_chance_and_says_how_many_la
     (routed,) = router(mode="promise").route([assignment()])
     assert routed.assignment.route == "people"
     assert (routed.request.sample, routed.request.blind) == (True, True)
-    assert routed.request.why == "the promise needs about 58 more labels"
+    assert routed.request.why == "the promise needs about 29 more labels"
 
 
 def test_labels_keep_the_promise_and_what_is_accepted_is_wrong_less_often():
@@ -152,9 +152,19 @@ def test_labels_keep_the_promise_and_what_is_accepted_is_wrong_less_often():
     of.update_annotations(judgements(600))
     _, known = of.fitted("reviews")
     assert routes(of, assignment(), assignment(DOUBTFUL)) == ["accepted", "people"]
-    world = judgements(5000, seed=1)
-    accepted = [one.accepted for one in world if known.confidence(one.signals) >= known.promise.threshold]
-    assert accepted.count(False) / len(accepted) < 0.1
+    assert known.promise.labels == 600
+
+
+def test_the_promise_is_exceeded_in_at_most_one_of_twenty_studies():
+    world = judgements(5000, seed=1_000)
+    exceeded = 0
+    for seed in range(20):
+        of = router(mode="promise")
+        of.update_annotations(judgements(300, seed=seed))
+        _, known = of.fitted("reviews")
+        accepted = [one.accepted for one in world if known.confidence(one.signals) >= known.promise.threshold]
+        exceeded += accepted.count(False) > 0.1 * len(accepted)
+    assert exceeded <= 1
 
 
 def test_where_codes_are_wrong_too_often_it_says_so():
@@ -247,7 +257,7 @@ def test_a_router_is_taught_by_one_thread_while_another_routes():
     routing.join()
     assert not failed
     of.warm_up()
-    assert of.fitted("reviews")[1].promise.labels == pytest.approx(150, abs=30)
+    assert of.fitted("reviews")[1].promise.labels == 300
 
 
 # a classifier's releases

@@ -1,0 +1,85 @@
+"""The closed loop, played through on texts whose codes are known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from infra.experiments.active_learning.datasets import CodedTexts
+from infra.experiments.loop.course import Course, KeptEmbedder, LoopRun, lay_out
+from infra.experiments.loop.results import LoopResult, as_json, rows
+from infra.experiments.loop.runs import PLAYED, play, read_runs
+from models.errors import InputError
+from models.fakes import HashEmbedder
+
+WORDS = {"slow app": "slow lagging app", "ads": "adverts everywhere", "login": "password refused"}
+COURSE = Course(limit=300)
+
+
+@pytest.fixture(scope="module")
+def texts():
+    draw = np.random.default_rng(0)
+    truth = np.eye(3, dtype=bool)[draw.integers(0, 3, 300)]
+    said = [f"{list(WORDS.values())[row.argmax()]} {n}" for n, row in enumerate(truth)]
+    every = np.ones(300, dtype=bool)
+    return CodedTexts("tiny", "0" * 64, tuple(said), tuple(WORDS), truth, truth, every, every)
+
+
+@pytest.fixture(scope="module")
+def played(texts, tmp_path_factory):
+    file = tmp_path_factory.mktemp("loop") / "runs.jsonl"
+    runs = tuple(play(texts, COURSE, [0], PLAYED, KeptEmbedder(HashEmbedder()), file))
+    return runs, file
+
+
+def by_arm(runs, arm):
+    return next(run for run in runs if run.arm == arm)
+
+
+def test_the_whole_system_spares_people_most_of_what_is_easy_and_keeps_its_promise(played):
+    whole = by_arm(played[0], "whole")
+    assert whole.promised is not None
+    assert whole.spared[-100:].mean() > 0.8
+    assert whole.wrong.sum() <= 0.1 * whole.spared.sum()
+
+
+def test_every_segment_was_spared_or_labelled_for_a_reason(played):
+    for run in played[0]:
+        assert len(run.reasons) == len(run.right) == 300
+        assert sum(run.labels.values()) + run.spared.sum() == 300
+
+
+def test_a_run_that_is_kept_is_not_played_again(texts, played):
+    runs, file = played
+    again = tuple(play(texts, COURSE, [0], PLAYED, KeptEmbedder(HashEmbedder()), file))
+    assert again == runs
+    assert len(read_runs(file)) == len(PLAYED)
+    with file.open("a", encoding="utf-8") as out:
+        out.write('{"broken": ')
+    assert read_runs(file) == list(runs)
+    assert LoopRun.from_json(runs[0].to_json()) == runs[0]
+
+
+def test_an_oracle_is_never_behind_and_people_are_spared_nothing_where_all_goes_to_them(played):
+    result = LoopResult("tiny", COURSE, played[0])
+    spared = {arm.arm: arm.spared.mean for arm in result.arms}
+    assert spared["people"] == 0
+    assert spared["oracle"] == max(spared.values())
+    assert next(line[0] for line in rows(result, 20.0)) == "whole system"
+    assert as_json(result, 20.0)["arms"]["people"]["hours"]["mean"] == pytest.approx(300 * 20 / 3600, abs=1e-3)
+
+
+def test_a_seed_draws_the_order_and_a_person_who_errs_gives_other_codes(texts):
+    first, second = lay_out(texts, COURSE, 0), lay_out(texts, COURSE, 1)
+    assert first.texts != second.texts
+    assert sorted(first.texts) == sorted(second.texts)
+    assert (first.told == first.truth).all()
+    erring = lay_out(texts, replace(COURSE, error_rate=0.3), 0)
+    assert 0.05 < (erring.told != erring.truth).any(axis=1).mean() < 0.35
+    assert lay_out(texts, replace(COURSE, shuffled=False), 5).texts == texts.texts
+
+
+def test_too_few_texts_are_refused(texts):
+    few = replace(texts, judgeable=np.arange(300) < 20)
+    with pytest.raises(InputError, match="tiny has 20 coded texts; at least 50"):
+        lay_out(few, COURSE, 0)
