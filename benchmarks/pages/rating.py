@@ -186,12 +186,12 @@ def _how(sample: Sequence[Item], ratings: Sequence[Item]) -> str:
         f"{len(sample)} texts of 4 to 100 words ({sets}) that no shipped adapter was tuned on. Each text's codes (a "
         "person's first code, a code that a person gave to another text of the set, `tiny`'s and `small`'s) were rated "
         f"one by one in random order by a language model in the role of the researcher, {len(ratings)} ratings, who "
-        "saw neither where a code came from nor its other codes. Equal codes are rated once. The swapped codes say "
-        "what the rater is worth: one who looks lets few of them stand. The rating of a language model is no "
-        "person's. These codes were made with a verifier that replaced any code by a better judged one, and reused "
-        "codes from a cosine of 0.75. After ratings of texts that may ship, a majority's code stands unless another "
-        "is judged better by 0.1, and `small` reuses from 0.85: that was not rated anew. Prompts were chosen on other "
-        "texts. Texts of sets that may not ship are not part of the repository."
+        "saw not where a code came from; several codes of a text may lie in one rater's list, apart. Equal codes are "
+        "rated once. The swapped codes say what the rater is worth: one who looks lets few of them stand. The rating "
+        "of a language model is no person's. Prompts were chosen on other texts, and that a majority's code stands "
+        "unless another is judged better by 0.1 on rated texts that may ship; that `small` reuses from 0.85 was chosen "
+        "with an eye on codes of these texts too, so `small` is not wholly independent of them. Texts of sets that may "
+        "not ship are not part of the repository; the ratings are, by the item's number: docs/results/ratings."
     )
 
 

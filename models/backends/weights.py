@@ -4,10 +4,12 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -248,13 +250,29 @@ def _convert(gguf: Path, out: Path, *, own_tokenizer: bool) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
+    with _no_chatter():
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
     del model.hf_quantizer, model.config.quantization_config  # the weights are plain now, and may be saved
     model.save_pretrained(out)
     if own_tokenizer:
         tokenizer = build_tokenizer(read_vocabulary(gguf))
     else:
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        tokenizer.eos_token = tokenizer.decode(model.config.eos_token_id)  # it is mistaken for the first one
+        with _no_chatter():
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+            tokenizer.eos_token = tokenizer.decode(model.config.eos_token_id)  # it is mistaken for the first one
         tokenizer.clean_up_tokenization_spaces = False
     tokenizer.save_pretrained(out)
+
+
+@contextmanager
+def _no_chatter() -> Iterator[None]:
+    """Keep what the reader of GGUF files tells its developers, a bar and a warning, from who codes texts."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        with redirect_stderr(StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
