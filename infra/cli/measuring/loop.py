@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from infra.cli.commands import CommandList
 from infra.cli.options import PIPED_WIDTH, PROFILE, error_console, output_console, read_settings, say_written
 from infra.experiments.active_learning.datasets import Columns, read_coded
 from infra.experiments.loop.course import NAMES, KeptEmbedder, LoopCourse, LoopRun
@@ -24,7 +25,7 @@ _COUNT = click.IntRange(1)
 _INSIDE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
-@click.group()
+@click.group(cls=CommandList)
 def loop() -> None:
     """The closed loop: code, route under a promise, label what is routed, learn, go on."""
 
