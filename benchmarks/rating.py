@@ -89,7 +89,7 @@ class Bench:
         self.small = moderator
         self.tiny = ConsensusModerator(self.models.embedder)
         self.refiners = {
-            name: Refiner(MemoryCodeIndex(), self.models.embedder, SystemClock(), refiner_settings(small))
+            name: Refiner(MemoryCodeIndex(), self.models.embedder, SystemClock(), refiner_settings(load_profile(name)))
             for name in ("tiny", "small")
         }
 

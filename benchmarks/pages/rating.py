@@ -23,9 +23,15 @@ def _prior(item: Item, system: str) -> float:
     return prior(item[system]["signals"] | {"verifier": item["verifier"].get(item[system]["code"], 0.0)})
 
 
+def _both(item: Item, system: str) -> float | None:
+    verifier, likelihood = item["verifier"].get(item[system]["code"]), item[system]["log_probability"]
+    return None if verifier is None or likelihood is None else verifier * math.exp(likelihood)
+
+
 TRUST: dict[str, Callable[[Item, str], float | None]] = {
     "verifier": lambda item, system: item["verifier"].get(item[system]["code"]),
     "mean log-probability": lambda item, system: item[system]["log_probability"],
+    "verifier times likelihood": _both,
     "agreement": lambda item, system: item[system]["signals"].get("agreement"),
     "the prior": _prior,
 }
@@ -182,7 +188,10 @@ def _how(sample: Sequence[Item], ratings: Sequence[Item]) -> str:
         f"one by one in random order by a language model in the role of the researcher, {len(ratings)} ratings, who "
         "saw neither where a code came from nor its other codes. Equal codes are rated once. The swapped codes say "
         "what the rater is worth: one who looks lets few of them stand. The rating of a language model is no "
-        "person's. Texts of sets that may not ship are not part of the repository."
+        "person's. These codes were made with a verifier that replaced any code by a better judged one, and reused "
+        "codes from a cosine of 0.75. After ratings of texts that may ship, a majority's code stands unless another "
+        "is judged better by 0.1, and `small` reuses from 0.85: that was not rated anew. Prompts were chosen on other "
+        "texts. Texts of sets that may not ship are not part of the repository."
     )
 
 

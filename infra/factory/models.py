@@ -177,7 +177,7 @@ class Models:
             self.embedder,
             writer=writer if profile.writes else None,
             memory=memory,
-            settings=VerifierSettings(profile.lead, profile.doubt),
+            settings=VerifierSettings(profile.lead, profile.agreed_lead, profile.doubt),
         )
 
     def build_refiner(self, index: CodeIndex) -> Refiner:

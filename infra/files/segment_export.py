@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select, true
+from sqlalchemy import Connection, select
 
 from infra.files.tables import OutputRow, Shape
 from infra.storage.database import chunks
 from infra.storage.final_codes import Assigned, Outcome, outcomes
-from infra.storage.search import Filters, matching_ids
+from infra.storage.search import Filters, attribute_names, matching_ids
 from infra.storage.store import Store
 from infra.storage.tables import codes, segments
 from models.annotation.latest import Disputed
@@ -50,15 +50,6 @@ def segment_shape(store: Store, study: str | None, choice: SegmentChoice) -> Sha
         attributes = attribute_columns(attribute_names(connection, study))
     columns = (*COLUMNS, *(INNER if choice.full else ()), *attributes)
     return Shape(columns, {**dict.fromkeys(attributes, "any"), **_KINDS})
-
-
-def attribute_names(connection: Connection, study: str | None) -> list[str]:
-    """The attributes that segments have, by name."""
-    each = func.json_each if connection.dialect.name == "sqlite" else func.json_each_text
-    pairs = each(segments.c.metadata).table_valued("key", "value", name="pairs")
-    query = select(pairs.c.key).select_from(segments.join(pairs, true())).distinct()
-    query = query if study is None else query.where(segments.c.study == study)
-    return sorted(connection.execute(query).scalars())
 
 
 def attribute_columns(names: list[str]) -> dict[str, str]:

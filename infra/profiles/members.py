@@ -118,6 +118,9 @@ class VerifierProfile(Table):
     base: Model
     dtype: Dtype = "auto"
     lead: float = Field(default=_VERIFIER.lead, ge=0, le=1, description="By which another code takes the place.")
+    agreed_lead: float = Field(
+        default=_VERIFIER.agreed_lead, ge=0, le=1, description="The same where more than half of the members agree."
+    )
     doubt: float = Field(default=_VERIFIER.doubt, ge=0, le=1, description="Below it the model is asked to write one.")
     examples_file: Pairs | None = Field(default=None, description="JSONL of `text`, `code` and `stands`, shown to it.")
     writes: bool = Field(default=True, description="Whether it is asked to write at all.")

@@ -1,12 +1,12 @@
 """Finding segments of a study: by words, by what became of them, and by who coded them; read page by page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, String, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, String, case, cast, func, or_, select, true
 
 from infra.storage.annotations import current_annotations, waiting
 from infra.storage.database import Database
@@ -80,6 +80,7 @@ class SegmentMatch:
     """In meaning, to what was asked; none where it was found by words."""
     own_id: str | None = None
     """The source's."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Choices:
     codes: Sequence[tuple[UUID, str]]
     sources: Sequence[str]
     annotators: Sequence[str]
+    attributes: Sequence[str]
 
 
 def find(database: Database, study: str, filters: Filters, *, after: Mark | None = None, limit: int = 50) -> Page:
@@ -139,7 +141,17 @@ def choices(database: Database, study: str) -> Choices:
             [(row.id, row.label) for row in connection.execute(labels)],
             _sources(connection, study),
             sorted(connection.execute(people.limit(_MOST_CHOICES)).scalars()),
+            attribute_names(connection, study)[:_MOST_CHOICES],
         )
+
+
+def attribute_names(connection: Connection, study: str | None) -> list[str]:
+    """The attributes that segments of a study, or of all, have, by name."""
+    each = func.json_each if connection.dialect.name == "sqlite" else func.json_each_text
+    pairs = each(segments.c.metadata).table_valued("key", "value", name="pairs")
+    query = select(pairs.c.key).select_from(segments.join(pairs, true())).distinct()
+    query = query if study is None else query.where(segments.c.study == study)
+    return sorted(connection.execute(query).scalars())
 
 
 def _sources(connection: Connection, study: str) -> list[str]:
@@ -160,6 +172,7 @@ _ROWS = select(
     segments.c.text,
     segments.c.source,
     segments.c.own_id,
+    segments.c.metadata,
     segments.c.order_at,
     assignments.c.code_id,
     assignments.c.label,
@@ -212,9 +225,12 @@ def matching_ids(study: str, filters: Filters, connection: Connection) -> Query:
 
 def attribute_text(name: str, dialect: str) -> ColumnElement[str]:
     """An attribute's value as text; none where a segment lacks it."""
-    if dialect == "sqlite":
-        return cast(func.json_extract(segments.c.metadata, '$."' + name.replace('"', '\\"') + '"'), String)
-    return func.json_extract_path_text(segments.c.metadata, name)
+    if dialect != "sqlite":
+        return func.json_extract_path_text(segments.c.metadata, name)
+    pairs = func.json_each(segments.c.metadata).table_valued("key", "value", "type", name="named")  # any name is one
+    truth = pairs.c.type.in_(("true", "false"))
+    value = case((truth, pairs.c.type), else_=cast(pairs.c.value, String))
+    return select(value).where(pairs.c.key == name).limit(1).correlate(segments).scalar_subquery()
 
 
 def _by_people(human: str, study: str) -> ColumnElement[bool]:
@@ -269,6 +285,7 @@ def _found(
             settled[row.id],
             None if cosines is None else cosines[row.id],
             row.own_id,
+            row.metadata,
         )
         for row in rows
     ]

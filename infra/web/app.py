@@ -24,7 +24,7 @@ from infra.web.pages import (
     segments,
     texts,
 )
-from infra.web.pages.analysis import tables
+from infra.web.pages.analysis import documents, tables
 from infra.web.pages.coding import panel
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
@@ -37,6 +37,7 @@ PAGES = (
     panel,
     explanation,
     tables,
+    documents,
     agreement,
     classifier,
     drift,

@@ -15,6 +15,7 @@ _EARLIEST, _LATEST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinf
 _HUMAN = ("yes", "no", "decided", "undecided")
 _ROUTES = ("accepted", "people", "none")
 _ATTRIBUTE = "a."
+_MOST_COLUMNS = 8
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,10 @@ class Asked:
     human: str = ""
     theme: str = ""
     after: str = ""
+    columns: str = ""
+    """Attributes that the list shows, commas between."""
     attributes: tuple[tuple[str, str], ...] = ()
-    """Names with values: fields ``a.NAME``."""
+    """Names with values: fields ``a.NAME``, or one name in ``attribute`` with its ``value``."""
 
     @classmethod
     def of(cls, request: Request) -> "Asked":
@@ -45,7 +48,20 @@ class Asked:
             each.name: given.get(each.name, "") or each.default for each in fields(cls) if each.name != "attributes"
         }
         named = [(name, value) for name, value in given.multi_items() if name.startswith(_ATTRIBUTE) and value]
-        return cls(**plain, attributes=tuple((name.removeprefix(_ATTRIBUTE), value) for name, value in named))
+        pairs = [(name.removeprefix(_ATTRIBUTE), value) for name, value in named]
+        if given.get("attribute") and given.get("value"):
+            pairs.append((given["attribute"], given["value"]))
+        return cls(**plain, attributes=tuple(dict.fromkeys(pairs)))
+
+    @property
+    def shown_columns(self) -> list[str]:
+        """The attributes that the list shows: those that were asked for, and those that it is narrowed by."""
+        named = [name.strip() for name in self.columns.split(",") if name.strip()]
+        return list(dict.fromkeys([*named, *(name for name, _ in self.attributes)]))[:_MOST_COLUMNS]
+
+    def without(self, attribute: tuple[str, str], base: str) -> str:
+        """The address of this search without one of its attributes."""
+        return self.url(base, attributes=tuple(pair for pair in self.attributes if pair != attribute))
 
     @property
     def meaning(self) -> bool:

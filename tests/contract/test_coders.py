@@ -166,8 +166,9 @@ def test_the_real_model_answers_as_plain_generation_does(weights: Weights) -> No
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     from models.backends.lora.adapters import attach_adapters
-    from models.backends.lora.generation import Generator, PromptRow, Sampling
+    from models.backends.lora.generation import Generator, Sampling
     from models.backends.lora.prompt_ids import prompt_ids
+    from models.backends.lora.prompt_rows import PromptRow
     from models.backends.weights import load_language_model
     from models.coding.prompts import coding_prefix, coding_suffix
 

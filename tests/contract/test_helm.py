@@ -12,6 +12,7 @@ import yaml
 
 from infra.roles.registry import MODULES
 from infra.settings import Settings, variable
+from infra.web.health import PROBES
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "infra/helm/qualstream"
@@ -71,6 +72,10 @@ def test_pods_may_do_no_more_than_they_need():
     assert "startupProbe" in roles
     assert "livenessProbe" in roles
     assert "readinessProbe" in roles
+
+
+def test_the_pages_probes_are_the_pages():
+    assert {VALUES["web"]["livenessPath"], VALUES["web"]["readinessPath"]} == PROBES
 
 
 def test_no_more_coders_are_started_than_there_are_partitions():

@@ -64,6 +64,7 @@ NEEDED = {
     "POST /s/{study}/segments/{segment}/code": "annotator",
     "POST /s/{study}/segments/code": "annotator",
     "GET /s/{study}/coding": "annotator",
+    "GET /s/{study}/documents": "viewer",
     "GET /s/{study}/analysis": "viewer",
     "GET /s/{study}/analysis/export/{what}": "viewer",
     "GET /s/{study}/agreement": "viewer",

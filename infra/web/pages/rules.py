@@ -36,8 +36,8 @@ _NAMES = {
     "double_share": "Coded by two",
     "budget_segments": "Segments a day",
     "budget_minutes": "Minutes a day",
-    "lock_minutes": "Minutes on a screen",
-    "expire_days": "Days until nobody is asked",
+    "lock_minutes": "Reserve a segment for (minutes)",
+    "expire_days": "Stop asking after (days)",
     "ask_segments": "Segments after each training",
 }
 STRATEGIES: dict[QueryStrategy, tuple[str, str]] = {

@@ -68,7 +68,7 @@ def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> 
         values = _by_words(site, study, asked, filters, base)
     hidden = unread_by(site, visitor, study, [match.id for match in values["found"]])
     coded = request.query_params.get("coded", "")
-    values |= {"may_code": visitor.may("annotator", study), "cause": uuid4(), "shown_attributes": filters.attributes}
+    values |= {"may_code": visitor.may("annotator", study), "cause": uuid4()}
     values |= {"coded": coded if coded.isascii() and coded.isdecimal() else ""}
     values |= {"hidden": hidden, "asked": asked, "filters": filters, "wrong": wrong, "base": base, "counted": COUNTED}
     if asked.after and "HX-Request" in request.headers:

@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from models.backends.lora.adapters import adapter_revision
-from models.backends.lora.generation import Completion, Generator, PromptRow, Sampling
+from models.backends.lora.generation import Completion, Generator, Sampling
 from models.backends.lora.pool import GeneratorPool
+from models.backends.lora.prompt_rows import PromptRow
 from models.backends.parsing import coding_start, proposal, row_seed
 from models.coding.chat import Format, coding_chat, excerpt
 from models.coding.prompts import CODING_PROMPTS, Ending, coding_suffix

@@ -12,32 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from models.backends.lora import attention_masks
 from models.backends.lora.adapters import AdapterRows
-from models.backends.lora.prompt_ids import chat_ids, plain_ids, prompt_ids, text_ids
+from models.backends.lora.comparing import Comparer
+from models.backends.lora.prefix_cache import PrefixCache, left_padded
+from models.backends.lora.prompt_ids import prompt_ids
+from models.backends.lora.prompt_rows import BranchedRow, PromptRow
 from models.backends.token_usage import TokenUsage
-from models.coding.chat import Message
 
 if TYPE_CHECKING:
     import torch
-
-
-@dataclass(frozen=True)
-class PromptRow:
-    """One answer that is wanted."""
-
-    adapter: str | None  # a name among the attached adapters; None is the base model itself
-    prefix: str
-    suffix: str
-    seed: int = 0
-    before: tuple[Message, ...] = ()
-    """Messages before the one that prefix and suffix make up; none where the model reads plain text."""
-
-
-@dataclass(frozen=True)
-class BranchedRow:
-    """A prompt that goes on in several ways: what they have in common is read once."""
-
-    row: PromptRow
-    ends: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -90,16 +72,13 @@ class _Prompt:
     row: PromptRow
     prefix: tuple[int, ...]
     suffix: list[int]
-    copies: int  # how often its cache may be needed in the end
-    sequences: list[_Sequence] = field(default_factory=list)  # the answer, then the samples
-    ends: list[list[int]] = field(default_factory=list)
+    sequences: list[_Sequence]  # the answer, then the samples
 
     def answer(self, tokenizer: Any) -> Completion:
         first, *others = self.sequences
         return first.answer(tokenizer, tuple(sequence.answer(tokenizer) for sequence in others))
 
 
-_KEPT_PREFIXES = 64  # beginnings of prompts, by adapter, whose keys and values stay in memory: fewer are in use at once
 _MOST_PADDING = 512  # tokens read for nothing in a batch before a new one begins; not tuned
 
 
@@ -129,7 +108,10 @@ class Generator:
         self._model, self._tokenizer, self._adapter_rows = model, tokenizer, adapter_rows
         self._batch_tokens, self._max_tokens = batch_tokens, max_tokens
         self._usage = usage or TokenUsage()
-        self._prefixes: dict[tuple[str | None, tuple[int, ...]], list[tuple[torch.Tensor, torch.Tensor]]] = {}
+        self._prefixes = PrefixCache(model, adapter_rows)
+        self._comparer = Comparer(
+            model, tokenizer, adapter_rows, self._prefixes, batch_tokens=batch_tokens, max_tokens=max_tokens
+        )
         self._pieces: dict[int, str] = {}
         ends = model.generation_config.eos_token_id  # one id, several, or none
         model.get_output_embeddings().register_forward_pre_hook(_contiguous)
@@ -149,60 +131,18 @@ class Generator:
             for at, row in enumerate(rows):
                 prefix, suffix = prompt_ids(self._tokenizer, row.prefix, row.suffix, self._max_tokens, row.before)
                 sequences = [_Sequence(way, row.seed + n) for n, way in enumerate(ways)]
-                prompts.append(_Prompt(at, row, tuple(prefix), suffix, len(ways), sequences))
+                prompts.append(_Prompt(at, row, tuple(prefix), suffix, sequences))
             for batch in self._batches(prompts, settings.max_new_tokens):
                 self._decode(batch, settings.max_new_tokens)
             self._usage.add(sum(len(sequence.written) for prompt in prompts for sequence in prompt.sequences))
             return [prompt.answer(self._tokenizer) for prompt in prompts]
 
     def compare(self, rows: Sequence[BranchedRow], answers: tuple[Sequence[str], Sequence[str]]) -> list[list[float]]:
-        """How likely a model begins with one of two answers after each end of each row.
-
-        Args:
-            rows: Prompts of a chat, their suffix the excerpt, and what may follow it.
-            answers: The spellings of the one answer and of the other; the first token of each counts.
-
-        Returns:
-            One list a row, one number an end: the first answer's share of both, 0 to 1.
-        """
+        """How likely the model begins with one of two answers after each end of each row; see ``Comparer``."""
         import torch
 
-        groups = [sorted({plain_ids(self._tokenizer, word)[0] for word in words}) for words in answers]
         with self._lock, torch.inference_mode():
-            prompts = [self._branched(at, branched) for at, branched in enumerate(rows)]
-            shares: list[list[float]] = [[] for _ in rows]
-            for batch in self._batches(prompts, max((len(end) for p in prompts for end in p.ends), default=0)):
-                logits = self._read_ends(batch).float()
-                masses = torch.stack([logits[:, group].logsumexp(-1) for group in groups], dim=-1)
-                values = iter(masses.softmax(-1)[:, 0].tolist())
-                for prompt in batch:
-                    shares[prompt.at] = [next(values) for _ in prompt.ends]
-        return shares
-
-    def _branched(self, at: int, branched: BranchedRow) -> _Prompt:
-        row = branched.row
-        head, after = chat_ids(self._tokenizer, row.before, row.prefix)
-        ends = [plain_ids(self._tokenizer, end) + after for end in branched.ends]
-        room = self._max_tokens - len(head) - max(map(len, ends), default=0)
-        suffix = text_ids(self._tokenizer, row.suffix, room)
-        return _Prompt(at, row, tuple(head), suffix, max(1, len(ends)), ends=ends)
-
-    def _read_ends(self, batch: Sequence[_Prompt]) -> "torch.Tensor":
-        """Logits after each end of each prompt, shape (ends, vocabulary)."""
-        import torch
-
-        device = self._model.device
-        cache, mask = self._read_prefixes(batch)
-        ids, suffix_mask = _left_padded([p.suffix for p in batch], self._tokenizer.pad_token_id)
-        mask = torch.cat([mask, suffix_mask], dim=1).to(device)
-        adapters = [p.row.adapter for p in batch]
-        self._forward(adapters, ids.to(device), mask, cache)
-        rows = [n for n, prompt in enumerate(batch) for _ in prompt.ends]
-        kept = torch.tensor(rows, device=device)
-        cache.batch_select_indices(kept)
-        ids, end_mask = _left_padded([end for p in batch for end in p.ends], self._tokenizer.pad_token_id)
-        mask = torch.cat([mask[kept], end_mask.to(device)], dim=1)
-        return self._forward([adapters[row] for row in rows], ids.to(device), mask, cache)
+            return self._comparer.compare(rows, answers)
 
     def _batches(self, prompts: Sequence[_Prompt], room: int) -> Iterator[list[_Prompt]]:
         """Cut into batches of like length, longest first; inside, the rows of one adapter stand together.
@@ -213,7 +153,7 @@ class Generator:
         widest, padding = (0, 0), 0
         for prompt in sorted(prompts, key=lambda p: -len(p.suffix)):
             wider = (max(widest[0], len(prompt.prefix)), max(widest[1], len(prompt.suffix)))
-            full = (len(batch) + 1) * prompt.copies * (sum(wider) + room) > self._batch_tokens
+            full = (len(batch) + 1) * len(prompt.sequences) * (sum(wider) + room) > self._batch_tokens
             padding += wider[1] - len(prompt.suffix)
             if batch and (full or padding > _MOST_PADDING):
                 yield sorted(batch, key=lambda p: (p.row.adapter or "", p.at))
@@ -233,8 +173,8 @@ class Generator:
         import torch
 
         device = self._model.device
-        cache, mask = self._read_prefixes(batch)
-        ids, suffix_mask = _left_padded([p.suffix for p in batch], self._tokenizer.pad_token_id)
+        cache, mask = self._prefixes.read([(p.row.adapter, p.prefix) for p in batch])
+        ids, suffix_mask = left_padded([p.suffix for p in batch], self._tokenizer.pad_token_id)
         ids, mask = ids.to(device), torch.cat([mask, suffix_mask], dim=1).to(device)
         active = [(n, sequence) for n, prompt in enumerate(batch) for sequence in prompt.sequences]  # each with its row
         draws = {id(sequence): _draws(sequence.seed, room) for _, sequence in active}
@@ -282,39 +222,6 @@ class Generator:
         if token not in self._pieces:
             self._pieces[token] = self._tokenizer.decode([token])
         return self._pieces[token]
-
-    def _read_prefixes(self, batch: Sequence[_Prompt]) -> tuple[Any, "torch.Tensor"]:
-        """A cache that holds each row's prefix, padded on the left, and its mask, shape (rows, longest prefix)."""
-        import torch
-        from transformers import DynamicCache
-
-        keys = [(p.row.adapter, p.prefix) for p in batch]
-        distinct = list(dict.fromkeys(keys))
-        known = [self._prefix(*key) for key in distinct]
-        longest = max(len(prefix) for _, prefix in distinct)
-        pick = torch.tensor([distinct.index(key) for key in keys], device=self._model.device)
-        layers = []
-        for parts in zip(*known, strict=True):  # one layer of every distinct prefix, each (heads, tokens, dim)
-            layers.append(
-                tuple(torch.stack([_left_pad_kv(pair[side], longest) for pair in parts])[pick] for side in (0, 1))
-            )
-        _, mask = _left_padded([list(p.prefix) for p in batch], 0)
-        return DynamicCache(layers), mask
-
-    def _prefix(self, adapter: str | None, ids: tuple[int, ...]) -> list[tuple["torch.Tensor", "torch.Tensor"]]:
-        """Keys and values of one prefix, layer by layer; computed once."""
-        import torch
-        from transformers import DynamicCache
-
-        if (adapter, ids) not in self._prefixes:
-            cache = DynamicCache()
-            self._adapter_rows.assign([adapter])
-            tokens = torch.tensor([ids], device=self._model.device)
-            self._model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            if len(self._prefixes) >= _KEPT_PREFIXES:
-                del self._prefixes[next(iter(self._prefixes))]
-            self._prefixes[adapter, ids] = [(layer.keys[0], layer.values[0]) for layer in cache.layers]
-        return self._prefixes[adapter, ids]
 
 
 def _write(active: Sequence[tuple[int, _Sequence]], logits: "torch.Tensor", draws: "torch.Tensor") -> None:
@@ -379,20 +286,3 @@ def _draws(seed: int, count: int) -> "torch.Tensor":
     import torch
 
     return torch.rand(count, generator=torch.Generator().manual_seed(seed))
-
-
-def _left_padded(rows: Sequence[Sequence[int]], pad: int) -> tuple["torch.Tensor", "torch.Tensor"]:
-    """Ids and mask, both shape (rows, longest)."""
-    import torch
-
-    longest = max(len(row) for row in rows)
-    ids = [[pad] * (longest - len(row)) + list(row) for row in rows]
-    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
-    return torch.tensor(ids), torch.tensor(mask)
-
-
-def _left_pad_kv(part: "torch.Tensor", length: int) -> "torch.Tensor":
-    """Pad keys or values of shape (heads, tokens, dim) on the left to a length."""
-    from torch.nn.functional import pad
-
-    return pad(part, (0, 0, length - part.shape[1], 0))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from models.backends.lora.adapters import attach_adapters
 from models.backends.lora.coder import model_version
-from models.backends.lora.generation import Generator, PromptRow, Sampling
+from models.backends.lora.generation import Generator, Sampling
+from models.backends.lora.prompt_rows import PromptRow
 from models.backends.parsing import candidates, row_seed
 from models.backends.token_usage import TokenUsage
 from models.backends.weights import load_language_model

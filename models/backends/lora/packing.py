@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from models.backends.lora import attention_masks
-from models.backends.lora.generation import PromptRow
 from models.backends.lora.prompt_ids import answer_ids, prompt_ids
+from models.backends.lora.prompt_rows import PromptRow
 from models.coding.chat import Format, coding_chat, excerpt, moderator_chat, shown_memory
 from models.coding.prompts import Ending, coding_prefix, coding_suffix, moderator_prefix, moderator_suffix
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from functools import cached_property
 
-from models.backends.lora.generation import BranchedRow, Generator, PromptRow
+from models.backends.lora.generation import Generator
 from models.backends.lora.pool import GeneratorPool
+from models.backends.lora.prompt_rows import BranchedRow, PromptRow
 from models.coding.chat import excerpt, judged_code, verifier_chat
 from models.moderation.verified import Question
 

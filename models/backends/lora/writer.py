@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from models.backends.lora.generation import Generator, PromptRow, Sampling
+from models.backends.lora.generation import Generator, Sampling
 from models.backends.lora.pool import GeneratorPool
+from models.backends.lora.prompt_rows import PromptRow
 from models.backends.parsing import candidates, row_seed
 from models.coding.chat import excerpt, moderator_chat, shown_memory
 from models.moderation.decision import Answer

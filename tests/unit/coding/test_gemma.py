@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from models.backends.lora.adapters import attach_adapters
-from models.backends.lora.generation import Generator, PromptRow, Sampling
+from models.backends.lora.generation import Generator, Sampling
 from models.backends.lora.prompt_ids import prompt_ids
+from models.backends.lora.prompt_rows import PromptRow
 from models.coding.prompts import coding_prefix, coding_suffix
 from models.errors import SettingError
 

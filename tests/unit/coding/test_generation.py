@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from models.backends.lora.adapters import adapter_revision, attach_adapters
-from models.backends.lora.generation import Generator, PromptRow, Sampling, choose
+from models.backends.lora.generation import Generator, Sampling, choose
 from models.backends.lora.prompt_ids import answer_ids, prompt_ids
+from models.backends.lora.prompt_rows import PromptRow
 from models.backends.token_usage import TokenUsage
 from models.coding.prompts import coding_prefix, coding_suffix, moderator_suffix
 from models.errors import SettingError

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from models.backends.lora.adapters import AdapterRows
-from models.backends.lora.generation import BranchedRow, Generator, PromptRow, Sampling
+from models.backends.lora.generation import Generator, Sampling
 from models.backends.lora.pool import GeneratorPool
 from models.backends.lora.prompt_ids import chat_ids, plain_ids
+from models.backends.lora.prompt_rows import BranchedRow, PromptRow
 from models.backends.lora.verifier import ChatVerifier
 from models.backends.lora.writer import ChatWriter
 from models.coding.chat import excerpt, judged_code, verifier_chat

@@ -93,6 +93,15 @@ def test_a_code_that_is_judged_better_by_less_than_the_lead_does_not_take_the_pl
     assert (kept.label, kept.verdict, kept.signals["verifier"]) == ("slow app", "consensus", 0.5)
 
 
+@pytest.mark.parametrize(("share", "stands"), [(0.55, "slow app"), (0.65, "ads")])
+def test_what_most_members_said_gives_way_only_to_a_code_that_is_judged_clearly_better(share, stands):
+    judge = Judge({"slow app": 0.5, "ads": share})
+    (decision,) = moderator(judge).decide([case("slow app", "slow app", "ads")])
+    assert decision.label == stands
+    (divided,) = moderator(judge).decide([case("slow app", "slow app", "ads", "music")])
+    assert divided.label == "ads"
+
+
 def test_the_writer_is_asked_only_where_all_codes_are_doubtful():
     pen = Pen("takes ages")
     judge = Judge({"slow app": 0.9, "takes ages": 0.8})

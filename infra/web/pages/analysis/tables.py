@@ -9,11 +9,10 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
-from infra.files.segment_export import attribute_names
 from infra.files.tables import OutputRow, Shape, encoded
 from infra.storage.analysis.code_counts import CodeCount, code_counts
 from infra.storage.analysis.crosstab import SOURCE, Cooccurrence, Crosstab, Within, cooccurrence, crosstab
-from infra.storage.search import Filters, SegmentMatch, find
+from infra.storage.search import Filters, SegmentMatch, attribute_names, find
 from infra.web.access import Viewer, hides
 from infra.web.site import TEMPLATES, Here, Site, draw
 

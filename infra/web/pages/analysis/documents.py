@@ -1,0 +1,41 @@
+"""Documents: which there are, and each as it reads, with its final codes in the margin."""
+
+from zlib import crc32
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse
+
+from infra.storage.analysis.documents import MOST, documents, passages
+from infra.web.access import Viewer, unread_by
+from infra.web.site import Here, draw
+
+router = APIRouter()
+_HUES = 8  # of codes in the margin
+_TOGETHER = 400
+
+
+@router.get("/s/{study}/documents", response_class=HTMLResponse)
+def show_documents(request: Request, study: str, site: Here, visitor: Viewer, source: str = "") -> HTMLResponse:
+    """The study's documents; with ``source`` that one, as it reads."""
+    with site.store.database.reading() as connection:
+        if not source:
+            return draw(request, "documents.html", {"documents": documents(connection, study)})
+        read = passages(connection, study, source)
+    if not read:
+        raise HTTPException(404, f"study '{study}' has no document '{source[:80]}'")
+    ids = [passage.id for passage in read]
+    hidden = {
+        segment
+        for start in range(0, len(ids), _TOGETHER)
+        for segment in unread_by(site, visitor, study, ids[start : start + _TOGETHER])
+    }
+    codes = {code.id: code.label for passage in read if passage.id not in hidden for code in passage.outcome.codes}
+    values = {
+        "source": source,
+        "passages": read,
+        "hidden": hidden,
+        "codes": sorted(codes.items(), key=lambda code: code[1].casefold()),
+        "hue": {code: crc32(code.bytes) % _HUES for code in codes},
+        "most": MOST,
+    }
+    return draw(request, "document.html", values)
