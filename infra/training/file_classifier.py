@@ -1,7 +1,7 @@
 """A classifier of texts that people coded in a file: taught at once, kept in memory, and weighed as in the stream."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
@@ -74,7 +74,7 @@ def _training_set(coded: Sequence[CodedText]) -> TrainingSet:
     return TrainingSet(tuple(rows), tuple(kept), names, held_out_share=0.0)
 
 
-def _annotation(study: str, row: TrainingExample, names: dict[UUID, str]) -> Annotation:
+def _annotation(study: str, row: TrainingExample, names: Mapping[UUID, str]) -> Annotation:
     return Annotation(
         segment_id=row.segment,
         study=study,

@@ -16,8 +16,6 @@ from schemas import Annotation, CodeEvent, Segment
 from schemas.coding import Classified, Guess, rounded_signal
 from schemas.ids import normalised_label
 
-LIKELY = 0.5
-"""Probability from which a guess is a candidate beside the members' proposals."""
 GUESSES = 5
 """Codes that are told of a segment, at most."""
 
@@ -61,13 +59,13 @@ class OutOfFoldPredictions:
         others = {name: value for name, value in signals.items() if name not in CLASSIFIER_SIGNALS}
         return others | classifier_signals(guesses, code, confident=confident, known=code in self.labels)
 
-    def likely(self, segment: UUID) -> UUID | None:
-        """The code that this release gives a labelled segment which it was not taught, if it is likely enough."""
+    def likely(self, segment: UUID, least: float) -> UUID | None:
+        """The code that this release gives a labelled segment which it was not taught, if it is at least so likely."""
         row = self.probabilities.get(segment)
         if not row:
             return None
         best = min(row, key=lambda code: (-row[code], code))
-        return best if row[best] >= LIKELY else None
+        return best if row[best] >= least else None
 
     def same(self, code: UUID, other: UUID | None, annotation: Annotation | None) -> bool:
         """Whether a code of this release is the one that an annotation's person was shown."""

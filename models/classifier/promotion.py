@@ -34,8 +34,8 @@ class PromotionCriteria:
     classifier is judged on all of them again, and one that is taken wrongly is as good as the old one, about."""
     resamples: int = 1_000
     growth: float = 1.1
-    """A head that was taught so many times the labels of the one that serves takes its place unless it is surely worse:
-    what is like it in all but what it knows need not prove that knowing more helps."""
+    """A head that was taught so many times the labels of the one that serves takes its place unless it is worse: what
+    is like it in all but what it knows need not prove that knowing more helps."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,7 @@ def compare_to_champion(
     (low, high), ends = _ends(macros), _ends(differences)
     difference = PairedDifference(macro - before, *ends)
     better = float((differences > 0).mean())
-    worse = float((differences < 0).mean())
-    promoted = (macro > before and better >= criteria.certainty) or (grown and worse < criteria.certainty)
+    promoted = (macro > before and better >= criteria.certainty) or (grown and macro >= before)
     scores = {
         code: CodeScore(float(mine[n]), float(theirs[n]), int(truth[:, n].sum()))
         for n, code in enumerate(codes)
@@ -141,7 +140,7 @@ def _why(promoted: bool, difference: PairedDifference, macro: float, before: flo
         f"({difference.mean:+.3f}, 95% interval {difference.low:+.3f} to {difference.high:+.3f})"
     )
     if promoted:
-        return f"{'better' if macro > before else 'taught more, and not surely worse'}: {comparison}"
+        return f"{'better' if macro > before else 'taught more, and not worse'}: {comparison}"
     return f"not better: {comparison}" if macro <= before else f"not surely better: {comparison}"
 
 

@@ -1,9 +1,10 @@
 """The best guess of a study's classifier, as a candidate beside what the members propose."""
 
-from models.classifier.predictions import LIKELY
 from schemas import Proposal, Proposals
 from schemas.coding import Classified
 
+LIKELY = 0.5
+"""Probability from which a guess is a candidate."""
 CLASSIFIER = "classifier"
 """The name under which the guess of a study's classifier stands beside the members' proposals."""
 GUESS_WEIGHT = 2.0

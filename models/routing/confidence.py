@@ -9,6 +9,7 @@ from uuid import UUID
 
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
+from models.moderation.classifier_vote import LIKELY
 from models.routing.calibration import LEAST, Calibration, LabelledSignals, fit, fit_and_hold_out
 from models.routing.risk_control import Earlier, RiskBound, promise
 from schemas import Annotation, StudyRules
@@ -85,7 +86,7 @@ def _judged(segment: UUID, latest: LatestAnnotations, taught: OutOfFoldPredictio
         return None
     sample = any(annotation.sample for annotation in decision.standing)
     last = next((annotation for annotation in reversed(decision.standing) if annotation.signals), None)
-    guess = None if taught is None else taught.likely(segment)
+    guess = None if taught is None else taught.likely(segment, LIKELY)
     shown = None if last is None else _shown_code(last)
     if taught is not None and guess is not None and not decision.undecided and not taught.same(guess, shown, last):
         kept = {name: last.signals[name] for name in _OF_THE_TEXT if name in last.signals} if last else {}

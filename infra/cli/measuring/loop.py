@@ -9,9 +9,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from infra.cli.commands import CommandList
 from infra.cli.options import PIPED_WIDTH, PROFILE, error_console, output_console, read_settings, say_written
 from infra.experiments.active_learning.datasets import Columns, read_coded
-from infra.experiments.loop.course import NAMES, Course, KeptEmbedder, LoopRun
+from infra.experiments.loop.course import NAMES, KeptEmbedder, LoopCourse, LoopRun
 from infra.experiments.loop.members import read_proposals
 from infra.experiments.loop.results import HEADER, LoopResult, as_json, rows, wrong_share
 from infra.experiments.loop.runs import PLAYED, play
@@ -24,7 +25,7 @@ _COUNT = click.IntRange(1)
 _INSIDE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
-@click.group()
+@click.group(cls=CommandList)
 def loop() -> None:
     """The closed loop: code, route under a promise, label what is routed, learn, go on."""
 
@@ -62,7 +63,7 @@ def simulate_loop(data: Path, arms: Sequence[str], seeds: int, out: Path | None,
     """
     settings = read_settings(profile=options["profile"])
     coded = read_coded(data, Columns(options["text_column"], options["labels_column"]), options["codes"])
-    course = Course(
+    course = LoopCourse(
         options["wrong"], options["certainty"], options["audit"], options["error_rate"], options["limit"],
         options["shuffle"],
     )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from infra.experiments.loop.course import SPARED, Course, LoopRun, Texts
+from infra.experiments.loop.course import SPARED, LoopCourse, LoopRun, Texts
 from models.backends.sentence.heads import LogisticHead
 from models.evaluation.clopper_pearson import interval
 from models.ports import Bools, Embeddings, Floats
@@ -56,7 +56,7 @@ class _Scores:
             self.head = LogisticHead.fit(self.vectors[self.known], self.told[self.known], start=self.head)
 
 
-def threshold(scores: Sequence[float], right: Sequence[bool], course: Course) -> float | None:
+def threshold(scores: Sequence[float], right: Sequence[bool], course: LoopCourse) -> float | None:
     """The lowest score above which the recent forecasts' error is bounded, each threshold by itself."""
     order = np.argsort(-np.asarray(scores), kind="stable")
     wrongs: Floats = np.cumsum(~np.asarray(right, dtype=bool)[order])
@@ -68,7 +68,7 @@ def threshold(scores: Sequence[float], right: Sequence[bool], course: Course) ->
     return best
 
 
-def run_baseline(texts: Texts, vectors: Embeddings, course: Course, arm: str, sha256: str) -> LoopRun:
+def run_baseline(texts: Texts, vectors: Embeddings, course: LoopCourse, arm: str, sha256: str) -> LoopRun:
     """Play one arm through: it accepts from the threshold on, and a person labels the rest and the audits.
 
     Args:

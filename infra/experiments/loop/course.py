@@ -31,7 +31,7 @@ LATEST = 500
 
 
 @dataclass(frozen=True)
-class Course:
+class LoopCourse:
     """How the loop goes."""
 
     wrong: float = 0.1
@@ -71,7 +71,7 @@ class LoopRun:
     sha256: str
     arm: str
     seed: int
-    course: Course
+    course: LoopCourse
     reasons: str
     """Of each segment why a person looked at it, see ``REASONS``; ``SPARED`` where nobody did."""
     right: str
@@ -88,7 +88,8 @@ class LoopRun:
     @property
     def wrong(self) -> Bools:
         """Which of the spared have a wrong code, shape ``(n,)``."""
-        return self.spared & np.array([each == "0" for each in self.right])
+        wrong: Bools = self.spared & np.array([each == "0" for each in self.right], dtype=np.bool_)
+        return wrong
 
     @property
     def key(self) -> str:
@@ -108,16 +109,16 @@ class LoopRun:
     def from_json(cls, values: dict[str, Any]) -> Self:
         """What ``to_json`` gave."""
         fields = {name: value for name, value in values.items() if name != "key"}
-        return cls(**{**fields, "course": Course(**fields["course"])})
+        return cls(**{**fields, "course": LoopCourse(**fields["course"])})
 
 
-def run_key(sha256: str, arm: str, seed: int, course: Course) -> str:
+def run_key(sha256: str, arm: str, seed: int, course: LoopCourse) -> str:
     """Sixteen hex digits that stay the same as long as everything that a run depends on does."""
     what = json.dumps([sha256, arm, seed, asdict(course)], sort_keys=True)
     return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
-def lay_out(data: CodedTexts, course: Course, seed: int) -> Texts:
+def lay_out(data: CodedTexts, course: LoopCourse, seed: int) -> Texts:
     """A seed's texts in their order, and what the person says of each.
 
     Raises:

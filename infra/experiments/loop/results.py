@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from infra.experiments.active_learning.results import Interval, interval
-from infra.experiments.loop.course import ARMS, LATEST, NAMES, Course, LoopRun
+from infra.experiments.loop.course import ARMS, LATEST, NAMES, LoopCourse, LoopRun
 from models.evaluation.clopper_pearson import interval as exact_interval
 from models.ports import Floats
 
-Measure = Callable[[LoopRun], float]
 WINDOW = 250  # segments over which curves are smoothed
 
 
@@ -82,7 +81,7 @@ class LoopResult:
     """All runs of one set under one course."""
 
     data: str
-    course: Course
+    course: LoopCourse
     runs: tuple[LoopRun, ...]
 
     @cached_property

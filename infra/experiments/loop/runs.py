@@ -6,7 +6,7 @@ from pathlib import Path
 
 from infra.experiments.active_learning.datasets import CodedTexts
 from infra.experiments.loop.baselines import run_baseline
-from infra.experiments.loop.course import Course, LoopRun, Texts, lay_out, run_key
+from infra.experiments.loop.course import LoopCourse, LoopRun, Texts, lay_out, run_key
 from infra.experiments.loop.system import LoopSystem
 from models.errors import InputError
 from models.ports import Embedder
@@ -18,7 +18,7 @@ PLAYED = ("whole", "classifier", "precedents", "head", "random")
 
 def play(
     data: CodedTexts,
-    course: Course,
+    course: LoopCourse,
     seeds: Sequence[int],
     arms: Sequence[str],
     embedder: Embedder,
@@ -45,7 +45,7 @@ def play(
 
 def _played(
     texts: Texts,
-    course: Course,
+    course: LoopCourse,
     arm: str,
     embedder: Embedder,
     sha256: str,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from infra.experiments.loop.course import SPARED, Course, LoopRun, Texts
+from infra.experiments.loop.course import SPARED, LoopCourse, LoopRun, Texts
 from infra.training.candidates import Candidate, Champion, compare, teach_head
 from infra.training.classifier_factory import ClassifierFactory
 from infra.training.trainer import TrainerSettings
@@ -76,7 +76,7 @@ class ReplayedMembers:
 
 
 @dataclass
-class _Taught:
+class _Serving:
     """A release, as those who serve it need it."""
 
     classifier: StudyClassifier
@@ -89,7 +89,7 @@ class LoopSystem:
     def __init__(
         self,
         texts: Texts,
-        course: Course,
+        course: LoopCourse,
         embedder: Embedder,
         *,
         precedents: bool = True,
@@ -108,7 +108,7 @@ class LoopSystem:
         self._clock, self._index = HandClock(), MemoryCodeIndex()
         self._nearest = NearestLabel(embedder)
         self._precedents = Precedents(embedder) if precedents else None
-        self._releases: dict[str, _Taught] = {}
+        self._releases: dict[str, _Serving] = {}
         self._trainer = _LoopTrainer(embedder)
         coder: Coder = ReplayedMembers(said, self._nearest) if said else self._nearest
         self._router = Router(self._rules, ReleaseRegistry(lambda release: self._releases[release.version].predictions))
@@ -249,7 +249,7 @@ class _LoopTrainer:
         codes = candidate.classifier.codes
         labels = {code: candidate.name(code) for code in codes}
         sure = candidate.confidence_threshold
-        self.taught = _Taught(
+        self.taught = _Serving(
             StudyClassifier(candidate.classifier, list(labels.values()), sure, version),
             OutOfFoldPredictions(labels, candidate.unseen.by_segment(codes), sure),
         )

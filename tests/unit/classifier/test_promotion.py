@@ -140,12 +140,12 @@ def test_no_fold_takes_several_examples_of_a_rare_code():
     assert all(len(set(folds[targets[:, code]])) == 4 for code in range(10))
 
 
-def test_a_head_taught_many_more_labels_takes_over_unless_it_is_surely_worse():
+def test_a_head_taught_many_more_labels_takes_over_unless_it_is_worse():
     truth = np.eye(2, dtype=bool)[np.arange(40) % 2]
     worse = truth[::-1]
     as_good = compare_to_champion(truth, truth, truth, CODES[:2], PromotionCriteria(), grown=True)
     assert as_good.promoted
-    assert as_good.why.startswith("taught more, and not surely worse")
+    assert as_good.why.startswith("taught more, and not worse")
     assert not compare_to_champion(truth, truth, truth, CODES[:2], PromotionCriteria()).promoted
     assert not compare_to_champion(truth, worse, truth, CODES[:2], PromotionCriteria(), grown=True).promoted
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from infra.experiments.active_learning.datasets import CodedTexts
-from infra.experiments.loop.course import Course, KeptEmbedder, LoopRun, lay_out
+from infra.experiments.loop.course import KeptEmbedder, LoopCourse, LoopRun, lay_out
 from infra.experiments.loop.results import LoopResult, as_json, rows
 from infra.experiments.loop.runs import PLAYED, play, read_runs
 from models.errors import InputError
 from models.fakes import HashEmbedder
 
 WORDS = {"slow app": "slow lagging app", "ads": "adverts everywhere", "login": "password refused"}
-COURSE = Course(limit=300)
+COURSE = LoopCourse(limit=300)
 
 
 @pytest.fixture(scope="module")
