@@ -20,7 +20,7 @@ RESAMPLES, SEED = 2_000, 7
 def _prior(item: Item, system: str) -> float:
     from models.routing.confidence import prior
 
-    return prior(item[system]["signals"] | {"verifier": item["verifier"].get(item[system]["code"], 0.0)})
+    return prior(item[system]["signals"])
 
 
 def _both(item: Item, system: str) -> float | None:

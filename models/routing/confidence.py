@@ -1,10 +1,14 @@
 """How far a study's codes can be trusted, as people's labels tell it: a confidence, and from which one on it holds."""
 
+import json
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from models.annotation.latest import LatestAnnotations
@@ -35,15 +39,42 @@ def prior(signals: Mapping[str, float]) -> float:
         mean the same. A classifier that is not sure, or names another code, lowers nothing: nobody has said yet what
         that is worth. So the score never falls when one of the first three signals or the classifier's rises.
 
+        Where a verifier judged the code, blind ratings say what the signals are worth (``rated_prior.json``, by
+        ``benchmarks.prior``): the probability of a logistic regression over ``verifier`` and ``log_probability``
+        takes the place of the sum, with the same two factors.
+
     Args:
         signals: ``agreement`` and ``classifier`` (0 to 1), ``margin`` (a difference of cosines), ``fell_back``,
             ``tone_clash`` and ``classifier_sure`` (0 or 1; all 0 where they are missing), and
-            ``moderator_log_probability`` (mean per token, in nats) where there is one. Others are not looked at.
+            ``moderator_log_probability`` (mean per token, in nats) where there is one; ``verifier`` (0 to 1) with
+            ``log_probability`` (the members' mean per token, in nats). Others are not looked at.
 
     Returns:
-        0 to 1; a score to sort and route by, not a probability.
+        0 to 1. With a verifier, how many codes like this a rater lets stand; else a score to sort and route by.
     """
     classifier = signals.get("classifier", 0.0) if signals.get("classifier_sure") else 0.0
+    left = (_FALLBACK if signals.get("fell_back") else 1.0) * (_CLASH if signals.get("tone_clash") else 1.0)
+    judged = _judged_probability(signals)
+    return min(1.0, (_weighed(signals, classifier) if judged is None else max(judged, classifier)) * left)
+
+
+def _judged_probability(signals: Mapping[str, float]) -> float | None:
+    """What ratings say of a code that a verifier judged; none where a signal is missing."""
+    rated = _rated_prior()
+    if not rated["weights"].keys() <= signals.keys():
+        return None
+    score = rated["intercept"] + math.fsum(weight * signals[name] for name, weight in rated["weights"].items())
+    return 1 / (1 + math.exp(-score))
+
+
+@cache
+def _rated_prior() -> dict[str, Any]:
+    rated: dict[str, Any] = json.loads(Path(__file__).with_name("rated_prior.json").read_text(encoding="utf-8"))
+    return rated
+
+
+def _weighed(signals: Mapping[str, float], classifier: float) -> float:
+    """The sum of what members and moderator say, 0 to 1."""
     agreement = min(1.0, max(0.0, signals.get("agreement", 0.0), classifier))
     margin = min(1.0, max(0.0, 0.5 + signals.get("margin", 0.0)))
     total, weights = _AGREEMENT * agreement + _MARGIN * margin, _AGREEMENT + _MARGIN
@@ -51,8 +82,7 @@ def prior(signals: Mapping[str, float]) -> float:
     if log_probability is not None:
         total += _LIKELIHOOD * math.exp(min(0.0, log_probability))
         weights += _LIKELIHOOD
-    left = (_FALLBACK if signals.get("fell_back") else 1.0) * (_CLASH if signals.get("tone_clash") else 1.0)
-    return min(1.0, total / weights * left)
+    return total / weights
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """The first confidence never falls when a signal rises; labels count by their last word, and a promise has its own."""
 
+import json
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.prior import OUT, RATINGS, fitted, read_rated
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
 from models.fakes import HandClock
@@ -224,3 +226,27 @@ def test_labels_are_weighed_with_what_the_release_that_serves_says_of_them():
     said = {"classifier": 0.6, "classifier_margin": 0.3, "classifier_agrees": 1.0, "classifier_sure": 0.0}
     assert found == [{"agreement": 0.5} | said, {"agreement": 0.5} | said, said]  # nobody had been shown a code
     assert [dict(one.signals) for one in judged_assignments(labels)] == [{"agreement": 0.5}] * 3
+
+
+def test_what_a_verifier_judged_well_is_surer_and_a_clash_or_a_fallback_costs_as_ever():
+    likely = {"verifier": 0.95, "log_probability": -0.2, "agreement": 0.4}
+    assert (
+        prior(likely) > prior(likely | {"verifier": 0.5}) > prior(likely | {"verifier": 0.5, "log_probability": -1.5})
+    )
+    assert prior(likely | {"tone_clash": 1.0}) == pytest.approx(0.6 * prior(likely))
+    assert prior(likely | {"classifier": 0.99, "classifier_sure": 1.0}) == 0.99
+
+
+def test_the_weights_of_judged_codes_are_what_the_ratings_give():
+    kept = json.loads(OUT.read_text(encoding="utf-8"))
+    again = fitted(read_rated(RATINGS))
+    assert again["weights"] == pytest.approx(kept["weights"], abs=0.01)
+    assert again["card"]["ratings"] == kept["card"]["ratings"] == 240
+
+
+def test_confidence_before_labels_is_near_what_stands_of_the_rated_codes():
+    rated = read_rated(RATINGS)
+    sure = [prior(row["signals"]) for row in rated]
+    assert sum(sure) / len(sure) == pytest.approx(sum(row["stands"] for row in rated) / len(rated), abs=0.02)
+    best = sorted(zip(sure, (row["stands"] for row in rated), strict=True), key=lambda each: -each[0])[:120]
+    assert sum(stands for _, stands in best) / 120 > 0.8
