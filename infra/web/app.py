@@ -24,7 +24,7 @@ from infra.web.pages import (
     segments,
     texts,
 )
-from infra.web.pages.analysis import documents, tables
+from infra.web.pages.analysis import documents, groups, tables
 from infra.web.pages.coding import panel
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
@@ -36,6 +36,7 @@ PAGES = (
     segments,
     panel,
     explanation,
+    groups,
     tables,
     documents,
     agreement,

@@ -25,6 +25,7 @@ PAGES = (
     "segments",
     "coding",
     "analysis",
+    "analysis/groups",
     "documents",
     "agreement",
     "classifier",

@@ -67,6 +67,7 @@ NEEDED = {
     "GET /s/{study}/documents": "viewer",
     "GET /s/{study}/analysis": "viewer",
     "GET /s/{study}/analysis/export/{what}": "viewer",
+    "GET /s/{study}/analysis/groups": "viewer",
     "GET /s/{study}/agreement": "viewer",
     "GET /s/{study}/agreement/figures.json": "viewer",
     "GET /s/{study}/agreement/figures.csv": "viewer",

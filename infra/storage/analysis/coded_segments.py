@@ -25,8 +25,8 @@ def coded_segments(database: Database, study: str, by: Sequence[str] = ()) -> li
     Args:
         database: The read model.
         study: Whose.
-        by: What to look at: any of ``FIXED`` and attributes. None: all of ``FIXED``, and each attribute with 2 to 12
-            values.
+        by: What to look at: any of ``FIXED`` and attributes. None: what there is of ``FIXED`` with more than one group,
+            and each attribute with 2 to 12 values.
     """
     columns = (segments.c.id, segments.c.text, segments.c.source, segments.c.language, segments.c.metadata)
     query = (
@@ -39,7 +39,7 @@ def coded_segments(database: Database, study: str, by: Sequence[str] = ()) -> li
     with database.reading() as connection:
         rows = connection.execute(query).all()
         latest = LatestAnnotations(map(Annotation.from_bytes, connection.scalars(select(words.c.record))))
-    looked_at = by or [*FIXED, *_attributes(rows)]
+    looked_at = by or [*(name for name in FIXED if len({_group(row, name) for row in rows}) > 1), *_attributes(rows)]
     return [_coded(row, latest, looked_at) for row in rows]
 
 

@@ -90,11 +90,13 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_study_s_attributes_with_few_values_are_looked_at_beside_source_language_and_length(folder):
+def test_what_makes_groups_is_looked_at_and_what_all_segments_share_is_not(folder):
     store = open_store(f"sqlite:///{folder / 'qualstream.db'}")
     looked_at = coded_segments(store.database, "app")
+    named = coded_segments(store.database, "app", ["source", "rating"])
     store.close()
-    assert set(looked_at[0].groups) == {"source", "language", "length", "rating", "nested", "row"}
+    assert set(looked_at[0].groups) == {"rating", "nested", "row"}
+    assert set(named[0].groups) == {"source", "rating"}
     assert [each.stands for each in looked_at] == [True, False] * 3
 
 
