@@ -271,6 +271,7 @@ def main() -> None:
         command = commands.add_parser(name)
         for path in paths:
             command.add_argument(path, type=Path)
+    commands.choices["report"].add_argument("--again", type=Path, help="another rater's ratings of some items")
     commands.choices["report"].add_argument("--write", action="store_true")
     given = parser.parse_args()
     if given.command == "sample":
@@ -280,7 +281,9 @@ def main() -> None:
         _write_lines(given.sheet, lines)
         _write_lines(given.key, key)
     else:
-        publish_ratings(read_lines(given.sample), read_lines(given.key), read_lines(given.ratings), write=given.write)
+        again = read_lines(given.again) if given.again else []
+        paths = (given.sample, given.key, given.ratings)
+        publish_ratings(*map(read_lines, paths), again, write=given.write)
 
 
 if __name__ == "__main__":

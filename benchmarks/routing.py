@@ -24,7 +24,14 @@ from models.moderation.decision import ConsensusModerator
 from models.moderation.precedents import PrecedentModerator, Precedents, opened
 from models.pipeline import moderate_batch
 from models.refinement.refiner import Refiner, RefinerSettings
-from models.routing.calibration import Bin, LabelledSignals, expected_calibration_error, fit, reliability
+from models.routing.calibration import (
+    Bin,
+    LabelledSignals,
+    expected_calibration_error,
+    fit,
+    fit_and_hold_out,
+    reliability,
+)
 from models.routing.confidence import prior
 from models.routing.risk_control import promise
 from schemas import Decision, Proposals
@@ -241,24 +248,21 @@ def auroc(scores: Floats, answers: NDArray[np.bool_], counts: Floats) -> float:
 def resplit(study: Study, least: float) -> list[Resplits]:
     """Learn from one half of the texts, look at the other half, ``RESPLITS`` times.
 
-    As the router does it: half of the labels fit the calibration, the promise is tested on the others.
+    As the router does it: every label fits the calibration, and tests the promise with what the others say of it.
     """
     found: dict[float, list[Outcome]] = {share: [] for share in PROMISES}
     for number in range(RESPLITS):
         halves = [seeded_fold(row.text, f"half {number}", 2) for row in study.rows]
         ours = [n for n, half in enumerate(halves) if half == 0]
         judged = [one.judged(least) for one in study.crossed(ours, f"half {number}")]
-        tests = [seeded_fold(one.key, f"promise {number}", 2) == 0 for one in judged]
-        model = fit([one for one, test in zip(judged, tests, strict=True) if not test])
+        model, sure = fit_and_hold_out(judged)
         if model is None:
-            raise RuntimeError(f"a quarter of {len(study.rows)} texts is too few to fit on")
-        told = [one for one, test in zip(judged, tests, strict=True) if test]
-        sure = [model.probability(one.signals) for one in told]
+            raise RuntimeError(f"half of {len(study.rows)} texts is too few to fit on")
         others = study.code([n for n, half in enumerate(halves) if half == 1], ours)
         later = np.array([model.probability(one.signals) for one in others])
         right = np.array([one.nearness >= least for one in others])
         for share in PROMISES:
-            kept = promise(sure, [one.accepted for one in told], wrong_share=share)
+            kept = promise(sure, [one.accepted for one in judged], wrong_share=share, probabilities=True)
             taken = np.zeros(len(later), bool) if kept.threshold is None else later >= kept.threshold
             found[share].append(Outcome(len(later), int(taken.sum()), int((~right[taken]).sum()), kept.threshold))
     return [Resplits(share, outcomes) for share, outcomes in found.items()]

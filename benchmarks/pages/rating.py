@@ -39,7 +39,12 @@ TRUST: dict[str, Callable[[Item, str], float | None]] = {
 
 
 def publish_ratings(
-    sample: Sequence[Item], key: Sequence[Item], ratings: Sequence[Item], *, write: bool
+    sample: Sequence[Item],
+    key: Sequence[Item],
+    ratings: Sequence[Item],
+    again: Sequence[Item] = (),
+    *,
+    write: bool,
 ) -> dict[str, Any]:
     """Add ratings up, print the table and, where asked, write docs/results/rating.md and .json.
 
@@ -47,6 +52,7 @@ def publish_ratings(
         sample: What ``benchmarks.rating sample`` wrote.
         key: What ``sheet`` kept apart.
         ratings: Lines of item, clarity, conciseness, relevance (1 to 5) and stands; several of an item are averaged.
+        again: Ratings of some of the items by another rater, to say how far two agree; they count for nothing else.
         write: Whether to write the page.
 
     Returns:
@@ -58,7 +64,7 @@ def publish_ratings(
         if rated[system]:
             figures[system] = _system(rated[system])
             rows.append(_row(system, figures[system]))
-    verdicts = [*_differences(rated, figures), *_trust(sample, rated, figures)]
+    verdicts = [*_differences(rated, figures), *_trust(sample, rated, figures), *_agreement(ratings, again, figures)]
     report = Report(
         name="rating",
         title="Blind ratings of codes",
@@ -175,6 +181,20 @@ def _area_interval(scores: Sequence[float], stands: Sequence[bool]) -> tuple[flo
         area = auroc([scores[n] for n in places], [stands[n] for n in places])
         areas += [] if area is None else [area]
     return float(np.quantile(areas, 0.025)), float(np.quantile(areas, 0.975))
+
+
+def _agreement(ratings: Sequence[Item], again: Sequence[Item], figures: Item) -> list[str]:
+    """How often another rater gives the same verdict on whether a code stands, and Cohen's kappa of that."""
+    first = {rating["item"]: bool(rating["stands"]) for rating in ratings}
+    pairs = [(first[rating["item"]], bool(rating["stands"])) for rating in again if rating["item"] in first]
+    if not pairs:
+        return []
+    same = _mean([float(one == other) for one, other in pairs])
+    shares = [_mean([float(pair[n]) for pair in pairs]) for n in (0, 1)]
+    chance = shares[0] * shares[1] + (1 - shares[0]) * (1 - shares[1])
+    kappa = (same - chance) / (1 - chance)
+    figures["another rater"] = _rounded({"items": len(pairs), "same": same, "kappa": kappa})
+    return [f"another rater gives {len(pairs)} codes the same verdict in {same:.0%}: kappa {kappa:.2f}"]
 
 
 def _how(sample: Sequence[Item], ratings: Sequence[Item]) -> str:

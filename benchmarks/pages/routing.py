@@ -33,12 +33,11 @@ that nobody happened to write do not.
   of the repeats, brackets are 95% bootstrap intervals over texts (the same draws for all scores: differences are
   paired). Beside it: the mean and the best log-probability of the members' proposals, and the formula that stands in
   until there are labels (`models.routing.confidence.prior`).
-- **The promise**: half of the texts are labelled. Half of these fit the calibration, on the rest
-  `models.routing.risk_control.promise`
-  looks for the lowest confidence with at most the promised share of wrong codes, at 95% certainty; it is held against
-  the other half of the texts. *Exceeded* is the strict count: a larger share of wrong ones among what was accepted
-  there, chance of a small half included. *Beyond chance*: even the lower end of that half's exact 95% interval is over
-  the promise."""
+- **The promise**: half of the texts are labelled. All of these fit the calibration; on what the other labels say of
+  each, `models.routing.risk_control.promise` looks for the lowest confidence with at most the promised share of wrong
+  codes, at 95% certainty; it is held against the other half of the texts. *Exceeded* is the strict count: a larger
+  share of wrong ones among what was accepted there, chance of a small half included. *Beyond chance*: even the lower
+  end of that half's exact 95% interval is over the promise."""
 YARDSTICK = """\
 ## What people reach
 
