@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.pages.layout import Report, publish
+from infra.profiles.loading import load_profile
 from models.ports import Floats
+from models.routing.calibration import expected_calibration_error, reliability
 
 Item = dict[str, Any]
 SCALES = ("clarity", "conciseness", "relevance")
@@ -64,7 +66,12 @@ def publish_ratings(
         if rated[system]:
             figures[system] = _system(rated[system])
             rows.append(_row(system, figures[system]))
-    verdicts = [*_differences(rated, figures), *_trust(sample, rated, figures), *_agreement(ratings, again, figures)]
+    verdicts = [
+        *_differences(rated, figures),
+        *_trust(sample, rated, figures),
+        *_accepted(sample, rated, figures),
+        *_agreement(ratings, again, figures),
+    ]
     report = Report(
         name="rating",
         title="Blind ratings of codes",
@@ -166,6 +173,23 @@ def _trust(sample: Sequence[Item], rated: Mapping[str, Mapping[str, Item]], figu
             area_line = f"`{system}` ranked by {name}: AUROC {area:.2f} [{low:.2f}, {high:.2f}]"
             lines.append(f"{area_line}; of the surest half {half:.1%} stand")
     return lines
+
+
+def _accepted(sample: Sequence[Item], rated: Mapping[str, Mapping[str, Item]], figures: Item) -> list[str]:
+    """What the confidence before labels is worth where it is a probability: calibration, and what the router takes."""
+    items = [item for item in sample if item["id"] in rated["small"]]
+    sure = [_prior(item, "small") for item in items]
+    stands = [rated["small"][item["id"]]["stands"] >= 0.5 for item in items]
+    threshold = load_profile("small").router.threshold
+    taken = [float(ok) for p, ok in zip(sure, stands, strict=True) if p >= threshold]
+    if not taken:
+        return []
+    error, share, right = expected_calibration_error(reliability(sure, stands)), len(taken) / len(items), _mean(taken)
+    figures["accepted of small"] = _rounded({"threshold": threshold, "share": share, "stand": right, "error": error})
+    return [
+        f"`small` before any label: expected calibration error {error:.2f}; from {threshold:g} on, {share:.0%} of the "
+        f"codes, {right:.1%} stand"
+    ]
 
 
 def _bootstrap(values: Floats) -> tuple[float, float]:
