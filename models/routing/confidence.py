@@ -40,7 +40,7 @@ def prior(signals: Mapping[str, float]) -> float:
         that is worth. So the score never falls when one of the first three signals or the classifier's rises.
 
         Where a verifier judged the code, blind ratings say what the signals are worth (``rated_prior.json``, by
-        ``benchmarks.prior``): the probability of a logistic regression over ``verifier`` and ``log_probability``
+        ``benchmarks.rating.prior``): the probability of a logistic regression over ``verifier`` and ``log_probability``
         takes the place of the sum, with the same two factors.
 
     Args:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmarks.pages.rating import auroc, publish_ratings, rated_systems, wilson
-from benchmarks.rating import sheet
+from benchmarks.rating.__main__ import sheet
+from benchmarks.rating.page import auroc, publish_ratings, rated_systems, wilson
 
 
 def item(n: int, human: str, swapped: str, tiny: str, small: str, verifier: float = 0.5) -> dict:

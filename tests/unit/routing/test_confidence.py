@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.prior import OUT, RATINGS, fitted, read_rated
+from benchmarks.rating.prior import OUT, RATINGS, fitted, read_rated
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
 from models.fakes import HandClock

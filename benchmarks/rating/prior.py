@@ -1,4 +1,4 @@
-"""Fits the confidence that `small` has before anybody labels, on blind ratings: `python -m benchmarks.prior [--write]`.
+"""Fits the confidence of `small` before anybody labels, on blind ratings: `python -m benchmarks.rating.prior [--write]`.
 
 Rated are codes of texts that may ship, docs/results/ratings/ship.jsonl. The router uses what is written to
 models/routing/rated_prior.json; how well it ranks codes of other texts is on the page of `benchmarks.rating report`.
@@ -45,7 +45,7 @@ def fitted(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "stand": round(float(stands.mean()), 3),
             "sets": dict(sorted(Counter(row["set"] for row in rows).items())),
             "auroc_cross_validated": round(float(roc_auc_score(stands, apart)), 3),
-            "command": "python -m benchmarks.prior --write",
+            "command": "python -m benchmarks.rating.prior --write",
         },
     }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.open_sets import FOLDER, MEASURED, NEVER_SHIPPED, PAIRS, Row, read
-from benchmarks.pages.rating import publish_ratings
+from benchmarks.rating.page import publish_ratings
 from infra.clock import SystemClock
 from infra.factory.models import Models
 from infra.files.pairs import fold_of, read_pairs
