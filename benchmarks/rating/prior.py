@@ -1,4 +1,4 @@
-"""Fits the confidence of `small` before anybody labels, on blind ratings: `python -m benchmarks.rating.prior [--write]`.
+"""Fits what `small` is sure of before anybody labels, on ratings: `python -m benchmarks.rating.prior [--write]`.
 
 Rated are codes of texts that may ship, docs/results/ratings/ship.jsonl. The router uses what is written to
 models/routing/rated_prior.json; how well it ranks codes of other texts is on the page of `benchmarks.rating report`.
