@@ -66,10 +66,10 @@ def code(
         show_preview(preview(read_source(source, settings, given), settings.study))
         return
     tally = RowTally(error_console())
-    tally.console.print(profile_line(load_profile(settings.profile), settings.weights_dir), highlight=False)
     segments: Iterable[Segment] = accepted_segments(settings.study, read_source(source, settings, given), tally)
     if str(source) != "-":
         segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken
+    tally.console.print(profile_line(load_profile(settings.profile), settings.weights_dir), highlight=False)
     uncoded, out = 0, sys.stdout  # as it is before the progress bar takes it
     outcomes = code_segments(settings, segments, coded)
     with _progress(tally.console, len(segments) if isinstance(segments, list) else None) as advance:
