@@ -23,9 +23,11 @@ def test_any_segment_is_coded_by_keyboard_and_the_next_of_the_list_follows(house
     house.sign_in(page, "ben")
     page.goto(f"{house.address}{BASE}/segments?q=app&route=accepted")
     page.get_by_role("link", name="Code these").click()
+    page.wait_for_load_state()  # keys are heard when the page's scripts have run
     first = page.locator("#segment").inner_text()
     page.keyboard.press("a")
     page.keyboard.press("/")
+    expect(page.get_by_label("Another code")).to_be_focused()
     page.keyboard.type("image")
     expect(page.get_by_role("option").first).to_be_visible()
     page.keyboard.press("Enter")
