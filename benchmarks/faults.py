@@ -5,7 +5,6 @@ Each seed starts the whole system anew on the embedded broker, strikes at it in 
 off goes on with what was kept of it.
 """
 
-import json
 import os
 import random
 import re
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.pages.layout import ROOT, Report, circumstances, options, publish
+from infra.experiments.run_file import append_run, read_runs
 from infra.local.stack import CODING
 from infra.telemetry.invariant_check import Findings
 from streams.publish import Outgoing
@@ -177,27 +177,22 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--kept", type=Path, default=ROOT / "build" / "faults.jsonl", help="what earlier runs found")
     given = parser.parse_args()
-    known = _kept(given.kept)
+    known = {seed.number: seed for seed in read_runs(given.kept, _at_this_commit)}
     wanted = range(given.first, given.first + given.seeds)
     for number in wanted:
         if number not in known:
             with tempfile.TemporaryDirectory(prefix="qualstream-faults-") as folder:
                 known[number] = run(number, Path(folder))
-            _keep(given.kept, known[number])
+            append_run(given.kept, {"commit": circumstances()["commit"], **asdict(known[number])})
         print(f"seed {number}, {known[number].seconds:.0f} s: {known[number].fault or 'nothing lost'}", flush=True)
     publish(as_report([known[number] for number in wanted]), write=given.write)
 
 
-def _kept(file: Path) -> dict[int, Seed]:
-    """What earlier runs at this commit found, by seed."""
-    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
-    return {seed["number"]: Seed(**seed) for commit, seed in lines if commit == circumstances()["commit"]}
-
-
-def _keep(file: Path, seed: Seed) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as kept:
-        kept.write(json.dumps([circumstances()["commit"], asdict(seed)]) + "\n")
+def _at_this_commit(values: dict[str, Any]) -> Seed:
+    """A seed that an earlier run at this commit found; raises ``ValueError`` for another commit's."""
+    if values.pop("commit") != circumstances()["commit"]:
+        raise ValueError("another commit's")
+    return Seed(**values)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from benchmarks.pages.layout import Report, publish
 from infra.profiles.loading import load_profile
@@ -113,12 +114,9 @@ def wilson(share: float, total: int, z: float = 1.96) -> tuple[float, float]:
 
 def auroc(scores: Sequence[float], stands: Sequence[bool]) -> float | None:
     """How often a code that stands has a higher score than one that does not; none where all or none stand."""
-    good = np.array([s for s, ok in zip(scores, stands, strict=True) if ok])
-    bad = np.array([s for s, ok in zip(scores, stands, strict=True) if not ok])
-    if not len(good) or not len(bad):
+    if len(set(stands)) < 2:
         return None
-    differences = good[:, None] - bad[None, :]
-    return float((differences > 0).mean() + 0.5 * (differences == 0).mean())
+    return float(roc_auc_score(stands, scores))
 
 
 def _system(texts: Mapping[str, Item]) -> Item:
@@ -214,9 +212,7 @@ def _agreement(ratings: Sequence[Item], again: Sequence[Item], figures: Item) ->
     if not pairs:
         return []
     same = _mean([float(one == other) for one, other in pairs])
-    shares = [_mean([float(pair[n]) for pair in pairs]) for n in (0, 1)]
-    chance = shares[0] * shares[1] + (1 - shares[0]) * (1 - shares[1])
-    kappa = (same - chance) / (1 - chance)
+    kappa = float(cohen_kappa_score(*zip(*pairs, strict=True)))
     figures["another rater"] = _rounded({"items": len(pairs), "same": same, "kappa": kappa})
     return [f"another rater gives {len(pairs)} codes the same verdict in {same:.0%}: kappa {kappa:.2f}"]
 

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from infra.cli import EXIT_ERROR, EXIT_SETTING, EXIT_STOPPED
 from infra.settings import Settings, ensure_data_dir, load_settings
 from infra.telemetry import logs
 from models.errors import InputError
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from infra.files.row_tally import Source
     from infra.files.rows import ReadingOptions
 
-__all__ = ["EXIT_ERROR", "EXIT_SETTING", "EXIT_STOPPED"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

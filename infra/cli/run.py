@@ -8,10 +8,9 @@ from pathlib import Path
 
 import click
 
+from infra.cli import EXIT_ERROR, EXIT_STOPPED
 from infra.cli.options import (
     CASCADE,
-    EXIT_ERROR,
-    EXIT_STOPPED,
     JSON_LINES,
     JSON_OBJECT,
     PROFILE,

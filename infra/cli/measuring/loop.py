@@ -12,7 +12,7 @@ from rich.table import Table
 from infra.cli.commands import CommandList
 from infra.cli.options import PIPED_WIDTH, PROFILE, error_console, output_console, read_settings, say_written
 from infra.experiments.active_learning.datasets import Columns, read_coded
-from infra.experiments.loop.course import NAMES, KeptEmbedder, LoopCourse, LoopRun
+from infra.experiments.loop.course import NAMES, LoopCourse, LoopRun
 from infra.experiments.loop.members import read_proposals
 from infra.experiments.loop.results import HEADER, LoopResult, as_json, rows, wrong_share
 from infra.experiments.loop.runs import PLAYED, play
@@ -70,7 +70,7 @@ def simulate_loop(data: Path, arms: Sequence[str], seeds: int, out: Path | None,
     folder = ensure_data_dir(settings)
     out = out or folder / "loops" / coded.name
     said = read_proposals(options["proposals"]) if options["proposals"] else None
-    embedder = KeptEmbedder(CachedEmbedder(Models.of(settings).embedder, folder / "embeddings"))
+    embedder = CachedEmbedder(Models.of(settings).embedder, folder / "embeddings")
     err = error_console()
     for note in coded.notes:
         err.print(note, highlight=False, markup=False, soft_wrap=True)

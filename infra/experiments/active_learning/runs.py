@@ -1,14 +1,13 @@
 """A grid of experiments, run by run; each finished run is a line of a file, so that a broken grid goes on."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.experiments.active_learning.datasets import CodedTexts, Course
 from infra.experiments.active_learning.simulation import Learner, Run, Setup, run_key, simulate
+from infra.experiments.run_file import append_run, read_runs
 from infra.training.tracking import Tracking
-from models.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -45,43 +44,14 @@ def play(
     Raises:
         InputError: If the file cannot be read or written, or a set has too few texts.
     """
-    known = {run.key: run for each in (*also, file) for run in read_runs(each)}
+    known = {run.key: run for each in (*also, file) for run in read_runs(each, Run.from_json)}
     for job in jobs:
         run = known.get(job.key)
         if run is None:
             run = simulate(job.data, job.course, job.setup, job.learner, job.seed)
-            _append(file, run)
+            append_run(file, run.to_json())
             fresh(run)
         yield run
-
-
-def read_runs(file: Path) -> list[Run]:
-    """The runs in a file; a line that was broken off is passed over, none if there is no file.
-
-    Raises:
-        InputError: If it cannot be read.
-    """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read '{file}' ({error}); give another folder with --out") from error
-    runs = []
-    for line in lines:
-        try:
-            runs.append(Run.from_json(json.loads(line)))
-        except (ValueError, TypeError, KeyError):  # the last line of a run that was killed, or another version's
-            continue
-    return runs
-
-
-def _append(file: Path, run: Run) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        whole = not file.exists() or file.read_bytes()[-1:] in (b"", b"\n")
-        with file.open("a", encoding="utf-8") as out:
-            out.write(("" if whole else "\n") + json.dumps(run.to_json(), ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise InputError(f"cannot write '{file}' ({error.strerror}); give another folder with --out") from error
 
 
 def track(tracking: Tracking, run: Run) -> None:

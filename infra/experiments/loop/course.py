@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from infra.experiments.active_learning.datasets import CodedTexts
 from models.errors import InputError
-from models.ports import Bools, Embedder, Embeddings
+from models.ports import Bools
 
 ARMS = ("whole", "classifier", "precedents", "head", "random", "people", "oracle")
 Arm = Literal["whole", "classifier", "precedents", "head", "random", "people", "oracle"]
@@ -136,30 +135,3 @@ def lay_out(data: CodedTexts, course: LoopCourse, seed: int) -> Texts:
     told = truth.copy()
     told[errs] = truth[draw.integers(0, len(rows), len(errs))]
     return Texts(data.name, seed, tuple(data.texts[row] for row in rows), data.codes, truth, told)
-
-
-class KeptEmbedder:
-    """An embedder that keeps what it embedded in memory: the same texts come by again and again."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        """Take what embeds texts that are not known yet."""
-        self._embedder, self._vectors = embedder, dict[str, Embeddings]()
-
-    @property
-    def version(self) -> str:
-        """The embedder's."""
-        return self._embedder.version
-
-    @property
-    def dim(self) -> int:
-        """Length of a vector."""
-        return self._embedder.dim
-
-    def embed(self, texts: Sequence[str]) -> Embeddings:
-        """Embed the texts, shape ``(len(texts), dim)``."""
-        fresh = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        if fresh:
-            self._vectors.update(zip(fresh, self._embedder.embed(fresh), strict=True))
-        if not texts:
-            return np.zeros((0, self.dim), dtype=np.float32)
-        return np.stack([self._vectors[text] for text in texts])

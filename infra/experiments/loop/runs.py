@@ -1,6 +1,5 @@
 """Runs of the loop: each finished one is a line of a file, so that what was broken off goes on."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from infra.experiments.active_learning.datasets import CodedTexts
 from infra.experiments.loop.baselines import run_baseline
 from infra.experiments.loop.course import LoopCourse, LoopRun, Texts, lay_out, run_key
 from infra.experiments.loop.system import LoopSystem
-from models.errors import InputError
+from infra.experiments.run_file import append_run, read_runs
 from models.ports import Embedder
 from schemas import Proposal
 
@@ -30,7 +29,7 @@ def play(
     Raises:
         InputError: If the file cannot be read or written, or there are too few texts.
     """
-    known = {run.key: run for run in read_runs(file)}
+    known = {run.key: run for run in read_runs(file, LoopRun.from_json)}
     for seed in seeds:
         texts: Texts | None = None
         for arm in arms:
@@ -39,7 +38,7 @@ def play(
             if run is None:
                 texts = texts or lay_out(data, course, seed)
                 run = _played(texts, course, arm, embedder, sha256, said)
-                _append(file, run)
+                append_run(file, run.to_json())
             yield run
 
 
@@ -56,32 +55,3 @@ def _played(
     whole = arm == "whole"
     system = LoopSystem(texts, course, embedder, precedents=whole, said=said if whole else None)
     return system.run(sha256, arm)
-
-
-def read_runs(file: Path) -> list[LoopRun]:
-    """The runs in a file, none if there is no file; a line that was broken off is passed over.
-
-    Raises:
-        InputError: If it cannot be read.
-    """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read '{file}' ({error}); give another folder with --out") from error
-    runs = []
-    for line in lines:
-        try:
-            runs.append(LoopRun.from_json(json.loads(line)))
-        except (ValueError, TypeError, KeyError):
-            continue
-    return runs
-
-
-def _append(file: Path, run: LoopRun) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        whole = not file.exists() or file.read_bytes()[-1:] in (b"", b"\n")
-        with file.open("a", encoding="utf-8") as out:
-            out.write(("" if whole else "\n") + json.dumps(run.to_json(), ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise InputError(f"cannot write '{file}' ({error.strerror}); give another folder with --out") from error

@@ -14,8 +14,9 @@ from infra.experiments.active_learning.datasets import Columns, Course, draw, re
 from infra.experiments.active_learning.learners import learner, name_of, setups
 from infra.experiments.active_learning.plots import write_plots
 from infra.experiments.active_learning.results import along, as_json, collect, final, interval
-from infra.experiments.active_learning.runs import Job, play, read_runs, track
+from infra.experiments.active_learning.runs import Job, play, track
 from infra.experiments.active_learning.simulation import Run, Setup, f1_where_known, simulate
+from infra.experiments.run_file import read_runs
 from infra.training.tracking import MlflowTracking
 from models.errors import InputError, SettingError
 
@@ -149,14 +150,14 @@ def test_a_broken_grid_goes_on_where_it_was(data, tmp_path):
     assert [run.seed for run in runs] == [0, 1, 2]
     assert [run.seed for run in fresh] == [2]
     assert len(learner.trainings) == trained + 4
-    assert [run.seed for run in read_runs(out)] == [0, 1, 2]
+    assert [run.seed for run in read_runs(out, Run.from_json)] == [0, 1, 2]
 
 
 def test_another_configuration_is_another_run(data, tmp_path):
     out = tmp_path / "runs.jsonl"
     for forgets in (0, 1):
         list(play([Job(data, COURSE, SETUP, 0, Words(forgets))], out))
-    assert len(read_runs(out)) == 2
+    assert len(read_runs(out, Run.from_json)) == 2
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from infra.experiments.active_learning.datasets import CodedTexts
-from infra.experiments.loop.course import KeptEmbedder, LoopCourse, LoopRun, lay_out
+from infra.experiments.loop.course import LoopCourse, LoopRun, lay_out
 from infra.experiments.loop.results import LoopResult, as_json, rows
-from infra.experiments.loop.runs import PLAYED, play, read_runs
+from infra.experiments.loop.runs import PLAYED, play
+from infra.experiments.run_file import read_runs
 from models.errors import InputError
 from models.fakes import HashEmbedder
 
@@ -28,7 +29,7 @@ def texts():
 @pytest.fixture(scope="module")
 def played(texts, tmp_path_factory):
     file = tmp_path_factory.mktemp("loop") / "runs.jsonl"
-    runs = tuple(play(texts, COURSE, [0], PLAYED, KeptEmbedder(HashEmbedder()), file))
+    runs = tuple(play(texts, COURSE, [0], PLAYED, HashEmbedder(), file))
     return runs, file
 
 
@@ -51,12 +52,12 @@ def test_every_segment_was_spared_or_labelled_for_a_reason(played):
 
 def test_a_run_that_is_kept_is_not_played_again(texts, played):
     runs, file = played
-    again = tuple(play(texts, COURSE, [0], PLAYED, KeptEmbedder(HashEmbedder()), file))
+    again = tuple(play(texts, COURSE, [0], PLAYED, HashEmbedder(), file))
     assert again == runs
-    assert len(read_runs(file)) == len(PLAYED)
+    assert len(read_runs(file, LoopRun.from_json)) == len(PLAYED)
     with file.open("a", encoding="utf-8") as out:
         out.write('{"broken": ')
-    assert read_runs(file) == list(runs)
+    assert read_runs(file, LoopRun.from_json) == list(runs)
     assert LoopRun.from_json(runs[0].to_json()) == runs[0]
 
 
