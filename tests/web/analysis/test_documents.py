@@ -2,19 +2,10 @@
 
 import re
 
-import pytest
-
 from infra.storage.search import Filters, find
 from schemas import StudyRules
 from tests.web.analysis.test_tables import store, take  # noqa: F401
-from tests.web.site import STUDY, fill, make_site, visit
-
-
-@pytest.fixture
-def site(tmp_path):
-    made = make_site(tmp_path)
-    yield made
-    made.store.close()
+from tests.web.site import STUDY, fill, visit
 
 
 def interview(site):

@@ -2,16 +2,7 @@
 
 import re
 
-import pytest
-
-from tests.web.site import STUDY, fill, make_site, visit
-
-
-@pytest.fixture
-def site(tmp_path):
-    made = make_site(tmp_path)
-    yield made
-    made.store.close()
+from tests.web.site import STUDY, fill, visit
 
 
 def test_groups_are_shown_with_their_intervals(site):

@@ -13,7 +13,7 @@ from schemas import Annotation, StudyRules
 from schemas.ids import code_id
 from tests.unit.storage.test_final_codes import coded, event
 from tests.unit.storage.test_store import minutes
-from tests.web.site import HOSTILE, STUDY, fill, make_site, visit
+from tests.web.site import HOSTILE, STUDY, fill, visit
 
 BASE = f"/s/{STUDY}/analysis"
 
@@ -82,13 +82,6 @@ def test_many_values_are_put_together(store):
     with store.database.reading() as connection:
         table = crosstab(connection, "app", "n")
     assert (len(table.values), table.values[-1], table.counts[0][-1]) == (21, OTHERS, 10)
-
-
-@pytest.fixture
-def site(tmp_path):
-    made = make_site(tmp_path)
-    yield made
-    made.store.close()
 
 
 def rows(client, what, **asked):
