@@ -78,6 +78,8 @@ TIME_NAMES = (
     *("타임스탬프", "时间戳记", "时间戳", "提交时间", "時間戳記", "提交時間", "填答時間"),
     *("fecha", "data_hora", "data_e_ora", "horodateur", "date_et_heure", "дата", "日付", "日期", "时间", "날짜"),
 )
+CLOCK_NAMES = ("time", "time_of_day", "clock", "uhrzeit", "zeit", "heure", "hora", "ora", "tijd", "klokkeslæt", "klo")
+"""The time of day in a column beside the date."""
 LANGUAGE_NAMES = (
     "language",
     "lang",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from infra.files.reading.annotation_tools import flattened
+from infra.files.reading.annotation_tools import flattened, is_row, lifted
 from infra.files.reading.delimited import Line
 from infra.files.reading.items import Rejected, TableRow
 from models.errors import InputError
@@ -23,10 +23,12 @@ def json_rows(lines: Iterable[Line], file: str) -> Iterator[TableRow | Rejected]
     first = next((line for line in rest if line.text.strip()), None)
     if first is None:
         return
-    if _is_whole(first.text):
-        yield from _whole_rows("".join(line.text for line in chain([first], rest)), file)
+    second = next((line for line in rest if line.text.strip()), None)
+    lines = chain([first], [second] if second else [], rest)
+    if _is_whole(first.text) or (second is None and _holds_rows(first.text)):
+        yield from _whole_rows("".join(line.text for line in lines), file)
         return
-    for line in chain([first], rest):
+    for line in lines:
         if line.text.strip():
             yield from _line_rows(line, file)
 
@@ -61,13 +63,39 @@ def _whole_rows(text: str, file: str) -> Iterator[TableRow | Rejected]:
         yield from _rows(each, Line(number, ""), file)
 
 
+def _holds_rows(line: str) -> bool:
+    """Whether the one object of a file holds an array of objects, and is no row itself."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and not is_row(value) and any(_lists(value))
+
+
 def _objects(value: Any, file: str) -> list[Any]:
+    """The objects that are rows: of an array, or of the arrays in an object, wherever they lie in it."""
     if isinstance(value, list):
-        return value
-    lists = [each for each in value.values() if isinstance(each, list) and each and isinstance(each[0], dict)]
-    if len(lists) > 1:
+        nested = [row for each in value for row in (_objects(each, file) if _is_page(each) else [each])]
+        return nested or value
+    if is_row(value):
+        return [value]
+    lists = [*_lists(value)]
+    with_text = [each for each in lists if any(is_row(row) or is_row(lifted(row)) for row in each)]
+    if len(lists) > 1 and len(with_text) != 1:
         raise InputError(f"{file}: an object with {len(lists)} arrays found; one array of objects is expected")
-    return lists[0] if lists else [value]
+    return _objects((with_text or lists)[0], file) if lists else [value]
+
+
+def _is_page(value: Any) -> bool:
+    """Whether an object of an array is none of the rows but holds them, as the pages of an interface do."""
+    return isinstance(value, dict) and not is_row(value) and not is_row(lifted(value)) and any(_lists(value))
+
+
+def _lists(value: dict[str, Any]) -> Iterator[list[Any]]:
+    """The arrays of objects in an object: its own, or else those of the objects in it."""
+    own = [each for each in value.values() if isinstance(each, list) and each and isinstance(each[0], dict)]
+    inner = [each for each in value.values() if isinstance(each, dict)]
+    yield from own or (each for part in inner for each in _lists(part))
 
 
 def _nothing(constant: str) -> None:
@@ -89,7 +117,7 @@ def _rows(value: Any, line: Line, file: str) -> Iterator[TableRow | Rejected]:
     if not isinstance(value, dict):
         yield Rejected(file, line.number, f"a JSON {_kind(value)} found; an object is expected")
         return
-    for cells in flattened(value):
+    for cells in flattened(lifted(value)):
         yield TableRow(line.number, cells, line.encoding)
 
 
