@@ -21,6 +21,9 @@ _WORDS = frozenset(
     nessuno|nessuna|niente|nessun commento|nessuna risposta
     geen|niets|geen opmerkingen|geen commentaar|nvt|n.v.t|n.v.t.
     brak|nic|nie dotyczy|bez komentarza|нет|ничего|нет ответа|без комментариев
+    <media omitted>|image omitted|video omitted|audio omitted|sticker omitted|gif omitted|<medien ausgeschlossen>
+    <multimedia omitido>|<médias omis>|this message was deleted|this message was deleted.|you deleted this message
+    diese nachricht wurde gelöscht.
     なし|特になし|ない|特にない|無し|无|没有|無|沒有|없음|없습니다|없다
     """.replace("\n", "|").split("|")
 )

@@ -115,15 +115,20 @@ class Tool:
     """Whether rows are coded passages of documents: one that stands in several rows has several codes."""
     paths: bool = False
     r"""Whether a code is a path with ``\`` between its names."""
+    separator: str | None = None
+    """What parts several codes of a cell, where the tool always writes it so."""
 
 
 def _tool(name: str, *signature: str, **roles: str | tuple[str, ...]) -> Tool:
     listed = {role: (names,) if isinstance(names, str) else names for role, names in roles.items()}
-    return Tool(name, signature, MappingProxyType(listed), name in _OF_PASSAGES, name in _WITH_PATHS)
+    return Tool(
+        name, signature, MappingProxyType(listed), name in _OF_PASSAGES, name in _WITH_PATHS, _SEPARATORS.get(name)
+    )
 
 
 _OF_PASSAGES = ("MAXQDA", "NVivo", "QualCoder")
 _WITH_PATHS = ("MAXQDA", "NVivo")
+_SEPARATORS = {"Dedoose": ","}
 
 
 TOOLS = (

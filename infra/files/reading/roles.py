@@ -24,7 +24,7 @@ from infra.files.reading.items import ReadingOptions, ReadingReport, TableHeader
 from infra.files.timestamps import DateOrder, TimeColumn, is_date
 
 _WORDS = 2.5  # of a column that holds texts, on average
-_BIRTH = re.compile(
+_NOT_SAID = re.compile(
     r"birth|\bdob\b|geburt|naissance|nacimiento|nascimento|nascita|geboorte|urodz|рожд|出生|生年", re.IGNORECASE
 )
 _EXACT = 1 << 53  # numbers below it are whole in a spreadsheet
@@ -142,7 +142,7 @@ class ColumnSurvey:
         for name, cell in row.cells.items():
             if cell is None or cell == "" or name in roles.texts or self._dates.get(name, ()) is None:
                 continue
-            if not is_date(cell) or name == roles.id or _BIRTH.search(name):
+            if not is_date(cell) or name == roles.id or _NOT_SAID.search(name):
                 self._dates[name] = None
             elif (column := self._dates.setdefault(name, TimeColumn())) is not None:
                 column.see(cell)
