@@ -262,6 +262,7 @@ def _bare(name: str) -> Iterator[str]:
     """A name without what stands behind it in brackets, without its question, and with its words apart."""
     yield folded(_BRACKETED.sub("", name))
     yield folded(_CAMEL.sub(" ", name))
+    yield folded(name.strip().rstrip(".:*"))
     code = _NUMBERED.match(name)
     if code:
         yield folded(code[1])

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 
 from infra.files.reading.annotation_tools import flattened, is_row, lifted
+from infra.files.reading.columns import TEXT_NAMES, usual
 from infra.files.reading.delimited import Line
 from infra.files.reading.items import Rejected, TableRow
 from models.errors import InputError
@@ -69,11 +70,61 @@ def _holds_rows(line: str) -> bool:
         value = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(value, dict) and not is_row(value) and any(_lists(value))
+    if _speech(value) is not None:
+        return True
+    return isinstance(value, dict) and not is_row(value) and (_tabular(value) is not None or any(_lists(value)))
+
+
+def _tabular(value: Any) -> list[Any] | None:
+    """The rows of a table that a program wrote as JSON: texts, rows of cells, columns of cells, or objects by key."""
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return [{"text": each} for each in value]
+    if isinstance(value, list):
+        return _of_cells(value[0], value[1:]) if _is_header(value) else None
+    return _tabular_object(value) if isinstance(value, dict) and value else None
+
+
+def _tabular_object(value: dict[str, Any]) -> list[Any] | None:
+    if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
+        return _of_cells(value["columns"], value["data"])
+    if not all(isinstance(each, dict) for each in value.values()):
+        return None
+    if all(is_row(each) for each in value.values()):
+        return [{"id": key, **each} for key, each in value.items()]
+    if usual(tuple(value), TEXT_NAMES) is None:
+        return None
+    keys = dict.fromkeys(key for column in value.values() for key in column)
+    return [{name: column.get(key) for name, column in value.items()} for key in keys]
+
+
+def _is_header(rows: list[Any]) -> bool:
+    return len(rows) > 1 and all(isinstance(row, list) for row in rows) and all(isinstance(c, str) for c in rows[0])
+
+
+def _of_cells(names: list[Any], rows: list[Any]) -> list[Any]:
+    return [dict(zip(map(str, names), row, strict=False)) if isinstance(row, list) else row for row in rows]
+
+
+def _speech(value: Any) -> list[Any] | None:
+    """The stretches of what a program for speech recognised, with their times; beside them stands the whole text."""
+    stretches = value.get("segments") if isinstance(value, dict) else None
+    if not isinstance(stretches, list) or not stretches:
+        return None
+    if not all(isinstance(each, dict) and isinstance(each.get("text"), str) and "start" in each for each in stretches):
+        return None
+    kept = ("speaker", "language")
+    return [
+        {"text": each["text"].strip(), "start_s": each["start"], "end_s": each.get("end")}
+        | {name: each[name] for name in kept if each.get(name)}
+        for each in stretches
+    ]
 
 
 def _objects(value: Any, file: str) -> list[Any]:
     """The objects that are rows: of an array, or of the arrays in an object, wherever they lie in it."""
+    table = _speech(value) or _tabular(value)
+    if table is not None:
+        return table
     if isinstance(value, list):
         nested = [row for each in value for row in (_objects(each, file) if _is_page(each) else [each])]
         return nested or value

@@ -209,6 +209,8 @@ class SegmentBuilder:
             return text
         if text is None:
             raise _Nothing(f"'{column}' is empty; text is expected")
+        if isinstance(text, list) and text and all(_is_part(part) for part in text):
+            return "".join(part if isinstance(part, str) else str(part["text"]) for part in text)  # a chat's links
         raise _Unfit(f"'{column}' is {_kind(text)}; text is expected")
 
     def _key(self, own: str | None, source: str, text: str, roles: Roles) -> str:
@@ -274,6 +276,11 @@ def _short(row: TableRow, column: str | None, longest: int) -> str | None:
 
 def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:8]
+
+
+def _is_part(part: JsonValue) -> bool:
+    """Whether a part of a list is one of a text in parts: at least one of them has marks, such as a link's."""
+    return isinstance(part, str) or (isinstance(part, dict) and isinstance(part.get("text"), str))
 
 
 def _kind(value: JsonValue) -> str:
