@@ -15,8 +15,15 @@ from models.codebook.codebook import Codebook, CodeState
 from models.errors import InputError
 from schemas.ids import normalised_label
 
-NAMES = ("code", "name", "code_name", "label", "codes", "node", "tag", "title")
-ABOVE = ("theme", "parent", "parent_code", "category", "group", "folder", "code_group", "parent_name")
+NAMES = (
+    *("code", "subcode", "sub_code", "name", "code_name", "codename", "label", "codes", "node", "tag", "title", "kode"),
+    *("código", "codice", "unterkategorie", "subcategory", "sub_category", "subtheme", "sub_theme", "level_2"),
+    *("ebene_2",),
+)
+ABOVE = (
+    *("oberkategorie", "hauptkategorie", "obercode", "main_code", "main_category", "level_1", "ebene_1"),
+    *("theme", "parent", "parent_code", "category", "group", "folder", "code_group", "parent_name"),
+)
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "definition": (
         "definition",

@@ -66,6 +66,7 @@ _SLASHED = re.compile(r"^(\d{1,2})([/\-.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)(.*)$")
 _EPOCH = re.compile(r"^\d{10}(\d{3}|\d{6})?(\.\d+)?$")  # seconds, milli- or microseconds, from 2001 to 2286
 _SERIAL = re.compile(r"^[2-7]\d{4}(\.\d+)?$")  # a spreadsheet's days since 1900, from 1954 to 2118
 _DAY = re.compile(r"^(19|20)\d{2}[01]\d[0-3]\d$")  # 20260213, also as a number
+_YEAR = re.compile(r"^(?:19|20)\d{2}$")
 _ZONE = re.compile(r"\d\s+\(?([A-Z]{3,4})\)?$")
 _NO_ZONES = ("UTC", "GMT")
 _CENTURY = 69  # two digits from here on are of the last century, as in POSIX
@@ -74,7 +75,7 @@ _CENTURY = 69  # two digits from here on are of the last century, as in POSIX
 def read_time(value: JsonValue, order: DateOrder | None = None) -> datetime | None:
     """Read a time; without a zone it is taken as UTC.
 
-    Dates, times, months (their first day), seconds since 1970 and a spreadsheet's days since 1900 are read, with
+    Dates, times, months, quarters and years (their first day), seconds since 1970 and a spreadsheet's days since 1900 are read, with
     month names of many languages and the usual zone names.
 
     Args:
@@ -91,6 +92,8 @@ def read_time(value: JsonValue, order: DateOrder | None = None) -> datetime | No
         return _since_1970(text)
     if _SERIAL.match(text):
         return _since_1900(float(text))
+    if _YEAR.match(text):
+        return datetime(int(text), 1, 1, tzinfo=UTC)
     if not isinstance(value, str) and not _DAY.match(text):
         return None
     try:

@@ -37,8 +37,14 @@ SOURCE_NAMES = ("source", "document_name", "document", "file_name", "file", "cas
 THEME_NAMES = ("theme", "parent", "parent_code", "main_code", "category", "oberkategorie", "hauptkategorie", "obercode")
 _OTHERS = ("unsure", "withdrawn", "kind", "blind", "seconds")
 _PREFIXES = ("coder_", "annotator_", "rater_")
-_CODE_PREFIXES = ("code_", "codes_", "coding_", "label_", "labels_")
-_NO_CODERS = ("id", "memo", "name", "book", "color", "colour", "note", "notes", "weight", "system", "path", "group")
+_CODES_OF = re.compile(
+    r"^(?:(?:codes?|codings?|labels?|themes?|rating)_(?:by_|of_)?(?P<behind>.+)"
+    r"|(?P<before>.+?)(?:'s|’s)?_(?:codes?|codings?|labels?))$"
+)
+_NO_CODERS = (
+    *("id", "memo", "name", "book", "color", "colour", "note", "notes", "weight", "system", "path", "group", "all"),
+    *("qr", "bar", "zip", "post", "source", "country", "language", "area", "app_version", "version", "final"),
+)
 YES = (
     *(
         "true",
@@ -134,7 +140,7 @@ class LabelColumns:
         if text is None and id_ is None:
             raise InputError(f"{place}: neither a column with text nor one with ids among {', '.join(names)[:200]}")
         codes = named_or_usual(rest, named.codes, role_names(names, "codes", CODE_NAMES))
-        by_coder = {codes: ""} if codes else {} if named.codes else _of_coders(rest, rows)
+        by_coder = {codes: ""} if codes else {} if named.codes else _numbered(rest, rows) or _of_coders(rest, rows)
         by_coder = {} if named.indicators else by_coder
         coders = role_names(names, "coder", CODER_NAMES[:-2] if named.coder_given else CODER_NAMES)
         times = role_names(names, "coded_at", TIME_NAMES[:-2] if named.coder_given else TIME_NAMES)
@@ -183,32 +189,37 @@ def named_or_usual(names: Sequence[str], named: str, expected: Iterable[str]) ->
 
 
 def _of_coders(names: Sequence[str], rows: Sequence[TableRow]) -> dict[str, str]:
-    """Columns such as ``coder_anna``, with the coder's name; or such as ``code_anna`` and ``code_ben``."""
-    known = _prefixed(names, _PREFIXES)
+    """Columns such as ``coder_anna``, with the coder's name; or such as ``code_anna`` and ``Ben's codes``."""
+    known = {
+        name: name.strip() if coder.isdecimal() else coder
+        for name in names
+        for prefix in _PREFIXES
+        if folded(name).startswith(prefix) and (coder := name.strip()[len(prefix) :].strip())
+    }
     if known:
         return known
+    matches = {name: match for name in names if (match := _CODES_OF.match(folded(name)))}
     likely = {
-        name: coder
-        for name, coder in _prefixed(names, _CODE_PREFIXES).items()
-        if not coder.isdecimal() and folded(coder) not in _NO_CODERS and not _all_yes_or_no(name, rows)
+        name: " ".join((match["before"] or match["behind"]).split("_")).strip(" ()")
+        for name, match in matches.items()
+        if (match["before"] or match["behind"]).strip("()") not in _NO_CODERS and not _all_numbers_or_truths(name, rows)
     }
-    return likely if len(likely) > 1 else {}
+    return likely if len(likely) > 1 and not any(coder.isdecimal() for coder in likely.values()) else {}
 
 
-def _prefixed(names: Iterable[str], prefixes: Iterable[str]) -> dict[str, str]:
-    return {
-        name: name.strip()[len(prefix) :].strip()
-        for name in names
-        for prefix in prefixes
-        if folded(name).startswith(prefix) and name.strip()[len(prefix) :].strip()
-    }
+def _all_numbers_or_truths(name: str, rows: Sequence[TableRow]) -> bool:
+    return all(str(row.cells.get(name) or "").strip().casefold() in ("", "0", "1", "true", "false") for row in rows)
+
+
+def _numbered(names: Sequence[str], rows: Sequence[TableRow]) -> dict[str, str]:
+    """Columns such as ``Code 1`` and ``Code 2``, a code in each."""
+    numbered = [name for name in names if _NUMBERED.match(folded(name))]
+    filled = [name for name in numbered if not _all_numbers_or_truths(name, rows)]
+    return dict.fromkeys(numbered, "") if len(numbered) > 1 and filled else {}
 
 
 def _other_codes(names: Sequence[str], rows: Sequence[TableRow]) -> dict[str, str]:
-    """Columns of codes by their numbers, by what stands in them, or by names that are seldom meant so."""
-    numbered = [name for name in names if _NUMBERED.match(folded(name))]
-    if len(numbered) > 1:
-        return dict.fromkeys(numbered, "")
+    """Columns of codes by what stands in them, or by names that are seldom meant so."""
     objects = [name for name in names if _holds_objects(name, rows)]
     if objects:
         return dict.fromkeys(objects, "")
