@@ -44,9 +44,9 @@ def report(rows: Sequence[Item]) -> Report:
     return Report(
         "reuse",
         "Codes that took another's place",
-        f"{len(rows)} texts of sets that may ship, where the refiner of `tiny` would take an earlier code from a cosine "
-        "of 0.75 on. A language model in the role of the researcher rated both codes, each by itself, without knowing "
-        "which was which; the profile's threshold was chosen by this table. Intervals: Wilson.",
+        f"{len(rows)} texts of sets that may ship, where the refiner of `tiny` would take an earlier code from a "
+        "cosine of 0.75 on. A language model in the role of the researcher rated both codes, each by itself, without "
+        "knowing which was which; the profile's threshold was chosen by this table. Intervals: Wilson.",
         ["cosine", "texts", "the elected code stands", "the earlier code stands"],
         table,
         [],
