@@ -100,6 +100,16 @@ class Nearby:
         nearby = [CodeMatch(known[at], float(cosines[at])) for at in best]
         return [near for near in nearby if near.code.id not in left_out][:limit]
 
+    def embedded(self, study: str) -> tuple[Sequence[CodeEntry], Embeddings] | None:
+        """The living codes with the embeddings of their labels, shape ``(codes, dim)``.
+
+        Returns:
+            ``None`` while they are not all there yet; what lacks is worked on beside.
+        """
+        shelf = self._shelf(study)
+        self._fill(shelf)
+        return shelf.embedded if shelf.complete else None
+
     def wait(self) -> None:
         """Return when the labels that are being embedded now are done."""
         with self._lock:

@@ -25,7 +25,8 @@ from infra.web.pages import (
     texts,
 )
 from infra.web.pages.analysis import documents, groups, tables
-from infra.web.pages.coding import panel
+from infra.web.pages.coding import panel, spans
+from infra.web.pages.curation import bulk, similar
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
 
@@ -33,8 +34,11 @@ PAGES = (
     overview,
     queue,
     codebook,
+    bulk,
+    similar,
     segments,
     panel,
+    spans,
     explanation,
     groups,
     tables,

@@ -22,7 +22,7 @@ document.addEventListener("keydown", (event) => {
 function decide(event) {
   const own = event.target.closest?.("button, a, summary, input:not([type=checkbox], [type=radio])");
   const form = $("decision");
-  if (!form || own || (event.target.matches("textarea") && !event.ctrlKey && !event.metaKey)) return;
+  if (!form || form.hidden || own || (event.target.matches("textarea") && !event.ctrlKey && !event.metaKey)) return;
   event.preventDefault();
   form.requestSubmit(form.querySelector(".button.primary"));
 }

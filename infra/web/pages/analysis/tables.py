@@ -12,8 +12,10 @@ from markupsafe import Markup
 from infra.files.tables import OutputRow, Shape, encoded
 from infra.storage.analysis.code_counts import CodeCount, code_counts
 from infra.storage.analysis.crosstab import SOURCE, Cooccurrence, Crosstab, Within, cooccurrence, crosstab
+from infra.storage.analysis.spans import span_counts
 from infra.storage.search import Filters, SegmentMatch, attribute_names, find
 from infra.web.access import Viewer, hides
+from infra.web.pages.coding.spans import visible_spans
 from infra.web.site import TEMPLATES, Here, Site, draw
 
 router = APIRouter()
@@ -29,8 +31,10 @@ def show_analysis(
 ) -> HTMLResponse:
     """All of it on one page."""
     hidden = hides(site, visitor, study)
+    marked = visible_spans(site, study, hidden)
     with site.store.database.reading() as connection:
         values: dict[str, Any] = {
+            "parts": span_counts(marked),
             "counts": code_counts(connection, study),
             "table": crosstab(connection, study, by, hidden),
             "together": cooccurrence(connection, study, within, hidden),
@@ -47,7 +51,7 @@ def download_analysis(
     """One of the tables as CSV, the chart as SVG, or the quotes as a page of their own."""
     hidden = hides(site, visitor, study)
     made: Mapping[str, Callable[[], tuple[bytes, str]]] = {
-        "frequencies.csv": lambda: (_csv(_FREQUENCIES, _frequency_rows(site, study)), _CSV),
+        "frequencies.csv": lambda: (_csv(_FREQUENCIES, _frequency_rows(site, study, hidden)), _CSV),
         "frequencies.svg": lambda: (_bars(_counts(site, study), alone=True).encode(), "image/svg+xml"),
         "crosstab.csv": lambda: (_crosstab_csv(_crosstab(site, study, by, hidden), by), _CSV),
         "cooccurrence.csv": lambda: (_together_csv(_together(site, study, within, hidden)), _CSV),
@@ -62,7 +66,9 @@ def download_analysis(
 
 
 _CSV = "text/csv; charset=utf-8"
-_FREQUENCIES = Shape(("code", "segments", "people"), {"segments": "number", "people": "number"})
+_FREQUENCIES = Shape(
+    ("code", "segments", "people", "parts"), {"segments": "number", "people": "number", "parts": "number"}
+)
 _QUOTES_SHAPE = Shape(("code", "text", "source", "said_at", "decided_by", "own_id", "id"), {"said_at": "time"})
 
 
@@ -85,9 +91,13 @@ def _together(site: Site, study: str, within: Within, hidden: Any) -> Cooccurren
         return cooccurrence(connection, study, within, hidden)
 
 
-def _frequency_rows(site: Site, study: str) -> Iterator[OutputRow]:
+def _frequency_rows(site: Site, study: str, hidden: Any) -> Iterator[OutputRow]:
+    marked = visible_spans(site, study, hidden)
+    parts, labels = span_counts(marked), {code: label for span in marked for code, label in span.codes}
     for count in _counts(site, study):
-        yield {"code": count.label, "segments": count.segments, "people": count.people}
+        yield {"code": count.label, "segments": count.segments, "people": count.people, "parts": parts.pop(count.id, 0)}
+    for code, n in parts.most_common():
+        yield {"code": labels[code], "segments": 0, "people": 0, "parts": n}
 
 
 def _crosstab_csv(table: Crosstab, by: str) -> bytes:
