@@ -20,7 +20,8 @@ from schemas.ids import normalised_label
 
 log = logging.getLogger(__name__)
 _AT_ONCE = 32  # labels that a request waits for; more are embedded beside it
-_LEAST = 0.25  # cosine under which a code is not what somebody meant
+LEAST = 0.25
+"""Cosine under which a code is not what somebody meant, nor near to a text."""
 _REMEMBERED = 512  # texts whose embeddings are kept
 
 _Version = tuple[int, datetime | None]

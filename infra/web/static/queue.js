@@ -15,7 +15,7 @@ document.addEventListener("keydown", (event) => {
   const control = document.querySelector(`#main [data-key="${CSS.escape(event.key)}"]`);
   if (!control || control.disabled) return;
   event.preventDefault();
-  if (writing(control)) control.focus();
+  if (writing(control)) control.focus({ preventScroll: control.closest(".marking") !== null });  // it is in sight already
   else control.click();
 });
 

@@ -16,6 +16,7 @@ from models.evaluation.span_agreement import span_agreement
 from schemas import Annotation, StudyRules
 from schemas.ids import code_id, span_id
 from tests.web.site import STUDY, fill, make_site, visit
+from tests.web.test_exchange import OTHER, confirmed, upload
 
 BASE = f"/s/{STUDY}"
 TEXT = "Ä 😀 checkout is slow, and nobody answers."
@@ -162,6 +163,28 @@ def test_two_coders_of_a_document_are_compared_by_the_characters_that_both_marke
     mark(ana, whole, "slow", "a")
     (pair,) = span_agreement(standing(site))
     assert pair.exact == 1
+
+
+@pytest.mark.parametrize("position", [{"position": [100, 141]}, {}])
+def test_parts_go_out_and_come_into_another_study_at_their_places(site, whole, position):
+    segment = whole.model_copy(update={"metadata": position})
+    site.store.reset(STUDY)
+    site.store.take_in([segment])
+    client = visit(site, "lead")
+    mark(client, segment, "slow", "a", memo="why?")
+    mark(client, segment, "checkout is slow", "a", "b")
+    project = client.get(f"{BASE}/export/project").content
+    assert "Nothing is to be imported" in upload(client, project, "again.qdpx").text
+    site.store.take_in([segment.model_copy(update={"study": OTHER, "id": uuid4()})])
+    lead = visit(site, "lead", study=OTHER, name="lea")
+    confirmed(lead, upload(lead, project, "parts.qdpx", study=OTHER), study=OTHER)
+    with site.store.database.reading() as connection:
+        there = spans(connection, OTHER)
+    assert [(span.start, span.text, [label for _, label in span.codes]) for span in there] == [
+        (4, "checkout is slow", ["a", "b"]),
+        (16, "slow", ["a"]),
+    ]
+    assert [span.annotation.memo for span in there] == ["", "why?"]
 
 
 def test_coders_of_different_documents_are_not_compared(site):

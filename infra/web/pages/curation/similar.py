@@ -1,6 +1,7 @@
 """Codes whose labels are near to each other, and how large the codebook is when they are merged."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
@@ -45,7 +46,13 @@ def show_similar(
     """The near codes at a threshold; moving it draws the list anew."""
     used = refiner_settings(profile_of(site)).of(study)
     at = min(max(used.value if threshold is None else threshold, LOWEST), HIGHEST)
-    values = {"preview": preview(site, study, at), "used": used, "at": at, "shown": _GROUPS, "cause": uuid4()}
+    values: dict[str, Any] = {
+        "preview": preview(site, study, at),
+        "used": used,
+        "at": at,
+        "shown": _GROUPS,
+        "cause": uuid4(),
+    }
     values |= {"lowest": LOWEST, "highest": HIGHEST, "changed": changed, "event": event, "fault": fault}
     only_list = request.headers.get("HX-Request") and request.headers.get("HX-Target") == "similar"
     return draw(request, "codebook_similar_list.html" if only_list else "codebook_similar.html", values)
