@@ -131,7 +131,7 @@ class Nearby:
         if len(spelt) == limit or len(typed) < 3:
             return spelt
         meant = self.nearest(study, [words], limit, [code.id for code in spelt]) or []
-        return [*spelt, *(near.code for near in meant if near.similarity >= _LEAST)][:limit]
+        return [*spelt, *(near.code for near in meant if near.similarity >= LEAST)][:limit]
 
     def _shelf(self, study: str) -> _EmbeddedCodebook:
         history = select(func.count(), func.max(code_events.c.at)).where(code_events.c.study == study)

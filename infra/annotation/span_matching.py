@@ -31,8 +31,8 @@ def match_parts(connection: Connection, rows: Sequence[Labelled], study: str) ->
     """
     placed = {n: row for n, row in enumerate(rows) if row.start is not None and row.text and row.source}
     documents = _documents(connection, study, {row.source for row in placed.values() if row.source})
-    found = {n: _part(row, documents.get(row.source or "", ())) for n, row in placed.items()}
-    return {n: part for n, part in found.items() if part is not None}
+    parts = {n: _part(row, documents.get(row.source or "", ())) for n, row in placed.items()}
+    return {n: part for n, part in parts.items() if part is not None}
 
 
 def _documents(connection: Connection, study: str, sources: set[str]) -> dict[str, list[Segment]]:

@@ -180,7 +180,7 @@ def _people(
     for raw in connection.execute(select(current.c.record).where(current.c.kind == kind)).scalars():
         annotation = Annotation.from_bytes(raw)
         if annotation.within is not None:
-            continue  # parts of segments are compared by their characters: models.evaluation.span_agreement
+            continue  # parts of segments are compared by their characters: models.annotation.span_agreement
         by_id = chosen_codes(annotation)
         now, labels = codes_now.resolve(by_id, by_id.values())
         yield Coding(

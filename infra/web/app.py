@@ -2,6 +2,7 @@
 
 from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.middleware.gzip import GZipMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from infra.web.api import routes as api
@@ -66,7 +67,8 @@ def make_app(site: Site) -> FastAPI:
     if site.settings.web_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(site.settings.web_proxies))
     handle_faults(app)
-    app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
+    # Pages stay as they are: with a secret in them (CSRF) and a word of the asker's beside it, their length would tell.
+    app.mount("/static", GZipMiddleware(StaticFiles(directory=FOLDER / "static")), name="static")
     for page in PAGES:
         app.include_router(page.router)
     app.include_router(api.router)

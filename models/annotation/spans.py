@@ -16,7 +16,7 @@ from schemas.ids import span_id
 
 
 @dataclass(frozen=True)
-class Span:
+class MarkedPart:
     """A marked part with its codes as they are now."""
 
     id: UUID
@@ -40,7 +40,7 @@ class Piece:
     """A stretch of a text over which the same parts are marked."""
 
     text: str
-    spans: tuple[Span, ...]
+    spans: tuple[MarkedPart, ...]
 
 
 def part_of(segment: Segment, start: int, end: int, annotator: str) -> Segment:
@@ -77,7 +77,7 @@ def document_start(metadata: dict[str, Any]) -> int | None:
     return start if isinstance(start, int) and not isinstance(start, bool) and start >= 0 else None
 
 
-def pieces(text: str, spans: Iterable[Span]) -> list[Piece]:
+def pieces(text: str, spans: Iterable[MarkedPart]) -> list[Piece]:
     """Cut a text wherever a part begins or ends.
 
     Args:
@@ -92,6 +92,6 @@ def pieces(text: str, spans: Iterable[Span]) -> list[Piece]:
     return [Piece(text[start:end], _over(inside, start, end)) for start, end in pairwise(cuts)]
 
 
-def _over(spans: Sequence[Span], start: int, end: int) -> tuple[Span, ...]:
+def _over(spans: Sequence[MarkedPart], start: int, end: int) -> tuple[MarkedPart, ...]:
     over = (span for span in spans if span.start <= start and end <= span.end)
     return tuple(sorted(over, key=lambda span: (span.start - span.end, str(span.id))))

@@ -46,8 +46,8 @@ def near_duplicates(codes: Sequence[LabelUse], vectors: Embeddings, threshold: f
     """
     weights = np.array([max(1, code.count) for code in codes], dtype=np.float64)
     grouped = (_near(codes, vectors, rows, threshold) for rows in agglomerate(vectors, weights, threshold))
-    found = [near for near in grouped if near.others]
-    return sorted(found, key=lambda near: (-near.others[0][1], near.target.label.casefold()))
+    groups = [near for near in grouped if near.others]
+    return sorted(groups, key=lambda near: (-near.others[0][1], near.target.label.casefold()))
 
 
 def size_after(codes: int, groups: Sequence[NearCodes]) -> int:

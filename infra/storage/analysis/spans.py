@@ -11,11 +11,11 @@ from infra.storage.database import chunks
 from infra.storage.final_codes import CurrentNames, names_now
 from infra.storage.tables import annotations, segments
 from models.annotation.latest import chosen_codes
-from models.annotation.spans import Span
+from models.annotation.spans import MarkedPart
 from schemas import Annotation
 
 
-def spans(connection: Connection, study: str, hidden: Collection[UUID] = ()) -> list[Span]:
+def spans(connection: Connection, study: str, hidden: Collection[UUID] = ()) -> list[MarkedPart]:
     """Every part that stands, by document and place.
 
     Args:
@@ -35,14 +35,14 @@ def spans(connection: Connection, study: str, hidden: Collection[UUID] = ()) -> 
     return sorted(standing, key=lambda span: (span.source, str(span.segment), span.start, span.end, span.coder))
 
 
-def _span(word: Annotation, names: CurrentNames) -> Span:
+def _span(word: Annotation, names: CurrentNames) -> MarkedPart:
     assert word.within is not None
     codes = tuple((code.id, code.label) for code in names.named(chosen_codes(word)).values())
     source, start, text = word.source or "", word.offset or 0, word.text or ""
-    return Span(word.segment_id, word.within, source, start, text, word.annotator, codes, word)
+    return MarkedPart(word.segment_id, word.within, source, start, text, word.annotator, codes, word)
 
 
-def span_counts(every: Collection[Span]) -> Counter[UUID]:
+def span_counts(every: Collection[MarkedPart]) -> Counter[UUID]:
     """How many marked parts have each code."""
     return Counter(code for span in every for code, _ in span.codes)
 

@@ -15,8 +15,8 @@ from infra.web.access import Lead, Viewer, hides, unread_by
 from infra.web.pages.coding.spans import visible_spans
 from infra.web.site import Here, Site, draw, profile_of
 from models.annotation.adjudication import AdjudicationChoice, adjudicate, withdraw
+from models.annotation.span_agreement import span_agreement
 from models.errors import InputError
-from models.evaluation.span_agreement import span_agreement
 
 MOST = 50
 """Disagreements listed at once."""

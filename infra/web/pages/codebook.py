@@ -31,7 +31,7 @@ from infra.web.pages.codebook_forms import (
 from infra.web.pages.coding.spans import visible_spans
 from infra.web.pages.curation.similar import LOWEST
 from infra.web.site import Here, Site, draw
-from models.annotation.spans import Span
+from models.annotation.spans import MarkedPart
 from models.codebook.codebook import Codebook, CodeState
 from models.codebook.diff import compare
 from models.codebook.edits import Act, Curation
@@ -300,7 +300,7 @@ def _code_page(
     )
 
 
-def _visible(request: Request, site: Site, study: str) -> list[Span]:
+def _visible(request: Request, site: Site, study: str) -> list[MarkedPart]:
     return visible_spans(site, study, hides(site, visitor_of(request), study))
 
 

@@ -55,6 +55,7 @@ function hide() {
 }
 
 document.addEventListener("selectionchange", show);
+if (form) show();  // what was selected before this script ran
 document.getElementById("span-away")?.addEventListener("click", hide);
 
 // --- keys ---

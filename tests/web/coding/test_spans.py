@@ -11,8 +11,8 @@ from infra.erasure.erase import Eraser
 from infra.storage.analysis.code_counts import code_counts
 from infra.storage.analysis.spans import span_counts, spans
 from infra.storage.annotations import codings
+from models.annotation.span_agreement import span_agreement
 from models.annotation.spans import pieces
-from models.evaluation.span_agreement import span_agreement
 from schemas import Annotation, StudyRules
 from schemas.ids import code_id, span_id
 from tests.web.site import STUDY, fill, make_site, visit

@@ -11,7 +11,7 @@ from infra.storage.analysis.documents import MOST, documents, passages
 from infra.web.access import Viewer, hides, unread_by
 from infra.web.pages.coding.spans import visible_spans
 from infra.web.site import Here, draw
-from models.annotation.spans import Span, pieces
+from models.annotation.spans import MarkedPart, pieces
 
 router = APIRouter()
 _HUES = 8  # of codes in the margin
@@ -54,9 +54,9 @@ def show_documents(
     return draw(request, "document.html", values)
 
 
-def _by_segment(every: Iterable[Span], shown: Collection[UUID]) -> dict[UUID, list[Span]]:
+def _by_segment(every: Iterable[MarkedPart], shown: Collection[UUID]) -> dict[UUID, list[MarkedPart]]:
     """The marked parts of the segments that are shown."""
-    ids, marked = set(shown), dict[UUID, list[Span]]()
+    ids, marked = set(shown), dict[UUID, list[MarkedPart]]()
     for span in every:
         if span.segment in ids:
             marked.setdefault(span.segment, []).append(span)

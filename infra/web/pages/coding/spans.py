@@ -17,7 +17,7 @@ from infra.storage.tables import segments
 from infra.web.access import Annotator, Viewer, hides
 from infra.web.site import Here, Site
 from models.annotation.coding import CodingChoice, Task, decide, undo
-from models.annotation.spans import Span, part_of, placed
+from models.annotation.spans import MarkedPart, part_of, placed
 from models.errors import InputError
 from schemas import Segment
 
@@ -95,14 +95,14 @@ def download_spans(request: Request, study: str, site: Here, visitor: Viewer) ->
     return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def visible_spans(site: Site, study: str, hidden: str) -> list[Span]:
+def visible_spans(site: Site, study: str, hidden: str) -> list[MarkedPart]:
     """A study's marked parts; those of segments that are still to be read blind are left out, as ``hides`` says."""
     with site.store.database.reading() as connection:
         unread = set(connection.scalars(waiting(study, every=hidden == "all"))) if hidden else set()
         return spans(connection, study, unread)
 
 
-def _rows(every: list[Span]) -> Iterator[OutputRow]:
+def _rows(every: list[MarkedPart]) -> Iterator[OutputRow]:
     for span in every:
         start = span.annotation.start
         yield {

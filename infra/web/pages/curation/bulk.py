@@ -24,7 +24,7 @@ MOST = 500
 _Chosen = Annotated[UUID | None, BeforeValidator(lambda value: value or None)]
 
 
-class BulkForm(BaseModel):
+class CodesForm(BaseModel):
     """Codes that were ticked, and what becomes of all of them."""
 
     code: list[UUID] = Field(default=[], max_length=MOST)
@@ -65,7 +65,7 @@ class UndoForm(BaseModel):
 
 
 @router.post("/s/{study}/codebook/bulk")
-def change_many(study: str, site: Here, visitor: Lead, form: Annotated[BulkForm, Form()]) -> RedirectResponse:
+def change_many(study: str, site: Here, visitor: Lead, form: Annotated[CodesForm, Form()]) -> RedirectResponse:
     """Merge, move or retire every ticked code."""
     actions: Mapping[str, Callable[[Curation], list[CodeEvent]]] = {
         "merge": lambda curation: curation.merge_groups([_target_first(site, study, form)]),
@@ -104,7 +104,7 @@ def _change(
     return _to(study, back, changed=len(events), event=events[0].id)
 
 
-def _target_first(site: Site, study: str, form: BulkForm) -> Sequence[UUID]:
+def _target_first(site: Site, study: str, form: CodesForm) -> Sequence[UUID]:
     """The ticked codes with the one first that the others become."""
     counts = {code.id: code.count for code in listed(site.store.database, study)}
     target = form.into or max(form.code, key=lambda code: counts.get(code, -1), default=None)
@@ -113,7 +113,7 @@ def _target_first(site: Site, study: str, form: BulkForm) -> Sequence[UUID]:
     return [target, *(code for code in dict.fromkeys(form.code) if code != target)]
 
 
-def _act(site: Site, visitor: Visitor, form: BulkForm | GroupsForm) -> Act:
+def _act(site: Site, visitor: Visitor, form: CodesForm | GroupsForm) -> Act:
     return Act(visitor.name, site.clock.now(), form.reason.strip()[:1000], str(form.cause))
 
 

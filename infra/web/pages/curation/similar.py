@@ -20,7 +20,7 @@ _GROUPS = 100  # that a page shows
 
 
 @dataclass(frozen=True)
-class Preview:
+class CodebookPreview:
     """What merging at a threshold comes to."""
 
     threshold: float
@@ -58,17 +58,17 @@ def show_similar(
     return draw(request, "codebook_similar_list.html" if only_list else "codebook_similar.html", values)
 
 
-def preview(site: Site, study: str, threshold: float) -> Preview | None:
+def preview(site: Site, study: str, threshold: float) -> CodebookPreview | None:
     """The near codes of a study; ``None`` while their labels are still being embedded."""
     embedded = site.nearby.embedded(study)
     if embedded is None:
-        return None if site.nearby.codes(study).live else Preview(threshold, 0, 0, [], 0)
+        return None if site.nearby.codes(study).live else CodebookPreview(threshold, 0, 0, [], 0)
     codes, vectors = embedded
     uses = _uses(listed(site.store.database, study))
     rows = sorted(range(len(codes)), key=lambda row: -uses.get(codes[row].id, 0))[:MOST]
     compared = [LabelUse(codes[row].id, codes[row].label, uses.get(codes[row].id, 0)) for row in rows]
     groups = near_duplicates(compared, vectors[rows], threshold)
-    return Preview(threshold, len(codes), size_after(len(codes), groups), groups, len(rows))
+    return CodebookPreview(threshold, len(codes), size_after(len(codes), groups), groups, len(rows))
 
 
 def _uses(every: list[Listed]) -> dict[object, int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from uuid import UUID
 
-from models.annotation.spans import Span
+from models.annotation.spans import MarkedPart
 
 _Marked = Mapping[UUID, set[tuple[UUID, int]]]
 """By code: the characters under it, each as its segment and its place there."""
@@ -42,21 +42,21 @@ class PairOverlap:
     codes: Mapping[UUID, Overlap]
 
 
-def span_agreement(spans: Iterable[Span]) -> list[PairOverlap]:
+def span_agreement(spans: Iterable[MarkedPart]) -> list[PairOverlap]:
     """Compare each two coders, by name, on the documents in which both marked something.
 
     F1 over characters: of a pair of coders it does not matter who is called right. It says nothing of chance, and
     needs no list of what could have been marked. A document in which only one of them marked something is left out,
     for nobody knows whether the other has read it.
     """
-    by_coder: dict[str, list[Span]] = {}
+    by_coder: dict[str, list[MarkedPart]] = {}
     for span in spans:
         by_coder.setdefault(span.coder, []).append(span)
     pairs = (_pair(a, b, by_coder[a], by_coder[b]) for a, b in combinations(sorted(by_coder), 2))
     return [pair for pair in pairs if pair.documents]
 
 
-def _pair(a: str, b: str, one: Sequence[Span], other: Sequence[Span]) -> PairOverlap:
+def _pair(a: str, b: str, one: Sequence[MarkedPart], other: Sequence[MarkedPart]) -> PairOverlap:
     shared = {span.source for span in one} & {span.source for span in other}
     mine, theirs = ([span for span in each if span.source in shared] for each in (one, other))
     first, second = _marked(mine), _marked(theirs)
@@ -70,7 +70,7 @@ def _pair(a: str, b: str, one: Sequence[Span], other: Sequence[Span]) -> PairOve
     return PairOverlap((a, b), len(shared), (len(mine), len(theirs)), exact, whole, codes)
 
 
-def _marked(spans: Iterable[Span]) -> dict[UUID, set[tuple[UUID, int]]]:
+def _marked(spans: Iterable[MarkedPart]) -> dict[UUID, set[tuple[UUID, int]]]:
     marked: dict[UUID, set[tuple[UUID, int]]] = {}
     for span in spans:
         for code, _ in span.codes:
@@ -82,5 +82,5 @@ def _overlap(one: set[tuple[UUID, int]], other: set[tuple[UUID, int]]) -> Overla
     return Overlap(len(one), len(other), len(one & other))
 
 
-def _place(span: Span) -> tuple[UUID, int, int, frozenset[UUID]]:
+def _place(span: MarkedPart) -> tuple[UUID, int, int, frozenset[UUID]]:
     return span.segment, span.start, span.end, frozenset(code for code, _ in span.codes)
