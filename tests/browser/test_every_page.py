@@ -69,7 +69,7 @@ def test_a_page_is_without_faults_light_and_at_rest(
         address = address.replace(name, value)
     if address.endswith("/documents"):
         address += "?source=" + quote(sample.segments()[0].source)
-    context = new_context(storage_state=session)
+    context = new_context(storage_state=session, reduced_motion="reduce")  # colours change at once
     context.add_init_script(WATCH)
     got = context.request.get(address, max_redirects=0)
     if not got.ok or not got.text().startswith("<!doctype"):

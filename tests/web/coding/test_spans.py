@@ -123,6 +123,15 @@ def test_parts_are_a_file_with_their_places_and_count_beside_segments_not_among_
     assert codings(site.store.database, STUDY) == []
 
 
+def test_a_marked_part_is_no_decision_of_the_queue(site):
+    segments = fill(site, 4, people=4)
+    client = visit(site, "annotator")
+    mark(client, segments[0], segments[0].text[:8], "a")
+    page = client.get(f"{BASE}/queue").text
+    assert "<strong>0</strong> by you today" in page
+    assert "Your last decision" not in page
+
+
 def test_what_is_read_blind_shows_no_part_of_it_to_those_who_may_read_it(site):
     segment = fill(site, 4, people=4)[0]
     mark(visit(site, "annotator"), segment, segment.text[:6], "a")
