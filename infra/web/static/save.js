@@ -7,7 +7,7 @@ export function save({ save: kind, of, name }) {
   const element = document.getElementById(of);
   const svg = element.querySelector(":scope svg[viewBox]");
   if (kind === "csv") return download(new Blob([table(JSON.parse(element.dataset.chart))], { type: "text/csv" }), name, kind);
-  if (!svg) return element.querySelector("canvas").toBlob((picture) => download(picture, name, kind));
+  if (!svg) return element.querySelector("canvas")?.toBlob((picture) => download(picture, name, kind));
   const alone = standingAlone(svg);
   if (kind === "svg") return download(new Blob([alone], { type: "image/svg+xml" }), name, kind);
   const { width, height } = svg.getBoundingClientRect();
