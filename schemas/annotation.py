@@ -94,6 +94,10 @@ class Annotation(Record):
     source: str | None = Field(default=None, max_length=200, description="Where the segment is from, as a file says.")
     own_id: str | None = Field(default=None, description="The id that its source gave it, as that file says.")
     start: int | None = Field(default=None, ge=0, description="Where its text begins there, in characters.")
+    within: UUID | None = Field(
+        default=None, description="The segment that its text is a part of, where a person marked a part and coded that."
+    )
+    offset: int | None = Field(default=None, ge=0, description="Where the part begins in that segment, in code points.")
 
     @classmethod
     def about(
