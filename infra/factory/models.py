@@ -16,6 +16,7 @@ from models.backends.devices import available_device
 from models.backends.token_usage import TokenUsage
 from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import ReleaseRegistry
+from models.codebook.coding_modes import CodingModes
 from models.coding.cascade import CascadeCoder, CascadeSettings
 from models.coding.ensemble import Ensemble
 from models.errors import SettingError
@@ -182,8 +183,14 @@ class Models:
 
     def build_refiner(self, index: CodeIndex) -> Refiner:
         """Reuses or creates codes, as the profile says."""
-        versions = {"profile": self.profile.name}
-        return Refiner(index, self.embedder, SystemClock(), refiner_settings(self.profile), versions=versions)
+        return Refiner(
+            index,
+            self.embedder,
+            SystemClock(),
+            refiner_settings(self.profile),
+            versions={"profile": self.profile.name},
+            modes=CodingModes(lambda study: default_rules(self.profile, study).coding_mode),
+        )
 
     def build_router(self, taught: ReleaseRegistry[OutOfFoldPredictions] | None = None) -> Router:
         """What accepts codes and asks people, by the profile's rules where a study has set none.

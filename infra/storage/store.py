@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Select, and_, case, delete, exists, func, or_, select, update
 
 from infra.storage.analysis.code_counts import code_counts
 from infra.storage.database import CHUNK, Database, chunks, open_database
@@ -352,8 +352,9 @@ class Store:
 
 
 _GIVEN, _PARENTS, _THEMES = codes.alias("given"), codes.alias("parents"), codes.alias("themes")
-_NOW = func.coalesce(_GIVEN.c.final, assignments.c.code_id)
-"""The code that a segment's code is by now: what it was merged into, or itself."""
+_IN_CODEBOOK = assignments.c.standing == "code"
+_NOW = func.coalesce(_GIVEN.c.final, case((_IN_CODEBOOK, assignments.c.code_id)))
+"""The code that a segment's code is by now: what it was merged into, or itself; none outside the codebook."""
 _LABEL = func.coalesce(codes.c.label, assignments.c.label)
 
 
@@ -365,7 +366,7 @@ _EXPORTED = (
     segments.c.source,
     segments.c.timestamp,
     segments.c.language,
-    _LABEL.label("code"),
+    func.coalesce(codes.c.label, case((_IN_CODEBOOK, assignments.c.label))).label("code"),
     _NOW.label("code_id"),
     _THEMES.c.label.label("theme"),
     assignments.c.new,
@@ -373,6 +374,7 @@ _EXPORTED = (
     assignments.c.confidence,
     assignments.c.route,
     assignments.c.verdict,
+    assignments.c.standing,
     assignments.c.proposed,
     decisions.c.proposals,
     assignments.c.models,

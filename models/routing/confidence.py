@@ -17,6 +17,7 @@ from models.moderation.classifier_vote import LIKELY
 from models.routing.calibration import LEAST, Calibration, LabelledSignals, fit, fit_and_hold_out
 from models.routing.risk_control import Earlier, RiskBound, promise
 from schemas import Annotation, StudyRules
+from schemas.coding import OUTSIDE_CODEBOOK
 from schemas.ids import code_id
 
 _AGREEMENT, _MARGIN, _LIKELIHOOD = 0.5, 0.3, 0.2  # weights; they add up to one
@@ -122,8 +123,8 @@ def _judged(segment: UUID, latest: LatestAnnotations, taught: OutOfFoldPredictio
         kept = {name: last.signals[name] for name in _OF_THE_TEXT if name in last.signals} if last else {}
         signals = taught.updated_signals(segment, kept, guess, None)
         return JudgedAssignment(segment, signals, taught.among(guess, decision.labels, decision.codes), sample)
-    if decision.accepted is None or last is None:
-        return None
+    if decision.accepted is None or last is None or last.signals.get(OUTSIDE_CODEBOOK):
+        return None  # what stands outside the codebook is never accepted, so it says nothing of what is
     signals = last.signals if taught is None else taught.updated_signals(segment, last.signals, shown, last.shown)
     return JudgedAssignment(segment, signals, decision.accepted, sample)
 
