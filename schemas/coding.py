@@ -11,11 +11,13 @@ from schemas.record import Label, Moment, Record, Share, Study
 
 Verdict = Literal["picked", "rewrote", "consensus", "precedent"]
 Route = Literal["accepted", "people"]
-Standing = Literal["code", "proposed", "none"]
+CodeStanding = Literal["code", "proposed", "none"]
 NONE_FITS = "none of these"
 """The label of an assignment that says that no code of the codebook fits."""
 OUTSIDE_CODEBOOK = "outside_codebook"
 """The signal of an assignment that stands outside the codebook: it is never accepted, and teaches no confidence."""
+STRETCHED = "stretched"
+"""The signal of a code that a deductive study got as the nearest one, though it is under the threshold."""
 
 
 class Proposal(Record):
@@ -116,7 +118,7 @@ class Assignment(Record):
         description="Cosine of the proposed label to the code; 1 where it is new; to the nearest code where it stands "
         "outside the codebook.",
     )
-    standing: Standing = Field(
+    standing: CodeStanding = Field(
         default="code",
         description="code: it is in the codebook; proposed: a new code that a person has to admit; none: no code of "
         "the codebook fits.",

@@ -29,6 +29,7 @@ from models.moderation.verified import VerifiedModerator, VerifierSettings
 from models.ports import CodeIndex, Coder, Embedder, Moderator, PartCoder, load
 from models.refinement.refiner import Refiner
 from models.routing.router import Router
+from schemas.study import CodingMode
 
 if TYPE_CHECKING:
     from models.backends.lora.moderator import LoraModerator
@@ -181,15 +182,24 @@ class Models:
             settings=VerifierSettings(profile.lead, profile.agreed_lead, profile.doubt),
         )
 
-    def build_refiner(self, index: CodeIndex) -> Refiner:
-        """Reuses or creates codes, as the profile says."""
+    def coding_mode(self, study: str) -> CodingMode:
+        """Where codes come from in a study that has set no rules: as the profile says."""
+        return default_rules(self.profile, study).coding_mode
+
+    def build_refiner(self, index: CodeIndex, mode: CodingMode | None = None) -> Refiner:
+        """Reuses or creates codes, as the profile says.
+
+        Args:
+            index: The codes to reuse.
+            mode: Where codes come from in studies that have set no rules, in place of what the profile says.
+        """
         return Refiner(
             index,
             self.embedder,
             SystemClock(),
             refiner_settings(self.profile),
             versions={"profile": self.profile.name},
-            modes=CodingModes(lambda study: default_rules(self.profile, study).coding_mode),
+            modes=CodingModes(lambda study: mode or self.coding_mode(study)),
         )
 
     def build_router(self, taught: ReleaseRegistry[OutOfFoldPredictions] | None = None) -> Router:

@@ -10,7 +10,7 @@ from uuid import UUID
 from models.errors import InputError
 from models.text.labels import clean_code, clean_memo
 from schemas import Annotation, AnnotationRequest, Assignment, CodeEvent, Decision, Record, Segment
-from schemas.coding import Standing
+from schemas.coding import CodeStanding
 from schemas.ids import code_event_id, code_id, normalised_label
 from schemas.record import later_than
 
@@ -157,7 +157,7 @@ class Task:
         return None if given is None else given.label
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> CodeStanding:
         """Whether it is in the codebook, a proposal, or says that none fits."""
         return "code" if self.assignment is None else self.assignment.standing
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from schemas import StudyRules
-from schemas.coding import Standing
+from schemas.coding import CodeStanding
 from schemas.study import CodingMode
 
 
-def standing_of(mode: CodingMode, *, in_codebook: bool) -> Standing:
+def standing_of(mode: CodingMode, *, in_codebook: bool) -> CodeStanding:
     """What a label comes to by the study's mode.
 
     Args:

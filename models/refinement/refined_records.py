@@ -5,7 +5,7 @@ from uuid import UUID
 from models.codebook.codebook import CodeState
 from models.refinement.batch_index import NearCode
 from schemas import Assignment, CodeEvent, Decision, Neighbour
-from schemas.coding import NONE_FITS, Standing
+from schemas.coding import NONE_FITS, CodeStanding
 from schemas.ids import code_event_id, code_id, no_code_id
 
 
@@ -50,7 +50,7 @@ def neighbour(near: NearCode | None) -> Neighbour | None:
     return None if near is None else Neighbour(code_id=near.id, label=near.label, similarity=near.similarity)
 
 
-def outside(study: str, label: str, standing: Standing, similarity: float) -> NearCode:
+def outside(study: str, label: str, standing: CodeStanding, similarity: float) -> NearCode:
     """What stands for a code where the codebook has none: the label that is proposed, or that none fits.
 
     Args:

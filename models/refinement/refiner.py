@@ -2,9 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 import numpy as np
@@ -12,61 +11,22 @@ import numpy as np
 from models.classifier.predictions import classifier_signals
 from models.codebook.codebook import Codebook, CodeState
 from models.codebook.coding_modes import CodingModes, standing_of
-from models.errors import SettingError
 from models.moderation.classifier_vote import CLASSIFIER
 from models.ports import Clock, CodeIndex, Embedder, Embeddings, IndexedCode
+from models.refinement.allowed_codes import AllowedCodes
 from models.refinement.batch_index import DIGITS, BatchIndex, NearCode
 from models.refinement.features import embedded_for, signals_of
 from models.refinement.refined_records import created_event, neighbour, outside, put_by_its_creator, unrouted
 from models.refinement.reindexing import put_codes
+from models.refinement.settings import RefinerSettings
 from models.refinement.thresholds import Threshold, adapted
 from models.text.polarity import opposite
 from schemas import Assignment, CodeEvent, Decision, StudyRules
-from schemas.coding import NONE_FITS, OUTSIDE_CODEBOOK, Standing
+from schemas.coding import NONE_FITS, OUTSIDE_CODEBOOK, STRETCHED, CodeStanding
 from schemas.ids import code_id, normalised_label
 
-By = Literal["code", "text", "both"]
-
-_CAME_TO: Mapping[Standing, str] = {"code": "new", "proposed": "proposed as a new code", "none": NONE_FITS}
+_CAME_TO: Mapping[CodeStanding, str] = {"code": "new", "proposed": "proposed as a new code", "none": NONE_FITS}
 _ASSIGNMENTS_KEPT = 50_000  # segments with their assignments: one that comes again is given the same
-
-
-@dataclass(frozen=True)
-class RefinerSettings:
-    """When a code is near enough to be reused.
-
-    Source: house plan, decision 6; in the paper the best threshold ran from 0.5 to 0.8, by study.
-    """
-
-    threshold: float = 0.7
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-    """Study to threshold, where people set one for it."""
-    adaptive: bool = False
-    """Whether a vague label needs more and a clear one less; see ``models.refinement.thresholds.adapted``."""
-    by: By = "code"
-    """What is compared: the codes, the texts they were created for, or the mean direction of both."""
-    polarity_gate: bool = True
-    """Whether a code that says the opposite is refused, however near it is."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be a threshold.
-
-        Raises:
-            SettingError: If a value is out of its range.
-        """
-        if not 0 <= self.threshold <= 1:
-            raise SettingError(f"the refiner's threshold is {self.threshold}; a cosine from 0 to 1 is expected")
-        for study, threshold in self.thresholds.items():
-            if not 0 <= threshold <= 1:
-                raise SettingError(f"study {study!r} has threshold {threshold}; a cosine from 0 to 1 is expected")
-        if self.by not in ("code", "text", "both"):
-            raise SettingError(f"the refiner compares by {self.by!r}; 'code', 'text' or 'both' is expected")
-
-    def of(self, study: str) -> Threshold:
-        """The study's threshold before anything is learned."""
-        if study in self.thresholds:
-            return Threshold(self.thresholds[study], "set for this study")
-        return Threshold(self.threshold, "the default")
 
 
 @dataclass(frozen=True)
@@ -95,13 +55,16 @@ class _Match:
     why: str
     margin: float
     """How much nearer the code is than the runner-up; of a new code, how far that is under the threshold."""
-    standing: Standing = "code"
+    standing: CodeStanding = "code"
+    stretched: bool = False
+    """Whether it was taken although it is under the threshold."""
 
     @property
     def signals(self) -> dict[str, float]:
         """What a confidence may look at of the reuse."""
         outside = self.standing != "code"
         signals = {"similarity": self.code.similarity, "margin": self.margin, "new": float(self.new or outside)}
+        signals |= {STRETCHED: 1.0} if self.stretched else {}
         return signals | ({OUTSIDE_CODEBOOK: 1.0} if outside else {})
 
 
@@ -134,6 +97,7 @@ class Refiner:
         self._thresholds: dict[str, Threshold] = {}
         self._origins = index.origins()
         self._codebook = Codebook()
+        self._allowed = AllowedCodes(embedder, self._codebook)
         self._pending: dict[UUID, CodeState] = {}
         self._assignments: OrderedDict[UUID, Assignment] = OrderedDict()
 
@@ -279,13 +243,16 @@ class Refiner:
             near_enough = (near for near in nearest if near.similarity >= needed.value)
             code = next((near for near in near_enough if not self._refused(label, near)), None)
             why = f"reused {code.label!r} at {code.similarity:.2f}, threshold {needed}" if code else ""
+        mode = self._modes.of(study)
+        if code is None and mode == "deductive":
+            return self._match_allowed(decision, nearest, needed, batch)
         if code is None and nearest and self._codebook.retired(code_id(study, label)):
             code, why = nearest[0], f"took {nearest[0].label!r}, the nearest: people retired {label!r}"
         runner_up = next((near for near in nearest if code is None or near.id != code.id), None)
         second = runner_up.similarity if runner_up else 0.0
         margin = round(needed.value - second, DIGITS)
         if code is None:
-            stands = standing_of(self._modes.of(study), in_codebook=False)
+            stands = standing_of(mode, in_codebook=False)
             why = self._why_none(label, runner_up, needed, stands)
             if stands != "code":
                 return _Match(outside(study, label, stands, second), False, runner_up, why, margin, stands)
@@ -295,6 +262,25 @@ class Refiner:
         else:
             return _Match(code, False, runner_up, why, round(code.similarity - second, DIGITS))
         return _Match(code, True, runner_up, why, margin)
+
+    def _match_allowed(
+        self, decision: Decision, nearest: Sequence[NearCode], needed: Threshold, batch: BatchIndex
+    ) -> _Match:
+        """The nearest code that a deductive study allows, though it is under the threshold; else that none fits."""
+        study, label = decision.segment.study, decision.label
+        allowed = self._allowed.nearest(decision, batch, self._settings.fit, self._refused)
+        stands = standing_of("deductive", in_codebook=allowed is not None)
+        if allowed is None:
+            runner_up = nearest[0] if nearest else None
+            second = runner_up.similarity if runner_up else 0.0
+            why = self._why_none(label, runner_up, Threshold(self._settings.fit, "the least that fits"), stands)
+            margin = round(needed.value - second, DIGITS)
+            return _Match(outside(study, label, stands, second), False, runner_up, why, margin, stands)
+        code = allowed.code
+        runner_up = next((near for near in nearest if near.id != code.id), None)
+        margin = round(code.similarity - (runner_up.similarity if runner_up else 0.0), DIGITS)
+        why = f"took {code.label!r}, the nearest that the codebook allows: {allowed.by} at {code.similarity:.2f}"
+        return _Match(code, False, runner_up, why, margin, stretched=True)
 
     def _by_classifier(self, decision: Decision, batch: BatchIndex) -> tuple[NearCode | None, str]:
         """The code that a classifier named, by its id: the classifier may not have heard of its newest label."""
@@ -332,7 +318,7 @@ class Refiner:
     def _refused(self, label: str, near: NearCode) -> bool:
         return self._settings.polarity_gate and opposite(label, near.label)
 
-    def _why_none(self, label: str, runner_up: NearCode | None, needed: Threshold, stands: Standing) -> str:
+    def _why_none(self, label: str, runner_up: NearCode | None, needed: Threshold, stands: CodeStanding) -> str:
         """Why no code that stood was taken."""
         came_to = _CAME_TO[stands]
         if runner_up is None:

@@ -7,7 +7,7 @@ from infra.annotation.code_search import Nearby
 from models.annotation.coding import CodeEntry, CodeLookup, Task
 from models.errors import InputError
 from models.text.labels import clean_code
-from schemas.coding import Standing
+from schemas.coding import CodeStanding
 from schemas.ids import normalised_label
 
 _NEAREST = 6
@@ -37,7 +37,7 @@ class System:
     definition: str | None
     now: bool
     """Whether it can still be given: it was not retired or split."""
-    standing: Standing = "code"
+    standing: CodeStanding = "code"
     """Whether it is in the codebook by now, a proposal, or says that none fits."""
 
 

@@ -1,16 +1,20 @@
 """What the refiner makes of a label by the study's coding mode: a code, a proposal, or none of these."""
 
+from datetime import timedelta
+
 import pytest
 
 from models.annotation.latest import AsWritten
 from models.codebook.coding_modes import CodingModes
 from models.fakes import HandClock, HashEmbedder, MemoryCodeIndex
 from models.refinement.refiner import Refiner
+from models.refinement.settings import RefinerSettings
 from models.refinement.thresholds import corrections
+from models.routing.confidence import prior
 from schemas import CodeEvent
-from schemas.coding import NONE_FITS, OUTSIDE_CODEBOOK
+from schemas.coding import NONE_FITS, OUTSIDE_CODEBOOK, STRETCHED
 from schemas.ids import code_event_id, code_id, no_code_id
-from tests.unit.builders import classified, decision, judgement, rules
+from tests.unit.builders import classified, decision, judgement, proposal, rules
 
 AT = HandClock().now()
 EMBEDDER = HashEmbedder()
@@ -22,8 +26,8 @@ def created(label, cause="lea", **more):
     return CodeEvent(id=code_event_id(code, "created", cause), kind="created", **about, **more)
 
 
-def refiner(mode, *labels):
-    of = Refiner(MemoryCodeIndex(), EMBEDDER, HandClock(), modes=CodingModes(lambda study: mode))
+def refiner(mode, *labels, settings=None):
+    of = Refiner(MemoryCodeIndex(), EMBEDDER, HandClock(), settings, modes=CodingModes(lambda study: mode))
     of.apply_events([created(label) for label in labels])
     return of
 
@@ -119,3 +123,52 @@ def test_what_people_say_of_a_segment_outside_the_codebook_moves_no_threshold():
     chosen = judgement(1, code_ids=[code_id("reviews", "slow app")], labels=["slow app"])
     said = chosen.model_copy(update={"segment_id": given.segment_id})
     assert corrections([given], [said], AsWritten()) == []
+
+
+def test_a_deductive_study_gets_the_nearest_code_that_its_codebook_allows_and_says_that_it_was_stretched():
+    of = refiner("deductive", "slow app", "great music", settings=RefinerSettings(threshold=0.99, fit=0.3))
+    given = refine(of, "slow app start").assignment
+    assert (given.label, given.standing, given.new) == ("slow app", "code", False)
+    assert given.why.startswith("took 'slow app', the nearest that the codebook allows: 'slow app start' at 0.")
+    assert given.signals[STRETCHED] == 1
+    assert prior(given.signals) < 0.5 < prior(given.signals | {STRETCHED: 0.0})
+
+
+def test_what_another_member_proposed_may_be_nearer_to_an_allowed_code():
+    of = refiner("deductive", "slow app", settings=RefinerSettings(threshold=0.99, fit=0.5))
+    of_others = [
+        proposal("great music", "a"),
+        proposal("slow app start", "b"),
+        proposal("slow app", "c", fault="empty"),
+    ]
+    given = refine(of, "great music", proposals=of_others).assignment
+    assert (given.label, given.standing) == ("slow app", "code")
+    assert given.why.startswith("took 'slow app', the nearest that the codebook allows: 'slow app start' at ")
+
+
+@pytest.mark.parametrize("note", ["definition", "inclusion", "examples"])
+def test_what_people_wrote_of_a_code_takes_part_in_the_choice_of_a_deductive_study(note):
+    of, text = refiner("deductive", settings=RefinerSettings(fit=0.9)), "it takes a minute to open"
+    of.apply_events([created("performance", **{note: [text] if note == "examples" else text}), created("price")])
+    given = refine(of, "great music", text=text).assignment
+    assert (given.label, given.standing) == ("performance", "code")
+    assert given.why == "took 'performance', the nearest that the codebook allows: its text at 1.00"
+
+
+def test_a_note_of_when_a_code_is_not_to_be_used_brings_nobody_to_it():
+    of, text = refiner("deductive", settings=RefinerSettings(fit=0.9)), "it takes a minute to open"
+    of.apply_events([created("performance", exclusion=text)])
+    assert refine(of, "great music", text=text).assignment.standing == "none"
+
+
+def test_a_code_that_says_the_opposite_is_not_allowed_however_near_it_is():
+    of = refiner("deductive", "no ads", settings=RefinerSettings(fit=0.1))
+    assert refine(of, "too many ads").assignment.standing == "none"
+
+
+def test_a_code_that_was_retired_is_allowed_no_more():
+    of = refiner("deductive", "slow app", settings=RefinerSettings(fit=0.3))
+    code = code_id("reviews", "slow app")
+    about = {"code_id": code, "study": "reviews", "label": "slow app", "author": "lea", "at": AT + timedelta(hours=1)}
+    of.apply_events([CodeEvent(id=code_event_id(code, "retired", "form"), kind="retired", **about)])
+    assert refine(of, "slow app").assignment.standing == "none"
