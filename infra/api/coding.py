@@ -60,6 +60,8 @@ class Coded:
     (mixed): a person decides about both."""
     proposed: str | None = None
     """What the models settled on, before it was compared with the codebook."""
+    guesses: Mapping[str, float] = field(default_factory=dict)
+    """By code, how likely the study's classifier finds it, 0 to 1; nothing without one."""
 
 
 class Coder:
@@ -210,7 +212,7 @@ def as_coded(outcome: CodingOutcome) -> Coded:
     segment = outcome.segment
     if not isinstance(outcome, CodedSegment):
         return Coded(segment.text, None, error=outcome.reason, id=segment.id)
-    assignment = outcome.assignment
+    assignment, classified = outcome.assignment, outcome.decision.classified
     proposals = {each.member: each.label for each in outcome.decision.proposals if not each.drawn}
     return Coded(
         segment.text,
@@ -223,6 +225,7 @@ def as_coded(outcome: CodingOutcome) -> Coded:
         id=segment.id,
         standing=assignment.standing,
         proposed=assignment.proposed,
+        guesses={guess.label: guess.probability for guess in classified.guesses} if classified else {},
     )
 
 
