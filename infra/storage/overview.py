@@ -53,6 +53,8 @@ class Newest:
     confidence: float | None
     route: str | None
     at: datetime
+    proposed: str | None = None
+    """A label that models propose and nobody has admitted yet."""
     blind: bool = False
     """Whether the code is kept back."""
 
@@ -136,6 +138,7 @@ def newest(database: Database, study: str, limit: int = 20) -> list[Newest]:
             row.confidence,
             row.route,
             row.assigned_at,
+            row.label if row.standing == "proposed" else None,
         )
         for row in rows
     ]

@@ -70,6 +70,7 @@ class LiveViewLine:
     similarity: float
     confidence: float | None
     route: str | None
+    standing: str = "code"
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ class Store:
             count(dead_letters.c.study).label("dead_lettered"),
             count(codes.c.study, codes.c.retired.is_(False), codes.c.level == "code").label("codes"),
             count(coded, done.new.is_(True)).label("new"),
-            count(coded, done.new.is_(False)).label("reused"),
+            count(coded, done.new.is_(False), done.standing == "code").label("reused"),
         )
         with self._database.reading() as connection:
             return StageCounts(**connection.execute(query).mappings().one())
@@ -250,7 +251,7 @@ class Store:
         """The segments coded last, newest first."""
         done = assignments.c
         query = (
-            select(segments.c.text, _LABEL, done.new, done.similarity, done.confidence, done.route)
+            select(segments.c.text, _LABEL, done.new, done.similarity, done.confidence, done.route, done.standing)
             .join_from(assignments, segments, done.segment_id == segments.c.id)
             .join(_GIVEN, done.code_id == _GIVEN.c.id, isouter=True)
             .join(codes, codes.c.id == _NOW, isouter=True)
