@@ -40,7 +40,8 @@ HOW = """\
 - **The nearest code**: none reached the threshold for the decided label; the one nearest to any proposal was taken.
 - **A second code**: beside the decided one the likeliest other proposal, where it says something else (cosine under
   0.6) and its member found it likely (mean log-probability of a token of -1 and more). A code that says what a
-  person's says (cosine of 0.7 and more) counts as that. Nothing in the product gives second codes yet."""
+  person's says (cosine of 0.7 and more) counts as that. These bounds, and the
+  least cosine that fits (0.5), were chosen on the same texts. Nothing in the product gives second codes yet."""
 
 
 @dataclass(frozen=True)
