@@ -27,7 +27,7 @@ class RefinerSettings:
     fit: float = 0.5
     """Cosine from which a deductive study gets the nearest code where none reaches the threshold.
 
-    Of 154 texts of four open human-coded sets, with their own codebooks of 77 to 380 codes: 72 got the nearest code so,
+    Of 154 texts of four open human-coded sets, with their own codebooks of 71 to 298 codes: 72 got the nearest code so,
     which was a person's in 28%; of 71 that reached the threshold it was in 49%, of 11 under this in none
     (docs/results/coding-modes.md).
     """
