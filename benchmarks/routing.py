@@ -23,7 +23,8 @@ from models.fakes import MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
 from models.moderation.precedents import PrecedentModerator, Precedents, opened
 from models.pipeline import moderate_batch
-from models.refinement.refiner import Refiner, RefinerSettings
+from models.refinement.refiner import Refiner
+from models.refinement.settings import RefinerSettings
 from models.routing.calibration import (
     Bin,
     LabelledSignals,

@@ -11,7 +11,15 @@ from schemas.coding import Assignment
 from schemas.feedback import Segment
 from schemas.record import Label, Moment, Record, Share, Study
 
-RequestReason = Literal["low confidence", "audit", "double coding", "query strategy", "asked again"]
+RequestReason = Literal[
+    "low confidence",
+    "audit",
+    "double coding",
+    "query strategy",
+    "asked again",
+    "not in the codebook",
+    "every segment",
+]
 AnnotationKind = Literal["coding", "adjudication"]
 _MOST_DAYS = 36_500  # rules may say more than a calendar has
 

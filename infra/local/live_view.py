@@ -16,6 +16,7 @@ from infra.storage.store import LiveViewLine, StageCounts, Store
 
 _RATE_WINDOW_S = 20.0
 _SAME_AGAIN_S = 30.0  # where nothing is repainted, and nothing has changed
+_STANDINGS = {"code": "reused", "proposed": "admit?", "none": ""}
 _ROUTES: dict[str | None, tuple[str, str]] = {
     "accepted": ("accepted", "green"),
     "people": ("to people", "yellow"),
@@ -141,7 +142,7 @@ def _newest(rows: list[LiveViewLine], width: int) -> RenderableType:
         table.add_row(
             Text(" ".join(row.text.split())),
             Text(row.label),
-            "new" if row.new else "reused",
+            "new" if row.new else _STANDINGS[row.standing],
             "" if row.confidence is None else f"{row.confidence:.2f}",
             Text(word, style=style),
         )

@@ -14,7 +14,7 @@ from models.backends.devices import available_device
 from models.coding.cascade import CascadeSettings
 from models.errors import SettingError
 from schemas.record import Study
-from schemas.study import QueryStrategy, RoutingMode
+from schemas.study import CodingMode, QueryStrategy, RoutingMode
 
 PACKAGED_PROFILES = Path(__file__).parent
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -73,6 +73,7 @@ class RouterRules(Table):
     expire_days: float | None = Field(default=None, gt=0, description="After so many days nobody is asked any more.")
     strategy: QueryStrategy = Field(default="category-inconsistency", description="What the classifier asks about.")
     ask_segments: int = Field(default=0, ge=0, le=1000, description="How many it asks about after each training.")
+    coding_mode: CodingMode = Field(default="inductive", description="Whether models may open, or propose, new codes.")
 
 
 class RouterProfile(RouterRules):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Select, and_, case, delete, exists, func, or_, select, update
 
 from infra.storage.analysis.code_counts import code_counts
 from infra.storage.database import CHUNK, Database, chunks, open_database
@@ -70,6 +70,7 @@ class LiveViewLine:
     similarity: float
     confidence: float | None
     route: str | None
+    standing: str = "code"
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ class Store:
             count(dead_letters.c.study).label("dead_lettered"),
             count(codes.c.study, codes.c.retired.is_(False), codes.c.level == "code").label("codes"),
             count(coded, done.new.is_(True)).label("new"),
-            count(coded, done.new.is_(False)).label("reused"),
+            count(coded, done.new.is_(False), done.standing == "code").label("reused"),
         )
         with self._database.reading() as connection:
             return StageCounts(**connection.execute(query).mappings().one())
@@ -250,7 +251,7 @@ class Store:
         """The segments coded last, newest first."""
         done = assignments.c
         query = (
-            select(segments.c.text, _LABEL, done.new, done.similarity, done.confidence, done.route)
+            select(segments.c.text, _LABEL, done.new, done.similarity, done.confidence, done.route, done.standing)
             .join_from(assignments, segments, done.segment_id == segments.c.id)
             .join(_GIVEN, done.code_id == _GIVEN.c.id, isouter=True)
             .join(codes, codes.c.id == _NOW, isouter=True)
@@ -352,8 +353,9 @@ class Store:
 
 
 _GIVEN, _PARENTS, _THEMES = codes.alias("given"), codes.alias("parents"), codes.alias("themes")
-_NOW = func.coalesce(_GIVEN.c.final, assignments.c.code_id)
-"""The code that a segment's code is by now: what it was merged into, or itself."""
+_IN_CODEBOOK = assignments.c.standing == "code"
+_NOW = func.coalesce(_GIVEN.c.final, case((_IN_CODEBOOK, assignments.c.code_id)))
+"""The code that a segment's code is by now: what it was merged into, or itself; none outside the codebook."""
 _LABEL = func.coalesce(codes.c.label, assignments.c.label)
 
 
@@ -365,7 +367,7 @@ _EXPORTED = (
     segments.c.source,
     segments.c.timestamp,
     segments.c.language,
-    _LABEL.label("code"),
+    func.coalesce(codes.c.label, case((_IN_CODEBOOK, assignments.c.label))).label("code"),
     _NOW.label("code_id"),
     _THEMES.c.label.label("theme"),
     assignments.c.new,
@@ -373,6 +375,7 @@ _EXPORTED = (
     assignments.c.confidence,
     assignments.c.route,
     assignments.c.verdict,
+    assignments.c.standing,
     assignments.c.proposed,
     decisions.c.proposals,
     assignments.c.models,

@@ -17,10 +17,12 @@ from models.moderation.classifier_vote import LIKELY
 from models.routing.calibration import LEAST, Calibration, LabelledSignals, fit, fit_and_hold_out
 from models.routing.risk_control import Earlier, RiskBound, promise
 from schemas import Annotation, StudyRules
+from schemas.coding import OUTSIDE_CODEBOOK, STRETCHED
 from schemas.ids import code_id
 
 _AGREEMENT, _MARGIN, _LIKELIHOOD = 0.5, 0.3, 0.2  # weights; they add up to one
 _CLASH = 0.6  # what is left where the segment praises and its code blames, or the other way round
+_STRETCH = 0.4  # what is left where no code was near enough, and a deductive study got the nearest
 _FALLBACK = 0.7  # what is left of the confidence where the moderator's answer could not be taken
 _OF_THE_TEXT = ("words", "log_words", "not_english")  # signals that stay whichever code the segment gets
 _DRAWN = 100  # labels drawn by chance from which the others do not teach a promise's confidence
@@ -34,18 +36,19 @@ def prior(signals: Mapping[str, float]) -> float:
         ``0.5 * agreement + 0.3 * clip(0.5 + margin, 0, 1) + 0.2 * exp(moderator_log_probability)``, divided by
         the weights that were used (the last term only counts where the moderator gave a log-probability), and
         times 0.7 where the moderator's answer was invalid and the consensus stood in, times 0.6 where the tones of
-        segment and code clash. Where the study's classifier is sure of the code, its probability stands for the
-        agreement if it is higher: that is a share of right codes that was seen, while members that differ may all
+        segment and code clash, times 0.4 where a deductive study got the nearest code though it is under the
+        threshold. Where the study's classifier is sure of the code, its probability stands for the agreement if it is
+        higher: that is a share of right codes that was seen, while members that differ may all
         mean the same. A classifier that is not sure, or names another code, lowers nothing: nobody has said yet what
         that is worth. So the score never falls when one of the first three signals or the classifier's rises.
 
         Where a verifier judged the code, blind ratings say what the signals are worth (``rated_prior.json``, by
         ``benchmarks.rating.prior``): the probability of a logistic regression over ``verifier`` and ``log_probability``
-        takes the place of the sum, with the same two factors.
+        takes the place of the sum, with the same factors.
 
     Args:
         signals: ``agreement`` and ``classifier`` (0 to 1), ``margin`` (a difference of cosines), ``fell_back``,
-            ``tone_clash`` and ``classifier_sure`` (0 or 1; all 0 where they are missing), and
+            ``tone_clash``, ``stretched`` and ``classifier_sure`` (0 or 1; all 0 where they are missing), and
             ``moderator_log_probability`` (mean per token, in nats) where there is one; ``verifier`` (0 to 1) with
             ``log_probability`` (the members' mean per token, in nats). Others are not looked at.
 
@@ -53,7 +56,8 @@ def prior(signals: Mapping[str, float]) -> float:
         0 to 1. With a verifier, how many codes like this a rater lets stand; else a score to sort and route by.
     """
     classifier = signals.get("classifier", 0.0) if signals.get("classifier_sure") else 0.0
-    left = (_FALLBACK if signals.get("fell_back") else 1.0) * (_CLASH if signals.get("tone_clash") else 1.0)
+    factors = (("fell_back", _FALLBACK), ("tone_clash", _CLASH), (STRETCHED, _STRETCH))
+    left = math.prod(factor for name, factor in factors if signals.get(name))
     judged = _judged_probability(signals)
     return min(1.0, (_weighed(signals, classifier) if judged is None else max(judged, classifier)) * left)
 
@@ -122,8 +126,8 @@ def _judged(segment: UUID, latest: LatestAnnotations, taught: OutOfFoldPredictio
         kept = {name: last.signals[name] for name in _OF_THE_TEXT if name in last.signals} if last else {}
         signals = taught.updated_signals(segment, kept, guess, None)
         return JudgedAssignment(segment, signals, taught.among(guess, decision.labels, decision.codes), sample)
-    if decision.accepted is None or last is None:
-        return None
+    if decision.accepted is None or last is None or last.signals.get(OUTSIDE_CODEBOOK):
+        return None  # what stands outside the codebook is never accepted, so it says nothing of what is
     signals = last.signals if taught is None else taught.updated_signals(segment, last.signals, shown, last.shown)
     return JudgedAssignment(segment, signals, decision.accepted, sample)
 

@@ -165,15 +165,18 @@ def _as_known(assignment: Assignment, taught: OutOfFoldPredictions | None) -> As
 def _route(assignment: Assignment, rules: StudyRules, known: ConfidenceModel) -> Routed:
     moderator = assignment.models.get("moderator", CONSENSUS)
     signals = {**assignment.signals, "fell_back": float(fell_back(assignment.verdict, moderator))}
-    confidence = known.confidence(signals)
+    confidence = 0.0 if assignment.standing == "none" else known.confidence(signals)
     least = _least(rules, known)
-    route: Route = "people" if least is None or confidence < least else "accepted"
+    outside = assignment.standing != "code"
+    asked = outside or rules.mode == "people" or least is None or confidence < least
+    route: Route = "people" if asked else "accepted"
     routed = assignment.model_copy(update={"signals": signals, "confidence": confidence, "route": route})
     chance = uniform(assignment.segment_id, "sample")
     sample = chance < (1.0 if least is None else rules.audit_share)
     if route == "accepted" and not sample:
         return Routed(routed, None)
-    return Routed(routed, _request(routed, rules, chance if sample else None, _why(known) if least is None else ""))
+    why = assignment.why if outside else _why(known) if least is None else ""
+    return Routed(routed, _request(routed, rules, chance if sample else None, why))
 
 
 def _least(rules: StudyRules, known: ConfidenceModel) -> float | None:
@@ -190,18 +193,38 @@ def _why(known: ConfidenceModel) -> str:
 
 
 def _request(routed: Assignment, rules: StudyRules, chance: float | None, why: str) -> AnnotationRequest:
-    """Ask about a segment; those drawn by chance come first, in their order, then those that tell the most."""
-    confidence = routed.confidence or 0.0
+    """Ask about a segment, as ``_priority`` orders them."""
     double = uniform(routed.segment_id, "double") < rules.double_share
-    reason: RequestReason = "double coding" if double else "low confidence"
     return AnnotationRequest.for_assignment(
         routed,
-        "audit" if routed.route == "accepted" else reason,
+        "double coding" if double and routed.route == "people" else _reason(routed, rules),
         routed.assigned_at,  # not now: asked again after a crash, it is still the same request
         days=rules.expire_days,
         blind=double or chance is not None,
         sample=chance is not None,
         coders=2 if double else 1,
-        priority=confidence * (1 - confidence) if chance is None else 2 - chance,
+        priority=_priority(routed, rules, chance),
         why=why,
     )
+
+
+def _reason(routed: Assignment, rules: StudyRules) -> RequestReason:
+    """Why a person is asked, where that is not for the sake of a second coder."""
+    if routed.route == "accepted":
+        return "audit"
+    if routed.standing != "code":
+        return "not in the codebook"
+    return "every segment" if rules.mode == "people" else "low confidence"
+
+
+def _priority(routed: Assignment, rules: StudyRules, chance: float | None) -> float:
+    """Those drawn by chance first, in their order, then those without a code in the codebook, then the telling ones.
+
+    Where people code everything they read in the order in which segments came.
+    """
+    if rules.mode == "people":
+        return 0.0
+    if chance is not None:
+        return 2 - chance
+    confidence = routed.confidence or 0.0
+    return 1.0 if routed.standing != "code" else confidence * (1 - confidence)

@@ -143,7 +143,8 @@ def _now(site: Site, study: str) -> dict[str, Any]:
     return {
         "counts": counts,
         "newest": [
-            replace(segment, code=None, by=None, blind=True) if segment.id in hidden else segment for segment in shown
+            replace(segment, code=None, by=None, proposed=None, blind=True) if segment.id in hidden else segment
+            for segment in shown
         ],
     }
 
