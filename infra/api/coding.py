@@ -38,15 +38,17 @@ class Coded:
     similarity: float | None = None
     """Cosine of the models' label to the code that was used, -1 to 1."""
     confidence: float | None = None
-    """The estimated probability that a person would accept the code, 0 to 1."""
+    """How sure it is that a person would let the code stand, 0 to 1; what that is worth says ``confidence_stage``."""
     route: str | None = None
-    """``accepted``; ``people`` or ``audit`` where a person should look at it."""
+    """``accepted``, ``people`` where a person should look at it, or ``suggested``: neither."""
     proposals: Mapping[str, str] = field(default_factory=dict)
     """By member of the ensemble, the label that it proposed."""
     error: str | None = None
     """Why there is no code."""
     id: UUID | None = None
     """The segment's id: the same text in the same study has the same one."""
+    confidence_stage: str | None = None
+    """``uncalibrated`` (a formula), ``rated`` (blind ratings of other texts) or ``calibrated`` (the study's labels)."""
 
 
 class Coder:
@@ -179,6 +181,7 @@ def as_coded(outcome: CodingOutcome) -> Coded:
         assignment.route,
         proposals,
         id=segment.id,
+        confidence_stage=assignment.confidence_stage,
     )
 
 

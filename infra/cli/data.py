@@ -58,7 +58,7 @@ def code(
     **given: Any,
 ) -> None:
     """Code the segments of SOURCE (a file, or - for standard input) without Kafka; JSON lines out."""
-    from infra.local.file_coding import as_row, code_segments
+    from infra.local.file_coding import RouteTally, as_row, code_segments
     from models.pipeline import CodedSegment
 
     settings = read_settings(needs_folder=not dry_run, study=study, profile=profile, cascade=cascade)
@@ -70,17 +70,20 @@ def code(
     if str(source) != "-":
         segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken
     tally.console.print(profile_line(load_profile(settings.profile), settings.weights_dir), highlight=False)
-    uncoded, out = 0, sys.stdout  # as it is before the progress bar takes it
+    uncoded, routes, out = 0, RouteTally(), sys.stdout  # as it is before the progress bar takes it
     outcomes = code_segments(settings, segments, coded)
     with _progress(tally.console, len(segments) if isinstance(segments, list) else None) as advance:
         for outcome in outcomes:
             out.write(json.dumps(as_row(outcome), ensure_ascii=False) + "\n")
             out.flush()
             uncoded += not isinstance(outcome, CodedSegment)
+            routes.add(outcome)
             advance()
     rejected = f", {len(tally.rejected)} rows rejected" if tally.rejected else ""
     rejected += f", {tally.left_out} left out" if tally.left_out else ""
     tally.console.print(f"{tally.good - uncoded} segments coded, {uncoded} could not be{rejected}")
+    if summary := routes.summary():
+        tally.console.print(summary, highlight=False, soft_wrap=True)
 
 
 @contextmanager
