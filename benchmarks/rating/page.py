@@ -230,8 +230,9 @@ def _how(sample: Sequence[Item], ratings: Sequence[Item]) -> str:
         "rated once. The swapped codes say what the rater is worth: one who looks lets few of them stand. The rating "
         "of a language model is no person's. Prompts were chosen on other texts, and that a majority's code stands "
         "unless another is judged better by 0.1 on rated texts that may ship; that `small` reuses from 0.85 was chosen "
-        "with an eye on codes of these texts too, so `small` is not wholly independent of them. Texts of sets that may "
-        "not ship are not part of the repository; the ratings are, by the item's number: docs/results/ratings."
+        "with an eye on codes of these texts too, so `small` is not wholly independent of them. `tiny` reused codes "
+        "from 0.75 then, and from 0.8 since ([why](reuse.md)). Texts of sets that may not ship are not part of the "
+        "repository; the ratings are, by the item's number: docs/results/ratings."
     )
 
 
