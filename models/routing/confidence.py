@@ -38,18 +38,18 @@ def prior(signals: Mapping[str, float]) -> float:
         mean the same. A classifier that is not sure, or names another code, lowers nothing: nobody has said yet what
         that is worth. So the score never falls when one of the first three signals or the classifier's rises.
 
-        Where a verifier judged the code, blind ratings say what the signals are worth (``rated_prior.json``, by
-        ``benchmarks.rating.prior``): the probability of a logistic regression over ``verifier`` and ``log_probability``
-        takes the place of the sum, with the same two factors.
+        Where a verifier judged the code, or rated members elected it, blind ratings say what the signals are worth
+        (``rated_prior.json``, by ``benchmarks.rating.prior``): the probability of a logistic regression takes the place
+        of the sum, with the same two factors.
 
     Args:
         signals: ``agreement`` and ``classifier`` (0 to 1), ``margin`` (a difference of cosines), ``fell_back``,
             ``tone_clash`` and ``classifier_sure`` (0 or 1; all 0 where they are missing), and
             ``moderator_log_probability`` (mean per token, in nats) where there is one; ``verifier`` (0 to 1) with
-            ``log_probability`` (the members' mean per token, in nats). Others are not looked at.
+            ``log_probability`` (the members' mean per token, in nats), or ``elected_rating``. Others are not looked at.
 
     Returns:
-        0 to 1. With a verifier, how many codes like this a rater lets stand; else a score to sort and route by.
+        0 to 1. Where codes were rated, how many like this a rater lets stand; else a score to sort and route by.
     """
     classifier = signals.get("classifier", 0.0) if signals.get("classifier_sure") else 0.0
     left = (_FALLBACK if signals.get("fell_back") else 1.0) * (_CLASH if signals.get("tone_clash") else 1.0)
@@ -174,7 +174,7 @@ class ConfidenceModel:
             return self.promise.threshold
         if self.stage(signals) != "rated" or rules.certainty > RATED_CERTAINTY:
             return None
-        return rated_threshold(rules.wrong_share)
+        return rated_threshold(signals, rules.wrong_share)
 
     @property
     def labels_needed(self) -> int:

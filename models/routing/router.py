@@ -20,6 +20,7 @@ from models.routing.confidence import (
     load,
     may_promise,
 )
+from models.routing.rated_prior import elected_signals
 from models.routing.suggestions import Suggestions
 from schemas import Annotation, AnnotationRequest, Assignment, ModelRelease, StudyRules
 from schemas.annotation import RequestReason
@@ -185,7 +186,8 @@ def _as_known(assignment: Assignment, taught: OutOfFoldPredictions | None) -> As
 
 def _with_confidence(assignment: Assignment, known: ConfidenceModel) -> Assignment:
     moderator = assignment.models.get("moderator", CONSENSUS)
-    signals = {**assignment.signals, "fell_back": float(fell_back(assignment.verdict, moderator))}
+    fallen = {"fell_back": float(fell_back(assignment.verdict, moderator))}
+    signals = assignment.signals | elected_signals(assignment) | fallen
     models = assignment.models | {CONFIDENCE: known.stage(signals)}
     update = {"signals": signals, "confidence": known.confidence(signals), "models": models}
     return assignment.model_copy(update=update)
