@@ -5,6 +5,7 @@ import os
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from click.testing import CliRunner
@@ -444,6 +445,8 @@ def test_a_code_that_was_retired_is_said_where_a_file_uses_it(data, tmp_path):
         "Code,Memo\nAccess,Before the visit\nAccess > Waiting,In the room\n",
         "Category,Code name,Description\nAccess,Waiting,In the room\nAccess,Information,\n",
         "code,definition,parent\nAccess,Before the visit,\nWaiting,In the room,Access\n",
+        "Level 1,Level 2,Definition\nAccess,Waiting,In the room\n",
+        "Oberkategorie,Kode,Beschreibung\nAccess,Waiting,In the room\n",
     ],
 )
 def test_a_table_that_is_a_codebook_is_taught_as_one(data, tmp_path, rows):
@@ -452,6 +455,22 @@ def test_a_table_that_is_a_codebook_is_taught_as_one(data, tmp_path, rows):
     waiting = book[code_id("reviews", "Waiting")]
     assert (waiting.definition, book[waiting.parent].label) == ("In the room", "Access")
     assert "nothing is new" in run(file(tmp_path, rows), "--coder", "ana", "--study", "reviews")
+
+
+def test_a_codebook_is_read_in_the_encoding_that_was_named(data, tmp_path):
+    (tmp_path / "book.csv").write_bytes("code,definition\nЦена,дорого\n".encode("cp866"))
+    run(tmp_path / "book.csv", "--coder", "ana", "--study", "reviews", "--encoding", "cp866")
+    assert Codebook(kept()[0])[code_id("reviews", "Цена")].definition == "дорого"
+
+
+def test_a_project_whose_texts_lie_elsewhere_brings_its_codes_and_says_what_it_lacks(data, tmp_path):
+    project = Path(__file__).parents[2] / "data" / "qualcoder_project.qdpx"
+    with ZipFile(project) as whole, ZipFile(tmp_path / "bare.qdpx", "w") as bare:
+        name = next(each for each in whole.namelist() if each.endswith(".qde"))
+        bare.writestr(name, whole.read(name))
+    words = run(tmp_path / "bare.qdpx", "--study", "reviews")
+    assert "codebook: " in words
+    assert "texts outside the file" in words
 
 
 def test_a_label_means_the_code_that_is_called_so_now(data, tmp_path):
