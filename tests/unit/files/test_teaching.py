@@ -196,6 +196,11 @@ def test_columns_of_codes_may_name_their_coders(tmp_path, names):
     assert [(row.annotator, row.codes) for row in sheet.rows] == [("anna", ("rent",)), ("ben", ("heating",))]
 
 
+def test_columns_of_other_codes_name_no_coders(tmp_path):
+    with pytest.raises(InputError, match="no column with codes"):
+        read_label_file(file(tmp_path, "id,text,country_code,zip_code\n1,a,DE,10115\n"), "ana")
+
+
 @pytest.mark.parametrize("name", ["Kode", "Códigos", "codename", "Thema", "コード", "Category", "Kategorie"])
 def test_codes_are_known_by_their_name_in_more_languages(tmp_path, name):
     assert read(tmp_path, f"id,text,{name}\n1,a,rent;heating\n") == [("a", ("rent", "heating"))]
@@ -210,6 +215,12 @@ def test_a_column_of_themes_beside_the_codes_is_what_they_stand_under(tmp_path):
     apart = read_label_file(file(tmp_path, "text,theme,code\na,Housing,rent\nb,Money,rent\n"), "ana")
     assert (apart.themes, [row.codes for row in apart.rows]) == ({}, [("rent",), ("rent",)])
     assert "a code stands under several names in 'theme'" in apart.notes[-1]
+
+
+def test_codes_of_two_levels_stand_in_two_columns(tmp_path):
+    sheet = read_label_file(file(tmp_path, "text,code,subcode\na,Access,waiting\nb,Staff,\n"), "ana")
+    assert [row.codes for row in sheet.rows] == [("waiting",), ("Staff",)]
+    assert sheet.themes == {"waiting": "Access"}
 
 
 def test_a_time_that_cannot_be_read_costs_no_label(tmp_path):
