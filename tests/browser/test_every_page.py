@@ -73,8 +73,8 @@ def test_a_page_is_without_faults_light_and_at_rest(
     context.add_init_script(WATCH)
     got = context.request.get(address, max_redirects=0)
     if not got.ok or not got.text().startswith("<!doctype"):
-        assert "{" in address or "json" in got.headers["content-type"] or not got.text().startswith("<html")
-        return  # a file, or a part of a page
+        assert got.status < 500  # a file, a part of a page, or one that wants more in its address
+        return
     page, sizes = context.new_page(), dict[str, int]()
     page.on("response", lambda answer: sizes.update({answer.url: weight(answer)} if "events" not in answer.url else {}))
     page.goto(address)
