@@ -33,6 +33,11 @@ def code_id(study: str, label: str) -> UUID:
     return _derive("code", study, normalised_label(label))
 
 
+def no_code_id(study: str) -> UUID:
+    """Name what a segment has that no code of its study fits; no label comes to the same id."""
+    return code_id(study, "")
+
+
 def dead_letter_id(topic: str, partition: int, offset: int, raw: bytes) -> UUID:
     """Name a dead letter by the place it was read from and what stood there."""
     return _derive("dead-letter", topic, str(partition), str(offset), raw.hex())

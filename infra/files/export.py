@@ -34,7 +34,7 @@ LABEL_COLUMNS = {
     "withdrawn": "Whether they took back what they had said.",
     "current": "Whether this is the person's last word on the segment, and stands.",
     "shown": "The system's code at that time, if there was one.",
-    "accepted": "Whether the system's code is among those chosen.",
+    "accepted": "Whether they let the system's code stand: it is among those chosen.",
     "confidence": "The system's confidence when it asked.",
     "reason": "Why the person was asked, if they were.",
     "blind": "Whether the system's code was hidden until the first choice.",

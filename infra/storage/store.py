@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Select, and_, case, delete, exists, func, or_, select, update
 
 from infra.storage.analysis.code_counts import code_counts
 from infra.storage.database import CHUNK, Database, chunks, open_database
@@ -58,6 +58,7 @@ class StageCounts:
     codes: int
     new: int
     reused: int
+    suggested: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class LiveViewLine:
     similarity: float
     confidence: float | None
     route: str | None
+    standing: str = "code"
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,8 @@ class Store:
             count(dead_letters.c.study).label("dead_lettered"),
             count(codes.c.study, codes.c.retired.is_(False), codes.c.level == "code").label("codes"),
             count(coded, done.new.is_(True)).label("new"),
-            count(coded, done.new.is_(False)).label("reused"),
+            count(coded, done.new.is_(False), done.standing == "code").label("reused"),
+            count(coded, done.route == "suggested").label("suggested"),
         )
         with self._database.reading() as connection:
             return StageCounts(**connection.execute(query).mappings().one())
@@ -250,7 +253,7 @@ class Store:
         """The segments coded last, newest first."""
         done = assignments.c
         query = (
-            select(segments.c.text, _LABEL, done.new, done.similarity, done.confidence, done.route)
+            select(segments.c.text, _LABEL, done.new, done.similarity, done.confidence, done.route, done.standing)
             .join_from(assignments, segments, done.segment_id == segments.c.id)
             .join(_GIVEN, done.code_id == _GIVEN.c.id, isouter=True)
             .join(codes, codes.c.id == _NOW, isouter=True)
@@ -352,8 +355,9 @@ class Store:
 
 
 _GIVEN, _PARENTS, _THEMES = codes.alias("given"), codes.alias("parents"), codes.alias("themes")
-_NOW = func.coalesce(_GIVEN.c.final, assignments.c.code_id)
-"""The code that a segment's code is by now: what it was merged into, or itself."""
+_IN_CODEBOOK = assignments.c.standing == "code"
+_NOW = func.coalesce(_GIVEN.c.final, case((_IN_CODEBOOK, assignments.c.code_id)))
+"""The code that a segment's code is by now: what it was merged into, or itself; none outside the codebook."""
 _LABEL = func.coalesce(codes.c.label, assignments.c.label)
 
 
@@ -365,7 +369,7 @@ _EXPORTED = (
     segments.c.source,
     segments.c.timestamp,
     segments.c.language,
-    _LABEL.label("code"),
+    func.coalesce(codes.c.label, case((_IN_CODEBOOK, assignments.c.label))).label("code"),
     _NOW.label("code_id"),
     _THEMES.c.label.label("theme"),
     assignments.c.new,
@@ -373,6 +377,7 @@ _EXPORTED = (
     assignments.c.confidence,
     assignments.c.route,
     assignments.c.verdict,
+    assignments.c.standing,
     assignments.c.proposed,
     decisions.c.proposals,
     assignments.c.models,
@@ -381,10 +386,10 @@ _EXPORTED = (
 
 
 def has_outcome() -> ColumnElement[bool]:
-    """Whether a row of ``segments`` has been coded and accepted, asked about, or set aside."""
+    """Whether a row of ``segments`` has been coded and routed, and asked about where it should be, or set aside."""
     coded = assignments.c.segment_id
     asked = or_(exists().where(requests.c.segment_id == coded), exists().where(annotations.c.segment_id == coded))
-    routed = or_(assignments.c.route == "accepted", and_(assignments.c.route == "people", asked))
+    routed = or_(assignments.c.route.in_(("accepted", "suggested")), and_(assignments.c.route == "people", asked))
     dead = exists().where(dead_letters.c.segment_id == segments.c.id, dead_letters.c.replayed_at.is_(None))
     return or_(exists().where(coded == segments.c.id, routed), dead)
 

@@ -126,6 +126,7 @@ assignments = Table(
     Column("models", JSON, nullable=False),
     Column("confidence", Float),
     Column("route", String(20)),
+    Column("standing", String(10), nullable=False, server_default="code"),  # proposed or none: outside the codebook
     Column("assigned_at", UtcDateTime, nullable=False),
     _record(),
 )

@@ -7,6 +7,7 @@ from infra.annotation.code_search import LEAST, Nearby
 from models.annotation.coding import CodeEntry, CodeLookup, Task
 from models.errors import InputError
 from models.text.labels import clean_code
+from schemas.coding import CodeStanding
 from schemas.ids import normalised_label
 
 _NEAREST = 6
@@ -36,6 +37,8 @@ class System:
     definition: str | None
     now: bool
     """Whether it can still be given: it was not retired or split."""
+    standing: CodeStanding = "code"
+    """Whether it is in the codebook by now, a proposal, or says that none fits."""
 
 
 def system(task: Task, codes: CodeLookup) -> System | None:
@@ -45,7 +48,7 @@ def system(task: Task, codes: CodeLookup) -> System | None:
     current = codes.current(task.code)
     if current is not None:
         return System(current.id, current.label, current.definition, True)
-    return System(task.code, task.label, None, codes.get(task.code) is None)
+    return System(task.code, task.label, None, codes.get(task.code) is None, task.standing)
 
 
 def proposed(task: Task, codes: CodeLookup) -> list[Suggestion]:
@@ -84,7 +87,8 @@ def nearest_suggestions(task: Task, codes: CodeLookup, nearby: Nearby) -> list[S
         without.add(given.id)
     elif task.assignment is not None and task.assignment.new:
         without.add(task.assignment.code_id)
-    texts = [task.segment.text, *([task.label] if task.label and not task.blind else [])]
+    label = task.assignment.proposed if task.assignment and task.standing == "none" else task.label
+    texts = [task.segment.text, *([label] if label and not task.blind else [])]
     near = nearby.nearest(task.segment.study, texts, _NEAREST, without)
     if near is None:
         return None
