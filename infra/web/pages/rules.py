@@ -58,7 +58,8 @@ CODING_MODES: dict[CodingMode, tuple[str, str]] = {
     "inductive": ("From the texts (inductive)", "where no code of the codebook says the same, models open a new one."),
     "deductive": (
         "From the codebook only (deductive)",
-        "models choose among its codes, by label, definition, inclusion and examples. Where none fits, a person decides.",
+        "models choose among its codes, by label, definition, inclusion and examples. Where none fits, a person "
+        "decides.",
     ),
     "mixed": (
         "From both (mixed)",
