@@ -34,6 +34,7 @@ from models.classifier.schedule import Cause, Schedule, Tuned, due
 from models.classifier.training_set import TrainingSet, training_set
 from models.codebook.codebook import Codebook
 from models.errors import QualstreamError, UnavailableError
+from models.moderation.redecision import redecide
 from models.ports import Clock
 from models.routing.router import plain_rules
 from schemas import Annotation, AnnotationRequest, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules
@@ -337,7 +338,10 @@ class Trainer:
         served = self._serving.of(study.name)
         serves = served.release if served else None
         try:
-            release = announce(self._checkpoints, study.name, candidate, result, serves, self._clock.now())
+            release = announce(
+                self._checkpoints, study.name, candidate, result, serves, self._clock.now(),
+                lambda predictions: redecide(study.annotations, predictions, self._factory.base),
+            )  # fmt: skip
             release = release.model_copy(update={"metrics": {**release.metrics, **study.stopping_metrics}})
             if result.promoted:
                 needed = [release.version, *([serves.version] if serves else [])]

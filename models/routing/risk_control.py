@@ -25,13 +25,20 @@ class Earlier:
     wrong_share: float = 0.0
     """The share of them that is wrong, as far as can be told."""
 
-    def allowed(self, wrong_share: float) -> float:
+    def allowed(self, wrong_share: float, labels: int, certainty: float) -> float:
         """The share that may be wrong of as many further codes, for all together to be within the promise.
 
-        Never under half of what was promised: by what happened before, nothing that is accepted now gets worse.
+        Never under half of what was promised: by what happened before, nothing that is accepted now gets worse. What
+        was saved counts as far as it is proven: the share is told by no more labels than the promise itself.
+
+        Args:
+            wrong_share: What was promised.
+            labels: Labels of the sample by which the share is known.
+            certainty: How sure it must be that so much was saved.
         """
-        saved = min(1.0, self.codes / _SETTLED) * (wrong_share - self.wrong_share)
-        return min(0.99, max(wrong_share / 2, wrong_share + saved))
+        owed = min(0.0, wrong_share - self.wrong_share)
+        saved = max(0.0, wrong_share - upper_share(self.wrong_share, labels, certainty))
+        return min(0.99, max(wrong_share / 2, wrong_share + min(1.0, self.codes / _SETTLED) * (owed or saved)))
 
 
 @dataclass(frozen=True)
@@ -97,9 +104,10 @@ def promise(
     """
     level, labels = 1 - certainty, len(confidences)
     first = _first_test_size(labels, wrong_share, certainty)
-    allowed = (earlier or Earlier()).allowed(wrong_share)
     thresholds, counts, wrongs = _from_the_surest(confidences, accepted)
     tested = np.flatnonzero(counts >= first)
+    known = int(counts[np.asarray(wrongs <= wrong_share * counts)].max(initial=0))
+    allowed = (earlier or Earlier()).allowed(wrong_share, known, certainty)
     if probabilities and len(tested):
         tested = tested[_clearest(confidences, counts[tested], allowed) :]
     tested = tested[:: math.ceil(len(tested) / _MOST_TESTS) or 1]
@@ -123,6 +131,14 @@ def fewest_labels(wrong_share: float, certainty: float) -> int:
         if not 0 < value < 1:
             raise SettingError(f"a promise's {name} is {value}; a number between 0 and 1 is expected")
     return math.ceil(round(math.log(1 - certainty) / math.log(1 - wrong_share), 9))
+
+
+def upper_share(share: float, labels: int, certainty: float) -> float:
+    """A share of so many labels, bounded from above (Clopper-Pearson); 1 where there are no labels."""
+    from scipy.stats import beta
+
+    wrong = share * labels
+    return float(beta.ppf(certainty, wrong + 1, labels - wrong)) if wrong < labels else 1.0
 
 
 def error_rate(wrong: int, total: int, certainty: float = 0.95) -> tuple[float, float, float]:

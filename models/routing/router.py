@@ -4,13 +4,21 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import UUID
 
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import ReleaseRegistry
 from models.moderation.decision import fell_back
 from models.moderation.voting import CONSENSUS
-from models.routing.confidence import AcceptedLately, ConfidenceModel, fit_confidence, judged_assignments, load
+from models.routing.confidence import (
+    AcceptedLately,
+    ConfidenceModel,
+    JudgedAssignment,
+    fit_confidence,
+    judged_assignments,
+    load,
+)
 from schemas import Annotation, AnnotationRequest, Assignment, ModelRelease, StudyRules
 from schemas.annotation import RequestReason
 from schemas.coding import Route
@@ -46,6 +54,8 @@ class _StudyState:
     news: int = 0
     """Labels heard since."""
     lately: AcceptedLately = field(default_factory=AcceptedLately)
+    judged: dict[UUID, JudgedAssignment | None] = field(default_factory=dict)
+    """Labelled segments as they were judged last, for as long as that holds."""
 
     @property
     def stale(self) -> bool:
@@ -81,7 +91,9 @@ class Router:
         with self._lock:
             for annotation in batch:
                 study = self._of(annotation.study)
-                study.news += study.annotations.add(annotation)
+                if study.annotations.add(annotation):
+                    study.news += 1
+                    study.judged.pop(annotation.segment_id, None)
 
     def update_rules(self, rules: Iterable[StudyRules]) -> None:
         """Hear what studies want; the newest rules hold from the next batch on."""
@@ -102,7 +114,7 @@ class Router:
             taught = self._classifiers.of(name)
             with self._lock:
                 study = self._of(name)
-                study.taught, study.model = taught, None
+                study.taught, study.model, study.judged = taught, None, {}
 
     def recall(self, routed: Iterable[Assignment]) -> None:
         """Hear how segments were routed before, so that a promise goes on from there."""
@@ -125,7 +137,7 @@ class Router:
             if known.model is not None and not known.stale:
                 return rules, known.model
             taught, news, earlier = known.taught, known.news, known.lately.earlier
-            judged = judged_assignments(known.annotations, taught)
+            judged = judged_assignments(known.annotations, taught, known.judged)
         model = fit_confidence(judged, rules, promising=rules.mode == "promise", earlier=earlier)
         with self._lock:
             if known.rules is rules and known.taught is taught:  # else it is made again for the next batch

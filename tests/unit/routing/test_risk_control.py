@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
 from models.errors import SettingError
-from models.routing.risk_control import MOST_LABELS, Earlier, error_rate, fewest_labels, promise
+from models.routing.risk_control import MOST_LABELS, Earlier, error_rate, fewest_labels, promise, upper_share
 
 LABELS = st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans()), max_size=120)
 
@@ -124,6 +124,15 @@ def test_what_was_saved_before_may_be_spent_but_never_more_than_is_promised_of_w
     assert saved.wrong <= 0.1 * saved.accepted
     assert spent.threshold is None or spent.threshold > plain.threshold
     assert promise(confidences.tolist(), accepted.tolist(), earlier=Earlier(0, 0.5)) == plain
+
+
+def test_what_was_saved_counts_only_as_far_as_the_labels_prove_it():
+    spared = Earlier(2_000, 0.05)
+    assert spared.allowed(0.1, 100, 0.95) == 0.1  # of 100 labels 5 wrong ones may be 10 of a hundred
+    assert 0.1 < spared.allowed(0.1, 400, 0.95) < spared.allowed(0.1, 4_000, 0.95) < 0.15
+    assert Earlier(2_000, 0.12).allowed(0.1, 4_000, 0.95) == pytest.approx(0.08)
+    assert upper_share(0.0, 59, 0.95) < 0.05 < upper_share(0.0, 58, 0.95)
+    assert upper_share(0.0, 0, 0.95) == upper_share(1.0, 8, 0.95) == 1.0
 
 
 def test_a_calibrated_confidence_is_tested_first_where_it_expects_the_clearest_proof():
