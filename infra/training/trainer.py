@@ -29,12 +29,12 @@ from infra.training.releases import announce, choice_holds_for
 from infra.training.state import TrainingState, read_training_state, write_training_state
 from models.annotation.latest import LatestAnnotations
 from models.classifier.promotion import PromotionCriteria, PromotionResult
+from models.classifier.redecision import redecide
 from models.classifier.registry import ReleaseRegistry
 from models.classifier.schedule import Cause, Schedule, Tuned, due
 from models.classifier.training_set import TrainingSet, training_set
 from models.codebook.codebook import Codebook
 from models.errors import QualstreamError, UnavailableError
-from models.moderation.redecision import redecide
 from models.ports import Clock
 from models.routing.router import plain_rules
 from schemas import Annotation, AnnotationRequest, CodeEvent, DriftAlert, ModelRelease, Record, StudyRules

@@ -11,13 +11,13 @@ from infra.training.classifier_factory import ClassifierFactory
 from infra.training.trainer import TrainerSettings
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import Classifiers, OutOfFoldPredictions, StudyClassifier
+from models.classifier.redecision import redecide
 from models.classifier.registry import CLASSIFIERS, ReleaseRegistry
 from models.classifier.training_set import training_set
 from models.codebook.codebook import Codebook
 from models.fakes import HandClock, MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
 from models.moderation.precedents import CodedText, PrecedentModerator, Precedents, opened
-from models.moderation.redecision import redecide
 from models.pipeline import CodedSegment, CodingOutcome, Pipeline
 from models.ports import Bools, Coder, Embedder, Moderator
 from models.refinement.refiner import Refiner

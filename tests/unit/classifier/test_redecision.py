@@ -2,8 +2,8 @@
 
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
+from models.classifier.redecision import redecide
 from models.fakes import HashEmbedder
-from models.moderation.redecision import redecide
 from schemas.ids import code_id
 from tests.unit.builders import judgement
 
