@@ -210,8 +210,8 @@ class ConfidenceModel:
 
 
 def load() -> None:
-    """Import what weighs labels, three seconds, before a batch waits for it."""
-    for name in ("scipy.stats", "sklearn.isotonic", "sklearn.linear_model", "mapie.risk_control"):
+    """Import what weighs labels, seconds, before a batch waits for it."""
+    for name in ("scipy.stats", "sklearn.isotonic", "sklearn.linear_model"):
         import_module(name)
 
 
@@ -238,7 +238,6 @@ def fit_confidence(
         wrong_share=rules.wrong_share,
         certainty=rules.certainty,
         earlier=earlier,
-        probabilities=fitted is not None,
     )
     return ConfidenceModel(fitted, bound)
 

@@ -131,7 +131,7 @@ def test_without_labels_the_score_is_all_there_is_and_the_promise_needs_the_fewe
     known = fit_confidence([], rules(mode="promise"), promising=True)
     signals = {"agreement": 0.9}
     assert known.confidence(signals) == prior(signals)
-    assert known.labels_needed == 29
+    assert known.labels_needed == 31
 
 
 def test_labels_make_the_confidence_a_probability_and_keep_the_promise():
