@@ -1,6 +1,8 @@
-"""Deductive coding by a study's own codebook, and what a second code adds: `python -m benchmarks.rating.closed_codebook S`.
+"""Deductive coding by a study's own codebook, and what a second code adds.
 
-S is the first file that `python -m benchmarks.rating sample` writes: texts of the open sets with `tiny`'s proposals.
+    python -m benchmarks.rating.closed_codebook SAMPLE
+
+SAMPLE is the first file that `python -m benchmarks.rating sample` writes: texts of the open sets with `tiny`'s proposals.
 """
 
 import json
