@@ -2,7 +2,7 @@
 
     python -m benchmarks.rating.closed_codebook SAMPLE
 
-SAMPLE is the first file that `python -m benchmarks.rating sample` writes: texts of the open sets with `tiny`'s proposals.
+SAMPLE is what `python -m benchmarks.rating sample` writes first: texts of the open sets with `tiny`'s proposals.
 """
 
 import json
