@@ -97,14 +97,14 @@ def code(
             counts[outcome.assignment.standing if isinstance(outcome, CodedSegment) else "uncoded"] += 1
             routes.add(outcome)
             advance()
-    outside = f", {counts['none']} fit no code of the codebook and go to people" if counts["none"] else ""
-    outside += f", {counts['proposed']} with a proposed code that a person has to admit" if counts["proposed"] else ""
+    outside = f"; {counts['none']} fit no code of the codebook and go to people" if counts["none"] else ""
+    outside += f"; {counts['proposed']} have a proposed code that a person has to admit" if counts["proposed"] else ""
     uncoded = counts["uncoded"]
     rejected = f", {len(tally.rejected)} rows rejected" if tally.rejected else ""
     rejected += f", {tally.left_out} left out" if tally.left_out else ""
     tally.console.print(
-        f"{tally.good - uncoded - counts['none'] - counts['proposed']} segments coded{outside}, {uncoded} could not "
-        f"be{rejected}",
+        f"{tally.good - uncoded - counts['none'] - counts['proposed']} segments coded, {uncoded} could not be"
+        f"{rejected}{outside}",
         soft_wrap=True,
     )
     if summary := routes.summary():

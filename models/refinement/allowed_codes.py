@@ -31,14 +31,13 @@ class AllowedCodes:
         self._vectors: dict[str, Embeddings] = {}
 
     def nearest(
-        self, decision: Decision, batch: BatchIndex, least: float, refused: Callable[[str, NearCode], bool]
+        self, decision: Decision, batch: BatchIndex, refused: Callable[[str, NearCode], bool]
     ) -> Allowed | None:
-        """The code nearest to any proposal, or one of whose notes is nearest to the text.
+        """The code nearest to any proposal, or one of whose notes is nearest to the text; ``None`` without codes.
 
         Args:
             decision: With the members' proposals.
             batch: The codes that there are.
-            least: Cosine from which a code is taken, 0 to 1.
             refused: Whether a label and a code say the opposite.
         """
         labels = list(dict.fromkeys([decision.label, *(each.label for each in usable(decision.proposals))]))
@@ -51,8 +50,7 @@ class AllowedCodes:
             if not refused(label, code)
         ]
         near += [Allowed(code, "its text") for code in self._by_notes(decision.segment.study, of_text)]
-        best = max(near, key=lambda each: each.code.similarity, default=None)
-        return best if best is not None and best.code.similarity >= least else None
+        return max(near, key=lambda each: each.code.similarity, default=None)
 
     def _by_notes(self, study: str, text: Embeddings) -> list[NearCode]:
         """Every code with notes, by the one of them that is nearest to a text."""

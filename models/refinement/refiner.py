@@ -267,13 +267,14 @@ class Refiner:
         self, decision: Decision, nearest: Sequence[NearCode], needed: Threshold, batch: BatchIndex
     ) -> _Match:
         """The nearest code that a deductive study allows, though it is under the threshold; else that none fits."""
-        study, label = decision.segment.study, decision.label
-        allowed = self._allowed.nearest(decision, batch, self._settings.fit, self._refused)
-        stands = standing_of("deductive", in_codebook=allowed is not None)
-        if allowed is None:
-            runner_up = nearest[0] if nearest else None
+        study, label, fit = decision.segment.study, decision.label, self._settings.fit
+        allowed = self._allowed.nearest(decision, batch, self._refused)
+        fits = allowed is not None and allowed.code.similarity >= fit
+        stands = standing_of("deductive", in_codebook=fits)
+        if allowed is None or not fits:
+            runner_up = allowed.code if allowed else nearest[0] if nearest else None
             second = runner_up.similarity if runner_up else 0.0
-            why = self._why_none(label, runner_up, Threshold(self._settings.fit, "the least that fits"), stands)
+            why = self._why_none(label, runner_up, Threshold(fit, "the least that fits"), stands)
             margin = round(needed.value - second, DIGITS)
             return _Match(outside(study, label, stands, second), False, runner_up, why, margin, stands)
         code = allowed.code

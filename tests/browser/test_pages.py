@@ -147,7 +147,7 @@ def test_who_leads_a_study_chooses_where_codes_come_from_and_that_people_code_ev
     page.get_by_role("radio", name="From the codebook only (deductive)").check()
     page.get_by_role("radio", name="Never: people code everything").check()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("status").first).to_contain_text("Saved")
+    expect(page.get_by_text("Saved. The rules hold for the next segments")).to_be_visible()
     expect(page.get_by_role("radio", name="From the codebook only (deductive)")).to_be_checked()
     expect(page.get_by_role("radio", name="Never: people code everything")).to_be_checked()
     expect(page.get_by_text("The codebook has no codes yet, so every segment goes to people.")).to_be_visible()

@@ -53,7 +53,7 @@ def test_a_deductive_study_gives_codes_of_the_codebook_alone_and_the_rest_goes_t
     assert str(second["why"]).startswith("none of these: ")
     assert second["nearest"] in ("nice app", "price")
     assert third["code"] == "nice app"
-    assert "2 segments coded, 1 fit no code of the codebook and go to people, 0 could not be" in done.stderr
+    assert "2 segments coded, 0 could not be; 1 fit no code of the codebook and go to people" in done.stderr
 
 
 def test_a_mixed_study_proposes_codes_that_a_person_has_to_admit(run):
@@ -63,7 +63,7 @@ def test_a_mixed_study_proposes_codes_that_a_person_has_to_admit(run):
     assert (second["code"], second["standing"], second["proposed"], second["route"]) == (
         *(None, "proposed", "bad battery", "people"),
     )
-    assert "1 with a proposed code that a person has to admit" in done.stderr
+    assert "1 have a proposed code that a person has to admit" in done.stderr
 
 
 def test_a_mixed_study_may_begin_without_a_codebook(run):

@@ -172,3 +172,11 @@ def test_a_code_that_was_retired_is_allowed_no_more():
     about = {"code_id": code, "study": "reviews", "label": "slow app", "author": "lea", "at": AT + timedelta(hours=1)}
     of.apply_events([CodeEvent(id=code_event_id(code, "retired", "form"), kind="retired", **about)])
     assert refine(of, "slow app").assignment.standing == "none"
+
+
+def test_where_none_fits_the_nearest_that_is_named_may_be_near_by_what_people_wrote_of_it():
+    of, text = refiner("deductive", settings=RefinerSettings(fit=0.99)), "it takes a minute to open"
+    of.apply_events([created("performance", definition=f"{text} it"), created("price")])
+    given = refine(of, "great music", text=text).assignment
+    assert (given.standing, given.runner_up.label) == ("none", "performance")
+    assert given.similarity == given.runner_up.similarity > 0.8
