@@ -287,8 +287,10 @@ class _Reader:
         if is_blank(value):
             return None
         time = read_time(value, self._order or self._times.order)
+        if time is None and not any(letter.isdecimal() for letter in str(value)):
+            raise InputError(f"time '{str(value)[:40]}' cannot be read; 2026-03-01T12:00:00Z is how it is expected")
         if time is None:
-            self._untimed.append(row.line)
+            self._untimed.append(row.line)  # such as 03/02/2026, of which nothing tells the order
         return time
 
 

@@ -223,10 +223,12 @@ def test_codes_of_two_levels_stand_in_two_columns(tmp_path):
     assert sheet.themes == {"waiting": "Access"}
 
 
-def test_a_time_that_cannot_be_read_costs_no_label(tmp_path):
-    sheet = read_label_file(file(tmp_path, "text,codes,decided_at\na,rent,03/02/2026\nb,rent,soon\n"), "ana")
+def test_a_date_of_coding_whose_order_nothing_tells_costs_no_label(tmp_path):
+    rows = "text,codes,decided_at\na,rent,03/02/2026\nb,rent,04/02/2026\nc,rent,soon\n"
+    sheet = read_label_file(file(tmp_path, rows), "ana")
     assert [(row.codes, row.at) for row in sheet.rows] == [(("rent",), None)] * 2
     assert "2 times in 'decided_at' cannot be read (line 2, 3)" in sheet.notes[-1]
+    assert [row.line for row in sheet.rejected] == [4]
 
 
 def test_a_column_that_may_hold_the_codes_is_proposed(tmp_path):
