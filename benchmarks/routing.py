@@ -1,4 +1,4 @@
-"""Whether confidence tells what a person would accept: `python -m benchmarks.routing [--write]`.
+"""Whether confidence tells what a person would let stand: `python -m benchmarks.routing [--write]`.
 
 Accepted is a code that is near enough to one that a person gave the text; see ``ACCEPTED``.
 """

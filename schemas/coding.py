@@ -1,7 +1,7 @@
 """From many readings to one code: proposals, decision, assignment."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 from uuid import UUID
 
 from pydantic import Field
@@ -10,7 +10,12 @@ from schemas.feedback import Segment
 from schemas.record import Label, Moment, Record, Share, Study
 
 Verdict = Literal["picked", "rewrote", "consensus", "precedent"]
-Route = Literal["accepted", "people"]
+Route = Literal["accepted", "people", "suggested"]
+"""``accepted`` stands without a person, ``people`` were asked, ``suggested`` was neither accepted nor asked about."""
+ConfidenceStage = Literal["uncalibrated", "rated", "calibrated"]
+"""Where a confidence comes from: a formula, blind ratings of codes of other texts, or the study's own labels."""
+CONFIDENCE: Literal["confidence"] = "confidence"
+"""The role under which ``Assignment.models`` names the stage of the confidence."""
 CodeStanding = Literal["code", "proposed", "none"]
 NONE_FITS = "none of these"
 """The label of an assignment that says that no code of the codebook fits."""
@@ -131,6 +136,17 @@ class Assignment(Record):
     confidence: Share | None = None
     route: Route | None = None
     assigned_at: Moment
+
+    @property
+    def confidence_stage(self) -> ConfidenceStage | None:
+        """Where the confidence comes from; None where no router said, as before there were stages."""
+        return stage_of(self.models)
+
+
+def stage_of(models: Mapping[str, str]) -> ConfidenceStage | None:
+    """The stage that an assignment's models name, if they name a known one."""
+    named = models.get(CONFIDENCE)
+    return next((stage for stage in get_args(ConfidenceStage) if stage == named), None)
 
 
 def usable(proposals: Sequence[Proposal]) -> list[Proposal]:

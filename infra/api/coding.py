@@ -46,9 +46,9 @@ class Coded:
     similarity: float | None = None
     """Cosine of the models' label to the code that was used, -1 to 1."""
     confidence: float | None = None
-    """The estimated probability that a person would accept the code, 0 to 1."""
+    """How sure it is that a person would let the code stand, 0 to 1; what that is worth says ``confidence_stage``."""
     route: str | None = None
-    """``accepted``; ``people`` or ``audit`` where a person should look at it."""
+    """``accepted``, ``people`` where a person should look at it, or ``suggested``: neither."""
     proposals: Mapping[str, str] = field(default_factory=dict)
     """By member of the ensemble, the label that it proposed."""
     error: str | None = None
@@ -62,6 +62,8 @@ class Coded:
     """What the models settled on, before it was compared with the codebook."""
     guesses: Mapping[str, float] = field(default_factory=dict)
     """By code, how likely the study's classifier finds it, 0 to 1; nothing without one."""
+    confidence_stage: str | None = None
+    """``uncalibrated`` (a formula), ``rated`` (blind ratings of other texts) or ``calibrated`` (the study's labels)."""
 
 
 class Coder:
@@ -226,6 +228,7 @@ def as_coded(outcome: CodingOutcome) -> Coded:
         standing=assignment.standing,
         proposed=assignment.proposed,
         guesses={guess.label: guess.probability for guess in classified.guesses} if classified else {},
+        confidence_stage=assignment.confidence_stage,
     )
 
 

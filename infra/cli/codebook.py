@@ -42,7 +42,8 @@ from infra.factory.stores import build_store, opened_store
 from infra.files.coded_texts import nothing_coded
 from infra.files.labels.code_cells import distinct
 from infra.files.labels.label_columns import SheetColumns
-from infra.files.labels.label_sheet import LabelSheet, opened, read_label_file, read_table
+from infra.files.labels.label_sheet import LabelSheet, read_label_file
+from infra.files.labels.raw_table import opened, read_table
 from infra.files.rows import ReadingOptions
 from infra.refi.archive import is_refi
 from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook

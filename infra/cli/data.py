@@ -73,7 +73,7 @@ def code(
     **given: Any,
 ) -> None:
     """Code the segments of SOURCE (a file, or - for standard input) without Kafka; JSON lines out."""
-    from infra.local.file_coding import as_row, code_segments, given_codes
+    from infra.local.file_coding import RouteTally, as_row, code_segments, given_codes
     from infra.refi.codebook_files import codebook_of_file
     from models.pipeline import CodedSegment
 
@@ -88,13 +88,14 @@ def code(
         segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken
     tally.console.print(profile_line(load_profile(settings.profile), settings.weights_dir), highlight=False)
     counts: Counter[str] = Counter()
-    out = sys.stdout  # as it is before the progress bar takes it
+    routes, out = RouteTally(), sys.stdout  # as it is before the progress bar takes it
     outcomes = code_segments(settings, segments, codes)
     with _progress(tally.console, len(segments) if isinstance(segments, list) else None) as advance:
         for outcome in outcomes:
             out.write(json.dumps(as_row(outcome), ensure_ascii=False) + "\n")
             out.flush()
             counts[outcome.assignment.standing if isinstance(outcome, CodedSegment) else "uncoded"] += 1
+            routes.add(outcome)
             advance()
     outside = f"; {counts['none']} fit no code of the codebook and go to people" if counts["none"] else ""
     outside += f"; {counts['proposed']} have a proposed code that a person has to admit" if counts["proposed"] else ""
@@ -106,6 +107,8 @@ def code(
         f"{rejected}{outside}",
         soft_wrap=True,
     )
+    if summary := routes.summary():
+        tally.console.print(summary, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from infra.storage.store import Store
 from infra.storage.studies import check_study
 from infra.storage.trace import Trace, segments_named, trace
 from models.errors import InputError
+from models.routing.stages import STAGES
 
 _STANDINGS = {"code": "code", "proposed": "proposed code", "none": "no code"}
 _NAMES = click.argument("names", metavar="ID...", nargs=-1, required=True)
@@ -87,6 +88,7 @@ def _story(story: Trace) -> Iterator[tuple[str, object]]:
         yield "new code" if given.new else "reused" if given.standing == "code" else "why", given.why
         yield "confidence", given.confidence
         yield "route", given.route
+        yield "confidence stage", STAGES[given.confidence_stage] if given.confidence_stage else None
     if story.request is not None:
         yield "asked", f"{story.request.reason}; {story.open_slots} more people are asked for"
     yield "people", [f"{each.annotation.annotator}: {', '.join(c.label for c in each.codes)}" for each in story.people]

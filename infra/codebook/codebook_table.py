@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 from infra.codebook.codebook_import import CodebookNode
 from infra.files.labels.code_cells import PATH, is_blank, json_codes, read_code
 from infra.files.labels.label_columns import TEXTS
-from infra.files.labels.label_sheet import RawTable, opened, read_table
+from infra.files.labels.raw_table import RawTable, opened, read_table
 from infra.files.reading.columns import usual
 from infra.files.reading.items import Rejected, TableRow
 from infra.files.tables import OutputRow, Shape, write
@@ -15,10 +15,33 @@ from models.codebook.codebook import Codebook, CodeState
 from models.errors import InputError
 from schemas.ids import normalised_label
 
-NAMES = ("code", "name", "code_name", "label", "codes", "node", "tag", "title")
-ABOVE = ("theme", "parent", "parent_code", "category", "group", "folder", "code_group", "parent_name")
+NAMES = (
+    *("code", "subcode", "sub_code", "name", "code_name", "codename", "label", "codes", "node", "tag", "title", "kode"),
+    *("código", "codice", "unterkategorie", "subcategory", "sub_category", "subtheme", "sub_theme", "level_2"),
+    *("ebene_2",),
+)
+ABOVE = (
+    *("oberkategorie", "hauptkategorie", "obercode", "main_code", "main_category", "level_1", "ebene_1"),
+    *("theme", "parent", "parent_code", "category", "group", "folder", "code_group", "parent_name"),
+)
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "definition": ("definition", "description", "memo", "meaning", "code_memo", "comment", "note", "notes"),
+    "definition": (
+        "definition",
+        "description",
+        "memo",
+        "meaning",
+        "code_memo",
+        "comment",
+        "note",
+        "notes",
+        "beschreibung",
+        "bedeutung",
+        "définition",
+        "descripción",
+        "definición",
+        "descrição",
+        "descrizione",
+    ),
     "inclusion": ("inclusion", "when_to_use", "include", "inclusion_criteria", "use"),
     "exclusion": ("exclusion", "when_not_to_use", "exclude", "exclusion_criteria", "do_not_use"),
     "examples": ("examples", "example", "quotes", "quote", "example_quote"),

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, TextIO, TypeVar, cast
 from pydantic import JsonValue
 
 from infra.drift.far_times import FarTimes
+from infra.files.labels.code_cells import CODE_NAMES as LABEL_NAMES
+from infra.files.labels.code_cells import WEAK_CODE_NAMES
 from infra.files.reading.answers import is_non_answer
 from infra.files.reading.cells import plain_id, readable
 from infra.files.reading.columns import ID_NAMES, TEXT_NAMES, TIME_NAMES, folded, role_names, usual
@@ -31,12 +33,12 @@ from infra.files.rows import (
     read_rows,
     tell_format,
 )
-from infra.files.timestamps import DateOrder, TimeColumn, read_time
+from infra.files.timestamps import DateOrder, TimeColumn, is_date, read_time
 from models.errors import InputError
 
 CODE_NAMES = (
     *("code", "codes", "label", "labels", "final_code", "category", "categories", "topic", "topics", "tag", "tags"),
-    *("reason", "negativereason", "intent", "issue"),
+    *("reason", "negativereason", "intent", "issue", *LABEL_NAMES, *WEAK_CODE_NAMES),
 )
 SOURCE_NAMES = (
     *("source", "channel", "platform", "site", "store", "forum", "survey", "brand", "company", "airline"),
@@ -224,11 +226,25 @@ class _ColumnRoles:
     def look(self, item: TableHeader | TableRow | Rejected) -> None:
         """Take a row's time into account before any row is taken: only the whole column tells day from month."""
         if isinstance(item, TableHeader):
+            if self._options.time is None and usual(item.columns, role_names(item.columns, "time", TIME_NAMES)) is None:
+                return  # the first row tells
             self.see(tuple(item.columns), item.line, must=True)
         elif isinstance(item, TableRow):
             names = tuple(item.cells)
+            if not self._by_names and self._options.time is None:
+                self._tell_time(item)
             places = self._by_names.get(names) or self.see(names, item.line, must=not self._by_names)
             self._time.see(item.cells.get(places.time or ""))
+
+    def _tell_time(self, row: TableRow) -> None:
+        """Take a column as the time whose cell is a date, where none is known by its name."""
+        names = tuple(row.cells)
+        dated = [name for name in names if is_date(row.cells[name])]
+        if dated and usual(names, role_names(names, "time", TIME_NAMES)) is None:
+            self._options = replace(self._options, time=dated[0])
+            self._options.reading.report.remark(
+                f"'{dated[0]}' is taken as the time: it holds dates; --time-column names another"
+            )
 
     @property
     def _order(self) -> DateOrder | None:

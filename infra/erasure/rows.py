@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, func, or_, select, update
 
 from infra.accounts.attempts import counters_of
 from infra.storage import tables
+from infra.storage.analysis.spans import parts_within
 from infra.storage.annotations import update_open_slots
 from infra.storage.database import Database, chunks
 from infra.storage.derived.decided_codes import update_decided_codes
@@ -69,6 +70,12 @@ def texts_of(database: Database, ids: Collection[UUID]) -> dict[UUID, tuple[str,
             rows = connection.execute(query.where(tables.segments.c.id.in_(chunk)))
             texts |= {row.id: (row.study, row.text) for row in rows}
     return texts
+
+
+def with_parts(database: Database, ids: Collection[UUID]) -> set[UUID]:
+    """Segments, and whatever people marked inside them: a marked part holds words of its segment."""
+    with database.reading() as connection:
+        return {*ids, *parts_within(connection, ids)}
 
 
 def labels_of(database: Database, ids: Collection[UUID]) -> _Labels:

@@ -13,11 +13,12 @@ from infra.storage.search import Filters, attribute_names, matching_ids
 from infra.storage.store import Store
 from infra.storage.tables import codes, segments
 from models.annotation.latest import Disputed
+from schemas.coding import stage_of
 
 _SAID = ("id", "own_id", "study", "text", "source", "timestamp", "language")
 MADE = (
     *("final_codes", "final_code_ids", "decided_by", "disputed", "disputed_rule", "theme"),
-    *("human_codes", "annotators", "code", "code_id", "confidence", "route"),
+    *("human_codes", "annotators", "code", "code_id", "confidence", "confidence_stage", "route"),
 )
 """What was made of a segment: in the end, by people, by the system."""
 COLUMNS = (*_SAID, *MADE)
@@ -78,6 +79,7 @@ def segments_coded(
             settled = outcomes(connection, given, choice.disputed)
         for row in chunk:
             values = {column: row["metadata"].get(name) for column, name in attributes.items()}
+            values["confidence_stage"] = stage_of(row["models"] or {})
             yield {**values, **row, **_outcome_cells(settled[row["id"]], themes), "disputed_rule": choice.disputed}
 
 

@@ -1,6 +1,8 @@
 """The steps of the stream without Kafka, over segments that are at hand: what ``qualstream code`` does."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,30 @@ from infra.settings import Settings
 from infra.storage.projections import skipped_rows
 from models.errors import InputError
 from models.pipeline import CodedSegment, CodingOutcome
+from models.routing.stages import STAGES
 from schemas import CodeEvent, Proposal, Segment
+from schemas.coding import ConfidenceStage
 from schemas.study import CodingMode
+
+
+@dataclass
+class RouteTally:
+    """How segments were routed, and what their confidence is worth."""
+
+    _routes: Counter[str | None] = field(default_factory=Counter)
+    _stages: set[ConfidenceStage] = field(default_factory=set)
+
+    def add(self, outcome: CodingOutcome) -> None:
+        """Count a segment; one without a code has no route."""
+        if isinstance(outcome, CodedSegment):
+            self._routes[outcome.assignment.route] += 1
+            self._stages |= {stage} if (stage := outcome.assignment.confidence_stage) else set()
+
+    def summary(self) -> str:
+        """Some sentences, on one line; empty where nothing was coded."""
+        words = {"suggested": "suggested", "people": "for people to look at", "accepted": "accepted without a person"}
+        counts = ", ".join(f"{self._routes[route]} {word}" for route, word in words.items() if self._routes[route])
+        return " ".join([f"{counts}.", *(STAGES[stage] for stage in STAGES if stage in self._stages)]) if counts else ""
 
 
 def given_codes(
@@ -75,6 +99,7 @@ def as_row(outcome: CodingOutcome) -> dict[str, Any]:
         "new": assignment.new,
         "similarity": round(assignment.similarity, 4),
         "confidence": None if assignment.confidence is None else round(assignment.confidence, 4),
+        "confidence_stage": assignment.confidence_stage,
         "route": assignment.route,
         "proposals": [_proposal(proposal) for proposal in decision.proposals] + skipped_rows(decision),
         "verdict": decision.verdict,

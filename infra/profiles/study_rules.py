@@ -28,9 +28,11 @@ def default_rules(profile: Profile, study: str) -> StudyRules:
     """The profile's rules for a study: its own, and for the rest those of all studies. Older than any that are set."""
     router = profile.router
     own = router.studies.get(study)
-    values: dict[str, Any] = router.model_dump(exclude={"studies"}) | (
+    given = router.model_dump(exclude={"studies"}, exclude_unset=True) | (
         own.model_dump(exclude_unset=True) if own else {}
     )
+    values: dict[str, Any] = router.model_dump(exclude={"studies"}) | given
+    values["mode"] = values["mode"] or ("threshold" if "threshold" in given else "suggest")
     return StudyRules(study=study, author=f"profile {profile.name}", at=datetime.fromtimestamp(0, UTC), **values)
 
 

@@ -13,6 +13,7 @@ from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
 from infra.storage.final_codes import Assigned, Named, names_now, outcomes
 from infra.storage.tables import alerts, assignments, codes, dead_letters, final_codes, requests, segments
+from schemas.coding import ConfidenceStage, stage_of
 
 TimeStep = Literal["hour", "day"]
 STEPS: dict[TimeStep, tuple[timedelta, int]] = {"hour": (timedelta(hours=1), 48), "day": (timedelta(days=1), 30)}
@@ -37,6 +38,8 @@ class Live:
     codes: int
     alerts: int
     """Nobody has seen to them."""
+    suggested: int = 0
+    """Neither accepted nor sent to people."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,25 @@ def live(database: Database, study: str, now: datetime) -> Live:
             coded=sum(by_route.values()),
             accepted=by_route.get("accepted", 0),
             people=by_route.get("people", 0),
+            suggested=by_route.get("suggested", 0),
             open_requests=_count(connection, requests.c.segment_id, *asked, unexpired),
             human_coded=connection.execute(select(func.count(coded.c.segment_id.distinct()))).scalar_one(),
             dead_letters=_count(connection, dead_letters.c.id, *dead),
             codes=_count(connection, codes.c.id, *in_use),
             alerts=_count(connection, alerts.c.id, alerts.c.study == study, waits(now)),
         )
+
+
+def newest_stage(database: Database, study: str) -> ConfidenceStage | None:
+    """Where the confidence of the code that was routed last comes from; None where none was, or nothing says."""
+    query = (
+        select(assignments.c.models)
+        .where(assignments.c.study == study, assignments.c.route.is_not(None))
+        .order_by(assignments.c.assigned_at.desc())
+        .limit(1)
+    )
+    with database.reading() as connection:
+        return stage_of(connection.execute(query).scalar() or {})
 
 
 def _count(connection: Connection, column: ColumnElement[Any], *where: ColumnElement[bool]) -> int:

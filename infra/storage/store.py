@@ -58,6 +58,7 @@ class StageCounts:
     codes: int
     new: int
     reused: int
+    suggested: int = 0
 
 
 @dataclass(frozen=True)
@@ -237,6 +238,7 @@ class Store:
             count(codes.c.study, codes.c.retired.is_(False), codes.c.level == "code").label("codes"),
             count(coded, done.new.is_(True)).label("new"),
             count(coded, done.new.is_(False), done.standing == "code").label("reused"),
+            count(coded, done.route == "suggested").label("suggested"),
         )
         with self._database.reading() as connection:
             return StageCounts(**connection.execute(query).mappings().one())
@@ -384,10 +386,10 @@ _EXPORTED = (
 
 
 def has_outcome() -> ColumnElement[bool]:
-    """Whether a row of ``segments`` has been coded and accepted, asked about, or set aside."""
+    """Whether a row of ``segments`` has been coded and routed, and asked about where it should be, or set aside."""
     coded = assignments.c.segment_id
     asked = or_(exists().where(requests.c.segment_id == coded), exists().where(annotations.c.segment_id == coded))
-    routed = or_(assignments.c.route == "accepted", and_(assignments.c.route == "people", asked))
+    routed = or_(assignments.c.route.in_(("accepted", "suggested")), and_(assignments.c.route == "people", asked))
     dead = exists().where(dead_letters.c.segment_id == segments.c.id, dead_letters.c.replayed_at.is_(None))
     return or_(exists().where(coded == segments.c.id, routed), dead)
 

@@ -1,23 +1,20 @@
 """How far a study's codes can be trusted, as people's labels tell it: a confidence, and from which one on it holds."""
 
-import json
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
 from models.moderation.classifier_vote import LIKELY
 from models.routing.calibration import LEAST, Calibration, LabelledSignals, fit, fit_and_hold_out
+from models.routing.rated_prior import RATED_CERTAINTY, rated_probability, rated_threshold
 from models.routing.risk_control import Earlier, RiskBound, promise
 from schemas import Annotation, StudyRules
-from schemas.coding import OUTSIDE_CODEBOOK, STRETCHED
+from schemas.coding import OUTSIDE_CODEBOOK, STRETCHED, ConfidenceStage
 from schemas.ids import code_id
 
 _AGREEMENT, _MARGIN, _LIKELIHOOD = 0.5, 0.3, 0.2  # weights; they add up to one
@@ -26,6 +23,7 @@ _STRETCH = 0.4  # what is left where no code was near enough, and a deductive st
 _FALLBACK = 0.7  # what is left of the confidence where the moderator's answer could not be taken
 _OF_THE_TEXT = ("words", "log_words", "not_english")  # signals that stay whichever code the segment gets
 _DRAWN = 100  # labels drawn by chance from which the others do not teach a promise's confidence
+_SAME_TEXT = 0.95  # cosine from which two texts, or codes, are the same: PrecedentSettings.same
 _REMEMBERED = 2_000  # of the codes accepted last
 
 
@@ -42,39 +40,24 @@ def prior(signals: Mapping[str, float]) -> float:
         mean the same. A classifier that is not sure, or names another code, lowers nothing: nobody has said yet what
         that is worth. So the score never falls when one of the first three signals or the classifier's rises.
 
-        Where a verifier judged the code, blind ratings say what the signals are worth (``rated_prior.json``, by
-        ``benchmarks.rating.prior``): the probability of a logistic regression over ``verifier`` and ``log_probability``
-        takes the place of the sum, with the same factors.
+        Where a verifier judged the code, or rated members elected it, blind ratings say what the signals are worth
+        (``rated_prior.json``, by ``benchmarks.rating.prior``): the probability of a logistic regression takes the place
+        of the sum, with the same factors.
 
     Args:
         signals: ``agreement`` and ``classifier`` (0 to 1), ``margin`` (a difference of cosines), ``fell_back``,
             ``tone_clash``, ``stretched`` and ``classifier_sure`` (0 or 1; all 0 where they are missing), and
             ``moderator_log_probability`` (mean per token, in nats) where there is one; ``verifier`` (0 to 1) with
-            ``log_probability`` (the members' mean per token, in nats). Others are not looked at.
+            ``log_probability`` (the members' mean per token, in nats), or ``elected_rating``. Others are not looked at.
 
     Returns:
-        0 to 1. With a verifier, how many codes like this a rater lets stand; else a score to sort and route by.
+        0 to 1. Where codes were rated, how many like this a rater lets stand; else a score to sort and route by.
     """
     classifier = signals.get("classifier", 0.0) if signals.get("classifier_sure") else 0.0
     factors = (("fell_back", _FALLBACK), ("tone_clash", _CLASH), (STRETCHED, _STRETCH))
     left = math.prod(factor for name, factor in factors if signals.get(name))
-    judged = _judged_probability(signals)
+    judged = rated_probability(signals)
     return min(1.0, (_weighed(signals, classifier) if judged is None else max(judged, classifier)) * left)
-
-
-def _judged_probability(signals: Mapping[str, float]) -> float | None:
-    """What ratings say of a code that a verifier judged; none where a signal is missing."""
-    rated = _rated_prior()
-    if not rated["weights"].keys() <= signals.keys():
-        return None
-    score = rated["intercept"] + math.fsum(weight * signals[name] for name, weight in rated["weights"].items())
-    return 1 / (1 + math.exp(-score))
-
-
-@cache
-def _rated_prior() -> dict[str, Any]:
-    rated: dict[str, Any] = json.loads(Path(__file__).with_name("rated_prior.json").read_text(encoding="utf-8"))
-    return rated
 
 
 def _weighed(signals: Mapping[str, float], classifier: float) -> float:
@@ -171,13 +154,51 @@ class ConfidenceModel:
     promise: RiskBound | None = None
 
     def confidence(self, signals: Mapping[str, float]) -> float:
-        """The probability that a person accepts the code; before there are enough labels, the score above."""
+        """The probability that a person lets the code stand; before there are enough labels, the score above."""
         return prior(signals) if self.calibration is None else self.calibration.probability(signals)
+
+    def stage(self, signals: Mapping[str, float]) -> ConfidenceStage:
+        """Where that confidence comes from: the study's labels, ratings of other codes, or a formula."""
+        if self.calibration is not None:
+            return "calibrated"
+        return "uncalibrated" if rated_probability(signals) is None else "rated"
+
+    def proven_threshold(self, signals: Mapping[str, float], rules: StudyRules) -> float | None:
+        """The confidence from which a code like this may be accepted because labels, or ratings, prove it.
+
+        Args:
+            signals: Of the code's assignment.
+            rules: The largest share of wrong codes among the accepted, and how sure that must be.
+
+        Returns:
+            ``None`` where nothing is proven.
+        """
+        if self.promise is not None and self.promise.satisfied:
+            return self.promise.threshold
+        if self.stage(signals) != "rated" or rules.certainty > RATED_CERTAINTY:
+            return None
+        return rated_threshold(signals, rules.wrong_share)
 
     @property
     def labels_needed(self) -> int:
         """How many more labels, drawn by chance, the promise probably needs."""
         return 0 if self.promise is None else self.promise.labels_needed
+
+
+def is_covered(signals: Mapping[str, float]) -> bool:
+    """Whether people's own decisions stand behind a code: they coded such a text so, or their classifier is sure of it.
+
+    Args:
+        signals: Of its assignment: ``classifier_sure`` (0 or 1), ``precedent_similarity`` and ``precedent_nearest``
+            (cosines of the nearest text that people coded, and of its codes); what is missing covers nothing.
+    """
+    same_text = signals.get("precedent_similarity", 0.0) >= _SAME_TEXT
+    return bool(signals.get("classifier_sure")) or (same_text and signals.get("precedent_nearest", 0.0) >= _SAME_TEXT)
+
+
+def may_promise(rules: StudyRules, judged: Sequence[JudgedAssignment]) -> bool:
+    """Whether by a study's rules codes are accepted where labels prove that few are wrong; without labels none do."""
+    return rules.mode == "promise" or (rules.mode == "suggest" and bool(judged))
 
 
 def load() -> None:

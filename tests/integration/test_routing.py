@@ -28,7 +28,9 @@ def test_labels_and_rules_move_the_router_while_it_runs_and_the_next_one_from_it
         def until_routed(route: str) -> None:
             until(lambda: coding.rows(TEXT)[0]["route"] == route, stack)
 
-        until_routed("accepted")  # by the profile's threshold
+        until_routed("suggested")  # by the profile, which has said nothing of what is accepted
+        said(rules(0, threshold=0.5))
+        until_routed("accepted")
         said(rules(1, mode="promise"))
         until_routed("people")  # there are no labels to promise anything by
         said(*judgements(600, study=STUDY))

@@ -142,6 +142,8 @@ def test_of_two_pages_that_change_one_code_at_once_the_second_sees_what_the_firs
         gate.wait()
         return client.post(f"{BASE}/codes/{code('slow checkout')}/rename", data=form, follow_redirects=False)
 
+    for client in clients:
+        assert client.get(BASE).status_code == 200  # the routes are built by the first request, and not by two at once
     for turn in range(8):
         seen = last(pages[0], "slow checkout")
         with ThreadPoolExecutor(2) as pool:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from infra.annotation.study_report import standing
 from infra.profiles.study_rules import rules_of
+from infra.storage.overview import newest_stage
 from infra.training.loader import out_of_fold_loader
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw, profile_of
@@ -23,7 +24,7 @@ from schemas.study import CodingMode, QueryStrategy
 
 router = APIRouter()
 
-_PERCENT = ("threshold", "wrong_share", "certainty", "audit_share", "double_share")
+_PERCENT = ("threshold", "wrong_share", "certainty", "doubtful_share", "audit_share", "double_share")
 _OPTIONAL = {"budget_segments": 1_000_000, "budget_minutes": 1_440 * 100, "expire_days": 3_650}
 _MOST = {name: 100 for name in _PERCENT} | {"lock_minutes": 1_440, "ask_segments": 1_000} | _OPTIONAL
 _NEEDED = ("lock_minutes", "ask_segments")
@@ -32,6 +33,7 @@ _NAMES = {
     "threshold": "Confidence",
     "wrong_share": "Largest share of wrong codes",
     "certainty": "Certainty",
+    "doubtful_share": "Offered to people",
     "audit_share": "Drawn by chance",
     "double_share": "Coded by two",
     "budget_segments": "Segments a day",
@@ -58,8 +60,7 @@ CODING_MODES: dict[CodingMode, tuple[str, str]] = {
     "inductive": ("From the texts (inductive)", "where no code of the codebook says the same, models open a new one."),
     "deductive": (
         "From the codebook only (deductive)",
-        "models choose among its codes, by label, definition, inclusion and examples. Where none fits, a person "
-        "decides.",
+        "models choose among its codes, by label, definition, inclusion and examples. Where none fits, people decide.",
     ),
     "mixed": (
         "From both (mixed)",
@@ -78,6 +79,7 @@ class RulesForm(BaseModel):
     threshold: str = ""
     wrong_share: str = ""
     certainty: str = ""
+    doubtful_share: str = ""
     audit_share: str = ""
     double_share: str = ""
     blind: bool = False
@@ -176,6 +178,7 @@ def _draw(
         "coding_modes": CODING_MODES,
         "has_codes": bool(site.nearby.codes(rules.study).live),
         "standing": report,
+        "stage": newest_stage(site.store.database, rules.study),
         "chart": _chart(report.bins),
         "error": error,
         "saved": saved,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from infra.annotation.code_search import Nearby
+from infra.annotation.code_search import LEAST, Nearby
 from models.annotation.coding import CodeEntry, CodeLookup, Task
 from models.errors import InputError
 from models.text.labels import clean_code
@@ -76,7 +76,7 @@ def proposed(task: Task, codes: CodeLookup) -> list[Suggestion]:
 
 
 def nearest_suggestions(task: Task, codes: CodeLookup, nearby: Nearby) -> list[Suggestion] | None:
-    """The codes nearest to the segment that are not offered already; ``None`` while they cannot be told yet.
+    """The codes near to the segment that are not offered already, none under a floor; ``None`` while none can be told.
 
     While it is coded blind, only its text says what is near, and a code that it created itself is left out.
     """
@@ -92,7 +92,9 @@ def nearest_suggestions(task: Task, codes: CodeLookup, nearby: Nearby) -> list[S
     near = nearby.nearest(task.segment.study, texts, _NEAREST, without)
     if near is None:
         return None
-    nearest = [Suggestion(neighbour.code.label, neighbour.code, similarity=neighbour.similarity) for neighbour in near]
+    nearest = [
+        Suggestion(each.code.label, each.code, similarity=each.similarity) for each in near if each.similarity >= LEAST
+    ]
     return _numbered(nearest, 1 + len(before))
 
 
