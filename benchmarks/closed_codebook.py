@@ -132,9 +132,9 @@ def main() -> None:
     models, sample = Models.of(load_settings(profile="tiny")), texts(asked.sample)
     given = list(zip(sample, deductive(sample, models), strict=True))
     rows = [(name, *_right(given, which)) for name, which in _KINDS.items()]
-    one = code_sets(sample, models.embedder, lambda each: [each.decision.label])
+    single = code_sets(sample, models.embedder, lambda each: [each.decision.label])
     two = code_sets(sample, models.embedder, with_second(models.embedder))
-    for name, scores in (("one code", one), ("with a second code", two), ("the difference", _less(two, one))):
+    for name, scores in (("one code", single), ("with a second code", two), ("the difference", _less(two, single))):
         rows.append((name, f"{np.mean([each[3] for each in scores]):.2f} codes", _figures(scores)))
     report = Report(
         "coding-modes",
@@ -163,8 +163,8 @@ def _right(given: Iterable[tuple[Text, Assignment]], which: Callable[[Assignment
     return str(len(pairs)), interval(right)
 
 
-def _less(one: Sequence[Floats], other: Sequence[Floats]) -> list[Floats]:
-    return [a - b for a, b in zip(one, other, strict=True)]
+def _less(first: Sequence[Floats], other: Sequence[Floats]) -> list[Floats]:
+    return [a - b for a, b in zip(first, other, strict=True)]
 
 
 def _figures(scores: Sequence[Floats]) -> str:

@@ -263,7 +263,7 @@ def resplit(study: Study, least: float) -> list[Resplits]:
         later = np.array([model.probability(one.signals) for one in others])
         right = np.array([one.nearness >= least for one in others])
         for share in PROMISES:
-            kept = promise(sure, [one.accepted for one in judged], wrong_share=share, probabilities=True)
+            kept = promise(sure, [one.accepted for one in judged], wrong_share=share)
             taken = np.zeros(len(later), bool) if kept.threshold is None else later >= kept.threshold
             found[share].append(Outcome(len(later), int(taken.sum()), int((~right[taken]).sum()), kept.threshold))
     return [Resplits(share, outcomes) for share, outcomes in found.items()]

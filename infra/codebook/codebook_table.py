@@ -9,7 +9,7 @@ from infra.files.labels.code_cells import PATH, is_blank, json_codes, read_code
 from infra.files.labels.label_columns import TEXTS
 from infra.files.labels.raw_table import RawTable, opened, read_table
 from infra.files.reading.columns import usual
-from infra.files.reading.items import Rejected, TableRow
+from infra.files.reading.items import ReadingOptions, Rejected, TableRow
 from infra.files.tables import OutputRow, Shape, write
 from models.codebook.codebook import Codebook, CodeState
 from models.errors import InputError
@@ -68,14 +68,16 @@ def is_codebook(table: RawTable) -> bool:
     return len(codes) == len(set(codes))
 
 
-def read_codebook_table(path: Path, fmt: str | None = None) -> list[CodebookNode]:
+def read_codebook_table(
+    path: Path, fmt: str | None = None, options: ReadingOptions | None = None
+) -> list[CodebookNode]:
     """Read a table with a row a code: its name or path, what it stands under, what it means.
 
     Raises:
         InputError: If there is no column with codes, or no row that can be taken.
     """
     with opened(path) as stream:
-        table = read_table(stream, path.name, fmt)
+        table = read_table(stream, path.name, fmt, options)
     name = usual(table.names, NAMES)
     if name is None:
         raise InputError(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TextIO, TypeVar, cast
 from pydantic import JsonValue
 
 from infra.drift.far_times import FarTimes
+from infra.drift.row_codes import LONGEST, row_codes
 from infra.files.labels.code_cells import CODE_NAMES as LABEL_NAMES
 from infra.files.labels.code_cells import WEAK_CODE_NAMES
 from infra.files.reading.answers import is_non_answer
@@ -54,7 +55,7 @@ RUN = 20_000
 _TOGETHER = 100
 """Sorted rows in one line on the disk."""
 _MOST_SOURCES = 500
-_LONGEST_LABEL, _LONGEST_SOURCE = 80, 200
+_LONGEST_SOURCE = 200
 T = TypeVar("T")
 
 
@@ -316,8 +317,8 @@ class _ColumnRoles:
             (plain_id(cells.get(places.id)) if places.id else None) or str(row.line),
             text,
             [_short(cells.get(name), _LONGEST_SOURCE) for name in self.candidates],
-            _codes(cells.get(places.code)) if places.code else None,
-            _short(theme[0] if isinstance(theme, list) and theme else theme, _LONGEST_LABEL),
+            row_codes(cells.get(places.code), places.code) if places.code else None,
+            _short(theme[0] if isinstance(theme, list) and theme else theme, LONGEST),
             {signal: cells[place] for signal, place in places.signals.items() if cells.get(place) not in (None, "")},
         )
 
@@ -368,15 +369,6 @@ def _rows(
 def _within(row: TimestampedText, options: ReadOptions) -> bool:
     since, until = options.since, options.until
     return (since is None or row.at >= since.timestamp()) and (until is None or row.at < until.timestamp())
-
-
-def _codes(cell: JsonValue) -> list[str]:
-    """The labels of a cell: a list's, or its text as one."""
-    if isinstance(cell, str):
-        label = " ".join(cell.split())
-        return [label[:_LONGEST_LABEL]] if label else []
-    labels = [_short(label, _LONGEST_LABEL) for label in (cell if isinstance(cell, list) else [cell])]
-    return list(dict.fromkeys(" ".join(label.split()) for label in labels if label))
 
 
 def _order(row: TimestampedText) -> tuple[float, int]:

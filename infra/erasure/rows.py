@@ -159,6 +159,8 @@ def erase_person(database: Database, person: str, at: datetime) -> Counter[str]:
         labels = tables.annotations.c
         coded = connection.execute(select(labels.segment_id).where(labels.annotator == person).distinct())
         touched = set(coded.scalars())
+        own_views = delete(tables.saved_views).where(tables.saved_views.c.owner == person)
+        counts["saved_views"] += connection.execute(own_views).rowcount
         for table in (tables.annotations, tables.locks):
             counts[table.name] += connection.execute(delete(table).where(table.c.annotator == person)).rowcount
         if touched:
@@ -177,8 +179,11 @@ def _names(connection: Connection, person: str) -> Counter[str]:
         event = CodeEvent.from_bytes(row.record).model_copy(update={"author": GONE})
         values = {"author": GONE, "record": event.to_bytes()}
         connection.execute(update(events).where(events.c.id == row.id).values(values))
-    renamed = connection.execute(update(marks).where(marks.c.author == person).values(author=GONE)).rowcount
-    return Counter({"code_events": len(rows), "alert_marks": renamed})
+    renamed = {
+        table.name: connection.execute(update(table).where(table.c.author == person).values(author=GONE)).rowcount
+        for table in (marks, tables.saved_views)
+    }
+    return Counter({"code_events": len(rows)} | renamed)
 
 
 def _account(connection: Connection, person: str) -> Counter[str]:

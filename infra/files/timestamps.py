@@ -75,8 +75,8 @@ _CENTURY = 69  # two digits from here on are of the last century, as in POSIX
 def read_time(value: JsonValue, order: DateOrder | None = None) -> datetime | None:
     """Read a time; without a zone it is taken as UTC.
 
-    Dates, times, months, quarters and years (their first day), seconds since 1970 and a spreadsheet's days since 1900 are read, with
-    month names of many languages and the usual zone names.
+    Dates, times, months, quarters and years (their first day), seconds since 1970 and a spreadsheet's days since 1900
+    are read, with month names of many languages and the usual zone names.
 
     Args:
         value: A cell.
@@ -92,14 +92,12 @@ def read_time(value: JsonValue, order: DateOrder | None = None) -> datetime | No
         return _since_1970(text)
     if _SERIAL.match(text):
         return _since_1900(float(text))
-    if _YEAR.match(text):
-        return datetime(int(text), 1, 1, tzinfo=UTC)
-    if not isinstance(value, str) and not _DAY.match(text):
+    if not isinstance(value, str) and not (_DAY.match(text) or _YEAR.match(text)):
         return None
     try:
         return _aware(datetime.fromisoformat(text))
     except ValueError:
-        return _quarter(text) or _at_place(text, order) or _in_words(text, order)
+        return _of_year(text) or _at_place(text, order) or _in_words(text, order)
 
 
 def with_clock(date: JsonValue, clock: JsonValue) -> JsonValue:
@@ -199,8 +197,10 @@ def _tidied(text: str) -> str:
     return _SPACED.sub(r"\1", clocked) if clocked[:1].isdecimal() and not re.search(r"[^\W\d_]", clocked) else clocked
 
 
-def _quarter(text: str) -> datetime | None:
-    """The first day of a quarter of a year."""
+def _of_year(text: str) -> datetime | None:
+    """The first day of a year or of a quarter of one."""
+    if _YEAR.match(text):
+        return datetime(int(text), 1, 1, tzinfo=UTC)
     match = _QUARTER.match(text)
     if not match:
         return None

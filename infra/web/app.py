@@ -25,7 +25,7 @@ from infra.web.pages import (
     segments,
     texts,
 )
-from infra.web.pages.analysis import documents, groups, tables
+from infra.web.pages.analysis import documents, groups, tables, views
 from infra.web.pages.coding import panel, spans
 from infra.web.pages.curation import bulk, similar
 from infra.web.sessions import Sessions, signing_key
@@ -44,6 +44,7 @@ PAGES = (
     groups,
     tables,
     documents,
+    views,
     agreement,
     classifier,
     drift,

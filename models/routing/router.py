@@ -14,6 +14,7 @@ from models.moderation.voting import CONSENSUS
 from models.routing.confidence import (
     AcceptedLately,
     ConfidenceModel,
+    JudgedAssignment,
     fit_confidence,
     is_covered,
     judged_assignments,
@@ -58,6 +59,8 @@ class _StudyState:
     """Labels heard since."""
     lately: AcceptedLately = field(default_factory=AcceptedLately)
     suggestions: Suggestions = field(default_factory=Suggestions)
+    judged: dict[UUID, JudgedAssignment | None] = field(default_factory=dict)
+    """Labelled segments as they were judged last, for as long as that holds."""
 
     @property
     def stale(self) -> bool:
@@ -95,7 +98,9 @@ class Router:
         with self._lock:
             for annotation in batch:
                 study = self._of(annotation.study)
-                study.news += study.annotations.add(annotation)
+                if study.annotations.add(annotation):
+                    study.news += 1
+                    study.judged.pop(annotation.segment_id, None)
 
     def update_rules(self, rules: Iterable[StudyRules]) -> None:
         """Hear what studies want; the newest rules hold from the next batch on."""
@@ -116,7 +121,7 @@ class Router:
             taught = self._classifiers.of(name)
             with self._lock:
                 study = self._of(name)
-                study.taught, study.model = taught, None
+                study.taught, study.model, study.judged = taught, None, {}
 
     def recall(self, routed: Iterable[Assignment]) -> None:
         """Hear how segments were routed before, so that a promise goes on from there."""
@@ -139,7 +144,7 @@ class Router:
             if known.model is not None and not known.stale:
                 return rules, known.model
             taught, news, earlier = known.taught, known.news, known.lately.earlier
-            judged = judged_assignments(known.annotations, taught)
+            judged = judged_assignments(known.annotations, taught, known.judged)
         model = fit_confidence(judged, rules, promising=may_promise(rules, judged), earlier=earlier)
         with self._lock:
             if known.rules is rules and known.taught is taught:  # else it is made again for the next batch

@@ -71,10 +71,10 @@ def test_a_page_is_without_faults_light_and_at_rest(
         address += "?source=" + quote(sample.segments()[0].source)
     context = new_context(storage_state=session, reduced_motion="reduce")  # colours change at once
     context.add_init_script(WATCH)
-    got = context.request.get(address, max_redirects=0)
+    got = context.request.get(address, max_redirects=0, timeout=60_000)
     if not got.ok or not got.text().startswith("<!doctype"):
-        assert "{" in address or "json" in got.headers["content-type"] or not got.text().startswith("<html")
-        return  # a file, or a part of a page
+        assert got.status < 500  # a file, a part of a page, or one that wants more in its address
+        return
     page, sizes = context.new_page(), dict[str, int]()
     page.on("response", lambda answer: sizes.update({answer.url: weight(answer)} if "events" not in answer.url else {}))
     page.goto(address)

@@ -103,7 +103,7 @@ def test_a_part_is_marked_by_keyboard_and_another_over_it_with_the_mouse(house: 
     page.keyboard.press("Enter")
     expect(words.locator("mark")).to_have_text(" ".join(text[1:3]))
     page.wait_for_load_state()
-    words.locator("mark").dblclick()
+    words.locator("mark").dblclick(position={"x": 4, "y": 8})  # on its first word, and not between two
     page.get_by_label("Code c", exact=True).fill("a new part")
     expect(page.get_by_role("option", name="New code")).to_be_visible()
     page.keyboard.press("Enter")

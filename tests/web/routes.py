@@ -72,6 +72,8 @@ NEEDED = {
     "GET /s/{study}/spans.csv": "viewer",
     "GET /s/{study}/coding": "annotator",
     "GET /s/{study}/documents": "viewer",
+    "POST /s/{study}/views": "viewer",
+    "POST /s/{study}/views/remove": "viewer",
     "GET /s/{study}/analysis": "viewer",
     "GET /s/{study}/analysis/export/{what}": "viewer",
     "GET /s/{study}/analysis/groups": "viewer",

@@ -182,7 +182,7 @@ def test_saved_rules_are_shown_with_who_set_them(site):
 
 def test_a_study_without_anything_says_what_is_needed(site):
     text = read(visit(site, "viewer"))
-    assert '<span class="big num">29</span> more labels needed' in text
+    assert '<span class="big num">31</span> more labels needed' in text
     assert "No accepted code has been audited yet." in text
     assert "Nothing has been routed yet." in text
     assert "data-reliability" not in text

@@ -79,13 +79,13 @@ def _items(stream: io.BufferedReader, name: str, fmt: str | None, options: Readi
     if head.startswith(PARQUET):
         return list(bounded(parquet_rows(stream), name, options.most))
     known_format(fmt)
-    told = cast(Format, fmt) if fmt else tell_format(name, head)
-    if told == "lines":
+    read_as = cast(Format, fmt) if fmt else tell_format(name, head)
+    if read_as == "lines":
         raise InputError(
             f"{name}: plain lines found; CSV, JSON lines or XLSX with columns of text and codes is expected"
         )
-    items = list(read_rows(stream, told, name, None, options))
-    if told not in ("csv", "tsv"):
+    items = list(read_rows(stream, read_as, name, None, options))
+    if read_as not in ("csv", "tsv"):
         return items
     return [_unguarded(item) if isinstance(item, TableRow) else item for item in items]
 

@@ -254,8 +254,11 @@ def usual(names: Sequence[str], expected: Iterable[str]) -> str | None:
     exact = next((by_name[name] for name in asked if name in by_name), None)
     if exact is not None:
         return exact
-    loose = {plain: name for name in reversed(names) for plain in _bare(name)}
-    return next((loose[name] for name in asked if name in loose), None)
+    loose: dict[str, set[str]] = {}
+    for name in names:
+        for plain in _bare(name):
+            loose.setdefault(plain, set()).add(name)
+    return next((min(loose[name]) for name in asked if len(loose.get(name, ())) == 1), None)
 
 
 def _bare(name: str) -> Iterator[str]:

@@ -33,6 +33,8 @@ _CUE_NAME = re.compile(
     r"^(?:>{2,3}|-)?\s*(?:\[(?P<box>[^\]\n:]{1,40})\][\s:：]+|(?P<name>[^\W\d_][^:：\n]{0,39})[:：]\s*)(?=\S)"
 )
 _SOUNDS = ("music", "applause", "laughter", "laughs", "inaudible", "crosstalk", "silence", "noise", "pause", "sighs")
+_SPOKEN = 0.3  # of a text, from its first turn on, where a turn has a time or one is called as those who ask
+_BEGUN = 0.3  # of the lines of another text, that begin turns
 _REPEATED = 0.3  # share of cues that begin with the last line of the one before: captions that roll
 
 Rows = Iterator[TableHeader | TableRow | Rejected]
@@ -70,9 +72,9 @@ def is_transcript(text: str) -> bool:
     turns = turns_of(document)
     if len({turn.speaker for turn in turns}) < 2:
         return bool(stamped_of(document))
-    sure = any(turn.begins_s is not None or turn.said_at or asks(turn.speaker or "") for turn in turns)
-    spoken = turns[-1].end - turns[0].start if sure else sum(turn.end - turn.start for turn in turns)
-    return spoken >= 0.5 * len(text.strip())
+    if any(turn.begins_s is not None or turn.said_at or asks(turn.speaker or "") for turn in turns):
+        return turns[-1].end - turns[0].start >= _SPOKEN * len(text.strip())
+    return len(turns) >= _BEGUN * sum(bool(line.strip()) for line in text.split("\n"))
 
 
 def _say_before(text: str, passages: list[Passage], options: ReadingOptions) -> None:

@@ -209,8 +209,10 @@ class SegmentBuilder:
             return text
         if text is None:
             raise _Nothing(f"'{column}' is empty; text is expected")
-        if isinstance(text, list) and text and all(_is_part(part) for part in text):
-            return "".join(part if isinstance(part, str) else str(part["text"]) for part in text)  # a chat's links
+        listed_parts = text if isinstance(text, list) else []
+        parts = [_part(part) for part in listed_parts]
+        if None not in parts and any(isinstance(part, dict) for part in listed_parts):
+            return "".join(part or "" for part in parts)  # as chats write a text with a link in it
         raise _Unfit(f"'{column}' is {_kind(text)}; text is expected")
 
     def _key(self, own: str | None, source: str, text: str, roles: Roles) -> str:
@@ -278,9 +280,10 @@ def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:8]
 
 
-def _is_part(part: JsonValue) -> bool:
-    """Whether a part of a list is one of a text in parts: at least one of them has marks, such as a link's."""
-    return isinstance(part, str) or (isinstance(part, dict) and isinstance(part.get("text"), str))
+def _part(part: JsonValue) -> str | None:
+    """A part of a text in parts: a text, or an object with one, such as a link."""
+    inner = part.get("text") if isinstance(part, dict) else part
+    return inner if isinstance(inner, str) else None
 
 
 def _kind(value: JsonValue) -> str:

@@ -52,7 +52,7 @@ def parts_within(connection: Connection, ids: Collection[UUID]) -> Iterator[UUID
     studies: set[str] = set()
     for chunk in chunks(ids):
         studies |= set(connection.scalars(select(segments.c.study).where(segments.c.id.in_(chunk)).distinct()))
-    wanted = set(ids)
+    within = set(ids)
     for study in sorted(studies):
         query = (
             select(annotations.c.record)
@@ -61,5 +61,5 @@ def parts_within(connection: Connection, ids: Collection[UUID]) -> Iterator[UUID
         )
         for raw in connection.scalars(query):
             word = Annotation.from_bytes(raw)
-            if word.within in wanted:
+            if word.within in within:
                 yield word.segment_id

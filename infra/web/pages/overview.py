@@ -29,7 +29,7 @@ _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _COUNTS = (
     ("taken_in", "taken in", "segments"),
     ("coded", "coded", "segments"),
-    ("suggested", "suggested codes", "segments?route=suggested"),
+    ("suggested", "suggested", "segments?route=suggested"),
     ("people", "to people", "segments?route=people"),
     ("accepted", "accepted", "segments?route=accepted"),
     ("open_requests", "open requests", "queue"),

@@ -1,6 +1,7 @@
 """The first confidence never falls when a signal rises; labels count by their last word, and a promise has its own."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.rating.prior import KINDS, OUT, all_fitted
 from models.annotation.latest import LatestAnnotations
-from models.classifier.predictions import OutOfFoldPredictions
+from models.classifier.predictions import OutOfFoldPredictions, Redecided
 from models.fakes import HandClock
 from models.routing.confidence import (
     AcceptedLately,
@@ -132,7 +133,7 @@ def test_without_labels_the_score_is_all_there_is_and_the_promise_needs_the_fewe
     known = fit_confidence([], rules(mode="promise"), promising=True)
     signals = {"agreement": 0.9}
     assert known.confidence(signals) == prior(signals)
-    assert known.labels_needed == 29
+    assert known.labels_needed == 31
 
 
 def test_labels_make_the_confidence_a_probability_and_keep_the_promise():
@@ -185,6 +186,43 @@ def test_a_label_is_judged_by_what_the_classifier_that_serves_would_say_now():
     assert [one.accepted for one in judged] == [True, False]
     assert all(one.signals["classifier_agrees"] == 1.0 for one in judged)
     assert all("agreement" not in one.signals for one in judged)  # that was of another code
+
+
+def test_a_label_is_judged_by_what_the_system_would_decide_now_without_it():
+    slow, ads = (code_id("reviews", label) for label in ("slow app", "ads"))
+    other = judgement(
+        0, shown="ads", labels=["slow app"], code_ids=[slow], accepted=False, signals={"agreement": 0.5, "words": 4.0}
+    )
+    same = judgement(1, shown="slow app", labels=["slow app"], code_ids=[slow])
+    decided = {
+        other.segment_id: Redecided("Slow App", {"precedent_similarity": 0.9}),
+        same.segment_id: Redecided("slow app", {"precedent_similarity": 0.4}),
+    }
+    rows = {one.segment_id: {slow: 0.2, ads: 0.7} for one in (other, same)}
+    taught = OutOfFoldPredictions({slow: "slow app", ads: "ads"}, rows, decided=decided)
+    first, second = judged_assignments(LatestAnnotations([other, same]), taught)
+    assert (first.accepted, first.redecided, first.signals["precedent_similarity"]) == (True, True, 0.9)
+    assert first.signals["words"] == 4.0
+    assert "agreement" not in first.signals  # that was of another code
+    assert (second.accepted, second.signals["agreement"], second.signals["classifier_agrees"]) == (True, 0.5, 0.0)
+
+
+def test_a_judgement_that_still_holds_is_not_made_again():
+    labels = LatestAnnotations(judgements(3))
+    known = {}
+    first = judged_assignments(labels, None, known)
+    assert list(known.values()) == first
+    known[first[0].segment] = None
+    assert judged_assignments(labels, None, known) == first[1:]
+
+
+def test_what_was_decided_again_teaches_beside_what_was_drawn_by_chance():
+    drawn = judged_assignments(LatestAnnotations(judgements(150)))
+    doubtful = judged_assignments(LatestAnnotations(judgements(90, study="others", sample=False)))
+    again = [replace(one, redecided=True) for one in doubtful]
+    assert unseen_confidences([*drawn, *doubtful])[0].labels == 150
+    taught, tests = unseen_confidences([*drawn, *again])
+    assert (taught.labels, len(tests)) == (240, 150)
 
 
 def test_labels_that_were_not_drawn_by_chance_are_for_the_calibration_alone():

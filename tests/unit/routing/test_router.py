@@ -145,7 +145,7 @@ def test_without_labels_everything_goes_to_people_by_chance_and_says_how_many_la
     (routed,) = router(mode="promise").route([assignment()])
     assert routed.assignment.route == "people"
     assert (routed.request.sample, routed.request.blind) == (True, True)
-    assert routed.request.why == "the promise needs about 29 more labels"
+    assert routed.request.why == "the promise needs about 31 more labels"
 
 
 def test_labels_keep_the_promise_and_what_is_accepted_is_wrong_less_often():

@@ -20,7 +20,7 @@ from infra.storage.tables import final_codes, metadata
 from schemas import CodeEvent
 
 MIGRATIONS = Path(__file__).parents[3] / "infra" / "storage" / "migrations"
-EARLIER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+EARLIER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
@@ -154,6 +154,7 @@ WRITTEN: dict[str, Rows] = {
             | {"at": AT, "above": True}
         ],
     },
+    "0010": {},
 }
 """Rows of the tables that a revision brought, as it wrote them."""
 
@@ -173,6 +174,7 @@ WIDENED: dict[str, dict[str, Sequence[Row]]] = {
     "0006": {"segments": [{"own_id": "r1"}, {"own_id": None}]},
     "0007": {"tokens": [{"scopes": "read"}]},
     "0009": {"alerts": [{"raised_at": AT}]},
+    "0010": {"assignments": [{"standing": "code"}]},
 }
 """Columns that a revision added to rows of earlier tables, as it wrote them."""
 

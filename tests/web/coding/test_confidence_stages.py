@@ -79,6 +79,13 @@ def test_a_new_study_s_rules_are_those_that_accept_only_what_is_proven_and_can_b
     assert 'name="doubtful_share" type="number" min="0" max="100" step="any" inputmode="decimal" value="10"' in shown
 
 
+def test_rules_say_how_many_segments_a_promise_takes_at_the_share_that_is_drawn_by_chance(site):
+    client, page = visit(site, "lead"), f"/s/{STUDY}/rules"
+    assert "At 2.0 % drawn by chance that takes about 1,450 more segments" in client.get(page).text
+    client.post(page, data={"mode": "suggest", "audit_share": "0"})
+    assert "drawn by chance that takes about" not in client.get(page).text
+
+
 def test_an_exported_file_says_the_stage_beside_the_confidence(site):
     record(site, routed("1"), routed("2", stage="calibrated"), routed("3", stage=None))
     raw = visit(site, "lead").get(f"/s/{STUDY}/export/segments?fmt=csv").text
