@@ -18,6 +18,7 @@ DateOrder = Literal["day", "month"]
 _FORMS = (
     "%Y/%m/%d",
     "%Y.%m.%d",
+    "%Y-%m-%d",
     "%d %b %Y",
     "%d %B %Y",
     "%d-%b-%Y",
@@ -49,7 +50,7 @@ _CLOCKS = (
 _PROGRAMS = ("%a %b %d %H:%M:%S %z %Y", "%a %b %d %Y %H:%M:%S %z")  # Twitter's, JavaScript's
 _REMARK = re.compile(r"\s*\([^()]*\)$")
 _OFFSET = re.compile(r"\b(?:GMT|UTC)(?=[+-]\d)")
-_SHORT_OFFSET = re.compile(r"(?<=[ +-])([+-])(\d)$")  # +1
+_SHORT_OFFSET = re.compile(r"(?<=[ +-])([+-])(\d)(?::?(\d\d))?$")  # +1, +5:30
 _PLACE = re.compile(r"\s*\[?\b([A-Z][A-Za-z]+/[A-Z][A-Za-z_/+-]+)\]?$")  # Europe/Berlin
 _DOTTED_CLOCK = re.compile(r"(?<=\d{2} )(\d{1,2})\.(\d{2})(?:\.(\d{2}))?$")
 _DOTTED_HALF = re.compile(r"\b([ap])\. ?m\.?(?=\s|$)", re.IGNORECASE)
@@ -183,7 +184,7 @@ class TimeColumn:
 
 def _in_words(text: str, order: DateOrder | None) -> datetime | None:
     plain = _OFFSET.sub("", _REMARK.sub("", _year_first(_tidied(text), order)))
-    plain = _SHORT_OFFSET.sub(r"\g<1>0\g<2>00", plain)
+    plain = _SHORT_OFFSET.sub(lambda offset: f"{offset[1]}0{offset[2]}{offset[3] or '00'}", plain)
     return _common(plain) or _mail(plain) or _words(plain)
 
 

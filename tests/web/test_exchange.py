@@ -212,7 +212,8 @@ def test_rejected_and_unmatched_rows_are_shown_with_their_lines(site):
     found = planned(site, "\n".join(rows))
     assert [one.segment_id for one in found.annotations] == [segments[0].id, segments[1].id]
     assert [(one.line, one.taught) for one in found.unmatched] == [(4, False), (5, False)]
-    assert [one.line for one in found.rejected] == [7, 8, 9, 10, 11]
+    assert [one.line for one in found.rejected] == [7, 8, 9, 10]
+    assert found.uncoded == 1  # a row that says nothing needs no coder
     taught = planned(site, "\n".join(rows), teach=True)
     assert [one.text for one in taught.annotations][2:] == ["no such text"]
     page = upload(visit(site, "lead"), "\n".join(rows))

@@ -34,7 +34,18 @@ QUOTE_NAMES = (
 """Coded pieces of documents; beside them a column called comment holds the coder's memos."""
 TEXTS = (*QUOTE_NAMES, *TEXT_NAMES)
 SOURCE_NAMES = ("source", "document_name", "document", "file_name", "file", "case")
-THEME_NAMES = ("theme", "parent", "parent_code", "main_code", "category", "oberkategorie", "hauptkategorie", "obercode")
+THEME_NAMES = ("theme", "parent", "parent_code", "main_code", "oberkategorie", "hauptkategorie", "obercode")
+SUBCODE_NAMES = (
+    "subcode",
+    "sub_code",
+    "subcodes",
+    "subtheme",
+    "sub_theme",
+    "subcategory",
+    "unterkode",
+    "unterkategorie",
+)
+"""What the codes of the lower of two levels are called, where those of the upper are the codes."""
 _OTHERS = ("unsure", "withdrawn", "kind", "blind", "seconds")
 _PREFIXES = ("coder_", "annotator_", "rater_")
 _CODES_OF = re.compile(
@@ -43,6 +54,8 @@ _CODES_OF = re.compile(
 )
 _NO_CODERS = (
     *("id", "memo", "name", "book", "color", "colour", "note", "notes", "weight", "system", "path", "group", "all"),
+    *("error", "product", "postal", "item", "status", "currency", "promo", "discount", "voucher", "store", "region"),
+    *("state", "city", "order", "customer", "phone", "hex", "sku", "model", "department", "course", "diagnosis", "job"),
     *("qr", "bar", "zip", "post", "source", "country", "language", "area", "app_version", "version", "final"),
 )
 YES = (
@@ -111,6 +124,8 @@ class LabelColumns:
     """Columns of codes, with the coder that a column is of, or an empty name."""
     theme: str | None = None
     """What the codes of a row stand under, in a column of its own."""
+    instead: str | None = None
+    """A column whose code counts where a row has none of a lower level."""
     indicators: Sequence[str] = ()
     """Columns that are codes themselves, with yes or no in them."""
     others: Mapping[str, str] = field(default_factory=dict)
@@ -158,6 +173,9 @@ class LabelColumns:
         if not by_coder and not indicators:
             raise _without_codes(place, names, named.codes, rows)
         theme = usual([name for name in rest if name not in by_coder], THEME_NAMES) if codes in by_coder else None
+        below = usual(rest, SUBCODE_NAMES) if codes in by_coder and not named.codes else None
+        if below is not None and below != codes:
+            by_coder, theme = {below: ""}, codes
         notes = [f"'{text}' is the text"] if text and folded(text) not in ("text", folded(named.text)) else []
         notes += [f"the codes are the columns {', '.join(indicators)}, with yes or no in them"] if indicators else []
         fields = (usual(rest, (name,)) for name in _OTHERS)
@@ -171,6 +189,7 @@ class LabelColumns:
             **taken,
             codes_by_coder=by_coder,
             theme=theme if theme not in {text, id_, *taken.values()} else None,
+            instead=codes if below else None,
             indicators=indicators,
             others=others,
             notes=notes,

@@ -158,6 +158,8 @@ class _Reader:
             lines = ", ".join(map(str, self._untimed[:5])) + (", ..." if len(self._untimed) > 5 else "")
             where = f"in '{self._columns.time}' cannot be read (line {lines})"
             yield f"{len(self._untimed)} times {where}: these rows are taken as coded now"
+        if self._tree_of_rows:
+            yield f"codes stand under what '{self._columns.theme}' says"
         if self._tree_of_rows is False:
             yield f"a code stands under several names in '{self._columns.theme}': the column is left out"
 
@@ -195,6 +197,8 @@ class _Reader:
                 codes = column.codes(row.cells.get(name))
             except InputError as error:
                 raise InputError(f"'{name}': {error}") from None
+            if codes is None and self._columns.instead:
+                codes = CodeColumn().codes(row.cells.get(self._columns.instead))
             before = by_coder.get(coder)
             by_coder[coder] = before if codes is None else (*(before or ()), *codes)
         yield from by_coder.items()
@@ -206,9 +210,9 @@ class _Reader:
             return list(written)
         above: dict[str, set[str]] = {}
         for row, _, codes in written:
-            theme = _text(row, column)
-            for code in codes or () if theme and len(codes or ()) == 1 else ():
-                above.setdefault(code.label, set()).add(theme.strip() if theme else "")
+            theme = (_text(row, column) or "").strip()
+            if theme and codes and len(codes) == 1 and codes[0].label != theme:  # else a code of the upper level
+                above.setdefault(codes[0].label, set()).add(theme)
         self._tree_of_rows = all(len(themes) == 1 for themes in above.values()) if above else None
         if not self._tree_of_rows:
             return list(written)
@@ -283,8 +287,10 @@ class _Reader:
         if is_blank(value):
             return None
         time = read_time(value, self._order or self._times.order)
+        if time is None and not any(letter.isdecimal() for letter in str(value)):
+            raise InputError(f"time '{str(value)[:40]}' cannot be read; 2026-03-01T12:00:00Z is how it is expected")
         if time is None:
-            self._untimed.append(row.line)
+            self._untimed.append(row.line)  # such as 03/02/2026, of which nothing tells the order
         return time
 
 

@@ -34,7 +34,7 @@ _CUE_NAME = re.compile(
 )
 _SOUNDS = ("music", "applause", "laughter", "laughs", "inaudible", "crosstalk", "silence", "noise", "pause", "sighs")
 _SPOKEN = 0.3  # of a text, from its first turn on, where a turn has a time or one is called as those who ask
-_BEGUN = 0.3  # of the lines of another text, that begin turns
+_BEGUN, _ABOVE = 0.3, 0.2  # of the lines of another text: that begin turns, and that may stand above the first
 _REPEATED = 0.3  # share of cues that begin with the last line of the one before: captions that roll
 
 Rows = Iterator[TableHeader | TableRow | Rejected]
@@ -74,7 +74,9 @@ def is_transcript(text: str) -> bool:
         return bool(stamped_of(document))
     if any(turn.begins_s is not None or turn.said_at or asks(turn.speaker or "") for turn in turns):
         return turns[-1].end - turns[0].start >= _SPOKEN * len(text.strip())
-    return len(turns) >= _BEGUN * sum(bool(line.strip()) for line in text.split("\n"))
+    lines = [line for line in text.split("\n") if line.strip()]
+    above = sum(bool(line.strip()) for line in text.split("\n")[: turns[0].line - 1])
+    return len(turns) >= _BEGUN * len(lines) and above <= _ABOVE * len(lines)
 
 
 def _say_before(text: str, passages: list[Passage], options: ReadingOptions) -> None:
@@ -167,13 +169,19 @@ def _cues(text: str, fmt: str, file: str) -> list[Passage]:
 
 def _cue_lines(captions: Sequence[Any]) -> Iterator[tuple[Any, list[str]]]:
     """The lines of each cue; where captions roll, without those that the cue before has shown already."""
-    every = [[line.strip() for line in caption.text.split("\n") if line.strip()] for caption in captions]
+    every = [[line.strip() for line in caption.text.split("\n") if _is_speech(line)] for caption in captions]
     pairs = list(zip([[], *every], every, strict=False))
     rolling = sum(bool(before and lines and lines[0] in before) for before, lines in pairs) >= _REPEATED * len(every)
     for caption, (before, lines) in zip(captions, pairs, strict=True):
         shown = [line for line in lines if not rolling or len(every) < 3 or line not in before]
         if shown:
             yield caption, shown
+
+
+def _is_speech(line: str) -> bool:
+    """Whether a line of a cue has words, and not the name of a sound in brackets alone."""
+    bare = line.strip().strip("[]()♪ ").casefold()
+    return bool(bare) and not (bare in _SOUNDS and bare != line.strip().casefold())
 
 
 def _parts_of_cue(lines: list[str]) -> list[str]:

@@ -21,9 +21,12 @@ _WITH_COLON = re.compile(
 _OF_CHAT = re.compile(
     rf"{_START}(?P<before>{CLOCK})\s+From\s+(?P<name>{_NAME})(?:\s+to\s+[^:\n]{{1,60}}?)?\s*:\s*(?P<text>.*)$"
 )
-_WITH_TIME = re.compile(rf"{_START}(?P<name>{_NAME})\s{{1,6}}[\[(]?(?P<after>{CLOCK})[\])]?:?\s*$")
+_WITH_TIME = re.compile(rf"{_START}(?P<name>{_NAME}):?\s{{1,6}}[\[(]?(?P<after>{CLOCK})[\])]?:?\s*$")
 _WITH_STOP = re.compile(rf"{_START}(?P<name>[QA])\.\s+(?P<text>\S.*)$")
 _WITH_TAB = re.compile(rf"{_START}(?:{_STAMP})?(?P<name>{_NAME})[ ]*\t\s*(?P<text>\S.*)$")
+_BEHIND_TIME = re.compile(rf"{_START}{_STAMP}(?P<name>{_NAME}):?\s*$")
+_BOXED = re.compile(rf"{_START}(?:{_STAMP})?[<(](?P<name>{_NAME})[>)]:?\s+(?P<text>\S.*)$")
+_PATTERNS = (_OF_CHAT, _WITH_TIME, _BEHIND_TIME, _WITH_COLON, _WITH_STOP, _BOXED, _WITH_TAB)
 _SOLO = re.compile(rf"{_START}(?P<box>\[)?(?P<name>{_NAME})(?(box)\])[:：]?\s*$")
 STAMP_ALONE = re.compile(rf"{_START}\[?(?P<begins>{CLOCK})\s*-->\s*(?P<ends>{CLOCK})\]?\s*(?P<text>.*)$")
 """A line, or the beginning of one, that says from when to when something was said."""
@@ -39,6 +42,7 @@ _NAMES = """
 """
 ASKS = frozenset(_NAMES.split())
 """What those who ask are called."""
+_DIGITS = re.compile(r"\d+")
 _MOST_WORDS = 4  # of a speaker's name
 _LEAST_TURNS = 2
 _FEW = 3  # other names beside those who ask: all of them answer, even if only once
@@ -87,7 +91,7 @@ class Speakers:
         return None
 
     def _any(self, line: str) -> TurnMark | None:
-        for pattern in (_OF_CHAT, _WITH_COLON, _WITH_TIME, _WITH_STOP, _WITH_TAB):
+        for pattern in _PATTERNS:
             match = pattern.match(line)
             if match is None or len(match["name"].split()) > _MOST_WORDS:
                 continue
@@ -126,8 +130,10 @@ def _speakers(names: Iterable[str]) -> set[str]:
     asking = {name for name in counts if asks(name)}
     initials = {name for name in counts if len(name) <= 3 and name.isupper()}
     likely = {name for name, count in counts.items() if count >= _LEAST_TURNS}
+    shapes = {_DIGITS.sub("#", name) for name in likely if _DIGITS.search(name)}
+    likely |= {name for name in counts if _DIGITS.sub("#", name) in shapes}  # P3 beside P1 and P2
     if not asking:
-        return likely
+        return likely | (initials if likely & initials else set())
     first = next(place for place, name in enumerate(listed) if name in asking)
     behind = set(listed[first:])  # what stands above the first question says where and when it was
     few = behind if len(behind) <= len(asking) + _FEW else set()

@@ -196,6 +196,11 @@ def test_columns_of_codes_may_name_their_coders(tmp_path, names):
     assert [(row.annotator, row.codes) for row in sheet.rows] == [("anna", ("rent",)), ("ben", ("heating",))]
 
 
+def test_columns_of_other_codes_name_no_coders(tmp_path):
+    with pytest.raises(InputError, match="no column with codes"):
+        read_label_file(file(tmp_path, "id,text,country_code,zip_code\n1,a,DE,10115\n"), "ana")
+
+
 @pytest.mark.parametrize("name", ["Kode", "Códigos", "codename", "Thema", "コード", "Category", "Kategorie"])
 def test_codes_are_known_by_their_name_in_more_languages(tmp_path, name):
     assert read(tmp_path, f"id,text,{name}\n1,a,rent;heating\n") == [("a", ("rent", "heating"))]
@@ -212,10 +217,18 @@ def test_a_column_of_themes_beside_the_codes_is_what_they_stand_under(tmp_path):
     assert "a code stands under several names in 'theme'" in apart.notes[-1]
 
 
-def test_a_time_that_cannot_be_read_costs_no_label(tmp_path):
-    sheet = read_label_file(file(tmp_path, "text,codes,decided_at\na,rent,03/02/2026\nb,rent,soon\n"), "ana")
+def test_codes_of_two_levels_stand_in_two_columns(tmp_path):
+    sheet = read_label_file(file(tmp_path, "text,code,subcode\na,Access,waiting\nb,Staff,\n"), "ana")
+    assert [row.codes for row in sheet.rows] == [("waiting",), ("Staff",)]
+    assert sheet.themes == {"waiting": "Access"}
+
+
+def test_a_date_of_coding_whose_order_nothing_tells_costs_no_label(tmp_path):
+    rows = "text,codes,decided_at\na,rent,03/02/2026\nb,rent,04/02/2026\nc,rent,soon\n"
+    sheet = read_label_file(file(tmp_path, rows), "ana")
     assert [(row.codes, row.at) for row in sheet.rows] == [(("rent",), None)] * 2
     assert "2 times in 'decided_at' cannot be read (line 2, 3)" in sheet.notes[-1]
+    assert [row.line for row in sheet.rejected] == [4]
 
 
 def test_a_column_that_may_hold_the_codes_is_proposed(tmp_path):

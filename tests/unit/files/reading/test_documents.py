@@ -216,6 +216,9 @@ WRITTEN = {
     "brackets": "[{name}]\n{text}\n",
     "teams": "0:0:{n}.0 --> 0:0:{n}.480\n{name}\n{text}",
     "zoom chat": "10:11:1{n}\t From  {name}  to  Everyone : {text}",
+    "name, then time": "{name}: 00:0{n}\n{text}",
+    "time, then name": "[00:00:0{n}.20] - {name}\n{text}\n",
+    "angles": "<{name}> {text}",
     "table": "00:0{n}\t{name}\t{text}",
     "whatsapp": "1{n}/02/2026, 10:1{n} - {name}: {text}",
     "whatsapp on iOS": "\u200e[13.02.26, 10:1{n}:12] {name}: {text}",
@@ -260,6 +263,29 @@ def test_a_chats_times_are_read_its_system_lines_and_missing_media_left_out(tmp_
     assert read.texts == ["Hello", "Bye", "See you"]
     assert read.times[0] == "2026-02-13T10:11:00+00:00"
     assert "line 1 above the first turn" in read.remarks
+
+
+def test_a_list_of_answers_stays_lines_although_some_begin_alike(tmp_path):
+    lines = [
+        "Loved it",
+        "Hated the staff",
+        "Ok",
+        "The lift: slow",
+        "The staff: rude",
+        "The lift: old",
+        "The staff: nice",
+    ]
+    assert Read(tmp_path, "\n".join(lines), "answers.txt").texts == lines
+
+
+def test_who_speaks_once_is_a_speaker_too_where_others_are_called_alike(tmp_path):
+    read = Read(tmp_path, "P1: Good.\nP2: Bad.\nP3: Fine.\nP1: Long.\nP2: Short.\n", "group.txt")
+    assert read.texts == ["Good.", "Bad.", "Fine.", "Long.", "Short."]
+
+
+def test_a_sound_in_brackets_is_no_speech(tmp_path):
+    cues = "WEBVTT\n\n00:01.000 --> 00:02.000\n[Music]\n\n00:02.000 --> 00:03.000\nHello there.\n"
+    assert Read(tmp_path, cues, "a.vtt").texts == ["Hello there."]
 
 
 def test_what_stands_above_the_first_question_is_nobodys_answer_and_said(tmp_path):
