@@ -62,6 +62,7 @@ def test_json_lines_hold_every_segment_with_what_became_of_it(store: Store, thre
         "new": True,
         "similarity": -0.25,
         "confidence": 0.5,
+        "confidence_stage": None,
         "route": "people",
         "verdict": "picked",
         "proposed": "+slow",
