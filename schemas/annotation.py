@@ -11,7 +11,15 @@ from schemas.coding import Assignment
 from schemas.feedback import Segment
 from schemas.record import Label, Moment, Record, Share, Study
 
-RequestReason = Literal["low confidence", "audit", "double coding", "query strategy", "asked again"]
+RequestReason = Literal[
+    "low confidence",
+    "audit",
+    "double coding",
+    "query strategy",
+    "asked again",
+    "not in the codebook",
+    "every segment",
+]
 AnnotationKind = Literal["coding", "adjudication"]
 _MOST_DAYS = 36_500  # rules may say more than a calendar has
 
@@ -96,6 +104,10 @@ class Annotation(Record):
     source: str | None = Field(default=None, max_length=200, description="Where the segment is from, as a file says.")
     own_id: str | None = Field(default=None, description="The id that its source gave it, as that file says.")
     start: int | None = Field(default=None, ge=0, description="Where its text begins there, in characters.")
+    within: UUID | None = Field(
+        default=None, description="The segment that its text is a part of, where a person marked a part and coded that."
+    )
+    offset: int | None = Field(default=None, ge=0, description="Where the part begins in that segment, in code points.")
 
     @classmethod
     def about(

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from schemas.record import Count, Moment, Record, Share, Study
 
-RoutingMode = Literal["threshold", "promise", "budget", "suggest"]
+RoutingMode = Literal["threshold", "promise", "budget", "suggest", "people"]
+CodingMode = Literal["inductive", "deductive", "mixed"]
 QueryStrategy = Literal[
     "category-inconsistency",
     "prediction-entropy",
@@ -25,11 +26,17 @@ class StudyRules(Record):
     ``threshold`` accepts from a fixed confidence on. ``promise`` accepts what keeps the share of wrong codes among the
     accepted below ``wrong_share``, as people's labels show it. ``budget`` asks about the most informative
     segments, as many a day as people have time for. ``suggest`` leaves every code a suggestion, asks about the most
-    doubtful ones, and accepts only what labels or ratings prove.
+    doubtful ones, and accepts only what labels or ratings prove. ``people`` asks about every segment: people code
+    everything, and the models' codes are suggestions.
+
+    ``coding_mode`` says where codes come from. ``inductive``: models open new ones. ``deductive``: only codes of the
+    codebook are given; a segment that none of them fits goes to people. ``mixed``: models propose new codes, and a
+    person admits them.
     """
 
     study: Study
     mode: RoutingMode = "threshold"
+    coding_mode: CodingMode = Field(default="inductive", description="Whether models may open, or propose, new codes.")
     threshold: Share = Field(default=0.5, description="Confidence from which a code is accepted, without a promise.")
     wrong_share: _Open = Field(default=0.1, description="The largest share of wrong codes among the accepted ones.")
     certainty: _Open = Field(default=0.95, description="How sure that promise is.")

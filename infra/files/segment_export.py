@@ -23,7 +23,7 @@ MADE = (
 """What was made of a segment: in the end, by people, by the system."""
 COLUMNS = (*_SAID, *MADE)
 """Columns of every file; those of the segments' attributes follow."""
-INNER = ("new", "similarity", "verdict", "proposed", "proposals", "models", "metadata")
+INNER = ("new", "similarity", "verdict", "standing", "proposed", "proposals", "models", "metadata")
 """How the models came to their code, and the attributes as one JSON object: on demand."""
 _KINDS = {
     **dict.fromkeys(("similarity", "confidence"), "number"),
@@ -73,7 +73,7 @@ def segments_coded(
             narrow.append(segments.c.id.in_(matching_ids(study, choice.filters, connection)))
     for chunk in chunks(store.rows(study, *narrow)):
         given: dict[UUID, Assigned | None] = {
-            row["id"]: None if row["code_id"] is None else (row["code_id"], row["code"]) for row in chunk
+            row["id"]: None if row["code_id"] is None else Assigned(row["code_id"], row["code"]) for row in chunk
         }
         with store.database.reading() as connection:
             settled = outcomes(connection, given, choice.disputed)

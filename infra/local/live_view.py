@@ -18,6 +18,7 @@ from models.routing.stages import STAGES
 
 _RATE_WINDOW_S = 20.0
 _SAME_AGAIN_S = 30.0  # where nothing is repainted, and nothing has changed
+_STANDINGS = {"code": "reused", "proposed": "admit?", "none": ""}
 _ROUTES: dict[str | None, tuple[str, str]] = {
     "accepted": ("accepted", "green"),
     "people": ("to people", "yellow"),
@@ -145,7 +146,7 @@ def _newest(rows: list[LiveViewLine], width: int) -> RenderableType:
         table.add_row(
             Text(" ".join(row.text.split())),
             Text(row.label),
-            "new" if row.new else "reused",
+            "new" if row.new else _STANDINGS[row.standing],
             "" if row.confidence is None else f"{row.confidence:.2f}",
             Text(word, style=style),
         )

@@ -14,7 +14,7 @@ from models.backends.devices import available_device
 from models.coding.cascade import CascadeSettings
 from models.errors import SettingError
 from schemas.record import Study
-from schemas.study import QueryStrategy, RoutingMode
+from schemas.study import CodingMode, QueryStrategy, RoutingMode
 
 PACKAGED_PROFILES = Path(__file__).parent
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -79,6 +79,7 @@ class RouterRules(Table):
         le=1000,
         description="To so many open questions it fills the queue up after each training; 0: it asks nothing.",
     )
+    coding_mode: CodingMode = Field(default="inductive", description="Whether models may open, or propose, new codes.")
 
 
 class RouterProfile(RouterRules):

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from infra.profiles.loading import Profile
 from infra.storage.database import Database
 from infra.storage.tables import study_rules
-from models.refinement.refiner import RefinerSettings
+from models.refinement.settings import RefinerSettings
 from schemas import StudyRules
 
 

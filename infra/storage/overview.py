@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 from infra.storage.alerts import waits
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
-from infra.storage.final_codes import Named, names_now, outcomes
+from infra.storage.final_codes import Assigned, Named, names_now, outcomes
 from infra.storage.tables import alerts, assignments, codes, dead_letters, final_codes, requests, segments
 from schemas.coding import ConfidenceStage, stage_of
 
@@ -56,6 +56,8 @@ class Newest:
     confidence: float | None
     route: str | None
     at: datetime
+    proposed: str | None = None
+    """A label that models propose and nobody has admitted yet."""
     blind: bool = False
     """Whether the code is kept back."""
 
@@ -130,6 +132,7 @@ def newest(database: Database, study: str, limit: int = 20) -> list[Newest]:
             done.new,
             done.confidence,
             done.route,
+            done.standing,
             done.assigned_at,
         )
         .join_from(assignments, segments, done.segment_id == segments.c.id)
@@ -139,7 +142,8 @@ def newest(database: Database, study: str, limit: int = 20) -> list[Newest]:
     )
     with database.reading() as connection:
         rows = connection.execute(query).all()
-        ends = outcomes(connection, {row.segment_id: (row.code_id, row.label) for row in rows})
+        given = {row.segment_id: Assigned(row.code_id, row.label, row.standing) for row in rows}
+        ends = outcomes(connection, given)
     return [
         Newest(
             row.segment_id,
@@ -150,6 +154,7 @@ def newest(database: Database, study: str, limit: int = 20) -> list[Newest]:
             row.confidence,
             row.route,
             row.assigned_at,
+            row.label if row.standing == "proposed" else None,
         )
         for row in rows
     ]

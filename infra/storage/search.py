@@ -179,6 +179,7 @@ _ROWS = select(
     assignments.c.label,
     assignments.c.confidence,
     assignments.c.route,
+    assignments.c.standing,
 )
 Query = Select[*tuple[Any, ...]]
 
@@ -272,7 +273,7 @@ def _found(
     connection: Connection, rows: Sequence[Row[Any]], cosines: Mapping[UUID, float] | None = None
 ) -> list[SegmentMatch]:
     given: dict[UUID, Assigned | None] = {
-        row.id: None if row.code_id is None else (row.code_id, row.label) for row in rows
+        row.id: None if row.code_id is None else Assigned(row.code_id, row.label, row.standing) for row in rows
     }
     settled = outcomes(connection, given)
     return [

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.training.classifier_factory import ClassifierFactory, TaughtClassifier, guesses
+from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.promotion import (
     HALF,
     PromotionCriteria,
@@ -63,6 +64,13 @@ class Candidate:
     def name(self, code: UUID) -> str:
         """A code's label."""
         return self.data.names.get(code, str(code))
+
+    @property
+    def predictions(self) -> OutOfFoldPredictions:
+        """What is known out of fold, as those who weigh labels need it."""
+        codes = self.classifier.codes
+        rows = {} if self.unseen is None else self.unseen.by_segment(codes)
+        return OutOfFoldPredictions({code: self.name(code) for code in codes}, rows, self.confidence_threshold)
 
     @property
     def confidence_threshold(self) -> float | None:

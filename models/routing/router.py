@@ -14,12 +14,14 @@ from models.moderation.voting import CONSENSUS
 from models.routing.confidence import (
     AcceptedLately,
     ConfidenceModel,
+    JudgedAssignment,
     fit_confidence,
     is_covered,
     judged_assignments,
     load,
     may_promise,
 )
+from models.routing.rated_prior import elected_signals
 from models.routing.suggestions import Suggestions
 from schemas import Annotation, AnnotationRequest, Assignment, ModelRelease, StudyRules
 from schemas.annotation import RequestReason
@@ -57,6 +59,8 @@ class _StudyState:
     """Labels heard since."""
     lately: AcceptedLately = field(default_factory=AcceptedLately)
     suggestions: Suggestions = field(default_factory=Suggestions)
+    judged: dict[UUID, JudgedAssignment | None] = field(default_factory=dict)
+    """Labelled segments as they were judged last, for as long as that holds."""
 
     @property
     def stale(self) -> bool:
@@ -94,7 +98,9 @@ class Router:
         with self._lock:
             for annotation in batch:
                 study = self._of(annotation.study)
-                study.news += study.annotations.add(annotation)
+                if study.annotations.add(annotation):
+                    study.news += 1
+                    study.judged.pop(annotation.segment_id, None)
 
     def update_rules(self, rules: Iterable[StudyRules]) -> None:
         """Hear what studies want; the newest rules hold from the next batch on."""
@@ -115,7 +121,7 @@ class Router:
             taught = self._classifiers.of(name)
             with self._lock:
                 study = self._of(name)
-                study.taught, study.model = taught, None
+                study.taught, study.model, study.judged = taught, None, {}
 
     def recall(self, routed: Iterable[Assignment]) -> None:
         """Hear how segments were routed before, so that a promise goes on from there."""
@@ -138,7 +144,7 @@ class Router:
             if known.model is not None and not known.stale:
                 return rules, known.model
             taught, news, earlier = known.taught, known.news, known.lately.earlier
-            judged = judged_assignments(known.annotations, taught)
+            judged = judged_assignments(known.annotations, taught, known.judged)
         model = fit_confidence(judged, rules, promising=may_promise(rules, judged), earlier=earlier)
         with self._lock:
             if known.rules is rules and known.taught is taught:  # else it is made again for the next batch
@@ -168,7 +174,7 @@ class Router:
         study.lately.add(assignment.segment_id, assignment.confidence, accepted=accepted)
         if accepted:
             study.suggestions.discard(assignment.segment_id)
-        else:
+        elif assignment.standing == "code":
             study.suggestions.add(assignment.segment_id, assignment.signals)
 
     def _of(self, study: str) -> _StudyState:
@@ -185,10 +191,11 @@ def _as_known(assignment: Assignment, taught: OutOfFoldPredictions | None) -> As
 
 def _with_confidence(assignment: Assignment, known: ConfidenceModel) -> Assignment:
     moderator = assignment.models.get("moderator", CONSENSUS)
-    signals = {**assignment.signals, "fell_back": float(fell_back(assignment.verdict, moderator))}
+    fallen = {"fell_back": float(fell_back(assignment.verdict, moderator))}
+    signals = assignment.signals | elected_signals(assignment) | fallen
+    confidence = 0.0 if assignment.standing == "none" else known.confidence(signals)
     models = assignment.models | {CONFIDENCE: known.stage(signals)}
-    update = {"signals": signals, "confidence": known.confidence(signals), "models": models}
-    return assignment.model_copy(update=update)
+    return assignment.model_copy(update={"signals": signals, "confidence": confidence, "models": models})
 
 
 def _with_route(
@@ -199,7 +206,9 @@ def _with_route(
     route: Route = "people" if least is None or (assignment.confidence or 0.0) < least else "accepted"
     if rules.mode == "suggest" and is_covered(signals):
         route = "accepted"
-    if rules.mode == "suggest" and route == "people" and not _drawn(segment, rules):
+    if assignment.standing != "code" or rules.mode == "people":
+        route = "people"
+    elif rules.mode == "suggest" and route == "people" and not _drawn(segment, rules):
         doubtful = suggestions.is_doubtful(segment, signals, rules.doubtful_share, known.confidence)
         route = "people" if doubtful else "suggested"
     return assignment.model_copy(update={"route": route})
@@ -226,26 +235,45 @@ def _why(known: ConfidenceModel) -> str:
 
 
 def _request(routed: Assignment, rules: StudyRules, known: ConfidenceModel) -> AnnotationRequest | None:
-    """Ask about a segment; those drawn by chance come first, in their order, then those that tell the most."""
+    """Ask about a segment, as ``_priority`` orders them."""
     waits = rules.mode == "promise" and _least(rules, known, routed.signals) is None  # then all are a sample
     sample = waits or _drawn(routed.segment_id, rules)
     if routed.route == "suggested" or (routed.route == "accepted" and not sample):
         return None
     double = uniform(routed.segment_id, "double") < rules.double_share
-    reason: RequestReason = "double coding" if double else "low confidence"
     return AnnotationRequest.for_assignment(
         routed,
-        "audit" if routed.route == "accepted" else reason,
+        "double coding" if double and routed.route == "people" else _reason(routed, rules),
         routed.assigned_at,  # not now: asked again after a crash, it is still the same request
         days=rules.expire_days,
         blind=double or sample,
         sample=sample,
         coders=2 if double else 1,
-        priority=2 - uniform(routed.segment_id, "sample") if sample else _doubt(routed.confidence or 0.0, rules),
-        why=_why(known) if waits else "",
+        priority=_priority(routed, rules, sample=sample),
+        why=routed.why if routed.standing != "code" else _why(known) if waits else "",
     )
 
 
-def _doubt(confidence: float, rules: StudyRules) -> float:
-    """How much a label would tell: most where nobody knows, but of mere suggestions the least likely come first."""
+def _reason(routed: Assignment, rules: StudyRules) -> RequestReason:
+    """Why a person is asked, where that is not for the sake of a second coder."""
+    if routed.route == "accepted":
+        return "audit"
+    if routed.standing != "code":
+        return "not in the codebook"
+    return "every segment" if rules.mode == "people" else "low confidence"
+
+
+def _priority(routed: Assignment, rules: StudyRules, *, sample: bool) -> float:
+    """Those drawn by chance first, in their order, then those without a code in the codebook, then the telling ones.
+
+    A label tells most where nobody knows, but of mere suggestions the least likely come first. Where people code
+    everything they read in the order in which segments came.
+    """
+    if rules.mode == "people":
+        return 0.0
+    if sample:
+        return 2 - uniform(routed.segment_id, "sample")
+    confidence = routed.confidence or 0.0
+    if routed.standing != "code":
+        return 1.0
     return (1 - confidence) / 4 if rules.mode == "suggest" else confidence * (1 - confidence)

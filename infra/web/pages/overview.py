@@ -146,7 +146,8 @@ def _now(site: Site, study: str) -> dict[str, Any]:
         "counts": counts,
         "stage": None if stage is None else STAGES[stage],
         "newest": [
-            replace(segment, code=None, by=None, blind=True) if segment.id in hidden else segment for segment in shown
+            replace(segment, code=None, by=None, proposed=None, blind=True) if segment.id in hidden else segment
+            for segment in shown
         ],
     }
 

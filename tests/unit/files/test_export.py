@@ -65,6 +65,7 @@ def test_json_lines_hold_every_segment_with_what_became_of_it(store: Store, thre
         "confidence_stage": None,
         "route": "people",
         "verdict": "picked",
+        "standing": "code",
         "proposed": "+slow",
         "proposals": [json.loads(decision(three[0]).proposals[0].model_dump_json())],
         "models": {"refiner": "r@1"},

@@ -171,17 +171,19 @@ def test_a_verified_code_is_accepted_only_from_the_share_on_that_ratings_prove()
 
 def test_ratings_prove_nothing_to_who_wants_to_be_surer_than_their_proof():
     known, wanted = ConfidenceModel(), {"study": "reviews", "wrong_share": 0.3}
-    assert known.proven_threshold(RATED, rules(**wanted)) == rated_prior.rated_threshold(0.3)
+    assert known.proven_threshold(RATED, rules(**wanted)) == rated_prior.rated_threshold(RATED, 0.3)
     assert known.proven_threshold(RATED, rules(**wanted, certainty=0.99)) is None
     assert known.proven_threshold({"agreement": 1.0}, rules(**wanted)) is None
 
 
-def test_a_looser_promise_is_proven_from_a_lower_confidence_and_ten_per_cent_by_no_rating_yet():
-    kept = json.loads(Path(rated_prior.__file__).with_name("rated_prior.json").read_text())["proven"]
+@pytest.mark.parametrize(("kind", "signals"), [("judged", RATED), ("elected", {rated_prior.ELECTED: 0.9})])
+def test_a_looser_promise_is_proven_from_a_lower_confidence_and_ten_per_cent_by_no_rating_yet(kind, signals):
+    kept = json.loads(Path(rated_prior.__file__).with_name("rated_prior.json").read_text())[kind]["proven"]
     shares, thresholds = [one["wrong_share"] for one in kept], [one["threshold"] for one in kept]
     assert shares == sorted(shares)
     assert thresholds == sorted(thresholds, reverse=True)
-    assert rated_prior.rated_threshold(0.1) is None
+    assert rated_prior.rated_threshold(signals, 0.1) is None
+    assert rated_prior.rated_threshold(signals, shares[0]) == thresholds[0]
 
 
 # stages
