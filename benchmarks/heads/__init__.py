@@ -1,0 +1,1 @@
+"""What a further kind of head would give beside the one that the classifiers have."""
