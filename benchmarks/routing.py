@@ -1,4 +1,4 @@
-"""Whether confidence tells what a person would accept: `python -m benchmarks.routing [--write]`.
+"""Whether confidence tells what a person would let stand: `python -m benchmarks.routing [--write]`.
 
 Accepted is a code that is near enough to one that a person gave the text; see ``ACCEPTED``.
 """
@@ -23,7 +23,8 @@ from models.fakes import MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
 from models.moderation.precedents import PrecedentModerator, Precedents, opened
 from models.pipeline import moderate_batch
-from models.refinement.refiner import Refiner, RefinerSettings
+from models.refinement.refiner import Refiner
+from models.refinement.settings import RefinerSettings
 from models.routing.calibration import (
     Bin,
     LabelledSignals,

@@ -46,6 +46,7 @@ SECTIONS = {
     },
     "Measure and watch": {
         "evaluate": CommandPlace("measuring.evaluate", "Measure codes against people's codes."),
+        "rate": CommandPlace("measuring.rate", "Have people rate codes without knowing whose they are."),
         "bias": CommandPlace("measuring.bias", "Compare how groups of segments are coded."),
         "drift": CommandPlace("measuring.drift", "Find what changed over time, in a file or a study."),
         "loop": CommandPlace("measuring.loop", "Replay a coded file and count what people are spared."),

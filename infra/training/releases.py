@@ -59,7 +59,6 @@ def announce(
         uri = checkpoints.uri(checkpoints.keep(staged))
     else:
         checkpoints.discard(staged)
-    tier = "a tuned body" if candidate.tier == "tuned" else "a head"
     return ModelRelease(
         model=classifier_of(study),
         version=staged.version,
@@ -72,7 +71,7 @@ def announce(
         labels=len(data.training),
         replaces=None if current is None else current.version,
         author=AUTHOR,
-        why=f"{tier} taught {len(data.training)} labels of {len(codes)} codes: {result.why}",
+        why=f"{candidate.description} taught {len(data.training)} labels of {len(codes)} codes: {result.why}",
         released_at=at,
     )
 

@@ -279,7 +279,7 @@ class Trainer:
         """Tune, and choose what people should see next; beside the stream, so on nothing that it changes."""
         champion = served.champion if served else None
         candidate = None
-        if self._factory.tune is not None and len(data.held_out) >= self._settings.gate.least:
+        if self._factory.tunes and len(data.held_out) >= self._settings.gate.least:
             candidate = teach_tuned(self._factory, data)
             if compare(candidate, champion, codebook, self._settings.gate).promoted:
                 candidate = with_unseen(self._factory, candidate)

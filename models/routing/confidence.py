@@ -1,30 +1,30 @@
 """How far a study's codes can be trusted, as people's labels tell it: a confidence, and from which one on it holds."""
 
-import json
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from models.annotation.latest import HumanDecision, LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions, Redecided
 from models.moderation.classifier_vote import LIKELY
 from models.routing.calibration import LEAST, Calibration, LabelledSignals, fit, fit_and_hold_out
+from models.routing.rated_prior import RATED_CERTAINTY, rated_probability, rated_threshold
 from models.routing.risk_control import Earlier, RiskBound, promise
 from schemas import Annotation, StudyRules
+from schemas.coding import OUTSIDE_CODEBOOK, STRETCHED, ConfidenceStage
 from schemas.ids import code_id, normalised_label
 
 _AGREEMENT, _MARGIN, _LIKELIHOOD = 0.5, 0.3, 0.2  # weights; they add up to one
 _CLASH = 0.6  # what is left where the segment praises and its code blames, or the other way round
+_STRETCH = 0.4  # what is left where no code was near enough, and a deductive study got the nearest
 _FALLBACK = 0.7  # what is left of the confidence where the moderator's answer could not be taken
 _OF_THE_TEXT = ("words", "log_words", "not_english")  # signals that stay whichever code the segment gets
 _NOBODYS = UUID(int=0)  # in place of the id of a code that is known by its label
 _DRAWN = 100  # labels drawn by chance from which the others do not teach a promise's confidence
+_SAME_TEXT = 0.95  # cosine from which two texts, or codes, are the same: PrecedentSettings.same
 _REMEMBERED = 2_000  # of the codes accepted last
 
 
@@ -35,43 +35,30 @@ def prior(signals: Mapping[str, float]) -> float:
         ``0.5 * agreement + 0.3 * clip(0.5 + margin, 0, 1) + 0.2 * exp(moderator_log_probability)``, divided by
         the weights that were used (the last term only counts where the moderator gave a log-probability), and
         times 0.7 where the moderator's answer was invalid and the consensus stood in, times 0.6 where the tones of
-        segment and code clash. Where the study's classifier is sure of the code, its probability stands for the
-        agreement if it is higher: that is a share of right codes that was seen, while members that differ may all
+        segment and code clash, times 0.4 where a deductive study got the nearest code though it is under the
+        threshold. Where the study's classifier is sure of the code, its probability stands for the agreement if it is
+        higher: that is a share of right codes that was seen, while members that differ may all
         mean the same. A classifier that is not sure, or names another code, lowers nothing: nobody has said yet what
         that is worth. So the score never falls when one of the first three signals or the classifier's rises.
 
-        Where a verifier judged the code, blind ratings say what the signals are worth (``rated_prior.json``, by
-        ``benchmarks.rating.prior``): the probability of a logistic regression over ``verifier`` and ``log_probability``
-        takes the place of the sum, with the same two factors.
+        Where a verifier judged the code, or rated members elected it, blind ratings say what the signals are worth
+        (``rated_prior.json``, by ``benchmarks.rating.prior``): the probability of a logistic regression takes the place
+        of the sum, with the same factors.
 
     Args:
         signals: ``agreement`` and ``classifier`` (0 to 1), ``margin`` (a difference of cosines), ``fell_back``,
-            ``tone_clash`` and ``classifier_sure`` (0 or 1; all 0 where they are missing), and
+            ``tone_clash``, ``stretched`` and ``classifier_sure`` (0 or 1; all 0 where they are missing), and
             ``moderator_log_probability`` (mean per token, in nats) where there is one; ``verifier`` (0 to 1) with
-            ``log_probability`` (the members' mean per token, in nats). Others are not looked at.
+            ``log_probability`` (the members' mean per token, in nats), or ``elected_rating``. Others are not looked at.
 
     Returns:
-        0 to 1. With a verifier, how many codes like this a rater lets stand; else a score to sort and route by.
+        0 to 1. Where codes were rated, how many like this a rater lets stand; else a score to sort and route by.
     """
     classifier = signals.get("classifier", 0.0) if signals.get("classifier_sure") else 0.0
-    left = (_FALLBACK if signals.get("fell_back") else 1.0) * (_CLASH if signals.get("tone_clash") else 1.0)
-    judged = _judged_probability(signals)
+    factors = (("fell_back", _FALLBACK), ("tone_clash", _CLASH), (STRETCHED, _STRETCH))
+    left = math.prod(factor for name, factor in factors if signals.get(name))
+    judged = rated_probability(signals)
     return min(1.0, (_weighed(signals, classifier) if judged is None else max(judged, classifier)) * left)
-
-
-def _judged_probability(signals: Mapping[str, float]) -> float | None:
-    """What ratings say of a code that a verifier judged; none where a signal is missing."""
-    rated = _rated_prior()
-    if not rated["weights"].keys() <= signals.keys():
-        return None
-    score = rated["intercept"] + math.fsum(weight * signals[name] for name, weight in rated["weights"].items())
-    return 1 / (1 + math.exp(-score))
-
-
-@cache
-def _rated_prior() -> dict[str, Any]:
-    rated: dict[str, Any] = json.loads(Path(__file__).with_name("rated_prior.json").read_text(encoding="utf-8"))
-    return rated
 
 
 def _weighed(signals: Mapping[str, float], classifier: float) -> float:
@@ -136,8 +123,8 @@ def _judged(segment: UUID, latest: LatestAnnotations, taught: OutOfFoldPredictio
         kept = {name: last.signals[name] for name in _OF_THE_TEXT if name in last.signals} if last else {}
         signals = taught.updated_signals(segment, kept, guess, None)
         return JudgedAssignment(segment, signals, taught.among(guess, decision.labels, decision.codes), sample)
-    if decision.accepted is None or last is None:
-        return None
+    if decision.accepted is None or last is None or last.signals.get(OUTSIDE_CODEBOOK):
+        return None  # what stands outside the codebook is never accepted, so it says nothing of what is
     signals = last.signals if taught is None else taught.updated_signals(segment, last.signals, shown, last.shown)
     return JudgedAssignment(segment, signals, decision.accepted, sample)
 
@@ -200,13 +187,51 @@ class ConfidenceModel:
     promise: RiskBound | None = None
 
     def confidence(self, signals: Mapping[str, float]) -> float:
-        """The probability that a person accepts the code; before there are enough labels, the score above."""
+        """The probability that a person lets the code stand; before there are enough labels, the score above."""
         return prior(signals) if self.calibration is None else self.calibration.probability(signals)
+
+    def stage(self, signals: Mapping[str, float]) -> ConfidenceStage:
+        """Where that confidence comes from: the study's labels, ratings of other codes, or a formula."""
+        if self.calibration is not None:
+            return "calibrated"
+        return "uncalibrated" if rated_probability(signals) is None else "rated"
+
+    def proven_threshold(self, signals: Mapping[str, float], rules: StudyRules) -> float | None:
+        """The confidence from which a code like this may be accepted because labels, or ratings, prove it.
+
+        Args:
+            signals: Of the code's assignment.
+            rules: The largest share of wrong codes among the accepted, and how sure that must be.
+
+        Returns:
+            ``None`` where nothing is proven.
+        """
+        if self.promise is not None and self.promise.satisfied:
+            return self.promise.threshold
+        if self.stage(signals) != "rated" or rules.certainty > RATED_CERTAINTY:
+            return None
+        return rated_threshold(signals, rules.wrong_share)
 
     @property
     def labels_needed(self) -> int:
         """How many more labels, drawn by chance, the promise probably needs."""
         return 0 if self.promise is None else self.promise.labels_needed
+
+
+def is_covered(signals: Mapping[str, float]) -> bool:
+    """Whether people's own decisions stand behind a code: they coded such a text so, or their classifier is sure of it.
+
+    Args:
+        signals: Of its assignment: ``classifier_sure`` (0 or 1), ``precedent_similarity`` and ``precedent_nearest``
+            (cosines of the nearest text that people coded, and of its codes); what is missing covers nothing.
+    """
+    same_text = signals.get("precedent_similarity", 0.0) >= _SAME_TEXT
+    return bool(signals.get("classifier_sure")) or (same_text and signals.get("precedent_nearest", 0.0) >= _SAME_TEXT)
+
+
+def may_promise(rules: StudyRules, judged: Sequence[JudgedAssignment]) -> bool:
+    """Whether by a study's rules codes are accepted where labels prove that few are wrong; without labels none do."""
+    return rules.mode == "promise" or (rules.mode == "suggest" and bool(judged))
 
 
 def load() -> None:

@@ -84,7 +84,7 @@ def promise(
 
     Args:
         confidences: What the system gave, shape ``(n,)``. Labels of equal confidence stand and fall together.
-        accepted: Whether a person accepted the code, shape ``(n,)``. They must be drawn by chance from what is to be
+        accepted: Whether a person let the code stand, shape ``(n,)``. They must be drawn by chance from what is to be
             accepted (``sample=True``), and the confidence must not have been fitted on them.
         wrong_share: The largest share of wrong codes among the accepted ones, between 0 and 1.
         certainty: How sure that is, between 0 and 1.

@@ -34,7 +34,12 @@ _HEADINGS = {
 }
 
 
-def _named(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
+def named_files(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
+    """Predictions by name, as NAME=FILE.
+
+    Raises:
+        click.BadParameter: If one is not, or two have one name.
+    """
     predictions: dict[str, Path] = {}
     for value in values:
         name, _, path = value.partition("=")
@@ -50,7 +55,9 @@ def _named(_context: click.Context, _option: click.Parameter, values: tuple[str,
 @click.option(
     "--gold", type=click.Path(path_type=Path), required=True, help="Texts with codes, as `teach` reads; `set`."
 )
-@click.option("--pred", "preds", multiple=True, required=True, callback=_named, help="NAME=FILE of `qualstream code`.")
+@click.option(
+    "--pred", "preds", multiple=True, required=True, callback=named_files, help="NAME=FILE of `qualstream code`."
+)
 @click.option("--against", help="The system that differences are to; default: the first.")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.7, show_default=True, help="Cosine of equal codes.")
 @click.option("--ratings", help="Column with people's ratings: numbers in the predictions, or {NAME: number} in gold.")

@@ -1,0 +1,113 @@
+"""The commands of a rating study: sheets for people who do not know whose the codes are, and what they gave."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from infra.cli.commands import CommandList
+from infra.cli.measuring.evaluate import named_files, show_ratings
+from infra.cli.options import JSON_OBJECT, PIPED_WIDTH, output_console, read_settings, say_written
+from infra.experiments.evaluate import measuring_models
+from infra.experiments.rating_sheets import read_key, read_sheet, write_study
+from infra.files.gold import read_gold, read_predictions
+from models.evaluation.bootstrap import SEED
+from models.evaluation.correlation import Rated, correlate
+from models.evaluation.rating_study import SCALES, RatedItem, RatingResults, add_up, by_system, draw_items, mean_ratings
+from models.evaluation.report import EvaluationOptions
+from models.evaluation.report import evaluate as measure
+from models.evaluation.score_table import GoldRow
+
+_PEOPLE = "human"
+"""Stands for people's own codes where they are rated too; ``people`` is what they are measured as."""
+
+
+@click.group(cls=CommandList)
+def rate() -> None:
+    """Have people rate codes without knowing whose they are."""
+
+
+@rate.command()
+@click.option("--gold", type=click.Path(path_type=Path), required=True, help="Texts with codes, as `teach` reads.")
+@click.option(
+    "--pred", "preds", multiple=True, required=True, callback=named_files, help="NAME=FILE of `qualstream code`."
+)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new folder.")
+@click.option("--quotes", type=click.IntRange(1), default=10, show_default=True, help="Texts, drawn by chance.")
+@click.option("--raters", type=click.IntRange(1, 99), default=3, show_default=True, help="Sheets; all have all quotes.")
+@click.option("--people/--no-people", default=True, show_default=True, help="Whether people's codes are rated too.")
+@click.option("--seed", type=click.IntRange(0), default=SEED, show_default=True)
+def sheet(gold: Path, preds: dict[str, Path], out: Path, quotes: int, raters: int, *, people: bool, seed: int) -> None:
+    """Write a sheet for each rater, instructions, and the key, which raters must not see."""
+    texts = read_gold(gold)
+    codes = {
+        name: [row[0] if row else None for row in read_predictions(path, texts).codes] for name, path in preds.items()
+    }
+    if people:
+        codes[_PEOPLE] = [row.codes[0] for row in texts.rows]
+    items = draw_items([(row.text, row.codes) for row in texts.rows], codes, quotes, seed)
+    for path in write_study(out, items, raters, seed):
+        say_written(path)
+
+
+@rate.command()
+@click.argument("key", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("sheets", type=click.Path(path_type=Path, dir_okay=False), nargs=-1, required=True)
+@click.option("--embedder", default="all-MiniLM-L6-v2", show_default=True, help="Sentence model for cosines.")
+@click.option("--bertscore", default="all-MiniLM-L6-v2", show_default=True, help="Model for BERTScore, or none.")
+@click.option("--wordnet", type=click.Path(path_type=Path), envvar="QUALSTREAM_WORDNET", help="WordNet's folder.")
+@JSON_OBJECT
+def report(
+    key: Path, sheets: tuple[Path, ...], embedder: str, bertscore: str, wordnet: Path | None, *, as_json: bool
+) -> None:
+    """Add up the sheets that came back: means with intervals, agreement of raters, which measure follows them."""
+    read_settings()
+    items, seed = read_key(key)
+    ratings = {path.stem: read_sheet(path, items) for path in sheets}
+    results = add_up(items, ratings, seed)
+    rated = _measured(
+        items, by_system(items, mean_ratings(ratings)), measuring_models(embedder, bertscore, None, wordnet)
+    )
+    if as_json:
+        click.echo(json.dumps({**results.to_json(), "measures": rated and rated.to_json()}, ensure_ascii=False))
+        return
+    console = output_console(least=PIPED_WIDTH)
+    _show(results, console)
+    if rated is not None:
+        show_ratings(rated, console)
+
+
+def _measured(items: list[RatedItem], rated: Mapping[str, Mapping[str, float]], models: Any) -> Rated | None:
+    """How every measure goes with the ratings; without people's own codes, which would be measured by themselves."""
+    texts = {item.text: item.gold for item in items}
+    systems = [name for name in dict.fromkeys(name for item in items for name in item.systems) if name != _PEOPLE]
+    codes = {name: {item.text: item.code for item in items if name in item.systems} for name in systems}
+    ratings = {name: [rated.get(name, {}).get(text) for text in texts] for name in systems}
+    if sum(value is not None for row in ratings.values() for value in row) < 3:
+        return None
+    gold = [GoldRow(text, given) for text, given in texts.items()]
+    predictions = {name: [codes[name].get(text) for text in texts] for name in systems}
+    evaluation = measure(gold, predictions, models.embedder, models.tokens, models.thesaurus, EvaluationOptions())
+    return correlate(evaluation, ratings)
+
+
+def _show(results: RatingResults, console: Console) -> None:
+    console.print(f"{results.items} codes of {results.quotes} quotes, {len(results.raters)} raters\n", highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for head in ("codes of", "mean", *SCALES):
+        table.add_column(head, no_wrap=True)
+    for name, row in results.systems.items():
+        cells = (f"{row[s].value:.2f} [dim]{row[s].low:.2f} to {row[s].high:.2f}[/dim]" for s in ("mean", *SCALES))
+        table.add_row(escape(name), *cells)
+    console.print(table)
+    alphas = ", ".join(f"{scale} {'-' if each is None else f'{each:.2f}'}" for scale, each in results.alpha.items())
+    console.print(f"\nKrippendorff's alpha between raters: {alphas}", highlight=False)
+    for (a, b), each in results.pairs.items():
+        rho = "-" if each.rho is None else f"{each.rho:+.2f} (p = {each.p:.3f})"
+        console.print(f"{a} and {b}: Spearman {rho} over {each.count} codes", highlight=False, markup=False)
+    console.print()
