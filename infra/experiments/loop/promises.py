@@ -5,6 +5,7 @@
 A world is how often codes are right at each confidence; a sample is what people said of segments drawn by chance.
 """
 
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -46,9 +47,9 @@ def main() -> None:
         for labels in (80, 150, 300):
             rows = np.array(list(outcomes(chances, right, labels, _SAMPLES, _WRONG)))
             made, broken = (rows[:, 0] > 0).mean(), (rows[:, 1] > _WRONG).mean()
-            print(
+            sys.stdout.write(
                 f"{base:4.1f} {slope:4.1f} {labels:4d} labels: made {made:.2f}, broken {broken:.3f}, "
-                f"accepted {rows[:, 0].mean():.3f}"
+                f"accepted {rows[:, 0].mean():.3f}\n"
             )
 
 
