@@ -1,6 +1,8 @@
-"""Deductive coding by a study's own codebook, and what a second code adds: `python -m benchmarks.closed_codebook S`.
+"""Deductive coding by a study's own codebook, and what a second code adds.
 
-S is the first file that `python -m benchmarks.rating sample` writes: texts of the open sets with `tiny`'s proposals.
+    python -m benchmarks.rating.closed_codebook SAMPLE
+
+SAMPLE is what `python -m benchmarks.rating sample` writes first: texts of the open sets with `tiny`'s proposals.
 """
 
 import json
@@ -144,7 +146,7 @@ def main() -> None:
         rows,
         [f"{len(sample)} texts of {len({each.row.set for each in sample})} sets"],
         {"rows": rows},
-        command="python -m benchmarks.closed_codebook SAMPLE",
+        command="benchmarks.rating.closed_codebook SAMPLE",
         words=True,
     )
     publish(report, write=asked.write)
