@@ -91,7 +91,7 @@ def all_fitted() -> dict[str, Any]:
 def proven(confidences: list[float], stands: list[bool]) -> list[dict[str, float]]:
     """From which probability on at most which share of codes is wrong, as ratings of sets that did not teach prove."""
     bounds = {
-        wrong: promise(confidences, stands, wrong_share=wrong, certainty=RATED_CERTAINTY, probabilities=True).threshold
+        wrong: promise(confidences, stands, wrong_share=wrong, certainty=RATED_CERTAINTY).threshold
         for wrong in WRONG_SHARES
     }
     return [

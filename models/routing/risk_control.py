@@ -76,7 +76,7 @@ def promise(
     binomial tail ``P(Bin(n, wrong_share) <= wrong)``, and the lowest at which it is refused is taken. Whoever looks at
     many tests and takes what suits is wrong more often than at each; but these are of one sample, each of nearly the
     same labels as the next, so that they fail together. At ``_EACH`` of the level a promise is broken no more often
-    than the level says, as counted (``python -m benchmarks.promise``).
+    than the level says, as counted (``python -m infra.experiments.loop.promises``).
 
     It holds for each sample by itself with probability ``certainty``; whoever looks again after every label looks at
     many samples. What was accepted earlier counts: where less of it is wrong than was promised, so much more may be of

@@ -1,13 +1,13 @@
 """How often a promise is broken, and what it lets through: many samples of worlds whose truth is known.
 
-    python -m benchmarks.promise
+    python -m infra.experiments.loop.promises
 
 A world is how often codes are right at each confidence; a sample is what people said of segments drawn by chance.
 """
 
+import sys
 from collections.abc import Iterator
 
-import click
 import numpy as np
 
 from models.ports import Bools, Floats
@@ -16,6 +16,8 @@ from models.routing.risk_control import promise
 WORLDS = ((1.5, 2.0), (2.4, 0.3), (0.3, 3.0), (1.8, 1.0))
 """Log-odds of a right code: at the middling confidence, and how fast they rise with it."""
 _SEGMENTS = 200_000
+_SAMPLES = 200
+_WRONG = 0.1
 
 
 def world(base: float, slope: float, seed: int = 0) -> tuple[Floats, Bools]:
@@ -38,19 +40,16 @@ def outcomes(
         yield count / len(chances), float(wrong[count - 1]) / count if count else 0.0
 
 
-@click.command()
-@click.option("--samples", default=400, show_default=True)
-@click.option("--wrong", default=0.1, show_default=True)
-def main(samples: int, wrong: float) -> None:
+def main() -> None:
     """Print a line a world and number of labels."""
     for base, slope in WORLDS:
         chances, right = world(base, slope)
         for labels in (80, 150, 300):
-            rows = np.array(list(outcomes(chances, right, labels, samples, wrong)))
-            made, broken = (rows[:, 0] > 0).mean(), (rows[:, 1] > wrong).mean()
-            print(
+            rows = np.array(list(outcomes(chances, right, labels, _SAMPLES, _WRONG)))
+            made, broken = (rows[:, 0] > 0).mean(), (rows[:, 1] > _WRONG).mean()
+            sys.stdout.write(
                 f"{base:4.1f} {slope:4.1f} {labels:4d} labels: made {made:.2f}, broken {broken:.3f}, "
-                f"accepted {rows[:, 0].mean():.3f}"
+                f"accepted {rows[:, 0].mean():.3f}\n"
             )
 
 
