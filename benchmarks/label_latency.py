@@ -39,7 +39,7 @@ NAMES = ("slow login", "login slow")  # the same words: whatever the code is cal
 TARGET_S = 1.0
 PATIENCE_S = 60.0
 PROBE_S = 0.02
-MOST = 25  # from 29 labels on the promise may be kept, and nobody is told how many more are needed
+MOST = 25  # from 31 labels on the promise may be kept, and nobody is told how many more are needed
 
 HOW = """\
 - **A decision.** `Outbox.keep` with an annotation and the renaming of its code, as the page does: one transaction in
@@ -52,7 +52,7 @@ HOW = """\
   came in an annotation, was weighed, and a request passed the refiner and the router with their waits: more than
   only hearing it.
 - {repeats} decisions one after the other, each after the one before was used by both; {warm} before them are left out.
-  The rules that want a promise are heard first: with them a router loads scikit-learn and MAPIE, some seconds once.
+  The rules that want a promise are heard first: with them a router loads scikit-learn, some seconds once.
 """
 
 

@@ -24,7 +24,8 @@ from models.moderation.decision import ConsensusModerator
 from models.moderation.precedents import CodedText, PrecedentModerator, Precedents, opened
 from models.pipeline import moderate_batch
 from models.ports import Moderator
-from models.refinement.refiner import By, Refiner, RefinerSettings
+from models.refinement.refiner import Refiner
+from models.refinement.settings import By, RefinerSettings
 from models.text.truncation import prepare
 from schemas import Decision, Proposal, Proposals, Segment
 from schemas.ids import segment_id

@@ -1,4 +1,4 @@
-"""Whether confidence tells what a person would accept: `python -m benchmarks.routing [--write]`.
+"""Whether confidence tells what a person would let stand: `python -m benchmarks.routing [--write]`.
 
 Accepted is a code that is near enough to one that a person gave the text; see ``ACCEPTED``.
 """
@@ -23,7 +23,8 @@ from models.fakes import MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
 from models.moderation.precedents import PrecedentModerator, Precedents, opened
 from models.pipeline import moderate_batch
-from models.refinement.refiner import Refiner, RefinerSettings
+from models.refinement.refiner import Refiner
+from models.refinement.settings import RefinerSettings
 from models.routing.calibration import (
     Bin,
     LabelledSignals,
@@ -262,7 +263,7 @@ def resplit(study: Study, least: float) -> list[Resplits]:
         later = np.array([model.probability(one.signals) for one in others])
         right = np.array([one.nearness >= least for one in others])
         for share in PROMISES:
-            kept = promise(sure, [one.accepted for one in judged], wrong_share=share, probabilities=True)
+            kept = promise(sure, [one.accepted for one in judged], wrong_share=share)
             taken = np.zeros(len(later), bool) if kept.threshold is None else later >= kept.threshold
             found[share].append(Outcome(len(later), int(taken.sum()), int((~right[taken]).sum()), kept.threshold))
     return [Resplits(share, outcomes) for share, outcomes in found.items()]

@@ -80,6 +80,8 @@ class Audit:
         self._to_people: set[UUID] = set()
         self._asked: set[UUID] = set()
         self._created: set[UUID] = set()
+        self._outside: set[UUID] = set()
+        """What stands for a code where the codebook has none."""
         self._ended: set[UUID] = set()
 
     def add(self, record: Record, raw: bytes) -> None:
@@ -103,6 +105,8 @@ class Audit:
     def _assign(self, assignment: Assignment, raw: bytes) -> None:
         segment, code = assignment.segment_id, assignment.code_id
         self.copies["assignments"].add(segment, (code, assignment.route is None), raw)
+        if assignment.standing != "code":
+            self._outside.add(code)
         if assignment.route is None:
             given = self._given[segment]
             if given[-1:] != [code]:
@@ -141,7 +145,7 @@ class Audit:
         broken: list[tuple[str, str, Iterable[UUID]]] = [
             (ONE_DECISION, "decided twice, differently", decided),
             (ONE_CODE, "given another code though its first one stands", filter(self._recoded, self._given)),
-            (IN_CODEBOOK, "codes that no event created", (code for code in codes if code not in self._created)),
+            (IN_CODEBOOK, "codes that no event created", (c for c in codes if c not in self._created | self._outside)),
             (ASKED, "routed to people, whom nobody asks", self._to_people - self._asked),
             *((SAME_BYTES, f"{kind} in other bytes", copies.differing) for kind, copies in self._copied().items()),
         ]

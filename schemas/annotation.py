@@ -11,7 +11,15 @@ from schemas.coding import Assignment
 from schemas.feedback import Segment
 from schemas.record import Label, Moment, Record, Share, Study
 
-RequestReason = Literal["low confidence", "audit", "double coding", "query strategy", "asked again"]
+RequestReason = Literal[
+    "low confidence",
+    "audit",
+    "double coding",
+    "query strategy",
+    "asked again",
+    "not in the codebook",
+    "every segment",
+]
 AnnotationKind = Literal["coding", "adjudication"]
 _MOST_DAYS = 36_500  # rules may say more than a calendar has
 
@@ -83,7 +91,9 @@ class Annotation(Record):
     unsure: bool = False
     withdrawn: bool = False
     shown: Label | None = Field(default=None, description="The code the system had given it, if it had.")
-    accepted: bool | None = Field(default=None, description="Whether that code is among those the person chose.")
+    accepted: bool | None = Field(
+        default=None, description="Whether the person let it stand: it is among those they chose."
+    )
     confidence: Share | None = Field(default=None, description="The system's, when it asked.")
     signals: dict[str, float] = Field(default_factory=dict, description="What that confidence was made from.")
     reason: RequestReason | None = Field(default=None, description="Why the person was asked, if they were.")
@@ -94,6 +104,10 @@ class Annotation(Record):
     source: str | None = Field(default=None, max_length=200, description="Where the segment is from, as a file says.")
     own_id: str | None = Field(default=None, description="The id that its source gave it, as that file says.")
     start: int | None = Field(default=None, ge=0, description="Where its text begins there, in characters.")
+    within: UUID | None = Field(
+        default=None, description="The segment that its text is a part of, where a person marked a part and coded that."
+    )
+    offset: int | None = Field(default=None, ge=0, description="Where the part begins in that segment, in code points.")
 
     @classmethod
     def about(

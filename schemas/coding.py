@@ -1,7 +1,7 @@
 """From many readings to one code: proposals, decision, assignment."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 from uuid import UUID
 
 from pydantic import Field
@@ -10,7 +10,19 @@ from schemas.feedback import Segment
 from schemas.record import Label, Moment, Record, Share, Study
 
 Verdict = Literal["picked", "rewrote", "consensus", "precedent"]
-Route = Literal["accepted", "people"]
+Route = Literal["accepted", "people", "suggested"]
+"""``accepted`` stands without a person, ``people`` were asked, ``suggested`` was neither accepted nor asked about."""
+ConfidenceStage = Literal["uncalibrated", "rated", "calibrated"]
+"""Where a confidence comes from: a formula, blind ratings of codes of other texts, or the study's own labels."""
+CONFIDENCE: Literal["confidence"] = "confidence"
+"""The role under which ``Assignment.models`` names the stage of the confidence."""
+CodeStanding = Literal["code", "proposed", "none"]
+NONE_FITS = "none of these"
+"""The label of an assignment that says that no code of the codebook fits."""
+OUTSIDE_CODEBOOK = "outside_codebook"
+"""The signal of an assignment that stands outside the codebook: it is never accepted, and teaches no confidence."""
+STRETCHED = "stretched"
+"""The signal of a code that a deductive study got as the nearest one, though it is under the threshold."""
 
 
 class Proposal(Record):
@@ -94,6 +106,9 @@ class Assignment(Record):
     """The code a segment has; a message on ``assignments``.
 
     The refiner writes it without route; the router writes it again, whole, under the same key.
+
+    Where the study's coding mode does not let models open codes, it may stand outside the codebook (``standing``): then
+    it always goes to people, and counts as no code until they decide.
     """
 
     segment_id: UUID
@@ -102,7 +117,17 @@ class Assignment(Record):
     label: Label = Field(description="The code's label.")
     proposed: Label = Field(description="The moderator's label, before refinement.")
     new: bool = Field(description="Whether this segment created the code.")
-    similarity: float = Field(ge=-1, le=1, description="Cosine of the proposed label to the code; 1 where it is new.")
+    similarity: float = Field(
+        ge=-1,
+        le=1,
+        description="Cosine of the proposed label to the code; 1 where it is new; to the nearest code where it stands "
+        "outside the codebook.",
+    )
+    standing: CodeStanding = Field(
+        default="code",
+        description="code: it is in the codebook; proposed: a new code that a person has to admit; none: no code of "
+        "the codebook fits.",
+    )
     runner_up: Neighbour | None = Field(default=None, description="The nearest earlier code that was not taken.")
     why: str
     verdict: Verdict
@@ -111,6 +136,17 @@ class Assignment(Record):
     confidence: Share | None = None
     route: Route | None = None
     assigned_at: Moment
+
+    @property
+    def confidence_stage(self) -> ConfidenceStage | None:
+        """Where the confidence comes from; None where no router said, as before there were stages."""
+        return stage_of(self.models)
+
+
+def stage_of(models: Mapping[str, str]) -> ConfidenceStage | None:
+    """The stage that an assignment's models name, if they name a known one."""
+    named = models.get(CONFIDENCE)
+    return next((stage for stage in get_args(ConfidenceStage) if stage == named), None)
 
 
 def usable(proposals: Sequence[Proposal]) -> list[Proposal]:

@@ -17,6 +17,11 @@ def segment_id(study: str, source: str, key: str) -> UUID:
     return _derive("segment", study, source, key)
 
 
+def span_id(segment: UUID, start: int, end: int, annotator: str) -> UUID:
+    """Name a marked part of a segment by its place and by who marked it: each person's parts are their own."""
+    return _derive("span", str(segment), str(start), str(end), annotator)
+
+
 @lru_cache(maxsize=16_384)  # a study has few labels, and each is compared with many
 def normalised_label(label: str) -> str:
     """Fold a label to the form under which two spellings are the same code."""
@@ -26,6 +31,11 @@ def normalised_label(label: str) -> str:
 def code_id(study: str, label: str) -> UUID:
     """Name a code by its study and normalised label."""
     return _derive("code", study, normalised_label(label))
+
+
+def no_code_id(study: str) -> UUID:
+    """Name what a segment has that no code of its study fits; no label comes to the same id."""
+    return code_id(study, "")
 
 
 def dead_letter_id(topic: str, partition: int, offset: int, raw: bytes) -> UUID:

@@ -135,7 +135,7 @@ ROLES = (
         "reuses or creates a code",
         256,
         0.1,
-        (CODEBOOK,),
+        (CODEBOOK, STUDIES),
         (ASSIGNMENTS, LABELS),
     ),
     Role(

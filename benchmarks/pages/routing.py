@@ -19,10 +19,10 @@ _BAR, _HUMAN = "#2f7d5b", "#b4532a"
 
 
 HOW = """\
-What a person would accept is not in the data; people's codes are. So a code counts as accepted where it is near enough
-to a code that a person gave the text: cosine of all-MiniLM-L6-v2 at least {least}, or the same label. A text with
-several human codes accepts each. This stands in for a person: near codes that say the opposite pass, and good codes
-that nobody happened to write do not.
+What a person would let stand is not in the data; people's codes are. So a code counts as accepted where it is near
+enough to a code that a person gave the text: cosine of all-MiniLM-L6-v2 at least {least}, or the same label. A text
+with several human codes accepts each. This stands in for a person: near codes that say the opposite pass, and good
+codes that nobody happened to write do not.
 
 - **Signals** are those of the refiner's assignments (`models/refinement/features.py`); nothing of a text's own codes
   is in them.
@@ -202,7 +202,7 @@ def _aurocs(rankings: Sequence[Ranking]) -> str:
         + [f"{s.value:.3f} [{s.low:.3f}, {s.high:.3f}]" for s in (one.scores[name] for name in names)]
         for one in rankings
     ]
-    return 'AUROC for "a person would accept":\n\n' + as_table(["accepted from cosine", "accepted", *names], rows)
+    return 'AUROC for "a person would let it stand":\n\n' + as_table(["accepted from cosine", "accepted", *names], rows)
 
 
 def _sets(ranking: Ranking) -> str:
@@ -339,5 +339,5 @@ def plot(found: Sequence[Measured]) -> None:
             legend = ax.legend(frameon=False, fontsize=7.5, loc="upper left")
             for handle in legend.legend_handles:
                 handle.set_sizes([30])
-        figure.axes[0].set_ylabel("share that people accept")
+        figure.axes[0].set_ylabel("share that people let stand")
         figure.savefig(RESULTS / f"{NAME}.png", dpi=150, metadata={"Software": None})

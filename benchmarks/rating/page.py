@@ -10,20 +10,23 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from benchmarks.pages.layout import Report, publish
-from infra.profiles.loading import load_profile
 from models.ports import Floats
 from models.routing.calibration import expected_calibration_error, reliability
+from models.routing.confidence import prior
+from models.routing.rated_prior import ELECTED, elected_rating
 
 Item = dict[str, Any]
 SCALES = ("clarity", "conciseness", "relevance")
 SYSTEMS = ("human", "small", "tiny", "swapped")
 RESAMPLES, SEED = 2_000, 7
+HIGH = 0.75
+"""A confidence from which on codes are counted apart."""
 
 
 def _prior(item: Item, system: str) -> float:
-    from models.routing.confidence import prior
-
-    return prior(item[system]["signals"])
+    signals = item[system]["signals"]
+    rating = elected_rating(signals) if system == "tiny" else None
+    return prior(signals if rating is None else signals | {ELECTED: rating})
 
 
 def _both(item: Item, system: str) -> float | None:
@@ -70,7 +73,7 @@ def publish_ratings(
     verdicts = [
         *_differences(rated, figures),
         *_trust(sample, rated, figures),
-        *_accepted(sample, rated, figures),
+        *_before_labels(sample, rated, figures),
         *_agreement(ratings, again, figures),
     ]
     report = Report(
@@ -173,21 +176,23 @@ def _trust(sample: Sequence[Item], rated: Mapping[str, Mapping[str, Item]], figu
     return lines
 
 
-def _accepted(sample: Sequence[Item], rated: Mapping[str, Mapping[str, Item]], figures: Item) -> list[str]:
-    """What the confidence before labels is worth where it is a probability: calibration, and what the router takes."""
-    items = [item for item in sample if item["id"] in rated["small"]]
-    sure = [_prior(item, "small") for item in items]
-    stands = [rated["small"][item["id"]]["stands"] >= 0.5 for item in items]
-    threshold = load_profile("small").router.threshold
-    taken = [float(ok) for p, ok in zip(sure, stands, strict=True) if p >= threshold]
-    if not taken:
-        return []
-    error, share, right = expected_calibration_error(reliability(sure, stands)), len(taken) / len(items), _mean(taken)
-    figures["accepted of small"] = _rounded({"threshold": threshold, "share": share, "stand": right, "error": error})
-    return [
-        f"`small` before any label: expected calibration error {error:.2f}; from {threshold:g} on, {share:.0%} of the "
-        f"codes, {right:.1%} stand"
-    ]
+def _before_labels(sample: Sequence[Item], rated: Mapping[str, Mapping[str, Item]], figures: Item) -> list[str]:
+    """What the confidence before labels is worth: its calibration, and how many codes stand from a height on."""
+    lines = []
+    for system in ("small", "tiny"):
+        items = [item for item in sample if item["id"] in rated[system]]
+        sure = [_prior(item, system) for item in items]
+        stands = [rated[system][item["id"]]["stands"] >= 0.5 for item in items]
+        high = [float(ok) for p, ok in zip(sure, stands, strict=True) if p >= HIGH]
+        if not high:
+            continue
+        error, share, right = expected_calibration_error(reliability(sure, stands)), len(high) / len(items), _mean(high)
+        figures[f"before labels of {system}"] = _rounded({"from": HIGH, "share": share, "stand": right, "error": error})
+        lines.append(
+            f"`{system}` before any label: expected calibration error {error:.2f}; from {HIGH:g} on, {share:.0%} of "
+            f"the codes, of which {right:.1%} stand"
+        )
+    return lines
 
 
 def _bootstrap(values: Floats) -> tuple[float, float]:
@@ -230,8 +235,9 @@ def _how(sample: Sequence[Item], ratings: Sequence[Item]) -> str:
         "rated once. The swapped codes say what the rater is worth: one who looks lets few of them stand. The rating "
         "of a language model is no person's. Prompts were chosen on other texts, and that a majority's code stands "
         "unless another is judged better by 0.1 on rated texts that may ship; that `small` reuses from 0.85 was chosen "
-        "with an eye on codes of these texts too, so `small` is not wholly independent of them. Texts of sets that may "
-        "not ship are not part of the repository; the ratings are, by the item's number: docs/results/ratings."
+        "with an eye on codes of these texts too, so `small` is not wholly independent of them. `tiny` reused codes "
+        "from 0.75 then, and from 0.8 since ([why](reuse.md)). Texts of sets that may not ship are not part of the "
+        "repository; the ratings are, by the item's number: docs/results/ratings."
     )
 
 

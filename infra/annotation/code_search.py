@@ -20,7 +20,8 @@ from schemas.ids import normalised_label
 
 log = logging.getLogger(__name__)
 _AT_ONCE = 32  # labels that a request waits for; more are embedded beside it
-_LEAST = 0.25  # cosine under which a code is not what somebody meant
+LEAST = 0.25
+"""Cosine under which a code is not what somebody meant, nor near to a text."""
 _REMEMBERED = 512  # texts whose embeddings are kept
 
 _Version = tuple[int, datetime | None]
@@ -100,6 +101,16 @@ class Nearby:
         nearby = [CodeMatch(known[at], float(cosines[at])) for at in best]
         return [near for near in nearby if near.code.id not in left_out][:limit]
 
+    def embedded(self, study: str) -> tuple[Sequence[CodeEntry], Embeddings] | None:
+        """The living codes with the embeddings of their labels, shape ``(codes, dim)``.
+
+        Returns:
+            ``None`` while they are not all there yet; what lacks is worked on beside.
+        """
+        shelf = self._shelf(study)
+        self._fill(shelf)
+        return shelf.embedded if shelf.complete else None
+
     def wait(self) -> None:
         """Return when the labels that are being embedded now are done."""
         with self._lock:
@@ -120,7 +131,7 @@ class Nearby:
         if len(spelt) == limit or len(typed) < 3:
             return spelt
         meant = self.nearest(study, [words], limit, [code.id for code in spelt]) or []
-        return [*spelt, *(near.code for near in meant if near.similarity >= _LEAST)][:limit]
+        return [*spelt, *(near.code for near in meant if near.similarity >= LEAST)][:limit]
 
     def _shelf(self, study: str) -> _EmbeddedCodebook:
         history = select(func.count(), func.max(code_events.c.at)).where(code_events.c.study == study)

@@ -12,11 +12,13 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from infra.annotation.label_matching import KnownSegment, Match, match
+from infra.annotation.span_matching import match_parts
 from infra.annotation.study_codes import StudyCodes
 from infra.files.labels.label_sheet import Labelled, LabelSheet
 from infra.files.rows import Rejected
 from infra.storage.database import Database, chunks
 from infra.storage.tables import annotations
+from models.annotation.spans import part_of, placed
 from models.codebook.edits import Act
 from schemas import Annotation, CodeEvent, Record, Segment
 from schemas.annotation import AnnotationKind
@@ -154,8 +156,14 @@ def _annotations(
     written: dict[tuple[UUID, str, datetime | None], list[str]] = {}
     empty: dict[tuple[UUID, str], KnownSegment] = {}
     uncoded = 0
+    parts = match_parts(connection, rows, who.study)
     for n, row in enumerate(rows):
-        known = matches[n].known
+        known, part = matches[n].known, parts.get(n)
+        if part is not None and row.coded and (part.sure or known is None):
+            end = part.start + len(row.text or "")
+            known = KnownSegment(part_of(part.segment, part.start, end, row.annotator))
+        else:
+            part = None
         if known is None:
             taught = row.coded and who.teach_unmatched and matches[n].id is not None
             if not row.coded and row.text is not None:
@@ -169,6 +177,7 @@ def _annotations(
             empty[known.segment.id, row.annotator] = known
             continue
         annotation = _annotation(row, known, book, who, file)
+        annotation = annotation if part is None else placed(annotation, part.segment, part.start)
         key = (annotation.segment_id, row.annotator, row.at)
         together[key] = _joined(together[key], annotation) if key in together else annotation
         written.setdefault(key, []).extend(row.codes)

@@ -180,7 +180,7 @@ class _Taught:
         own_ids: dict[UUID, str] = {}
         for raw in connection.execution_options(yield_per=CHUNK).execute(query).scalars():
             annotation = Annotation.from_bytes(raw)
-            if annotation.text is not None:
+            if annotation.text is not None and annotation.within is None:
                 segment = Segment(
                     id=annotation.segment_id, study=study, text=annotation.text, source=annotation.source or "import"
                 )

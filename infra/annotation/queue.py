@@ -24,7 +24,7 @@ from infra.annotation.tasks import ask_again, read_asked, read_task
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
 from infra.storage.projections import insert
-from infra.storage.tables import annotations, locks, requests
+from infra.storage.tables import annotations, locks, requests, segments
 from models.annotation.coding import Task
 from models.ports import Clock
 from schemas import Annotation, AnnotationRequest, StudyRules
@@ -33,6 +33,8 @@ LOCKED, SKIPPED = "locked", "skipped"
 _QUEUE_LOCK = 7_305_803  # any number that nothing else locks in this database
 _LOOKED_BACK = timedelta(days=1)
 _LACKING = requests.c.lacks > literal_column("0")  # as the index ix_requests_next has it, or it would not be used
+
+_WHOLE = exists().where(segments.c.id == annotations.c.segment_id)  # parts that people marked are no segments
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,9 @@ class AnnotationQueue:
         )
         current = current_annotations(None, annotations.c.annotator == annotator, annotations.c.segment_id.in_(touched))
         with self._database.reading() as connection:
-            raw = connection.execute(select(current.c.record).order_by(current.c.decided_at.desc()).limit(1)).scalar()
-        return None if raw is None else Annotation.from_bytes(raw)
+            newest = connection.scalars(select(current.c.record).order_by(current.c.decided_at.desc()))
+            words = map(Annotation.from_bytes, newest)
+            return next((word for word in words if word.within is None), None)  # parts are taken back in their document
 
     def waiting(self, study: str, annotator: str, rules: StudyRules) -> QueueStatus:
         """Count what waits for people, as it looks to one of them."""
@@ -246,6 +249,7 @@ def _mine(connection: Connection, study: str, annotator: str, now: datetime) -> 
         None,
         annotations.c.annotator == annotator,
         annotations.c.segment_id.in_(select(annotations.c.segment_id).where(*today)),
+        _WHOLE,
     )
     return connection.execute(select(func.count()).select_from(current)).scalar_one()
 
@@ -254,7 +258,7 @@ def _budget(connection: Connection, study: str, annotator: str, rules: StudyRule
     """What is left today; segments on other people's screens count as used, or several people would go beyond."""
     if rules.mode != "budget":
         return None
-    today = (annotations.c.study == study, annotations.c.decided_at >= _day(now))
+    today = (annotations.c.study == study, annotations.c.decided_at >= _day(now), _WHOLE)
     used = connection.execute(
         select(func.count(distinct(annotations.c.segment_id)), func.sum(annotations.c.seconds)).where(*today)
     ).one()

@@ -66,11 +66,13 @@ class Standing:
     accepted: int
     """Segments accepted without a person."""
     to_people: int
+    suggested: int = 0
+    """Neither."""
 
     @property
     def accepted_share(self) -> float | None:
         """None where nothing has been routed."""
-        routed = self.accepted + self.to_people
+        routed = self.accepted + self.to_people + self.suggested
         return self.accepted / routed if routed else None
 
 
@@ -128,6 +130,7 @@ def standing(
         calibration_error=expected_calibration_error(bins),
         accepted=routed.get("accepted", 0),
         to_people=routed.get("people", 0),
+        suggested=routed.get("suggested", 0),
     )
 
 

@@ -5,22 +5,29 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 from uuid import UUID
 
+from infra.codebook.codebook_import import CodebookEntry, import_codebook
 from infra.factory.models import Models
-from infra.factory.pipeline import assemble, teach_texts
+from infra.factory.pipeline import GivenCodes, assemble, teach_texts, with_classifier
 from infra.files.reading.cells import readable
 from infra.profiles.loading import checked_profile
+from infra.refi.codebook_files import codebook_of_file
 from infra.settings import Settings, ensure_data_dir, load_settings
-from models.errors import InputError
+from models.codebook.edits import Act
+from models.errors import InputError, SettingError
 from models.fakes import MemoryCodeIndex
 from models.moderation.precedents import CodedText, Precedents
 from models.pipeline import CodedSegment, CodingOutcome, Pipeline
-from schemas import Segment
+from models.text.labels import clean_code
+from schemas import CodeEvent, Segment
 from schemas.feedback import LONGEST_TEXT
 from schemas.ids import segment_id
+from schemas.study import CodingMode
 
 _SOURCE = "python"
 
@@ -32,21 +39,31 @@ class Coded:
     text: str
     """As it was read: without tags of HTML, its entities decoded."""
     code: str | None
-    """``None`` where no code could be given; then ``error`` says why."""
+    """``None`` where no code could be given; then ``error`` says why. Also ``None`` where the code would have to be new
+    and the coding mode does not let models open codes: see ``standing``."""
     new: bool = False
     """Whether the code was created for this text; else an earlier one is used again."""
     similarity: float | None = None
     """Cosine of the models' label to the code that was used, -1 to 1."""
     confidence: float | None = None
-    """The estimated probability that a person would accept the code, 0 to 1."""
+    """How sure it is that a person would let the code stand, 0 to 1; what that is worth says ``confidence_stage``."""
     route: str | None = None
-    """``accepted``; ``people`` or ``audit`` where a person should look at it."""
+    """``accepted``, ``people`` where a person should look at it, or ``suggested``: neither."""
     proposals: Mapping[str, str] = field(default_factory=dict)
     """By member of the ensemble, the label that it proposed."""
     error: str | None = None
     """Why there is no code."""
     id: UUID | None = None
     """The segment's id: the same text in the same study has the same one."""
+    standing: str = "code"
+    """``code``; ``none`` where no code of the codebook fits (deductive), or ``proposed`` where models propose a new one
+    (mixed): a person decides about both."""
+    proposed: str | None = None
+    """What the models settled on, before it was compared with the codebook."""
+    guesses: Mapping[str, float] = field(default_factory=dict)
+    """By code, how likely the study's classifier finds it, 0 to 1; nothing without one."""
+    confidence_stage: str | None = None
+    """``uncalibrated`` (a formula), ``rated`` (blind ratings of other texts) or ``calibrated`` (the study's labels)."""
 
 
 class Coder:
@@ -61,22 +78,39 @@ class Coder:
         ['crashes on upload']
     """
 
-    def __init__(self, profile: str | None = None, study: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        profile: str | None = None,
+        study: str | None = None,
+        *,
+        mode: CodingMode | None = None,
+        codebook: str | Path | Mapping[str, str] | Iterable[str] = (),
+        **settings: Any,
+    ) -> None:
         """Take the settings; no model is loaded yet.
 
         Args:
             profile: Which models: a profile's name or the path of a TOML file. Default: ``QUALSTREAM_PROFILE``.
             study: Whose codebook it is. Default: ``QUALSTREAM_STUDY``.
+            mode: Where further codes come from: ``inductive`` (models open them), ``deductive`` (only those given or
+                taught are used), ``mixed`` (models propose them). Default: as the profile has it, else inductive.
+            codebook: Codes to use: the path of a table or of a REFI-QDA file, labels, or labels with what they mean.
             settings: Any further setting by its name, such as ``device="cpu"`` or ``data_dir="/tmp/coding"``.
 
         Raises:
-            SettingError: If a setting or the profile is not as it must be, or the device is not there.
+            SettingError: If a setting, the mode or the profile is not as it must be, or the device is not there.
+            InputError: If the codebook cannot be read.
         """
         self._settings = load_settings(profile=profile, study=study, **settings)
         checked_profile(self._settings)
+        if mode is not None and mode not in get_args(CodingMode):
+            raise SettingError(f"mode is {mode!r}; one of {', '.join(get_args(CodingMode))} is expected")
         make_data_folder(self._settings)
+        self._mode, self._codebook = mode, _codebook_events(codebook, self._settings.study)
+        self._examples: dict[str, CodedText] = {}
+        self._untaught = False
         self._index = MemoryCodeIndex()
-        self._codes: Counter[str] = Counter()
+        self._codes: Counter[str] = Counter({e.label: 0 for e in self._codebook if e.level == "code"})
         self._occurrences: Counter[str] = Counter()
 
     @property
@@ -99,12 +133,20 @@ class Coder:
             One result a text, in order; one that cannot be coded (an empty one, say) has an ``error``.
 
         Raises:
-            InputError: If something among them is no text, or longer.
+            InputError: If something among them is no text, or longer; if the mode is deductive and there is no
+                codebook yet.
         """
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str]) -> Iterator[Coded]:
         """Code texts as they come, 32 at a time; see ``code``."""
+        if (self._mode or self._models.coding_mode(self.study)) == "deductive" and not (
+            self._codebook or self._examples
+        ):
+            raise InputError("mode 'deductive' has no codebook; give one to Coder(codebook=...), or teach coded texts")
+        if self._untaught:
+            self._pipeline = with_classifier(self._pipeline, self._models, list(self._examples.values()))
+            self._untaught = False
         for outcome in self._pipeline.run(self._segment(text) for text in texts):
             coded = as_coded(outcome)
             if coded.code is not None:
@@ -113,6 +155,8 @@ class Coder:
 
     def teach(self, examples: Iterable[tuple[str, str | Sequence[str]]]) -> int:
         """Teach texts that people coded: their codes join the codebook and lead the coding of similar texts.
+
+        From 40 texts on they also teach a classifier, which takes part from the next call of ``code`` on.
 
         Args:
             examples: A text and its code, or its codes. A text that was taught before is taught anew.
@@ -125,6 +169,8 @@ class Coder:
         """
         coded = [self._example(text, codes) for text, codes in examples]
         taught = teach_texts(coded, self._precedents, self._index, self._models.embedder)
+        self._examples |= {example.key: example for example in coded}
+        self._untaught = self._untaught or taught > 0
         for example in coded:
             self._codes.update(dict.fromkeys(example.codes, 0))
         return taught
@@ -139,7 +185,7 @@ class Coder:
 
     @cached_property
     def _pipeline(self) -> Pipeline:
-        return assemble(self._models, self._index, self._precedents)
+        return assemble(self._models, self._index, self._precedents, GivenCodes((), self._codebook, self._mode))
 
     def _segment(self, text: str) -> Segment:
         plain = _checked(text)
@@ -168,18 +214,32 @@ def as_coded(outcome: CodingOutcome) -> Coded:
     segment = outcome.segment
     if not isinstance(outcome, CodedSegment):
         return Coded(segment.text, None, error=outcome.reason, id=segment.id)
-    assignment = outcome.assignment
+    assignment, classified = outcome.assignment, outcome.decision.classified
     proposals = {each.member: each.label for each in outcome.decision.proposals if not each.drawn}
     return Coded(
         segment.text,
-        assignment.label,
+        assignment.label if assignment.standing == "code" else None,
         assignment.new,
         assignment.similarity,
         assignment.confidence,
         assignment.route,
         proposals,
         id=segment.id,
+        standing=assignment.standing,
+        proposed=assignment.proposed,
+        guesses={guess.label: guess.probability for guess in classified.guesses} if classified else {},
+        confidence_stage=assignment.confidence_stage,
     )
+
+
+def _codebook_events(codebook: str | Path | Mapping[str, str] | Iterable[str], study: str) -> list[CodeEvent]:
+    """A codebook as a program gives it."""
+    if isinstance(codebook, str | Path):
+        return codebook_of_file(Path(codebook), study)
+    meanings = codebook if isinstance(codebook, Mapping) else dict.fromkeys(codebook, "")
+    entries = [CodebookEntry(clean_code(label), notes={"definition": meant}) for label, meant in meanings.items()]
+    act = Act(_SOURCE, datetime.fromtimestamp(0, UTC), "given by a program", "imported")
+    return list(import_codebook(entries, (), study, act).events)
 
 
 def make_data_folder(settings: Settings) -> None:

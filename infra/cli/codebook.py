@@ -42,11 +42,12 @@ from infra.factory.stores import build_store, opened_store
 from infra.files.coded_texts import nothing_coded
 from infra.files.labels.code_cells import distinct
 from infra.files.labels.label_columns import SheetColumns
-from infra.files.labels.label_sheet import LabelSheet, opened, read_label_file, read_table
+from infra.files.labels.label_sheet import LabelSheet, read_label_file
+from infra.files.labels.raw_table import opened, read_table
 from infra.files.rows import ReadingOptions
 from infra.refi.archive import is_refi
 from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
-from infra.refi.reading import read_refi
+from infra.refi.reading import RefiContent, read_refi
 from infra.settings import Settings
 from infra.storage.studies import check_study
 from models.codebook.codebook import Codebook
@@ -85,10 +86,11 @@ def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **g
     settings = read_settings(study=study)
     name = person(coder, "--coder") if coder is not None else ""
     refi = read_refi(source, name) if is_refi(source.name) else None
-    nodes = refi.nodes if refi else _codebook_nodes(source, given["fmt"])
+    nodes = refi.nodes if refi else _codebook_nodes(source, given)
     if nodes:
         _bring_in(settings, codebook_entries(nodes), source, name, dry_run=dry_run)
     if nodes and not (refi and refi.sheet.rows):
+        _say_untaken(refi)
         return
     sheet = refi.sheet if refi else _read_sheet(source, name, given)
     who = Importing(settings.study, name or "teach", datetime.now(UTC), teach_unmatched=True)
@@ -103,11 +105,20 @@ def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **g
         click.echo(line, err=True)
 
 
-def _codebook_nodes(source: Path, fmt: str | None) -> Sequence[CodebookNode]:
+def _say_untaken(refi: RefiContent | None) -> None:
+    """Say what a project without a coded passage that could be taken has all the same."""
+    for note in refi.sheet.notes if refi else ():
+        click.echo(note, err=True)
+    for row in refi.sheet.rejected[:SHOWN] if refi else ():
+        click.echo(f"{row.file}, passage {row.line}: {row.reason}; left out", err=True)
+
+
+def _codebook_nodes(source: Path, given: Mapping[str, Any]) -> Sequence[CodebookNode]:
     """The codes of a table that is a codebook; none of one that has coded texts."""
+    options = ReadingOptions(**{name: given[name] for name in ("encoding", "sheet", "header_row")})
     with opened(source) as stream:
-        table = read_table(stream, source.name, fmt)
-    return read_codebook_table(source, fmt) if is_codebook(table) else ()
+        table = read_table(stream, source.name, given["fmt"], options)
+    return read_codebook_table(source, given["fmt"], options) if is_codebook(table) else ()
 
 
 def _bring_in(
@@ -141,8 +152,11 @@ def import_(source: Path, study: str | None, author: str, dry_run: bool) -> None
     Empty cells change nothing, and no code is removed.
     """
     settings = read_settings(study=study)
-    nodes = read_refi(source).nodes if is_refi(source.name) else read_codebook_table(source)
+    refi = read_refi(source) if is_refi(source.name) else None
+    nodes = refi.nodes if refi else read_codebook_table(source)
     _bring_in(settings, codebook_entries(nodes), source, person(author, "--author"), dry_run=dry_run)
+    for note in refi.sheet.notes if refi else ():
+        click.echo(note, err=True)
 
 
 @codebook.command("export")

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import click
@@ -36,6 +37,7 @@ from infra.storage.studies import studies
 from infra.weights.advice import profile_line
 from models.errors import InputError
 from schemas import Segment
+from schemas.study import CodingMode
 
 
 @click.command()
@@ -47,6 +49,17 @@ from schemas import Segment
 @click.option(
     "--coded", type=click.Path(path_type=Path), help="Texts that people have coded, to lead the models; see `teach`."
 )
+@click.option(
+    "--codebook",
+    type=click.Path(path_type=Path),
+    help="Codes to use: a table with a row a code, or a file of REFI-QDA; see `codebook import`.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(get_args(CodingMode)),
+    help="Where further codes come from. inductive: models open them. deductive: none, only given codes are used. "
+    "mixed: models propose them. Default: as the profile has it, else inductive.",
+)
 @DRY_RUN
 def code(
     source: Path,
@@ -54,33 +67,48 @@ def code(
     profile: str | None,
     cascade: str | None,
     coded: Path | None,
+    codebook: Path | None,
+    mode: CodingMode | None,
     dry_run: bool,
     **given: Any,
 ) -> None:
     """Code the segments of SOURCE (a file, or - for standard input) without Kafka; JSON lines out."""
-    from infra.local.file_coding import as_row, code_segments
+    from infra.local.file_coding import RouteTally, as_row, code_segments, given_codes
+    from infra.refi.codebook_files import codebook_of_file
     from models.pipeline import CodedSegment
 
     settings = read_settings(needs_folder=not dry_run, study=study, profile=profile, cascade=cascade)
     if dry_run:
         show_preview(preview(read_source(source, settings, given), settings.study))
         return
+    codes = given_codes(settings, coded, codebook_of_file(codebook, settings.study) if codebook else (), mode)
     tally = RowTally(error_console())
     segments: Iterable[Segment] = accepted_segments(settings.study, read_source(source, settings, given), tally)
     if str(source) != "-":
         segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken
     tally.console.print(profile_line(load_profile(settings.profile), settings.weights_dir), highlight=False)
-    uncoded, out = 0, sys.stdout  # as it is before the progress bar takes it
-    outcomes = code_segments(settings, segments, coded)
+    counts: Counter[str] = Counter()
+    routes, out = RouteTally(), sys.stdout  # as it is before the progress bar takes it
+    outcomes = code_segments(settings, segments, codes)
     with _progress(tally.console, len(segments) if isinstance(segments, list) else None) as advance:
         for outcome in outcomes:
             out.write(json.dumps(as_row(outcome), ensure_ascii=False) + "\n")
             out.flush()
-            uncoded += not isinstance(outcome, CodedSegment)
+            counts[outcome.assignment.standing if isinstance(outcome, CodedSegment) else "uncoded"] += 1
+            routes.add(outcome)
             advance()
+    outside = f"; {counts['none']} fit no code of the codebook and go to people" if counts["none"] else ""
+    outside += f"; {counts['proposed']} have a proposed code that a person has to admit" if counts["proposed"] else ""
+    uncoded = counts["uncoded"]
     rejected = f", {len(tally.rejected)} rows rejected" if tally.rejected else ""
     rejected += f", {tally.left_out} left out" if tally.left_out else ""
-    tally.console.print(f"{tally.good - uncoded} segments coded, {uncoded} could not be{rejected}")
+    tally.console.print(
+        f"{tally.good - uncoded - counts['none'] - counts['proposed']} segments coded, {uncoded} could not be"
+        f"{rejected}{outside}",
+        soft_wrap=True,
+    )
+    if summary := routes.summary():
+        tally.console.print(summary, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -16,7 +16,9 @@ from infra.storage.store import Store
 from infra.storage.studies import check_study
 from infra.storage.trace import Trace, segments_named, trace
 from models.errors import InputError
+from models.routing.stages import STAGES
 
+_STANDINGS = {"code": "code", "proposed": "proposed code", "none": "no code"}
 _NAMES = click.argument("names", metavar="ID...", nargs=-1, required=True)
 
 
@@ -82,10 +84,11 @@ def _story(story: Trace) -> Iterator[tuple[str, object]]:
         yield "proposals", {each.member: each.label or each.fault for each in decision.proposals}
         yield "decision", f"{decision.label} ({decision.verdict}: {decision.why})"
     if given is not None:
-        yield "code", given.label
-        yield "reused" if not given.new else "new code", given.why
+        yield _STANDINGS[given.standing], given.label
+        yield "new code" if given.new else "reused" if given.standing == "code" else "why", given.why
         yield "confidence", given.confidence
         yield "route", given.route
+        yield "confidence stage", STAGES[given.confidence_stage] if given.confidence_stage else None
     if story.request is not None:
         yield "asked", f"{story.request.reason}; {story.open_slots} more people are asked for"
     yield "people", [f"{each.annotation.annotator}: {', '.join(c.label for c in each.codes)}" for each in story.people]

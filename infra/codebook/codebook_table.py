@@ -7,18 +7,41 @@ from typing import Any, BinaryIO
 from infra.codebook.codebook_import import CodebookNode
 from infra.files.labels.code_cells import PATH, is_blank, json_codes, read_code
 from infra.files.labels.label_columns import TEXTS
-from infra.files.labels.label_sheet import RawTable, opened, read_table
+from infra.files.labels.raw_table import RawTable, opened, read_table
 from infra.files.reading.columns import usual
-from infra.files.reading.items import Rejected, TableRow
+from infra.files.reading.items import ReadingOptions, Rejected, TableRow
 from infra.files.tables import OutputRow, Shape, write
 from models.codebook.codebook import Codebook, CodeState
 from models.errors import InputError
 from schemas.ids import normalised_label
 
-NAMES = ("code", "name", "code_name", "label", "codes", "node", "tag", "title")
-ABOVE = ("theme", "parent", "parent_code", "category", "group", "folder", "code_group", "parent_name")
+NAMES = (
+    *("code", "subcode", "sub_code", "name", "code_name", "codename", "label", "codes", "node", "tag", "title", "kode"),
+    *("código", "codice", "unterkategorie", "subcategory", "sub_category", "subtheme", "sub_theme", "level_2"),
+    *("ebene_2",),
+)
+ABOVE = (
+    *("oberkategorie", "hauptkategorie", "obercode", "main_code", "main_category", "level_1", "ebene_1"),
+    *("theme", "parent", "parent_code", "category", "group", "folder", "code_group", "parent_name"),
+)
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "definition": ("definition", "description", "memo", "meaning", "code_memo", "comment", "note", "notes"),
+    "definition": (
+        "definition",
+        "description",
+        "memo",
+        "meaning",
+        "code_memo",
+        "comment",
+        "note",
+        "notes",
+        "beschreibung",
+        "bedeutung",
+        "définition",
+        "descripción",
+        "definición",
+        "descrição",
+        "descrizione",
+    ),
     "inclusion": ("inclusion", "when_to_use", "include", "inclusion_criteria", "use"),
     "exclusion": ("exclusion", "when_not_to_use", "exclude", "exclusion_criteria", "do_not_use"),
     "examples": ("examples", "example", "quotes", "quote", "example_quote"),
@@ -45,14 +68,16 @@ def is_codebook(table: RawTable) -> bool:
     return len(codes) == len(set(codes))
 
 
-def read_codebook_table(path: Path, fmt: str | None = None) -> list[CodebookNode]:
+def read_codebook_table(
+    path: Path, fmt: str | None = None, options: ReadingOptions | None = None
+) -> list[CodebookNode]:
     """Read a table with a row a code: its name or path, what it stands under, what it means.
 
     Raises:
         InputError: If there is no column with codes, or no row that can be taken.
     """
     with opened(path) as stream:
-        table = read_table(stream, path.name, fmt)
+        table = read_table(stream, path.name, fmt, options)
     name = usual(table.names, NAMES)
     if name is None:
         raise InputError(

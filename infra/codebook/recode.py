@@ -10,8 +10,10 @@ from rich.progress import track
 from sqlalchemy import select
 
 from infra.factory.models import Models
-from infra.factory.pipeline import build_pipeline
+from infra.factory.pipeline import GivenCodes, build_pipeline
 from infra.files.timestamps import read_time
+from infra.profiles.loading import load_profile
+from infra.profiles.study_rules import rules_of
 from infra.settings import Settings
 from infra.storage.database import Database
 from infra.storage.final_codes import names_now, outcomes
@@ -107,7 +109,7 @@ def _row(outcome: CodingOutcome, stretch: Stretch, profile: str) -> dict[str, An
         "segment_id": outcome.segment.id,
         "study": stretch.study,
         "profile": profile,
-        "label": coded and coded.label,
+        "label": coded.label if coded and coded.standing == "code" else None,
         "proposed": coded and coded.proposed,
         "at": datetime.now(UTC),
     }
@@ -130,7 +132,8 @@ def again(settings: Settings, store: "Store", stretch: Stretch, events: Sequence
     embedder = Models.of(settings).embedder
     reconcile(index, embedder, events)
     index.put(opened([CodedText(stretch.study, stretch.name, "", _created(store.database, stretch))], embedder))
-    pipeline = build_pipeline(settings, index)
+    mode = rules_of(store.database, load_profile(settings.profile), stretch.study).coding_mode
+    pipeline = build_pipeline(settings, index, GivenCodes(mode=mode))
     pipeline.refiner.load_history(events)
     return pipeline
 

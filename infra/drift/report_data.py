@@ -28,7 +28,7 @@ SIGNALS = {
     "confidence": "confidence",
     "agreement": "agreement of the members",
     "similarity": "similarity to the code reused",
-    "accepted": "accepted by people",
+    "accepted": "let stand by people",
     "agreed": "two people agree",
     "rewrote": "rewritten by the moderator",
     "new": "new codes",

@@ -90,7 +90,9 @@ def seen_by(monitor: Monitor, segments: int, *, coded: bool = True) -> tuple[str
     needed = monitor.settings.needed
     unseen = [each for each in monitor.too_few() if coded or not each.startswith("codes:")]
     if monitor.compared(coded=coded):
-        return "no change found", unseen
+        least = monitor.settings.least
+        short = f" behind the first {least:,} segments; a change among those cannot be seen in a file of {segments:,}"
+        return f"no change found{short if segments < 2 * needed else ''}", unseen
     if segments < needed:
         return f"too few to tell: {segments:,} of {needed:,} segments", unseen
     what = "; ".join(unseen) or "there are no codes, and no texts were read"

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple, TextIO, TypeVar, cast
 from pydantic import JsonValue
 
 from infra.drift.far_times import FarTimes
+from infra.drift.row_codes import LONGEST, row_codes
+from infra.files.labels.code_cells import CODE_NAMES as LABEL_NAMES
+from infra.files.labels.code_cells import WEAK_CODE_NAMES
 from infra.files.reading.answers import is_non_answer
 from infra.files.reading.cells import plain_id, readable
 from infra.files.reading.columns import ID_NAMES, TEXT_NAMES, TIME_NAMES, folded, role_names, usual
@@ -31,12 +34,12 @@ from infra.files.rows import (
     read_rows,
     tell_format,
 )
-from infra.files.timestamps import DateOrder, TimeColumn, read_time
+from infra.files.timestamps import DateOrder, TimeColumn, is_date, read_time
 from models.errors import InputError
 
 CODE_NAMES = (
     *("code", "codes", "label", "labels", "final_code", "category", "categories", "topic", "topics", "tag", "tags"),
-    *("reason", "negativereason", "intent", "issue"),
+    *("reason", "negativereason", "intent", "issue", *LABEL_NAMES, *WEAK_CODE_NAMES),
 )
 SOURCE_NAMES = (
     *("source", "channel", "platform", "site", "store", "forum", "survey", "brand", "company", "airline"),
@@ -52,7 +55,7 @@ RUN = 20_000
 _TOGETHER = 100
 """Sorted rows in one line on the disk."""
 _MOST_SOURCES = 500
-_LONGEST_LABEL, _LONGEST_SOURCE = 80, 200
+_LONGEST_SOURCE = 200
 T = TypeVar("T")
 
 
@@ -224,11 +227,25 @@ class _ColumnRoles:
     def look(self, item: TableHeader | TableRow | Rejected) -> None:
         """Take a row's time into account before any row is taken: only the whole column tells day from month."""
         if isinstance(item, TableHeader):
+            if self._options.time is None and usual(item.columns, role_names(item.columns, "time", TIME_NAMES)) is None:
+                return  # the first row tells
             self.see(tuple(item.columns), item.line, must=True)
         elif isinstance(item, TableRow):
             names = tuple(item.cells)
+            if not self._by_names and self._options.time is None:
+                self._tell_time(item)
             places = self._by_names.get(names) or self.see(names, item.line, must=not self._by_names)
             self._time.see(item.cells.get(places.time or ""))
+
+    def _tell_time(self, row: TableRow) -> None:
+        """Take a column as the time whose cell is a date, where none is known by its name."""
+        names = tuple(row.cells)
+        dated = [name for name in names if is_date(row.cells[name])]
+        if dated and usual(names, role_names(names, "time", TIME_NAMES)) is None:
+            self._options = replace(self._options, time=dated[0])
+            self._options.reading.report.remark(
+                f"'{dated[0]}' is taken as the time: it holds dates; --time-column names another"
+            )
 
     @property
     def _order(self) -> DateOrder | None:
@@ -300,8 +317,8 @@ class _ColumnRoles:
             (plain_id(cells.get(places.id)) if places.id else None) or str(row.line),
             text,
             [_short(cells.get(name), _LONGEST_SOURCE) for name in self.candidates],
-            _codes(cells.get(places.code)) if places.code else None,
-            _short(theme[0] if isinstance(theme, list) and theme else theme, _LONGEST_LABEL),
+            row_codes(cells.get(places.code), places.code) if places.code else None,
+            _short(theme[0] if isinstance(theme, list) and theme else theme, LONGEST),
             {signal: cells[place] for signal, place in places.signals.items() if cells.get(place) not in (None, "")},
         )
 
@@ -352,15 +369,6 @@ def _rows(
 def _within(row: TimestampedText, options: ReadOptions) -> bool:
     since, until = options.since, options.until
     return (since is None or row.at >= since.timestamp()) and (until is None or row.at < until.timestamp())
-
-
-def _codes(cell: JsonValue) -> list[str]:
-    """The labels of a cell: a list's, or its text as one."""
-    if isinstance(cell, str):
-        label = " ".join(cell.split())
-        return [label[:_LONGEST_LABEL]] if label else []
-    labels = [_short(label, _LONGEST_LABEL) for label in (cell if isinstance(cell, list) else [cell])]
-    return list(dict.fromkeys(" ".join(label.split()) for label in labels if label))
 
 
 def _order(row: TimestampedText) -> tuple[float, int]:

@@ -74,6 +74,7 @@ class Eraser:
             raise InputError("no segment was found to erase; look for it with `qualstream export` or on the page")
         receipt = Receipt(self._clock.now(), what, segments=len(ids))
         known = rows.texts_of(self._store.database, ids)
+        ids = rows.with_parts(self._store.database, ids)
         labels = rows.labels_of(self._store.database, ids)
         receipt.rows = rows.erase_segments(self._store.database, ids, receipt.at)
         self._files({study for study, _ in known.values()}, ids, [text for _, text in known.values()], receipt)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, func, or_, select, update
 
 from infra.accounts.attempts import counters_of
 from infra.storage import tables
+from infra.storage.analysis.spans import parts_within
 from infra.storage.annotations import update_open_slots
 from infra.storage.database import Database, chunks
 from infra.storage.derived.decided_codes import update_decided_codes
@@ -69,6 +70,12 @@ def texts_of(database: Database, ids: Collection[UUID]) -> dict[UUID, tuple[str,
             rows = connection.execute(query.where(tables.segments.c.id.in_(chunk)))
             texts |= {row.id: (row.study, row.text) for row in rows}
     return texts
+
+
+def with_parts(database: Database, ids: Collection[UUID]) -> set[UUID]:
+    """Segments, and whatever people marked inside them: a marked part holds words of its segment."""
+    with database.reading() as connection:
+        return {*ids, *parts_within(connection, ids)}
 
 
 def labels_of(database: Database, ids: Collection[UUID]) -> _Labels:
@@ -152,6 +159,8 @@ def erase_person(database: Database, person: str, at: datetime) -> Counter[str]:
         labels = tables.annotations.c
         coded = connection.execute(select(labels.segment_id).where(labels.annotator == person).distinct())
         touched = set(coded.scalars())
+        own_views = delete(tables.saved_views).where(tables.saved_views.c.owner == person)
+        counts["saved_views"] += connection.execute(own_views).rowcount
         for table in (tables.annotations, tables.locks):
             counts[table.name] += connection.execute(delete(table).where(table.c.annotator == person)).rowcount
         if touched:
@@ -170,8 +179,11 @@ def _names(connection: Connection, person: str) -> Counter[str]:
         event = CodeEvent.from_bytes(row.record).model_copy(update={"author": GONE})
         values = {"author": GONE, "record": event.to_bytes()}
         connection.execute(update(events).where(events.c.id == row.id).values(values))
-    renamed = connection.execute(update(marks).where(marks.c.author == person).values(author=GONE)).rowcount
-    return Counter({"code_events": len(rows), "alert_marks": renamed})
+    renamed = {
+        table.name: connection.execute(update(table).where(table.c.author == person).values(author=GONE)).rowcount
+        for table in (marks, tables.saved_views)
+    }
+    return Counter({"code_events": len(rows)} | renamed)
 
 
 def _account(connection: Connection, person: str) -> Counter[str]:

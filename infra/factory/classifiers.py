@@ -31,4 +31,5 @@ def build_classifier_factory(models: Models, cache: Path | None = None) -> Class
         body = SentenceEmbedder(name, device=models.device)
     base = body if cache is None else CachedEmbedder(body, cache)
     device = "cpu" if name == FAKE else models.device  # asking loads torch, a second that no fake needs
-    return sentence_classifier_factory(base, name, device, tunes=cache is not None and trainer.tune and name != FAKE)
+    tunes = cache is not None and trainer.tune and name != FAKE
+    return sentence_classifier_factory(base, name, device, trainer.method if tunes else None)

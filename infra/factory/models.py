@@ -16,6 +16,7 @@ from models.backends.devices import available_device
 from models.backends.token_usage import TokenUsage
 from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import ReleaseRegistry
+from models.codebook.coding_modes import CodingModes
 from models.coding.cascade import CascadeCoder, CascadeSettings
 from models.coding.ensemble import Ensemble
 from models.errors import SettingError
@@ -28,6 +29,7 @@ from models.moderation.verified import VerifiedModerator, VerifierSettings
 from models.ports import CodeIndex, Coder, Embedder, Moderator, PartCoder, load
 from models.refinement.refiner import Refiner
 from models.routing.router import Router
+from schemas.study import CodingMode
 
 if TYPE_CHECKING:
     from models.backends.lora.moderator import LoraModerator
@@ -180,10 +182,25 @@ class Models:
             settings=VerifierSettings(profile.lead, profile.agreed_lead, profile.doubt),
         )
 
-    def build_refiner(self, index: CodeIndex) -> Refiner:
-        """Reuses or creates codes, as the profile says."""
-        versions = {"profile": self.profile.name}
-        return Refiner(index, self.embedder, SystemClock(), refiner_settings(self.profile), versions=versions)
+    def coding_mode(self, study: str) -> CodingMode:
+        """Where codes come from in a study that has set no rules: as the profile says."""
+        return default_rules(self.profile, study).coding_mode
+
+    def build_refiner(self, index: CodeIndex, mode: CodingMode | None = None) -> Refiner:
+        """Reuses or creates codes, as the profile says.
+
+        Args:
+            index: The codes to reuse.
+            mode: Where codes come from in studies that have set no rules, in place of what the profile says.
+        """
+        return Refiner(
+            index,
+            self.embedder,
+            SystemClock(),
+            refiner_settings(self.profile),
+            versions={"profile": self.profile.name},
+            modes=CodingModes(lambda study: mode or self.coding_mode(study)),
+        )
 
     def build_router(self, taught: ReleaseRegistry[OutOfFoldPredictions] | None = None) -> Router:
         """What accepts codes and asks people, by the profile's rules where a study has set none.

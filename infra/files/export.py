@@ -21,6 +21,7 @@ LABEL_COLUMNS = {
     "segment_id": "The segment's id.",
     "own_id": "The id that its source gave it.",
     "text": "Its text.",
+    "within": "The segment that the text is a part of, where a person marked a part and coded that.",
     "source": "Where it came from.",
     "timestamp": "When it was said, if known.",
     "annotator": "Who decided.",
@@ -33,7 +34,7 @@ LABEL_COLUMNS = {
     "withdrawn": "Whether they took back what they had said.",
     "current": "Whether this is the person's last word on the segment, and stands.",
     "shown": "The system's code at that time, if there was one.",
-    "accepted": "Whether the system's code is among those chosen.",
+    "accepted": "Whether they let the system's code stand: it is among those chosen.",
     "confidence": "The system's confidence when it asked.",
     "reason": "Why the person was asked, if they were.",
     "blind": "Whether the system's code was hidden until the first choice.",
@@ -65,7 +66,7 @@ _LABELS = Shape(
 Unread = Callable[[Collection[UUID]], Collection[UUID]]
 """Of some segments, those that somebody may still have to read blind."""
 _LABELS_MADE = frozenset(LABEL_COLUMNS) - {
-    *("segment_id", "study", "own_id", "text", "source", "timestamp"),
+    *("segment_id", "study", "own_id", "text", "within", "source", "timestamp"),
     *("annotator", "kind", "decided_at", "sample", "blind"),
 }
 """Columns of labels that say what the system or people made of a segment."""
@@ -135,24 +136,32 @@ def streamed(
         InputError: At once, if the format is none of the three.
     """
     if what == "labels":
-        return encoded(
-            _LABELS, _blinded(labels(store, study, history=history), "segment_id", unread, _LABELS_MADE), fmt
-        )
+        rows = _blinded(labels(store, study, history=history), _read_as, unread, _LABELS_MADE)
+        return encoded(_LABELS, rows, fmt)
     shape = segment_shape(store, study, choice)
-    return encoded(shape, _blinded(segments_coded(store, study, choice), "id", unread, _SEGMENTS_MADE), fmt)
+    return encoded(shape, _blinded(segments_coded(store, study, choice), _own_id, unread, _SEGMENTS_MADE), fmt)
+
+
+def _own_id(row: OutputRow) -> Any:
+    return row["id"]
+
+
+def _read_as(row: OutputRow) -> Any:
+    """The segment that somebody reads who reads a label's text: of a marked part, the one that it is a part of."""
+    return row["within"] or row["segment_id"]
 
 
 def _blinded(
-    rows: Iterator[OutputRow], identity: str, unread: Unread | None, made: Collection[str]
+    rows: Iterator[OutputRow], identity: Callable[[OutputRow], Any], unread: Unread | None, made: Collection[str]
 ) -> Iterator[OutputRow]:
     """Rows without what is made of a segment, where it may still have to be read blind."""
     if unread is None:
         yield from rows
         return
     for chunk in chunks(rows):
-        hidden = unread({row[identity] for row in chunk})
+        hidden = unread({identity(row) for row in chunk})
         for row in chunk:
-            kept = row if row[identity] not in hidden else {name: _emptied(row[name], name in made) for name in row}
+            kept = row if identity(row) not in hidden else {name: _emptied(row[name], name in made) for name in row}
             yield kept
 
 
@@ -205,4 +214,5 @@ def _labels_of(store: Store, rows: Sequence[Any], history: bool) -> Iterator[Out
             "codes_now": list(now) or list(annotation.labels),
             "current": current,
             "start": annotation.start,
+            "offset": annotation.offset,
         }

@@ -55,9 +55,11 @@ _ENDINGS: dict[str, Format] = {
 }
 _SRT = re.compile(r"^\d+\s*\n\d\d:\d\d:\d\d,\d{3} --> ")
 _STARTS: tuple[tuple[bytes, Format], ...] = ((b"%PDF-", "pdf"), (b"{\\rtf", "rtf"), (b"WEBVTT", "vtt"))
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 _OTHERS: Mapping[str, str] = {
     **dict.fromkeys(("doc", "odt", "pages"), "save it as .docx"),
     **dict.fromkeys(("xls", "ods", "numbers"), "save it as .xlsx or CSV"),
+    **dict.fromkeys(("html", "htm", "xml"), "save it as .docx, or as CSV if it is a table"),
     **dict.fromkeys(("sav", "dta", "rds"), "export it as CSV"),
     **dict.fromkeys(("mp3", "mp4", "m4a", "wav", "mov"), "have it transcribed first"),
     **dict.fromkeys(("png", "jpg", "jpeg", "tif", "tiff"), "have its text recognised first"),
@@ -76,9 +78,11 @@ def tell_format(name: str | None, head: bytes) -> Format:
     ending = (name or "").rpartition(".")[2].casefold() if "." in (name or "") else ""
     if ending in ("csv", "tsv", "tab") and head.startswith(b"PK\x03\x04"):
         return "xlsx"  # a workbook that somebody called so
+    if ending == "xls" and not head.startswith((_OLD_OFFICE, b"<", b"\xef\xbb\xbf<")):
+        return "xlsx" if head.startswith(b"PK\x03\x04") else "csv"  # a table that some program called so
     if ending in _ENDINGS:
         return _ENDINGS[ending]
-    if ending in _OTHERS or head.startswith(b"\xd0\xcf\x11\xe0"):
+    if ending in _OTHERS or head.startswith(_OLD_OFFICE):
         way_out = _OTHERS.get(ending, "save it as .docx, .xlsx or CSV")
         raise InputError(f"{name or 'standard input'}: a format that is not read ({ending or 'old Office'}); {way_out}")
     if head.startswith(b"PK\x03\x04"):

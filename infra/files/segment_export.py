@@ -13,16 +13,17 @@ from infra.storage.search import Filters, attribute_names, matching_ids
 from infra.storage.store import Store
 from infra.storage.tables import codes, segments
 from models.annotation.latest import Disputed
+from schemas.coding import stage_of
 
 _SAID = ("id", "own_id", "study", "text", "source", "timestamp", "language")
 MADE = (
     *("final_codes", "final_code_ids", "decided_by", "disputed", "disputed_rule", "theme"),
-    *("human_codes", "annotators", "code", "code_id", "confidence", "route"),
+    *("human_codes", "annotators", "code", "code_id", "confidence", "confidence_stage", "route"),
 )
 """What was made of a segment: in the end, by people, by the system."""
 COLUMNS = (*_SAID, *MADE)
 """Columns of every file; those of the segments' attributes follow."""
-INNER = ("new", "similarity", "verdict", "proposed", "proposals", "models", "metadata")
+INNER = ("new", "similarity", "verdict", "standing", "proposed", "proposals", "models", "metadata")
 """How the models came to their code, and the attributes as one JSON object: on demand."""
 _KINDS = {
     **dict.fromkeys(("similarity", "confidence"), "number"),
@@ -72,12 +73,13 @@ def segments_coded(
             narrow.append(segments.c.id.in_(matching_ids(study, choice.filters, connection)))
     for chunk in chunks(store.rows(study, *narrow)):
         given: dict[UUID, Assigned | None] = {
-            row["id"]: None if row["code_id"] is None else (row["code_id"], row["code"]) for row in chunk
+            row["id"]: None if row["code_id"] is None else Assigned(row["code_id"], row["code"]) for row in chunk
         }
         with store.database.reading() as connection:
             settled = outcomes(connection, given, choice.disputed)
         for row in chunk:
             values = {column: row["metadata"].get(name) for column, name in attributes.items()}
+            values["confidence_stage"] = stage_of(row["models"] or {})
             yield {**values, **row, **_outcome_cells(settled[row["id"]], themes), "disputed_rule": choice.disputed}
 
 

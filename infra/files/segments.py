@@ -117,6 +117,8 @@ def _see(header: TableHeader, rows: Iterator[Any], builder: SegmentBuilder) -> N
         likely = longest_texts(row.cells for row in islice(rows, _ROWS_FOR_PROPOSAL) if isinstance(row, TableRow))
         names = ", ".join(f"'{name}'" for name in likely)
         hint = f" ({names} {'hold' if len(likely) > 1 else 'holds'} the longest texts)" if likely else ""
+        if len(header.columns) == 1:
+            hint = "; if each line is a text, --format lines says it"
         raise InputError(f"{error}{hint}") from None
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import UUID
 
-from infra.files.labels.code_cells import json_codes
+from infra.files.labels.code_cells import json_codes, says_nothing
 from models.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _SIGN = r"[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212]"  # and 
 _FORMULA = re.compile(rf"{_BEFORE}('*{_SIGN})")  # apostrophes before it too: one is taken off where one was put
 _GUARDED = re.compile(rf"{_BEFORE}'('*{_SIGN})")
 _CONTROL, _GUARDED_CONTROL = re.compile(r"'*[\t\r]"), re.compile(r"''*[\t\r]")
-_TAKEN_FOR_MORE = re.compile(r"[;|,#\r\n]|\s>\s|^-?\d+\.0+$")
+_TAKEN_FOR_MORE = re.compile(r"[;|,#\r\n；，、]|\s>\s|^-?\d+\.0+$")
 """What a reader may take for several codes, for a code's path, or for a whole number."""
 _TOGETHER = 200  # rows a chunk
 _BLOCK = 1 << 16
@@ -181,6 +181,7 @@ def _listed(parts: Sequence[str], empty: str) -> str:
         return empty
     joined = "; ".join(parts)
     plain = all(part == part.strip() and part and not _TAKEN_FOR_MORE.search(part) for part in parts)
+    plain = plain and not any(map(says_nothing, parts))
     return joined if plain and json_codes(joined) is None else json.dumps(list(parts), ensure_ascii=False)
 
 

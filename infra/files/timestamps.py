@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import JsonValue
 
@@ -21,6 +22,8 @@ _FORMS = (
     "%d %B %Y",
     "%d-%b-%Y",
     "%d-%b-%y",
+    "%d/%b/%y",
+    "%d/%b/%Y",
     "%b %d, %Y",
     "%B %d, %Y",
     "%b %d %Y",
@@ -39,14 +42,31 @@ _CLOCKS = (
     ", %H:%M:%S",
     " %H:%M %z",
     " %H:%M:%S %z",
+    " %I:%M:%S %p %z",
+    " %I:%M %p %z",
+    ":%H:%M:%S %z",
 )
 _PROGRAMS = ("%a %b %d %H:%M:%S %z %Y", "%a %b %d %Y %H:%M:%S %z")  # Twitter's, JavaScript's
 _REMARK = re.compile(r"\s*\([^()]*\)$")
 _OFFSET = re.compile(r"\b(?:GMT|UTC)(?=[+-]\d)")
+_SHORT_OFFSET = re.compile(r"(?<=[ +-])([+-])(\d)$")  # +1
+_PLACE = re.compile(r"\s*\[?\b([A-Z][A-Za-z]+/[A-Z][A-Za-z_/+-]+)\]?$")  # Europe/Berlin
+_DOTTED_CLOCK = re.compile(r"(?<=\d{2} )(\d{1,2})\.(\d{2})(?:\.(\d{2}))?$")
+_DOTTED_HALF = re.compile(r"\b([ap])\. ?m\.?(?=\s|$)", re.IGNORECASE)
+_SPACED = re.compile(r"(?<=\d)([./-]) +(?=\d)|\.$")
+_STAMP = re.compile(r"^((?:19|20)\d{2})([01]\d)([0-3]\d)([0-2]\d)([0-5]\d)([0-5]\d)$")
+_QUARTER = re.compile(r"^(?:Q([1-4])[ /-]*(\d{4})|(\d{4})[ /-]*Q([1-4]))$", re.IGNORECASE)
+_DATE_LIKE = re.compile(r"(?:19|20)\d{2}|\d{1,2}[./-]\d{1,2}[./-]\d{2}")
+_CLOCK = re.compile(r"^[012]?\d[:.][0-5]\d(?:[:.][0-5]\d(?:\.\d+)?)?(?: ?[ap]\.? ?m\.?)?$", re.IGNORECASE)
+_MIDNIGHT = re.compile(r"[T ]00:00(?::00)?$")
+_LONGEST_DATE = 40
+_THAI = re.compile(r"[\u0e00-\u0e7f]")
+_BUDDHIST_YEARS, _FUTURE = 543, 2400
 _SLASHED = re.compile(r"^(\d{1,2})([/\-.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)(.*)$")
 _EPOCH = re.compile(r"^\d{10}(\d{3}|\d{6})?(\.\d+)?$")  # seconds, milli- or microseconds, from 2001 to 2286
 _SERIAL = re.compile(r"^[2-7]\d{4}(\.\d+)?$")  # a spreadsheet's days since 1900, from 1954 to 2118
 _DAY = re.compile(r"^(19|20)\d{2}[01]\d[0-3]\d$")  # 20260213, also as a number
+_YEAR = re.compile(r"^(?:19|20)\d{2}$")
 _ZONE = re.compile(r"\d\s+\(?([A-Z]{3,4})\)?$")
 _NO_ZONES = ("UTC", "GMT")
 _CENTURY = 69  # two digits from here on are of the last century, as in POSIX
@@ -55,8 +75,8 @@ _CENTURY = 69  # two digits from here on are of the last century, as in POSIX
 def read_time(value: JsonValue, order: DateOrder | None = None) -> datetime | None:
     """Read a time; without a zone it is taken as UTC.
 
-    Dates, times, months (their first day), seconds since 1970 and a spreadsheet's days since 1900 are read, with
-    month names of many languages and the usual zone names.
+    Dates, times, months, quarters and years (their first day), seconds since 1970 and a spreadsheet's days since 1900
+    are read, with month names of many languages and the usual zone names.
 
     Args:
         value: A cell.
@@ -72,13 +92,29 @@ def read_time(value: JsonValue, order: DateOrder | None = None) -> datetime | No
         return _since_1970(text)
     if _SERIAL.match(text):
         return _since_1900(float(text))
-    if not isinstance(value, str) and not _DAY.match(text):
+    if not isinstance(value, str) and not (_DAY.match(text) or _YEAR.match(text)):
         return None
     try:
         return _aware(datetime.fromisoformat(text))
     except ValueError:
-        plain = _OFFSET.sub("", _REMARK.sub("", _year_first(text, order)))
-        return _common(plain) or _mail(plain) or _words(plain)
+        return _of_year(text) or _at_place(text, order) or _in_words(text, order)
+
+
+def with_clock(date: JsonValue, clock: JsonValue) -> JsonValue:
+    """A date with the time of day that stands in a column beside it; the date alone where either is something else."""
+    if not isinstance(date, str) or not isinstance(clock, str) or not _CLOCK.match(clock.strip()):
+        return date
+    day = _MIDNIGHT.sub("", date.strip())
+    return date if ":" in day else f"{day} {clock.strip()}"
+
+
+def is_date(value: JsonValue) -> bool:
+    """Whether a cell is a date by its look alone, whichever of day and month comes first; a bare number is none."""
+    if not isinstance(value, str) or len(value) > _LONGEST_DATE or not _DATE_LIKE.search(value):
+        return False
+    if value.strip().replace(".", "", 1).isdecimal():
+        return False
+    return read_time(value, "day") is not None
 
 
 @dataclass
@@ -143,6 +179,47 @@ class TimeColumn:
             )
         if self.zone:
             yield f"'{column}': zones by name, such as {self.zone}, are read as they are usually meant"
+
+
+def _in_words(text: str, order: DateOrder | None) -> datetime | None:
+    plain = _OFFSET.sub("", _REMARK.sub("", _year_first(_tidied(text), order)))
+    plain = _SHORT_OFFSET.sub(r"\g<1>0\g<2>00", plain)
+    return _common(plain) or _mail(plain) or _words(plain)
+
+
+def _tidied(text: str) -> str:
+    """A time without what only its country writes: 10.11 is 10:11, a. m. is AM, 2026. 2. 13. is 2026.2.13."""
+    stamp = _STAMP.match(text)
+    if stamp:
+        return "{}/{}/{} {}:{}:{}".format(*stamp.groups())
+    halved = _DOTTED_HALF.sub(lambda half: f"{half[1]}m".upper(), text)
+    clocked = _DOTTED_CLOCK.sub(lambda clock: ":".join(part for part in clock.groups() if part), halved)
+    return _SPACED.sub(r"\1", clocked) if clocked[:1].isdecimal() and not re.search(r"[^\W\d_]", clocked) else clocked
+
+
+def _of_year(text: str) -> datetime | None:
+    """The first day of a year or of a quarter of one."""
+    if _YEAR.match(text):
+        return datetime(int(text), 1, 1, tzinfo=UTC)
+    match = _QUARTER.match(text)
+    if not match:
+        return None
+    quarter, year = int(match[1] or match[4]), int(match[2] or match[3])
+    return datetime(year, 3 * quarter - 2, 1, tzinfo=UTC)
+
+
+def _at_place(text: str, order: DateOrder | None) -> datetime | None:
+    """A time with the name of its zone's place behind it, such as Europe/Berlin."""
+    match = _PLACE.search(text)
+    if not match:
+        return None
+    moment = read_time(text[: match.start()], order)
+    try:
+        zone = ZoneInfo(match[1])
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+    written = re.search(r"[+-]\d{2}:?\d{2}$|Z$", text[: match.start()])
+    return moment if moment is None or written else moment.replace(tzinfo=zone)
 
 
 def _aware(moment: datetime) -> datetime:
@@ -216,4 +293,6 @@ def _words(text: str) -> datetime | None:
             moment = dateparser.parse(text, settings=settings)
         except (ValueError, OverflowError, TypeError):
             return None
+    if moment and moment.year > _FUTURE and _THAI.search(text):
+        moment = moment.replace(year=moment.year - _BUDDHIST_YEARS)
     return _aware(moment) if moment else None

@@ -1,33 +1,84 @@
 """The steps of the stream without Kafka, over segments that are at hand: what ``qualstream code`` does."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.factory.pipeline import build_pipeline
+from infra.factory.pipeline import NOTHING_GIVEN, GivenCodes, build_pipeline
 from infra.files.coded_texts import read_human_coded
+from infra.profiles.loading import load_profile
+from infra.profiles.study_rules import default_rules
 from infra.settings import Settings
 from infra.storage.projections import skipped_rows
+from models.errors import InputError
 from models.pipeline import CodedSegment, CodingOutcome
-from schemas import Proposal, Segment
+from models.routing.stages import STAGES
+from schemas import CodeEvent, Proposal, Segment
+from schemas.coding import ConfidenceStage
+from schemas.study import CodingMode
+
+
+@dataclass
+class RouteTally:
+    """How segments were routed, and what their confidence is worth."""
+
+    _routes: Counter[str | None] = field(default_factory=Counter)
+    _stages: set[ConfidenceStage] = field(default_factory=set)
+
+    def add(self, outcome: CodingOutcome) -> None:
+        """Count a segment; one without a code has no route."""
+        if isinstance(outcome, CodedSegment):
+            self._routes[outcome.assignment.route] += 1
+            self._stages |= {stage} if (stage := outcome.assignment.confidence_stage) else set()
+
+    def summary(self) -> str:
+        """Some sentences, on one line; empty where nothing was coded."""
+        words = {"suggested": "suggested", "people": "for people to look at", "accepted": "accepted without a person"}
+        counts = ", ".join(f"{self._routes[route]} {word}" for route, word in words.items() if self._routes[route])
+        return " ".join([f"{counts}.", *(STAGES[stage] for stage in STAGES if stage in self._stages)]) if counts else ""
+
+
+def given_codes(
+    settings: Settings, coded: Path | None, codebook: Sequence[CodeEvent], mode: CodingMode | None
+) -> GivenCodes:
+    """What a file's coding starts from.
+
+    Args:
+        settings: Study and profile.
+        coded: A file of texts that people coded already: codebook and precedents.
+        codebook: A codebook's history.
+        mode: Where further codes come from; else as the profile says.
+
+    Raises:
+        InputError: If the file of coded texts cannot be read, or codes are to come from a codebook that is not there.
+        SettingError: If the profile is not as it must be.
+    """
+    precedents = [text.coded for text in read_human_coded(coded, settings.study)] if coded else []
+    chosen = mode or default_rules(load_profile(settings.profile), settings.study).coding_mode
+    if chosen == "deductive" and not precedents and not any(event.level == "code" for event in codebook):
+        raise InputError(
+            "the coding mode is deductive and there is no codebook to choose codes from; give one with --codebook (a "
+            "table with a row a code, or REFI-QDA) or coded texts with --coded, or use --mode mixed"
+        )
+    return GivenCodes(precedents, codebook, chosen)
 
 
 def code_segments(
-    settings: Settings, segments: Iterable[Segment], coded: Path | None = None
+    settings: Settings, segments: Iterable[Segment], given: GivenCodes = NOTHING_GIVEN
 ) -> Iterator[CodingOutcome]:
     """Code segments as they come.
 
     Args:
         settings: Study and profile.
         segments: What to code.
-        coded: A file of texts that people coded already: codebook and precedents.
+        given: What people brought along.
 
     Raises:
-        InputError: If the file of coded texts cannot be read.
         SettingError: If the profile is not as it must be.
     """
-    precedents = [text.coded for text in read_human_coded(coded, settings.study)] if coded else []
-    return iter(build_pipeline(settings, coded=precedents).run(segments))
+    return iter(build_pipeline(settings, given=given).run(segments))
 
 
 def as_row(outcome: CodingOutcome) -> dict[str, Any]:
@@ -39,17 +90,21 @@ def as_row(outcome: CodingOutcome) -> dict[str, Any]:
     if not isinstance(outcome, CodedSegment):
         return row | {"code": None, "error": outcome.reason}
     assignment, decision = outcome.assignment, outcome.decision
+    inside, nearest = assignment.standing == "code", assignment.runner_up
+    row |= {} if inside or nearest is None else {"nearest": nearest.label}
     return row | {
-        "code": assignment.label,
-        "code_id": str(assignment.code_id),
+        "code": assignment.label if inside else None,
+        "code_id": str(assignment.code_id) if inside else None,
+        "standing": assignment.standing,
         "new": assignment.new,
         "similarity": round(assignment.similarity, 4),
         "confidence": None if assignment.confidence is None else round(assignment.confidence, 4),
+        "confidence_stage": assignment.confidence_stage,
         "route": assignment.route,
         "proposals": [_proposal(proposal) for proposal in decision.proposals] + skipped_rows(decision),
         "verdict": decision.verdict,
         "proposed": assignment.proposed,
-        "why": decision.why,
+        "why": decision.why if inside else assignment.why,
         "models": assignment.models,
         "metadata": segment.metadata,
     }

@@ -12,13 +12,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from infra.storage.overview import newest_stage
 from infra.storage.store import LiveViewLine, StageCounts, Store
+from models.routing.stages import STAGES
 
 _RATE_WINDOW_S = 20.0
 _SAME_AGAIN_S = 30.0  # where nothing is repainted, and nothing has changed
+_STANDINGS = {"code": "reused", "proposed": "admit?", "none": ""}
 _ROUTES: dict[str | None, tuple[str, str]] = {
     "accepted": ("accepted", "green"),
     "people": ("to people", "yellow"),
+    "suggested": ("suggested", "cyan"),
     None: ("", ""),
 }
 
@@ -118,8 +122,9 @@ def _stages(counts: StageCounts) -> RenderableType:
         ("published", counts.published),
         ("moderated", counts.decided),
         ("refined", counts.refined),
-        ("accepted", counts.accepted),
+        ("suggested", counts.suggested),
         ("to people", counts.people),
+        ("accepted", counts.accepted),
         ("dead letters", counts.dead_lettered),
         ("codes", counts.codes),
     ]
@@ -141,7 +146,7 @@ def _newest(rows: list[LiveViewLine], width: int) -> RenderableType:
         table.add_row(
             Text(" ".join(row.text.split())),
             Text(row.label),
-            "new" if row.new else "reused",
+            "new" if row.new else _STANDINGS[row.standing],
             "" if row.confidence is None else f"{row.confidence:.2f}",
             Text(word, style=style),
         )
@@ -165,7 +170,9 @@ def summary(store: Store, study: str, coded_now: int, starting_s: float, coding_
     for number, word in (
         (counts.taken_in, "segments in"),
         (counts.routed, "coded"),
-        (counts.people, "of them routed to people"),
+        (counts.suggested, "of them suggested codes, judged by nobody yet"),
+        (counts.people, "of them offered to people"),
+        (counts.accepted, "of them accepted without a person"),
         (counts.dead_lettered, "dead letters"),
         (counts.codes, "distinct codes"),
     ):
@@ -177,4 +184,5 @@ def summary(store: Store, study: str, coded_now: int, starting_s: float, coding_
     codes.add_column()
     for label, count in store.top_codes(study, 10):
         codes.add_row(str(count), Text(label))
-    return Group("", figures, "", codes)
+    stage = newest_stage(store.database, study)
+    return Group("", figures, "", Text(STAGES[stage] if stage else "", style="dim"), "", codes)

@@ -14,13 +14,13 @@ from models.backends.devices import available_device
 from models.coding.cascade import CascadeSettings
 from models.errors import SettingError
 from schemas.record import Study
-from schemas.study import QueryStrategy, RoutingMode
+from schemas.study import CodingMode, QueryStrategy, RoutingMode
 
 PACKAGED_PROFILES = Path(__file__).parent
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 _CASCADE = CascadeSettings()
-
-
+TuningMethod = Literal["contrastive", "setfit", "setfit-differentiable"]
+"""The project's own loss over all pairs of a step, or SetFit with scikit-learn's head or its own of torch."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
 
@@ -60,10 +60,11 @@ class RefinerProfile(Table):
 class RouterRules(Table):
     """A study's rules as a profile has them; see ``schemas.StudyRules``, which people set on the page."""
 
-    mode: RoutingMode = "threshold"
+    mode: RoutingMode | None = Field(default=None, description="Unset: 'threshold' where one is set, else 'suggest'.")
     threshold: Fraction = Field(default=0.5, description="Of mode 'threshold': below it a segment goes to people.")
     wrong_share: Inside = Field(default=0.1, description="Of mode 'promise': most wrong ones among the accepted.")
     certainty: Inside = Field(default=0.95, description="How sure that is; of mode 'budget': what is sure enough.")
+    doubtful_share: Fraction = Field(default=0.2, description="Of mode 'suggest': doubtful codes offered to people.")
     audit_share: Fraction = Field(default=0.02, description="Segments drawn by chance and read blind.")
     double_share: Fraction = Field(default=0.0, description="Of those sent to people, how many two people code.")
     blind: bool = Field(default=False, description="Whether people choose before they see the system's code.")
@@ -72,7 +73,13 @@ class RouterRules(Table):
     lock_minutes: float = Field(default=10.0, gt=0, description="How long a segment on a screen stays that person's.")
     expire_days: float | None = Field(default=None, gt=0, description="After so many days nobody is asked any more.")
     strategy: QueryStrategy = Field(default="category-inconsistency", description="What the classifier asks about.")
-    ask_segments: int = Field(default=0, ge=0, le=1000, description="How many it asks about after each training.")
+    ask_segments: int = Field(
+        default=20,  # seven minutes of a person, and fewer than the 25 labels from which on it learns from the answers
+        ge=0,
+        le=1000,
+        description="To so many open questions it fills the queue up after each training; 0: it asks nothing.",
+    )
+    coding_mode: CodingMode = Field(default="inductive", description="Whether models may open, or propose, new codes.")
 
 
 class RouterProfile(RouterRules):
@@ -112,6 +119,9 @@ class TrainerProfile(Table):
     every_minutes: float = Field(default=60.0, gt=0, description="Time after which it is, if any label is new.")
     held_out: float = Field(default=0.25, gt=0, lt=1, description="Share of labels that are only tested on.")
     tune: bool = Field(default=True, description="Whether the body is tuned at all; else heads alone are fitted.")
+    method: TuningMethod = Field(
+        default="contrastive", description="How it is tuned: our own way, or SetFit with one of its two heads."
+    )
 
 
 class Profile(Table):

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from infra.profiles.loading import Profile
 from infra.storage.database import Database
 from infra.storage.tables import study_rules
-from models.refinement.refiner import RefinerSettings
+from models.refinement.settings import RefinerSettings
 from schemas import StudyRules
 
 
@@ -28,9 +28,11 @@ def default_rules(profile: Profile, study: str) -> StudyRules:
     """The profile's rules for a study: its own, and for the rest those of all studies. Older than any that are set."""
     router = profile.router
     own = router.studies.get(study)
-    values: dict[str, Any] = router.model_dump(exclude={"studies"}) | (
+    given = router.model_dump(exclude={"studies"}, exclude_unset=True) | (
         own.model_dump(exclude_unset=True) if own else {}
     )
+    values: dict[str, Any] = router.model_dump(exclude={"studies"}) | given
+    values["mode"] = values["mode"] or ("threshold" if "threshold" in given else "suggest")
     return StudyRules(study=study, author=f"profile {profile.name}", at=datetime.fromtimestamp(0, UTC), **values)
 
 

@@ -1,17 +1,36 @@
 """A codebook as a file: a table, Markdown for reading, or a REFI-QDA codebook."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
-from infra.codebook.codebook_table import write_codebook_table
+from infra.codebook.codebook_import import codebook_entries, import_codebook
+from infra.codebook.codebook_table import read_codebook_table, write_codebook_table
 from infra.files.tables import MEDIA_TYPES
+from infra.refi.archive import is_refi
+from infra.refi.reading import read_refi
 from infra.refi.writing import codebook_xml
 from models.codebook.codebook import Codebook, CodeState
+from models.codebook.edits import Act
+from schemas import CodeEvent
 
 CODEBOOK_FORMATS: Mapping[str, str] = {**MEDIA_TYPES, "md": "text/markdown; charset=utf-8", "qdc": "application/xml"}
 """The formats, with their media types."""
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 _NOTES = (("definition", "Definition"), ("inclusion", "Use it when"), ("exclusion", "Do not use it when"))
+
+
+def codebook_of_file(source: Path, study: str, *, author: str = "codebook file") -> list[CodeEvent]:
+    """A codebook from a table with a row a code, or a file of REFI-QDA, as the history of a study that has no other.
+
+    Raises:
+        InputError: If it cannot be read, or holds no code.
+    """
+    nodes = read_refi(source).nodes if is_refi(source.name) else read_codebook_table(source)
+    act = Act(author, _LONG_AGO, f"read from {source.name}", "imported")
+    return list(import_codebook(codebook_entries(nodes), (), study, act).events)
 
 
 def write_codebook(codebook: Codebook, study: str, segments: Mapping[UUID, int], fmt: str, out: BinaryIO) -> None:

@@ -1,22 +1,21 @@
 """A study's coded segments as a REFI-QDA project: what people said, and what the system gave."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
 
 from infra.files.export import labels
-from infra.refi.writing import CodedPassage, project_archive
+from infra.files.tables import OutputRow
+from infra.refi.writing import CodedPassage, Whole, project_archive
 from infra.storage.annotations import SYSTEM
-from infra.storage.database import CHUNK
+from infra.storage.database import CHUNK, chunks
 from infra.storage.store import Store
 from infra.storage.tables import segments
+from models.annotation.spans import document_start
 from models.codebook.codebook import Codebook
 from schemas import Segment
-
-_POSITION = "position"
-"""Under which a segment's metadata says from where to where it stands in its document, in characters."""
 
 
 def study_project(store: Store, study: str, now: datetime) -> tuple[bytes, int]:
@@ -34,8 +33,10 @@ def study_project(store: Store, study: str, now: datetime) -> tuple[bytes, int]:
 
 
 def _of_people(store: Store, study: str) -> Iterator[CodedPassage]:
-    for row in labels(store, study):
-        if row["codes"] and row["text"]:
+    rows = [row for row in labels(store, study) if row["codes"] and row["text"]]
+    wholes = _wholes(store, {row["within"] for row in rows if row["within"]})
+    for row in rows:
+        if row["within"] is None or row["within"] in wholes:  # else its segment was never taken in here
             yield CodedPassage(
                 segment=row["segment_id"],
                 source=row["source"] or study,
@@ -45,7 +46,25 @@ def _of_people(store: Store, study: str) -> Iterator[CodedPassage]:
                 at=row["decided_at"],
                 memo=row["memo"],
                 start=row["start"],
+                inside=_inside(row, wholes),
             )
+
+
+def _wholes(store: Store, ids: Collection[UUID]) -> dict[UUID, Segment]:
+    """The segments in which parts are marked."""
+    wholes: dict[UUID, Segment] = {}
+    with store.database.reading() as connection:
+        for chunk in chunks(ids):
+            query = select(segments.c.record).where(segments.c.id.in_(chunk))
+            wholes |= {each.id: each for each in map(Segment.from_bytes, connection.scalars(query))}
+    return wholes
+
+
+def _inside(row: OutputRow, wholes: Mapping[UUID, Segment]) -> Whole | None:
+    if row["within"] is None:
+        return None
+    whole = wholes[row["within"]]
+    return Whole(whole.id, whole.text, document_start(whole.metadata), row["offset"] or 0)
 
 
 def _of_the_system(store: Store, study: str) -> Iterator[CodedPassage]:
@@ -59,13 +78,7 @@ def _places(store: Store, study: str) -> dict[UUID, int | None]:
     query = select(segments.c.record).where(segments.c.study == study).order_by(segments.c.order_at, segments.c.seq)
     with store.database.reading() as connection:
         read = map(Segment.from_bytes, connection.execution_options(yield_per=CHUNK).execute(query).scalars())
-        return {segment.id: _start(segment) for segment in read}
-
-
-def _start(segment: Segment) -> int | None:
-    position = segment.metadata.get(_POSITION)
-    start = position[0] if isinstance(position, list) and position else None
-    return start if isinstance(start, int) and not isinstance(start, bool) and start >= 0 else None
+        return {segment.id: document_start(segment.metadata) for segment in read}
 
 
 def _placed(passage: CodedPassage, places: dict[UUID, int | None]) -> CodedPassage:

@@ -33,6 +33,20 @@ class CodedPassage:
     memo: str = ""
     start: int | None = None
     """Where the text begins in its source, if known."""
+    inside: "Whole | None" = None
+    """The segment that it is a part of, where somebody marked a part."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A segment in which parts are marked."""
+
+    segment: UUID
+    text: str
+    start: int | None
+    """Where it begins in its source, if known."""
+    offset: int
+    """Where the part begins in it, in characters."""
 
 
 def codebook_xml(codebook: Codebook, study: str) -> bytes:
@@ -157,6 +171,7 @@ class _Document:
 
     def __init__(self) -> None:
         self._text: list[str] = []
+        self._places: dict[UUID, int] = {}
 
     @property
     def text(self) -> str:
@@ -171,6 +186,16 @@ class _Document:
         self._text.extend(" " * (start + len(text) - len(self._text)))
         self._text[start : start + len(text)] = text
         return start
+
+    def place_of(self, passage: CodedPassage) -> int:
+        """Put a passage where it stood; a part where it stands in its segment, which is put there whole."""
+        inside = passage.inside
+        if inside is None:
+            self._places[passage.segment] = start = self.place(passage.text, passage.start)
+            return start
+        if inside.segment not in self._places:
+            self._places[inside.segment] = self.place(inside.text, inside.start)
+        return self._places[inside.segment] + inside.offset
 
     def _fits(self, text: str, start: int) -> bool:
         there = self._text[start : start + len(text)]
@@ -188,14 +213,15 @@ def _by_segment(passages: Iterable[CodedPassage]) -> dict[UUID, list[CodedPassag
     groups: dict[UUID, list[CodedPassage]] = {}
     for passage in passages:
         groups.setdefault(passage.segment, []).append(passage)
-    return dict(sorted(groups.items(), key=lambda item: item[1][0].start is None))  # those with a place first
+    # parts last, when their segments have been put there; before them those with a place first
+    return dict(sorted(groups.items(), key=lambda item: (item[1][0].inside is not None, item[1][0].start is None)))
 
 
 def _selections(document: _Document, passages: Sequence[CodedPassage], users: Mapping[str, UUID]) -> Iterator[Any]:
     """A selection a coder, for its description is that coder's memo; the first has the segment's id."""
     from pyrefiqda.models import project as refi
 
-    start = document.place(passages[0].text, passages[0].start)
+    start = document.place_of(passages[0])
     for n, passage in enumerate(passages):
         yield refi.PlainTextSelectionType(
             guid=str(uuid5(passage.segment, passage.coder) if n else passage.segment),

@@ -179,6 +179,8 @@ def _people(
     current = current_annotations(study, *narrow, kind="coding" if kind == "coding" else None)
     for raw in connection.execute(select(current.c.record).where(current.c.kind == kind)).scalars():
         annotation = Annotation.from_bytes(raw)
+        if annotation.within is not None:
+            continue  # parts of segments are compared by their characters: models.annotation.span_agreement
         by_id = chosen_codes(annotation)
         now, labels = codes_now.resolve(by_id, by_id.values())
         yield Coding(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypeGuard
 from uuid import UUID
 
 from sqlalchemy import Connection, select
@@ -12,8 +13,15 @@ from infra.storage.tables import codes
 from models.annotation.latest import DecidedBy, Disputed, chosen_codes, final_codes, human_decision
 from schemas import Annotation
 
-Assigned = tuple[UUID, str]
-"""A code as the system gave it: its id, and its label then."""
+
+class Assigned(NamedTuple):
+    """A code as the system gave it."""
+
+    code: UUID
+    label: str
+    """What it was called then."""
+    standing: str = "code"
+    """``proposed`` or ``none`` where it stood outside the codebook: it is no code unless a person has admitted it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ def outcomes(
     """
     words = standing_words(connection, assigned)
     ids = {code for annotations_ in words.values() for annotation in annotations_ for code in chosen_codes(annotation)}
-    ids |= {each[0] for each in assigned.values() if each is not None}
+    ids |= {each.code for each in assigned.values() if each is not None}
     names = CurrentNames(names_now(connection, ids))
     return {segment: _outcome(words.get(segment, ()), model, names, disputed) for segment, model in assigned.items()}
 
@@ -72,6 +80,10 @@ class CurrentNames:
     def current_code(self, code: UUID, /) -> UUID:
         """A merged code's is what it became; one that ended otherwise stands for itself."""
         return self._now[code].id if code in self._now else code
+
+    def is_code(self, given: Assigned | None) -> TypeGuard[Assigned]:
+        """Whether there is a code that the system gave: it was in the codebook, or is by now."""
+        return given is not None and (given.standing == "code" or given.code in self._now)
 
     def named(self, codes: Mapping[UUID, str]) -> dict[UUID, Named]:
         """Codes with their labels at some time, as they are now, each once."""
@@ -96,7 +108,7 @@ def names_now(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Named]:
 def _outcome(words: Sequence[Annotation], model: Assigned | None, names: CurrentNames, disputed: Disputed) -> Outcome:
     people = tuple(_named_coding(annotation, names) for annotation in words)
     known = {code.id: code for coding in people for code in coding.codes}
-    given = names.named(dict([model])) if model else {}
+    given = names.named({model.code: model.label}) if names.is_code(model) else {}
     decision = human_decision(words, names)
     final = final_codes(decision, next(iter(given), None), disputed)
     differ = decision is not None and decision.disputed

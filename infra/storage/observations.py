@@ -18,6 +18,7 @@ from models.drift.observation import KnownChange, Observed
 from models.ports import Embedder
 from models.text.words import distinct_words
 from schemas import CodeEvent
+from schemas.coding import CONFIDENCE
 from schemas.ids import uniform
 
 _CURATED = ("merged", "split", "retired", "restored")
@@ -358,7 +359,7 @@ def with_vectors(rows: Iterable[tuple[Observed, str]], embedder: Embedder, share
 
 
 def named_models(models: Any) -> str:
-    """Every model that had a say, in one line that is the same whatever their order."""
+    """Every model that had a say in the code, in one line that is the same whatever their order."""
     if isinstance(models, dict):
-        return ", ".join(f"{role} {models[role]}" for role in sorted(models))
+        return ", ".join(f"{role} {models[role]}" for role in sorted(models) if role != CONFIDENCE)
     return models if isinstance(models, str) else ""

@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 from infra.storage.alerts import waits
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
-from infra.storage.final_codes import Named, names_now, outcomes
+from infra.storage.final_codes import Assigned, Named, names_now, outcomes
 from infra.storage.tables import alerts, assignments, codes, dead_letters, final_codes, requests, segments
+from schemas.coding import ConfidenceStage, stage_of
 
 TimeStep = Literal["hour", "day"]
 STEPS: dict[TimeStep, tuple[timedelta, int]] = {"hour": (timedelta(hours=1), 48), "day": (timedelta(days=1), 30)}
@@ -37,6 +38,8 @@ class Live:
     codes: int
     alerts: int
     """Nobody has seen to them."""
+    suggested: int = 0
+    """Neither accepted nor sent to people."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Newest:
     confidence: float | None
     route: str | None
     at: datetime
+    proposed: str | None = None
+    """A label that models propose and nobody has admitted yet."""
     blind: bool = False
     """Whether the code is kept back."""
 
@@ -90,12 +95,25 @@ def live(database: Database, study: str, now: datetime) -> Live:
             coded=sum(by_route.values()),
             accepted=by_route.get("accepted", 0),
             people=by_route.get("people", 0),
+            suggested=by_route.get("suggested", 0),
             open_requests=_count(connection, requests.c.segment_id, *asked, unexpired),
             human_coded=connection.execute(select(func.count(coded.c.segment_id.distinct()))).scalar_one(),
             dead_letters=_count(connection, dead_letters.c.id, *dead),
             codes=_count(connection, codes.c.id, *in_use),
             alerts=_count(connection, alerts.c.id, alerts.c.study == study, waits(now)),
         )
+
+
+def newest_stage(database: Database, study: str) -> ConfidenceStage | None:
+    """Where the confidence of the code that was routed last comes from; None where none was, or nothing says."""
+    query = (
+        select(assignments.c.models)
+        .where(assignments.c.study == study, assignments.c.route.is_not(None))
+        .order_by(assignments.c.assigned_at.desc())
+        .limit(1)
+    )
+    with database.reading() as connection:
+        return stage_of(connection.execute(query).scalar() or {})
 
 
 def _count(connection: Connection, column: ColumnElement[Any], *where: ColumnElement[bool]) -> int:
@@ -114,6 +132,7 @@ def newest(database: Database, study: str, limit: int = 20) -> list[Newest]:
             done.new,
             done.confidence,
             done.route,
+            done.standing,
             done.assigned_at,
         )
         .join_from(assignments, segments, done.segment_id == segments.c.id)
@@ -123,7 +142,8 @@ def newest(database: Database, study: str, limit: int = 20) -> list[Newest]:
     )
     with database.reading() as connection:
         rows = connection.execute(query).all()
-        ends = outcomes(connection, {row.segment_id: (row.code_id, row.label) for row in rows})
+        given = {row.segment_id: Assigned(row.code_id, row.label, row.standing) for row in rows}
+        ends = outcomes(connection, given)
     return [
         Newest(
             row.segment_id,
@@ -134,6 +154,7 @@ def newest(database: Database, study: str, limit: int = 20) -> list[Newest]:
             row.confidence,
             row.route,
             row.assigned_at,
+            row.label if row.standing == "proposed" else None,
         )
         for row in rows
     ]

@@ -15,6 +15,7 @@ from infra.storage.tables import annotations, assignments, codes, decided_codes,
 
 COUNTED = 10_000
 """Matches are counted up to here; a page needs no more."""
+RouteFilter = Literal["", "accepted", "people", "suggested", "none"]
 _MOST_WORDS = 12
 _MOST_CHOICES = 500  # of a filter's values that are offered
 
@@ -31,7 +32,7 @@ class Filters:
     source: str = ""
     low: float | None = None
     high: float | None = None
-    route: Literal["", "accepted", "people", "none"] = ""
+    route: RouteFilter = ""
     annotator: str = ""
     human: Literal["", "yes", "no", "decided", "undecided"] = ""
     """Coded by people, by none, decided by people, or not, because they do not agree and nobody has adjudicated."""
@@ -178,6 +179,7 @@ _ROWS = select(
     assignments.c.label,
     assignments.c.confidence,
     assignments.c.route,
+    assignments.c.standing,
 )
 Query = Select[*tuple[Any, ...]]
 
@@ -271,7 +273,7 @@ def _found(
     connection: Connection, rows: Sequence[Row[Any]], cosines: Mapping[UUID, float] | None = None
 ) -> list[SegmentMatch]:
     given: dict[UUID, Assigned | None] = {
-        row.id: None if row.code_id is None else (row.code_id, row.label) for row in rows
+        row.id: None if row.code_id is None else Assigned(row.code_id, row.label, row.standing) for row in rows
     }
     settled = outcomes(connection, given)
     return [

@@ -6,10 +6,10 @@ Several processes may read and write at once. Every write may be repeated; see `
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Select, and_, case, delete, exists, func, or_, select, update
 
 from infra.storage.analysis.code_counts import code_counts
 from infra.storage.database import CHUNK, Database, chunks, open_database
@@ -28,11 +28,13 @@ from infra.storage.tables import (
     workers,
 )
 from schemas import CodeEvent, DeadLetter, Record, Segment
+from schemas.coding import Route
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 _SEEN_LATELY_S = 15.0  # a worker says every second how it goes
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
+_COUNTED = ((segments, "taken_in"), (decisions, "decided"), (assignments, "refined"), (dead_letters, "dead_lettered"))
 
 
 class Unpublished(NamedTuple):
@@ -58,6 +60,7 @@ class StageCounts:
     codes: int
     new: int
     reused: int
+    suggested: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class LiveViewLine:
     similarity: float
     confidence: float | None
     route: str | None
+    standing: str = "code"
 
 
 @dataclass(frozen=True)
@@ -204,14 +208,13 @@ class Store:
 
     def history(self, kind: type[R], study: str | None = None) -> Iterator[R]:
         """Every record of one kind in the order of its time, as it came, read as it is used."""
-        projection = PROJECTIONS[kind]
-        table = projection.table
+        table, order = PROJECTIONS[kind].table, PROJECTIONS[kind].order
         query = _of_study(select(table.c.record), table.c.get("study"), study)
-        for (raw,) in self._stream(query.order_by(*(table.c[name] for name in projection.order))):
+        for (raw,) in self._stream(query.order_by(*(table.c[name] for name in order))):
             yield kind.from_bytes(raw)
 
     def code_events(self, study: str | None = None) -> Iterator[CodeEvent]:
-        """The codebook's history, to publish it again into a fresh broker."""
+        """The codebook's history."""
         return self.history(CodeEvent, study)
 
     # What users see
@@ -220,22 +223,18 @@ class Store:
         """Count every stage, of one study or of all."""
 
         def count(column: Column[Any], *where: ColumnElement[bool]) -> Any:
-            query = select(func.count()).select_from(column.table).where(*where)
-            return _of_study(query, column, study).scalar_subquery()
+            counted = select(func.count()).select_from(column.table).where(*where)
+            return _of_study(counted, column, study).scalar_subquery()
 
         done, coded = assignments.c, assignments.c.study
         query = select(
-            count(segments.c.study).label("taken_in"),
+            *(count(table.c.study).label(name) for table, name in _COUNTED),
             count(segments.c.study, segments.c.published_at.is_not(None)).label("published"),
-            count(decisions.c.study).label("decided"),
-            count(coded).label("refined"),
             count(coded, done.route.is_not(None)).label("routed"),
-            count(coded, done.route == "accepted").label("accepted"),
-            count(coded, done.route == "people").label("people"),
-            count(dead_letters.c.study).label("dead_lettered"),
             count(codes.c.study, codes.c.retired.is_(False), codes.c.level == "code").label("codes"),
             count(coded, done.new.is_(True)).label("new"),
-            count(coded, done.new.is_(False)).label("reused"),
+            count(coded, done.new.is_(False), done.standing == "code").label("reused"),
+            *(count(coded, done.route == route).label(route) for route in get_args(Route)),
         )
         with self._database.reading() as connection:
             return StageCounts(**connection.execute(query).mappings().one())
@@ -250,7 +249,7 @@ class Store:
         """The segments coded last, newest first."""
         done = assignments.c
         query = (
-            select(segments.c.text, _LABEL, done.new, done.similarity, done.confidence, done.route)
+            select(segments.c.text, _LABEL, done.new, done.similarity, done.confidence, done.route, done.standing)
             .join_from(assignments, segments, done.segment_id == segments.c.id)
             .join(_GIVEN, done.code_id == _GIVEN.c.id, isouter=True)
             .join(codes, codes.c.id == _NOW, isouter=True)
@@ -352,8 +351,9 @@ class Store:
 
 
 _GIVEN, _PARENTS, _THEMES = codes.alias("given"), codes.alias("parents"), codes.alias("themes")
-_NOW = func.coalesce(_GIVEN.c.final, assignments.c.code_id)
-"""The code that a segment's code is by now: what it was merged into, or itself."""
+_IN_CODEBOOK = assignments.c.standing == "code"
+_NOW = func.coalesce(_GIVEN.c.final, case((_IN_CODEBOOK, assignments.c.code_id)))
+"""The code that a segment's code is by now: what it was merged into, or itself; none outside the codebook."""
 _LABEL = func.coalesce(codes.c.label, assignments.c.label)
 
 
@@ -365,7 +365,7 @@ _EXPORTED = (
     segments.c.source,
     segments.c.timestamp,
     segments.c.language,
-    _LABEL.label("code"),
+    func.coalesce(codes.c.label, case((_IN_CODEBOOK, assignments.c.label))).label("code"),
     _NOW.label("code_id"),
     _THEMES.c.label.label("theme"),
     assignments.c.new,
@@ -373,6 +373,7 @@ _EXPORTED = (
     assignments.c.confidence,
     assignments.c.route,
     assignments.c.verdict,
+    assignments.c.standing,
     assignments.c.proposed,
     decisions.c.proposals,
     assignments.c.models,
@@ -381,10 +382,10 @@ _EXPORTED = (
 
 
 def has_outcome() -> ColumnElement[bool]:
-    """Whether a row of ``segments`` has been coded and accepted, asked about, or set aside."""
+    """Whether a row of ``segments`` has been coded and routed, and asked about where it should be, or set aside."""
     coded = assignments.c.segment_id
     asked = or_(exists().where(requests.c.segment_id == coded), exists().where(annotations.c.segment_id == coded))
-    routed = or_(assignments.c.route == "accepted", and_(assignments.c.route == "people", asked))
+    routed = or_(assignments.c.route.in_(("accepted", "suggested")), and_(assignments.c.route == "people", asked))
     dead = exists().where(dead_letters.c.segment_id == segments.c.id, dead_letters.c.replayed_at.is_(None))
     return or_(exists().where(coded == segments.c.id, routed), dead)
 

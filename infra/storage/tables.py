@@ -126,6 +126,7 @@ assignments = Table(
     Column("models", JSON, nullable=False),
     Column("confidence", Float),
     Column("route", String(20)),
+    Column("standing", String(10), nullable=False, server_default="code"),  # proposed or none: outside the codebook
     Column("assigned_at", UtcDateTime, nullable=False),
     _record(),
 )
@@ -446,6 +447,17 @@ alert_rules = Table(  # alerts that people asked for: a code's share over some h
     Column("above", Boolean, nullable=False, server_default=false()),  # told already, and not below since
 )
 Index("ix_alert_rules_study", alert_rules.c.study)
+
+saved_views = Table(  # filters of the list of segments under a name
+    "saved_views",
+    metadata,
+    Column("study", String(80), primary_key=True),
+    Column("owner", String(120), primary_key=True),  # empty: everybody's
+    Column("name", String(80), primary_key=True),
+    Column("query", PlainText, nullable=False),
+    Column("author", String(120), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
 
 recodings = Table(  # a stretch of a study coded again beside what stands
     "recodings",

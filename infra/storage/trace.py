@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, or_, select
 
 from infra.storage.database import Database
-from infra.storage.final_codes import Named, Outcome, names_now, outcomes
+from infra.storage.final_codes import Assigned, Named, Outcome, names_now, outcomes
 from infra.storage.store import SetAside
 from infra.storage.tables import (
     annotations,
@@ -74,7 +74,7 @@ def trace(database: Database, study: str, segment: UUID) -> Trace | None:
         if row is None:
             return None
         assignment = _assignment(connection, segment)
-        given = None if assignment is None else (assignment.code_id, assignment.label)
+        given = None if assignment is None else Assigned(assignment.code_id, assignment.label, assignment.standing)
         outcome = outcomes(connection, {segment: given})[segment]
         people = _people(connection, segment)
         decided = connection.execute(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.training.classifier_factory import ClassifierFactory, TaughtClassifier, guesses
+from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.promotion import (
     HALF,
     PromotionCriteria,
@@ -57,10 +58,19 @@ class Candidate:
     """None where it was not worth its time: what is not better needs none."""
     seconds: float
     """What teaching took."""
+    description: str = "a head"
+    """What was taught, in words."""
 
     def name(self, code: UUID) -> str:
         """A code's label."""
         return self.data.names.get(code, str(code))
+
+    @property
+    def predictions(self) -> OutOfFoldPredictions:
+        """What is known out of fold, as those who weigh labels need it."""
+        codes = self.classifier.codes
+        rows = {} if self.unseen is None else self.unseen.by_segment(codes)
+        return OutOfFoldPredictions({code: self.name(code) for code in codes}, rows, self.confidence_threshold)
 
     @property
     def confidence_threshold(self) -> float | None:
@@ -96,24 +106,20 @@ def teach_head(factory: ClassifierFactory, body: Embedder, data: TrainingSet) ->
 
 def teach_tuned(factory: ClassifierFactory, data: TrainingSet) -> Candidate:
     """Tune the body and fit a head on it."""
-    assert factory.tune is not None, "this factory does not tune"
     began = time.perf_counter()
     texts, targets, codes = _training_data(data)
-    classifier = factory.fit(factory.tune(texts, targets), texts, targets, codes)
+    classifier = factory.fit_tuned(texts, targets, codes)
     seconds = time.perf_counter() - began
-    return Candidate(data, "tuned", classifier, (HALF,) * len(codes), None, seconds)
+    return Candidate(data, "tuned", classifier, (HALF,) * len(codes), None, seconds, factory.tuned_description)
 
 
 def with_unseen(factory: ClassifierFactory, candidate: Candidate) -> Candidate:
     """The same with what is known out of fold: for a tuned body that takes twice as long as the tuning."""
-    tune = factory.tune
-    if candidate.unseen is not None or tune is None:
+    if candidate.unseen is not None or not factory.tunes:
         return candidate
     data = candidate.data
     _, _, codes = _training_data(data)
-    probabilities = _out_of_fold(
-        data, _TUNED_FOLDS, lambda part, targets: factory.fit(tune(part, targets), part, targets, codes)
-    )
+    probabilities = _out_of_fold(data, _TUNED_FOLDS, lambda part, targets: factory.fit_tuned(part, targets, codes))
     return replace(candidate, unseen=_with_held_out(data, candidate.classifier, probabilities))
 
 

@@ -1,6 +1,7 @@
 """Classifiers on disk: written whole or not at all, verified before anything of them is read, never a pickle.
 
-<data folder>/classifiers/<study>/<version>/    manifest.json, head.safetensors, head.json, out_of_fold.json, body/
+<data folder>/classifiers/<study>/<version>/    manifest.json, head.safetensors, head.json, out_of_fold.json,
+                                               redecided.json, body/
 <data folder>/classifiers/bodies/<sha256>/      tuned bodies; the files in ``body/`` are links to these
 """
 
@@ -10,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC
 from hashlib import sha256
 from pathlib import Path
@@ -20,11 +21,12 @@ from uuid import UUID, uuid4
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from models.backends.sentence.safe_files import refuse_unsafe
+from models.classifier.predictions import Redecided
 from models.errors import SettingError, SpareError
 from schemas import ModelRelease
 from schemas.record import Label, Share, describe
 
-MANIFEST, OUT_OF_FOLD, BODY = "manifest.json", "out_of_fold.json", "body"
+MANIFEST, OUT_OF_FOLD, REDECIDED, BODY = "manifest.json", "out_of_fold.json", "redecided.json", "body"
 FORMAT = 1
 _OURS = ("bodies", "lock")
 _STAGED = ".staged-"
@@ -87,6 +89,12 @@ class Checkpoint(_Written):
             UUID(segment): {UUID(code): float(value) for code, value in row.items()} for segment, row in rows.items()
         }
 
+    def redecided(self) -> dict[UUID, Redecided]:
+        """By labelled segment what it would be coded with, were its label away; of none in older checkpoints."""
+        path = self.folder / REDECIDED
+        rows = json.loads(path.read_bytes()) if path.exists() else {}
+        return {UUID(segment): Redecided(row["label"], row["signals"]) for segment, row in rows.items()}
+
 
 def _seal(folder: Path, manifest: Manifest) -> Staged:
     """Write the manifest over what is in a folder, and have all of it on the disk."""
@@ -146,6 +154,7 @@ class Checkpoints:
         manifest: Manifest,
         write: Callable[[Path], None],
         out_of_fold: Mapping[UUID, Mapping[UUID, float]],
+        redecided: Mapping[UUID, Redecided] | None = None,
     ) -> Staged:
         """Write a classifier beside its place, with all of it on the disk when this returns.
 
@@ -153,6 +162,7 @@ class Checkpoints:
             manifest: Without ``files``, and for a tuned body without ``body``: both are found here.
             write: Writes the classifier into a folder: ``head.safetensors``, ``head.json`` and perhaps ``body/``.
             out_of_fold: See ``Checkpoint.out_of_fold``.
+            redecided: See ``Checkpoint.redecided``.
 
         Raises:
             SettingError: If a file was written that must not be in a checkpoint.
@@ -163,6 +173,9 @@ class Checkpoints:
             write(folder)
             rows = {str(s): {str(c): round(p, 6) for c, p in row.items()} for s, row in out_of_fold.items()}
             (folder / OUT_OF_FOLD).write_text(json.dumps(rows), encoding="utf-8")
+            if redecided:
+                again = {str(segment): asdict(decided) for segment, decided in redecided.items()}
+                (folder / REDECIDED).write_text(json.dumps(again), encoding="utf-8")
             return _seal(folder, manifest)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.profiles.loading import TuningMethod
 from infra.training.checkpoints import BODY, Checkpoint
 from models.classifier.training_set import Matrix
 from models.errors import SettingError
@@ -18,7 +19,8 @@ from models.ports import Classifier, Embedder
 from models.text.labels import spoken
 
 if TYPE_CHECKING:
-    from models.backends.sentence.heads import LogisticHead
+    from models.backends.sentence.heads import Head, LogisticHead
+    from models.backends.sentence.setfit_training import SetFitSettings
 
 _TUNED = "sha256:"
 
@@ -39,6 +41,8 @@ class TaughtClassifier(Classifier, Protocol):
 Tune = Callable[[Sequence[str], Matrix], Embedder]
 """Tunes the base body on texts and their codes, shape ``(texts, codes)``; what it gives saves itself with a classifier
 that has it."""
+Teach = Callable[[Sequence[str], Matrix], "tuple[Embedder, Head]"]
+"""Tunes the base body and fits a head in one, as SetFit does."""
 OpenBody = Callable[[Path], Embedder]
 """Opens the folder of a tuned body, which must be verified."""
 
@@ -53,6 +57,32 @@ class ClassifierFactory:
     """``None`` where bodies are not tuned."""
     open_body: OpenBody | None = None
     """``None`` where there are no tuned bodies to open."""
+    teach: Teach | None = None
+    """Taught with in place of ``tune``, where it is there."""
+
+    @property
+    def tunes(self) -> bool:
+        """Whether bodies are tuned."""
+        return self.tune is not None or self.teach is not None
+
+    @property
+    def tuned_description(self) -> str:
+        """What it makes when it tunes, in words."""
+        return "a tuned body" if self.teach is None else "a body tuned by SetFit"
+
+    def fit_tuned(self, texts: Sequence[str], targets: Matrix, codes: Sequence[tuple[UUID, str]]) -> TaughtClassifier:
+        """Tune a body and fit a head on it; see ``fit``.
+
+        Raises:
+            SettingError: If the library that tunes is not installed.
+        """
+        if self.teach is None:
+            assert self.tune is not None, "this factory does not tune"
+            return self.fit(self.tune(texts, targets), texts, targets, codes)
+        from models.backends.sentence.classifier import TextClassifier
+
+        body, head = self.teach(texts, targets)
+        return TextClassifier(body, head, [code for code, _ in codes], [label for _, label in codes])
 
     def fit(
         self,
@@ -114,14 +144,16 @@ def guesses(classifier: Classifier, texts: Sequence[str], thresholds: Sequence[f
     return decided
 
 
-def sentence_classifier_factory(base: Embedder, name: str, device: str, *, tunes: bool) -> ClassifierFactory:
+def sentence_classifier_factory(
+    base: Embedder, name: str, device: str, method: TuningMethod | None = None
+) -> ClassifierFactory:
     """A factory of sentence models.
 
     Args:
         base: The body that is not tuned.
         name: Its model, from which tuning starts.
         device: Where tuned bodies go.
-        tunes: Whether bodies are tuned.
+        method: How bodies are tuned, if they are.
     """
 
     def tune(texts: Sequence[str], targets: Matrix) -> Embedder:
@@ -134,7 +166,27 @@ def sentence_classifier_factory(base: Embedder, name: str, device: str, *, tunes
         torch.set_num_threads(1)  # the stream's other roles want to go on
         return TunedBody(contrast(load_body(name, device), texts, targets), f"{name}, tuned")
 
-    return ClassifierFactory(base, tune if tunes else None, lambda folder: saved_body(folder, device))
+    def teach(texts: Sequence[str], targets: Matrix) -> "tuple[Embedder, Head]":
+        import torch
+
+        from models.backends.sentence import setfit_training
+        from models.backends.sentence.contrastive import TunedBody
+        from models.backends.sentence.embedder import load_body
+
+        torch.set_num_threads(1)
+        body, head = setfit_training.teach(load_body(name, device), texts, targets, _setfit_settings(method))
+        return TunedBody(body, f"{name}, tuned by SetFit"), head
+
+    ours, theirs = method == "contrastive", method in ("setfit", "setfit-differentiable")
+    return ClassifierFactory(
+        base, tune if ours else None, lambda folder: saved_body(folder, device), teach if theirs else None
+    )
+
+
+def _setfit_settings(method: TuningMethod | None) -> "SetFitSettings":
+    from models.backends.sentence.setfit_training import SetFitSettings
+
+    return SetFitSettings(head="differentiable" if method == "setfit-differentiable" else "logistic")
 
 
 def saved_body(folder: Path, device: str) -> Embedder:

@@ -50,12 +50,11 @@ def teach_from_file(coded: Sequence[CodedText], factory: ClassifierFactory) -> F
         return None
     study = coded[0].study
     candidate = teach_head(factory, factory.base, data)
-    assert candidate.unseen is not None
-    labels = {code: data.names[code] for code in data.codes}
-    sure = candidate.confidence_threshold
+    predictions = candidate.predictions
+    labels, sure = list(predictions.labels.values()), predictions.confidence_threshold
     return FileClassifier(
-        StudyClassifier(candidate.classifier, list(labels.values()), sure, version=_version(data)),
-        OutOfFoldPredictions(labels, candidate.unseen.by_segment(data.codes), sure),
+        StudyClassifier(candidate.classifier, labels, sure, version=_version(data)),
+        predictions,
         tuple(_annotation(study, row, data.names) for row in data.rows),
         _release(study, data),
     )

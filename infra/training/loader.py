@@ -70,7 +70,9 @@ class OutOfFoldLoader:
         if predictions is None:
             checkpoint = verified(self._checkpoints, release)
             labels = {code.id: code.label for code in checkpoint.manifest.codes}
-            predictions = OutOfFoldPredictions(labels, checkpoint.out_of_fold(), checkpoint.manifest.sure_from)
+            predictions = OutOfFoldPredictions(
+                labels, checkpoint.out_of_fold(), checkpoint.manifest.sure_from, checkpoint.redecided()
+            )
             self._loaded[key] = predictions
             if len(self._loaded) > _KNOWN:
                 self._loaded.popitem(last=False)

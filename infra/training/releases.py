@@ -1,11 +1,13 @@
 """Releases of a study's classifier: one is made of a candidate, one serves, and one can go back to an earlier one."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
 from infra.training.candidates import Candidate
 from infra.training.checkpoints import Checkpoints, Manifest, TaughtCode
+from models.classifier.predictions import OutOfFoldPredictions, Redecided
 from models.classifier.promotion import PromotionResult
 from models.classifier.registry import CLASSIFIERS
 from models.classifier.schedule import Schedule
@@ -30,6 +32,7 @@ def announce(
     result: PromotionResult,
     current: ModelRelease | None,
     now: datetime,
+    redecide: Callable[[OutOfFoldPredictions], Mapping[UUID, Redecided]] | None = None,
 ) -> ModelRelease:
     """Write a classifier to where it stays, before anybody hears of it; of a refused one nothing stays but this.
 
@@ -40,19 +43,22 @@ def announce(
         result: What the gate said.
         current: What serves.
         now: The time; the release is later than ``current``.
+        redecide: Decides labelled segments again by what was learnt since; asked only of what is released.
 
     Raises:
         OSError: If it cannot be written.
     """
     data, codes, at = candidate.data, candidate.classifier.codes, later(now, current)
-    unseen = {} if candidate.unseen is None else candidate.unseen.by_segment(codes)
-    staged = checkpoints.stage(_manifest(study, candidate, at), candidate.classifier.save, unseen)
+    predictions = candidate.predictions
+    again = redecide(predictions) if redecide is not None and result.promoted else {}
+    staged = checkpoints.stage(
+        _manifest(study, candidate, at), candidate.classifier.save, predictions.probabilities, again
+    )
     uri = ""
     if result.promoted:
         uri = checkpoints.uri(checkpoints.keep(staged))
     else:
         checkpoints.discard(staged)
-    tier = "a tuned body" if candidate.tier == "tuned" else "a head"
     return ModelRelease(
         model=classifier_of(study),
         version=staged.version,
@@ -65,7 +71,7 @@ def announce(
         labels=len(data.training),
         replaces=None if current is None else current.version,
         author=AUTHOR,
-        why=f"{tier} taught {len(data.training)} labels of {len(codes)} codes: {result.why}",
+        why=f"{candidate.description} taught {len(data.training)} labels of {len(codes)} codes: {result.why}",
         released_at=at,
     )
 

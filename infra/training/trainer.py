@@ -29,6 +29,7 @@ from infra.training.releases import announce, choice_holds_for
 from infra.training.state import TrainingState, read_training_state, write_training_state
 from models.annotation.latest import LatestAnnotations
 from models.classifier.promotion import PromotionCriteria, PromotionResult
+from models.classifier.redecision import redecide
 from models.classifier.registry import ReleaseRegistry
 from models.classifier.schedule import Cause, Schedule, Tuned, due
 from models.classifier.training_set import TrainingSet, training_set
@@ -278,7 +279,7 @@ class Trainer:
         """Tune, and choose what people should see next; beside the stream, so on nothing that it changes."""
         champion = served.champion if served else None
         candidate = None
-        if self._factory.tune is not None and len(data.held_out) >= self._settings.gate.least:
+        if self._factory.tunes and len(data.held_out) >= self._settings.gate.least:
             candidate = teach_tuned(self._factory, data)
             if compare(candidate, champion, codebook, self._settings.gate).promoted:
                 candidate = with_unseen(self._factory, candidate)
@@ -337,7 +338,10 @@ class Trainer:
         served = self._serving.of(study.name)
         serves = served.release if served else None
         try:
-            release = announce(self._checkpoints, study.name, candidate, result, serves, self._clock.now())
+            release = announce(
+                self._checkpoints, study.name, candidate, result, serves, self._clock.now(),
+                lambda predictions: redecide(study.annotations, predictions, self._factory.base),
+            )  # fmt: skip
             release = release.model_copy(update={"metrics": {**release.metrics, **study.stopping_metrics}})
             if result.promoted:
                 needed = [release.version, *([serves.version] if serves else [])]

@@ -2,6 +2,7 @@
 
 from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.middleware.gzip import GZipMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from infra.web.api import routes as api
@@ -24,8 +25,9 @@ from infra.web.pages import (
     segments,
     texts,
 )
-from infra.web.pages.analysis import documents, groups, tables
-from infra.web.pages.coding import panel
+from infra.web.pages.analysis import documents, groups, tables, views
+from infra.web.pages.coding import panel, spans
+from infra.web.pages.curation import bulk, similar
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
 
@@ -33,12 +35,16 @@ PAGES = (
     overview,
     queue,
     codebook,
+    bulk,
+    similar,
     segments,
     panel,
+    spans,
     explanation,
     groups,
     tables,
     documents,
+    views,
     agreement,
     classifier,
     drift,
@@ -62,7 +68,8 @@ def make_app(site: Site) -> FastAPI:
     if site.settings.web_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(site.settings.web_proxies))
     handle_faults(app)
-    app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
+    # Pages stay as they are: with a secret in them (CSRF) and a word of the asker's beside it, their length would tell.
+    app.mount("/static", GZipMiddleware(StaticFiles(directory=FOLDER / "static")), name="static")
     for page in PAGES:
         app.include_router(page.router)
     app.include_router(api.router)

@@ -9,11 +9,11 @@ from uuid import UUID
 from fastapi import Request
 
 from infra.files.timestamps import read_time
-from infra.storage.search import Filters
+from infra.storage.search import Filters, RouteFilter
 
 _EARLIEST, _LATEST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)  # whatever is added, a time
 _HUMAN = ("yes", "no", "decided", "undecided")
-_ROUTES = ("accepted", "people", "none")
+_ROUTES = ("accepted", "people", "suggested", "none")
 _ATTRIBUTE = "a."
 _MOST_COLUMNS = 8
 
@@ -82,7 +82,7 @@ class Asked:
             source=self.source,
             low=_share(self.low, "Confidence from", wrong),
             high=_share(self.high, "Confidence to", wrong),
-            route=cast(Literal["", "accepted", "people", "none"], self.route if self.route in _ROUTES else ""),
+            route=cast(RouteFilter, self.route if self.route in _ROUTES else ""),
             annotator=self.annotator.strip(),
             human=cast(Literal["", "yes", "no", "decided", "undecided"], self.human if self.human in _HUMAN else ""),
             theme=_code(self.theme, wrong),

@@ -21,6 +21,7 @@ from infra.storage.alerts import count_open
 from infra.storage.outbox import Outbox
 from infra.storage.store import Store
 from models.ports import Clock, Embedder
+from models.routing.stages import STAGES
 from schemas import Record
 
 FOLDER = Path(__file__).parent
@@ -91,6 +92,7 @@ def draw(request: Request, template: str, values: Mapping[str, Any], *, status: 
         "visitor": getattr(request.state, "visitor", None),
         "study": study or None,
         "csrf": getattr(request.state, "csrf", ""),
+        "stages": STAGES,
         "layout": "part.html" if request.headers.get("HX-Request") else "base.html",
     }
     return TEMPLATES.TemplateResponse(request, template, {**shared, **values}, status_code=status)

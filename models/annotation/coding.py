@@ -10,6 +10,7 @@ from uuid import UUID
 from models.errors import InputError
 from models.text.labels import clean_code, clean_memo
 from schemas import Annotation, AnnotationRequest, Assignment, CodeEvent, Decision, Record, Segment
+from schemas.coding import CodeStanding
 from schemas.ids import code_event_id, code_id, normalised_label
 from schemas.record import later_than
 
@@ -155,6 +156,11 @@ class Task:
         given = self.assignment or self.request
         return None if given is None else given.label
 
+    @property
+    def standing(self) -> CodeStanding:
+        """Whether it is in the codebook, a proposal, or says that none fits."""
+        return "code" if self.assignment is None else self.assignment.standing
+
 
 @dataclass(frozen=True)
 class CodingChoice:
@@ -163,6 +169,7 @@ class CodingChoice:
     cause: str
     """The id of the form that it came from: sent twice, it makes the same codes."""
     accept: bool = False
+    """The system's: a code, a proposed one, which is admitted with that, or that none fits."""
     codes: Sequence[UUID] = ()
     labels: Sequence[str] = ()
     """In their own words: codes that exist in any spelling, or new ones."""
@@ -197,18 +204,32 @@ def decide(task: Task, choice: CodingChoice, codes: CodeLookup, annotator: str, 
     Raises:
         InputError: If nothing was chosen, a label is no code, or a code is no more.
     """
-    study = task.segment.study
-    entries = [codes.living(code) for code in choice.codes]
-    if choice.accept:
-        entries.insert(0, _accepted(task, codes))
-    taken, fresh = codes.resolve(study, entries, choice.labels)
-    if not taken and not choice.unsure:
+    taken, fresh = _chosen(task, choice, codes)
+    none_fits = choice.accept and task.standing == "none"
+    if none_fits and taken:
+        raise InputError("codes are chosen, and that none fits; take the codes or that away")
+    if not taken and not choice.unsure and not none_fits:
         raise InputError("no code is chosen; choose one, write a new one, or say that you are unsure")
     if len(taken) > _MOST_CODES:
         raise InputError(f"{len(taken)} codes are chosen, at most {_MOST_CODES} expected; take some away")
     at = _after(task.last, now)
-    created = created_for(task.segment, fresh, annotator, at, choice.cause, "a new code for a segment")
+    admitted = {code: label for code, label in fresh.items() if choice.accept and code == task.code}
+    opened = {code: label for code, label in fresh.items() if code not in admitted}
+    created = (
+        *created_for(task.segment, admitted, annotator, at, choice.cause, "admitted: models had proposed it"),
+        *created_for(task.segment, opened, annotator, at, choice.cause, "a new code for a segment"),
+    )
     return CodingRecords(_annotation(task, choice, taken, codes, annotator, at), created)
+
+
+def _chosen(task: Task, choice: CodingChoice, codes: CodeLookup) -> tuple[dict[UUID, CodeEntry], dict[UUID, str]]:
+    """Every chosen code, and the labels of those that are new; a proposed code that is accepted is one."""
+    entries, labels = [codes.living(code) for code in choice.codes], list(choice.labels)
+    if choice.accept and task.standing == "proposed" and task.label is not None:
+        labels.insert(0, task.label)
+    elif choice.accept and task.standing == "code":
+        entries.insert(0, _accepted(task, codes))
+    return codes.resolve(task.segment.study, entries, labels)
 
 
 def _accepted(task: Task, codes: CodeLookup) -> CodeEntry:
@@ -248,7 +269,8 @@ def _annotation(
 ) -> Annotation:
     current = None if task.code is None else codes.current(task.code)
     shown = task.code if current is None else current.id
-    judged = taken and shown is not None  # unsure and nothing chosen says nothing about the code
+    none_fits = choice.accept and task.standing == "none"
+    judged = (taken or none_fits) and shown is not None  # unsure and nothing chosen says nothing about the code
     return Annotation.about(
         task.segment,
         annotator,
@@ -258,7 +280,7 @@ def _annotation(
         request=task.request,
         memo=clean_memo(choice.memo),
         unsure=choice.unsure,
-        accepted=shown in taken if judged else None,
+        accepted=none_fits or shown in taken if judged else None,
         blind=task.blind,
         seconds=choice.seconds,
     )

@@ -82,7 +82,7 @@ class HumanDecision:
 
     @property
     def accepted(self) -> bool | None:
-        """Whether more than half of those who judged the code they were shown chose it; none where nobody did."""
+        """Whether people let the code stand: more than half who were shown it chose it; none where nobody was."""
         judged = [word.annotation.accepted for word in self.words if word.annotation.accepted is not None]
         return 2 * sum(judged) > len(judged) if judged else None
 

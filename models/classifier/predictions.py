@@ -1,8 +1,9 @@
 """What a study's classifier says of segments, and the confidence signals that come of it."""
 
+import heapq
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import UUID
 
@@ -24,6 +25,15 @@ _DIGITS = 4  # decimals of a probability in a record: finer than any threshold i
 
 
 @dataclass(frozen=True)
+class Redecided:
+    """What a labelled segment would be coded with now, were its own label away."""
+
+    label: str
+    signals: Mapping[str, float]
+    """Those that say how near it is to what people coded."""
+
+
+@dataclass(frozen=True)
 class OutOfFoldPredictions:
     """What a release says of the segments that people labelled, each by a model that was not taught it."""
 
@@ -33,6 +43,34 @@ class OutOfFoldPredictions:
     """Segment to code to probability."""
     confidence_threshold: float | None = None
     """The best guess's probability from which it is sure; None where it never is."""
+    decided: Mapping[UUID, Redecided] = field(default_factory=dict)
+    """Segment to the code that people's other labels and this release come to; of some, or none."""
+
+    @cached_property
+    def _best(self) -> dict[UUID, dict[UUID, float]]:
+        """Segment to its likeliest codes, best first; filled as it is asked."""
+        return {}
+
+    def best(self, segment: UUID) -> Mapping[UUID, float]:
+        """The likeliest codes of a labelled segment with their probabilities, best first; none of an unknown one."""
+        if segment not in self._best:
+            row = self.probabilities.get(segment) or {}
+            likeliest = heapq.nsmallest(GUESSES, row.items(), key=lambda each: (-each[1], each[0]))
+            self._best[segment] = dict(likeliest)
+        return self._best[segment]
+
+    def classified(self, segment: UUID, version: str) -> Classified | None:
+        """What the release says of a labelled segment, as the stream says it of others; None where it says nothing."""
+        guesses = [
+            Guess(code_id=code, label=self.labels[code], probability=round(value, _DIGITS))
+            for code, value in self.best(segment).items()
+        ]
+        if not guesses:
+            return None
+        return Classified(model=version, guesses=guesses, sure=self._is_confident(guesses[0].probability))
+
+    def _is_confident(self, probability: float) -> bool:
+        return self.confidence_threshold is not None and probability >= self.confidence_threshold
 
     @cached_property
     def _by_label(self) -> dict[str, UUID]:
@@ -49,23 +87,19 @@ class OutOfFoldPredictions:
             code: What it was coded with.
             label: That code's label, which finds it where ids do not.
         """
-        row = self.probabilities.get(segment)
-        if not row or code is None:
+        guesses = self.best(segment)
+        if not guesses or code is None:
             return signals
         if code not in self.labels:
             code = self._by_label.get(normalised_label(label or ""), code)
-        guesses = {each: row[each] for each in sorted(row, key=lambda code: (-row[code], code))[:GUESSES]}
-        confident = self.confidence_threshold is not None and max(guesses.values()) >= self.confidence_threshold
+        confident = self._is_confident(max(guesses.values()))
         others = {name: value for name, value in signals.items() if name not in CLASSIFIER_SIGNALS}
         return others | classifier_signals(guesses, code, confident=confident, known=code in self.labels)
 
     def likely(self, segment: UUID, least: float) -> UUID | None:
         """The code that this release gives a labelled segment which it was not taught, if it is at least so likely."""
-        row = self.probabilities.get(segment)
-        if not row:
-            return None
-        best = min(row, key=lambda code: (-row[code], code))
-        return best if row[best] >= least else None
+        best, probability = next(iter(self.best(segment).items()), (None, 0.0))
+        return best if probability >= least else None
 
     def same(self, code: UUID, other: UUID | None, annotation: Annotation | None) -> bool:
         """Whether a code of this release is the one that an annotation's person was shown."""

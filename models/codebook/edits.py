@@ -65,7 +65,9 @@ class Curation:
             act: Dated after all events that are known, whatever the clocks say.
         """
         self._events = {event.id: event for event in in_order(events)}
-        self._study, self._act = study, act
+        self.study = study
+        """Whose codebook it is."""
+        self._act = act
         self._at = later_than(act.at, *(event.at for event in self._events.values()))
         self.codebook = Codebook(self._events.values())
         """Every code and theme as it is before the act."""
@@ -76,7 +78,7 @@ class Curation:
         """A new code, or a new theme."""
         name, checked = clean_code(label), _checked(notes or Notes())
         self._must_be_free(name, level)
-        identity = theme_id(self._study, name) if level == "theme" else code_id(self._study, name)
+        identity = theme_id(self.study, name) if level == "theme" else code_id(self.study, name)
         known = self.codebook.get(identity)
         if known is not None and known.active:
             raise InputError(
@@ -123,6 +125,22 @@ class Curation:
             raise InputError(f"{target.label!r} cannot be merged into itself; choose another one")
         return [self._event(code.id, "merged", into=[into]) for code in merged]
 
+    def merge_groups(self, groups: Sequence[Sequence[UUID]]) -> list[CodeEvent]:
+        """Say of several groups at once that their codes are the same: each becomes the first of its group."""
+        given = [code for group in groups for code in dict.fromkeys(group)]
+        twice = next((code for code in given if given.count(code) > 1), None)
+        if twice is not None:
+            raise InputError(f"{self._known(twice).label!r} is in two groups, one is expected; leave one of them out")
+        return [event for group in groups for event in self.merge(group[1:], group[0])]
+
+    def move_all(self, codes: Iterable[UUID], theme: UUID | None) -> list[CodeEvent]:
+        """Put codes under a theme, or under none; those that stand there already are left."""
+        asked = [self._active(code, "code") for code in dict.fromkeys(codes)]
+        events = [event for code in asked if code.parent != theme for event in self.move(code.id, theme)]
+        if not events:
+            raise InputError("every ticked code stands there already; choose another theme")
+        return events
+
     def split(self, code: UUID, parts: Sequence[UUID | str]) -> list[CodeEvent]:
         """Put several codes in place of one.
 
@@ -134,7 +152,7 @@ class Curation:
         for part in parts:
             if isinstance(part, UUID):
                 into[self._active(part, "code").id] = None
-            elif (known := self.codebook.named(clean_code(part), self._study)) is not None:
+            elif (known := self.codebook.named(clean_code(part), self.study)) is not None:
                 into[known.id] = None
             else:
                 (creation,) = self.create(part, parent=before.parent)
@@ -165,12 +183,34 @@ class Curation:
         """
         requested = self._events.get(event)
         if requested is None:
-            raise InputError(f"study {self._study!r} has no event {event}; choose one from the history")
+            raise InputError(f"study {self.study!r} has no event {event}; choose one from the history")
         if requested.id in taken_back(self.codebook.history(requested.code_id)):
             raise InputError(f"this change of {requested.label!r} is taken back already; choose another one")
-        undone = [requested, *self._belonging(requested)]
+        return self._undone([requested, *self._belonging(requested)])
+
+    def undo_act(self, event: UUID) -> list[CodeEvent]:
+        """Take back everything that was done in one act with an event: a merge of many codes, with one word.
+
+        Raises:
+            InputError: If the study has no such event, nothing of its act is left, or later events build on it.
+        """
+        requested = self._events.get(event)
+        if requested is None:
+            raise InputError(f"study {self.study!r} has no event {event}; choose one from the history")
+        act = [e for e in self._events.values() if (e.at, e.author) == (requested.at, requested.author)]
+        undone = {id_ for e in act for id_ in taken_back(self.codebook.history(e.code_id))}
+        left = [e for e in act if e.id not in undone]
+        if not left:
+            raise InputError(f"this change of {requested.label!r} is taken back already; choose another one")
+        return self._undone(left)
+
+    def _undone(self, undone: Sequence[CodeEvent]) -> list[CodeEvent]:
+        """The events that take these back together."""
         undos = [self._event(e.code_id, _TAKEN_BACK_AS.get(e.kind, e.kind), undoes=e.id) for e in undone]
-        after = {undo.code_id: CodeState.replay([*self.codebook.history(undo.code_id), undo]) for undo in undos}
+        by_code: dict[UUID, list[CodeEvent]] = {}
+        for undo in undos:
+            by_code.setdefault(undo.code_id, []).append(undo)
+        after = {code: CodeState.replay([*self.codebook.history(code), *each]) for code, each in by_code.items()}
         now = {**self.codebook, **after}
         for each in undone:
             self._must_be_undoable(each, now, after.keys())
@@ -234,7 +274,7 @@ class Curation:
             raise InputError(f"what {before.label!r} had become lives no more; restore that first")
 
     def _must_be_free(self, label: str, level: Level, besides: UUID | None = None) -> None:
-        taken = self.codebook.named(label, self._study, level)
+        taken = self.codebook.named(label, self.study, level)
         if taken is not None and taken.id != besides:
             raise InputError(
                 f"there is a {level} {taken.label!r} already; merge the two instead, or choose another label"
@@ -242,7 +282,7 @@ class Curation:
 
     def _known(self, code: UUID) -> CodeState:
         if code not in self.codebook:
-            raise InputError(f"study {self._study!r} has no code {code}; choose one from the codebook")
+            raise InputError(f"study {self.study!r} has no code {code}; choose one from the codebook")
         return self.codebook[code]
 
     def _active(self, code: UUID, level: Level | None = None) -> CodeState:
@@ -259,7 +299,7 @@ class Curation:
         return CodeEvent(
             id=code_event_id(code, kind, self._act.cause),
             code_id=code,
-            study=self._study,
+            study=self.study,
             kind=kind,
             author=self._act.author,
             at=self._at,

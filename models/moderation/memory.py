@@ -3,10 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
 
 import numpy as np
 
-from models.codebook.codebook import Codebook
+from models.codebook.codebook import Codebook, CodeState
 from models.moderation.precedents import Precedent, Precedents
 from models.ports import Embedder, Embeddings
 from schemas import CodeEvent, Decision
@@ -21,6 +22,7 @@ class KnownCode:
 
     label: str
     definition: str | None
+    """What people wrote of it: its definition, and when to use it."""
     uses: int
     """How often it was decided on here, and given by people."""
 
@@ -42,20 +44,32 @@ class StudyMemory:
         """Start with what people coded, if there is any."""
         self._embedder, self._precedents = embedder, precedents
         self._codebook = Codebook()
+        self._keys: dict[UUID, str] = {}  # of the codebook's codes, by which label each is known
         self._labels: defaultdict[str, dict[str, str]] = defaultdict(dict)  # study to code to its spelling
         self._uses: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._definitions: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._vectors: dict[str, Embeddings] = {}
 
     def update_codebook(self, events: Iterable[CodeEvent]) -> None:
-        """Know the codes that people and the refiner made, with their definitions; those that ended are forgotten."""
-        for state in self._codebook.add(events):
-            key = normalised_label(state.label)
-            if state.assignable:
-                self._labels[state.study][key] = state.label
-                self._definitions[state.study] |= {key: state.definition} if state.definition else {}
-            else:
-                self._labels[state.study].pop(key, None)
+        """Know the codes that people and the refiner made, with what people wrote of them.
+
+        Those that ended are forgotten; one that is renamed is known by its new label alone.
+        """
+        batch = list(events)
+        self._codebook.add(batch)
+        for code in dict.fromkeys(event.code_id for event in batch):
+            self._know(self._codebook[code])
+
+    def _know(self, state: CodeState) -> None:
+        labels, meanings, key = self._labels[state.study], self._definitions[state.study], normalised_label(state.label)
+        before = self._keys.pop(state.id, None)
+        if before is not None:
+            labels.pop(before, None)
+            meanings.pop(before, None)
+        if state.assignable:
+            self._keys[state.id], labels[key] = key, state.label
+            written = [note for note in (state.definition, state.inclusion) if note]
+            meanings |= {key: "; ".join(written)} if written else {}
 
     def note(self, decisions: Iterable[Decision]) -> None:
         """Remember what was decided."""

@@ -71,6 +71,8 @@ class PrecedentSettings:
     """How fast the weight falls with the cosine: ``weight * cosine ** power``."""
     same: float = 0.95
     """Cosine from which two texts are the same: what a classifier says of what people coded does not count."""
+    own: bool = True
+    """Whether a segment that people coded itself is led by that, too; not where it stands for one that nobody has."""
     backing: int = 3
     """Nearest coded texts of which one must have the code that a sure classifier names, for that to decide.
 
@@ -101,7 +103,7 @@ class Precedents:
             touched = {
                 annotation.segment_id: annotation for annotation in annotations if self._annotations.add(annotation)
             }
-            coded = [_coded(self._annotations, annotation) for annotation in touched.values()]
+            coded = [coded_text(self._annotations, annotation) for annotation in touched.values()]
         return self.add_texts(coded)
 
     def add_texts(self, coded: Iterable[CodedText]) -> int:
@@ -145,13 +147,16 @@ class Precedents:
             held = list(self._studies[study].values()) if self.knows(study) else []
         return dict(Counter(code for each in held for code in each.coded.codes))
 
-    def nearest(self, study: str, vectors: Embeddings, limit: int) -> list[list[Precedent]]:
+    def nearest(
+        self, study: str, vectors: Embeddings, limit: int, without: Sequence[str] | None = None
+    ) -> list[list[Precedent]]:
         """The study's coded texts nearest to each vector, best first; of equals the one learnt first.
 
         Args:
             study: Whose.
             vectors: Embedded texts, shape ``(n, dim)``.
             limit: Most precedents a text.
+            without: For each vector the key of a coded text that is passed over, such as its own.
 
         Returns:
             One list a row of ``vectors``.
@@ -163,10 +168,14 @@ class Precedents:
                 self._stacked[study] = self._stack(self._studies[study])
             known, rows = self._stacked[study]
         cosines = vectors @ rows.T  # (n, known)
-        best = np.argsort(-cosines.round(6), axis=1, kind="stable")[:, :limit]
+        best = np.argsort(-cosines.round(6), axis=1, kind="stable")[:, : limit + (without is not None)]
+        own = without if without is not None else [None] * len(cosines)
         return [
-            [Precedent(known[at].text, known[at].codes, float(row[at])) for at in places]
-            for row, places in zip(cosines, best.tolist(), strict=True)
+            [
+                Precedent(known[at].text, known[at].codes, float(row[at]))
+                for at in [at for at in places if known[at].key != key][:limit]
+            ]
+            for row, places, key in zip(cosines, best.tolist(), own, strict=True)
         ]
 
     @staticmethod
@@ -183,7 +192,7 @@ class Precedents:
             del texts[next(iter(texts))]
 
 
-def _coded(latest: LatestAnnotations, annotation: Annotation) -> CodedText:
+def coded_text(latest: LatestAnnotations, annotation: Annotation) -> CodedText:
     """What people have decided about an annotated segment, as it leads the moderator: without codes where it does not.
 
     A decision that nobody is sure of, or that came without the segment's text, leads nobody.
@@ -266,8 +275,9 @@ class PrecedentModerator:
             vectors = dict(zip(led, self._embedder.embed([batch[n].segment.text for n in led]), strict=True))
             for study in dict.fromkeys(batch[n].segment.study for n in led):
                 ours = [n for n in led if batch[n].segment.study == study]
+                own = None if self._settings.own else [str(batch[n].segment.id) for n in ours]
                 nearest = self._precedents.nearest(
-                    study, np.stack([vectors[n] for n in ours]), self._settings.neighbours
+                    study, np.stack([vectors[n] for n in ours]), self._settings.neighbours, own
                 )
                 for n, precedents in zip(ours, nearest, strict=True):
                     near[n] = precedents

@@ -2,67 +2,31 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 import numpy as np
 
 from models.classifier.predictions import classifier_signals
 from models.codebook.codebook import Codebook, CodeState
-from models.errors import SettingError
+from models.codebook.coding_modes import CodingModes, standing_of
 from models.moderation.classifier_vote import CLASSIFIER
 from models.ports import Clock, CodeIndex, Embedder, Embeddings, IndexedCode
+from models.refinement.allowed_codes import AllowedCodes
 from models.refinement.batch_index import DIGITS, BatchIndex, NearCode
 from models.refinement.features import embedded_for, signals_of
+from models.refinement.refined_records import created_event, neighbour, outside, put_by_its_creator, unrouted
 from models.refinement.reindexing import put_codes
+from models.refinement.settings import RefinerSettings
 from models.refinement.thresholds import Threshold, adapted
 from models.text.polarity import opposite
-from schemas import Assignment, CodeEvent, Decision, Neighbour
-from schemas.ids import code_event_id, code_id, normalised_label
+from schemas import Assignment, CodeEvent, Decision, StudyRules
+from schemas.coding import NONE_FITS, OUTSIDE_CODEBOOK, STRETCHED, CodeStanding
+from schemas.ids import code_id, normalised_label
 
-By = Literal["code", "text", "both"]
-
+_CAME_TO: Mapping[CodeStanding, str] = {"code": "new", "proposed": "proposed as a new code", "none": NONE_FITS}
 _ASSIGNMENTS_KEPT = 50_000  # segments with their assignments: one that comes again is given the same
-
-
-@dataclass(frozen=True)
-class RefinerSettings:
-    """When a code is near enough to be reused.
-
-    Source: house plan, decision 6; in the paper the best threshold ran from 0.5 to 0.8, by study.
-    """
-
-    threshold: float = 0.7
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-    """Study to threshold, where people set one for it."""
-    adaptive: bool = False
-    """Whether a vague label needs more and a clear one less; see ``models.refinement.thresholds.adapted``."""
-    by: By = "code"
-    """What is compared: the codes, the texts they were created for, or the mean direction of both."""
-    polarity_gate: bool = True
-    """Whether a code that says the opposite is refused, however near it is."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be a threshold.
-
-        Raises:
-            SettingError: If a value is out of its range.
-        """
-        if not 0 <= self.threshold <= 1:
-            raise SettingError(f"the refiner's threshold is {self.threshold}; a cosine from 0 to 1 is expected")
-        for study, threshold in self.thresholds.items():
-            if not 0 <= threshold <= 1:
-                raise SettingError(f"study {study!r} has threshold {threshold}; a cosine from 0 to 1 is expected")
-        if self.by not in ("code", "text", "both"):
-            raise SettingError(f"the refiner compares by {self.by!r}; 'code', 'text' or 'both' is expected")
-
-    def of(self, study: str) -> Threshold:
-        """The study's threshold before anything is learned."""
-        if study in self.thresholds:
-            return Threshold(self.thresholds[study], "set for this study")
-        return Threshold(self.threshold, "the default")
 
 
 @dataclass(frozen=True)
@@ -91,6 +55,17 @@ class _Match:
     why: str
     margin: float
     """How much nearer the code is than the runner-up; of a new code, how far that is under the threshold."""
+    standing: CodeStanding = "code"
+    stretched: bool = False
+    """Whether it was taken although it is under the threshold."""
+
+    @property
+    def signals(self) -> dict[str, float]:
+        """What a confidence may look at of the reuse."""
+        outside = self.standing != "code"
+        signals = {"similarity": self.code.similarity, "margin": self.margin, "new": float(self.new or outside)}
+        signals |= {STRETCHED: 1.0} if self.stretched else {}
+        return signals | ({OUTSIDE_CODEBOOK: 1.0} if outside else {})
 
 
 class Refiner:
@@ -103,6 +78,7 @@ class Refiner:
         clock: Clock,
         settings: RefinerSettings | None = None,
         versions: Mapping[str, str] | None = None,
+        modes: CodingModes | None = None,
     ) -> None:
         """Load which segment created which code.
 
@@ -112,13 +88,16 @@ class Refiner:
             clock: Dates assignments and events.
             settings: When to reuse; the defaults if left out.
             versions: Further models to name in every assignment, role to revision.
+            modes: Whether a study's models may open codes; in every study, if left out.
         """
         self._index, self._embedder, self._clock = index, embedder, clock
         self._settings = settings or RefinerSettings()
         self._versions = dict(versions or {})
+        self._modes = modes or CodingModes()
         self._thresholds: dict[str, Threshold] = {}
         self._origins = index.origins()
         self._codebook = Codebook()
+        self._allowed = AllowedCodes(embedder, self._codebook)
         self._pending: dict[UUID, CodeState] = {}
         self._assignments: OrderedDict[UUID, Assignment] = OrderedDict()
 
@@ -130,6 +109,10 @@ class Refiner:
         """The study's threshold, before it is adapted to a label."""
         return self._thresholds.get(study) or self._settings.of(study)
 
+    def update_rules(self, rules: Iterable[StudyRules]) -> None:
+        """Hear where studies want their codes to come from; it holds from the next batch on."""
+        self._modes.update(rules)
+
     def load_assignments(self, assignments: Iterable[Assignment]) -> None:
         """Know assignments that were made before, so that a message which is read again changes nothing.
 
@@ -138,7 +121,7 @@ class Refiner:
         for assignment in assignments:
             known = self._assignments.get(assignment.segment_id)
             if assignment.route is None or known is None or known.code_id != assignment.code_id:
-                self._assignments[assignment.segment_id] = _unrouted(assignment)
+                self._assignments[assignment.segment_id] = unrouted(assignment)
             self._assignments.move_to_end(assignment.segment_id)
         while len(self._assignments) > _ASSIGNMENTS_KEPT:
             self._assignments.popitem(last=False)
@@ -163,7 +146,7 @@ class Refiner:
         assignable = [state for state in self._pending.values() if state.assignable]
         gone = [state.id for state in self._pending.values() if not state.assignable]
         self._index.remove(gone)
-        put_codes(self._index, self._embedder, [state for state in assignable if not _put_by_its_creator(state)])
+        put_codes(self._index, self._embedder, [state for state in assignable if not put_by_its_creator(state)])
         for code in gone:
             self._origins.pop(code, None)
         self._origins.update({state.id: state.origin for state in assignable})
@@ -223,9 +206,11 @@ class Refiner:
         self.load_assignments(refined.assignment for refined in refinement.refined)
 
     def _repeat(self, decision: Decision) -> Refined | None:
-        """What this very decision came to before, if its code still stands."""
+        """What this very decision came to before, if its code still stands, or never was in the codebook."""
         before = self._assignments.get(decision.segment.id)
-        if before is None or before.proposed != decision.label or before.code_id not in self._origins:
+        if before is None or before.proposed != decision.label:
+            return None
+        if before.standing == "code" and before.code_id not in self._origins:
             return None
         return Refined(before, self._event(before, decision))
 
@@ -258,18 +243,45 @@ class Refiner:
             near_enough = (near for near in nearest if near.similarity >= needed.value)
             code = next((near for near in near_enough if not self._refused(label, near)), None)
             why = f"reused {code.label!r} at {code.similarity:.2f}, threshold {needed}" if code else ""
+        mode = self._modes.of(study)
+        if code is None and mode == "deductive":
+            return self._match_allowed(decision, nearest, needed, batch)
         if code is None and nearest and self._codebook.retired(code_id(study, label)):
             code, why = nearest[0], f"took {nearest[0].label!r}, the nearest: people retired {label!r}"
         runner_up = next((near for near in nearest if code is None or near.id != code.id), None)
         second = runner_up.similarity if runner_up else 0.0
+        margin = round(needed.value - second, DIGITS)
         if code is None:
+            stands = standing_of(mode, in_codebook=False)
+            why = self._why_none(label, runner_up, needed, stands)
+            if stands != "code":
+                return _Match(outside(study, label, stands, second), False, runner_up, why, margin, stands)
             code = NearCode(code_id(study, label), label, 1.0)
         elif batch.origin(study, code.id) == decision.segment.id:  # a replay creates again what it created
-            code = code._replace(similarity=1.0)
+            code, why = code._replace(similarity=1.0), self._why_none(label, runner_up, needed, "code")
         else:
             return _Match(code, False, runner_up, why, round(code.similarity - second, DIGITS))
-        margin = round(needed.value - second, DIGITS)
-        return _Match(code, True, runner_up, self._why_new(label, runner_up, needed), margin)
+        return _Match(code, True, runner_up, why, margin)
+
+    def _match_allowed(
+        self, decision: Decision, nearest: Sequence[NearCode], needed: Threshold, batch: BatchIndex
+    ) -> _Match:
+        """The nearest code that a deductive study allows, though it is under the threshold; else that none fits."""
+        study, label, fit = decision.segment.study, decision.label, self._settings.fit
+        allowed = self._allowed.nearest(decision, batch, self._refused)
+        fits = allowed is not None and allowed.code.similarity >= fit
+        stands = standing_of("deductive", in_codebook=fits)
+        if allowed is None or not fits:
+            runner_up = allowed.code if allowed else nearest[0] if nearest else None
+            second = runner_up.similarity if runner_up else 0.0
+            why = self._why_none(label, runner_up, Threshold(fit, "the least that fits"), stands)
+            margin = round(needed.value - second, DIGITS)
+            return _Match(outside(study, label, stands, second), False, runner_up, why, margin, stands)
+        code = allowed.code
+        runner_up = next((near for near in nearest if near.id != code.id), None)
+        margin = round(code.similarity - (runner_up.similarity if runner_up else 0.0), DIGITS)
+        why = f"took {code.label!r}, the nearest that the codebook allows: {allowed.by} at {code.similarity:.2f}"
+        return _Match(code, False, runner_up, why, margin, stretched=True)
 
     def _by_classifier(self, decision: Decision, batch: BatchIndex) -> tuple[NearCode | None, str]:
         """The code that a classifier named, by its id: the classifier may not have heard of its newest label."""
@@ -307,15 +319,17 @@ class Refiner:
     def _refused(self, label: str, near: NearCode) -> bool:
         return self._settings.polarity_gate and opposite(label, near.label)
 
-    def _why_new(self, label: str, runner_up: NearCode | None, needed: Threshold) -> str:
+    def _why_none(self, label: str, runner_up: NearCode | None, needed: Threshold, stands: CodeStanding) -> str:
+        """Why no code that stood was taken."""
+        came_to = _CAME_TO[stands]
         if runner_up is None:
-            return "new: the study has no other code"
+            return f"{came_to}: the study has no {'other code' if stands == 'code' else 'code in its codebook yet'}"
         named = f"{runner_up.label!r} at {runner_up.similarity:.2f}"
         if runner_up.similarity < needed.value:
-            return f"new: nearest {named} is under {needed}"
+            return f"{came_to}: nearest {named} is under {needed}"
         if self._refused(label, runner_up):
-            return f"new: {named} says the opposite"
-        return f"new: created by this segment before {named}"
+            return f"{came_to}: {named} says the opposite"
+        return f"{came_to}: created by this segment before {named}"
 
     def _record(self, decision: Decision, match: _Match, signals: dict[str, float], now: datetime) -> Refined:
         segment, code = decision.segment, match.code
@@ -326,8 +340,9 @@ class Refiner:
             label=code.label,
             proposed=decision.label,
             new=match.new,
+            standing=match.standing,
             similarity=code.similarity,
-            runner_up=_neighbour(match.runner_up),
+            runner_up=neighbour(match.runner_up),
             why=match.why,
             verdict=decision.verdict,
             signals=signals,
@@ -343,7 +358,7 @@ class Refiner:
         """The event of the code that an assignment created, if it did; one that stands already as it stands."""
         if not assignment.new:
             return None
-        event = _created(assignment, decision)
+        event = created_event(assignment, decision)
         return self._codebook.event(event.code_id, event.id) or event
 
     def _signals(self, decisions: Sequence[Decision], matches: Sequence[_Match]) -> list[dict[str, float]]:
@@ -351,7 +366,7 @@ class Refiner:
         codes = [match.code.label for match in matches]
         texts = embedded_for(decisions, codes)
         vectors = dict(zip(texts, self._embedder.embed(texts), strict=True))
-        reuse = [{"similarity": m.code.similarity, "margin": m.margin, "new": float(m.new)} for m in matches]
+        reuse = [match.signals for match in matches]
         signals = [signals_of(*each, vectors) for each in zip(decisions, codes, reuse, strict=True)]
         return [each | self._guessed(d, m) for each, d, m in zip(signals, decisions, matches, strict=True)]
 
@@ -364,36 +379,3 @@ class Refiner:
             code, _ = self._current(guess.code_id, guess.label)
             guesses[code] = max(guess.probability, guesses.get(code, 0.0))
         return classifier_signals(guesses, match.code.id, confident=decision.classified.sure, known=not match.new)
-
-
-def _put_by_its_creator(state: CodeState) -> bool:
-    """Whether the refiner that created a code has put it into the index, and nothing has happened to it since."""
-    return state.last_event.kind == "created" and state.last_event.segment_id is not None
-
-
-def _created(assignment: Assignment, decision: Decision) -> CodeEvent:
-    """The event of the code that an assignment created."""
-    code, study = assignment.code_id, assignment.study
-    same = code == code_id(study, decision.label)
-    return CodeEvent(
-        id=code_event_id(code, "created", str(assignment.segment_id)),
-        code_id=code,
-        study=study,
-        kind="created",
-        label=decision.label if same else assignment.label,  # a replay after a renaming gives the first label again
-        author=decision.moderator,
-        at=assignment.assigned_at,
-        reason=assignment.why,
-        segment_id=assignment.segment_id,
-    )
-
-
-def _unrouted(assignment: Assignment) -> Assignment:
-    """An assignment as the refiner writes it."""
-    if assignment.route is None:
-        return assignment
-    return assignment.model_copy(update={"route": None, "confidence": None})
-
-
-def _neighbour(near: NearCode | None) -> Neighbour | None:
-    return None if near is None else Neighbour(code_id=near.id, label=near.label, similarity=near.similarity)

@@ -187,7 +187,7 @@ def corrections(
 
 def _corrected(assignment: Assignment, decision: HumanDecision, codebook: Succession) -> list[Correction]:
     given, new, last = assignment.code_id, assignment.new, decision.last
-    if (codebook.current_code(given) or given) in decision.codes:
+    if assignment.standing != "code" or (codebook.current_code(given) or given) in decision.codes:
         return []
     second = codebook.current_code(assignment.runner_up.code_id) if assignment.runner_up else None
     replacements = [code for code in decision.codes if not new or code == second]

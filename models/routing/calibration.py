@@ -1,4 +1,4 @@
-"""From signals to the probability that a person would accept a code, learnt from people's labels."""
+"""From signals to the probability that a person lets a code stand, learnt from people's labels."""
 
 import json
 import math
@@ -45,7 +45,7 @@ class Bin:
     probability: float
     """The mean that was predicted."""
     accepted: float
-    """The share that people accepted."""
+    """The share that people let stand."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Calibration:
     """Points from probability to probability, between which is a straight line; none: as it is."""
 
     def probability(self, signals: Mapping[str, float]) -> float:
-        """How likely a person accepts the code, above 0 and below 1; a signal that is missing counts as its mean."""
+        """How likely a person lets the code stand, above 0 and below 1; a signal that is missing counts as its mean."""
         score = self.intercept
         for name, mean, scale, weight in zip(self.names, self.means, self.scales, self.weights, strict=True):
             value = signals.get(name, mean)
@@ -102,7 +102,7 @@ Fitting = Callable[[Sequence[LabelledSignals]], Calibration | None]
 
 
 def fit(labelled: Sequence[LabelledSignals]) -> Calibration | None:
-    """Learn what the signals are worth from what people accepted; the order of the labels does not matter.
+    """Learn what the signals are worth from what people let stand; the order of the labels does not matter.
 
     From ``ISOTONIC_FROM`` labels on, an isotonic curve over cross-fitted probabilities is added where that lowers the
     cross-validated log loss.
@@ -197,6 +197,8 @@ def log_loss(probabilities: Sequence[float] | Floats, accepted: Sequence[bool] |
 
 def _in_order(labelled: Sequence[LabelledSignals]) -> list[LabelledSignals]:
     """Sums in floating point depend on their order, so there is only one."""
+    if len({label.key for label in labelled}) == len(labelled):  # as it nearly always is, and then much faster
+        return sorted(labelled, key=lambda label: label.key)
     return sorted(labelled, key=lambda label: (label.key, label.accepted, sorted(label.signals.items())))
 
 

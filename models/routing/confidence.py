@@ -1,29 +1,30 @@
 """How far a study's codes can be trusted, as people's labels tell it: a confidence, and from which one on it holds."""
 
-import json
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-from models.annotation.latest import LatestAnnotations
-from models.classifier.predictions import OutOfFoldPredictions
+from models.annotation.latest import HumanDecision, LatestAnnotations
+from models.classifier.predictions import OutOfFoldPredictions, Redecided
 from models.moderation.classifier_vote import LIKELY
 from models.routing.calibration import LEAST, Calibration, LabelledSignals, fit, fit_and_hold_out
+from models.routing.rated_prior import RATED_CERTAINTY, rated_probability, rated_threshold
 from models.routing.risk_control import Earlier, RiskBound, promise
 from schemas import Annotation, StudyRules
-from schemas.ids import code_id
+from schemas.coding import OUTSIDE_CODEBOOK, STRETCHED, ConfidenceStage
+from schemas.ids import code_id, normalised_label
 
 _AGREEMENT, _MARGIN, _LIKELIHOOD = 0.5, 0.3, 0.2  # weights; they add up to one
 _CLASH = 0.6  # what is left where the segment praises and its code blames, or the other way round
+_STRETCH = 0.4  # what is left where no code was near enough, and a deductive study got the nearest
 _FALLBACK = 0.7  # what is left of the confidence where the moderator's answer could not be taken
 _OF_THE_TEXT = ("words", "log_words", "not_english")  # signals that stay whichever code the segment gets
+_NOBODYS = UUID(int=0)  # in place of the id of a code that is known by its label
 _DRAWN = 100  # labels drawn by chance from which the others do not teach a promise's confidence
+_SAME_TEXT = 0.95  # cosine from which two texts, or codes, are the same: PrecedentSettings.same
 _REMEMBERED = 2_000  # of the codes accepted last
 
 
@@ -34,43 +35,30 @@ def prior(signals: Mapping[str, float]) -> float:
         ``0.5 * agreement + 0.3 * clip(0.5 + margin, 0, 1) + 0.2 * exp(moderator_log_probability)``, divided by
         the weights that were used (the last term only counts where the moderator gave a log-probability), and
         times 0.7 where the moderator's answer was invalid and the consensus stood in, times 0.6 where the tones of
-        segment and code clash. Where the study's classifier is sure of the code, its probability stands for the
-        agreement if it is higher: that is a share of right codes that was seen, while members that differ may all
+        segment and code clash, times 0.4 where a deductive study got the nearest code though it is under the
+        threshold. Where the study's classifier is sure of the code, its probability stands for the agreement if it is
+        higher: that is a share of right codes that was seen, while members that differ may all
         mean the same. A classifier that is not sure, or names another code, lowers nothing: nobody has said yet what
         that is worth. So the score never falls when one of the first three signals or the classifier's rises.
 
-        Where a verifier judged the code, blind ratings say what the signals are worth (``rated_prior.json``, by
-        ``benchmarks.rating.prior``): the probability of a logistic regression over ``verifier`` and ``log_probability``
-        takes the place of the sum, with the same two factors.
+        Where a verifier judged the code, or rated members elected it, blind ratings say what the signals are worth
+        (``rated_prior.json``, by ``benchmarks.rating.prior``): the probability of a logistic regression takes the place
+        of the sum, with the same factors.
 
     Args:
         signals: ``agreement`` and ``classifier`` (0 to 1), ``margin`` (a difference of cosines), ``fell_back``,
-            ``tone_clash`` and ``classifier_sure`` (0 or 1; all 0 where they are missing), and
+            ``tone_clash``, ``stretched`` and ``classifier_sure`` (0 or 1; all 0 where they are missing), and
             ``moderator_log_probability`` (mean per token, in nats) where there is one; ``verifier`` (0 to 1) with
-            ``log_probability`` (the members' mean per token, in nats). Others are not looked at.
+            ``log_probability`` (the members' mean per token, in nats), or ``elected_rating``. Others are not looked at.
 
     Returns:
-        0 to 1. With a verifier, how many codes like this a rater lets stand; else a score to sort and route by.
+        0 to 1. Where codes were rated, how many like this a rater lets stand; else a score to sort and route by.
     """
     classifier = signals.get("classifier", 0.0) if signals.get("classifier_sure") else 0.0
-    left = (_FALLBACK if signals.get("fell_back") else 1.0) * (_CLASH if signals.get("tone_clash") else 1.0)
-    judged = _judged_probability(signals)
+    factors = (("fell_back", _FALLBACK), ("tone_clash", _CLASH), (STRETCHED, _STRETCH))
+    left = math.prod(factor for name, factor in factors if signals.get(name))
+    judged = rated_probability(signals)
     return min(1.0, (_weighed(signals, classifier) if judged is None else max(judged, classifier)) * left)
-
-
-def _judged_probability(signals: Mapping[str, float]) -> float | None:
-    """What ratings say of a code that a verifier judged; none where a signal is missing."""
-    rated = _rated_prior()
-    if not rated["weights"].keys() <= signals.keys():
-        return None
-    score = rated["intercept"] + math.fsum(weight * signals[name] for name, weight in rated["weights"].items())
-    return 1 / (1 + math.exp(-score))
-
-
-@cache
-def _rated_prior() -> dict[str, Any]:
-    rated: dict[str, Any] = json.loads(Path(__file__).with_name("rated_prior.json").read_text(encoding="utf-8"))
-    return rated
 
 
 def _weighed(signals: Mapping[str, float], classifier: float) -> float:
@@ -94,9 +82,15 @@ class JudgedAssignment:
     accepted: bool
     sample: bool
     """Whether it was drawn by chance."""
+    redecided: bool = False
+    """Whether it is what the system would say now, by all that it has learnt but the segment's own label."""
 
 
-def judged_assignments(latest: LatestAnnotations, taught: OutOfFoldPredictions | None = None) -> list[JudgedAssignment]:
+def judged_assignments(
+    latest: LatestAnnotations,
+    taught: OutOfFoldPredictions | None = None,
+    known: MutableMapping[UUID, JudgedAssignment | None] | None = None,
+) -> list[JudgedAssignment]:
     """What people have decided about the system's codes, one judgement a segment; see ``HumanDecision.accepted``.
 
     Segments whose signals nobody passed on are left out: nothing can be learnt from them.
@@ -105,9 +99,13 @@ def judged_assignments(latest: LatestAnnotations, taught: OutOfFoldPredictions |
         latest: What people said about a study.
         taught: What the classifier that serves now would have said of segments that it was not taught: it takes
             the place of what an earlier one, or none, had said.
+        known: Judgements that still hold, segment by segment; those that are missing are added.
     """
-    judged = (_judged(segment, latest, taught) for segment in latest)
-    return [assignment for assignment in judged if assignment is not None]
+    known = {} if known is None else known
+    for segment in latest:
+        if segment not in known:
+            known[segment] = _judged(segment, latest, taught)
+    return [assignment for segment in latest if (assignment := known[segment]) is not None]
 
 
 def _judged(segment: UUID, latest: LatestAnnotations, taught: OutOfFoldPredictions | None) -> JudgedAssignment | None:
@@ -116,16 +114,38 @@ def _judged(segment: UUID, latest: LatestAnnotations, taught: OutOfFoldPredictio
         return None
     sample = any(annotation.sample for annotation in decision.standing)
     last = next((annotation for annotation in reversed(decision.standing) if annotation.signals), None)
+    again = None if taught is None or decision.undecided else taught.decided.get(segment)
+    if taught is not None and again is not None:
+        return _judged_again(segment, taught, again, decision, last, sample)
     guess = None if taught is None else taught.likely(segment, LIKELY)
     shown = None if last is None else _shown_code(last)
     if taught is not None and guess is not None and not decision.undecided and not taught.same(guess, shown, last):
         kept = {name: last.signals[name] for name in _OF_THE_TEXT if name in last.signals} if last else {}
         signals = taught.updated_signals(segment, kept, guess, None)
         return JudgedAssignment(segment, signals, taught.among(guess, decision.labels, decision.codes), sample)
-    if decision.accepted is None or last is None:
-        return None
+    if decision.accepted is None or last is None or last.signals.get(OUTSIDE_CODEBOOK):
+        return None  # what stands outside the codebook is never accepted, so it says nothing of what is
     signals = last.signals if taught is None else taught.updated_signals(segment, last.signals, shown, last.shown)
     return JudgedAssignment(segment, signals, decision.accepted, sample)
+
+
+def _judged_again(
+    segment: UUID,
+    taught: OutOfFoldPredictions,
+    again: Redecided,
+    decision: HumanDecision,
+    last: Annotation | None,
+    sample: bool,
+) -> JudgedAssignment:
+    """Judge what the system would say of a segment now; what was seen of another code than that says nothing of it."""
+    label = normalised_label(again.label)
+    code = next((each for each, name in decision.labels.items() if normalised_label(name) == label), None)
+    same = last is not None and last.shown is not None and normalised_label(last.shown) == label
+    earlier = last.signals if last else {}
+    kept = earlier if same else {name: earlier[name] for name in _OF_THE_TEXT if name in earlier}
+    signals = taught.updated_signals(segment, {**kept, **again.signals}, code or _NOBODYS, again.label)
+    accepted = code is not None and code in decision.codes
+    return JudgedAssignment(segment, signals, accepted, sample, redecided=True)
 
 
 def _shown_code(annotation: Annotation) -> UUID | None:
@@ -167,8 +187,30 @@ class ConfidenceModel:
     promise: RiskBound | None = None
 
     def confidence(self, signals: Mapping[str, float]) -> float:
-        """The probability that a person accepts the code; before there are enough labels, the score above."""
+        """The probability that a person lets the code stand; before there are enough labels, the score above."""
         return prior(signals) if self.calibration is None else self.calibration.probability(signals)
+
+    def stage(self, signals: Mapping[str, float]) -> ConfidenceStage:
+        """Where that confidence comes from: the study's labels, ratings of other codes, or a formula."""
+        if self.calibration is not None:
+            return "calibrated"
+        return "uncalibrated" if rated_probability(signals) is None else "rated"
+
+    def proven_threshold(self, signals: Mapping[str, float], rules: StudyRules) -> float | None:
+        """The confidence from which a code like this may be accepted because labels, or ratings, prove it.
+
+        Args:
+            signals: Of the code's assignment.
+            rules: The largest share of wrong codes among the accepted, and how sure that must be.
+
+        Returns:
+            ``None`` where nothing is proven.
+        """
+        if self.promise is not None and self.promise.satisfied:
+            return self.promise.threshold
+        if self.stage(signals) != "rated" or rules.certainty > RATED_CERTAINTY:
+            return None
+        return rated_threshold(signals, rules.wrong_share)
 
     @property
     def labels_needed(self) -> int:
@@ -176,9 +218,25 @@ class ConfidenceModel:
         return 0 if self.promise is None else self.promise.labels_needed
 
 
+def is_covered(signals: Mapping[str, float]) -> bool:
+    """Whether people's own decisions stand behind a code: they coded such a text so, or their classifier is sure of it.
+
+    Args:
+        signals: Of its assignment: ``classifier_sure`` (0 or 1), ``precedent_similarity`` and ``precedent_nearest``
+            (cosines of the nearest text that people coded, and of its codes); what is missing covers nothing.
+    """
+    same_text = signals.get("precedent_similarity", 0.0) >= _SAME_TEXT
+    return bool(signals.get("classifier_sure")) or (same_text and signals.get("precedent_nearest", 0.0) >= _SAME_TEXT)
+
+
+def may_promise(rules: StudyRules, judged: Sequence[JudgedAssignment]) -> bool:
+    """Whether by a study's rules codes are accepted where labels prove that few are wrong; without labels none do."""
+    return rules.mode == "promise" or (rules.mode == "suggest" and bool(judged))
+
+
 def load() -> None:
-    """Import what weighs labels, three seconds, before a batch waits for it."""
-    for name in ("scipy.stats", "sklearn.isotonic", "sklearn.linear_model", "mapie.risk_control"):
+    """Import what weighs labels, seconds, before a batch waits for it."""
+    for name in ("scipy.stats", "sklearn.isotonic", "sklearn.linear_model"):
         import_module(name)
 
 
@@ -205,7 +263,6 @@ def fit_confidence(
         wrong_share=rules.wrong_share,
         certainty=rules.certainty,
         earlier=earlier,
-        probabilities=fitted is not None,
     )
     return ConfidenceModel(fitted, bound)
 
@@ -215,15 +272,15 @@ def unseen_confidences(
 ) -> tuple[Calibration | None, list[tuple[float, bool]]]:
     """What labels teach a promise's confidence, and what it is tested on.
 
-    Where enough labels were drawn by chance, they alone teach: people saw most of the others because the system was in
-    doubt, so a code is wrong more often among them than among all that look like it.
+    Where enough labels were drawn by chance, they teach, and with them what was decided again since. The others do not:
+    people saw most of them because the system was in doubt, and what it said then says little of what it would say now.
 
     Returns:
         The calibration, and of each label drawn by chance the confidence that it would have had, had it not been among
         those that taught, with whether it was accepted.
     """
-    drawn = [assignment for assignment in judged if assignment.sample]
-    taught = drawn if len(drawn) >= _DRAWN else judged
+    enough = sum(assignment.sample for assignment in judged) >= _DRAWN
+    taught = [each for each in judged if each.sample or each.redecided] if enough else judged
     fitted, unseen = fit_and_hold_out(_labelled(taught)) if len(taught) >= LEAST else (None, [])
     confidences = unseen if fitted is not None else [prior(assignment.signals) for assignment in taught]
     return fitted, [(sure, each.accepted) for sure, each in zip(confidences, taught, strict=True) if each.sample]

@@ -1,19 +1,31 @@
 """Whether a person should look at an assignment, how urgently, and how they should read it."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import UUID
 
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import ReleaseRegistry
 from models.moderation.decision import fell_back
 from models.moderation.voting import CONSENSUS
-from models.routing.confidence import AcceptedLately, ConfidenceModel, fit_confidence, judged_assignments, load
+from models.routing.confidence import (
+    AcceptedLately,
+    ConfidenceModel,
+    JudgedAssignment,
+    fit_confidence,
+    is_covered,
+    judged_assignments,
+    load,
+    may_promise,
+)
+from models.routing.rated_prior import elected_signals
+from models.routing.suggestions import Suggestions
 from schemas import Annotation, AnnotationRequest, Assignment, ModelRelease, StudyRules
 from schemas.annotation import RequestReason
-from schemas.coding import Route
+from schemas.coding import CONFIDENCE, Route
 from schemas.ids import uniform
 
 _FEW = 50  # a fiftieth of the labels must be new before they are weighed again: that costs up to a tenth of a second
@@ -46,6 +58,9 @@ class _StudyState:
     news: int = 0
     """Labels heard since."""
     lately: AcceptedLately = field(default_factory=AcceptedLately)
+    suggestions: Suggestions = field(default_factory=Suggestions)
+    judged: dict[UUID, JudgedAssignment | None] = field(default_factory=dict)
+    """Labelled segments as they were judged last, for as long as that holds."""
 
     @property
     def stale(self) -> bool:
@@ -54,6 +69,8 @@ class _StudyState:
 
 class Router:
     """Accepts what is sure enough by a study's rules and asks people about the rest, and about some by chance.
+
+    By the rules ``suggest`` nothing is sure enough until it is proven, and people are asked about the most doubtful.
 
     Safe to teach from one thread while another one routes.
     """
@@ -81,7 +98,9 @@ class Router:
         with self._lock:
             for annotation in batch:
                 study = self._of(annotation.study)
-                study.news += study.annotations.add(annotation)
+                if study.annotations.add(annotation):
+                    study.news += 1
+                    study.judged.pop(annotation.segment_id, None)
 
     def update_rules(self, rules: Iterable[StudyRules]) -> None:
         """Hear what studies want; the newest rules hold from the next batch on."""
@@ -102,7 +121,7 @@ class Router:
             taught = self._classifiers.of(name)
             with self._lock:
                 study = self._of(name)
-                study.taught, study.model = taught, None
+                study.taught, study.model, study.judged = taught, None, {}
 
     def recall(self, routed: Iterable[Assignment]) -> None:
         """Hear how segments were routed before, so that a promise goes on from there."""
@@ -125,8 +144,8 @@ class Router:
             if known.model is not None and not known.stale:
                 return rules, known.model
             taught, news, earlier = known.taught, known.news, known.lately.earlier
-            judged = judged_assignments(known.annotations, taught)
-        model = fit_confidence(judged, rules, promising=rules.mode == "promise", earlier=earlier)
+            judged = judged_assignments(known.annotations, taught, known.judged)
+        model = fit_confidence(judged, rules, promising=may_promise(rules, judged), earlier=earlier)
         with self._lock:
             if known.rules is rules and known.taught is taught:  # else it is made again for the next batch
                 known.model, known.counted = model, len(judged)
@@ -139,16 +158,24 @@ class Router:
         fitted = {study: self.fitted(study) for study in studies}
         with self._lock:
             taught = {study: self._of(study).taught for study in studies}
-        routed = [
-            _route(_as_known(assignment, taught[assignment.study]), *fitted[assignment.study])
-            for assignment in assignments
-        ]
-        self.recall(each.assignment for each in routed)
-        return routed
+        known = [_as_known(assignment, taught[assignment.study]) for assignment in assignments]
+        return [self._route(assignment, *fitted[assignment.study]) for assignment in known]
+
+    def _route(self, assignment: Assignment, rules: StudyRules, known: ConfidenceModel) -> Routed:
+        assignment = _with_confidence(assignment, known)
+        with self._lock:
+            suggestions = self._of(assignment.study).suggestions
+            routed = _with_route(assignment, rules, known, suggestions)
+            self._remember(routed)
+        return Routed(routed, _request(routed, rules, known))
 
     def _remember(self, assignment: Assignment) -> None:
-        lately = self._of(assignment.study).lately
-        lately.add(assignment.segment_id, assignment.confidence, accepted=assignment.route == "accepted")
+        study, accepted = self._of(assignment.study), assignment.route == "accepted"
+        study.lately.add(assignment.segment_id, assignment.confidence, accepted=accepted)
+        if accepted:
+            study.suggestions.discard(assignment.segment_id)
+        elif assignment.standing == "code":
+            study.suggestions.add(assignment.segment_id, assignment.signals)
 
     def _of(self, study: str) -> _StudyState:
         if study not in self._studies:
@@ -162,25 +189,43 @@ def _as_known(assignment: Assignment, taught: OutOfFoldPredictions | None) -> As
     return assignment.model_copy(update={"signals": taught.of_known(assignment.signals, assignment.code_id)})
 
 
-def _route(assignment: Assignment, rules: StudyRules, known: ConfidenceModel) -> Routed:
+def _with_confidence(assignment: Assignment, known: ConfidenceModel) -> Assignment:
     moderator = assignment.models.get("moderator", CONSENSUS)
-    signals = {**assignment.signals, "fell_back": float(fell_back(assignment.verdict, moderator))}
-    confidence = known.confidence(signals)
-    least = _least(rules, known)
-    route: Route = "people" if least is None or confidence < least else "accepted"
-    routed = assignment.model_copy(update={"signals": signals, "confidence": confidence, "route": route})
-    chance = uniform(assignment.segment_id, "sample")
-    sample = chance < (1.0 if least is None else rules.audit_share)
-    if route == "accepted" and not sample:
-        return Routed(routed, None)
-    return Routed(routed, _request(routed, rules, chance if sample else None, _why(known) if least is None else ""))
+    fallen = {"fell_back": float(fell_back(assignment.verdict, moderator))}
+    signals = assignment.signals | elected_signals(assignment) | fallen
+    confidence = 0.0 if assignment.standing == "none" else known.confidence(signals)
+    models = assignment.models | {CONFIDENCE: known.stage(signals)}
+    return assignment.model_copy(update={"signals": signals, "confidence": confidence, "models": models})
 
 
-def _least(rules: StudyRules, known: ConfidenceModel) -> float | None:
+def _with_route(
+    assignment: Assignment, rules: StudyRules, known: ConfidenceModel, suggestions: Suggestions
+) -> Assignment:
+    segment, signals = assignment.segment_id, assignment.signals
+    least = _least(rules, known, signals)
+    route: Route = "people" if least is None or (assignment.confidence or 0.0) < least else "accepted"
+    if rules.mode == "suggest" and is_covered(signals):
+        route = "accepted"
+    if assignment.standing != "code" or rules.mode == "people":
+        route = "people"
+    elif rules.mode == "suggest" and route == "people" and not _drawn(segment, rules):
+        doubtful = suggestions.is_doubtful(segment, signals, rules.doubtful_share, known.confidence)
+        route = "people" if doubtful else "suggested"
+    return assignment.model_copy(update={"route": route})
+
+
+def _least(rules: StudyRules, known: ConfidenceModel, signals: Mapping[str, float]) -> float | None:
     """The confidence from which a code is accepted; None where none is."""
+    if rules.mode == "suggest":
+        return known.proven_threshold(signals, rules)
     if rules.mode == "promise":
         return None if known.promise is None else known.promise.threshold
     return rules.certainty if rules.mode == "budget" else rules.threshold
+
+
+def _drawn(segment: UUID, rules: StudyRules) -> bool:
+    """Whether a segment is in the sample that is drawn by chance, whatever its confidence."""
+    return uniform(segment, "sample") < rules.audit_share
 
 
 def _why(known: ConfidenceModel) -> str:
@@ -189,19 +234,46 @@ def _why(known: ConfidenceModel) -> str:
     return f"the promise needs about {known.labels_needed} more labels"
 
 
-def _request(routed: Assignment, rules: StudyRules, chance: float | None, why: str) -> AnnotationRequest:
-    """Ask about a segment; those drawn by chance come first, in their order, then those that tell the most."""
-    confidence = routed.confidence or 0.0
+def _request(routed: Assignment, rules: StudyRules, known: ConfidenceModel) -> AnnotationRequest | None:
+    """Ask about a segment, as ``_priority`` orders them."""
+    waits = rules.mode == "promise" and _least(rules, known, routed.signals) is None  # then all are a sample
+    sample = waits or _drawn(routed.segment_id, rules)
+    if routed.route == "suggested" or (routed.route == "accepted" and not sample):
+        return None
     double = uniform(routed.segment_id, "double") < rules.double_share
-    reason: RequestReason = "double coding" if double else "low confidence"
     return AnnotationRequest.for_assignment(
         routed,
-        "audit" if routed.route == "accepted" else reason,
+        "double coding" if double and routed.route == "people" else _reason(routed, rules),
         routed.assigned_at,  # not now: asked again after a crash, it is still the same request
         days=rules.expire_days,
-        blind=double or chance is not None,
-        sample=chance is not None,
+        blind=double or sample,
+        sample=sample,
         coders=2 if double else 1,
-        priority=confidence * (1 - confidence) if chance is None else 2 - chance,
-        why=why,
+        priority=_priority(routed, rules, sample=sample),
+        why=routed.why if routed.standing != "code" else _why(known) if waits else "",
     )
+
+
+def _reason(routed: Assignment, rules: StudyRules) -> RequestReason:
+    """Why a person is asked, where that is not for the sake of a second coder."""
+    if routed.route == "accepted":
+        return "audit"
+    if routed.standing != "code":
+        return "not in the codebook"
+    return "every segment" if rules.mode == "people" else "low confidence"
+
+
+def _priority(routed: Assignment, rules: StudyRules, *, sample: bool) -> float:
+    """Those drawn by chance first, in their order, then those without a code in the codebook, then the telling ones.
+
+    A label tells most where nobody knows, but of mere suggestions the least likely come first. Where people code
+    everything they read in the order in which segments came.
+    """
+    if rules.mode == "people":
+        return 0.0
+    if sample:
+        return 2 - uniform(routed.segment_id, "sample")
+    confidence = routed.confidence or 0.0
+    if routed.standing != "code":
+        return 1.0
+    return (1 - confidence) / 4 if rules.mode == "suggest" else confidence * (1 - confidence)

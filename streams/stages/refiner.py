@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 from models.ports import Clock
 from models.refinement.refiner import Refiner
@@ -11,18 +12,25 @@ from schemas import (
     Assignment,
     CodeEvent,
     Decision,
+    StudyRules,
 )
 from streams.publish import outgoing
 from streams.stage import PlainStage, Recall, Received, SideInputHandler, StageResult, readable
 from streams.topology import (
     ASSIGNMENTS,
     CODEBOOK,
+    STUDIES,
 )
+
+T = TypeVar("T")
 
 
 @dataclass
 class RefinerStage(PlainStage):
-    """Reuse an earlier code of the study, or create one. The code's event goes out before what refers to it."""
+    """Reuse an earlier code of the study, or create one where its coding mode allows.
+
+    The code's event goes out before what refers to it.
+    """
 
     refiner: Refiner
     clock: Clock
@@ -31,11 +39,15 @@ class RefinerStage(PlainStage):
     learns_from: Mapping[str, Recall] = field(default_factory=dict)
     role: str = "refiner"
     _pending_events: deque[CodeEvent] = field(default_factory=deque, init=False)
+    _pending_rules: deque[StudyRules] = field(default_factory=deque, init=False)
     _history: list[CodeEvent] = field(default_factory=list, init=False)
 
     def side_inputs(self) -> Mapping[str, SideInputHandler]:
-        """What people do to the codebook holds for the next batch."""
-        return {CODEBOOK.name: self._queue_events}
+        """What people do to the codebook, and where studies want their codes to come from, holds for the next batch."""
+        return {CODEBOOK.name: self._queue_events, STUDIES.name: self._queue_rules}
+
+    def _queue_rules(self, values: Sequence[bytes | None]) -> None:
+        self._pending_rules.extend(readable(values, StudyRules))
 
     def _queue_events(self, values: Sequence[bytes | None]) -> None:
         self._pending_events.extend(readable(values, CodeEvent))  # another thread works with the refiner
@@ -53,7 +65,7 @@ class RefinerStage(PlainStage):
         self._history.clear()
 
     def _take_events(self) -> list[CodeEvent]:
-        return [self._pending_events.popleft() for _ in range(len(self._pending_events))]
+        return _drained(self._pending_events)
 
     def recalls(self) -> Mapping[str, Recall]:
         """What another refiner decided on these partitions, and the codes that it created for that."""
@@ -63,6 +75,7 @@ class RefinerStage(PlainStage):
     def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Assign a code to each decision, by the codebook as it was last heard of."""
         self.refiner.apply_events(self._take_events())
+        self.refiner.update_rules(_drained(self._pending_rules))
         decisions = [decision for _, decision in self.read(batch, Decision, result)]
         refinement = self.refiner.decide(decisions)
         result.settle = partial(self.refiner.commit, refinement)
@@ -70,3 +83,8 @@ class RefinerStage(PlainStage):
             if refined.event is not None:
                 result.before.append(outgoing(refined.event))
             result.send.append(outgoing(refined.assignment))
+
+
+def _drained(pending: deque[T]) -> list[T]:
+    """What has come so far; another thread may be adding more."""
+    return [pending.popleft() for _ in range(len(pending))]

@@ -138,6 +138,23 @@ def test_text_that_would_run_stays_text(house: House, page: Page) -> None:
     assert asked == []
 
 
+def test_who_leads_a_study_chooses_where_codes_come_from_and_that_people_code_everything(
+    house: House, page: Page
+) -> None:
+    house.sign_in(page, "lea")
+    page.goto(f"{house.address}/s/nothing%20yet/rules")
+    expect(page.get_by_role("radio", name="From the texts (inductive)")).to_be_checked()
+    page.get_by_role("radio", name="From the codebook only (deductive)").check()
+    page.get_by_role("radio", name="Never: people code everything").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved. The rules hold for the next segments")).to_be_visible()
+    expect(page.get_by_role("radio", name="From the codebook only (deductive)")).to_be_checked()
+    expect(page.get_by_role("radio", name="Never: people code everything")).to_be_checked()
+    expect(page.get_by_text("The codebook has no codes yet, so every segment goes to people.")).to_be_visible()
+    page.goto(f"{house.address}/s/nothing%20yet/queue")
+    expect(page.get_by_text("Every segment comes here as soon as the models have read it.")).to_be_visible()
+
+
 def test_what_cannot_be_undone_is_asked_for_first(house: House, page: Page) -> None:
     house.sign_in(page, "vic")
     page.goto(f"{house.address}/account")

@@ -1,5 +1,6 @@
 """What a researcher does beyond the queue, in Chromium: any segment coded by keyboard, a list coded through."""
 
+from pathlib import Path
 from urllib.parse import quote
 
 from playwright.sync_api import Page, expect
@@ -54,3 +55,73 @@ def test_ticked_segments_are_coded_at_once(house: House, page: Page) -> None:
     page.get_by_role("button", name="Code ticked").click()
     expect(page.get_by_role("status").filter(has_text="3 segments coded")).to_be_visible()
     assert len(coded_by(house, "ana")) == 3
+
+
+def test_ticked_codes_are_merged_by_keyboard_and_the_act_is_undone(house: House, page: Page) -> None:
+    house.sign_in(page, "lea")
+    page.goto(f"{house.address}{BASE}/codebook")
+    page.wait_for_load_state()
+    before = page.get_by_role("main").get_by_role("row").count()
+    for key in ("j", "x", "j", "X"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("status").filter(has_text="2 ticked")).to_be_visible()
+    page.keyboard.press("g")
+    expect(page.get_by_role("button", name="Merge")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 change of the codebook")).to_be_visible()
+    expect(page.get_by_role("main").get_by_role("row")).to_have_count(before - 1)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("1 change of the codebook")).to_be_visible()
+    page.goto(f"{house.address}{BASE}/codebook")
+    expect(page.get_by_role("main").get_by_role("row")).to_have_count(before)
+
+
+def test_the_size_of_the_codebook_follows_the_threshold(house: House, page: Page) -> None:
+    house.sign_in(page, "lea")
+    page.goto(f"{house.address}{BASE}/codebook/similar")
+    said = page.get_by_role("status").filter(has_text="codes become")
+    while not said.is_visible():  # the labels are embedded beside the first requests
+        page.reload()
+    expect(said).to_contain_text("At 0.75")
+    page.get_by_label("Similarity from").focus()
+    page.keyboard.press("Home")
+    expect(said).to_contain_text("At 0.40")
+
+
+def test_a_part_is_marked_by_keyboard_and_another_over_it_with_the_mouse(house: House, page: Page) -> None:
+    house.sign_in(page, "ben")
+    page.goto(f"{house.address}{BASE}/documents?source=chatgpt-android-reviews")
+    page.wait_for_load_state()
+    words = page.locator(".words").first
+    text = words.inner_text().split()
+    for key in ("j", "e", "ArrowRight", "Shift+ArrowRight", "c"):
+        page.keyboard.press(key)
+    expect(page.get_by_text("Marked: ")).to_contain_text(" ".join(text[1:3]))
+    page.keyboard.type("images")
+    expect(page.get_by_role("option").first).to_be_visible()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(words.locator("mark")).to_have_text(" ".join(text[1:3]))
+    page.wait_for_load_state()
+    words.locator("mark").dblclick(position={"x": 4, "y": 8})  # on its first word, and not between two
+    page.get_by_label("Code c", exact=True).fill("a new part")
+    expect(page.get_by_role("option", name="New code")).to_be_visible()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Save").click()
+    expect(words.locator("mark[data-depth='2']")).to_have_count(1)
+    file = page.request.get(f"{house.address}{BASE}/spans.csv").text()
+    assert file.splitlines()[1].split(",")[2] == str(len(text[0]) + 1)
+    for _ in range(2):
+        page.get_by_role("button", name="Remove").first.click()
+        page.wait_for_url("**removed=1**")
+        page.goto(f"{house.address}{BASE}/documents?source=chatgpt-android-reviews")
+    expect(words.locator("mark")).to_have_count(0)
+
+
+def test_a_drawing_is_saved_as_a_picture(house: House, page: Page) -> None:
+    house.sign_in(page, "vic")
+    page.goto(f"{house.address}{BASE}/analysis")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save code frequencies as PNG").click()
+    assert download.value.suggested_filename == "code frequencies.png"
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")

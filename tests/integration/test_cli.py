@@ -60,7 +60,7 @@ def test_a_file_with_a_broken_row_and_mixed_encodings_is_coded_and_the_row_liste
     for row in rows:
         assert set(row) >= FIELDS
         assert row["study"] == STUDY
-        assert row["route"] in ("accepted", "people")
+        assert row["route"] in ("suggested", "people")
         assert [p["member"] for p in row["proposals"]] == ["a", "b", "c"]
     assert (rows[0]["new"], rows[3]["new"]) == (True, False)
     assert rows[3]["code_id"] == rows[0]["code_id"]

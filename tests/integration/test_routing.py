@@ -1,6 +1,7 @@
 """What people decide and which rules they set move a running router, and the next one from its first segment on."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 from schemas import Annotation, StudyRules
 from streams.publish import outgoing
@@ -27,7 +28,9 @@ def test_labels_and_rules_move_the_router_while_it_runs_and_the_next_one_from_it
         def until_routed(route: str) -> None:
             until(lambda: coding.rows(TEXT)[0]["route"] == route, stack)
 
-        until_routed("accepted")  # by the profile's threshold
+        until_routed("suggested")  # by the profile, which has said nothing of what is accepted
+        said(rules(0, threshold=0.5))
+        until_routed("accepted")
         said(rules(1, mode="promise"))
         until_routed("people")  # there are no labels to promise anything by
         said(*judgements(600, study=STUDY))
@@ -37,4 +40,25 @@ def test_labels_and_rules_move_the_router_while_it_runs_and_the_next_one_from_it
         assert [row["route"] for row in coding.rows(TEXT, f"{TEXT} again")] == ["people", "people"]
     with running(tmp_path / "data", store, brokers=brokers) as (stack, _):
         assert Coding(stack, store).rows(TEXT)[0]["route"] == "people"
+    store.close()
+
+
+def test_a_coding_mode_moves_the_refiner_while_it_runs_and_the_next_one_from_its_start(tmp_path, brokers):
+    numbers = count()
+
+    def standing(coding: Coding) -> tuple[str, str, str | None]:
+        """What becomes of a text that is like none before."""
+        row = coding.rows(f"quux{next(numbers)} zeugma{next(numbers)}")[0]
+        return row["standing"], row["route"], row["code"]
+
+    with running(tmp_path / "data", brokers=brokers) as (stack, store):
+        coding = Coding(stack, store)
+        opened = coding.rows(TEXT)[0]
+        assert opened["new"]
+        publish(stack.cluster, [outgoing(rules(1, coding_mode="deductive", threshold=0.0))])
+        until(lambda: standing(coding) == ("none", "people", None), stack)
+        kept = coding.rows(TEXT)[0]
+        assert (kept["standing"], kept["code_id"], kept["route"]) == ("code", opened["code_id"], "accepted")
+    with running(tmp_path / "data", store, brokers=brokers) as (stack, _):
+        assert standing(Coding(stack, store)) == ("none", "people", None)
     store.close()

@@ -6,6 +6,7 @@ import pytest
 
 from infra.profiles.loading import check_files, known_profiles, load_profile
 from infra.profiles.members import PACKAGED_ADAPTERS
+from infra.profiles.study_rules import default_rules
 from models.errors import SettingError
 
 GOOD = """
@@ -65,6 +66,27 @@ def test_small_has_the_members_of_tiny_and_one_that_reads_with_examples_and_veri
     assert small.verifier is not None
     assert small.verifier.base == small.members[3].base
     assert tiny.verifier is None
+
+
+@pytest.mark.parametrize("name", ["tiny", "small", "paper", "served"])
+def test_no_shipped_profile_accepts_from_a_number_and_each_asks_for_a_few_labels_of_its_own(name):
+    rules = default_rules(load_profile(name), "reviews")
+    assert (rules.mode, rules.doubtful_share, rules.ask_segments) == ("suggest", 0.2, 20)
+
+
+@pytest.mark.parametrize(
+    ("router", "mode"),
+    [
+        ("", "suggest"),
+        ("[router]\nthreshold = 0.7", "threshold"),
+        ("[router]\nthreshold = 0.7\nmode = 'suggest'", "suggest"),
+        ("[router.studies.reviews]\nthreshold = 0.7", "threshold"),
+        ("[router]\nmode = 'promise'\n[router.studies.reviews]\nthreshold = 0.7", "promise"),
+        ("[router.studies.other]\nthreshold = 0.7", "suggest"),
+    ],
+)
+def test_a_profile_that_sets_a_threshold_and_no_mode_accepts_from_it(tmp_path, router, mode):
+    assert default_rules(load_profile(write(tmp_path, f"{GOOD}\n{router}\n")), "reviews").mode == mode
 
 
 def test_paper_has_the_papers_figures():
@@ -212,6 +234,7 @@ def test_a_profile_without_a_trainer_has_the_defaults_and_one_with_it_its_own(tm
         "every_minutes": 60.0,
         "held_out": 0.25,
         "tune": True,
+        "method": "contrastive",
     }
     own = load_profile(write(tmp_path, GOOD + "[trainer]\nbody = './mine'\ntune = false\n")).trainer
     assert (own.body, own.tune) == (str(tmp_path / "mine"), False)

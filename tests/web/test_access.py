@@ -46,6 +46,7 @@ def address(name: str, study: str = STUDY) -> str:
         "account": str(uuid4()),
         "alert": str(uuid4()),
         "rule": str(uuid4()),
+        "span": str(uuid4()),
         "token": str(uuid4()),
         "secret": "nothing",
         "what": "labels.csv",

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from infra.storage.final_codes import outcomes
+from infra.storage.final_codes import Assigned, outcomes
 from infra.storage.tables import requests
 from models.codebook.codebook import Codebook
 from models.codebook.themes import theme_id
@@ -142,6 +142,8 @@ def test_of_two_pages_that_change_one_code_at_once_the_second_sees_what_the_firs
         gate.wait()
         return client.post(f"{BASE}/codes/{code('slow checkout')}/rename", data=form, follow_redirects=False)
 
+    for client in clients:
+        assert client.get(BASE).status_code == 200  # the routes are built by the first request, and not by two at once
     for turn in range(8):
         seen = last(pages[0], "slow checkout")
         with ThreadPoolExecutor(2) as pool:
@@ -198,7 +200,7 @@ def test_a_split_places_segments_by_hand_asks_people_about_the_rest_and_leaves_s
     asked = [one for one in site.store.history(AnnotationRequest, STUDY) if one.reason == "asked again"]
     assert [(one.segment_id, one.author, one.why) for one in asked] == [(second, "ana", "tidying")]
     with site.store.database.reading() as connection:
-        settled = outcomes(connection, {first: (code("login fails"), "login fails")})
+        settled = outcomes(connection, {first: Assigned(code("login fails"), "login fails")})
         lacks = connection.execute(select(requests.c.lacks).where(requests.c.segment_id == second)).scalar_one()
     assert [one.label for one in settled[first].codes] == ["password wrong"]
     assert lacks == 1

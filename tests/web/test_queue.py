@@ -11,6 +11,7 @@ import pytest
 
 from models.fakes import HandClock, HashEmbedder
 from schemas import Annotation, AnnotationRequest, Assignment, CodeEvent, Decision, Proposal, Segment, StudyRules
+from schemas.coding import NONE_FITS
 from schemas.ids import code_event_id, code_id, segment_id
 from tests.web.site import HOSTILE, STUDY, make_site
 from tests.web.site import visit as signed_in
@@ -37,7 +38,7 @@ def code(site, label, **more):
     return identity
 
 
-def ask(site, n, label="slow app", *, text=None, metadata=None, **request):
+def ask(site, n, label="slow app", *, text=None, metadata=None, standing="code", **request):
     of = Segment(id=segment_id(STUDY, "s", str(n)), study=STUDY, text=text or f"text {n}", source="s")
     of = of.model_copy(update={"metadata": metadata or {}})
     common = {"segment_id": of.id, "study": STUDY, "code_id": code_id(STUDY, label), "label": label}
@@ -46,6 +47,7 @@ def ask(site, n, label="slow app", *, text=None, metadata=None, **request):
         for member, said in (("gist", label), ("theme", "sluggish screens"))
     ]
     given = {"proposed": label, "new": False, "similarity": 0.8, "why": "reused, it is near", "verdict": "picked"}
+    given |= {"standing": standing}
     asked = {"confidence": 0.31, "reason": "low confidence", "requested_at": site.clock.now(), "priority": -n}
     site.store.record(
         [
@@ -297,6 +299,39 @@ def test_the_day_ends_with_the_budget(site):
     page = post(client, "decide", first, accept="true")
     assert "Enough for today" in page.text
     assert "0 segments left today" in page.text
+
+
+def test_choosing_a_proposed_code_admits_it_to_the_codebook(site):
+    segment = ask(site, 0, "great music", standing="proposed", reason="not in the codebook", why="nearest is far")
+    client = visit(site)
+    page = page_of(client).text
+    assert "A proposal: it is not in the codebook yet. Choosing it adds it." in page
+    assert "not in the codebook" in page
+    assert "None: " not in page
+    post(client, "decide", segment, accept="true")
+    (event,) = site.store.code_events(STUDY)
+    assert (event.label, event.kind, event.author) == ("great music", "created", "ana")
+    assert (said(site)[0].labels, said(site)[0].accepted) == (["great music"], True)
+
+
+def test_that_none_of_these_fits_is_chosen_like_a_code_and_makes_none(site):
+    segment = ask(site, 0, NONE_FITS, standing="none", reason="not in the codebook")
+    client = visit(site)
+    assert "Choosing this says that none fits." in page_of(client).text
+    page = post(client, "decide", segment, accept="true").text
+    assert "Your last decision: <strong>none fits</strong>" in page
+    assert list(site.store.code_events(STUDY)) == []
+    assert (said(site)[0].code_ids, said(site)[0].unsure) == ([], False)
+
+
+def test_where_people_code_everything_the_queue_says_so(site):
+    site.store.record([StudyRules(study=STUDY, author="lea", at=site.clock.now(), mode="people")])
+    client = visit(site)
+    assert "Every segment comes here as soon as the models have read it." in page_of(client).text
+    ask(site, 0, reason="every segment")
+    page = page_of(client).text
+    assert "people code every segment of this study" in page
+    assert '<span class="tag">every segment</span>' in page
 
 
 def test_the_search_finds_as_spelt_first_and_offers_a_new_code(site):

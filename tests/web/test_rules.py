@@ -1,6 +1,7 @@
 """The page of a study's rules: who may change them, what is refused, and what labels say."""
 
 import json
+import re
 from html import unescape
 from typing import get_args
 
@@ -11,12 +12,12 @@ from infra.annotation.study_report import standing
 from infra.profiles.loading import load_profile
 from infra.profiles.study_rules import default_rules, rules_of
 from infra.storage.tables import outbox
-from infra.web.pages.rules import STRATEGIES
+from infra.web.pages.rules import CODING_MODES, STRATEGIES
 from models.classifier.predictions import OutOfFoldPredictions
 from models.fakes import HandClock
 from schemas import StudyRules
 from schemas.ids import code_id
-from schemas.study import QueryStrategy
+from schemas.study import CodingMode, QueryStrategy
 from tests.unit.builders import judgement, judgements, release
 from tests.web.site import FAKES, STUDY, fill, make_site, visit
 
@@ -67,6 +68,35 @@ def test_who_leads_a_study_changes_its_rules_and_the_router_will_hear_of_it(site
     assert (found.double_share, found.blind, found.lock_minutes, found.expire_days) == (0.1, True, 15, 30)
     assert (found.author, found.at) == ("lea", site.clock.now())
     assert waiting(site) == 1
+
+
+@pytest.mark.parametrize("mode", get_args(CodingMode))
+def test_where_codes_come_from_is_chosen_on_the_page_and_kept_where_a_form_does_not_say(site, mode):
+    client = visit(site, "lead")
+    client.post(PAGE, data={"mode": "people", "coding_mode": mode})
+    assert (rules(site).mode, rules(site).coding_mode) == ("people", mode)
+    client.post(PAGE, data={"mode": "threshold"})
+    assert (rules(site).mode, rules(site).coding_mode) == ("threshold", mode)
+    assert re.search(f'value="{mode}" checked', read(client))
+
+
+def test_a_coding_mode_that_is_none_is_refused(site):
+    answer = visit(site, "lead").post(PAGE, data={"mode": "threshold", "coding_mode": "closed"})
+    assert answer.status_code == 422
+    assert rules(site).coding_mode == "inductive"
+
+
+def test_every_coding_mode_is_explained_on_the_page(site):
+    assert set(CODING_MODES) == set(get_args(CodingMode))
+    page = read(visit(site, "lead"))
+    assert all(f"{title}:" in page and says in page for title, says in CODING_MODES.values())
+
+
+def test_a_deductive_study_without_codes_is_told_that_everything_goes_to_people(site):
+    client = visit(site, "lead")
+    assert "has no codes yet" not in read(client)
+    client.post(PAGE, data={"mode": "threshold", "coding_mode": "deductive"})
+    assert "The codebook has no codes yet, so every segment goes to people." in read(client)
 
 
 def test_what_a_form_leaves_empty_is_kept_or_has_no_limit(site):
@@ -152,7 +182,7 @@ def test_saved_rules_are_shown_with_who_set_them(site):
 
 def test_a_study_without_anything_says_what_is_needed(site):
     text = read(visit(site, "viewer"))
-    assert '<span class="big num">29</span> more labels needed' in text
+    assert '<span class="big num">31</span> more labels needed' in text
     assert "No accepted code has been audited yet." in text
     assert "Nothing has been routed yet." in text
     assert "data-reliability" not in text

@@ -15,7 +15,7 @@ from infra.storage.studies import check_study
 from models.evaluation.group_rates import GroupShare, compare_groups
 
 _WORDS = (
-    "wrong: of segments drawn by chance, the share whose code people did not keep. let stand: of all that people "
+    "wrong: of segments drawn by chance, the share whose code people did not let stand. let stand: of all that people "
     "judged. * differs from the other groups by more than chance explains (Fisher's exact test, Holm's correction, 5%)."
 )
 

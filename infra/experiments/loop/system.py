@@ -1,7 +1,7 @@
 """The loop with the stream's own parts: pipeline, moderator, refiner, router, and the trainer's head and gate."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from infra.training.classifier_factory import ClassifierFactory
 from infra.training.trainer import TrainerSettings
 from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import Classifiers, OutOfFoldPredictions, StudyClassifier
+from models.classifier.redecision import redecide
 from models.classifier.registry import CLASSIFIERS, ReleaseRegistry
 from models.classifier.training_set import training_set
 from models.codebook.codebook import Codebook
@@ -27,7 +28,7 @@ from schemas.ids import code_id, normalised_label, segment_id
 
 STUDY = "loop"
 _PERSON = "simulated"
-_LEAST_NEW, _PART_NEW = 25, 12  # a head is taught anew after so many labels, or a twelfth more
+_LEAST_NEW, _PART_NEW = 25, 8  # a head is taught anew after so many labels, or an eighth more
 _LONGEST = 60  # characters of a label: the codebook's own bound
 
 
@@ -109,7 +110,7 @@ class LoopSystem:
         self._nearest = NearestLabel(embedder)
         self._precedents = Precedents(embedder) if precedents else None
         self._releases: dict[str, _Serving] = {}
-        self._trainer = _LoopTrainer(embedder)
+        self._trainer = _LoopTrainer(embedder, precedents)
         coder: Coder = ReplayedMembers(said, self._nearest) if said else self._nearest
         self._router = Router(self._rules, ReleaseRegistry(lambda release: self._releases[release.version].predictions))
         self._classifiers = Classifiers(ReleaseRegistry(lambda release: self._releases[release.version].classifier))
@@ -216,6 +217,7 @@ class _LoopTrainer:
     """The trainer's head and gate, without folders and topics."""
 
     embedder: Embedder
+    precedents: bool = True
     settings: TrainerSettings = field(default_factory=TrainerSettings)
 
     def __post_init__(self) -> None:
@@ -245,14 +247,11 @@ class _LoopTrainer:
     def _release(self, candidate: Candidate, last: Annotation) -> ModelRelease:
         self._count += 1
         version = f"{self._count:04d}"
-        assert candidate.unseen is not None
-        codes = candidate.classifier.codes
-        labels = {code: candidate.name(code) for code in codes}
-        sure = candidate.confidence_threshold
-        self.taught = _Serving(
-            StudyClassifier(candidate.classifier, list(labels.values()), sure, version),
-            OutOfFoldPredictions(labels, candidate.unseen.by_segment(codes), sure),
-        )
+        predictions = candidate.predictions
+        if self.precedents:
+            predictions = replace(predictions, decided=redecide(self._latest, predictions, self.embedder))
+        labels, sure = list(predictions.labels.values()), predictions.confidence_threshold
+        self.taught = _Serving(StudyClassifier(candidate.classifier, labels, sure, version), predictions)
         self._champion = Champion(
             candidate.classifier, candidate.thresholds, version, labels=len(candidate.data.training)
         )

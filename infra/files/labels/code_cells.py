@@ -1,5 +1,6 @@
 """Codes as cells hold them: lists, JSON of labelling tools, several in one text; and a code's path through a tree."""
 
+import ast
 import json
 import math
 import re
@@ -11,11 +12,28 @@ from models.errors import InputError
 from models.text.labels import LONGEST_LABEL, clean_code
 from schemas.ids import normalised_label
 
-CODE_NAMES = ("human_codes", "codes", "code", "labels", "label", "themes", "theme", "coded_with", "tags", "tag")
-ALWAYS = ";|\n"
+CODE_NAMES = (
+    *("human_codes", "codes", "code", "labels", "label", "themes", "theme", "coded_with", "tags", "tag"),
+    *("codename", "code_name", "coded_as", "coding", "codings", "kode", "kodes", "codierung", "codierungen"),
+    *("código", "códigos", "codigo", "codigos", "codice", "codici", "thema", "themen", "thème", "thèmes", "tema"),
+    *("temas", "étiquette", "étiquettes", "etiqueta", "etiquetas", "kód", "kódy", "kod", "kody", "код", "коды"),
+    *("コード", "编码", "編碼", "代码", "标签", "標籤", "코드", "라벨"),
+)
+WEAK_CODE_NAMES = (
+    *("category", "categories", "topic", "topics", "kategorie", "kategorien", "catégorie", "catégories"),
+    *("categoría", "categorías", "categoria", "categorias", "categorie", "class", "classification", "intent"),
+    *("annotation", "annotations", "sentiment", "категория", "カテゴリ", "类别", "分类", "類別"),
+)
+"""Names of columns with codes where nothing else of a table has any."""
+ALWAYS = ";|\n；\t"
 """What parts codes in any text."""
-DOUBTFUL = ",#"
+DOUBTFUL = ",#，、"
 """What parts codes in some columns and stands inside codes in others: the whole column decides."""
+_NAMED_ONLY = "/&+"
+"""What stands inside of many codes, and parts them only where somebody says so; the column may propose it."""
+NOT_CODED = frozenset(("na", "n/a", "nan", "null", "<na>", "#n/a", "#n/v"))
+"""How programs write an empty cell."""
+_MARKS = frozenset(("-", "--", "–", "—", "?", "??", ".", "/", "*"))  # how people do
 PATH = re.compile(r"\s+>\s+")
 """Between the names of a code's path, as coding tools write it."""
 _NAMES = ("choices", "labels", "label", "name", "taxonomy", "answer", "accept")
@@ -46,10 +64,12 @@ class CodeColumn:
             separator: What parts codes, where somebody said it; empty: nothing does.
         """
         texts = [cell for cell in cells if isinstance(cell, str) and cell.strip() and json_codes(cell) is None]
-        whole = bool(texts) and all(_WHOLE.fullmatch(text.strip()) for text in texts)
         if separator is not None:
-            return cls(separator, whole)
-        separators, notes = ALWAYS, []
+            return cls(separator, _whole(texts, separator))
+        empty = [text.strip() for text in texts if says_nothing(text)]
+        notes = [f"cells of '{name}' such as '{empty[0]}' are not coded yet ({len(empty)})"] if empty else []
+        texts = [text for text in texts if not says_nothing(text)]
+        separators = ALWAYS
         for mark in DOUBTFUL:
             verdict = _parts_codes(texts, separators, mark)
             if verdict:
@@ -59,7 +79,13 @@ class CodeColumn:
                 )
             elif verdict is None and mark == ",":
                 notes.append(f"codes in '{name}' hold ',', which is part of them; if it parts codes, --separator ','")
-        return cls(separators, whole, tuple(notes))
+        several = {mark: [t for t in texts if len([*filter(str.strip, t.split(mark))]) > 1] for mark in _NAMED_ONLY}
+        proposed = [mark for mark in _NAMED_ONLY if several[mark] and _parts_codes(texts, separators, mark)]
+        notes += [
+            f"codes in '{name}' hold '{mark}', whose parts are codes in other rows: --separator ';{mark}' parts them"
+            for mark in proposed
+        ]
+        return cls(separators, _whole(texts, separators), tuple(notes))
 
     def codes(self, cell: Any) -> tuple["WrittenCode", ...] | None:
         """The codes of a cell; none at all: no code fits; ``None``: the text is not coded, its cell is empty.
@@ -70,11 +96,9 @@ class CodeColumn:
         listed = json_codes(cell)
         if listed is not None:
             return _distinct(WrittenCode(read_code(code)) for code in listed if not is_blank(code))
-        if is_blank(cell):
+        if is_blank(cell) or (self.separators and says_nothing(cell)):
             return None
-        parts = (
-            re.split(f"[{re.escape(self.separators)}]", cell) if isinstance(cell, str) and self.separators else [cell]
-        )
+        parts = _split(cell, self.separators) if isinstance(cell, str) and self.separators else [cell]
         return _distinct(self._written(part) for part in parts if not is_blank(part)) or None
 
     def _written(self, part: Any) -> "WrittenCode":
@@ -127,18 +151,47 @@ def _folded(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(normalised_label(name) for name in names)
 
 
+def _whole(texts: Sequence[str], separators: str) -> bool:
+    """Whether all codes of a column are whole numbers."""
+    parts = [part for text in texts for part in (_split(text, separators) if separators else [text]) if part.strip()]
+    return bool(parts) and all(_WHOLE.fullmatch(part.strip()) for part in parts)
+
+
+def _split(text: str, separators: str) -> list[str]:
+    return re.split(f"[{re.escape(separators)}]", text)
+
+
+def says_nothing(cell: Any) -> bool:
+    """Whether a cell is how a program or a person writes that there is no code: ``NA``, ``-``, ``?``."""
+    if not isinstance(cell, str) or not cell.strip():
+        return False
+    plain = cell.strip().casefold()
+    return plain in NOT_CODED or plain in _MARKS
+
+
 def json_codes(cell: Any) -> list[Any] | None:
     """The codes of a list or an object, or of one that a text holds as JSON; ``None`` for anything else."""
     if isinstance(cell, str):
         if not cell.lstrip().startswith(("[", "{")):
             return None
-        try:
-            cell = json.loads(cell)
-        except (ValueError, RecursionError):
-            return None
+        cell = _parsed(cell)
     if not isinstance(cell, list | dict):
         return None
     return list(_flattened(cell))
+
+
+def _parsed(cell: str) -> Any:
+    """A text as the JSON that it holds, or as the list that Python writes: ``['rent', 'heating']``."""
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        value = ast.literal_eval(cell.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    listed = sorted(value, key=str) if isinstance(value, set) else value
+    return listed if isinstance(listed, list) and all(isinstance(each, str | int | float) for each in listed) else None
 
 
 def _flattened(value: Any) -> Iterator[Any]:
@@ -193,7 +246,7 @@ def _parts_codes(texts: Sequence[str], separators: str, mark: str) -> bool | Non
     A part is known as a code where it stands alone elsewhere, once before and once behind the mark, or behind different
     codes: in ``Delivery, late`` and ``Delivery, wrong door`` no part is.
     """
-    codes = {code.strip() for text in texts for code in re.split(f"[{re.escape(separators)}]", text)}
+    codes = {code.strip() for text in texts for code in _split(text, separators)}
     marked = [code.split(mark) for code in codes if mark in code]
     if mark == "#" and any(not part or part != part.strip() for parts in marked for part in parts):
         return None  # as in C#

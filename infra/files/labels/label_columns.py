@@ -1,10 +1,11 @@
 """Which columns of a file of labels hold what: named by somebody, or known by their usual names."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.files.labels.code_cells import CODE_NAMES, is_blank
+from infra.files.labels.code_cells import CODE_NAMES, WEAK_CODE_NAMES, is_blank, json_codes
 from infra.files.reading.columns import ID_NAMES, MEMO_NAMES, TEXT_NAMES, folded, role_names, usual
 from infra.files.reading.items import TableRow
 from models.errors import InputError
@@ -12,13 +13,71 @@ from models.text.labels import clean_code
 
 CODER_NAMES = ("annotator", "coder", "coded_by", "rater", "created_by", "author", "user")
 TIME_NAMES = ("decided_at", "coded_at", "annotated_at", "labelled_at", "time", "at")
-QUOTE_NAMES = ("quotation_content", "quotation", "coded_segment", "coded_text", "segment", "quote", "excerpt", "data")
+QUOTE_NAMES = (
+    "quotation_content",
+    "quotation",
+    "coded_segment",
+    "coded_text",
+    "segment",
+    "quote",
+    "excerpt",
+    "data",
+    "zitatinhalt",
+    "zitat",
+    "cita",
+    "citation",
+    "citazione",
+    "extrait",
+    "codingtext",
+    "highlight",
+)
 """Coded pieces of documents; beside them a column called comment holds the coder's memos."""
 TEXTS = (*QUOTE_NAMES, *TEXT_NAMES)
 SOURCE_NAMES = ("source", "document_name", "document", "file_name", "file", "case")
+THEME_NAMES = ("theme", "parent", "parent_code", "main_code", "category", "oberkategorie", "hauptkategorie", "obercode")
 _OTHERS = ("unsure", "withdrawn", "kind", "blind", "seconds")
 _PREFIXES = ("coder_", "annotator_", "rater_")
-_YES_NO = ("0", "1", "0.0", "1.0", "true", "false", "yes", "no", "x", "")
+_CODES_OF = re.compile(
+    r"^(?:(?:codes?|codings?|labels?|themes?|rating)_(?:by_|of_)?(?P<behind>.+)"
+    r"|(?P<before>.+?)(?:'s|’s)?_(?:codes?|codings?|labels?))$"
+)
+_NO_CODERS = (
+    *("id", "memo", "name", "book", "color", "colour", "note", "notes", "weight", "system", "path", "group", "all"),
+    *("qr", "bar", "zip", "post", "source", "country", "language", "area", "app_version", "version", "final"),
+)
+YES = (
+    *(
+        "true",
+        "1",
+        "1.0",
+        "yes",
+        "y",
+        "x",
+        "✓",
+        "✔",
+        "☑",
+        "✅",
+        "ja",
+        "j",
+        "wahr",
+        "oui",
+        "vrai",
+        "sí",
+        "si",
+        "verdadero",
+    ),
+    *("sim", "verdadeiro", "vero", "waar", "tak", "да", "истина", "はい", "是", "예", "evet", "selected", "checked"),
+)
+NO = (
+    *("false", "0", "0.0", "no", "n", "", "nein", "falsch", "non", "faux", "falso", "não", "nao", "nee", "onwaar"),
+    *("nie", "нет", "ложь", "いいえ", "否", "아니요", "hayır", "not selected", "unchecked", "☐", "-"),
+)
+"""Truth values in the languages of spreadsheets and surveys."""
+_NUMBERED = re.compile(
+    r"^(?:codes?|labels?|themes?|tags?|kodes?|códigos?|codierung|category|kategorie|topic|thema|thème|tema)_?\d{1,2}$"
+)
+_OWN_OF_TOOLS = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time", "sentiment_id")
+_LEAST_ROWS, _MOST_DISTINCT, _LONGEST_CODE = 4, 0.5, 40  # of a column that may be proposed for the codes
 
 
 @dataclass(frozen=True)
@@ -50,6 +109,8 @@ class LabelColumns:
     memo: str | None
     codes_by_coder: Mapping[str, str]
     """Columns of codes, with the coder that a column is of, or an empty name."""
+    theme: str | None = None
+    """What the codes of a row stand under, in a column of its own."""
     indicators: Sequence[str] = ()
     """Columns that are codes themselves, with yes or no in them."""
     others: Mapping[str, str] = field(default_factory=dict)
@@ -79,7 +140,8 @@ class LabelColumns:
         if text is None and id_ is None:
             raise InputError(f"{place}: neither a column with text nor one with ids among {', '.join(names)[:200]}")
         codes = named_or_usual(rest, named.codes, role_names(names, "codes", CODE_NAMES))
-        by_coder = {} if named.indicators else {codes: ""} if codes else {} if named.codes else _of_coders(rest)
+        by_coder = {codes: ""} if codes else {} if named.codes else _numbered(rest, rows) or _of_coders(rest, rows)
+        by_coder = {} if named.indicators else by_coder
         coders = role_names(names, "coder", CODER_NAMES[:-2] if named.coder_given else CODER_NAMES)
         times = role_names(names, "coded_at", TIME_NAMES[:-2] if named.coder_given else TIME_NAMES)
         taken = {
@@ -91,13 +153,28 @@ class LabelColumns:
         indicators = () if by_coder or named.codes else _indicators(rest, rows, {id_, *taken.values()})
         if named.indicators:
             indicators = tuple(name for each in named.indicators if (name := usual(rest, (each,))))
+        if not by_coder and not indicators and not named.codes:
+            by_coder = _other_codes([name for name in rest if name not in {id_, *taken.values()}], rows)
         if not by_coder and not indicators:
-            raise _without_codes(place, names, named.codes)
+            raise _without_codes(place, names, named.codes, rows)
+        theme = usual([name for name in rest if name not in by_coder], THEME_NAMES) if codes in by_coder else None
         notes = [f"'{text}' is the text"] if text and folded(text) not in ("text", folded(named.text)) else []
         notes += [f"the codes are the columns {', '.join(indicators)}, with yes or no in them"] if indicators else []
         fields = (usual(rest, (name,)) for name in _OTHERS)
         others = {name: column for name, column in zip(_OTHERS, fields, strict=True) if column}
-        return cls(text, id_, **taken, codes_by_coder=by_coder, indicators=indicators, others=others, notes=notes)
+        several = [name for name, coder in by_coder.items() if not coder]
+        if len(several) > 1 or (several and several[0] != codes):
+            notes.append(f"the codes stand in {', '.join(several)}")
+        return cls(
+            text,
+            id_,
+            **taken,
+            codes_by_coder=by_coder,
+            theme=theme if theme not in {text, id_, *taken.values()} else None,
+            indicators=indicators,
+            others=others,
+            notes=notes,
+        )
 
 
 def _must_be_there(names: Sequence[str], named: SheetColumns, place: str) -> None:
@@ -111,14 +188,53 @@ def named_or_usual(names: Sequence[str], named: str, expected: Iterable[str]) ->
     return usual(names, (named,) if named else expected)
 
 
-def _of_coders(names: Iterable[str]) -> dict[str, str]:
-    """Columns such as ``coder_anna``, with the coder's name."""
-    return {
-        name: name.strip()[len(prefix) :].strip()
+def _of_coders(names: Sequence[str], rows: Sequence[TableRow]) -> dict[str, str]:
+    """Columns such as ``coder_anna``, with the coder's name; or such as ``code_anna`` and ``Ben's codes``."""
+    known = {
+        name: name.strip() if coder.isdecimal() else coder
         for name in names
         for prefix in _PREFIXES
-        if folded(name).startswith(prefix) and name.strip()[len(prefix) :].strip()
+        if folded(name).startswith(prefix) and (coder := name.strip()[len(prefix) :].strip())
     }
+    if known:
+        return known
+    matches = {name: match for name in names if (match := _CODES_OF.match(folded(name)))}
+    likely = {
+        name: " ".join((match["before"] or match["behind"]).split("_")).strip(" ()")
+        for name, match in matches.items()
+        if (match["before"] or match["behind"]).strip("()") not in _NO_CODERS and not _all_numbers_or_truths(name, rows)
+    }
+    return likely if len(likely) > 1 and not any(coder.isdecimal() for coder in likely.values()) else {}
+
+
+def _all_numbers_or_truths(name: str, rows: Sequence[TableRow]) -> bool:
+    return all(str(row.cells.get(name) or "").strip().casefold() in ("", "0", "1", "true", "false") for row in rows)
+
+
+def _numbered(names: Sequence[str], rows: Sequence[TableRow]) -> dict[str, str]:
+    """Columns such as ``Code 1`` and ``Code 2``, a code in each."""
+    numbered = [name for name in names if _NUMBERED.match(folded(name))]
+    filled = [name for name in numbered if not _all_numbers_or_truths(name, rows)]
+    return dict.fromkeys(numbered, "") if len(numbered) > 1 and filled else {}
+
+
+def _other_codes(names: Sequence[str], rows: Sequence[TableRow]) -> dict[str, str]:
+    """Columns of codes by what stands in them, or by names that are seldom meant so."""
+    objects = [name for name in names if _holds_objects(name, rows)]
+    if objects:
+        return dict.fromkeys(objects, "")
+    there = {folded(name) for name in names}
+    rest = [name for name in names if folded(name) not in _OWN_OF_TOOLS]
+    if {"annotation_id", "lead_time"} <= there and len(rest) == 1:
+        return {rest[0]: ""}
+    weak = usual(names, WEAK_CODE_NAMES)
+    return {weak: ""} if weak else {}
+
+
+def _holds_objects(name: str, rows: Sequence[TableRow]) -> bool:
+    """Whether a column has a labelling tool's objects, such as ``{"choices": [...]}``."""
+    cells = [cell for row in rows if not is_blank(cell := row.cells.get(name))]
+    return any('"choices"' in str(cell).replace("'", '"') and json_codes(cell) is not None for cell in cells)
 
 
 def _indicators(names: Sequence[str], rows: Sequence[TableRow], taken: set[str | None]) -> tuple[str, ...]:
@@ -127,8 +243,7 @@ def _indicators(names: Sequence[str], rows: Sequence[TableRow], taken: set[str |
     for name in names:
         if name in taken or folded(name) in _OTHERS:
             continue
-        cells = [row.cells.get(name) for row in rows]
-        if any(not is_blank(cell) for cell in cells) and all(_yes_or_no(cell) for cell in cells) and _is_code(name):
+        if _all_yes_or_no(name, rows) and _is_code(name):
             columns.append(name)
     return tuple(columns) if len(columns) > 1 else ()
 
@@ -140,13 +255,37 @@ def _is_code(name: str) -> bool:
         return False
 
 
-def _yes_or_no(cell: Any) -> bool:
-    return is_blank(cell) or isinstance(cell, bool) or str(cell).strip().casefold() in _YES_NO
+def _all_yes_or_no(name: str, rows: Sequence[TableRow]) -> bool:
+    cells = [row.cells.get(name) for row in rows]
+    return any(not is_blank(cell) for cell in cells) and all(yes_or_no(cell, name) is not None for cell in cells)
 
 
-def _without_codes(place: str, names: Sequence[str], codes: str) -> InputError:
-    expected = f"'{codes}'" if codes else f"one of {', '.join(CODE_NAMES[1:])}"
+def yes_or_no(cell: Any, name: str) -> bool | None:
+    """What a cell says of its column; a survey writes the column's own name for yes. ``None``: something else."""
+    if is_blank(cell) or isinstance(cell, bool):
+        return cell is True
+    word = " ".join(str(cell).split()).casefold()
+    if word in YES or word == " ".join(name.split()).casefold():
+        return True
+    return False if word in NO else None
+
+
+def _likely(names: Iterable[str], rows: Sequence[TableRow]) -> list[str]:
+    """Columns with a few short texts that come again and again."""
+    likely = []
+    for name in names:
+        cells = [str(cell) for row in rows if not is_blank(cell := row.cells.get(name))]
+        short = all(len(cell) <= _LONGEST_CODE for cell in cells)
+        if len(cells) >= _LEAST_ROWS and short and len(set(cells)) <= _MOST_DISTINCT * len(cells):
+            likely.append(name)
+    return likely[:3]
+
+
+def _without_codes(place: str, names: Sequence[str], codes: str, rows: Sequence[TableRow]) -> InputError:
+    expected = f"'{codes}'" if codes else f"one of {', '.join(CODE_NAMES[1:10])}"
+    likely = _likely(names, rows)
+    hint = f" ({', '.join(likely)} may be it)" if likely else ""
     return InputError(
         f"{place}: no column with codes among {', '.join(names)[:200]}; {expected} is expected; name it with "
-        "--codes-column"
+        f"--codes-column{hint}, or columns of yes and no with --code-columns"
     )

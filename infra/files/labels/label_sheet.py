@@ -1,35 +1,24 @@
 """Labels that were made elsewhere, read from a file: whose, when, which codes, and for what text."""
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from infra.files.labels.code_cells import CodeColumn, CodeTree, WrittenCode, is_blank
-from infra.files.labels.label_columns import TEXTS, LabelColumns, SheetColumns
-from infra.files.labels.parquet_rows import PARQUET, parquet_rows
-from infra.files.reading.bounds import TableItem, bounded
+from infra.files.labels.label_columns import NO, TEXTS, YES, LabelColumns, SheetColumns, yes_or_no
+from infra.files.labels.raw_table import RawTable, opened, read_table
 from infra.files.reading.cells import plain_id, whole_number
-from infra.files.rows import (
-    Format,
-    ReadingOptions,
-    Rejected,
-    TableHeader,
-    TableRow,
-    known_format,
-    read_rows,
-    tell_format,
-)
-from infra.files.tables import unguarded
+from infra.files.reading.columns import tool_of
+from infra.files.rows import ReadingOptions, Rejected, TableRow
 from infra.files.timestamps import DateOrder, TimeColumn, read_time
 from models.errors import InputError
 from schemas.feedback import LONGEST_OWN_ID, LONGEST_TEXT
 
 _LONGEST_CODER, _LONGEST_SOURCE = 120, 200
-_TRUE, _FALSE = ("true", "1", "1.0", "yes", "x"), ("false", "0", "0.0", "no", "")
+_Written = tuple[TableRow, str, tuple[WrittenCode, ...] | None]
+"""A row, a coder, and the coder's codes of it."""
 
 
 @dataclass(frozen=True)
@@ -93,22 +82,6 @@ def read_label_file(
         return read_labels(stream, path.name, coder, columns, fmt, options)
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """A file for reading, its faults told in one line.
-
-    Raises:
-        InputError: If it is missing, a folder, or not to be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            yield stream
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give the path of a file of texts with codes") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a file of texts with codes") from error
-
-
 def read_labels(
     stream: BinaryIO,
     name: str,
@@ -137,63 +110,6 @@ def read_labels(
     return replace(sheet, notes=(*options.report.remarks, *options.report.warnings, *sheet.notes))
 
 
-@dataclass(frozen=True)
-class RawTable:
-    """A file's columns and rows, before anything is made of them."""
-
-    names: Sequence[str]
-    rows: Sequence[TableRow]
-    rejected: Sequence[Rejected]
-    line: int
-    """Where it begins."""
-
-
-def read_table(stream: BinaryIO, name: str, fmt: str | None = None, options: ReadingOptions | None = None) -> RawTable:
-    """Read a file's rows as they are.
-
-    Raises:
-        InputError: If it cannot be read, or has no row.
-    """
-    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(Any, stream))
-    try:
-        items = _items(buffered, name, fmt, options or ReadingOptions())
-    finally:
-        if isinstance(stream, io.BytesIO):
-            buffered.detach()  # else the caller's stream would be closed with it
-    rows = [item for item in items if isinstance(item, TableRow)]
-    rejected = [item for item in items if isinstance(item, Rejected)]
-    header = next((item for item in items if isinstance(item, TableHeader)), None)
-    if header is None and not rows:
-        first = f", line {rejected[0].line}: {rejected[0].reason}" if rejected else ": no rows"
-        raise InputError(f"{name}{first}; texts or ids with codes are expected")
-    names = header.columns if header else tuple(dict.fromkeys(name for row in rows for name in row.cells))
-    return RawTable(names, rows, rejected, header.line if header else rows[0].line)
-
-
-def _items(stream: io.BufferedReader, name: str, fmt: str | None, options: ReadingOptions) -> list[TableItem]:
-    head = stream.peek(1 << 16)
-    if not head:
-        raise InputError(f"{name}: empty; rows of text or ids with codes are expected")
-    if head.startswith(PARQUET):
-        return list(bounded(parquet_rows(stream), name, options.most))
-    known_format(fmt)
-    told = cast(Format, fmt) if fmt else tell_format(name, head)
-    if told == "lines":
-        raise InputError(
-            f"{name}: plain lines found; CSV, JSON lines or XLSX with columns of text and codes is expected"
-        )
-    items = list(read_rows(stream, told, name, None, options))
-    if told not in ("csv", "tsv"):
-        return items
-    return [_unguarded(item) if isinstance(item, TableRow) else item for item in items]
-
-
-def _unguarded(row: TableRow) -> TableRow:
-    """A row as it was before an export guarded it against spreadsheets."""
-    cells = {name: unguarded(cell) if isinstance(cell, str) else cell for name, cell in row.cells.items()}
-    return TableRow(row.line, cells, row.encoding, row.typed)
-
-
 def _sheet(name: str, table: RawTable, coder: str, named: SheetColumns, order: DateOrder | None) -> LabelSheet:
     columns = LabelColumns.of(table.names, table.rows, named, f"{name}, line {table.line}")
     reader = _Reader(columns, table.rows, coder, named, order)
@@ -215,8 +131,10 @@ class _Reader:
         order: DateOrder | None,
     ) -> None:
         self._columns, self._rows, self._coder = columns, rows, " ".join(coder.split())
+        tool = tool_of(rows[0].cells) if rows else None
+        separator = tool.separator if tool is not None and named.separator is None else named.separator
         self._code_columns = {
-            name: CodeColumn.of((row.cells.get(name) for row in rows), name, named.separator)
+            name: CodeColumn.of((row.cells.get(name) for row in rows), name, separator)
             for name in columns.codes_by_coder
         }
         self._tree = CodeTree()
@@ -225,25 +143,37 @@ class _Reader:
             self._times.see(cell)
         self._whole = all(whole_number(cell) for cell in self._cells(columns.id) if not is_blank(cell))
         self.themes: dict[str, str] = {}
+        self._untimed: list[int] = []
+        self._tree_of_rows: bool | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was decided about the columns."""
         times = self._times.sentences(self._columns.time or "", self._order or self._times.order)
-        return (*self._columns.notes, *times, *(note for each in self._code_columns.values() for note in each.notes))
+        codes = (note for each in self._code_columns.values() for note in each.notes)
+        return (*self._columns.notes, *times, *codes, *self._said_of_rows())
+
+    def _said_of_rows(self) -> Iterator[str]:
+        if self._untimed:
+            lines = ", ".join(map(str, self._untimed[:5])) + (", ..." if len(self._untimed) > 5 else "")
+            where = f"in '{self._columns.time}' cannot be read (line {lines})"
+            yield f"{len(self._untimed)} times {where}: these rows are taken as coded now"
+        if self._tree_of_rows is False:
+            yield f"a code stands under several names in '{self._columns.theme}': the column is left out"
 
     def _cells(self, column: str | None) -> Iterator[Any]:
         return (row.cells.get(column) for row in self._rows) if column else iter(())
 
     def read_all(self, file: str) -> tuple[list[Labelled], list[Rejected]]:
         """Every row that can be read, and what is wrong with the others."""
-        written: list[tuple[TableRow, str, tuple[WrittenCode, ...] | None]] = []
+        written: list[_Written] = []
         rejected: list[Rejected] = []
         for row in self._rows:
             try:
                 written += [(row, coder, codes) for coder, codes in self._codes(row)]
             except InputError as error:
                 rejected.append(Rejected(file, row.line, str(error)))
+        written = self._under_themes(written)
         for _, _, codes in written:
             self._tree.see(codes or ())
         labelled = []
@@ -258,18 +188,38 @@ class _Reader:
         """A row's codes by coder; the empty name is whom another column, or nothing, names."""
         if self._columns.indicators:
             yield "", self._indicated(row)
+        by_coder: dict[str, tuple[WrittenCode, ...] | None] = {}
         for name, column in self._code_columns.items():
+            coder = self._columns.codes_by_coder[name]
             try:
-                yield self._columns.codes_by_coder[name], column.codes(row.cells.get(name))
+                codes = column.codes(row.cells.get(name))
             except InputError as error:
                 raise InputError(f"'{name}': {error}") from None
+            before = by_coder.get(coder)
+            by_coder[coder] = before if codes is None else (*(before or ()), *codes)
+        yield from by_coder.items()
+
+    def _under_themes(self, written: Sequence[_Written]) -> list[_Written]:
+        """The codes under what a column of its own says that they stand under, if it says one thing of each."""
+        column = self._columns.theme
+        if column is None:
+            return list(written)
+        above: dict[str, set[str]] = {}
+        for row, _, codes in written:
+            theme = _text(row, column)
+            for code in codes or () if theme and len(codes or ()) == 1 else ():
+                above.setdefault(code.label, set()).add(theme.strip() if theme else "")
+        self._tree_of_rows = all(len(themes) == 1 for themes in above.values()) if above else None
+        if not self._tree_of_rows:
+            return list(written)
+        return [(row, coder, _placed(codes, above)) for row, coder, codes in written]
 
     def _indicated(self, row: TableRow) -> tuple[WrittenCode, ...] | None:
         """The codes whose columns say yes; ``None`` where all of them are empty."""
         cells = {name: row.cells.get(name) for name in self._columns.indicators}
         if all(is_blank(cell) for cell in cells.values()):
             return None
-        return tuple(WrittenCode(name) for name, cell in cells.items() if str(cell).strip().casefold() in _TRUE)
+        return tuple(WrittenCode(name) for name, cell in cells.items() if _indicates(cell, name))
 
     def _labelled(self, row: TableRow, coder: str, codes: tuple[WrittenCode, ...] | None) -> Labelled:
         """One row; raises ``InputError`` that says why it cannot be taken."""
@@ -286,15 +236,16 @@ class _Reader:
         if kind not in ("coding", "adjudication"):
             raise InputError(f"kind '{kind[:40]}' found; coding or adjudication is expected")
         blind = columns.other("blind")
+        says_something = codes is not None or unsure or withdrawn or kind == "adjudication"
         return Labelled(
             line=row.line,
             key=key,
             source=(_text(row, columns.source) or "").strip()[:_LONGEST_SOURCE] or None,
             text=text,
             codes=tuple(self._label(code) for code in codes or ()),
-            annotator=coder or self._annotator(row),
+            annotator=coder or self._annotator(row, needed=says_something),
             at=self._time(row),
-            coded=codes is not None or unsure or withdrawn or kind == "adjudication",
+            coded=says_something,
             memo=_text(row, columns.memo) or "",
             unsure=unsure,
             withdrawn=withdrawn,
@@ -315,12 +266,14 @@ class _Reader:
         if isinstance(value, bool) or is_blank(value):
             return bool(value) and value is True
         word = str(value).strip().casefold()
-        if word not in _TRUE + _FALSE:
+        if word not in YES + NO:
             raise InputError(f"{name} '{word[:40]}' found; true or false is expected")
-        return word in _TRUE
+        return word in YES
 
-    def _annotator(self, row: TableRow) -> str:
+    def _annotator(self, row: TableRow, *, needed: bool) -> str:
         name = " ".join((_text(row, self._columns.coder) or self._coder).split())
+        if not name and not needed:
+            return ""
         if not 0 < len(name) <= _LONGEST_CODER:
             raise InputError(f"nobody is named as its coder; 1 to {_LONGEST_CODER} characters are expected")
         return name
@@ -331,8 +284,29 @@ class _Reader:
             return None
         time = read_time(value, self._order or self._times.order)
         if time is None:
-            raise InputError(f"time '{str(value)[:40]}' cannot be read; 2026-03-01T12:00:00Z is how it is expected")
+            self._untimed.append(row.line)
         return time
+
+
+def _indicates(cell: Any, name: str) -> bool:
+    """Whether a cell says that its column is a code of the row; a count does where it is above 0."""
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
+        return cell > 0
+    answer = yes_or_no(cell, name)
+    if answer is None and str(cell).strip().isdecimal():
+        return int(str(cell)) > 0
+    if answer is None:
+        raise InputError(f"'{name}' has '{str(cell)[:40]}'; yes or no is expected")
+    return answer
+
+
+def _placed(codes: tuple[WrittenCode, ...] | None, above: Mapping[str, set[str]]) -> tuple[WrittenCode, ...] | None:
+    if codes is None:
+        return None
+    return tuple(
+        WrittenCode(code.label, tuple(above[code.label])) if code.label in above and not code.above else code
+        for code in codes
+    )
 
 
 def _text(row: TableRow, name: str | None) -> str | None:

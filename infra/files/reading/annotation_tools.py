@@ -1,9 +1,13 @@
 """Objects of annotation tools as flat rows: text, id, codes, coder, time."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
+from infra.files.reading.columns import MEMO_NAMES, TEXT_NAMES, usual
+
 Cells = dict[str, Any]
+_DEEPEST = 4
 
 
 def flattened(value: Cells) -> list[Cells]:
@@ -12,6 +16,42 @@ def flattened(value: Cells) -> list[Cells]:
         if known(value):
             return list(rows(value))
     return [value]
+
+
+def is_row(value: Any) -> bool:
+    """Whether an object has a text of its own, or is an annotation tool's."""
+    if not isinstance(value, dict):
+        return False
+    text = usual(tuple(value), TEXT_NAMES)
+    return (text is not None and isinstance(value[text], str)) or any(known(value) for known, _ in _SHAPES)
+
+
+def lifted(value: Any) -> Any:
+    """An object with what lies in the objects in it, where it has no text itself and one of those has.
+
+    Interfaces write ``{"id": 1, "attributes": {"body": "..."}}``; ``{"label": "..."}`` alone is its value. A name that
+    is there already keeps its value.
+    """
+    if not isinstance(value, dict) or is_row(value):
+        return value
+    flat = dict(_leaves(value))
+    return flat if is_row(flat) else value
+
+
+def _leaves(value: Cells, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Names and values, those that lie deeper first, so that the outer ones stand."""
+    bare = {name: _labelled(each) for name, each in value.items()}
+    for each in bare.values():
+        if isinstance(each, dict) and depth < _DEEPEST:
+            yield from _leaves(each, depth + 1)
+    yield from ((name, each) for name, each in bare.items() if not isinstance(each, dict))
+
+
+def _labelled(each: Any) -> Any:
+    """The value of an object that only gives it a label, as Apple's feeds do."""
+    return (
+        each["label"] if isinstance(each, dict) and "label" in each and set(each) <= {"label", "attributes"} else each
+    )
 
 
 def _is_label_studio(value: Cells) -> bool:
@@ -106,15 +146,23 @@ def _argilla(value: Cells) -> Iterator[Cells]:
 
 def _argilla_responses(responses: Any) -> dict[str, list[str]]:
     by_person: dict[str, list[str]] = {}
-    listed = responses.values() if isinstance(responses, dict) else responses if isinstance(responses, list) else []
-    for each in (answer for group in listed for answer in (group if isinstance(group, list) else [group])):
+    for question, each in _answers(responses):
         if not isinstance(each, dict) or each.get("status", "submitted") != "submitted":
             continue
         person = str(each.get("user_id") or each.get("user") or "")
-        values = _object(each.get("values")) or {"": each}
-        for value in values.values():
-            by_person.setdefault(person, []).extend(_strings(value.get("value") if isinstance(value, dict) else value))
+        values = _object(each.get("values")) or {question: each}
+        for name, value in values.items():
+            if not _is_note(name):
+                answer = value.get("value") if isinstance(value, dict) else value
+                by_person.setdefault(person, []).extend(_strings(answer))
     return by_person
+
+
+def _answers(responses: Any) -> Iterator[tuple[str, Any]]:
+    """Each answer with its question; a list of people's answers has none."""
+    groups = responses.items() if isinstance(responses, dict) else [("", responses)]
+    for question, group in groups:
+        yield from ((question, answer) for answer in (group if isinstance(group, list) else [group]))
 
 
 def _object(value: Any) -> Cells:
@@ -144,9 +192,83 @@ def _span_list(value: Cells) -> Iterator[Cells]:
     yield value | {name: list(dict.fromkeys(str(code) for _, _, code in triples)), "spans": spans}
 
 
+def _is_entity_list(value: Cells) -> bool:
+    return isinstance(value.get("text"), str) and isinstance(value.get("entities"), list) and "codes" not in value
+
+
+def _entity_list(value: Cells) -> Iterator[Cells]:
+    """Doccano's spans with relations: each an object with its label and its offsets."""
+    entities = [each for each in value["entities"] if isinstance(each, dict) and each.get("label")]
+    spans = [
+        {"start": each.get("start_offset"), "end": each.get("end_offset"), "codes": [str(each["label"])]}
+        for each in entities
+    ]
+    yield value | {"codes": list(dict.fromkeys(str(each["label"]) for each in entities)), "spans": spans}
+
+
+def _is_user_list(value: Cells) -> bool:
+    labels = value.get("annotations")
+    return (
+        isinstance(labels, list) and bool(labels) and all(isinstance(each, dict) and "user" in each for each in labels)
+    )
+
+
+def _user_list(value: Cells) -> Iterator[Cells]:
+    """Doccano's older form: labels, each with the number of who gave it."""
+    by_user: dict[str, list[str]] = {}
+    for each in value["annotations"]:
+        if each.get("label") is not None:
+            by_user.setdefault(str(each["user"]), []).append(str(each["label"]))
+    for user, codes in by_user.items():
+        yield value | {"codes": codes, "coder": user}
+
+
+def _is_argilla_table(value: Cells) -> bool:
+    return any(name.endswith((".responses", ".responses.users")) for name in value)
+
+
+def _argilla_table(value: Cells) -> Iterator[Cells]:
+    """Argilla's records as data sets of rows: a list of responses a question, beside one of who gave them."""
+    kept = {name: each for name, each in value.items() if ".responses" not in name and ".suggestion" not in name}
+    by_person: dict[str, list[str]] = {}
+    for name in (name for name in value if name.endswith(".responses") and not _is_note(name[: -len(".responses")])):
+        answers, people = value[name] or [], value.get(f"{name}.users") or []
+        for answer, person in zip_longest(answers, people[: len(answers)]):
+            by_person.setdefault(str(person or ""), []).extend(_strings(answer))
+    for person, codes in by_person.items():
+        yield kept | {"codes": codes} | ({"coder": person} if person else {})
+    if not by_person:
+        yield kept
+
+
+def _is_argilla_1(value: Cells) -> bool:
+    return "annotation_agent" in value and "prediction" in value
+
+
+def _argilla_1(value: Cells) -> Iterator[Cells]:
+    """Argilla's first form: a record with its annotation, validated or not yet."""
+    inputs = _object(value.get("inputs"))
+    row = {"id": value.get("id"), **inputs} | _with_text(inputs) | {"text": value.get("text") or inputs.get("text")}
+    codes = _strings(value.get("annotation"))
+    done = value.get("status", "Validated") == "Validated" and codes
+    coder = value.get("annotation_agent")
+    yield row | ({"codes": codes} if done else {}) | ({"coder": str(coder)} if done and coder else {})
+
+
+def _is_note(question: str) -> bool:
+    """Whether a question is for what people say about their choice, not for the choice."""
+    return usual((question,), (*MEMO_NAMES, *_NOTES)) is not None
+
+
+_NOTES = ("reason", "reasons", "explanation", "rationale", "remark", "remarks", "justification", "feedback", "rewrite")
+
 _SHAPES: tuple[tuple[Callable[[Cells], bool], Callable[[Cells], Iterator[Cells]]], ...] = (
     (_is_label_studio, _label_studio),
     (_is_prodigy, _prodigy),
     (_is_argilla, _argilla),
+    (_is_argilla_table, _argilla_table),
+    (_is_argilla_1, _argilla_1),
     (_is_span_list, _span_list),
+    (_is_entity_list, _entity_list),
+    (_is_user_list, _user_list),
 )

@@ -4,7 +4,7 @@ import io
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,23 +13,29 @@ from zipfile import ZipFile
 from infra.files.reading.items import LeftOut, ReadingOptions, Rejected, TableHeader, TableRow
 from infra.files.reading.sheets import BROKEN
 from infra.files.reading.transcripts import (
-    ASKS,
     DocumentText,
     Passage,
+    goes_on,
     interviewers,
     paragraphs_of,
     seconds,
     sentences_of,
+    stamped_of,
     turns_of,
 )
+from infra.files.reading.turn_marks import asks
 from models.errors import InputError, SettingError
 
 INTERVIEWER = "the interviewer's words"
 COLUMNS = ("text", "speaker", "role", "question", "turn", "start_s", "end_s", "position")
 _WORDS = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_CUE_NAME = re.compile(r"^([^\W\d_][^:\n]{0,39}):\s+(?=\S)")
-_MOST_CUES = 12  # of one sentence where no speaker is named
-_END = (".", "?", "!", "…", "。", "？", "！")
+_CUE_NAME = re.compile(
+    r"^(?:>{2,3}|-)?\s*(?:\[(?P<box>[^\]\n:]{1,40})\][\s:：]+|(?P<name>[^\W\d_][^:：\n]{0,39})[:：]\s*)(?=\S)"
+)
+_SOUNDS = ("music", "applause", "laughter", "laughs", "inaudible", "crosstalk", "silence", "noise", "pause", "sighs")
+_SPOKEN = 0.3  # of a text, from its first turn on, where a turn has a time or one is called as those who ask
+_BEGUN = 0.3  # of the lines of another text, that begin turns
+_REPEATED = 0.3  # share of cues that begin with the last line of the one before: captions that roll
 
 Rows = Iterator[TableHeader | TableRow | Rejected]
 
@@ -53,16 +59,31 @@ def document_rows(data: bytes, fmt: str, file: str, options: ReadingOptions, enc
         document = _TEXTS[fmt](data, file, encoding)
         if not document.text.strip():
             raise InputError(f"{file}: no text found in it; if it is scanned, have its text recognised first")
-        passages = turns_of(document) or paragraphs_of(document)
-    yield TableHeader(1, COLUMNS)
+        passages = turns_of(document) or stamped_of(document) or paragraphs_of(document)
+        _say_before(document.text, passages, options)
+    dated = any(passage.said_at for passage in passages)
+    yield TableHeader(1, (*COLUMNS, *(("timestamp",) if dated else ())))
     yield from _rows(passages, file, options)
 
 
 def is_transcript(text: str) -> bool:
-    """Whether plain text is a transcript: two speakers or more, who begin most of what is not a continuation."""
-    turns = turns_of(DocumentText(text))
-    spoken = sum(turn.end - turn.start for turn in turns)
-    return len({turn.speaker for turn in turns}) > 1 and spoken >= 0.5 * len(text.strip())
+    """Whether plain text is a transcript: two speakers or more, whose turns are most of it; or lines with times."""
+    document = DocumentText(text)
+    turns = turns_of(document)
+    if len({turn.speaker for turn in turns}) < 2:
+        return bool(stamped_of(document))
+    if any(turn.begins_s is not None or turn.said_at or asks(turn.speaker or "") for turn in turns):
+        return turns[-1].end - turns[0].start >= _SPOKEN * len(text.strip())
+    return len(turns) >= _BEGUN * sum(bool(line.strip()) for line in text.split("\n"))
+
+
+def _say_before(text: str, passages: list[Passage], options: ReadingOptions) -> None:
+    """Say what stands above the first turn, which nobody spoke."""
+    first = passages[0].line if passages and passages[0].speaker else 1
+    above = [number for number, line in enumerate(text.split("\n")[: first - 1], 1) if line.strip()]
+    if above:
+        lines = f"line {above[0]}" if len(above) == 1 else f"lines {above[0]} to {above[-1]}"
+        options.report.remark(f"{lines} above the first turn: nobody speaks, left out")
 
 
 def _rows(passages: list[Passage], file: str, options: ReadingOptions) -> Iterator[TableRow | Rejected]:
@@ -116,6 +137,7 @@ def _cells(passage: Passage, question: str, told: bool) -> dict[str, Any]:
     cells: dict[str, Any] = {"text": passage.text, "speaker": passage.speaker, "question": question or None}
     cells |= {"role": "respondent" if told and passage.speaker else None, "turn": passage.turn or None}
     cells |= {"start_s": passage.begins_s, "end_s": passage.ends_s}
+    cells |= {"timestamp": passage.said_at}
     cells |= {"position": [passage.start, passage.end] if passage.end else None}
     return {name: value for name, value in cells.items() if value is not None}
 
@@ -127,41 +149,58 @@ def _cues(text: str, fmt: str, file: str) -> list[Passage]:
         captions = webvtt.from_buffer(io.StringIO(text.lstrip("\ufeff")), format=fmt).captions
     except (webvtt.errors.MalformedFileError, webvtt.errors.MalformedCaptionError, ValueError) as error:
         raise InputError(f"{file}: not a {fmt.upper()} file ({str(error)[:80]})") from error
-    names = _cue_names(captions)
+    cues = [(caption, words) for caption, lines in _cue_lines(captions) for words in _parts_of_cue(lines)]
+    names = _cue_names(words for _, words in cues)
     passages: list[Passage] = []
-    cues = 0
-    for number, caption in enumerate(captions, 1):
-        speaker, words = _voice(caption, names)
+    joined = 0
+    for number, (caption, text_of_cue) in enumerate(cues, 1):
+        speaker, words = _voice(caption, text_of_cue, names)
         begins, ends = seconds(caption.start), seconds(caption.end)
-        cues = cues + 1 if passages and _goes_on(passages[-1], speaker, cues) else 0
-        if cues:
+        on = bool(passages) and not text_of_cue.startswith("- ") and goes_on(passages[-1], speaker, joined)
+        joined = joined + 1 if on else 0
+        if on:
             passages[-1] = replace(passages[-1], text=f"{passages[-1].text} {words}".strip(), ends_s=ends)
         elif words:
             passages.append(Passage(words, 0, 0, number, speaker, begins, ends, len(passages) + 1))
     return passages
 
 
-def _cue_names(captions: Iterable[Any]) -> set[str]:
-    """Names that stand before a colon in cues: more than once, or those of who asks, and then all others."""
-    counts = Counter(match[1].strip() for caption in captions if (match := _CUE_NAME.match(caption.text)))
-    asks = any(name.casefold() in ASKS for name in counts)
-    return {name for name, count in counts.items() if count > 1 or asks}
+def _cue_lines(captions: Sequence[Any]) -> Iterator[tuple[Any, list[str]]]:
+    """The lines of each cue; where captions roll, without those that the cue before has shown already."""
+    every = [[line.strip() for line in caption.text.split("\n") if line.strip()] for caption in captions]
+    pairs = list(zip([[], *every], every, strict=False))
+    rolling = sum(bool(before and lines and lines[0] in before) for before, lines in pairs) >= _REPEATED * len(every)
+    for caption, (before, lines) in zip(captions, pairs, strict=True):
+        shown = [line for line in lines if not rolling or len(every) < 3 or line not in before]
+        if shown:
+            yield caption, shown
 
 
-def _voice(caption: Any, names: set[str]) -> tuple[str | None, str]:
-    """Who speaks in a cue, and what: the voice is a tag, or the name stands before a colon."""
-    words = " ".join(caption.text.split())
-    name = _CUE_NAME.match(words)
-    if caption.voice or name is None or name[1].strip() not in names:
-        return caption.voice, words
-    return name[1].strip(), words[name.end() :]
+def _parts_of_cue(lines: list[str]) -> list[str]:
+    """A cue's text, or that of each of two people who speak in it, a dash before each."""
+    dashed = len(lines) > 1 and all(line.startswith(("-", "–")) for line in lines)
+    return [f"- {line.lstrip('-– ')}" for line in lines] if dashed else [" ".join(lines)]
 
 
-def _goes_on(last: Passage, speaker: str | None, cues: int) -> bool:
-    """Whether a cue belongs to what came before: the same speaker's, or without any the same sentence's."""
-    if last.speaker or speaker:
-        return last.speaker == speaker or speaker is None
-    return not last.text.endswith(_END) and cues < _MOST_CUES
+def _cue_names(cues: Iterable[str]) -> set[str]:
+    """Names before a colon or in brackets: more than once, or those of who asks, and then all others."""
+    counts = Counter(name for cue in cues if (name := _named(_CUE_NAME.match(cue))))
+    asked = any(map(asks, counts))
+    return {name for name, count in counts.items() if count > 1 or asked}
+
+
+def _named(match: re.Match[str] | None) -> str:
+    name = (match["box"] or match["name"]).strip() if match else ""
+    return "" if name.casefold() in _SOUNDS else name
+
+
+def _voice(caption: Any, words: str, names: set[str]) -> tuple[str | None, str]:
+    """Who speaks in a cue, and what: the voice is a tag, or the name stands before it."""
+    match = _CUE_NAME.match(words)
+    plain = words.removeprefix("- ").removeprefix(">>").strip()
+    if caption.voice or match is None or _named(match) not in names:
+        return caption.voice, plain
+    return _named(match), words[match.end() :]
 
 
 def _docx(data: bytes, file: str, encoding: str) -> DocumentText:

@@ -4,7 +4,7 @@ import codecs
 import io
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import chardet
@@ -22,8 +22,12 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_SHIFTS = (b"\x1b$B", b"\x1b$@")
+"""What shifts to Japanese letters in ISO-2022-JP, as mail has it."""
 _SAMPLE = 1 << 18  # bytes of lines that are not UTF-8
 _SURE, _LEAST_TOLD = 0.2, 0.1  # chardet's confidence; it is low where there is little to go by
+_CENTRAL, _TIE = {"cp1250", "iso8859-2"}, 0.05
+"""Two encodings for the languages of Central Europe, which differ in few letters."""
 _LIKELY = 0.5  # of Windows-1252, where nothing in the text is odd
 _COMMON_BONUS = 0.0005  # of Windows' own encodings over those that differ from them in few letters
 _MOST_ADJACENT = 0.34  # share of accented letters beside another one, in Western languages
@@ -64,6 +68,8 @@ def told_by_mark(head: bytes) -> str | None:
     for mark, encoding in _BOMS:
         if head.startswith(mark):
             return encoding
+    if any(mark in head for mark in _SHIFTS):
+        return "iso2022_jp"
     half = len(head) // 2
     if half and head[1::2].count(0) > 0.4 * half:
         return "utf-16-le"
@@ -88,11 +94,24 @@ def tell_encoding(sample: bytes) -> Encoding:
     windows = _decoded(sample, WINDOWS)
     if windows is not None and _punctuation_only(windows):
         return Encoding(WINDOWS, _LIKELY)
-    best = max(_ranked(sample), key=_rank, default=Encoding(WINDOWS, 0.0))
+    ranked = sorted(_ranked(sample), key=_rank, reverse=True)
+    best = _less_odd(sample, ranked) if ranked else Encoding(WINDOWS, 0.0)
     if windows is None or best.confidence >= _LEAST_TOLD or not _western(windows):
         return best
     mess, other = _mess(windows), _mess(sample.decode(best.name, "replace"))
     return best if other < mess else Encoding(WINDOWS, best.confidence if mess else _LIKELY)
+
+
+def _less_odd(sample: bytes, ranked: Sequence[Encoding]) -> Encoding:
+    """The best, or one that is as likely for the same letters in other places and has fewer capitals inside words."""
+    best = ranked[0]
+    alike = [each for each in ranked if {each.name, best.name} == _CENTRAL and each.confidence > best.confidence - _TIE]
+    return min([best, *alike], key=lambda each: _capitals_inside(sample.decode(each.name, "replace")))
+
+
+def _capitals_inside(text: str) -> int:
+    triples = zip(text, text[1:], text[2:], strict=False)
+    return sum(a.islower() and b.isupper() and not b.isascii() and c.islower() for a, b, c in triples)
 
 
 def _ranked(sample: bytes) -> Iterable[Encoding]:

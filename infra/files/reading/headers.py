@@ -8,7 +8,7 @@ from itertools import chain, islice, zip_longest
 from statistics import mode
 from typing import Any
 
-from infra.files.reading.columns import folded, tool_of, usual
+from infra.files.reading.columns import TIME_NAMES, folded, tool_of, usual
 from infra.files.reading.items import RawRow, ReadingOptions, Rejected, TableHeader, TableRow
 from models.errors import InputError
 
@@ -18,6 +18,7 @@ _OPEN_ENDED = (
     *("open-ended response", "open ended response", "réponse ouverte", "offene antwort", "respuesta abierta"),
     *("resposta aberta", "risposta aperta", "open vraag", "open antwoord", "自由回答"),
 )
+_DAYS_1904 = 1462  # from 1900-01-01, as spreadsheets count, to 1904-01-01
 _TEXT_QUESTION = re.compile(r"QID[\w#]*_TEXT$|_TEXT$")
 
 Width = Callable[[RawRow], int]
@@ -153,6 +154,8 @@ class Table:
         by_column = dict(zip(header.columns, padded, strict=True))
         if self._path is not None:
             by_column[self._path] = tree_path(by_column[self._path])
+        if self.options.report.days_from_1904 and row.typed:
+            by_column = _from_1900(by_column)
         return TableRow(row.line, by_column, row.encoding, row.typed)
 
     def _fault(self, row: RawRow, cells: int, width: int) -> str:
@@ -161,6 +164,15 @@ class Table:
         if cells > width:
             return f"{cells} cells found, {width} expected as in the row of column names{hint}"
         return f"{cells} cells found, {width} expected as in the row of column names{hint}" if open_quote else ""
+
+
+def _from_1900(cells: dict[str, Any]) -> dict[str, Any]:
+    """The cells of a workbook that counts days from 1904, those of times as others count them: from 1900."""
+    time = usual(list(cells), TIME_NAMES)
+    value = cells.get(time) if time else None
+    if time is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return cells
+    return cells | {time: value + _DAYS_1904}
 
 
 def tree_path(code: Any) -> Any:

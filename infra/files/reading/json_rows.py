@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from infra.files.reading.annotation_tools import flattened
+from infra.files.reading.annotation_tools import flattened, is_row, lifted
+from infra.files.reading.columns import TEXT_NAMES, usual
 from infra.files.reading.delimited import Line
 from infra.files.reading.items import Rejected, TableRow
 from models.errors import InputError
@@ -23,10 +24,12 @@ def json_rows(lines: Iterable[Line], file: str) -> Iterator[TableRow | Rejected]
     first = next((line for line in rest if line.text.strip()), None)
     if first is None:
         return
-    if _is_whole(first.text):
-        yield from _whole_rows("".join(line.text for line in chain([first], rest)), file)
+    second = next((line for line in rest if line.text.strip()), None)
+    lines = chain([first], [second] if second else [], rest)
+    if _is_whole(first.text) or (second is None and _holds_rows(first.text)):
+        yield from _whole_rows("".join(line.text for line in lines), file)
         return
-    for line in chain([first], rest):
+    for line in lines:
         if line.text.strip():
             yield from _line_rows(line, file)
 
@@ -61,13 +64,89 @@ def _whole_rows(text: str, file: str) -> Iterator[TableRow | Rejected]:
         yield from _rows(each, Line(number, ""), file)
 
 
-def _objects(value: Any, file: str) -> list[Any]:
+def _holds_rows(line: str) -> bool:
+    """Whether the one object of a file holds an array of objects, and is no row itself."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    if _speech(value) is not None:
+        return True
+    return isinstance(value, dict) and not is_row(value) and (_tabular(value) is not None or any(_lists(value)))
+
+
+def _tabular(value: Any) -> list[Any] | None:
+    """The rows of a table that a program wrote as JSON: texts, rows of cells, columns of cells, or objects by key."""
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return [{"text": each} for each in value]
     if isinstance(value, list):
-        return value
-    lists = [each for each in value.values() if isinstance(each, list) and each and isinstance(each[0], dict)]
-    if len(lists) > 1:
+        return _of_cells(value[0], value[1:]) if _is_header(value) else None
+    return _tabular_object(value) if isinstance(value, dict) and value else None
+
+
+def _tabular_object(value: dict[str, Any]) -> list[Any] | None:
+    if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
+        return _of_cells(value["columns"], value["data"])
+    if not all(isinstance(each, dict) for each in value.values()):
+        return None
+    if all(is_row(each) for each in value.values()):
+        return [{"id": key, **each} for key, each in value.items()]
+    if usual(tuple(value), TEXT_NAMES) is None:
+        return None
+    keys = dict.fromkeys(key for column in value.values() for key in column)
+    return [{name: column.get(key) for name, column in value.items()} for key in keys]
+
+
+def _is_header(rows: list[Any]) -> bool:
+    return len(rows) > 1 and all(isinstance(row, list) for row in rows) and all(isinstance(c, str) for c in rows[0])
+
+
+def _of_cells(names: list[Any], rows: list[Any]) -> list[Any]:
+    return [dict(zip(map(str, names), row, strict=False)) if isinstance(row, list) else row for row in rows]
+
+
+def _speech(value: Any) -> list[Any] | None:
+    """The stretches of what a program for speech recognised, with their times; beside them stands the whole text."""
+    stretches = value.get("segments") if isinstance(value, dict) else None
+    if not isinstance(stretches, list) or not stretches:
+        return None
+    if not all(isinstance(each, dict) and isinstance(each.get("text"), str) and "start" in each for each in stretches):
+        return None
+    kept = ("speaker", "language")
+    return [
+        {"text": each["text"].strip(), "start_s": each["start"], "end_s": each.get("end")}
+        | {name: each[name] for name in kept if each.get(name)}
+        for each in stretches
+    ]
+
+
+def _objects(value: Any, file: str) -> list[Any]:
+    """The objects that are rows: of an array, or of the arrays in an object, wherever they lie in it."""
+    table = _speech(value) or _tabular(value)
+    if table is not None:
+        return table
+    if isinstance(value, list):
+        nested = [row for each in value for row in (_objects(each, file) if _is_page(each) else [each])]
+        return nested or value
+    if is_row(value):
+        return [value]
+    lists = [*_lists(value)]
+    with_text = [each for each in lists if any(is_row(row) or is_row(lifted(row)) for row in each)]
+    if len(lists) > 1 and len(with_text) != 1:
         raise InputError(f"{file}: an object with {len(lists)} arrays found; one array of objects is expected")
-    return lists[0] if lists else [value]
+    return _objects((with_text or lists)[0], file) if lists else [value]
+
+
+def _is_page(value: Any) -> bool:
+    """Whether an object of an array is none of the rows but holds them, as the pages of an interface do."""
+    return isinstance(value, dict) and not is_row(value) and not is_row(lifted(value)) and any(_lists(value))
+
+
+def _lists(value: dict[str, Any]) -> Iterator[list[Any]]:
+    """The arrays of objects in an object: its own, or else those of the objects in it."""
+    own = [each for each in value.values() if isinstance(each, list) and each and isinstance(each[0], dict)]
+    inner = [each for each in value.values() if isinstance(each, dict)]
+    yield from own or (each for part in inner for each in _lists(part))
 
 
 def _nothing(constant: str) -> None:
@@ -89,7 +168,7 @@ def _rows(value: Any, line: Line, file: str) -> Iterator[TableRow | Rejected]:
     if not isinstance(value, dict):
         yield Rejected(file, line.number, f"a JSON {_kind(value)} found; an object is expected")
         return
-    for cells in flattened(value):
+    for cells in flattened(lifted(value)):
         yield TableRow(line.number, cells, line.encoding)
 
 

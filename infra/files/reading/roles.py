@@ -1,5 +1,6 @@
 """Which column of a table is what, and what only the whole column tells of its cells."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import mean
@@ -8,6 +9,7 @@ from pydantic import JsonValue
 
 from infra.files.reading.cells import plain_id, whole_number
 from infra.files.reading.columns import (
+    CLOCK_NAMES,
     ID_NAMES,
     LANGUAGE_NAMES,
     PERSON_NAMES,
@@ -19,9 +21,14 @@ from infra.files.reading.columns import (
     usual,
 )
 from infra.files.reading.items import ReadingOptions, ReadingReport, TableHeader, TableRow
-from infra.files.timestamps import DateOrder, TimeColumn
+from infra.files.timestamps import DateOrder, TimeColumn, is_date
 
 _WORDS = 2.5  # of a column that holds texts, on average
+_NOT_SAID = re.compile(
+    r"birth|\bdob\b|geburt|naissance|nacimiento|nascimento|nascita|geboorte|urodz|рожд|出生|生年", re.IGNORECASE
+)
+_EXACT = 1 << 53  # numbers below it are whole in a spreadsheet
+_LOST_DIGITS = re.compile(r"^\d(?:[.,]\d+)?E\+\d{2}$", re.IGNORECASE)  # what a spreadsheet makes of a long number
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Roles:
     time: str | None
     language: str | None
     source: str | None
+    clock: str | None = None
+    """The time of day, where it stands beside the date."""
     passages: bool = False
     """Whether rows with the same text in one document are one passage with several codes."""
 
@@ -74,13 +83,15 @@ def choose_roles(header: TableHeader, requested: RequestedColumns, *, fixed_text
         return None
     others = tuple(name for name in names if name not in texts)
     tool = tool_of(names)
+    time = usual(others, role_names(names, "time", TIME_NAMES) if requested.time is None else (requested.time,))
     ids = (*role_names(names, "id", ID_NAMES), *(PERSON_NAMES if tool is None else ()))
     return Roles(
         texts=texts,
         id=usual(others, ids if requested.id is None else (requested.id,)),
-        time=usual(others, role_names(names, "time", TIME_NAMES) if requested.time is None else (requested.time,)),
+        time=time,
         language=usual(others, role_names(names, "language", LANGUAGE_NAMES)),
         source=usual(others, role_names(names, "source", SOURCE_NAMES)),
+        clock=usual([name for name in others if name != time], CLOCK_NAMES) if time else None,
         passages=tool is not None and tool.passages,
     )
 
@@ -106,40 +117,94 @@ class ColumnSurvey:
     _texts: dict[str, int] = field(default_factory=dict)
     shared_ids: int = 0
     """Rows whose id stands at another text too."""
+    lost_ids: int = 0
+    """Rows whose id is a number that a spreadsheet rounded."""
+    _dates: dict[str, TimeColumn | None] = field(default_factory=dict)
+    """By column whose cells are dates so far what they tell; ``None`` where another cell was seen."""
 
     def see(self, row: TableRow, roles: Roles) -> None:
         """Take a row into account."""
         if roles.time:
             self.time.see(row.cells.get(roles.time))
+        else:
+            self._see_dates(row, roles)
         key = row.cells.get(roles.id) if roles.id else None
         if key is None or not str(key).strip():
             return
         self.whole_ids = self.whole_ids and whole_number(key)
+        self.lost_ids += _rounded(key)
         plain = plain_id(key)
         if plain is not None:
             text = hash(str([row.cells.get(name) for name in roles.texts]))
             self.shared_ids += self._texts.setdefault(plain, text) != text
+
+    def _see_dates(self, row: TableRow, roles: Roles) -> None:
+        for name, cell in row.cells.items():
+            if cell is None or cell == "" or name in roles.texts or self._dates.get(name, ()) is None:
+                continue
+            if not is_date(cell) or name == roles.id or _NOT_SAID.search(name):
+                self._dates[name] = None
+            elif (column := self._dates.setdefault(name, TimeColumn())) is not None:
+                column.see(cell)
+
+    def _told_time(self, roles: Roles, names: Iterable[str]) -> Roles:
+        """The roles with a column of dates as the time, where none is known by its name."""
+        there = [name for name in names if self._dates.get(name) is not None]
+        if roles.time is not None or not there:
+            return roles
+        self.time = self._dates[there[0]] or self.time
+        others = f", as are those of {listed(there[1:])}" if len(there) > 1 else ""
+        self.options.report.remark(
+            f"'{there[0]}' is taken as the time: all its cells are dates{others}; --time-column names another"
+        )
+        return replace(roles, time=there[0])
 
     @property
     def order(self) -> DateOrder | None:
         """What comes first in the dates."""
         return self.options.date_order or self.time.order
 
-    def settled(self, roles: Roles, requested: RequestedColumns) -> Roles:
-        """The roles without an id that names persons: several texts have the same."""
-        named = requested.id is not None or roles.id is None or usual((roles.id,), PERSON_NAMES) is None
-        if named or not self.shared_ids:
+    def settled(self, roles: Roles, requested: RequestedColumns, names: Iterable[str]) -> Roles:
+        """The roles as all rows tell them.
+
+        Args:
+            roles: As the names of the columns tell them.
+            requested: What the caller named.
+            names: The columns.
+
+        Returns:
+            Without an id that names persons or lost its digits, for then several texts have the same; with a time
+            where a column holds dates only.
+        """
+        if requested.time is None:
+            roles = self._told_time(roles, names)
+        if requested.id is not None or roles.id is None or not self.shared_ids:
             return roles
-        self.options.report.remark(
-            f"'{roles.id}' is not taken as the rows' id: {self.shared_ids} of its values stand at several texts; "
-            "--id-column takes it all the same"
-        )
+        if self.lost_ids:
+            self.options.report.warn(
+                f"'{roles.id}' is not taken as the rows' id: a spreadsheet rounded {self.lost_ids} of its numbers (as "
+                "in 1.75E+18), so that several texts have the same; export it again as text, or from its source"
+            )
+        elif usual((roles.id,), PERSON_NAMES) is not None:
+            self.options.report.remark(
+                f"'{roles.id}' is not taken as the rows' id: {self.shared_ids} of its values stand at several texts; "
+                "--id-column takes it all the same"
+            )
+        else:
+            return roles
         return replace(roles, id=None)
 
     def say(self, roles: Roles) -> None:
         """Put into words how the columns are read."""
         self.options.report.remark(roles.sentence)
         say_times(self.time, roles.time or "", self.order, self.options.report)
+
+
+def _rounded(key: JsonValue) -> bool:
+    """Whether an id has more digits than a spreadsheet keeps."""
+    if isinstance(key, str):
+        return _LOST_DIGITS.match(key.strip()) is not None
+    return isinstance(key, int | float) and abs(key) >= _EXACT
 
 
 def say_times(time: TimeColumn, column: str, order: DateOrder | None, report: ReadingReport) -> None:

@@ -13,7 +13,7 @@ from infra.files.reading.answers import is_non_answer
 from infra.files.reading.cells import plain_id, readable, spreadsheet_error
 from infra.files.reading.items import LeftOut, ReadingOptions, Rejected, TableHeader, TableRow
 from infra.files.reading.roles import ColumnSurvey, RequestedColumns, Roles, choose_roles, listed
-from infra.files.timestamps import read_time
+from infra.files.timestamps import read_time, with_clock
 from models.errors import InputError
 from schemas import Segment
 from schemas.feedback import LARGEST_METADATA, LONGEST_OWN_ID
@@ -22,6 +22,7 @@ from schemas.record import describe
 
 RAW = "_raw"
 """Under which the metadata keeps a text as it came, where tags and entities were taken out."""
+AGAIN = "the id and text of an earlier row: they are one segment"
 NON_ANSWER, NO_TEXT, PASSAGE = "no answer", "no text", "a passage with a further code"
 _LONGEST_SOURCE, _LONGEST_LANGUAGE = 200, 20
 _LONGEST_RAW = 20_000  # characters of a text with tags that are kept
@@ -63,6 +64,7 @@ class SegmentBuilder:
         self._first_error: InputError | None = None
         self._occurrences: dict[bytes, int] = {}  # by source and text
         self._keys: dict[bytes, bytes] = {}  # source and key -> text
+        self._ids: set[bytes] = set()  # of segments that were built
         self.survey = ColumnSurvey(options)
 
     def see_header(self, header: TableHeader) -> None:
@@ -95,7 +97,9 @@ class SegmentBuilder:
 
     def settle(self) -> None:
         """All rows have been looked at: settle what the whole column tells, and say it."""
-        self._by_names = {names: self.survey.settled(roles, self._requested) for names, roles in self._by_names.items()}
+        self._by_names = {
+            names: self.survey.settled(roles, self._requested, names) for names, roles in self._by_names.items()
+        }
         for roles in self._by_names.values():
             self.survey.say(roles)
             break
@@ -148,8 +152,11 @@ class SegmentBuilder:
         source = (named or own_source or file)[:_LONGEST_SOURCE]
         if len(roles.texts) > 1:
             source = f"{source}: {column}"[:_LONGEST_SOURCE]
+        key = self._key(own_id, source, text, roles)
+        if own_id:
+            self._count_again(source, own_id, row.line)
         return Segment(
-            id=segment_id(self._place.study, source, self._key(own_id, source, text, roles)),
+            id=segment_id(self._place.study, source, key),
             study=self._place.study,
             text=text,
             source=source,
@@ -161,7 +168,8 @@ class SegmentBuilder:
 
     def _time(self, row: TableRow, roles: Roles) -> datetime | None:
         value = row.cells.get(roles.time) if roles.time else None
-        timestamp = read_time(value, self.survey.order)
+        clock = row.cells.get(roles.clock) if roles.clock else None
+        timestamp = read_time(with_clock(value, clock), self.survey.order)
         if timestamp is not None and not 1 < timestamp.year < 9999:
             timestamp = None  # no record takes it
         if timestamp is None and value is not None and str(value).strip():
@@ -201,6 +209,10 @@ class SegmentBuilder:
             return text
         if text is None:
             raise _Nothing(f"'{column}' is empty; text is expected")
+        listed_parts = text if isinstance(text, list) else []
+        parts = [_part(part) for part in listed_parts]
+        if None not in parts and any(isinstance(part, dict) for part in listed_parts):
+            return "".join(part or "" for part in parts)  # as chats write a text with a link in it
         raise _Unfit(f"'{column}' is {_kind(text)}; text is expected")
 
     def _key(self, own: str | None, source: str, text: str, roles: Roles) -> str:
@@ -212,9 +224,16 @@ class SegmentBuilder:
             if count > 1 and roles.passages:
                 raise _Nothing("the passage stands in a row before; its codes are several", PASSAGE)
             return f"{digest}:{count}"
-        if self._keys.setdefault(_hash(f"{source}\0{own}"), _hash(digest)) != _hash(digest):
+        place, plain = _hash(f"{source}\0{own}"), _hash(" ".join(text.split()))
+        if self._keys.setdefault(place, plain) != plain:
             raise _Unfit(f"id '{own[:60]}' already stands for another text; name the right column with --id-column")
         return own
+
+    def _count_again(self, source: str, own: str, line: int) -> None:
+        place = _hash(f"{source}\0{own}")
+        if place in self._ids:
+            self._options.report.count(AGAIN, line)
+        self._ids.add(place)
 
     def _roles_of(self, row: TableRow) -> Roles:
         names = tuple(row.cells)
@@ -259,6 +278,12 @@ def _short(row: TableRow, column: str | None, longest: int) -> str | None:
 
 def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:8]
+
+
+def _part(part: JsonValue) -> str | None:
+    """A part of a text in parts: a text, or an object with one, such as a link."""
+    inner = part.get("text") if isinstance(part, dict) else part
+    return inner if isinstance(inner, str) else None
 
 
 def _kind(value: JsonValue) -> str:

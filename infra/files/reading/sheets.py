@@ -18,6 +18,8 @@ from models.errors import InputError
 
 BROKEN = (BadZipFile, ValueError, OSError, EOFError, RuntimeError, SyntaxError, zlib.error)
 """What is raised over the parts of a broken archive; ``SyntaxError`` is what parsers of XML raise."""
+_ALSO_OF_CODEBOOKS = ("description", "remark", "remarks")
+"""Names of columns that a sheet about the data may have as well."""
 ERRORS = ("#NAME?", "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#FIELD!")
 """What a spreadsheet writes where a formula came to nothing; ``-good`` is one to it."""
 
@@ -28,6 +30,8 @@ def sheet_rows(stream: BinaryIO, file: str, options: ReadingOptions) -> Iterator
     Raises:
         InputError: If it is no workbook or has no such sheet; the sheets are named.
     """
+    from openpyxl.utils.datetime import CALENDAR_MAC_1904
+
     with _workbook(stream, file) as book:
         sheets = [sheet for sheet in book.worksheets if any(True for _ in _raw(sheet, 1))]
         if not sheets:
@@ -36,7 +40,18 @@ def sheet_rows(stream: BinaryIO, file: str, options: ReadingOptions) -> Iterator
         if len(book.worksheets) > 1:
             names = ", ".join(f"'{each.title}'" for each in book.worksheets)
             options.report.remark(f"sheet '{sheet.title}' of {names} is read; --sheet names another")
+            _say_alike(sheet, sheets, options)
+        options.report.days_from_1904 = book.epoch == CALENDAR_MAC_1904
         yield from _raw(sheet)
+
+
+def _say_alike(chosen: Any, sheets: Sequence[Any], options: ReadingOptions) -> None:
+    """Warn of further sheets with the same columns: each is a part of the same data."""
+    header = next(_raw(chosen, 1)).cells
+    alike = [sheet.title for sheet in sheets if sheet is not chosen and next(_raw(sheet, 1)).cells == header]
+    if alike:
+        names = ", ".join(f"'{title}'" for title in alike)
+        options.report.warn(f"{names}: the same columns as '{chosen.title}', and not read; read each with --sheet")
 
 
 @contextmanager
@@ -63,7 +78,10 @@ def _workbook(stream: BinaryIO, file: str) -> Iterator[Any]:
 
 def _chosen(sheets: Sequence[Any], every: Sequence[Any], file: str, options: ReadingOptions) -> Any:
     if options.sheet is None:
-        return next((sheet for sheet in sheets if _names_text(sheet, options.text_names)), sheets[0])
+        shown = [sheet for sheet in sheets if sheet.sheet_state == "visible"] or sheets
+        sure = [name for name in options.text_names if name not in _ALSO_OF_CODEBOOKS]
+        named = (sheet for names in (sure, options.text_names) for sheet in shown if _names_text(sheet, names))
+        return next(named, shown[0])
     plain = options.sheet.strip().casefold()
     by_name = [sheet for sheet in every if sheet.title.strip().casefold() == plain]
     by_number = every[int(plain) - 1 : int(plain)] if plain.isdecimal() and int(plain) else []

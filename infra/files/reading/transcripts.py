@@ -1,33 +1,22 @@
 """Transcripts: whose turn a line begins, who asks and who answers, and what a turn is cut into."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-_CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:[.,\-]\d{1,3})?"
-_NAME = r"[^\W\d_][^\n:\[\]()#]{0,39}?"
-_LABEL = re.compile(
-    rf"^\s*(?:[\[(]?(?P<before>{_CLOCK})[\])]?\s+)?(?P<name>{_NAME})\s*(?:[\[(](?P<after>{_CLOCK})[\])]\s*)?:(?!//|\d)\s*(?P<text>.*)$"
-)
-_ALONE = re.compile(rf"^\s*(?P<name>{_NAME})\s{{1,6}}[\[(]?(?P<after>{_CLOCK})[\])]?\s*$")
-_MARK = re.compile(rf"\s*[#\[(]+({_CLOCK})[#\])]+\s*")
+from infra.files.reading.turn_marks import CLOCK, STAMP_ALONE, Speakers, TurnMark, asks, is_no_speech
+
+_MARK = re.compile(rf"\s*[#\[(]+({CLOCK})[#\])]+\s*")
 _SENTENCE = re.compile(r"(?<=[.!?…。！？])[\"'”’»)]*\s+(?=[^\sa-zß-ÿ])|(?<=[。！？])")
 _SHORTENED = re.compile(
     r"(?:\b(?:[A-Za-z]|Dr|Mr|Mrs|Ms|Prof|St|Nr|No|ca|usw|bzw|etc|vs|approx|Inc|Jr|Sr))\.$", re.IGNORECASE
 )
-_NAMES = """
-    i int interviewer interviewerin interviewer:in interviewer*in interview iv moderator moderatorin mod q question
-    researcher host facilitator frage interviewador interviewadora entrevistador entrevistadora intervieweur
-    intervieweuse enquêteur enquêtrice intervistatore intervistatrice
-"""
 _BLOCK, _LINE = re.compile(r"\S(?:.*?\S)??(?=\s*\n\s*\n|\s*$)", re.DOTALL), re.compile(r"\S.*")
-ASKS = frozenset(_NAMES.split())
-"""What those who ask are called."""
-_MOST_WORDS = 4  # of a speaker's name
+_STAMPED = 0.6  # of the lines of a text that have their times
 _ASKING, _NOT_ASKING = 0.6, 0.4  # shares of turns that end in a question
 _LEAST_TURNS = 2
-_FEW = 3  # other names beside those who ask: all of them answer, even if only once
+_MOST_CUES = 12  # of one sentence where no speaker is named
+_END = (".", "?", "!", "…", "。", "？", "！")
 
 
 @dataclass(frozen=True)
@@ -44,6 +33,8 @@ class Passage:
     ends_s: float | None = None
     turn: int = 0
     """Which turn of the document it is, or is part of, from 1."""
+    said_at: str | None = None
+    """When it was said, as a chat writes it."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +48,52 @@ class DocumentText:
 def turns_of(document: DocumentText) -> list[Passage]:
     """The turns of a transcript; none where the text names no speakers."""
     lines = list(_lines(document.text))
-    speakers = _speakers(text for _, _, text in lines)
-    if len(speakers) < 2:
+    speakers = Speakers([text for _, _, text in lines])
+    if len(speakers.names) < 2:
         return []
     turns: list[Passage] = []
+    clock: str | None = None
     for line, start, text in lines:
-        label = _label(text, speakers)
-        if label is not None:
-            turns.append(_begun(label, line, start, text))
-        elif turns and text.strip():
+        mark, stamp = speakers.mark(text), STAMP_ALONE.match(text)
+        if mark is not None:
+            turns.append(_begun(mark, line, start, text, clock))
+            clock = None
+        elif stamp and not stamp["text"]:
+            clock = stamp["begins"]
+        elif turns and text.strip() and not is_no_speech(text):
             turns[-1] = _continued(turns[-1], start, text, document.joint)
     kept = (_timed(turn) for turn in turns)
     return [replace(turn, turn=n) for n, turn in enumerate((turn for turn in kept if turn.text), 1)]
+
+
+def stamped_of(document: DocumentText) -> list[Passage]:
+    """The sentences of a text in which each line says from when to when it was said; none where few lines do."""
+    lines = [
+        (*line, match) for line in _lines(document.text) if (match := STAMP_ALONE.match(line[2])) and match["text"]
+    ]
+    filled = sum(bool(text.strip()) for _, _, text in _lines(document.text))
+    if not filled or len(lines) < _STAMPED * filled:
+        return []
+    passages: list[Passage] = []
+    cues = 0
+    for number, start, text, match in lines:
+        words, begin = match["text"].strip(), start + match.start("text")
+        begins, ends = seconds(match["begins"]), seconds(match["ends"])
+        cues = cues + 1 if passages and goes_on(passages[-1], None, cues) else 0
+        if cues:
+            joined = f"{passages[-1].text} {words}"
+            passages[-1] = replace(passages[-1], text=joined, ends_s=ends, end=start + len(text))
+        else:
+            end, turn = start + len(text), len(passages) + 1
+            passages.append(Passage(words, begin, end, number, begins_s=begins, ends_s=ends, turn=turn))
+    return passages
+
+
+def goes_on(last: Passage, speaker: str | None, cues: int) -> bool:
+    """Whether a cue belongs to what came before: the same speaker's, or without any the same sentence's."""
+    if last.speaker or speaker:
+        return last.speaker == speaker or speaker is None
+    return not last.text.endswith(_END) and cues < _MOST_CUES
 
 
 def paragraphs_of(document: DocumentText) -> list[Passage]:
@@ -97,7 +122,7 @@ def interviewers(turns: Sequence[Passage], named: str | None = None) -> set[str]
     if named is not None:
         asked = {name.strip().casefold() for name in named.split(",")}
         return {speaker for speaker in speakers if speaker.casefold() in asked}
-    called = {speaker for speaker in speakers if speaker.casefold().rstrip(" .0123456789") in ASKS}
+    called = {speaker for speaker in speakers if asks(speaker)}
     if called:
         return called if called != speakers else set()
     shares = {speaker: _questions([turn for turn in turns if turn.speaker == speaker]) for speaker in speakers}
@@ -120,38 +145,10 @@ def _lines(text: str) -> Iterator[tuple[int, int, str]]:
         start += len(line) + 1
 
 
-def _speakers(lines: Iterable[str]) -> set[str]:
-    """Names that begin several lines, and names of those who ask, wherever they stand."""
-    names: Counter[str] = Counter()
-    for line in lines:
-        for pattern in (_LABEL, _ALONE):
-            match = pattern.match(line)
-            if match and len(match["name"].split()) <= _MOST_WORDS:
-                names[match["name"].strip()] += 1
-                break
-    asks = {name for name in names if name.casefold().rstrip(" .0123456789") in ASKS}
-    initials = {name for name in names if len(name) <= 3 and name.isupper()}
-    likely = {name for name, count in names.items() if count >= _LEAST_TURNS}
-    return (
-        likely | asks | (initials if asks else set()) | (set(names) if asks and len(names) <= len(asks) + 3 else set())
-    )
-
-
-def _label(text: str, speakers: set[str]) -> re.Match[str] | None:
-    for pattern in (_LABEL, _ALONE):
-        match = pattern.match(text)
-        if match and match["name"].strip() in speakers:
-            return match
-    return None
-
-
-def _begun(label: re.Match[str], line: int, start: int, text: str) -> Passage:
-    words = label.groupdict()
-    clock = words.get("before") or words.get("after")
-    said = words.get("text") or ""
-    begin = start + (label.start("text") if words.get("text") is not None else len(text))
-    begins = None if clock is None else seconds(clock)
-    return Passage(said.strip(), begin, start + len(text), line, label["name"].strip(), begins)
+def _begun(mark: TurnMark, line: int, start: int, text: str, clock: str | None) -> Passage:
+    begin = start + mark.start
+    begins = None if (mark.clock or clock) is None else seconds(mark.clock or clock or "")
+    return Passage(mark.text.strip(), begin, start + len(text), line, mark.name, begins, said_at=mark.said_at)
 
 
 def _continued(turn: Passage, start: int, text: str, joint: str) -> Passage:

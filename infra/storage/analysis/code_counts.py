@@ -5,7 +5,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, case, func, select
 
-from infra.storage.tables import codes, final_codes
+from infra.storage.annotations import waiting
+from infra.storage.tables import codes, final_codes, segments
+
+_MOST_TEXTS = 20_000  # of a code that are read for their words, the newest
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,25 @@ def code_counts(connection: Connection, study: str | None, limit: int | None = N
     )
     rows = connection.execute(query if study is None else query.where(final.study == study))
     return [CodeCount(*row) for row in rows]
+
+
+def texts_with(connection: Connection, study: str, code: UUID, hides: str = "") -> list[str]:
+    """The texts of the segments that have a code in the end, the newest 20,000.
+
+    Args:
+        connection: A transaction that reads.
+        study: Whose.
+        code: The code.
+        hides: Which segments are left out, as for ``infra.storage.search.Filters``.
+    """
+    final = final_codes.c
+    query = (
+        select(segments.c.text)
+        .join_from(segments, final_codes, segments.c.id == final.segment_id)
+        .where(segments.c.study == study, final.study == study, final.code_id == code)
+        .order_by(segments.c.order_at.desc(), segments.c.seq.desc())
+        .limit(_MOST_TEXTS)
+    )
+    if hides:
+        query = query.where(segments.c.id.not_in(waiting(study, every=hides == "all")))
+    return list(connection.scalars(query))

@@ -30,7 +30,7 @@ def coded_segments(database: Database, study: str, by: Sequence[str] = ()) -> li
     """
     columns = (segments.c.id, segments.c.text, segments.c.source, segments.c.language, segments.c.metadata)
     query = (
-        select(*columns, assignments.c.new, assignments.c.route)
+        select(*columns, assignments.c.new, assignments.c.standing, assignments.c.route)
         .join(assignments, assignments.c.segment_id == segments.c.id)
         .where(segments.c.study == study)
         .order_by(segments.c.seq)
@@ -47,7 +47,7 @@ def _coded(row: Any, latest: LatestAnnotations, by: Sequence[str]) -> CodedSegme
     decision = latest.decision(row.id)
     return CodedSegment(
         groups={name: _group(row, name) for name in by},
-        reused=not row.new,
+        reused=not row.new and row.standing == "code",
         to_people=None if row.route is None else row.route == "people",
         stands=None if decision is None else decision.accepted,
         drawn=decision is not None and any(annotation.sample for annotation in decision.standing),

@@ -66,6 +66,11 @@ class Cooccurrence:
     counts: Sequence[Sequence[int]]
     """Square and symmetric; on the diagonal, how many have the code at all."""
 
+    @property
+    def paired(self) -> bool:
+        """Whether any two codes stand together."""
+        return any(n for row, counts in enumerate(self.counts) for n in counts[row + 1 :])
+
     def jaccard(self, row: int, column: int) -> float:
         """Of those that have either code, how many have both."""
         both = self.counts[row][column]

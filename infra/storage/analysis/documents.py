@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, select
 
-from infra.storage.final_codes import Outcome, outcomes
+from infra.storage.final_codes import Assigned, Outcome, outcomes
 from infra.storage.tables import assignments, segments
 
 MOST = 2_000
@@ -47,14 +47,16 @@ def passages(connection: Connection, study: str, source: str, most: int = MOST) 
     """A document's segments by their place in it; where none is known, as they came."""
     done = assignments.c
     query = (
-        select(segments.c.id, segments.c.text, segments.c.metadata, segments.c.seq, done.code_id, done.label)
+        select(segments.c.id, segments.c.text, segments.c.metadata, segments.c.seq)
+        .add_columns(done.code_id, done.label, done.standing)
         .join_from(segments, assignments, segments.c.id == done.segment_id, isouter=True)
         .where(segments.c.study == study, segments.c.source == source)
         .order_by(segments.c.order_at, segments.c.seq)
         .limit(most)
     )
     rows = sorted(connection.execute(query).all(), key=_place)
-    settled = outcomes(connection, {row.id: (row.code_id, row.label) if row.code_id else None for row in rows})
+    given = {row.id: Assigned(row.code_id, row.label, row.standing) if row.code_id else None for row in rows}
+    settled = outcomes(connection, given)
     return [
         DocumentPassage(
             row.id,

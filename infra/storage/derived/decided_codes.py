@@ -51,8 +51,8 @@ def coded_with(connection: Connection, codes: Collection[UUID]) -> set[UUID]:
 
 def _rows(segment: UUID, words: Sequence[Annotation], names: CurrentNames) -> Iterator[Mapping[str, Any]]:
     decision = human_decision(words, names)
-    if decision is None:
-        return
+    if decision is None or decision.last.within is not None:
+        return  # a marked part says nothing about its segment as a whole
     by = "undecided" if decision.undecided else "adjudication" if decision.adjudicated else "people"
     about = {"segment_id": segment, "study": decision.last.study, "decided_by": by, "disputed": decision.disputed}
     named = names.named(decision.labels)

@@ -71,7 +71,7 @@ class SegmentEntry(BaseModel):
     source: str
     said_at: datetime = Field(description="When it was said, else taken in.")
     blind: bool = Field(description="Whether its code is kept back: somebody is to read it blind first.")
-    route: str | None = Field(description="`accepted` or `people`; null until it is routed, or where it is blind.")
+    route: str | None = Field(description="`accepted`, `people` or `suggested`; null until routed, or if it is blind.")
     confidence: float | None
     codes: list[CodeRef] = Field(description="In the end: an adjudication's, else most people's, else the system's.")
     decided_by: str | None = Field(description="Whose codes these are.")

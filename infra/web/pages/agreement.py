@@ -11,9 +11,11 @@ from pydantic import BaseModel
 from infra.annotation.agreement import CONVENTION, MEANINGS, StudyAgreement, study_agreement, to_csv
 from infra.annotation.disputes import DisputedSegment, disagreements, read_case
 from infra.profiles.study_rules import rules_of
-from infra.web.access import Lead, Viewer, unread_by
+from infra.web.access import Lead, Viewer, hides, unread_by
+from infra.web.pages.coding.spans import visible_spans
 from infra.web.site import Here, Site, draw, profile_of
 from models.annotation.adjudication import AdjudicationChoice, adjudicate, withdraw
+from models.annotation.span_agreement import span_agreement
 from models.errors import InputError
 
 MOST = 50
@@ -38,11 +40,14 @@ def page(request: Request, site: Here, viewer: Viewer, study: str, models: bool 
     database = site.store.database
     open_, count = disagreements(database, study, MOST)
     hidden = unread_by(site, viewer, study, [each.segment_id for each in open_])
+    marked = visible_spans(site, study, hides(site, viewer, study))
     values = {
         "agreement": study_agreement(database, study, with_models=models),
         "goal": rules_of(database, profile_of(site), study).double_share,
         "open": [each for each in open_ if each.segment_id not in hidden],
         "count": count,
+        "overlaps": span_agreement(marked),
+        "span_labels": {code: label for span in marked for code, label in span.codes},
         "convention": CONVENTION,
         "meanings": MEANINGS,
     }

@@ -6,26 +6,32 @@ from typing import Annotated, Any, NoReturn
 from urllib.parse import quote, urlencode
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel
 
 from infra.accounts.accounts import Visitor
+from infra.annotation.code_search import CodeMatch
 from infra.annotation.codebook_view import Listed, listed, moved, with_code
 from infra.files.timestamps import read_time
 from infra.storage.search import SegmentMatch
-from infra.web.access import Lead, Viewer, unread_by, visitor_of
+from infra.web.access import Lead, Viewer, hides, unread_by, visitor_of
 from infra.web.pages.codebook_forms import (
     Action,
     CodeForm,
     NewForm,
     OvertakenError,
     already_applied,
+    created,
     edit,
     history_lines,
     matching,
     part_names,
 )
+from infra.web.pages.coding.spans import visible_spans
+from infra.web.pages.curation.similar import LOWEST
 from infra.web.site import Here, Site, draw
+from models.annotation.spans import MarkedPart
 from models.codebook.codebook import Codebook, CodeState
 from models.codebook.diff import compare
 from models.codebook.edits import Act, Curation
@@ -36,16 +42,36 @@ SHOWN = 50
 """Segments of a code that its page shows."""
 PAGE = 200
 """Codes, or events, on one page."""
+_NEAREST = 5  # codes that a code's page names as near
 _MOST_MOVED = 5_000  # segments of a split code that are moved or asked about again at once
 
 router = APIRouter()
 
 
+class ListAsked(BaseModel):
+    """What part of the codebook is asked for, and what was done to it just before."""
+
+    q: str = ""
+    show: str = "live"
+    page: int = 1
+    changed: str = ""
+    event: str = ""
+    fault: str = ""
+
+
+class HistoryAsked(ListAsked):
+    """The same of its history."""
+
+    show: str = "people"
+    done: str = ""
+
+
 @router.get("/s/{study}/codebook", response_class=HTMLResponse)
 def list_codes(
-    request: Request, study: str, site: Here, visitor: Viewer, q: str = "", show: str = "live", page: int = 1
+    request: Request, study: str, site: Here, visitor: Viewer, asked: Annotated[ListAsked, Query()]
 ) -> HTMLResponse:
     """Codes by theme, the most used first."""
+    q, show, page = asked.q, asked.show, asked.page
     every = listed(site.store.database, study)
     codes = matching(every, q, live=show != "ended")
     start = max(0, page - 1) * PAGE
@@ -53,12 +79,12 @@ def list_codes(
         "groups": _by_theme(codes[start : start + PAGE], every),
         "total": len(codes),
         "most": max((code.count for code in every), default=0),
+        "themes": [code for code in every if code.live and code.level == "theme"],
         "ended": sum(not code.live for code in every),
         "any": bool(every),
-        "q": q,
-        "show": show,
-        "page": page,
         "more": len(codes) > start + PAGE,
+        "cause": uuid4(),
+        **asked.model_dump(),
     }
     return draw(request, "codebook.html", values)
 
@@ -86,11 +112,11 @@ def create_code(request: Request, study: str, site: Here, visitor: Lead, form: A
     try:
         with site.outbox.editing_codebook(study) as keep:
             curation = Curation(site.store.code_events(study), study, _act(site, visitor, form.reason, form.cause))
-            events = curation.create(form.label, form.level, parent=form.parent, notes=form.notes)
+            events = created(curation, form)
             keep(events)
     except InputError as error:
         return _new_page(request, site, study, form, str(error))
-    return _to(study, f"codes/{events[0].code_id}", done="created")
+    return _to(study, f"codes/{events[-1].code_id}", done="created")
 
 
 def _new_page(request: Request, site: Site, study: str, form: NewForm, fault: str = "") -> HTMLResponse:
@@ -101,10 +127,10 @@ def _new_page(request: Request, site: Site, study: str, form: NewForm, fault: st
 
 @router.get("/s/{study}/codebook/history", response_class=HTMLResponse)
 def show_history(
-    request: Request, study: str, site: Here, visitor: Viewer, show: str = "people", page: int = 1, done: str = ""
+    request: Request, study: str, site: Here, visitor: Viewer, asked: Annotated[HistoryAsked, Query()]
 ) -> HTMLResponse:
     """Every change of the codebook, the newest first."""
-    return _history_page(request, site, study, {"show": show, "page": page, "done": done})
+    return _history_page(request, site, study, asked.model_dump())
 
 
 @router.post("/s/{study}/codebook/history", response_class=HTMLResponse)
@@ -264,12 +290,26 @@ def _code_page(
         "became": codebook.current_theme(code) if state.level == "theme" else codebook.current_code(code),
         "segments": [segment for segment in segments if segment.id not in hidden],
         "unread": hidden,
+        "near": _near(site, study, state),
+        "parts": [span for span in _visible(request, site, study) if any(each == code for each, _ in span.codes)],
         "lines": list(reversed(lines)),
         "cause": uuid4(),
     }
     return draw(
         request, "codebook_code.html", {"form": None, "fault": "", "done": "", **shown, **values}, status=status
     )
+
+
+def _visible(request: Request, site: Site, study: str) -> list[MarkedPart]:
+    return visible_spans(site, study, hides(site, visitor_of(request), study))
+
+
+def _near(site: Site, study: str, state: CodeState) -> list[CodeMatch]:
+    """Codes whose labels are near to a code's, the nearest first; none while they cannot be told yet."""
+    if not state.assignable:
+        return []
+    near = site.nearby.nearest(study, [state.label], _NEAREST, [state.id]) or []
+    return [match for match in near if match.similarity >= LOWEST]
 
 
 def _theme(code: CodeState, codebook: Codebook) -> CodeState | None:

@@ -45,6 +45,8 @@ class NewForm(_Change):
 
     level: Level = "code"
     parent: UUID | None = None
+    theme: str = ""
+    """A theme that is made with it, or one by its name; it counts before ``parent``."""
 
     @field_validator("parent", mode="before")
     @classmethod
@@ -96,6 +98,19 @@ class OvertakenError(InputError):
             f"{code.label!r} was changed by {last.author} while you had it open ({last.kind}); nothing of yours is "
             "kept, look at how it stands now and try again"
         )
+
+
+def created(curation: Curation, form: NewForm) -> list[CodeEvent]:
+    """The events of a new code or theme, the last one its own; before it that of a theme that is made with it."""
+    name = " ".join(form.theme.split())
+    if form.level == "theme" or not name:
+        return curation.create(form.label, form.level, parent=form.parent, notes=form.notes)
+    known = curation.codebook.named(name, curation.study, "theme")
+    if known is not None:
+        return curation.create(form.label, parent=known.id, notes=form.notes)
+    (theme,) = curation.create(name, "theme")
+    (code,) = curation.create(form.label, notes=form.notes)
+    return [theme, code.model_copy(update={"parent_id": theme.code_id})]
 
 
 def edit(curation: Curation, code: UUID, action: Action, form: CodeForm) -> list[CodeEvent]:

@@ -13,11 +13,12 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 
 from infra.profiles.study_rules import rules_of
 from infra.storage.annotations import unread
-from infra.storage.overview import STEPS, OverTime, TimeStep, live, newest, over_time
+from infra.storage.overview import STEPS, OverTime, TimeStep, live, newest, newest_stage, over_time
 from infra.telemetry.status import lags_of
 from infra.web.access import Viewer
 from infra.web.live_updates import LiveFeeds
 from infra.web.site import Here, Site, draw, profile_of
+from models.routing.stages import STAGES
 from streams.topology import ROLES
 
 SHOWN = 20
@@ -28,8 +29,9 @@ _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _COUNTS = (
     ("taken_in", "taken in", "segments"),
     ("coded", "coded", "segments"),
-    ("accepted", "accepted", "segments?route=accepted"),
+    ("suggested", "suggested", "segments?route=suggested"),
     ("people", "to people", "segments?route=people"),
+    ("accepted", "accepted", "segments?route=accepted"),
     ("open_requests", "open requests", "queue"),
     ("human_coded", "coded by people", "segments?human=yes"),
     ("codes", "codes", "codebook"),
@@ -114,7 +116,7 @@ async def stream(request: Request, study: str, site: Here, visitor: Viewer) -> S
         segments = [
             {**asdict(segment), "id": str(segment.id), "at": segment.at.isoformat()} for segment in now["newest"]
         ]
-        return json.dumps({"counts": now["counts"], "newest": segments})
+        return json.dumps({"counts": now["counts"], "newest": segments, "stage": now["stage"]})
 
     events: AsyncGenerator[str, None] = _feeds(request.app).watch(study, look)
     return StreamingResponse(events, media_type="text/event-stream", headers=_STREAM_HEADERS)
@@ -137,13 +139,15 @@ def _lags(app: FastAPI) -> Lags:
 def _now(site: Site, study: str) -> dict[str, Any]:
     database = site.store.database
     counts = asdict(live(database, study, site.clock.now()))
-    shown = newest(database, study, SHOWN)
+    shown, stage = newest(database, study, SHOWN), newest_stage(database, study)
     every = rules_of(database, profile_of(site), study).blind
     hidden = unread(database, study, [segment.id for segment in shown], every=every)  # one poll serves everybody
     return {
         "counts": counts,
+        "stage": None if stage is None else STAGES[stage],
         "newest": [
-            replace(segment, code=None, by=None, blind=True) if segment.id in hidden else segment for segment in shown
+            replace(segment, code=None, by=None, proposed=None, blind=True) if segment.id in hidden else segment
+            for segment in shown
         ],
     }
 

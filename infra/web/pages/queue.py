@@ -185,6 +185,7 @@ def _page(
     rules, task = _rules(here, study), values["task"]
     nearby = here.nearby
     shown: dict[str, Any] = {
+        "rules": rules,
         "waiting": here.queue.waiting(study, annotator, rules),
         "last": here.queue.last(study, annotator),
         "cause": uuid4(),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from infra.annotation.study_report import standing
 from infra.profiles.study_rules import rules_of
+from infra.storage.overview import newest_stage
 from infra.training.loader import out_of_fold_loader
 from infra.web.access import Lead, Viewer
 from infra.web.site import Here, Site, draw, profile_of
@@ -19,11 +20,11 @@ from models.errors import InputError
 from models.routing.calibration import Bin
 from schemas import StudyRules
 from schemas.record import describe
-from schemas.study import QueryStrategy
+from schemas.study import CodingMode, QueryStrategy
 
 router = APIRouter()
 
-_PERCENT = ("threshold", "wrong_share", "certainty", "audit_share", "double_share")
+_PERCENT = ("threshold", "wrong_share", "certainty", "doubtful_share", "audit_share", "double_share")
 _OPTIONAL = {"budget_segments": 1_000_000, "budget_minutes": 1_440 * 100, "expire_days": 3_650}
 _MOST = {name: 100 for name in _PERCENT} | {"lock_minutes": 1_440, "ask_segments": 1_000} | _OPTIONAL
 _NEEDED = ("lock_minutes", "ask_segments")
@@ -32,6 +33,7 @@ _NAMES = {
     "threshold": "Confidence",
     "wrong_share": "Largest share of wrong codes",
     "certainty": "Certainty",
+    "doubtful_share": "Offered to people",
     "audit_share": "Drawn by chance",
     "double_share": "Coded by two",
     "budget_segments": "Segments a day",
@@ -54,15 +56,30 @@ STRATEGIES: dict[QueryStrategy, tuple[str, str]] = {
     "random": ("Random", "drawn by chance, to compare with."),
 }
 """What the classifier asks about: the strategy's name, and the segments it chooses in plain words."""
+CODING_MODES: dict[CodingMode, tuple[str, str]] = {
+    "inductive": ("From the texts (inductive)", "where no code of the codebook says the same, models open a new one."),
+    "deductive": (
+        "From the codebook only (deductive)",
+        "models choose among its codes, by label, definition, inclusion and examples. Where none fits, people decide.",
+    ),
+    "mixed": (
+        "From both (mixed)",
+        "models propose new codes. A proposal joins the codebook when a person chooses it; until then its segments go "
+        "to people.",
+    ),
+}
+"""Where codes come from: the coding mode's name, and what it means in plain words."""
 
 
 class RulesForm(BaseModel):
     """The form as it was filled in: shares in percent, and what may stay empty as text."""
 
     mode: str = "threshold"
+    coding_mode: str = ""
     threshold: str = ""
     wrong_share: str = ""
     certainty: str = ""
+    doubtful_share: str = ""
     audit_share: str = ""
     double_share: str = ""
     blind: bool = False
@@ -111,6 +128,7 @@ def read_rules(form: RulesForm, before: StudyRules, study: str, author: str) -> 
             values[name] = math.floor(values[name])
     values |= {"mode": form.mode, "blind": form.blind, "study": study, "author": author}
     values["strategy"] = form.strategy or before.strategy
+    values["coding_mode"] = form.coding_mode or before.coding_mode
     if form.mode == "budget" and values["budget_segments"] is None and values["budget_minutes"] is None:
         raise InputError("A budget has no limit yet; give segments or minutes a day.")
     try:
@@ -140,7 +158,8 @@ def _filled(rules: StudyRules) -> RulesForm:
     given = rules.model_dump()
     shares = {name: f"{given[name] * 100:g}" for name in _PERCENT}
     others = {name: "" if given[name] is None else f"{given[name]:g}" for name in (*_OPTIONAL, *_NEEDED)}
-    return RulesForm(mode=rules.mode, blind=rules.blind, strategy=rules.strategy, **shares, **others)
+    plain = {name: given[name] for name in ("mode", "coding_mode", "blind", "strategy")}
+    return RulesForm(**plain, **shares, **others)
 
 
 def _rules(site: Site, study: str) -> StudyRules:
@@ -156,7 +175,10 @@ def _draw(
         "form": form,
         "names": _NAMES,
         "strategies": STRATEGIES,
+        "coding_modes": CODING_MODES,
+        "has_codes": bool(site.nearby.codes(rules.study).live),
         "standing": report,
+        "stage": newest_stage(site.store.database, rules.study),
         "chart": _chart(report.bins),
         "error": error,
         "saved": saved,

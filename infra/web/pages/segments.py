@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from infra.accounts.accounts import Visitor
+from infra.annotation.saved_views import saved
 from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
@@ -68,6 +69,7 @@ def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> 
         values = _by_words(site, study, asked, filters, base)
     hidden = unread_by(site, visitor, study, [match.id for match in values["found"]])
     coded = request.query_params.get("coded", "")
+    values |= {"views": saved(site.store.database, study, visitor.name), "leads": visitor.may("lead", study)}
     values |= {"may_code": visitor.may("annotator", study), "cause": uuid4()}
     values |= {"coded": coded if coded.isascii() and coded.isdecimal() else ""}
     values |= {"hidden": hidden, "asked": asked, "filters": filters, "wrong": wrong, "base": base, "counted": COUNTED}

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from infra.annotation.code_search import Nearby
+from infra.annotation.code_search import LEAST, Nearby
 from models.annotation.coding import CodeEntry, CodeLookup, Task
 from models.errors import InputError
 from models.text.labels import clean_code
+from schemas.coding import CodeStanding
 from schemas.ids import normalised_label
 
 _NEAREST = 6
@@ -36,6 +37,8 @@ class System:
     definition: str | None
     now: bool
     """Whether it can still be given: it was not retired or split."""
+    standing: CodeStanding = "code"
+    """Whether it is in the codebook by now, a proposal, or says that none fits."""
 
 
 def system(task: Task, codes: CodeLookup) -> System | None:
@@ -45,7 +48,7 @@ def system(task: Task, codes: CodeLookup) -> System | None:
     current = codes.current(task.code)
     if current is not None:
         return System(current.id, current.label, current.definition, True)
-    return System(task.code, task.label, None, codes.get(task.code) is None)
+    return System(task.code, task.label, None, codes.get(task.code) is None, task.standing)
 
 
 def proposed(task: Task, codes: CodeLookup) -> list[Suggestion]:
@@ -73,7 +76,7 @@ def proposed(task: Task, codes: CodeLookup) -> list[Suggestion]:
 
 
 def nearest_suggestions(task: Task, codes: CodeLookup, nearby: Nearby) -> list[Suggestion] | None:
-    """The codes nearest to the segment that are not offered already; ``None`` while they cannot be told yet.
+    """The codes near to the segment that are not offered already, none under a floor; ``None`` while none can be told.
 
     While it is coded blind, only its text says what is near, and a code that it created itself is left out.
     """
@@ -84,11 +87,14 @@ def nearest_suggestions(task: Task, codes: CodeLookup, nearby: Nearby) -> list[S
         without.add(given.id)
     elif task.assignment is not None and task.assignment.new:
         without.add(task.assignment.code_id)
-    texts = [task.segment.text, *([task.label] if task.label and not task.blind else [])]
+    label = task.assignment.proposed if task.assignment and task.standing == "none" else task.label
+    texts = [task.segment.text, *([label] if label and not task.blind else [])]
     near = nearby.nearest(task.segment.study, texts, _NEAREST, without)
     if near is None:
         return None
-    nearest = [Suggestion(neighbour.code.label, neighbour.code, similarity=neighbour.similarity) for neighbour in near]
+    nearest = [
+        Suggestion(each.code.label, each.code, similarity=each.similarity) for each in near if each.similarity >= LEAST
+    ]
     return _numbered(nearest, 1 + len(before))
 
 

@@ -125,5 +125,10 @@ document.addEventListener("click", (event) => {
   if (opener) open(opener.dataset.opens, event);
 });
 
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-save]");
+  if (button) (await import("./save.js")).save(button.dataset);
+});
+
 localTimes(document);
 showWhereWeAre();

@@ -52,6 +52,7 @@ function draw() {
     const place = document.querySelector(`[data-count="${CSS.escape(name)}"]`);
     if (place) place.textContent = number.format(count);
   }
+  if (event.stage) document.getElementById("stage").textContent = event.stage;
   const busy = table.tBodies[0].contains(document.activeElement);  // never take a link away from under the keyboard
   if (!paused && !busy && event.newest.length) table.tBodies[0].replaceChildren(...event.newest.slice(0, shown).map(row));
 }

@@ -15,14 +15,14 @@ document.addEventListener("keydown", (event) => {
   const control = document.querySelector(`#main [data-key="${CSS.escape(event.key)}"]`);
   if (!control || control.disabled) return;
   event.preventDefault();
-  if (writing(control)) control.focus();
+  if (writing(control)) control.focus({ preventScroll: control.closest(".marking") !== null });  // it is in sight already
   else control.click();
 });
 
 function decide(event) {
   const own = event.target.closest?.("button, a, summary, input:not([type=checkbox], [type=radio])");
   const form = $("decision");
-  if (!form || own || (event.target.matches("textarea") && !event.ctrlKey && !event.metaKey)) return;
+  if (!form || form.hidden || own || (event.target.matches("textarea") && !event.ctrlKey && !event.metaKey)) return;
   event.preventDefault();
   form.requestSubmit(form.querySelector(".button.primary"));
 }

@@ -15,7 +15,7 @@ function draw(element) {
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
     scales: { x: { time: false, range: [0, 1] }, y: { range: [0, 1] } },
-    axes: [axis({ label: "Confidence", ...LOOK }), axis({ label: "Accepted by people", ...LOOK })],
+    axes: [axis({ label: "Confidence", ...LOOK }), axis({ label: "Let stand by people", ...LOOK })],
     series: [
       {},
       { stroke: ink("--muted"), dash: [6, 4], width: 1, points: { show: false } },

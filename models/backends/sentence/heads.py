@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
@@ -100,7 +101,6 @@ def _fit_columns(
 ) -> tuple[Any, Any]:
     """Minimise the sum of all columns' losses: they share no weight, so that is the minimum of each."""
     from scipy.optimize import minimize
-    from threadpoolctl import threadpool_limits
 
     rows = np.hstack([embeddings, np.ones((len(embeddings), 1))]).astype(np.float32)
     signs = np.where(targets, 1.0, -1.0).astype(np.float32)
@@ -119,10 +119,20 @@ def _fit_columns(
         return value, gradient.ravel()
 
     options = {"maxiter": 200, "ftol": 1e-6, "maxcor": 10}
-    with threadpool_limits(limits=1, user_api="blas"):  # beside other work, more threads wait ten times as long
+    with _thread_pools().limit(limits=1, user_api="blas"):  # beside other work, more threads wait ten times as long
         solution = minimize(loss, begin.astype(np.float64).ravel(), jac=True, method="L-BFGS-B", options=options)
     weights = solution.x.reshape(shape).astype(np.float32)
     return weights[:, :-1], weights[:, -1]
+
+
+@cache
+def _thread_pools() -> Any:
+    """The process's; looking them up takes as long as a small fit."""
+    import scipy.linalg  # brings its BLAS, so that it is among them
+    from threadpoolctl import ThreadpoolController
+
+    assert scipy.linalg
+    return ThreadpoolController()
 
 
 def _sigmoid(x: NDArray[Any]) -> NDArray[Any]:

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.annotation.coding import CodeEntry, CodeLookup, CodingChoice, Task, decide, undo
+from models.annotation.latest import human_decision
 from models.errors import InputError
 from schemas import AnnotationRequest, Assignment
-from schemas.ids import code_id
+from schemas.coding import NONE_FITS
+from schemas.ids import code_id, no_code_id
 from tests.unit.builders import segment
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -26,7 +28,7 @@ CODES = CodeLookup(
 )
 
 
-def task(code=SLOW, label="slow app", *, said=None, blind=False, **request):
+def task(code=SLOW, label="slow app", *, said=None, blind=False, standing="code", **request):
     of = segment()
     asked = {"confidence": 0.4, "reason": "low confidence", "requested_at": AT, "signals": {"margin": 0.1}} | request
     return Task(
@@ -39,6 +41,7 @@ def task(code=SLOW, label="slow app", *, said=None, blind=False, **request):
             label=label,
             proposed=label,
             new=False,
+            standing=standing,
             similarity=0.8,
             why="near",
             verdict="picked",
@@ -164,3 +167,43 @@ def test_a_second_thought_is_later_than_the_first_even_within_one_tick():
     first = chosen(codes=[CRASH]).annotation
     second = chosen(accept=True, of=task(said=first)).annotation
     assert second.decided_at > first.decided_at
+
+
+# what stands outside the codebook
+
+
+def test_accepting_a_proposed_code_admits_it_in_the_persons_name():
+    music = code_id("reviews", "great music")
+    done = chosen(of=task(music, "great music", standing="proposed"), accept=True)
+    (event,) = done.created
+    assert (event.code_id, event.kind, event.author) == (music, "created", "ana")
+    assert event.reason == "admitted: models had proposed it"
+    assert (done.annotation.code_ids, done.annotation.accepted) == ([music], True)
+
+
+def test_accepting_a_proposal_that_somebody_has_admitted_meanwhile_makes_no_second_code():
+    done = chosen(of=task(CRASH, "crashes", standing="proposed"), accept=True)
+    assert (done.created, done.annotation.code_ids, done.annotation.labels) == ((), [CRASH], ["Crashes"])
+
+
+def test_another_code_in_place_of_a_proposal_admits_nothing():
+    music = code_id("reviews", "great music")
+    done = chosen(of=task(music, "great music", standing="proposed"), codes=[CRASH])
+    assert (done.created, done.annotation.code_ids, done.annotation.accepted) == ((), [CRASH], False)
+
+
+def test_agreeing_that_none_of_these_fits_is_a_decision_without_codes():
+    done = chosen(of=task(no_code_id("reviews"), NONE_FITS, standing="none"), accept=True)
+    assert (done.annotation.code_ids, done.annotation.accepted, done.annotation.unsure) == ([], True, False)
+    assert human_decision([done.annotation]).codes == ()
+    assert not human_decision([done.annotation]).undecided
+
+
+def test_a_code_where_the_system_found_none_is_no_agreement_with_it():
+    done = chosen(of=task(no_code_id("reviews"), NONE_FITS, standing="none"), codes=[CRASH])
+    assert (done.annotation.code_ids, done.annotation.accepted) == ([CRASH], False)
+
+
+def test_a_code_and_that_none_fits_cannot_both_be_chosen():
+    with pytest.raises(InputError, match="codes are chosen, and that none fits"):
+        chosen(of=task(no_code_id("reviews"), NONE_FITS, standing="none"), accept=True, codes=[CRASH])

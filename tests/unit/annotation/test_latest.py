@@ -14,7 +14,7 @@ from infra.annotation.disputes import disagreements
 from infra.files.export import segments_coded
 from infra.storage.annotations import codings
 from infra.storage.database import Database
-from infra.storage.final_codes import outcomes
+from infra.storage.final_codes import Assigned, outcomes
 from infra.storage.store import open_store
 from infra.storage.tables import final_codes as final_view
 from infra.storage.tables import requests
@@ -312,7 +312,7 @@ def as_read_in_models(annotations, codebook):
 
 def as_stored(database: Database):
     with database.reading() as connection:
-        outcome = outcomes(connection, {SEGMENT.id: (code_id(STUDY, SYSTEM), SYSTEM)})[SEGMENT.id]
+        outcome = outcomes(connection, {SEGMENT.id: Assigned(code_id(STUDY, SYSTEM), SYSTEM)})[SEGMENT.id]
         viewed = connection.execute(select(final_view).where(final_view.c.segment_id == SEGMENT.id)).all()
     assert {row.code_id for row in viewed} - {None} == {code.id for code in outcome.codes}
     assert {row.decided_by for row in viewed} == {outcome.by}  # what every count reads says the same

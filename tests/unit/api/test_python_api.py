@@ -163,3 +163,52 @@ def test_a_change_of_codes_is_found_where_there_is_one_and_not_where_there_is_no
     result = qualstream.scan(turned, embed=False, false_alarms=0.01)
     assert result.segments == 900
     assert result.alerts
+
+
+@pytest.mark.parametrize("codebook", [["nice app", "price"], {"nice app": "They like it", "price": "What it costs"}])
+def test_a_deductive_coder_gives_codes_of_its_codebook_alone(tmp_path, codebook):
+    coder = qualstream.Coder(FAKES, "spring", mode="deductive", codebook=codebook, data_dir=tmp_path)
+    assert coder.codes == {"nice app": 0, "price": 0}
+    known, unknown = coder.code(["a nice app", "bad battery"])
+    assert (known.code, known.standing) == ("nice app", "code")
+    assert (unknown.code, unknown.standing, unknown.route, unknown.error) == (None, "none", "people", None)
+    assert unknown.proposed == "bad battery"
+    assert coder.codes == {"nice app": 1, "price": 0}
+
+
+def test_a_mixed_coder_proposes_codes_and_uses_them_once_they_are_taught(tmp_path):
+    coder = qualstream.Coder(FAKES, "spring", mode="mixed", data_dir=tmp_path)
+    (proposed,) = coder.code(["bad battery"])
+    assert (proposed.code, proposed.standing, proposed.proposed) == (None, "proposed", "bad battery")
+    coder.teach([("the battery is bad", "bad battery")])
+    (coded,) = coder.code(["bad battery"])
+    assert (coded.code, coded.standing) == ("bad battery", "code")
+
+
+def test_a_codebook_may_be_a_file(tmp_path):
+    (tmp_path / "codes.csv").write_text("code,definition\nnice app,They like it\n")
+    coder = qualstream.Coder(FAKES, mode="deductive", codebook=tmp_path / "codes.csv", data_dir=tmp_path / "data")
+    assert [each.code for each in coder.code(["a nice app"])] == ["nice app"]
+
+
+def test_a_deductive_coder_without_a_codebook_says_what_to_give_it(tmp_path):
+    coder = qualstream.Coder(FAKES, "spring", mode="deductive", data_dir=tmp_path)
+    with pytest.raises(qualstream.InputError, match="has no codebook; give one to Coder"):
+        coder.code(["a nice app"])
+    coder.teach([("a nice app", "nice app")])
+    assert [each.code for each in coder.code(["a nice app"])] == ["nice app"]
+
+
+def test_a_mode_that_is_none_is_refused(tmp_path):
+    with pytest.raises(qualstream.SettingError, match="mode is 'closed'; one of inductive, deductive, mixed"):
+        qualstream.Coder(FAKES, mode="closed", data_dir=tmp_path)
+
+
+def test_enough_taught_texts_teach_a_classifier_that_takes_part_from_the_next_call_on(coder):
+    kinds = {"slow app": "the start is slow today", "too many ads": "ads ads everywhere ads"}
+    before = coder.code(["hello there"])[0]
+    coder.teach([(f"{text} {n}", label) for label, text in kinds.items() for n in range(30)])
+    (after,) = coder.code(["ads ads everywhere ads 99"])
+    assert before.guesses == {}
+    assert after.code == "too many ads"
+    assert max(after.guesses, key=after.guesses.get) == "too many ads"

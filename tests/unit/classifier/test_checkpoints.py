@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 
 from infra.training.checkpoints import Checkpoints, Manifest, TaughtCode, slug, verify
 from infra.training.classifier_factory import ClassifierFactory
+from models.classifier.predictions import Redecided
 from models.errors import SettingError, UnavailableError
 from models.fakes import HandClock, HashEmbedder
 from schemas import ModelRelease
@@ -100,6 +101,15 @@ def test_what_is_kept_is_found_by_its_release_verified_and_says_the_same(tmp_pat
     assert np.allclose(opened.probabilities(TEXTS), fitted.probabilities(TEXTS), atol=1e-6)
     names = sorted(path.name for path in made.folder.iterdir())
     assert names == ["head.json", "head.safetensors", "manifest.json", "out_of_fold.json"]
+
+
+def test_what_would_be_decided_now_is_kept_beside_a_classifier_and_none_is_found_in_older_ones(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    assert kept(checkpoints).redecided() == {}
+    classifier = factory().fit(HashEmbedder(), TEXTS, TARGETS, CODES)
+    again = {SEGMENT: Redecided("ads", {"precedent_similarity": 0.5})}
+    made = checkpoints.keep(checkpoints.stage(manifest(1), classifier.save, {}, again))
+    assert verify(made.folder).redecided() == again
 
 
 def test_a_release_is_found_in_another_data_folder_but_not_outside_of_one(tmp_path):

@@ -42,6 +42,12 @@ def test_times_of_every_kind_are_read(tmp_path, written):
     assert read(tmp_path, f"date,text\n{written},a\n".encode())[0] == ["2026-01-01 a"]
 
 
+def test_the_time_is_told_from_the_cells_where_no_name_is_known_and_said(tmp_path):
+    rows, _, words = read(tmp_path, b"text,gesagt\na,13.02.2026\nb,14.02.2026\n")
+    assert rows == ["2026-02-13 a", "2026-02-14 b"]
+    assert "'gesagt' is taken as the time" in words
+
+
 def test_an_encoding_is_told_from_the_bytes(tmp_path):
     content = "date,text\n2026-01-01,店員の対応がとても悪かったです\n".encode("cp932")
     assert read(tmp_path, content)[0] == ["2026-01-01 店員の対応がとても悪かったです"]

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from infra.cli.measuring.drift import drift
 from infra.drift import timestamped_texts
+from infra.drift.row_codes import row_codes
 from infra.drift.scan_file import UNCODED, ScanOptions, novel, observations, scan
 from infra.drift.timestamped_texts import ReadOptions, read_timestamped
 from infra.files.row_tally import RowTally
@@ -216,6 +217,23 @@ def test_too_few_rows_are_said_and_are_not_taken_for_no_change(tmp_path, count):
     done = run(jsonl(tmp_path / "in.jsonl", rows(count, change=count // 2, share=1.0)), "--no-embed")
     assert done.stdout.strip() == f"too few to tell: {count} of 250 segments"
     assert "not looked at, for there are too few segments: codes" in done.stderr
+
+
+def test_a_short_file_without_an_alert_says_among_which_rows_no_change_can_be_seen(tmp_path):
+    done = run(jsonl(tmp_path / "in.jsonl", rows(300, change=9_999)), "--no-embed")
+    assert "no change found behind the first 200 segments; a change among those cannot be seen" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "codes"),
+    [
+        ("codes", ["a; b", '["b", "c"]', "NA"], [["a", "b"], ["b", "c"], []]),
+        ("code", ["a; b", "b", ""], [["a; b"], ["b"], []]),
+        ("tags", ["a|b", "Access > Waiting", "2.0"], [["a", "b"], ["Waiting"], ["2.0"]]),
+    ],
+)
+def test_codes_of_a_row_are_parted_as_in_files_of_labels(name, cells, codes):
+    assert [row_codes(cell, name) for cell in cells] == codes
 
 
 def test_what_is_not_looked_at_is_said_beside_what_is(tmp_path):

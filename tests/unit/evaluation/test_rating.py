@@ -1,11 +1,14 @@
 """Codes for blind raters: nothing tells where a code comes from, and ratings add up."""
 
 import json
+from statistics import mean
 
 import pytest
 
-from benchmarks.rating.__main__ import sheet
+from benchmarks.rating import reuse
+from benchmarks.rating.__main__ import read_lines, sheet
 from benchmarks.rating.page import auroc, publish_ratings, rated_systems, wilson
+from infra.profiles.loading import load_profile
 
 
 def item(n: int, human: str, swapped: str, tiny: str, small: str, verifier: float = 0.5) -> dict:
@@ -77,3 +80,13 @@ def test_wilson_is_as_published():
 def test_the_area_counts_ties_half_and_is_none_without_both_kinds():
     assert auroc([0.9, 0.5, 0.5], [True, True, False]) == 0.75
     assert auroc([0.9], [True]) is None
+
+
+def test_the_threshold_of_tiny_lies_where_reused_codes_were_rated_to_stand_about_as_often_as_those_they_replace():
+    rows = read_lines(reuse.RATINGS)
+    below, above = (reuse.band(rows, *cosines) for cosines in ((0.75, 0.8), (0.8, 0.85)))
+    lost = [mean(row["proposed_stands"] - row["reused_stands"] for row in part) for part in (below, above)]
+    assert lost[0] > 0.3
+    assert lost[1] < 0.1
+    assert load_profile("tiny").refiner.threshold == 0.8
+    assert reuse.report(rows).figures["0.75 to 0.8"]["texts"] == len(below)

@@ -5,6 +5,7 @@ import os
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from click.testing import CliRunner
@@ -138,6 +139,12 @@ def test_equal_texts_with_different_codes_are_one_text_and_with_the_same_code_tw
         (['{"choices": ["a; b", "c"]}', '["d, e"]'], [("a; b", "c"), ("d, e",)]),
         (["2.0", "3", "-1.0"], [("2",), ("3",), ("-1",)]),
         (["version 2.0", "3.0"], [("version 2.0",), ("3.0",)]),
+        (["1.0", "2.0;3.0"], [("1",), ("2", "3")]),
+        (["['rent', 'heating']", "['heating']"], [("rent", "heating"), ("heating",)]),
+        (["家賃、暖房", "暖房", "家賃"], [("家賃", "暖房"), ("暖房",), ("家賃",)]),
+        (["家賃；暖房", "rent\theating"], [("家賃", "暖房"), ("rent", "heating")]),
+        (["food / drink", "food", "drink"], [("food / drink",), ("food",), ("drink",)]),
+        (["rent", "NA", "n/a", "-", "?", "none"], [("rent",), ("none",)]),
     ],
 )
 def test_what_parts_codes_is_told_from_the_whole_column(tmp_path, cells, codes):
@@ -155,6 +162,66 @@ def test_columns_of_yes_and_no_are_codes(tmp_path):
         ("d", (), False),
     ]
     assert "rent, heating, deposit" in sheet.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [*(("ja", "nein"), ("WAHR", "FALSCH"), ("oui", "non"), ("✓", ""), ("X", ""), ("Rent", ""), ("1.0", "0.0"))],
+)
+def test_yes_and_no_are_known_in_the_languages_of_spreadsheets(tmp_path, yes, no):
+    sheet = read_label_file(file(tmp_path, f"id,text,Rent,Heating\n1,a,{yes},{no}\n2,b,{yes},{no or 'no'}\n"), "ana")
+    assert {row.codes for row in sheet.rows} == {("Rent",)}
+
+
+def test_counts_in_columns_that_were_named_are_codes_and_what_is_no_count_is_said(tmp_path):
+    rows = "id,text,rent,heating\n1,a,2,0\n2,b,0,1\n3,c,maybe,0\n"
+    sheet = read_label_file(file(tmp_path, rows), "ana", SheetColumns(indicators=("rent", "heating")))
+    assert [row.codes for row in sheet.rows] == [("rent",), ("heating",)]
+    assert "'rent' has 'maybe'" in sheet.rejected[0].reason
+
+
+@pytest.mark.parametrize("names", ["Code 1,Code 2", "code1,code2", "Kode_1,Kode_2", "Tag 01,Tag 02"])
+def test_numbered_columns_hold_a_code_each(tmp_path, names):
+    sheet = read_label_file(file(tmp_path, f"id,text,{names}\n1,a,rent,heating\n2,b,heating,\n3,c,,\n"), "ana")
+    assert [(row.codes, row.coded) for row in sheet.rows] == [
+        (("rent", "heating"), True),
+        (("heating",), True),
+        ((), False),
+    ]
+
+
+@pytest.mark.parametrize("names", ["code_anna,code_ben", "anna codes,ben codes", "Codes (anna),Codes (ben)"])
+def test_columns_of_codes_may_name_their_coders(tmp_path, names):
+    sheet = read_label_file(file(tmp_path, f"id,text,{names}\n1,a,rent,heating\n"))
+    assert [(row.annotator, row.codes) for row in sheet.rows] == [("anna", ("rent",)), ("ben", ("heating",))]
+
+
+@pytest.mark.parametrize("name", ["Kode", "Códigos", "codename", "Thema", "コード", "Category", "Kategorie"])
+def test_codes_are_known_by_their_name_in_more_languages(tmp_path, name):
+    assert read(tmp_path, f"id,text,{name}\n1,a,rent;heating\n") == [("a", ("rent", "heating"))]
+
+
+def test_a_column_of_themes_beside_the_codes_is_what_they_stand_under(tmp_path):
+    sheet = read_label_file(file(tmp_path, "text,theme,code\na,Housing,rent\nb,Housing,heating\n"), "ana")
+    assert (sheet.themes, [row.codes for row in sheet.rows]) == (
+        {"rent": "Housing", "heating": "Housing"},
+        [("rent",), ("heating",)],
+    )
+    apart = read_label_file(file(tmp_path, "text,theme,code\na,Housing,rent\nb,Money,rent\n"), "ana")
+    assert (apart.themes, [row.codes for row in apart.rows]) == ({}, [("rent",), ("rent",)])
+    assert "a code stands under several names in 'theme'" in apart.notes[-1]
+
+
+def test_a_time_that_cannot_be_read_costs_no_label(tmp_path):
+    sheet = read_label_file(file(tmp_path, "text,codes,decided_at\na,rent,03/02/2026\nb,rent,soon\n"), "ana")
+    assert [(row.codes, row.at) for row in sheet.rows] == [(("rent",), None)] * 2
+    assert "2 times in 'decided_at' cannot be read (line 2, 3)" in sheet.notes[-1]
+
+
+def test_a_column_that_may_hold_the_codes_is_proposed(tmp_path):
+    rows = "id,text,stars,verdict\n" + "".join(f"{n},text {n},{n},{'good' if n % 2 else 'bad'}\n" for n in range(6))
+    with pytest.raises(InputError, match=r"--codes-column \(verdict may be it\), or columns of yes and no"):
+        read_label_file(file(tmp_path, rows), "ana")
 
 
 def test_a_column_a_coder_is_that_coders_codes(tmp_path):
@@ -378,6 +445,8 @@ def test_a_code_that_was_retired_is_said_where_a_file_uses_it(data, tmp_path):
         "Code,Memo\nAccess,Before the visit\nAccess > Waiting,In the room\n",
         "Category,Code name,Description\nAccess,Waiting,In the room\nAccess,Information,\n",
         "code,definition,parent\nAccess,Before the visit,\nWaiting,In the room,Access\n",
+        "Level 1,Level 2,Definition\nAccess,Waiting,In the room\n",
+        "Oberkategorie,Kode,Beschreibung\nAccess,Waiting,In the room\n",
     ],
 )
 def test_a_table_that_is_a_codebook_is_taught_as_one(data, tmp_path, rows):
@@ -386,6 +455,22 @@ def test_a_table_that_is_a_codebook_is_taught_as_one(data, tmp_path, rows):
     waiting = book[code_id("reviews", "Waiting")]
     assert (waiting.definition, book[waiting.parent].label) == ("In the room", "Access")
     assert "nothing is new" in run(file(tmp_path, rows), "--coder", "ana", "--study", "reviews")
+
+
+def test_a_codebook_is_read_in_the_encoding_that_was_named(data, tmp_path):
+    (tmp_path / "book.csv").write_bytes("code,definition\nЦена,дорого\n".encode("cp866"))
+    run(tmp_path / "book.csv", "--coder", "ana", "--study", "reviews", "--encoding", "cp866")
+    assert Codebook(kept()[0])[code_id("reviews", "Цена")].definition == "дорого"
+
+
+def test_a_project_whose_texts_lie_elsewhere_brings_its_codes_and_says_what_it_lacks(data, tmp_path):
+    project = Path(__file__).parents[2] / "data" / "qualcoder_project.qdpx"
+    with ZipFile(project) as whole, ZipFile(tmp_path / "bare.qdpx", "w") as bare:
+        name = next(each for each in whole.namelist() if each.endswith(".qde"))
+        bare.writestr(name, whole.read(name))
+    words = run(tmp_path / "bare.qdpx", "--study", "reviews")
+    assert "codebook: " in words
+    assert "texts outside the file" in words
 
 
 def test_a_label_means_the_code_that_is_called_so_now(data, tmp_path):

@@ -168,6 +168,19 @@ def test_a_study_knows_the_codebooks_codes_with_definitions_and_what_people_gave
     assert (code.label, code.definition, code.uses) == ("slow app", "everything that takes long", 2)
 
 
+def test_what_people_write_of_a_code_later_and_a_new_name_reach_the_memory_while_it_runs():
+    memory = StudyMemory(EMBEDDER)
+    memory.update_codebook([code_event("slow app")])
+    memory.update_codebook([code_event("slow app", kind="defined", minute=1, definition="it takes long")])
+    memory.update_codebook([code_event("slow app", kind="defined", minute=2, inclusion="people wait")])
+    (code,) = memory.recall("reviews", "it is slow", ["slow app"]).codes
+    assert (code.label, code.definition) == ("slow app", "it takes long; people wait")
+    renamed = code_event("slow app", kind="renamed", minute=3).model_copy(update={"label": "long waits"})
+    memory.update_codebook([renamed])
+    (code,) = memory.recall("reviews", "it is slow", ["slow app"]).codes
+    assert (code.label, code.definition) == ("long waits", "it takes long; people wait")
+
+
 def test_a_study_recalls_the_texts_that_people_coded():
     precedents = Precedents(EMBEDDER)
     precedents.add_texts([CodedText("reviews", "1", "it takes ages", ("long start",))])

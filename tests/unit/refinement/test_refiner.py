@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from models.errors import SettingError
 from models.fakes import HandClock, HashEmbedder, MemoryCodeIndex
 from models.ports import IndexedCode
-from models.refinement.refiner import Refiner, RefinerSettings
+from models.refinement.refiner import Refiner
 from models.refinement.reindexing import reconcile
+from models.refinement.settings import RefinerSettings
 from models.refinement.thresholds import Threshold
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id, normalised_label

@@ -1,15 +1,16 @@
 """The first confidence never falls when a signal rises; labels count by their last word, and a promise has its own."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.rating.prior import OUT, RATINGS, fitted, read_rated
+from benchmarks.rating.prior import KINDS, OUT, all_fitted
 from models.annotation.latest import LatestAnnotations
-from models.classifier.predictions import OutOfFoldPredictions
+from models.classifier.predictions import OutOfFoldPredictions, Redecided
 from models.fakes import HandClock
 from models.routing.confidence import (
     AcceptedLately,
@@ -19,8 +20,10 @@ from models.routing.confidence import (
     prior,
     unseen_confidences,
 )
+from models.routing.rated_prior import ELECTED, elected_rating, elected_signals
 from schemas.ids import code_id, uniform
 from tests.unit.builders import judgement, judgements, rules, segment
+from tests.unit.routing.test_router import assignment
 
 SIGNALS = st.fixed_dictionaries(
     {"agreement": st.floats(0, 1), "margin": st.floats(-2, 2)},
@@ -130,7 +133,7 @@ def test_without_labels_the_score_is_all_there_is_and_the_promise_needs_the_fewe
     known = fit_confidence([], rules(mode="promise"), promising=True)
     signals = {"agreement": 0.9}
     assert known.confidence(signals) == prior(signals)
-    assert known.labels_needed == 29
+    assert known.labels_needed == 31
 
 
 def test_labels_make_the_confidence_a_probability_and_keep_the_promise():
@@ -185,6 +188,43 @@ def test_a_label_is_judged_by_what_the_classifier_that_serves_would_say_now():
     assert all("agreement" not in one.signals for one in judged)  # that was of another code
 
 
+def test_a_label_is_judged_by_what_the_system_would_decide_now_without_it():
+    slow, ads = (code_id("reviews", label) for label in ("slow app", "ads"))
+    other = judgement(
+        0, shown="ads", labels=["slow app"], code_ids=[slow], accepted=False, signals={"agreement": 0.5, "words": 4.0}
+    )
+    same = judgement(1, shown="slow app", labels=["slow app"], code_ids=[slow])
+    decided = {
+        other.segment_id: Redecided("Slow App", {"precedent_similarity": 0.9}),
+        same.segment_id: Redecided("slow app", {"precedent_similarity": 0.4}),
+    }
+    rows = {one.segment_id: {slow: 0.2, ads: 0.7} for one in (other, same)}
+    taught = OutOfFoldPredictions({slow: "slow app", ads: "ads"}, rows, decided=decided)
+    first, second = judged_assignments(LatestAnnotations([other, same]), taught)
+    assert (first.accepted, first.redecided, first.signals["precedent_similarity"]) == (True, True, 0.9)
+    assert first.signals["words"] == 4.0
+    assert "agreement" not in first.signals  # that was of another code
+    assert (second.accepted, second.signals["agreement"], second.signals["classifier_agrees"]) == (True, 0.5, 0.0)
+
+
+def test_a_judgement_that_still_holds_is_not_made_again():
+    labels = LatestAnnotations(judgements(3))
+    known = {}
+    first = judged_assignments(labels, None, known)
+    assert list(known.values()) == first
+    known[first[0].segment] = None
+    assert judged_assignments(labels, None, known) == first[1:]
+
+
+def test_what_was_decided_again_teaches_beside_what_was_drawn_by_chance():
+    drawn = judged_assignments(LatestAnnotations(judgements(150)))
+    doubtful = judged_assignments(LatestAnnotations(judgements(90, study="others", sample=False)))
+    again = [replace(one, redecided=True) for one in doubtful]
+    assert unseen_confidences([*drawn, *doubtful])[0].labels == 150
+    taught, tests = unseen_confidences([*drawn, *again])
+    assert (taught.labels, len(tests)) == (240, 150)
+
+
 def test_labels_that_were_not_drawn_by_chance_are_for_the_calibration_alone():
     known = fit_confidence(
         judged_assignments(LatestAnnotations(judgements(200, sample=False))), rules(), promising=True
@@ -237,16 +277,42 @@ def test_what_a_verifier_judged_well_is_surer_and_a_clash_or_a_fallback_costs_as
     assert prior(likely | {"classifier": 0.99, "classifier_sure": 1.0}) == 0.99
 
 
-def test_the_weights_of_judged_codes_are_what_the_ratings_give():
-    kept = json.loads(OUT.read_text(encoding="utf-8"))
-    again = fitted(read_rated(RATINGS))
-    assert again["weights"] == pytest.approx(kept["weights"], abs=0.01)
-    assert again["card"]["ratings"] == kept["card"]["ratings"] == 240
+def test_the_weights_of_rated_codes_are_what_the_ratings_give_and_those_of_elected_ones_name_the_members_of_tiny():
+    kept, again = json.loads(OUT.read_text(encoding="utf-8")), all_fitted()
+    for kind in KINDS:
+        assert again[kind]["weights"] == pytest.approx(kept[kind]["weights"], abs=0.01)
+        assert again[kind]["card"]["ratings"] == kept[kind]["card"]["ratings"]
+    assert again["elected"]["members"] == kept["elected"]["members"]
 
 
-def test_confidence_before_labels_is_near_what_stands_of_the_rated_codes():
-    rated = read_rated(RATINGS)
-    sure = [prior(row["signals"]) for row in rated]
+@pytest.mark.parametrize("kind", KINDS)
+def test_confidence_before_labels_is_near_what_stands_of_the_rated_codes(kind):
+    rated = KINDS[kind].rows()
+    sure = [prior(with_rating(row["signals"])) for row in rated]
     assert sum(sure) / len(sure) == pytest.approx(sum(row["stands"] for row in rated) / len(rated), abs=0.02)
-    best = sorted(zip(sure, (row["stands"] for row in rated), strict=True), key=lambda each: -each[0])[:120]
-    assert sum(stands for _, stands in best) / 120 > 0.8
+    best = sorted(zip(sure, (row["stands"] for row in rated), strict=True), key=lambda each: -each[0])
+    half = [stands for _, stands in best[: len(rated) // 2]]
+    assert sum(half) / len(half) > 0.78
+
+
+def with_rating(signals: dict[str, float]) -> dict[str, float]:
+    """A code's signals as the router completes them, elected by the members of `tiny` where no verifier judged it."""
+    return signals if "verifier" in signals else signals | {ELECTED: elected_rating(signals)}
+
+
+def test_only_codes_that_the_rated_members_elected_have_their_rating():
+    signals = {"log_probability": -0.4, "stems_in_text": 0.5}
+    members = json.loads(OUT.read_text(encoding="utf-8"))["elected"]["members"]
+
+    def rating(models: dict[str, str], verdict: str = "consensus", **more: float) -> dict[str, float]:
+        given = assignment(signals=signals | more, verdict=verdict)
+        return elected_signals(given.model_copy(update={"models": given.models | models}))
+
+    assert 0.5 < rating(members)[ELECTED] < 0.9
+    for unrated in (
+        rating(members | {"gist": "another+1a2b3c4d"}),
+        rating({}),
+        rating(members, "precedent"),
+        rating(members, verifier=0.5),
+    ):
+        assert unrated == {}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
 from models.errors import SettingError
-from models.routing.risk_control import MOST_LABELS, Earlier, error_rate, fewest_labels, promise
+from models.routing.risk_control import MOST_LABELS, Earlier, error_rate, fewest_labels, promise, upper_share
 
 LABELS = st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans()), max_size=120)
 
@@ -52,7 +52,7 @@ def test_what_is_accepted_is_counted_and_passes_the_exact_test(labels, share):
         return
     above = [a for c, a in labels if c >= made.threshold]  # all of equal confidence, or none
     assert (made.accepted, made.wrong) == (len(above), above.count(False))
-    assert binom.cdf(made.wrong, made.accepted, share) <= 0.05
+    assert binom.cdf(made.wrong, made.accepted, share) <= 0.04 + 1e-9
     assert (made.labels_needed, made.reachable) == (0, True)
 
 
@@ -66,15 +66,15 @@ def _apart(labels):
     return [c for c, _ in labels], [a for _, a in labels]
 
 
-def test_twenty_nine_right_labels_are_the_fewest_that_promise_a_tenth_at_95_percent():
-    assert fewest_labels(0.1, 0.95) == 29
-    assert promise([0.9] * 28, [True] * 28).labels_needed == 1
-    assert promise([0.9] * 29, [True] * 29).threshold == 0.9
+def test_thirty_one_right_labels_are_the_fewest_that_promise_a_tenth_at_95_percent():
+    assert fewest_labels(0.1, 0.95) == 31
+    assert promise([0.9] * 30, [True] * 30).labels_needed == 1
+    assert promise([0.9] * 31, [True] * 31).threshold == 0.9
 
 
 def test_without_labels_the_fewest_are_needed():
     none = promise([], [])
-    assert (none.threshold, none.labels, none.labels_needed, none.reachable) == (None, 0, 29, True)
+    assert (none.threshold, none.labels, none.labels_needed, none.reachable) == (None, 0, 31, True)
 
 
 def test_codes_that_are_wrong_too_often_are_out_of_reach_however_many_labels_come():
@@ -126,17 +126,16 @@ def test_what_was_saved_before_may_be_spent_but_never_more_than_is_promised_of_w
     assert promise(confidences.tolist(), accepted.tolist(), earlier=Earlier(0, 0.5)) == plain
 
 
-def test_a_calibrated_confidence_is_tested_first_where_it_expects_the_clearest_proof():
+def test_what_was_saved_counts_only_as_far_as_the_labels_prove_it():
+    spared = Earlier(2_000, 0.05)
+    assert spared.allowed(0.1, 100, 0.95) == 0.1  # of 100 labels 5 wrong ones may be 10 of a hundred
+    assert 0.1 < spared.allowed(0.1, 400, 0.95) < spared.allowed(0.1, 4_000, 0.95) < 0.15
+    assert Earlier(2_000, 0.12).allowed(0.1, 4_000, 0.95) == pytest.approx(0.08)
+    assert upper_share(0.0, 59, 0.95) < 0.05 < upper_share(0.0, 58, 0.95)
+    assert upper_share(0.0, 0, 0.95) == upper_share(1.0, 8, 0.95) == 1.0
+
+
+def test_an_unlucky_label_among_the_surest_does_not_end_a_promise():
     confidences = np.linspace(0.99, 0.94, 300).tolist()
-    accepted = [False] * 6 + [True] * 294  # an unlucky start
-    assert promise(confidences, accepted).threshold is None
-    assert promise(confidences, accepted, probabilities=True).threshold == pytest.approx(0.94)
-    draw = np.random.default_rng(3)
-    world_, right = world(0, 200_000)
-    broken = 0
-    for _ in range(300):
-        sample = draw.choice(len(world_), 250, replace=False)
-        made = promise(world_[sample].tolist(), right[sample].tolist(), probabilities=True)
-        if made.threshold is not None:
-            broken += np.mean(~right[world_ >= made.threshold]) > 0.1
-    assert broken / 300 <= 0.06
+    accepted = [False] * 6 + [True] * 294
+    assert promise(confidences, accepted).threshold == pytest.approx(0.94)

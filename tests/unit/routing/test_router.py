@@ -13,6 +13,7 @@ from models.fakes import HandClock
 from models.routing.confidence import prior
 from models.routing.router import Router
 from schemas import Assignment
+from schemas.coding import OUTSIDE_CODEBOOK
 from schemas.ids import code_id, uniform
 from tests.unit.builders import judgement, judgements, release, rules, segment
 
@@ -144,7 +145,7 @@ def test_without_labels_everything_goes_to_people_by_chance_and_says_how_many_la
     (routed,) = router(mode="promise").route([assignment()])
     assert routed.assignment.route == "people"
     assert (routed.request.sample, routed.request.blind) == (True, True)
-    assert routed.request.why == "the promise needs about 29 more labels"
+    assert routed.request.why == "the promise needs about 31 more labels"
 
 
 def test_labels_keep_the_promise_and_what_is_accepted_is_wrong_less_often():
@@ -299,3 +300,62 @@ def test_a_router_without_classifiers_passes_releases_over():
     of = router()
     of.update_releases([release("v1")])
     assert routes(of, assignment()) == ["accepted"]
+
+
+# outside the codebook, and where people code everything
+
+
+def outside(standing, key="one", signals=SURE):
+    given = {"standing": standing, "new": False, "why": "nearest 'slow app' at 0.40"}
+    return assignment(signals | {OUTSIDE_CODEBOOK: 1.0}, key).model_copy(update=given)
+
+
+@pytest.mark.parametrize("standing", ["proposed", "none"])
+@pytest.mark.parametrize("values", [{"threshold": 0.0}, {"mode": "budget", "certainty": 0.01}, {"mode": "people"}])
+def test_what_the_codebook_has_no_code_for_is_never_accepted_and_says_why(standing, values):
+    (routed,) = router(**values).route([outside(standing)])
+    assert routed.assignment.route == "people"
+    assert (routed.request.reason, routed.request.why) == ("not in the codebook", "nearest 'slow app' at 0.40")
+
+
+def test_under_a_promise_that_holds_it_is_not_accepted_either():
+    of = router(mode="promise")
+    of.update_annotations(judgements(600))
+    assert routes(of, assignment(), outside("proposed", "two"), outside("none", "three")) == [
+        *("accepted", "people", "people")
+    ]
+
+
+def test_that_none_fits_has_no_confidence_and_comes_before_what_is_doubtful():
+    none, doubtful = router().route([outside("none"), assignment({"agreement": 0.3}, "two")])
+    assert none.assignment.confidence == 0
+    assert none.request.priority > doubtful.request.priority
+
+
+def test_labels_of_what_stands_outside_the_codebook_teach_no_confidence_and_test_no_promise():
+    inside = judgements(200)
+    others = [one.model_copy(update={"signals": one.signals | {OUTSIDE_CODEBOOK: 1.0}}) for one in judgements(90)]
+    apart = [one.model_copy(update={"segment_id": segment(key=f"outside {n}").id}) for n, one in enumerate(others)]
+    without, beside = router(mode="promise"), router(mode="promise")
+    without.update_annotations(inside)
+    beside.update_annotations([*apart, *inside])
+    assert beside.fitted("reviews")[1] == without.fitted("reviews")[1]
+
+
+def test_where_people_code_everything_every_segment_is_asked_about_in_its_order_with_the_models_code_shown():
+    routed = router(mode="people", audit_share=0, threshold=0).route(many(20))
+    assert {each.assignment.route for each in routed} == {"people"}
+    assert {(each.request.reason, each.request.blind, each.request.priority) for each in routed} == {
+        ("every segment", False, 0.0)
+    }
+
+
+def test_where_people_code_everything_those_drawn_by_chance_are_still_read_blind():
+    drawn = [each.request for each in router(mode="people", audit_share=0.5).route(many(200))]
+    assert {each.sample for each in drawn} == {True, False}
+    assert all(each.blind == each.sample for each in drawn)
+
+
+def test_a_segment_that_two_people_code_says_so_whatever_the_mode():
+    (routed,) = router(mode="people", double_share=1).route([assignment()])
+    assert (routed.request.reason, routed.request.coders) == ("double coding", 2)

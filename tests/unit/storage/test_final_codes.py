@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
+from infra.storage.final_codes import Assigned, outcomes
 from infra.storage.store import Store, open_store
-from infra.storage.tables import codes
+from infra.storage.tables import assignments, codes, final_codes
 from models.codebook.codebook import Codebook
 from models.codebook.themes import theme_id
 from schemas import Assignment, CodeEvent, Segment
@@ -201,3 +202,30 @@ def _as_of_0002(url: str) -> None:
         config.attributes["connection"] = connection
         command.downgrade(config, "0002")
     database.close()
+
+
+def outside(n: int, label: str, standing: str) -> list[Segment | Assignment]:
+    segment, assignment = coded(n, label)
+    return [segment, assignment.model_copy(update={"standing": standing})]
+
+
+def ends(store: Store) -> tuple[list[str | None], list[list[str]], list[str | None]]:
+    """By segment: the view's code, the outcome's codes, the models' code as a file has it."""
+    with store.database.reading() as connection:
+        view = connection.execute(select(final_codes.c.code_id, final_codes.c.segment_id)).all()
+        rows = connection.execute(select(assignments).order_by(assignments.c.assigned_at)).all()
+        settled = outcomes(connection, {r.segment_id: Assigned(r.code_id, r.label, r.standing) for r in rows})
+    names = {code(label): label for label in [*LABELS, "proposal"]}
+    by_segment = {row.segment_id: row.code_id and names[row.code_id] for row in view}
+    found = [[named.label for named in settled[row.segment_id].codes] for row in rows]
+    in_file = {row["id"]: row["code"] for row in store.rows("app")}
+    return [by_segment[row.segment_id] for row in rows], found, [in_file[row.segment_id] for row in rows]
+
+
+def test_what_stands_outside_the_codebook_is_no_code_anywhere_until_it_is_admitted(store: Store) -> None:
+    store.record([*coded(1, "a"), *outside(2, "none of these", "none"), *outside(3, "proposal", "proposed")])
+    assert ends(store) == (["a", None, None], [["a"], [], []], ["a", None, None])
+    assert sorted(row["standing"] for row in store.rows("app")) == ["code", "none", "proposed"]
+    store.record([event("created", "proposal", 1)])
+    assert ends(store) == (["a", None, "proposal"], [["a"], [], ["proposal"]], ["a", None, "proposal"])
+    assert dict(store.top_codes("app", 9)) == {"a": 1, "proposal": 1}

@@ -20,7 +20,7 @@ from infra.storage.tables import final_codes, metadata
 from schemas import CodeEvent
 
 MIGRATIONS = Path(__file__).parents[3] / "infra" / "storage" / "migrations"
-EARLIER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+EARLIER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
@@ -148,6 +148,13 @@ WRITTEN: dict[str, Rows] = {
         "sessions": [{"sha256": "3" * 64, "account_id": ACCOUNT, "since": AT}],
     },
     "0008": {"decided_codes": []},
+    "0009": {
+        "alert_rules": [
+            {"id": UUID(int=81), "study": STUDY, "code_id": ALIVE, "share": 0.1, "hours": 2.0, "author": "ana"}
+            | {"at": AT, "above": True}
+        ],
+    },
+    "0010": {},
 }
 """Rows of the tables that a revision brought, as it wrote them."""
 
@@ -166,6 +173,8 @@ WIDENED: dict[str, dict[str, Sequence[Row]]] = {
     "0004": {"releases": [{"study": STUDY, "outcome": "released"}]},
     "0006": {"segments": [{"own_id": "r1"}, {"own_id": None}]},
     "0007": {"tokens": [{"scopes": "read"}]},
+    "0009": {"alerts": [{"raised_at": AT}]},
+    "0010": {"assignments": [{"standing": "code"}]},
 }
 """Columns that a revision added to rows of earlier tables, as it wrote them."""
 
@@ -183,6 +192,7 @@ FILLED: dict[str, dict[str, Sequence[Row]]] = {
     "0006": {"segments": [{"own_id": None}] * 2},
     "0007": {"tokens": [{"scopes": "read labels ingest manage"}]},
     "0009": {"alerts": [{"raised_at": AT}]},
+    "0010": {"assignments": [{"standing": "code"}]},
 }
 """What a revision fills these columns with where rows were written before it."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.storage.final_codes import outcomes
+from infra.storage.final_codes import Assigned, outcomes
 from infra.storage.search import Filters, among, choices, count, find
 from infra.storage.store import open_store
 from infra.storage.trace import trace
@@ -120,7 +120,7 @@ def test_an_outcome_names_codes_as_they_are_now(store):
     store.record([made("slow"), made("sluggish"), one, assignment(one, "slow"), said(one, "ana", "sluggish")])
     store.record([made("sluggish", "merged", 3.0, into=[code_id("app", "slow")])])
     with store.database.reading() as connection:
-        found = outcomes(connection, {one.id: (code_id("app", "slow"), "slow")})[one.id]
+        found = outcomes(connection, {one.id: Assigned(code_id("app", "slow"), "slow")})[one.id]
     assert ([code.label for code in found.codes], found.by) == (["slow"], "people")
 
 

@@ -13,7 +13,7 @@ from models.moderation.decision import ConsensusModerator
 from models.moderation.proposal_join import JoinSettings, ProposalJoin
 from models.refinement.refiner import Refiner
 from models.routing.router import Router
-from schemas import Assignment, CodeEvent, DeadLetter, Decision, Proposals, StudyRules
+from schemas import AnnotationRequest, Assignment, CodeEvent, DeadLetter, Decision, Proposals, StudyRules
 from schemas.ids import code_id
 from streams.stage import Received, readable
 from streams.stages.coders import CodersStage
@@ -345,6 +345,28 @@ def test_the_router_hears_labels_rules_and_releases_and_all_hold_for_the_next_ba
     assert (route(), told) == ("accepted", ["v1"])
     stage.side_inputs()[STUDIES.name]([rules(minute=1, threshold=1.0).to_bytes()])
     assert route() == "people"
+
+
+def test_the_refiner_hears_rules_and_a_deductive_study_opens_no_code_from_the_next_batch_on():
+    stage = RefinerStage(Refiner(MemoryCodeIndex(), EMBEDDER, CLOCK), CLOCK)
+    assert set(stage.side_inputs()) == {heard.name for heard in role("refiner").side_inputs}
+    opened = stage.step([received(decision("slow login", "1"), 0, DECISIONS)])
+    assert len(sent(opened, CODEBOOK, CodeEvent)) == 1
+    opened.settle()
+    stage.side_inputs()[STUDIES.name]([b"?", rules(minute=1, coding_mode="deductive").to_bytes()])
+    closed = stage.step(
+        [received(decision(label, label), n, DECISIONS) for n, label in enumerate(["ads", "slow login"])]
+    )
+    assert sent(closed, CODEBOOK, CodeEvent) == []
+    assert [each.standing for each in sent(closed, ASSIGNMENTS, Assignment)] == ["none", "code"]
+    (asked,) = sent(
+        RouterStage(Router(lambda study: rules(study, threshold=0, audit_share=0)), CLOCK).step(
+            [received(each, 0, ASSIGNMENTS) for each in sent(closed, ASSIGNMENTS, Assignment)]
+        ),
+        REQUESTS,
+        AnnotationRequest,
+    )
+    assert asked.reason == "not in the codebook"
 
 
 # recorder

@@ -65,7 +65,7 @@ def test_from_three_replicas_on_two_confirm_a_write(replication, in_sync):
 
 def test_a_role_s_topics_are_what_it_reads_hears_recalls_and_writes():
     assert [each.name for each in role("refiner").topics] == [
-        *("decisions", "codebook", "assignments", "annotation.labels", "dead-letters")
+        *("decisions", "codebook", "studies", "assignments", "annotation.labels", "dead-letters")
     ]
 
 

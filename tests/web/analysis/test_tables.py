@@ -4,11 +4,13 @@ import csv
 import io
 from uuid import UUID
 
+import docx
 import psycopg
 import pytest
 
 from infra.storage.analysis.crosstab import OTHERS, WITHOUT, cooccurrence, crosstab
 from infra.storage.store import open_store
+from infra.web.pages.analysis.figures import code_network
 from schemas import Annotation, StudyRules
 from schemas.ids import code_id
 from tests.unit.storage.test_final_codes import coded, event
@@ -104,6 +106,7 @@ def test_every_table_is_a_file_too(site):
     assert len(rows(client, "cooccurrence.csv", within="document")) == 49
     assert len(rows(client, "quotes.csv")) == 28
     assert client.get(f"{BASE}/export/frequencies.svg").text.startswith("<svg xmlns=")
+    assert client.get(f"{BASE}/export/network.svg", params={"within": "document"}).text.count("<circle") == 7
     assert "Quotes by code" in client.get(f"{BASE}/export/quotes.html").text
     assert client.get(f"{BASE}/export/people.csv").status_code == 404
     assert "Nothing to count yet" in visit(site, "viewer", study="empty", name="eva").get("/s/empty/analysis").text
@@ -116,7 +119,7 @@ def test_no_text_runs_in_a_chart_or_a_report(site, text):
     word = {"segment_id": segment.id, "study": STUDY, "annotator": "ana", "labels": [label], "code_ids": [UUID(int=9)]}
     site.write([Annotation(**word, decided_at=minutes(1))])
     client = visit(site, "viewer")
-    for path in ("", "/export/frequencies.svg", "/export/quotes.html"):
+    for path in ("", "/export/frequencies.svg", "/export/network.svg?within=document", "/export/quotes.html"):
         shown = client.get(f"{BASE}{path}").text
         assert "<script>alert" not in shown
         assert "<img src=x" not in shown
@@ -129,3 +132,45 @@ def test_what_is_read_blind_is_in_no_table_that_would_tell_it(site):
     quotes = rows(visit(site, "annotator"), "quotes.csv")
     assert str(segments[0].id) not in {row["id"] for row in quotes}
     assert len(rows(visit(site, "lead", name="lea"), "quotes.csv")) == len(quotes) + 1 == 6
+
+
+def test_quotes_are_a_word_document_whatever_they_hold(site):
+    segments = fill(site, 3, people=0)
+    site.store.reset(STUDY)
+    site.store.take_in(
+        [segment.model_copy(update={"text": f"{segment.text}\x0b\ufffe<b>"}) for segment in segments[:1]]
+    )
+    word = {
+        "segment_id": segments[0].id,
+        "study": STUDY,
+        "annotator": "ana",
+        "labels": ["a"],
+        "code_ids": [UUID(int=9)],
+    }
+    site.write([Annotation(**word, decided_at=minutes(1))])
+    file = visit(site, "viewer").get(f"{BASE}/export/quotes.docx").content
+    paragraphs = [each.text for each in docx.Document(io.BytesIO(file)).paragraphs]
+    assert paragraphs[0] == "Quotes by code"
+    assert "a" in paragraphs
+    assert any(text.startswith(segments[0].text[:20]) and text.endswith("<b>") for text in paragraphs)
+
+
+def test_words_are_counted_by_code_without_those_that_say_nothing(site):
+    fill(site, 28)
+    client = visit(site, "viewer")
+    counted = rows(client, "words.csv")
+    of_code = {row["word"]: (row["segments"], row["times"]) for row in counted if row["code"] == "slow checkout"}
+    assert of_code["checkout"] == ("4", "4")
+    assert "the" not in of_code
+    page = client.get(BASE, params={"words": str(code_id(STUDY, "app crashes"))}).text
+    assert '<li>crashes <span class="muted small num">4</span></li>' in page
+
+
+def test_codes_that_stand_together_are_drawn_the_same_each_time(store):
+    take(store, [("a", {}, "x"), ("b", {}, "x"), ("c", {}, "y")])
+    say(store, 0, "a", "b")
+    with store.database.reading() as connection:
+        together = cooccurrence(connection, "app", "segment")
+    drawn = code_network(together)
+    assert (drawn.count("<circle"), drawn.count("<line"), "b and a: 1" in drawn) == (2, 1, True)
+    assert drawn == code_network(together)

@@ -1,7 +1,6 @@
 """The analysis page: code frequencies, codes by attribute, codes that stand together, quotes; each as a file."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from html import escape
 from typing import Any
 from uuid import UUID
 
@@ -10,33 +9,48 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from infra.files.tables import OutputRow, Shape, encoded
-from infra.storage.analysis.code_counts import CodeCount, code_counts
+from infra.storage.analysis.code_counts import CodeCount, code_counts, texts_with
 from infra.storage.analysis.crosstab import SOURCE, Cooccurrence, Crosstab, Within, cooccurrence, crosstab
-from infra.storage.search import Filters, SegmentMatch, attribute_names, find
+from infra.storage.analysis.spans import span_counts
+from infra.storage.search import attribute_names
 from infra.web.access import Viewer, hides
-from infra.web.site import TEMPLATES, Here, Site, draw
+from infra.web.pages.analysis.figures import code_network, frequency_bars
+from infra.web.pages.analysis.quotes import QUOTE_COLUMNS, quote_rows, quotes_document, quotes_page
+from infra.web.pages.coding.spans import visible_spans
+from infra.web.site import Here, Site, draw
+from models.text.word_counts import word_counts
 
 router = APIRouter()
-QUOTES = 20
-"""Segments of each code that a report of quotes has."""
-_BARS, _BAR, _WIDTH, _NAMES = 25, 22, 900, 300  # bars of the chart, their height, and its widths
-_LONGEST_NAME = 44
+WORDS = 50
+"""Words of a code that the page shows; a file has twice as many of each."""
 
 
 @router.get("/s/{study}/analysis", response_class=HTMLResponse)
 def show_analysis(
-    request: Request, study: str, site: Here, visitor: Viewer, by: str = SOURCE, within: Within = "segment"
+    request: Request,
+    study: str,
+    site: Here,
+    visitor: Viewer,
+    by: str = SOURCE,
+    within: Within = "segment",
+    words: UUID | None = None,
 ) -> HTMLResponse:
-    """All of it on one page."""
+    """All of it on one page; ``words`` names the code whose words are counted, by default the most used."""
     hidden = hides(site, visitor, study)
+    marked = visible_spans(site, study, hidden)
     with site.store.database.reading() as connection:
         values: dict[str, Any] = {
+            "parts": span_counts(marked),
             "counts": code_counts(connection, study),
             "table": crosstab(connection, study, by, hidden),
             "together": cooccurrence(connection, study, within, hidden),
             "attributes": [SOURCE, *attribute_names(connection, study)],
         }
-    values |= {"by": by, "within": within, "hidden": hidden, "chart": Markup(_bars(values["counts"]))}  # noqa: S704
+        code = words or next((count.id for count in values["counts"]), None)
+        values["words"] = word_counts(texts_with(connection, study, code, hidden), WORDS) if code else []
+    values |= {"by": by, "within": within, "hidden": hidden, "words_of": code}
+    values["chart"] = Markup(frequency_bars(values["counts"]))  # noqa: S704  # every label in it is escaped
+    values["network"] = Markup(code_network(values["together"]))  # noqa: S704
     return draw(request, "analysis.html", values)
 
 
@@ -47,12 +61,15 @@ def download_analysis(
     """One of the tables as CSV, the chart as SVG, or the quotes as a page of their own."""
     hidden = hides(site, visitor, study)
     made: Mapping[str, Callable[[], tuple[bytes, str]]] = {
-        "frequencies.csv": lambda: (_csv(_FREQUENCIES, _frequency_rows(site, study)), _CSV),
-        "frequencies.svg": lambda: (_bars(_counts(site, study), alone=True).encode(), "image/svg+xml"),
+        "frequencies.csv": lambda: (_csv(_FREQUENCIES, _frequency_rows(site, study, hidden)), _CSV),
+        "frequencies.svg": lambda: (frequency_bars(_counts(site, study), alone=True).encode(), _SVG),
         "crosstab.csv": lambda: (_crosstab_csv(_crosstab(site, study, by, hidden), by), _CSV),
         "cooccurrence.csv": lambda: (_together_csv(_together(site, study, within, hidden)), _CSV),
-        "quotes.csv": lambda: (_csv(_QUOTES_SHAPE, _quote_rows(site, study, hidden)), _CSV),
-        "quotes.html": lambda: (_quotes_page(site, study, hidden), "text/html; charset=utf-8"),
+        "network.svg": lambda: (code_network(_together(site, study, within, hidden), alone=True).encode(), _SVG),
+        "words.csv": lambda: (_csv(_WORDS_SHAPE, _word_rows(site, study, hidden)), _CSV),
+        "quotes.csv": lambda: (_csv(QUOTE_COLUMNS, quote_rows(site, study, hidden)), _CSV),
+        "quotes.html": lambda: (quotes_page(site, study, hidden), "text/html; charset=utf-8"),
+        "quotes.docx": lambda: (quotes_document(site, study, hidden), _DOCX),
     }
     if what not in made:
         raise HTTPException(404, f"'{what[:40]}' cannot be exported; {', '.join(made)} can")
@@ -61,9 +78,12 @@ def download_analysis(
     return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-_CSV = "text/csv; charset=utf-8"
-_FREQUENCIES = Shape(("code", "segments", "people"), {"segments": "number", "people": "number"})
-_QUOTES_SHAPE = Shape(("code", "text", "source", "said_at", "decided_by", "own_id", "id"), {"said_at": "time"})
+_CSV, _SVG = "text/csv; charset=utf-8", "image/svg+xml"
+_FREQUENCIES = Shape(
+    ("code", "segments", "people", "parts"), {"segments": "number", "people": "number", "parts": "number"}
+)
+_WORDS_SHAPE = Shape(("code", "word", "segments", "times"), {"segments": "number", "times": "number"})
+_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
 def _csv(shape: Shape, rows: Iterator[OutputRow]) -> bytes:
@@ -85,9 +105,21 @@ def _together(site: Site, study: str, within: Within, hidden: Any) -> Cooccurren
         return cooccurrence(connection, study, within, hidden)
 
 
-def _frequency_rows(site: Site, study: str) -> Iterator[OutputRow]:
+def _frequency_rows(site: Site, study: str, hidden: Any) -> Iterator[OutputRow]:
+    marked = visible_spans(site, study, hidden)
+    parts, labels = span_counts(marked), {code: label for span in marked for code, label in span.codes}
     for count in _counts(site, study):
-        yield {"code": count.label, "segments": count.segments, "people": count.people}
+        yield {"code": count.label, "segments": count.segments, "people": count.people, "parts": parts.pop(count.id, 0)}
+    for code, n in parts.most_common():
+        yield {"code": labels[code], "segments": 0, "people": 0, "parts": n}
+
+
+def _word_rows(site: Site, study: str, hidden: Any) -> Iterator[OutputRow]:
+    for count in _counts(site, study):
+        with site.store.database.reading() as connection:
+            texts = texts_with(connection, study, count.id, hidden)
+        for each in word_counts(texts, 2 * WORDS):
+            yield {"code": count.label, "word": each.word, "segments": each.texts, "times": each.times}
 
 
 def _crosstab_csv(table: Crosstab, by: str) -> bytes:
@@ -117,54 +149,3 @@ def _together_rows(together: Cooccurrence) -> Iterator[OutputRow]:
         for column, beside in enumerate(together.codes):
             count, share = together.counts[row][column], together.jaccard(row, column)
             yield {"code": code.label, "beside": beside.label, "count": count, "jaccard": share}
-
-
-def _quotes(site: Site, study: str, hidden: Any) -> Iterator[tuple[CodeCount, Sequence[SegmentMatch]]]:
-    for count in _counts(site, study):
-        yield count, _with_code(site, study, count.id, hidden)
-
-
-def _with_code(site: Site, study: str, code: UUID, hidden: Any) -> Sequence[SegmentMatch]:
-    return find(site.store.database, study, Filters(code=code, hides=hidden), limit=QUOTES).matches
-
-
-def _quote_rows(site: Site, study: str, hidden: Any) -> Iterator[OutputRow]:
-    for count, matches in _quotes(site, study, hidden):
-        for match in matches:
-            yield {
-                "code": count.label,
-                "text": match.text,
-                "source": match.source,
-                "said_at": match.said_at,
-                "decided_by": match.outcome.by,
-                "own_id": match.own_id,
-                "id": match.id,
-            }
-
-
-def _quotes_page(site: Site, study: str, hidden: Any) -> bytes:
-    template = TEMPLATES.get_template("quotes.html")
-    values = {"study": study, "codes": list(_quotes(site, study, hidden)), "most": QUOTES, "at": site.clock.now()}
-    return template.render(values).encode("utf-8", "replace")
-
-
-def _bars(counts: Sequence[CodeCount], *, alone: bool = False) -> str:
-    """How many segments have each code, as SVG; every label in it is escaped."""
-    shown = counts[:_BARS]
-    most = max((count.segments for count in shown), default=1)
-    parts = [_bar_of(count, n, most) for n, count in enumerate(shown)]
-    size = f'viewBox="0 0 {_WIDTH} {max(1, len(shown)) * _BAR + 8}"'
-    head = ' xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="12"' if alone else ""
-    return f'<svg{head} {size} role="img" aria-label="Segments by code">{"".join(parts)}</svg>'
-
-
-def _bar_of(count: CodeCount, n: int, most: int) -> str:
-    label = count.label if len(count.label) <= _LONGEST_NAME else count.label[: _LONGEST_NAME - 1] + "…"
-    top, room = n * _BAR + 4, _WIDTH - _NAMES - 60
-    whole, people = room * count.segments / most, room * count.people / most
-    return (
-        f'<text x="{_NAMES - 8}" y="{top + 14}" text-anchor="end">{escape(label)}</text>'
-        f'<rect x="{_NAMES}" y="{top}" width="{whole:.1f}" height="{_BAR - 6}" fill="#2f7fb8"/>'
-        f'<rect x="{_NAMES}" y="{top}" width="{people:.1f}" height="{_BAR - 6}" fill="#d9822b"/>'
-        f'<text x="{_NAMES + whole + 6:.1f}" y="{top + 14}">{count.segments}</text>'
-    )

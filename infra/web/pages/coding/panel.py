@@ -140,7 +140,8 @@ def _earlier(task: Task, codes: CodeLookup) -> DecisionForm | None:
     now = [codes.current(code) for code in chosen_codes(last)]
     living = [code.id for code in now if code is not None]
     given = None if task.blind else system(task, codes)
-    accept = given is not None and given.id in living
+    none_fits = given is not None and given.standing == "none" and not (living or last.unsure)
+    accept = none_fits or (given is not None and given.id in living)
     others = [code for code in living if not (accept and given is not None and code == given.id)]
     return DecisionForm(
         segment=task.segment.id, cause=uuid4(), accept=accept, code=others, unsure=last.unsure, memo=last.memo

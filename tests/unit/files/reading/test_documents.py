@@ -202,6 +202,107 @@ def test_times_beside_names_are_when_a_turn_begins(written):
     ]
 
 
+TALK = [("Anna Berg", "How was it?"), ("Ben Kohl", "It was loud."), ("Anna Berg", "Why?"), ("Ben Kohl", "The fans.")]
+WRITTEN = {
+    "colon": "{name}: {text}",
+    "full-width colon": "{name}：{text}",
+    "bold": "**{name}:** {text}\n",
+    "numbered": "{n} {name}: {text}",
+    "f4": "#00:00:0{n}-0# {name}: {text}",
+    "trint": "[00:00:0{n}] {name}: {text}\n",
+    "otter": "{name}  0:0{n}\n{text}\n",
+    "rev": "{name} (00:0{n}):\n{text}\n",
+    "capitals": "{NAME}\n{text}\n",
+    "brackets": "[{name}]\n{text}\n",
+    "teams": "0:0:{n}.0 --> 0:0:{n}.480\n{name}\n{text}",
+    "zoom chat": "10:11:1{n}\t From  {name}  to  Everyone : {text}",
+    "table": "00:0{n}\t{name}\t{text}",
+    "whatsapp": "1{n}/02/2026, 10:1{n} - {name}: {text}",
+    "whatsapp on iOS": "\u200e[13.02.26, 10:1{n}:12] {name}: {text}",
+}
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_turns_are_found_as_programs_for_transcripts_and_chats_write_them(tmp_path, form):
+    lines = [
+        WRITTEN[form].format(n=n, name=name, NAME=name.upper(), text=text) for n, (name, text) in enumerate(TALK, 1)
+    ]
+    read = Read(tmp_path, "\n".join(lines), "talk.txt")
+    assert read.texts == ["It was loud.", "The fans."]
+    assert [each.metadata["question"] for each in read.segments] == ["How was it?", "Why?"]
+    start, end = read.segments[1].metadata["position"]
+    assert "\n".join(lines)[start:end].strip() == "The fans."
+
+
+@pytest.mark.parametrize(
+    ("asks", "answers", "mark"),
+    [
+        ("聞き手", "田中", "："),
+        ("访谈者", "受访者", "："),
+        ("Интервьюер", "Анна", ": "),
+        ("Q", "A", ". "),
+        ("I", "P1", "\t"),
+    ],
+)
+def test_who_asks_is_known_by_the_name_in_other_languages_and_signs(tmp_path, asks, answers, mark):
+    lines = [f"{asks}{mark}one.", f"{answers}{mark}two", f"{asks}{mark}three.", f"{answers}{mark}four"]
+    assert Read(tmp_path, "\n".join(lines), "talk.txt").texts == ["two", "four"]
+
+
+def test_a_chats_times_are_read_its_system_lines_and_missing_media_left_out(tmp_path):
+    lines = ["Messages are encrypted.", "Ann: Hello", "Ben: <Media omitted>", "Cleo joined", "Ann: Bye", "Ben: See you"]
+    read = Read(
+        tmp_path,
+        "\n".join(f"13/02/2026, 10:1{n} - {line}" for n, line in enumerate(lines)),
+        "chat.txt",
+        leave_out_non_answers=True,
+    )
+    assert read.texts == ["Hello", "Bye", "See you"]
+    assert read.times[0] == "2026-02-13T10:11:00+00:00"
+    assert "line 1 above the first turn" in read.remarks
+
+
+def test_what_stands_above_the_first_question_is_nobodys_answer_and_said(tmp_path):
+    head = "Interview with Ben\nDate: 13 Feb 2026\nPlace: Berlin\n\n"
+    read = Read(tmp_path, head + "Interviewer: How?\nBen: Good.\nInterviewer: Why?\nBen: Quiet.\n", "talk.txt")
+    assert read.texts == ["Good.", "Quiet."]
+    assert "lines 1 to 3 above the first turn: nobody speaks, left out" in read.remarks
+
+
+def test_a_programs_own_last_line_is_nobodys_word(tmp_path):
+    talk = "Ann  0:00\nHow?\n\nBen  0:07\nGood.\n\nAnn  0:09\nWhy?\n\nBen  0:12\nQuiet.\n"
+    for line in ("Transcribed by https://otter.ai", "Ann stopped transcription"):
+        assert Read(tmp_path, f"{talk}{line}\n", "talk.txt").texts == ["Good.", "Quiet."]
+
+
+@pytest.mark.parametrize("name", ["[{}]\n", "[{}] ", ">> {}: ", "{}: "])
+def test_cues_name_their_speakers_in_several_ways(tmp_path, name):
+    cues = [("ANN", "How?"), ("BEN", "Good."), ("ANN", "Why?"), ("BEN", "Quiet.")]
+    body = "".join(
+        f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\n{name.format(who)}{text}\n\n" for n, (who, text) in enumerate(cues, 1)
+    )
+    assert Read(tmp_path, body, "talk.srt").texts == ["Good.", "Quiet."]
+
+
+def test_two_who_speak_in_one_cue_are_two_and_captions_that_roll_are_read_once(tmp_path):
+    two = "WEBVTT\n\n00:01.000 --> 00:04.000\n- Hello there.\n- The wait was long.\n"
+    assert Read(tmp_path, two, "a.vtt").texts == ["Hello there.", "The wait was long."]
+    rolling = "".join(
+        f"00:0{n}.000 --> 00:0{n}.900\n{text}\n\n"
+        for n, text in enumerate(["the app", "the app", "the app\nis slow", "is slow", "is slow\ntoday."], 1)
+    )
+    assert Read(tmp_path, f"WEBVTT\n\n{rolling}", "b.vtt").texts == ["the app is slow today."]
+
+
+def test_lines_with_times_and_no_names_are_sentences_with_their_times(tmp_path):
+    lines = (
+        "[00:00.000 --> 00:04.000]  the lift was\n[00:04.000 --> 00:07.000]  broken.\n[00:07.000 --> 00:09.000]  Yes.\n"
+    )
+    read = Read(tmp_path, lines, "talk.txt")
+    assert read.texts == ["the lift was broken.", "Yes."]
+    assert (read.segments[0].metadata["start_s"], read.segments[0].metadata["end_s"]) == (0.0, 7.0)
+
+
 @pytest.mark.parametrize(
     ("name", "way_out"),
     [

@@ -20,6 +20,7 @@ WRITTEN = {
     "euc_jp": ["店員の対応がとても悪かったです", "料理は美味しいが待ち時間が長い"],
     "koi8_r": ["Очень медленное обслуживание", "Дорого и невкусно"],
     "cp1250": ["Obsługa była bardzo wolna, źle", "Za drogo, żenada", "Przyszłość łącznie"],
+    "iso8859_2": ["Obsługa była bardzo wolna, źle", "Dostawa za późno", "Przyszłość łącznie, żenada"],
     "cp1253": ["Η εξυπηρέτηση ήταν πολύ αργή", "Πολύ ακριβό"],
     "mac_roman": ["Gute Öffnungszeiten, nettes Personal", "Für mich zu teuer – leider", "Die Tür klemmt"],
 }
@@ -36,6 +37,10 @@ def test_a_file_of_one_encoding_is_read_in_it_and_the_confidence_said(tmp_path, 
     assert "encoding: " in read.remarks
     assert "confidence 0." in read.remarks
     assert all("_encoding" not in segment.metadata for segment in read.segments)
+
+
+def test_letters_that_are_shifted_to_are_japanese(tmp_path):
+    assert Read(tmp_path, table(WRITTEN["cp932"]).encode("iso2022_jp")).texts == WRITTEN["cp932"]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
-from datetime import datetime
+from datetime import date, datetime
 
 import pytest
+from openpyxl import Workbook, load_workbook
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from models.errors import InputError
 from tests.unit.files.reading.reader import Read, book
@@ -327,10 +329,86 @@ def test_a_spreadsheets_days_are_dates_in_a_column_of_time(tmp_path, cell, expec
         *(("2026.02.13", "2026-02-13T00:00:00+00:00"), ("20260213", "2026-02-13T00:00:00+00:00")),
         ("Mon Feb 09 2026 10:00:00 GMT+0100 (Central European Standard Time)", "2026-02-09T10:00:00+01:00"),
         *(("1767312000", "2026-01-02T00:00:00+00:00"), ("1767312000.0", "2026-01-02T00:00:00+00:00")),
+        *(("2026", "2026-01-01T00:00:00+00:00"), ("Q3 2026", "2026-07-01T00:00:00+00:00")),
+        *(("2026-Q4", "2026-10-01T00:00:00+00:00"), ("20260213101112", "2026-02-13T10:11:12+00:00")),
+        *(("2026/02/13 2:05:33 PM GMT+1", "2026-02-13T14:05:33+01:00"), ("2026. 2. 13.", "2026-02-13T00:00:00+00:00")),
+        *(("13/02/2026 10:11 p. m.", "2026-02-13T22:11:00+00:00"), ("13.02.2026 10.11", "2026-02-13T10:11:00+00:00")),
+        *(("13/Feb/26 10:11 AM", "2026-02-13T10:11:00+00:00"), ("2026年2月13日", "2026-02-13T00:00:00+00:00")),
+        ("2026-02-13T10:11:12+01:00[Europe/Berlin]", "2026-02-13T10:11:12+01:00"),
+        ("02/16/2026 10:11 America/New_York", "2026-02-16T10:11:00-05:00"),
+        ("13/Feb/2026:10:11:12 +0000", "2026-02-13T10:11:12+00:00"),
+        ("13 กุมภาพันธ์ 2569", "2026-02-13T00:00:00+00:00"),
     ],
 )
 def test_months_names_zones_and_short_years_are_read(tmp_path, written, expected):
     assert Read(tmp_path, f'id,date,text\n1,"{written}",a\n').times == [expected]
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("Marca temporal,text", "13/02/2026 14:05:33,a"),
+        ("タイムスタンプ,text", "2026/02/13 14:05:33,a"),
+        ("#,text,Submit Date (UTC)", "p1,a,2026-02-13 14:05:33"),
+        ("id. Response ID,submitdate. Date submitted,text", "1,2026-02-13 14:05:33,a"),
+        ("text,createdAt", "a,2026-02-13T14:05:33Z"),
+        ("text,Wann war das?,Geburtsdatum", "a,13.02.2026 14:05:33,01.01.1980"),
+        ("Date,Time,text", "13/02/2026,14:05:33,a"),
+        ("Datum;Uhrzeit;Kommentar", "13.02.2026;14:05:33;a"),
+    ],
+)
+def test_the_time_is_known_by_its_name_in_many_tools_or_by_its_cells(tmp_path, header, row):
+    assert Read(tmp_path, f"{header}\n{row}\n").times == ["2026-02-13T14:05:33+00:00"]
+
+
+def test_a_column_that_is_taken_as_the_time_by_its_cells_is_said(tmp_path):
+    read = Read(tmp_path, "text,gesagt\na,13.02.2026\nb,14.02.2026\n")
+    assert "'gesagt' is taken as the time: all its cells are dates" in read.remarks
+    assert Read(tmp_path, "text,gesagt\na,13.02.2026\nb,soon\n").times == [None, None]
+
+
+def test_a_workbook_that_counts_from_1904_has_the_same_dates_with_and_without_their_format(tmp_path):
+    workbook = Workbook()
+    workbook.epoch = CALENDAR_MAC_1904
+    for cells in (["id", "date", "text"], [1, date(2026, 2, 13), "a"], [2, 44604, "b"]):
+        workbook.active.append(cells)
+    workbook.save(tmp_path / "mac.xlsx")
+    times = Read(tmp_path, (tmp_path / "mac.xlsx").read_bytes(), "mac.xlsx").times
+    assert times == ["2026-02-13T00:00:00+00:00"] * 2
+
+
+@pytest.mark.parametrize("ids", [["1.75E+18", "1.75E+18", "1.75E+18"], ["1,75E+18", "1,75E+18", "3"]])
+def test_ids_that_a_spreadsheet_rounded_are_none_and_no_row_is_lost(tmp_path, ids):
+    read = Read(tmp_path, "id;text\n" + "".join(f"{each};text {n}\n" for n, each in enumerate(ids)))
+    assert read.texts == ["text 0", "text 1", "text 2"]
+    assert read.ids == [None] * 3
+    assert "a spreadsheet rounded" in read.warnings
+
+
+def test_the_same_id_and_text_again_is_one_segment_and_counted(tmp_path):
+    read = Read(tmp_path, "id,text\n1,Good service\n1,Good service \n2,Slow\n1,Bad\n")
+    assert len({segment.id for segment in read.segments}) == 2
+    assert "1 x the id and text of an earlier row" in read.summaries
+    assert [row.line for row in read.rejected] == [5]
+
+
+def test_a_hidden_sheet_and_one_that_describes_the_data_are_not_the_data(tmp_path):
+    data = [["id", "comment"], [1, "Good service"]]
+    content = book(tmp_path, Codebook=[["Variable", "Description"], ["q1", "What?"]], Data=data)
+    assert Read(tmp_path, content, "a.xlsx").texts == ["Good service"]
+    workbook = load_workbook(tmp_path / "a.xlsx")
+    workbook.create_sheet("Old", 0).append(["comment"])
+    workbook["Old"].append(["old"])
+    workbook["Old"].sheet_state = "hidden"
+    workbook.save(tmp_path / "b.xlsx")
+    assert Read(tmp_path, (tmp_path / "b.xlsx").read_bytes(), "b.xlsx").texts == ["Good service"]
+
+
+def test_a_further_sheet_with_the_same_columns_is_warned_of(tmp_path):
+    content = book(tmp_path, **{"2025": [["id", "text"], [1, "a"]], "2026": [["id", "text"], [2, "b"]]})
+    read = Read(tmp_path, content, "a.xlsx")
+    assert read.texts == ["a"]
+    assert "'2026': the same columns as '2025', and not read" in read.warnings
 
 
 def test_a_zone_by_name_is_said(tmp_path):

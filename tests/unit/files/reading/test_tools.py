@@ -59,6 +59,103 @@ def test_the_columns_of_a_tools_table_are_known(tmp_path, content, expected):
     assert row(Read(tmp_path, content)) == expected
 
 
+APPLE = {
+    "data": [{"id": "r1", "attributes": {"body": "It closes", "createdDate": "2026-02-13T10:00:00Z"}}],
+    "links": {},
+}
+FEED = {"feed": {"entry": [{"id": {"label": "r1"}, "content": {"label": "It closes", "attributes": {"type": "text"}}}]}}
+CHAT = {"type": "conversation.list", "conversations": [{"id": "r1", "source": {"id": "9", "body": "It closes"}}]}
+LISTING = {"kind": "Listing", "data": {"children": [{"kind": "t1", "data": {"id": "r1", "body": "It closes"}}]}}
+PARTS = {"messages": [{"id": "r1", "text": ["It ", {"type": "bold", "text": "closes"}]}, {"id": 2, "text": "Late"}]}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(APPLE, FEED, CHAT, LISTING, [LISTING], PARTS),
+        {"columns": ["id", "text"], "index": [0], "data": [["r1", "It closes"]]},
+        {"id": {"0": "r1"}, "text": {"0": "It closes"}},
+        {"r1": {"text": "It closes"}, "r2": {"text": "Late"}},
+        [["id", "text"], ["r1", "It closes"]],
+    ],
+)
+def test_json_as_interfaces_and_programs_write_it_is_rows(tmp_path, value, indent):
+    read = Read(tmp_path, json.dumps(value, indent=indent), "a.json")
+    assert (read.segments[0].own_id, read.segments[0].text) == ("r1", "It closes")
+
+
+def test_an_array_of_texts_is_a_text_a_row_and_recognised_speech_has_its_times(tmp_path):
+    assert Read(tmp_path, '["good one", "bad one"]', "a.json").texts == ["good one", "bad one"]
+    speech = {"text": "How? Good.", "segments": [{"start": 0.0, "end": 2.0, "text": " How?"}]}
+    read = Read(tmp_path, json.dumps(speech), "b.json")
+    assert (read.texts, read.segments[0].metadata["end_s"]) == (["How?"], 2.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            "Nombre del documento;Código;Segmento;Comentario;Autor\nInt 1;Acceso > Espera;una hora;ver;Ana\n",
+            ("una hora", ("Espera",), "Ana", "Int 1", "ver"),
+        ),
+        (
+            "Document name;Code;Segment;Author;Comment\nInt 1;Access > Wait;an hour;Ana;see\n",
+            ("an hour", ("Wait",), "Ana", "Int 1", "see"),
+        ),
+        (
+            'Media Title,Excerpt Creator,Excerpt Copy,Codes Applied Combined\nInt 1,Ana,an hour,"Access, Wait"\n',
+            ("an hour", ("Access", "Wait"), "Ana", "Int 1", ""),
+        ),
+        (
+            "Codename,Coded text,File name,Coder,Coded memo\nWait,an hour,Int 1,Ana,see\n",
+            ("an hour", ("Wait",), "Ana", "Int 1", "see"),
+        ),
+        (
+            "Hierarchical Name,Source Name,Coded Text,Coded By Initials\nNodes\\\\Wait,Int 1,an hour,Ana\n",
+            ("an hour", ("Wait",), "Ana", "Int 1", ""),
+        ),
+        (
+            'annotation_id,annotator,id,lead_time,topic,text\n1,Ana,7,3,"{""choices"":[""a"",""b""]}",an hour\n',
+            ("an hour", ("a", "b"), "Ana", None, ""),
+        ),
+    ],
+)
+def test_coded_passages_of_more_programs_and_languages_are_read(tmp_path, content, expected):
+    (tmp_path / "coded.csv").write_text(content)
+    (row,) = read_label_file(tmp_path / "coded.csv").rows
+    assert (row.text, row.codes, row.annotator, row.source, row.memo) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"id": 1, "text": "Rome is far", "entities": [{"label": "place", "start_offset": 0, "end_offset": 4}]}, "me"),
+        ({"text": "Rome is far", "annotations": [{"label": "place", "user": 4}]}, "4"),
+        ({"text": "Rome is far", "topic.responses": [["place"]], "topic.responses.users": ["ana"]}, "ana"),
+        ({"text": "Rome is far", "prediction": None, "annotation": "place", "annotation_agent": "ana"}, "ana"),
+        (
+            {"fields": {"text": "Rome is far"}, "responses": {"topic": [{"value": "place", "user_id": "ana"}]}}
+            | {"suggestions": {}},
+            "ana",
+        ),
+    ],
+)
+def test_further_forms_of_doccano_and_argilla_give_codes_and_coders(tmp_path, value, expected):
+    notes = (
+        {"responses": value["responses"] | {"note": [{"value": "hm", "user_id": "ana"}]}} if "fields" in value else {}
+    )
+    (tmp_path / "a.jsonl").write_text(json.dumps(value | notes))
+    (row,) = read_label_file(tmp_path / "a.jsonl", "" if expected != "me" else "me").rows
+    assert (row.text, row.codes, row.annotator) == ("Rome is far", ("place",), expected)
+
+
+def test_a_task_that_nobody_annotated_needs_no_coder(tmp_path):
+    (tmp_path / "tasks.json").write_text(json.dumps(LABEL_STUDIO))
+    sheet = read_label_file(tmp_path / "tasks.json")
+    assert (sheet.uncoded, sheet.rejected) == (1, [])
+
+
 def test_a_coded_passage_is_one_segment_whatever_codes_it_has(tmp_path):
     read = Read(tmp_path, MAXQDA)
     assert read.texts == ["two hours", "the nurse was kind"]
