@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot be told", "not testable here"
 
@@ -27,7 +28,7 @@ class Claim:
 def interval(gap: Mapping[str, float], digits: int = 3, *, signed: bool = True) -> str:
     """A figure with its interval; differences with their sign."""
     sign = "+" if signed else ""
-    middle = gap.get("mean", gap.get("value", 0.0))
+    middle = next(gap[name] for name in ("mean", "value", "rho") if name in gap)
     return f"{middle:{sign}.{digits}f} [{gap['low']:{sign}.{digits}f}, {gap['high']:{sign}.{digits}f}]"
 
 
@@ -37,3 +38,8 @@ def verdict(gaps: Iterable[Mapping[str, float]]) -> str:
     if sides and all(side > 0 for side in sides):
         return HOLDS
     return FAILS if any(side < 0 for side in sides) and not any(side > 0 for side in sides) else OPEN
+
+
+def gap(figures: Mapping[str, Any], a: str, b: str) -> Mapping[str, Any] | None:
+    """The differences of two systems, if both ran."""
+    return next((each for each in figures["differences"] if (each["of"], each["less"]) == (a, b)), None)
