@@ -15,15 +15,15 @@ _Marked = Mapping[UUID, set[tuple[UUID, int]]]
 class Overlap:
     """What two coders marked."""
 
-    one: int
+    first: int
     """Characters that the first marked."""
-    other: int
+    second: int
     both: int
 
     @property
     def f1(self) -> float | None:
         """Twice what both marked over what each marked, from 0 to 1; none where neither marked anything."""
-        marked = self.one + self.other
+        marked = self.first + self.second
         return 2 * self.both / marked if marked else None
 
 
@@ -56,14 +56,14 @@ def span_agreement(spans: Iterable[MarkedPart]) -> list[PairOverlap]:
     return [pair for pair in pairs if pair.documents]
 
 
-def _pair(a: str, b: str, one: Sequence[MarkedPart], other: Sequence[MarkedPart]) -> PairOverlap:
-    shared = {span.source for span in one} & {span.source for span in other}
-    mine, theirs = ([span for span in each if span.source in shared] for each in (one, other))
+def _pair(a: str, b: str, left: Sequence[MarkedPart], right: Sequence[MarkedPart]) -> PairOverlap:
+    shared = {span.source for span in left} & {span.source for span in right}
+    mine, theirs = ([span for span in each if span.source in shared] for each in (left, right))
     first, second = _marked(mine), _marked(theirs)
     codes = {code: _overlap(first.get(code, set()), second.get(code, set())) for code in {**first, **second}}
     whole = Overlap(
-        sum(each.one for each in codes.values()),
-        sum(each.other for each in codes.values()),
+        sum(each.first for each in codes.values()),
+        sum(each.second for each in codes.values()),
         sum(each.both for each in codes.values()),
     )
     exact = len({_place(span) for span in mine} & {_place(span) for span in theirs})
@@ -78,8 +78,8 @@ def _marked(spans: Iterable[MarkedPart]) -> dict[UUID, set[tuple[UUID, int]]]:
     return marked
 
 
-def _overlap(one: set[tuple[UUID, int]], other: set[tuple[UUID, int]]) -> Overlap:
-    return Overlap(len(one), len(other), len(one & other))
+def _overlap(left: set[tuple[UUID, int]], right: set[tuple[UUID, int]]) -> Overlap:
+    return Overlap(len(left), len(right), len(left & right))
 
 
 def _place(span: MarkedPart) -> tuple[UUID, int, int, frozenset[UUID]]:

@@ -71,7 +71,7 @@ def test_a_page_is_without_faults_light_and_at_rest(
         address += "?source=" + quote(sample.segments()[0].source)
     context = new_context(storage_state=session, reduced_motion="reduce")  # colours change at once
     context.add_init_script(WATCH)
-    got = context.request.get(address, max_redirects=0, timeout=60_000)
+    got = context.request.get(address, max_redirects=0, timeout=200_000)  # the first explanation loads a model
     if not got.ok or not got.text().startswith("<!doctype"):
         assert got.status < 500  # a file, a part of a page, or one that wants more in its address
         return

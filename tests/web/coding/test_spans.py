@@ -160,7 +160,7 @@ def test_two_coders_of_a_document_are_compared_by_the_characters_that_both_marke
     mark(ben, whole, "nobody", "b")
     (pair,) = span_agreement(standing(site))
     assert (pair.coders, pair.documents, pair.spans, pair.exact) == (("ana", "ben"), 1, (1, 2), 0)
-    assert (pair.whole.one, pair.whole.other, pair.whole.both) == (16, 10, 4)
+    assert (pair.whole.first, pair.whole.second, pair.whole.both) == (16, 10, 4)
     assert pair.whole.f1 == 8 / 26
     assert {code: overlap.f1 for code, overlap in pair.codes.items()} == {
         code_id(STUDY, "a"): 8 / 20,
