@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning measuring setup lock adapters format clean grid
+.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning paper measuring setup lock adapters format clean grid
 
 demo: setup
 	@$(BIN)/qualstream demo
@@ -153,6 +153,11 @@ GRID := --bases SmolLM2-135M-Instruct --bases Gemma-3-270M --epochs 1 --limit 30
 grid: setup
 	@$(BIN)/qualstream finetune grid --pairs infra/data/pairs.jsonl $(GRID) --out build/grid
 	@(echo "# Bases, prompts and endings"; echo; echo '`make grid`: 300 texts, one epoch.'; echo; cat build/grid/grid.md) > docs/results/grid.md
+
+# Every claim of the paper and of the notice: docs/paper.md; an hour on two cores, and a run that was broken off goes on.
+# QUICK=1: the same page of a handful of texts that ship, under build/paper, in about a minute.
+paper: setup
+	@$(BIN)/python -m benchmarks.paper $(if $(QUICK),--quick)
 
 # What is installed here, with the hashes of every file that the index has of it; CUDA's packages are torch's own matter.
 lock:

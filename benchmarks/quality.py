@@ -17,7 +17,8 @@ from infra.factory.models import Models
 from infra.profiles.loading import Profile, load_profile
 from infra.profiles.members import MemberProfile
 from infra.settings import Settings, ensure_data_dir, load_settings
-from models.evaluation.report import Evaluation, GoldRow, evaluate
+from models.evaluation.bootstrap import RESAMPLES
+from models.evaluation.report import Evaluation, EvaluationOptions, GoldRow, evaluate
 from models.fakes import MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
 from models.moderation.precedents import CodedText, PrecedentModerator, Precedents, opened
@@ -63,8 +64,8 @@ STOP_WORDS = frozenset(
 class Lab:
     """Members and moderators, asked once for each text; what they said is kept under ``build/results``."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, build: Path = BUILD) -> None:
+        self.settings, self.build = settings, build
         self.tiny = load_profile("tiny")
         self.embeds = Models(self.tiny, settings).embedder
 
@@ -78,7 +79,7 @@ class Lab:
         """What one member proposes for each row."""
         coder = Models(profile.model_copy(update={"members": (member,)}), self.settings).build_members()
         key = f"{member.model_dump_json()} {_revision(member)} {profile.generation} {[row.id for row in rows]}"
-        file = BUILD / f"{_plain(member.name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.jsonl"
+        file = self.build / f"{_plain(member.name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.jsonl"
         if not file.exists():
             print(f"{member.name} reads {len(rows)} texts", flush=True)
             said = coder.propose([segment(row) for row in rows])
@@ -125,13 +126,14 @@ class Lab:
         codes = iter([one.assignment.label for one in refiner.refine([d for d in decisions if d is not None])])
         return [None if decision is None else next(codes) for decision in decisions]
 
-    def measure(self, rows: Sequence[Row], systems: Mapping[str, Codes]) -> Evaluation:
+    def measure(self, rows: Sequence[Row], systems: Mapping[str, Codes], resamples: int = RESAMPLES) -> Evaluation:
         """Systems against people's codes."""
         from models.backends.sentence.bertscore import TokenStates
 
         wordnet = find_wordnet()
         gold = [GoldRow(row.text, row.codes, id=row.id, set=row.set) for row in rows]
-        return evaluate(gold, systems, self.embeds, TokenStates(), read_wordnet(wordnet) if wordnet else None)
+        thesaurus = read_wordnet(wordnet) if wordnet else None
+        return evaluate(gold, systems, self.embeds, TokenStates(), thesaurus, EvaluationOptions(resamples=resamples))
 
 
 def segment(row: Row) -> Segment:

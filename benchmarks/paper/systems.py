@@ -1,0 +1,227 @@
+"""The systems that are compared: what each makes of each text, kept by content, so that a broken off run goes on."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from benchmarks.open_sets import PAIRS, Row
+from benchmarks.paper.kept import kept_decisions
+from benchmarks.paper.texts import Samples
+from benchmarks.quality import Codes, Lab, decide, first_words, labels, segment, usable
+from benchmarks.rating.__main__ import STEP, Bench, read_lines
+from infra.factory.models import Models
+from infra.profiles.loading import Profile, load_profile
+from infra.profiles.members import MemberProfile
+from infra.settings import Settings
+from infra.weights.bringing import missing_weights
+from models.coding.labels import label_fault
+from models.moderation.decision import ConsensusModerator
+from models.moderation.panel import PanelModerator
+from schemas import Decision, Proposal, Proposals
+
+BUILD = Path("build/paper")
+RATED = "rated.jsonl"
+"""In the build folder: both profiles on the texts that were rated blind."""
+EXAMPLES = (1, 2, 3)
+"""How many examples the untuned member is shown; the paper gives up to five."""
+DRAWS = 3
+"""Moderators that draw from the taught one."""
+TEMPERATURE = 0.7
+"""Appendix E's."""
+SHIPPED_THRESHOLD = 0.75
+THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+VOTE, TAUGHT, PANEL = "ensemble, vote", "ensemble, taught moderator", "ensemble, panel of moderators"
+ZERO, FEW_SHOT, FIRST_WORDS = "SmolLM2 135M, zero-shot", "SmolLM2 135M, few-shot", "first three content words"
+SMALL, READER = "`small`: verified, refined", "Qwen 1.5B, few-shot (6)"
+DTYPE = "bfloat16"
+"""Of all models: what is measured anew at each start, as profiles do, might differ between two runs."""
+_TAUGHT = {"strategy": "model", "base": "SmolLM2-135M-Instruct", "adapter": "packaged:moderator", "dtype": DTYPE}
+
+
+def as_written(system: str) -> str:
+    """The name of a system whose answers count as they stand, too long ones and echoes too."""
+    return f"{system}, as written"
+
+
+def few_shot(examples: int) -> str:
+    """The name of the untuned member that is shown so many examples."""
+    return f"{FEW_SHOT} ({examples})"
+
+
+def drawn(n: int) -> str:
+    """The name of a moderator that draws."""
+    return f"ensemble, drawing moderator {n + 1}"
+
+
+def member(name: str) -> str:
+    """The name of a tuned member."""
+    return f"member {name}"
+
+
+def refined(system: str, threshold: float = SHIPPED_THRESHOLD) -> str:
+    """The name of a system behind refinement."""
+    return f"{system}, refined at {threshold}"
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What all systems made of some texts."""
+
+    codes: Mapping[str, Codes]
+    decisions: Mapping[str, Sequence[Decision | None]]
+    """Of the moderators: what refinement starts from."""
+
+
+class Replayed:
+    """A moderator that has decided already."""
+
+    def __init__(self, name: str, decisions: Sequence[Decision | None]) -> None:
+        self.version = name
+        self._decisions = {decision.segment.id: decision for decision in decisions if decision}
+
+    def decide(self, batch: Sequence[Proposals]) -> list[Decision]:
+        """What it decided of these segments."""
+        return [self._decisions[proposals.segment.id] for proposals in batch]
+
+
+class Ensembles:
+    """Runs every system that fits this machine."""
+
+    def __init__(self, settings: Settings, build: Path = BUILD) -> None:
+        self.settings, self.build = settings, build
+        self.lab = Lab(settings, build)
+        self.members = tuple(each.model_copy(update={"dtype": DTYPE}) for each in self.lab.tiny.members)
+
+    def code(self, rows: Sequence[Row], *, examples: Sequence[int] = ()) -> Coded:
+        """Members untuned and tuned, moderators, and refinement of some texts.
+
+        Args:
+            rows: The texts.
+            examples: The numbers of examples that the untuned member is shown; where there are none it is not asked.
+        """
+        tiny = self.lab.tiny
+        codes: dict[str, Codes] = {FIRST_WORDS: [first_words(row.text) for row in rows]}
+        proposals = self._proposed(rows)
+        for n, tuned in enumerate(self.members):
+            codes[member(tuned.name)] = usable([each.proposals[n] for each in proposals])
+        decisions = {name: self._decided(name, profile, proposals) for name, profile in self._moderators.items()}
+        panel = PanelModerator([Replayed(name, each) for name, each in decisions.items()], self.lab.embeds)
+        decisions[PANEL] = decide(panel, proposals)
+        for untuned in self._untuned(examples) if examples else ():
+            answers = self.lab.ask(untuned, tiny, rows)
+            codes[_shown_name(untuned)] = usable(answers)
+            if not untuned.examples:
+                codes[as_written(ZERO)] = [answer.label or None for answer in answers]
+        codes |= {name: labels(each) for name, each in decisions.items()}
+        for name in (VOTE, TAUGHT, PANEL):
+            codes[refined(name)] = self.lab.refined(decisions[name], SHIPPED_THRESHOLD)
+        return Coded(codes, decisions)
+
+    def larger(self, rows: Sequence[Row]) -> dict[str, Codes]:
+        """A language model of 1.5 billion weights alone, and profile `small`; nothing where its weights are missing."""
+        items = self.rated(rows)
+        there = [items.get(row.id) for row in rows]
+        reader = load_profile("small").members[-1].name
+        systems: dict[str, Codes] = {
+            READER: [item and item["small"]["proposals"].get(reader) for item in there],
+            SMALL: [item and item["small"]["code"] for item in there],
+        }
+        return systems if items else {}
+
+    def rated(self, rows: Sequence[Row]) -> dict[str, dict]:
+        """What `benchmarks.rating sample` keeps of these texts, by id: both profiles' codes as blind raters saw them.
+
+        Texts that one of the profiles could not code are not among them; none are where the larger model's weights are
+        missing.
+        """
+        file = self.build / RATED
+        if not self._has_large:
+            return {}
+        known = {item["id"] for item in read_lines(file)} if file.exists() else set()
+        left = [row for row in rows if row.id not in known]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        bench = Bench(self.settings) if left else None
+        for start in range(0, len(left), STEP):
+            batch = left[start : start + STEP]
+            items = {item["id"]: item for item in bench.code(batch)} if bench else {}
+            with file.open("a", encoding="utf-8") as out:
+                lines = [items.get(row.id, {"id": row.id, "left_out": True}) for row in batch]
+                out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        return {item["id"]: item for item in read_lines(file) if "left_out" not in item}
+
+    def _proposed(self, rows: Sequence[Row]) -> list[Proposals]:
+        """What the members propose; of texts that were rated blind, what the rated codes were made of."""
+        file = self.build / RATED
+        kept = {item["id"]: item for item in read_lines(file) if "left_out" not in item} if file.exists() else {}
+        if all(row.id in kept for row in rows):
+            names = [each.name for each in self.members]
+            return [Proposals(segment=segment(row), proposals=_as_rated(kept[row.id]["tiny"], names)) for row in rows]
+        return self.lab.together(self.members, self.lab.tiny, rows)
+
+    def _untuned(self, examples: Sequence[int]) -> list[MemberProfile]:
+        base = self.members[0].model_copy(update={"adapter": None, "format": "chat", "name": "zero-shot"})
+        shown = [{"name": f"few-shot-{n}", "examples": n, "examples_file": PAIRS.absolute()} for n in examples]
+        return [base, *(base.model_copy(update=change) for change in shown)]
+
+    def _decided(self, name: str, profile: Profile | None, batch: Sequence[Proposals]) -> list[Decision | None]:
+        def make() -> list[Decision | None]:
+            print(f"{name}: {len(batch)} texts", flush=True)
+            embeds = self.lab.embeds
+            moderator = (
+                Models(profile, self.settings, embeds).build_moderator() if profile else ConsensusModerator(embeds)
+            )
+            return decide(moderator, batch)
+
+        key = f"{profile.moderator.model_dump_json() if profile else ''} {b''.join(one.to_bytes() for one in batch)!r}"
+        return kept_decisions(self.build, name, key, make)
+
+    @cached_property
+    def _moderators(self) -> dict[str, Profile | None]:
+        """The vote, the taught moderator, and its draws, each with a seed of its own."""
+        draws = {"strategy": "panel", "panel": [{**_TAUGHT, "samples": 1, "temperature": TEMPERATURE}]}
+        return {
+            VOTE: None,
+            TAUGHT: self._with(_TAUGHT),
+            **{drawn(n): self._with(draws, n) for n in range(DRAWS)},
+        }
+
+    def _with(self, moderator: dict, seed: int = 0) -> Profile:
+        tiny = self.lab.tiny
+        table = tiny.model_dump(exclude={"moderator"}) | {"moderator": moderator, "seed": tiny.seed + seed}
+        return Profile.model_validate(table, context={"folder": Path()})
+
+    @cached_property
+    def _has_large(self) -> bool:
+        missing = missing_weights(load_profile("small"), self.settings.weights_dir)
+        if missing:
+            print(f"left out: {', '.join(missing)}; bring them with `qualstream weights small`", flush=True)
+        return not missing
+
+
+def _shown_name(untuned: MemberProfile) -> str:
+    return few_shot(untuned.examples) if untuned.examples else ZERO
+
+
+def all_systems(ensembles: Ensembles, texts: Samples, *, quick: bool) -> tuple[Coded, Coded]:
+    """Every system on the texts to test on, and those that something is chosen among on the texts to choose on."""
+    larger = {} if quick else ensembles.larger(texts.test)
+    test = ensembles.code(texts.test, examples=EXAMPLES[:1] if quick else EXAMPLES)
+    return Coded({**test.codes, **larger}, test.decisions), ensembles.code(texts.choose)
+
+
+def _as_rated(tiny: Mapping[str, Mapping[str, Any]], members: Sequence[str]) -> list[Proposal]:
+    labels_, likelihoods = tiny["proposals"], tiny["log_probabilities"]
+    return [
+        Proposal(
+            member=name,
+            model="as it was rated",
+            label=labels_[name],
+            fault=label_fault(labels_[name]),
+            log_probability=likelihoods[name],
+            latency_s=0.0,
+        )
+        for name in members
+    ]
