@@ -64,6 +64,7 @@ const wordsOf = (text) => [...text.matchAll(/\S+/g)].map((found) => [found.index
 
 function select(words, start, end) {
   document.getSelection().setBaseAndExtent(...place(words, start), ...place(words, end));
+  show();  // now: the browser says so later, when the next key may have gone elsewhere
 }
 
 function step(event) {
