@@ -15,7 +15,7 @@ _SECRETS = ("secret",)
 """Parameters of a path that would let somebody in."""
 _CARRIES_AWAY = (
     *("/export/{what}", "/studies/{study}/segments", "/studies/{study}/labels"),
-    *("/audit.jsonl", "/agreement/figures.json", "/agreement/figures.csv"),
+    *("/agreement/figures.json", ".csv", ".jsonl"),  # whatever is a file
 )
 _NOT_KEPT = (400, 401, 403, 404, 405, 408, 413, 429)
 """Answers to strangers that would let anybody fill the log."""

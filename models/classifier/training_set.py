@@ -15,10 +15,11 @@ from models.annotation.latest import HumanDecision, LatestAnnotations
 from models.codebook.codebook import Codebook
 from schemas.ids import uniform
 
-MOST_HELD_OUT = 40
-"""Segments, about, that are held out at most; the rest can teach, which is worth more than a sharper comparison.
+MOST_HELD_OUT = 60
+"""Segments, about, that are held out at most; the rest can teach.
 
-With 40 in place of 100 the closed loop on game reviews (seeds 0 to 3, at most 10% wrong) spares 78.3% instead of 75.0%.
+With 40 in place of 100 the closed loop on game reviews (seeds 0 to 3, at most 10% wrong) spares 78.3% instead of 75.0%;
+but with 40 a head that was taught 60 wrong labels among 220 was not told from the one before it, and took over.
 
 The share falls as labels come, so a segment that is held out now was held out from every classifier before.
 """

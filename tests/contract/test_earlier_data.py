@@ -135,7 +135,7 @@ def test_what_waited_in_the_outbox_is_still_to_be_sent(store):
 
 
 def test_the_released_classifier_opens_and_classifies(folder, store):
-    factory = sentence_classifier_factory(HashEmbedder(), "fake", "cpu", tunes=False)
+    factory = sentence_classifier_factory(HashEmbedder(), "fake", "cpu")
     (release,) = store.history(ModelRelease)
     (classified,) = ClassifierLoader(folder, factory)(release).classify(["cost cheap word1 word2"])
     assert (classified.model, classified.guesses[0].label) == (release.version, "price")

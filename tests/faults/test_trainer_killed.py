@@ -25,13 +25,13 @@ def wait():
     sys.stdin.read()
 
 class Stopping(Checkpoints):
-    def stage(self, manifest, write, out_of_fold):
+    def stage(self, manifest, write, *further):
         def stop(folder):
             write(folder)
             if where == "among its files":
                 (folder / "head.json").unlink()
                 wait()
-        return super().stage(manifest, stop, out_of_fold)
+        return super().stage(manifest, stop, *further)
 
     def keep(self, staged):
         if where == "before it is in its place":

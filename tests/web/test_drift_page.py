@@ -117,7 +117,7 @@ def test_peoples_words_that_came_later_are_drawn_as_in_the_report(site):
     viewer = visit(site, "viewer")
     before = viewer.get(PAGE).text
     assert "confidence" in before
-    assert "accepted by people" not in before
+    assert "let stand by people" not in before
 
     def word(of, annotator, chosen, minutes):
         at = filled[40].timestamp + timedelta(minutes=minutes)
@@ -129,7 +129,7 @@ def test_peoples_words_that_came_later_are_drawn_as_in_the_report(site):
     after = viewer.get(PAGE).text
     reported = report_study(site.store.database, STUDY, None, DriftSettings()).data.quarters()
     assert {mean for mean in reported["two people agree"] if mean is not None} == {0.75}
-    for said in ("accepted by people", "two people agree"):
+    for said in ("let stand by people", "two people agree"):
         cells = "".join(f'<td class="num">{"–" if mean is None else f"{mean:.3f}"}</td>' for mean in reported[said])
         assert f'<th scope="row">{said}</th>{cells}' in after
 

@@ -122,7 +122,7 @@ def test_a_word_that_came_later_counts_for_how_it_is_coded_and_not_as_a_segment(
     found.add(replace(first, agreed=True, judged=True))
     assert found.segments == 100
     assert found.quarters()["two people agree"] == [None, None, None, 1.0]
-    assert "accepted by people" not in found.quarters()  # the mean is 0
+    assert "let stand by people" not in found.quarters()  # the mean is 0
     assert "two people agree" in report("a file", [], found, {})
 
 
