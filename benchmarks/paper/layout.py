@@ -318,7 +318,7 @@ def _how(figures: Figures) -> str:
         "was broken "
         f"off goes on. At commit {figures['commit']}, {figures['date'][:10]}, on {figures['machine']['cpu']}. "
         "Measured with "
-        f"{models}. {left_out}\n\n"
+        f"{models}. {left_out}{figures.get('remark', '')}\n\n"
         "- Scores of a text are those of its best matching human code, each measure for itself; a missing code "
         "scores 0.\n"
         "- **Composite**: mean of cosine, METEOR, one minus the length penalty, one minus the Jensen-Shannon "
