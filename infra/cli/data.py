@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -73,9 +72,8 @@ def code(
     **given: Any,
 ) -> None:
     """Code the segments of SOURCE (a file, or - for standard input) without Kafka; JSON lines out."""
-    from infra.local.file_coding import RouteTally, as_row, code_segments, given_codes
+    from infra.local.file_coding import CodingTally, as_row, code_segments, given_codes
     from infra.refi.codebook_files import codebook_of_file
-    from models.pipeline import CodedSegment
 
     settings = read_settings(needs_folder=not dry_run, study=study, profile=profile, cascade=cascade)
     if dry_run:
@@ -87,27 +85,18 @@ def code(
     if str(source) != "-":
         segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken
     tally.console.print(profile_line(load_profile(settings.profile), settings.weights_dir), highlight=False)
-    counts: Counter[str] = Counter()
-    routes, out = RouteTally(), sys.stdout  # as it is before the progress bar takes it
+    coding, out = CodingTally(), sys.stdout  # as it is before the progress bar takes it
     outcomes = code_segments(settings, segments, codes)
     with _progress(tally.console, len(segments) if isinstance(segments, list) else None) as advance:
         for outcome in outcomes:
             out.write(json.dumps(as_row(outcome), ensure_ascii=False) + "\n")
             out.flush()
-            counts[outcome.assignment.standing if isinstance(outcome, CodedSegment) else "uncoded"] += 1
-            routes.add(outcome)
+            coding.add(outcome)
             advance()
-    outside = f"; {counts['none']} fit no code of the codebook and go to people" if counts["none"] else ""
-    outside += f"; {counts['proposed']} have a proposed code that a person has to admit" if counts["proposed"] else ""
-    uncoded = counts["uncoded"]
     rejected = f", {len(tally.rejected)} rows rejected" if tally.rejected else ""
     rejected += f", {tally.left_out} left out" if tally.left_out else ""
-    tally.console.print(
-        f"{tally.good - uncoded - counts['none'] - counts['proposed']} segments coded, {uncoded} could not be"
-        f"{rejected}{outside}",
-        soft_wrap=True,
-    )
-    if summary := routes.summary():
+    tally.console.print(coding.counts(rejected), soft_wrap=True)
+    if summary := coding.summary():
         tally.console.print(summary, highlight=False, soft_wrap=True)
 
 

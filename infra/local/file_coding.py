@@ -16,22 +16,38 @@ from models.errors import InputError
 from models.pipeline import CodedSegment, CodingOutcome
 from models.routing.stages import STAGES
 from schemas import CodeEvent, Proposal, Segment
-from schemas.coding import ConfidenceStage
+from schemas.coding import CodeStanding, ConfidenceStage
 from schemas.study import CodingMode
 
 
 @dataclass
-class RouteTally:
-    """How segments were routed, and what their confidence is worth."""
+class CodingTally:
+    """What became of segments: where their codes stand, how they were routed, what their confidence is worth."""
 
+    _standings: Counter[CodeStanding | None] = field(default_factory=Counter)
     _routes: Counter[str | None] = field(default_factory=Counter)
     _stages: set[ConfidenceStage] = field(default_factory=set)
 
     def add(self, outcome: CodingOutcome) -> None:
-        """Count a segment; one without a code has no route."""
-        if isinstance(outcome, CodedSegment):
-            self._routes[outcome.assignment.route] += 1
-            self._stages |= {stage} if (stage := outcome.assignment.confidence_stage) else set()
+        """Count a segment; one without a code has no standing and no route."""
+        if not isinstance(outcome, CodedSegment):
+            self._standings[None] += 1
+            return
+        assignment = outcome.assignment
+        self._standings[assignment.standing] += 1
+        self._routes[assignment.route] += 1
+        self._stages |= {stage} if (stage := assignment.confidence_stage) else set()
+
+    def counts(self, without: str) -> str:
+        """How many have a code, could not be coded, or stand outside the codebook.
+
+        Args:
+            without: What is said of rows that were not coded at all; begins with a comma, or is empty.
+        """
+        count = self._standings
+        outside = f"; {count['none']} fit no code of the codebook and go to people" if count["none"] else ""
+        outside += f"; {count['proposed']} have a proposed code that a person has to admit" if count["proposed"] else ""
+        return f"{count['code']} segments coded, {count[None]} could not be{without}{outside}"
 
     def summary(self) -> str:
         """Some sentences, on one line; empty where nothing was coded."""

@@ -10,6 +10,7 @@ from uuid import UUID
 from models.annotation.latest import HumanDecision, LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions, Redecided
 from models.moderation.classifier_vote import LIKELY
+from models.moderation.precedents import PrecedentSettings
 from models.routing.calibration import LEAST, Calibration, LabelledSignals, fit, fit_and_hold_out
 from models.routing.rated_prior import RATED_CERTAINTY, rated_probability, rated_threshold
 from models.routing.risk_control import Earlier, RiskBound, promise
@@ -24,7 +25,6 @@ _FALLBACK = 0.7  # what is left of the confidence where the moderator's answer c
 _OF_THE_TEXT = ("words", "log_words", "not_english")  # signals that stay whichever code the segment gets
 _NOBODYS = UUID(int=0)  # in place of the id of a code that is known by its label
 _DRAWN = 100  # labels drawn by chance from which the others do not teach a promise's confidence
-_SAME_TEXT = 0.95  # cosine from which two texts, or codes, are the same: PrecedentSettings.same
 _REMEMBERED = 2_000  # of the codes accepted last
 
 
@@ -225,8 +225,9 @@ def is_covered(signals: Mapping[str, float]) -> bool:
         signals: Of its assignment: ``classifier_sure`` (0 or 1), ``precedent_similarity`` and ``precedent_nearest``
             (cosines of the nearest text that people coded, and of its codes); what is missing covers nothing.
     """
-    same_text = signals.get("precedent_similarity", 0.0) >= _SAME_TEXT
-    return bool(signals.get("classifier_sure")) or (same_text and signals.get("precedent_nearest", 0.0) >= _SAME_TEXT)
+    same = PrecedentSettings.same
+    coded_so = signals.get("precedent_similarity", 0.0) >= same and signals.get("precedent_nearest", 0.0) >= same
+    return bool(signals.get("classifier_sure")) or coded_so
 
 
 def may_promise(rules: StudyRules, judged: Sequence[JudgedAssignment]) -> bool:

@@ -58,14 +58,11 @@ class RefinerStage(PlainStage):
 
     def side_inputs_loaded(self) -> None:
         """Start from the codebook as it is by now, rather than follow it there event by event."""
-        self._history += self._take_events()
+        self._history += _drained(self._pending_events)
         if self.load is not None:
             self.load(self._history)
         self.refiner.apply_events(self._history)  # nothing of it is news where it was loaded
         self._history.clear()
-
-    def _take_events(self) -> list[CodeEvent]:
-        return _drained(self._pending_events)
 
     def recalls(self) -> Mapping[str, Recall]:
         """What another refiner decided on these partitions, and the codes that it created for that."""
@@ -74,7 +71,7 @@ class RefinerStage(PlainStage):
 
     def work(self, batch: Sequence[Received], result: StageResult) -> None:
         """Assign a code to each decision, by the codebook as it was last heard of."""
-        self.refiner.apply_events(self._take_events())
+        self.refiner.apply_events(_drained(self._pending_events))
         self.refiner.update_rules(_drained(self._pending_rules))
         decisions = [decision for _, decision in self.read(batch, Decision, result)]
         refinement = self.refiner.decide(decisions)

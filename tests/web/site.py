@@ -4,6 +4,7 @@ import random
 import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 from argon2 import PasswordHasher
 from fastapi import FastAPI
@@ -16,6 +17,7 @@ from infra.storage.store import open_store
 from infra.web.app import make_app
 from infra.web.guard import COOKIE
 from infra.web.site import Site
+from models.codebook.codebook import Codebook
 from models.fakes import HashEmbedder
 from schemas import AnnotationRequest, Assignment, CodeEvent, Decision, Proposal, Record, Segment
 from schemas.ids import code_event_id, code_id, segment_id
@@ -132,6 +134,16 @@ def visit(site: Site, role: AccountRole | None, study: str = STUDY, name: str = 
     client.cookies.set(COOKIE, sessions.write(session), domain="127.0.0.1")
     client.csrf = sessions.csrf(session)
     return client
+
+
+def code(label: str) -> UUID:
+    """The id that a code of this label has in the study."""
+    return code_id(STUDY, label)
+
+
+def book(site: Site) -> Codebook:
+    """The study's codebook as it is now."""
+    return Codebook(site.store.code_events(STUDY))
 
 
 def fill(site: Site, n: int = 40, study: str = STUDY, *, people: int | None = None) -> list[Segment]:

@@ -26,13 +26,6 @@ PAGE = f"/s/{STUDY}/agreement"
 
 
 @pytest.fixture
-def site(tmp_path):
-    made = make_site(tmp_path)
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
 def some(site):
     return fill(site, 8)
 

@@ -18,16 +18,9 @@ from schemas import Annotation, CodeEvent
 from schemas.ids import code_id
 from tests.structure import ROOT
 from tests.unit.storage.test_store import minutes
-from tests.web.site import HOSTILE, STUDY, fill, make_site, visit
+from tests.web.site import HOSTILE, STUDY, fill, visit
 
 OTHER = "shop"
-
-
-@pytest.fixture
-def site(tmp_path):
-    made = make_site(tmp_path)
-    yield made
-    made.store.close()
 
 
 def said(segment, who, *labels, at=1.0, **more):

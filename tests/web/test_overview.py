@@ -10,7 +10,6 @@ from contextlib import aclosing, contextmanager, suppress
 from html import unescape
 
 import httpx
-import pytest
 import uvicorn
 
 from infra.storage.overview import live, over_time
@@ -21,16 +20,9 @@ from infra.web.pages.overview import stop_streams
 from models.errors import UnavailableError
 from schemas import CodeEvent
 from schemas.ids import code_event_id, code_id
-from tests.web.site import HOSTILE, STUDY, app_of, coded, fill, make_site, nobody, visit
+from tests.web.site import HOSTILE, STUDY, app_of, coded, fill, nobody, visit
 
 PAGE = f"/s/{STUDY}/"
-
-
-@pytest.fixture
-def site(tmp_path):
-    made = make_site(tmp_path)
-    yield made
-    made.store.close()
 
 
 def test_an_empty_study_says_how_to_begin(site):

@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.console import Console
 
-from infra.local.file_coding import RouteTally
+from infra.local.file_coding import CodingTally
 from infra.local.live_view import summary
 from infra.storage.overview import newest_stage
 from models.fakes import HandClock
@@ -16,16 +16,9 @@ from models.pipeline import CodedSegment
 from models.routing.stages import STAGES
 from schemas import Assignment, Decision
 from tests.unit.builders import segment
-from tests.web.site import STUDY, coded, make_site, visit
+from tests.web.site import STUDY, coded, visit
 
 AT = HandClock().now()
-
-
-@pytest.fixture
-def site(tmp_path):
-    made = make_site(tmp_path)
-    yield made
-    made.store.close()
 
 
 def routed(key, *, route="suggested", stage="uncalibrated", text="the app is slow"):
@@ -112,7 +105,7 @@ def test_the_summary_of_a_run_says_what_nobody_has_judged_and_what_the_confidenc
 
 
 def test_code_counts_the_routes_and_says_each_stage_once():
-    tally = RouteTally()
+    tally = CodingTally()
     assert tally.summary() == ""
     for key, route, stage in (("1", "suggested", "rated"), ("2", "people", "rated"), ("3", "suggested", "calibrated")):
         records = routed(key, route=route, stage=stage)

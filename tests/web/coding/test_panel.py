@@ -4,20 +4,11 @@ import re
 from html import unescape
 from uuid import uuid4
 
-import pytest
-
 from schemas import Annotation, StudyRules
 from schemas.ids import code_id
-from tests.web.site import STUDY, fill, make_site, visit
+from tests.web.site import STUDY, fill, visit
 
 BASE = f"/s/{STUDY}"
-
-
-@pytest.fixture
-def site(tmp_path):
-    made = make_site(tmp_path)
-    yield made
-    made.store.close()
 
 
 def words(site):

@@ -15,18 +15,11 @@ from models.annotation.span_agreement import span_agreement
 from models.annotation.spans import pieces
 from schemas import Annotation, StudyRules
 from schemas.ids import code_id, span_id
-from tests.web.site import STUDY, fill, make_site, visit
+from tests.web.site import STUDY, fill, visit
 from tests.web.test_exchange import OTHER, confirmed, upload
 
 BASE = f"/s/{STUDY}"
 TEXT = "Ä 😀 checkout is slow, and nobody answers."
-
-
-@pytest.fixture
-def site(tmp_path):
-    made = make_site(tmp_path)
-    yield made
-    made.store.close()
 
 
 @pytest.fixture

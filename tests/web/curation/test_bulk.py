@@ -6,35 +6,18 @@ from uuid import uuid4
 import pytest
 
 from infra.web.pages.curation.similar import preview
-from models.codebook.codebook import Codebook
 from models.codebook.near_duplicates import LabelUse, near_duplicates, size_after
 from models.codebook.themes import theme_id
 from models.fakes import HashEmbedder
-from schemas.ids import code_id
-from tests.web.site import LABELS, STUDY, fill, make_site, visit
+from tests.web.site import LABELS, STUDY, book, code, fill, visit
 
 BASE = f"/s/{STUDY}/codebook"
 
 
-def code(label):
-    return code_id(STUDY, label)
-
-
 @pytest.fixture
-def site(tmp_path):
-    made = make_site(tmp_path)
-    fill(made, 22)
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def lead(site):
-    return visit(site, "lead")
-
-
-def book(site):
-    return Codebook(site.store.code_events(STUDY))
+def site(site):
+    fill(site, 22)
+    return site
 
 
 def bulk(client, action, *labels, **more):

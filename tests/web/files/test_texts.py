@@ -2,18 +2,9 @@
 
 import re
 
-import pytest
-
-from tests.web.site import STUDY, make_site, visit
+from tests.web.site import STUDY, visit
 
 DUTCH_DAYS = "id,date,comment\n1.0,03/04/2026,café is loud\n2.0,13/04/2026,n/a\n3.0,14/04/2026,kind staff\n"
-
-
-@pytest.fixture
-def site(tmp_path):
-    opened = make_site(tmp_path)
-    yield opened
-    opened.store.close()
 
 
 def upload(client, body, name="answers.csv", **form):

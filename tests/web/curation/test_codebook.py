@@ -10,34 +10,17 @@ from sqlalchemy import select
 
 from infra.storage.final_codes import Assigned, outcomes
 from infra.storage.tables import requests
-from models.codebook.codebook import Codebook
 from models.codebook.themes import theme_id
 from schemas import Annotation, AnnotationRequest, CodeEvent
-from schemas.ids import code_id
-from tests.web.site import HOSTILE, STUDY, fill, make_site, visit
+from tests.web.site import HOSTILE, STUDY, book, code, fill, make_site, visit
 
 BASE = f"/s/{STUDY}/codebook"
 
 
-def code(label):
-    return code_id(STUDY, label)
-
-
 @pytest.fixture
-def site(tmp_path):
-    made = make_site(tmp_path)
-    fill(made, 21)
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def lead(site):
-    return visit(site, "lead")
-
-
-def book(site):
-    return Codebook(site.store.code_events(STUDY))
+def site(site):
+    fill(site, 21)
+    return site
 
 
 def last(site, label):
