@@ -1,4 +1,4 @@
-"""The topics at the brokers: create those that are missing, wait until they can be used, compare their settings."""
+"""The topics at the brokers: create those that are missing, compare their settings, delete them."""
 
 import asyncio
 import logging
@@ -13,6 +13,7 @@ from aiokafka.errors import (
     LeaderNotAvailableError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
     for_code,
 )
 
@@ -92,6 +93,22 @@ async def create_topics(cluster: Cluster, topics: Iterable[Topic] = TOPICS) -> b
     if created:
         await wait_for_topics(cluster, topics)
     return bool(created)
+
+
+async def delete_topics(cluster: Cluster, topics: Iterable[Topic] = TOPICS) -> None:
+    """Delete topics with all that is in them; returns when no broker names them any more.
+
+    Raises:
+        SettingError: If the brokers refuse it for good.
+    """
+    topics = list(topics)
+
+    async def attempt() -> None:
+        while there := await _there(cluster, topics):
+            await _delete(cluster, there)
+            await asyncio.sleep(_LOOK_S)  # the controller's word reaches the other brokers a moment later
+
+    await _retry(cluster, attempt)
 
 
 async def wait_for_topics(cluster: Cluster, topics: Iterable[Topic]) -> None:
@@ -227,6 +244,24 @@ async def _missing(cluster: Cluster, topics: Sequence[Topic]) -> list[Topic]:
     except LeaderNotAvailableError:
         return list(topics)
     return [each for each in topics if not partitions[each.name]]
+
+
+async def _there(cluster: Cluster, topics: Sequence[Topic]) -> list[Topic]:
+    """The topics that a broker still names, ready or not."""
+    try:
+        partitions = await partitions_of(cluster, [each.name for each in topics])
+    except LeaderNotAvailableError:
+        return list(topics)
+    return [each for each in topics if partitions[each.name]]
+
+
+async def _delete(cluster: Cluster, topics: Sequence[Topic]) -> None:
+    names = [cluster.names.at_broker(each.name) for each in topics]
+    async with _admin(cluster) as admin:
+        for topic in (await admin.delete_topics(names)).to_object()["topic_error_codes"]:
+            error = for_code(topic["error_code"])
+            if topic["error_code"] and error is not UnknownTopicOrPartitionError:  # deleted, and still named elsewhere
+                raise error(f"{topic['topic']}: not deleted")
 
 
 async def _create(cluster: Cluster, topics: Sequence[Topic]) -> None:

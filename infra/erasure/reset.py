@@ -25,6 +25,7 @@ from infra.vectors.embedding_cache import forget_texts
 from infra.vectors.segment_index import SegmentIndex, place_of
 from schemas import ModelRelease
 from streams.publish import Outgoing
+from streams.topics import delete_topics
 from streams.topology import RELEASES, STUDIES
 
 
@@ -104,7 +105,7 @@ def _topics(settings: Settings, store: Store, study: str | None) -> list[str]:
         return []  # the embedded broker keeps nothing when it ends
     cluster = build_cluster(settings)
     if study is None:
-        asyncio.run(topics.delete_topics(cluster))
+        asyncio.run(delete_topics(cluster))
         return []
     asyncio.run(topics.send(_deletions(store, study), cluster))
     return topics.kept_by_brokers(embedded=False)

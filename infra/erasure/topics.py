@@ -5,12 +5,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from aiokafka.admin import AIOKafkaAdminClient
-
 from schemas import Annotation
 from streams.cluster import Cluster
 from streams.publish import KafkaPublisher, Outgoing, outgoing
-from streams.topics import create_topics, states_of
+from streams.topics import create_topics
 from streams.topology import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, FEEDBACK, LABELS, PROPOSALS, REQUESTS, TOPICS
 
 _BY_SEGMENT = (FEEDBACK, PROPOSALS, ASSIGNMENTS, REQUESTS, DEAD_LETTERS)
@@ -76,17 +74,3 @@ def kept_by_brokers(*, embedded: bool) -> list[str]:
         f"{LABELS.name} keeps what people decided for ever; every reader drops it now, and the brokers delete it with "
         f"kafka-delete-records.sh up to an offset, or with the topic; the read model publishes it anew without this",
     ]
-
-
-async def delete_topics(cluster: Cluster) -> list[str]:
-    """Delete every topic of ours at the brokers, with all that is in it; the names of those that were there."""
-    states = await states_of(cluster, TOPICS)
-    there = [cluster.names.at_broker(name) for name, state in states.items() if state.partitions]
-    if there:
-        admin = AIOKafkaAdminClient(**cluster.client_options())
-        await admin.start()
-        try:
-            await admin.delete_topics(there)
-        finally:
-            await admin.close()
-    return there

@@ -17,9 +17,8 @@ from infra.settings import load_settings, variable
 from infra.telemetry.invariant_check import audit_of_topics
 from models.invariants import ASKED
 from schemas import Annotation, Assignment, Segment
-from streams.cluster import Cluster, read_topic
+from streams.cluster import Cluster, partitions_of, read_topic
 from streams.publish import outgoing
-from streams.topics import states_of
 from streams.topology import ASSIGNMENTS, DECISIONS, FEEDBACK, LABELS, PROPOSALS, REQUESTS, TOPICS, Topic
 from tests.brokers.chosen import Brokers
 from tests.integration.stack import publish
@@ -75,8 +74,8 @@ async def test_a_reset_of_everything_leaves_no_topic_on_a_kafka_of_one_s_own(sta
     if brokers.embedded:
         pytest.skip("the embedded broker forgets by itself when it ends")
     assert await asyncio.to_thread(reset, stack.settings, stack.store, None) == []
-    states = await states_of(stack.cluster, TOPICS)
-    assert {state.partitions for state in states.values()} <= {0}
+    there = await partitions_of(stack.cluster, [topic.name for topic in TOPICS])
+    assert {name for name, partitions in there.items() if partitions} == set()
 
 
 async def test_what_was_erased_is_no_fault_of_the_study_s(stack: LocalStack):

@@ -11,7 +11,7 @@ import pytest
 from models.errors import SettingError
 from streams.cluster import Cluster, consumer_group, partitions_of
 from streams.preflight import prepare
-from streams.topics import create_topics
+from streams.topics import create_topics, delete_topics
 from streams.topology import FEEDBACK, role
 from tests.brokers.certificates import certificates
 from tests.brokers.kafka import Kafka, running_kafka
@@ -115,6 +115,13 @@ def test_a_right_that_is_missing_when_a_message_is_sent_is_said_and_the_message_
 ) -> None:
     with pytest.raises(SettingError, match=r"User:stranger has no right on a topic \(feedback\); add it: kafka-acls"):
         publish(kafka.cluster("stranger"), feedback(segments(1)))
+
+
+def test_topics_that_a_user_may_not_delete_are_said_to_stay(kafka: Kafka) -> None:
+    kafka.allow("app", "--operation", "Describe", "--topic", FEEDBACK.name)
+    with pytest.raises(SettingError, match=r"User:app has no right on a topic \(feedback: not deleted\); add it: "):
+        asyncio.run(delete_topics(kafka.cluster("app"), [FEEDBACK]))
+    assert asyncio.run(partitions_of(kafka.cluster(), [FEEDBACK.name]))[FEEDBACK.name]
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from models.errors import SettingError
 from streams.cluster import Cluster, Names, consumer_group, group_lag, partitions_of
 from streams.preflight import prepare
-from streams.topics import create_topics, wait_for_topics
-from streams.topology import CODEBOOK, FEEDBACK, PROPOSALS, role
+from streams.topics import create_topics, delete_topics, wait_for_topics
+from streams.topology import CODEBOOK, FEEDBACK, PROPOSALS, TOPICS, role
 from tests.brokers.kafka import Kafka
 from tests.integration.stack import environment, feedback, messages, publish, segments, until
 
@@ -46,6 +46,14 @@ def test_a_missing_topic_is_not_made_by_asking_for_it(kafka_node: Kafka) -> None
     cluster = behind(kafka_node, "asked.")
     assert messages(cluster, FEEDBACK.name) == []
     assert asyncio.run(partitions_of(cluster, [FEEDBACK.name])) == {FEEDBACK.name: []}
+
+
+def test_deleted_topics_are_named_by_no_broker_and_deleting_them_again_is_no_fault(kafka_node: Kafka) -> None:
+    cluster = behind(kafka_node, "deleted.")
+    asyncio.run(create_topics(cluster))
+    for _ in range(2):
+        asyncio.run(delete_topics(cluster))
+        assert not any(asyncio.run(partitions_of(cluster, [topic.name for topic in TOPICS])).values())
 
 
 async def test_a_topic_is_waited_for_and_said_once_to_be_missing(
