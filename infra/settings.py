@@ -1,6 +1,5 @@
 """The one settings object. Nothing else reads the environment."""
 
-import difflib
 import os
 import re
 import socket
@@ -10,16 +9,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.errors import SettingError
+from models.masking.numbers import REGIONS
+from models.text.words import nearest
 from schemas.record import Study
+from schemas.study import MaskingLevel
 
 PREFIX = "QUALSTREAM_"
 _DATABASES = {"sqlite": "sqlite", "postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
+_MAIL_SERVER = r"^smtps?://([^/@:]+@)?[\w.\-]+(:\d+)?$"
+_EACH = {"masking_regions": "[A-Z]{2}", "masking_models": r"[a-z]{2}=\S.*"}  # what each name of a list must be
 _LONGEST_SHOWN = 60  # characters of a wrong value that an error repeats
+NameList = Annotated[tuple[str, ...], NoDecode]
+"""Names in one variable, with commas between."""
 _SERVER = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[\w.\-]+)(?::(\d{1,5}))?$")
 
 
@@ -69,10 +75,14 @@ class Settings(BaseSettings):
 
     wordnet: Path | None = _setting(None, "the folder with WordNet's files: data.noun and so on")
     cascade: Literal["off", "on"] | None = _setting(None, "off or on; unset, as the profile has it")
-    members: Annotated[tuple[str, ...], NoDecode] = _setting((), "names of the profile's members, separated by commas")
+    members: NameList = _setting((), "names of the profile's members, separated by commas")
     quorum: int | None = _setting(None, "a whole number from 1: how many members must have answered", ge=1)
     proposal_deadline_s: float = _setting(30.0, "seconds above 0", gt=0, allow_inf_nan=False)
     non_answers: Literal["leave-out", "keep"] = _setting("leave-out", "leave-out or keep: n/a, none and the like")
+    masking: MaskingLevel = _setting("off", "off, patterns (mail, phone, IBAN, card) or names (and names and places)")
+    masking_key_file: Path | None = _setting(None, "a file with a key, to keep masked originals encrypted")
+    masking_regions: NameList = _setting(REGIONS, "countries whose phone numbers are known without code, such as DE,US")
+    masking_models: NameList = _setting(("en=en_core_web_lg",), "spaCy models by language, such as en=en_core_web_lg")
     device: str = _setting("auto", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     batch_size: int | None = _setting(None, "a whole number from 1; unset, each role has its own", ge=1, le=100_000)
     batch_wait_s: float | None = _setting(None, "seconds, 0 or more; unset, each role has its own", ge=0, le=3600)
@@ -82,28 +92,20 @@ class Settings(BaseSettings):
     intake_backlog: int = _setting(50_000, "a whole number from 1: segments that may wait while more are sent", ge=1)
     web_host: str = _setting("127.0.0.1", "the address that the page listens on", pattern=r"^[\w.:\-]+$")
     web_port: int = _setting(8642, "a port from 0 (any free one) to 65535", ge=0, le=65_535)
-    web_hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
-        (), "names under which the page is reached, separated by commas"
-    )
+    web_hosts: NameList = _setting((), "names under which the page is reached, separated by commas")
     web_tls: bool = _setting(False, "true where browsers reach the page by https alone, through a proxy; or false")
-    web_proxies: Annotated[tuple[str, ...], NoDecode] = _setting(
-        (), "addresses or networks of proxies before the page, separated by commas"
-    )
+    web_proxies: NameList = _setting((), "addresses or networks of proxies before the page, separated by commas")
     web_secret: SecretStr | None = _setting(None, "32 random characters or more, to sign sessions with", min_length=32)
     monitor_every_s: float = _setting(5.0, "seconds above 0", gt=0, le=86_400)
-    webhook_url: str | None = _setting(
-        None, "an http:// or https:// address to tell of alerts", pattern=r"^https?://.+"
-    )
+    webhook_url: str | None = _setting(None, "an http:// or https:// address to tell of alerts", pattern="^https?://.+")
     webhook_secret: SecretStr | None = _setting(None, "16 random characters or more, to sign with", min_length=16)
     slack_url: SecretStr | None = _setting(None, "a Slack incoming webhook's https:// address")
     teams_url: SecretStr | None = _setting(None, "a Microsoft Teams workflow's https:// address")
     mattermost_url: SecretStr | None = _setting(None, "a Mattermost incoming webhook's https:// address")
-    smtp_url: str | None = _setting(
-        None, "smtp://host:port, or smtps://user@host", pattern=r"^smtps?://([^/@:]+@)?[\w.\-]+(:\d+)?$"
-    )
+    smtp_url: str | None = _setting(None, "smtp://host:port, or smtps://user@host", pattern=_MAIL_SERVER)
     smtp_password: SecretStr | None = _setting(None, "the user's password at the mail server")
     mail_from: str = _setting("qualstream@localhost", "an e-mail address", pattern=r"^[^\s@]+@[^\s@]+$")
-    mail_to: Annotated[tuple[str, ...], NoDecode] = _setting((), "e-mail addresses, separated by commas")
+    mail_to: NameList = _setting((), "e-mail addresses, separated by commas")
 
     log_format: Literal["text", "json"] = _setting("text", "text for people, or json for programs")
     metrics_port: int | None = _setting(
@@ -118,7 +120,9 @@ class Settings(BaseSettings):
         None, "http://host:5000, https://host or file:folder", pattern=r"^(https?://[^\s/]+\S*|file:.+)$"
     )
 
-    @field_validator("members", "web_hosts", "web_proxies", "mail_to", mode="before")
+    @field_validator(
+        *("members", "web_hosts", "web_proxies", "mail_to", "masking_regions", "masking_models"), mode="before"
+    )
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -135,12 +139,12 @@ class Settings(BaseSettings):
     def _upper(cls, value: Any) -> Any:
         return value.strip().upper() if isinstance(value, str) else value
 
-    @field_validator("kafka_security", "cascade", "log_format", "non_answers", mode="before")
+    @field_validator("kafka_security", "cascade", "log_format", "non_answers", "masking", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
 
-    @field_validator("data_dir", "kafka_ca_file", "kafka_cert_file", "kafka_key_file")
+    @field_validator("data_dir", "kafka_ca_file", "kafka_cert_file", "kafka_key_file", "masking_key_file")
     @classmethod
     def _expand_home(cls, value: Path | None) -> Path | None:
         return value.expanduser() if value else value
@@ -150,6 +154,13 @@ class Settings(BaseSettings):
     def _check_servers(cls, value: str | None) -> str | None:
         if value is not None:
             _servers(value)
+        return value
+
+    @field_validator(*_EACH)
+    @classmethod
+    def _check_each(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not value or not all(re.fullmatch(_EACH[str(info.field_name)], name) for name in value):
+            raise ValueError("not such a list")
         return value
 
     @field_validator("web_proxies")
@@ -350,12 +361,6 @@ def ensure_data_dir(settings: Settings) -> Path:
             f"({error.strerror}); set {variable('data_dir')} to another folder"
         ) from error
     return folder
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a wrong one was probably meant to be."""
-    known = list(known)
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.6)), None)
 
 
 def _servers(url: str) -> list[str]:

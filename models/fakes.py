@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.coding.labels import label_fault
-from models.ports import Embeddings, IndexedCode
+from models.ports import Embeddings, IndexedCode, NamedPart
 from schemas import Neighbour, Proposal, Segment
 from schemas.ids import normalised_label
 
@@ -241,3 +241,20 @@ class HandClock:
     def monotonic(self) -> float:
         """Seconds advanced since the start."""
         return self._seconds
+
+
+@dataclass(frozen=True)
+class ListedNames:
+    """Finds the names and places of two lists, in any language."""
+
+    names: Sequence[str] = ()
+    places: Sequence[str] = ()
+
+    def find(self, text: str, language: str | None) -> list[NamedPart]:
+        """Where they stand as words of their own, in order."""
+        listed = [("name", word) for word in self.names] + [("place", word) for word in self.places]
+        return sorted(
+            NamedPart(match.start(), match.end(), kind)  # type: ignore[arg-type]  # one of the two
+            for kind, word in listed
+            for match in re.finditer(rf"\b{re.escape(word)}\b", text)
+        )

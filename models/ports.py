@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -149,4 +149,25 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds on a clock that never goes back."""
+        ...
+
+
+class NamedPart(NamedTuple):
+    """A stretch of a text that names somebody or a place, in characters."""
+
+    start: int
+    end: int
+    kind: Literal["name", "place"]
+
+
+class NameFinder(Protocol):
+    """Finds who and which places a text names, as far as it knows the text's language."""
+
+    def find(self, text: str, language: str | None) -> Sequence[NamedPart]:
+        """The parts that are names, in order.
+
+        Args:
+            text: Where they are looked for.
+            language: Its BCP 47 tag, if it is known.
+        """
         ...

@@ -7,7 +7,8 @@
         print(each.code, each.confidence)
 
 ``Coder`` codes texts in this process; ``connect`` reaches a running stack; ``evaluate`` measures codes against
-people's; ``scan`` looks for changes over time. The command line does the same and more: ``qualstream --help``.
+people's; ``scan`` looks for changes over time; ``mask`` takes personal data out of texts. The command line does the
+same and more: ``qualstream --help``.
 """
 
 from importlib import import_module
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from infra.api.coding import Coded, Coder
     from infra.api.connection import Connection, Ingested, connect
     from infra.api.drift import scan
+    from infra.api.masking import mask
     from infra.api.measuring import evaluate
     from infra.drift.scan_file import ScanResult
     from models.errors import InputError, QualstreamError, SettingError, UnavailableError
@@ -38,6 +40,7 @@ __all__ = [
     "__version__",
     "connect",
     "evaluate",
+    "mask",
     "scan",
 ]
 
@@ -54,6 +57,7 @@ _HOMES = {
     "scan": "infra.api.drift",
     "ScanResult": "infra.drift.scan_file",
     "evaluate": "infra.api.measuring",
+    "mask": "infra.api.masking",
     "Evaluation": "models.evaluation.report",
     "InputError": "models.errors",
     "QualstreamError": "models.errors",

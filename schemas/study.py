@@ -8,6 +8,7 @@ from schemas.record import Count, Moment, Record, Share, Study
 
 RoutingMode = Literal["threshold", "promise", "budget", "suggest", "people"]
 CodingMode = Literal["inductive", "deductive", "mixed"]
+MaskingLevel = Literal["off", "patterns", "names"]
 QueryStrategy = Literal[
     "category-inconsistency",
     "prediction-entropy",
@@ -55,6 +56,11 @@ class StudyRules(Record):
     )
     ask_segments: int = Field(
         default=0, ge=0, le=1000, description="To so many open questions it fills up after each training."
+    )
+    masking: MaskingLevel = Field(
+        default="off",
+        description="What is masked at intake, at least: ``patterns`` (mail, phone, IBAN, card, personal attributes), "
+        "``names`` (and names and places).",
     )
     author: str = Field(min_length=1, max_length=120)
     at: Moment

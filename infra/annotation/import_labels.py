@@ -5,21 +5,24 @@ planned again changes nothing; of a corrected one, what changed takes the place 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, select
 
 from infra.annotation.label_matching import KnownSegment, Match, match
+from infra.annotation.masked_labels import mask_labels
 from infra.annotation.span_matching import match_parts
 from infra.annotation.study_codes import StudyCodes
 from infra.files.labels.label_sheet import Labelled, LabelSheet
 from infra.files.rows import Rejected
+from infra.masking.intake import Masking
 from infra.storage.database import Database, chunks
 from infra.storage.tables import annotations
 from models.annotation.spans import part_of, placed
 from models.codebook.edits import Act
+from models.masking.findings import Value
 from schemas import Annotation, CodeEvent, Record, Segment
 from schemas.annotation import AnnotationKind
 from schemas.ids import normalised_label
@@ -62,6 +65,8 @@ class Plan:
     uncoded: int = 0
     """Rows that have no codes yet, and had none."""
     notes: Sequence[str] = ()
+    numbers: Mapping[Value, int] = field(default_factory=dict)
+    """By what was masked in the file, the number that its placeholder has; ``masked_labels.keep_masked`` keeps it."""
 
     @property
     def records(self) -> list[Record]:
@@ -77,6 +82,8 @@ class Importing:
     author: str
     at: datetime
     teach_unmatched: bool = False
+    masking: Masking | None = None
+    """Masks texts and memos where the study wants it."""
 
 
 def plan(database: Database, sheet: LabelSheet, who: Importing) -> Plan:
@@ -87,7 +94,8 @@ def plan(database: Database, sheet: LabelSheet, who: Importing) -> Plan:
     codes is empty takes back what a file had said for the same coder, and else says nothing. Which segment a row is
     about, ``label_matching.match`` says; which code a label means, ``StudyCodes``.
     """
-    rejected = list(sheet.rejected)
+    masked = mask_labels(database, sheet, who.study, who.masking)
+    sheet, rejected = masked.sheet, list(sheet.rejected)
     rows = [row for row in sheet.rows if not _ahead(row, sheet.name, who.at, rejected)]
     with database.reading() as connection:
         matches = match(connection, rows, who.study, sheet.name)
@@ -110,7 +118,8 @@ def plan(database: Database, sheet: LabelSheet, who: Importing) -> Plan:
         changed=planned.changed,
         taken_back=planned.taken_back,
         uncoded=planned.uncoded,
-        notes=[*sheet.notes, *notes],
+        notes=[*sheet.notes, *([str(masked.tally)] if masked.tally.segments else []), *notes],
+        numbers=masked.numbers,
     )
 
 

@@ -15,6 +15,7 @@ from infra.codebook.codebook_import import CodebookEntry, import_codebook
 from infra.factory.models import Models
 from infra.factory.pipeline import GivenCodes, assemble, teach_texts, with_classifier
 from infra.files.reading.cells import readable
+from infra.masking.intake import Masking, MaskingBeside
 from infra.profiles.loading import checked_profile
 from infra.refi.codebook_files import codebook_of_file
 from infra.settings import Settings, ensure_data_dir, load_settings
@@ -37,7 +38,7 @@ class Coded:
     """A text and the code that it got."""
 
     text: str
-    """As it was read: without tags of HTML, its entities decoded."""
+    """As it was read: without tags of HTML, its entities decoded; masked where ``masking`` says so."""
     code: str | None
     """``None`` where no code could be given; then ``error`` says why. Also ``None`` where the code would have to be new
     and the coding mode does not let models open codes: see ``standing``."""
@@ -176,6 +177,10 @@ class Coder:
         return taught
 
     @cached_property
+    def _masking(self) -> MaskingBeside:
+        return MaskingBeside(Masking(self._settings), self._settings.masking)
+
+    @cached_property
     def _models(self) -> Models:
         return Models.of(self._settings)
 
@@ -192,13 +197,15 @@ class Coder:
         digest = hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest()
         self._occurrences[digest] += 1
         identity = segment_id(self.study, _SOURCE, f"{digest}:{self._occurrences[digest]}")
-        return Segment(id=identity, study=self.study, text=plain, source=_SOURCE)
+        return self._masking.mask(Segment(id=identity, study=self.study, text=plain, source=_SOURCE))
 
     def _example(self, text: str, codes: str | Sequence[str]) -> CodedText:
         labels = (codes,) if isinstance(codes, str) else tuple(codes)
         if not text.strip() or not labels or not all(isinstance(each, str) and each.strip() for each in labels):
             raise InputError(f"{text[:60]!r} with the codes {labels!r} is no example; give a text and its codes")
-        return CodedText(self.study, _checked(text), _checked(text), tuple(" ".join(label.split()) for label in labels))
+        plain = Segment(id=segment_id(self.study, _SOURCE, text), study=self.study, text=_checked(text), source=_SOURCE)
+        masked = self._masking.mask(plain).text
+        return CodedText(self.study, masked, masked, tuple(" ".join(label.split()) for label in labels))
 
 
 def _checked(text: str) -> str:

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from infra.annotation.import_labels import Importing, plan
+from infra.annotation.masked_labels import keep_masked
 from infra.api.coding import make_data_folder
 from infra.brokers import open_history
 from infra.factory.stores import build_store
 from infra.files.export import labels, segments_coded
 from infra.files.labels.label_sheet import read_labels
 from infra.files.segments import LeftOut, ReadingOptions, Rejected, read_segments
+from infra.masking.intake import Masking, MaskingTally
 from infra.settings import Settings, load_settings
 from infra.storage.store import StageCounts, Store
 from models.errors import InputError, UnavailableError
@@ -33,6 +35,8 @@ class Ingested:
     """Those of them that the study did not have yet."""
     left_out: Sequence[str]
     """What was not taken, and why, a row each: no answers such as ``n/a``, rows without a text."""
+    masked: int = 0
+    """New segments in which personal data was masked."""
 
 
 class Connection:
@@ -46,6 +50,7 @@ class Connection:
         """Open the read model; see ``connect``."""
         self._settings = settings
         self._store: Store = build_store(settings)
+        self._masking = Masking(settings)
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +91,8 @@ class Connection:
                 left_out.append(f"row {row.line}: {row.reason}")
             else:
                 good.append(row)
-        return Ingested(len(good), self._store.take_in(good), left_out)
+        masked = MaskingTally()
+        return Ingested(len(good), self._store.take_in(good, masked=masked.add), left_out, masked.segments)
 
     def counts(self) -> StageCounts:
         """How many segments stand at each stage of the stream."""
@@ -146,9 +152,10 @@ class Connection:
         if not rows:
             raise InputError("there is no example to teach; give texts with their codes")
         sheet = read_labels(io.BytesIO(b"".join(map(_json_line, rows))), "python.jsonl", coder)
-        who = Importing(self.study, coder, datetime.now(UTC), teach_unmatched=True)
+        who = Importing(self.study, coder, datetime.now(UTC), teach_unmatched=True, masking=self._masking)
         with open_history(self._settings) as history:
             planned = plan(self._store.database, sheet, who)
+            keep_masked(self._store.database, planned.annotations, planned.numbers, self._masking)
             return history.write(planned.records) if planned.records else "nothing is new"
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from infra.annotation.import_labels import Importing, Plan, plan
+from infra.annotation.masked_labels import keep_masked
 from infra.brokers import open_history
 from infra.cli.commands import CommandList
 from infra.cli.options import (
@@ -24,6 +25,7 @@ from infra.cli.options import (
     HEADER_ROW,
     ID_COLUMN,
     JSON_OBJECT,
+    MASK,
     PROFILE,
     SHEET,
     STUDY,
@@ -45,6 +47,7 @@ from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import LabelSheet, read_label_file
 from infra.files.labels.raw_table import opened, read_table
 from infra.files.rows import ReadingOptions
+from infra.masking.intake import Masking
 from infra.refi.archive import is_refi
 from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
 from infra.refi.reading import RefiContent, read_refi
@@ -76,6 +79,7 @@ SHOWN, FIRST = 20, 10
 @SHEET
 @HEADER_ROW
 @DATE_ORDER
+@MASK
 @DRY_RUN
 def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **given: Any) -> None:
     """Bring in texts that people have coded: their codes join the codebook and lead the moderator.
@@ -83,7 +87,7 @@ def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **g
     A corrected file, whatever its name or date, takes the place of what the same coder said about the same texts: what
     changed is changed, and a text whose cell of codes is empty by now has none. Codes are those that are called so now.
     """
-    settings = read_settings(study=study)
+    settings = read_settings(study=study, masking=given["mask"])
     name = person(coder, "--coder") if coder is not None else ""
     refi = read_refi(source, name) if is_refi(source.name) else None
     nodes = refi.nodes if refi else _codebook_nodes(source, given)
@@ -93,10 +97,13 @@ def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **g
         _say_untaken(refi)
         return
     sheet = refi.sheet if refi else _read_sheet(source, name, given)
-    who = Importing(settings.study, name or "teach", datetime.now(UTC), teach_unmatched=True)
+    masking = Masking(settings)
+    who = Importing(settings.study, name or "teach", datetime.now(UTC), teach_unmatched=True, masking=masking)
     with open_history(settings, read_only=dry_run) as history:
         with closing(build_store(settings)) as store:
             planned = plan(store.database, sheet, who)
+            if not dry_run:
+                keep_masked(store.database, planned.annotations, planned.numbers, masking)
         outcome = history.write(planned.records) if planned.records and not dry_run else ""
     if dry_run:
         show_plan(planned, output_console())

@@ -61,6 +61,7 @@ SECTIONS = {
         "topology": CommandPlace("run", "Print which role reads and writes which topic."),
         "topics": CommandPlace("run", "Print or compare the topics and their settings."),
         "tail": CommandPlace("run", "Print a topic's messages."),
+        "masking-key": CommandPlace("masking", "Make the key that keeps originals of what is masked.", "masking_key"),
         "erase": CommandPlace("erase", "Erase segments, an author or a person; prints a receipt."),
         "reset": CommandPlace("erase", "Delete a study, or everything."),
     },

@@ -19,6 +19,7 @@ from infra.cli.options import (
     CASCADE,
     DRY_RUN,
     JSON_LINES,
+    MASK,
     PROFILE,
     STUDY,
     error_console,
@@ -29,14 +30,16 @@ from infra.cli.options import (
 )
 from infra.factory.stores import opened_store
 from infra.files.preview import preview
-from infra.files.row_tally import RowTally, accepted_segments
+from infra.files.row_tally import RowTally, Source, accepted_segments
+from infra.masking.intake import Masking, MaskingBeside, MaskingTally
 from infra.profiles.loading import load_profile
+from infra.settings import Settings
 from infra.storage.store import SetAside, Store
 from infra.storage.studies import studies
 from infra.weights.advice import profile_line
 from models.errors import InputError
 from schemas import Segment
-from schemas.study import CodingMode
+from schemas.study import CodingMode, MaskingLevel
 
 
 @click.command()
@@ -59,6 +62,7 @@ from schemas.study import CodingMode
     help="Where further codes come from. inductive: models open them. deductive: none, only given codes are used. "
     "mixed: models propose them. Default: as the profile has it, else inductive.",
 )
+@MASK
 @DRY_RUN
 def code(
     source: Path,
@@ -75,13 +79,17 @@ def code(
     from infra.local.file_coding import CodingTally, as_row, code_segments, given_codes
     from infra.refi.codebook_files import codebook_of_file
 
-    settings = read_settings(needs_folder=not dry_run, study=study, profile=profile, cascade=cascade)
+    chosen = {"study": study, "profile": profile, "cascade": cascade, "masking": given["mask"]}
+    settings = read_settings(needs_folder=not dry_run, **chosen)
+    masking = MaskingBeside(Masking(settings), settings.masking)
     if dry_run:
-        show_preview(preview(read_source(source, settings, given), settings.study))
+        _dry_run(read_source(source, settings, given), settings.study, masking)
         return
     codes = given_codes(settings, coded, codebook_of_file(codebook, settings.study) if codebook else (), mode)
     tally = RowTally(error_console())
-    segments: Iterable[Segment] = accepted_segments(settings.study, read_source(source, settings, given), tally)
+    segments: Iterable[Segment] = map(
+        masking.mask, accepted_segments(settings.study, read_source(source, settings, given), tally)
+    )
     if str(source) != "-":
         segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken
     tally.console.print(profile_line(load_profile(settings.profile), settings.weights_dir), highlight=False)
@@ -95,9 +103,16 @@ def code(
             advance()
     rejected = f", {len(tally.rejected)} rows rejected" if tally.rejected else ""
     rejected += f", {tally.left_out} left out" if tally.left_out else ""
+    rejected += f", {masking.tally}" if masking.level != "off" else ""
     tally.console.print(coding.counts(rejected), soft_wrap=True)
     if summary := coding.summary():
         tally.console.print(summary, highlight=False, soft_wrap=True)
+
+
+def _dry_run(source: Source, study: str, masking: MaskingBeside) -> None:
+    """Show what a file would come to, and what of it would be masked."""
+    seen = preview(source, study, mask=masking.mask)
+    show_preview(seen, "" if masking.level == "off" else str(masking.tally))
 
 
 @contextmanager
@@ -120,32 +135,54 @@ def _progress(console: Console, total: int | None) -> Iterator[Callable[[], None
     show_default=True,
     help="If a known id comes with another text: keep the old text, or add the new one as a version.",
 )
+@MASK
 @DRY_RUN
 @JSON_LINES
-def ingest(source: Path, study: str | None, changed: str, dry_run: bool, as_json: bool, **given: Any) -> None:
+def ingest(
+    source: Path, study: str | None, changed: str, mask: str | None, dry_run: bool, as_json: bool, **given: Any
+) -> None:
     """Send the segments of SOURCE to the study; the running stack, or the next one, codes them."""
-    settings = read_settings(study=study)
+    settings = read_settings(study=study, masking=mask)
+    masking, masked = Masking(settings), MaskingTally()
     if dry_run:
-        show_preview(preview(read_source(source, settings, given), settings.study))
+        beside = MaskingBeside(masking, _level(settings, masking))
+        _dry_run(read_source(source, settings, given), settings.study, beside)
         return
     tally = RowTally(error_console())
     with opened_store(settings) as store:
         if "study" not in settings.model_fields_set:
             raise InputError(_no_study(store))
+        level = masking.level(store.database, settings.study)
+        tally.hidden = level != "off"
         taken = accepted_segments(settings.study, read_source(source, settings, given), tally)
-        new = store.take_in(taken, tally.changed.append)
-        versions = store.take_in(tally.versions()) if changed == "version" else 0
+        new = store.take_in(taken, tally.changed.append, masked.add)
+        versions = store.take_in(tally.versions(), masked=masked.add) if changed == "version" else 0
     taken_beside = f"{versions} taken as new versions" if changed == "version" else "--changed version takes it beside"
     tally.say_changed("taken as a version beside the old one" if changed == "version" else "the old one is kept")
     report = {"read": tally.good, "new": new + versions, "rejected": len(tally.rejected)}
-    report |= {"left_out": tally.left_out, "changed": len(tally.changed)}
+    report |= {"left_out": tally.left_out, "changed": len(tally.changed), "masked": masked.segments}
     if as_json:
         click.echo(json.dumps(report))
         return
     parts = [f"{tally.good} segments read, {new + versions} of them new; {len(tally.rejected)} rows rejected"]
     parts += [f"{tally.left_out} left out"] if tally.left_out else []
     parts += [f"{len(tally.changed)} with another text than before ({taken_beside})"] if tally.changed else []
+    parts += [_masked(masked, masking)] if level != "off" else []
     click.echo("; ".join(parts), err=True)
+
+
+def _level(settings: Settings, masking: Masking) -> MaskingLevel:
+    """What would be masked; no store is made to say it."""
+    if settings.database_url is None and not Path(settings.store_url.removeprefix("sqlite:///")).exists():
+        return settings.masking
+    with opened_store(settings) as store:
+        return masking.level(store.database, settings.study)
+
+
+def _masked(tally: MaskingTally, masking: Masking) -> str:
+    """What was masked, and whether anybody can see it again."""
+    kept = "originals are kept encrypted" if masking.key else "no key is set, so originals are not kept"
+    return f"{tally} ({kept})"
 
 
 def _no_study(store: Store) -> str:

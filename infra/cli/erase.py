@@ -26,6 +26,7 @@ def erase(
     """
     from infra.erasure.erase import Eraser
     from infra.erasure.rows import segments_of_author
+    from infra.masking.intake import Masking
 
     if sum(map(bool, (segments, author, person))) != 1:
         raise InputError("one of --segment, --author and --person is expected; give one")
@@ -35,7 +36,7 @@ def erase(
         if person:
             receipt = eraser.person(person)
         elif author:
-            chosen = segments_of_author(store.database, study, author, field)
+            chosen = segments_of_author(store.database, study, author, field, Masking(settings).key)
             receipt = eraser.segments(chosen, "segments of an author")
         else:
             receipt = eraser.segments(set(segments), "segments by id")

@@ -16,7 +16,7 @@ from infra.cli.options import JSON_LINES, JSON_OBJECT, STUDY, output_console, pe
 from infra.clock import SystemClock
 from infra.factory.stores import opened_store
 from infra.profiles.loading import load_profile
-from infra.settings import Settings, nearest
+from infra.settings import Settings
 from infra.storage.releases import history
 from infra.storage.store import Store
 from infra.storage.studies import studies
@@ -26,6 +26,7 @@ from infra.training.explain import to_json as explanation_json
 from infra.training.releases import again, classifier_of, find, serving
 from infra.training.report import ClassifierReport, report, to_json
 from models.errors import InputError
+from models.text.words import nearest
 from schemas import ModelRelease
 
 _ATTEMPTS = 10  # shown in the status

@@ -66,6 +66,14 @@ NON_ANSWERS = click.option(
 ID_COLUMN = click.option("--id-column", help="Column with the source's own id.")
 
 
+MASK = click.option(
+    "--mask",
+    type=click.Choice(["patterns", "names"]),
+    help="Mask personal data: patterns (mail, phone, IBAN, card, personal attributes), or names (and names and places, "
+    "by Presidio). Default: QUALSTREAM_MASKING; a study's rules may ask for more, never for less.",
+)
+
+
 def source_options(command: Command) -> Command:
     """The options that say how a file of segments is read; `read_source` takes what they give."""
     from infra.files.rows import FORMATS
@@ -127,10 +135,15 @@ def read_source(path: Path, settings: Settings, given: Mapping[str, Any]) -> "So
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Show how the file is read and what is left out; write nothing.")
 
 
-def show_preview(seen: "Preview") -> None:
-    """Print what a file would come to: how it is read and what is left out, and its first segments as a table."""
+def show_preview(seen: "Preview", masked: str = "") -> None:
+    """Print what a file would come to: how it is read and what is left out, and its first segments as a table.
+
+    Args:
+        seen: As it was read.
+        masked: What of it would be masked, in words.
+    """
     words = output_console()
-    for sentence in seen.understood:
+    for sentence in [*seen.understood, *([f"personal data: {masked}"] if masked else [])]:
         words.print(sentence, markup=False, highlight=False)
     table = Table("id", "time", "source", "text", title=f"the first {len(seen.first)} segments", title_justify="left")
     for segment in seen.first:

@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, func, or_, select, update
 
 from infra.accounts.attempts import counters_of
+from infra.masking.keys import MaskingKey
+from infra.masking.originals import segments_with
 from infra.storage import tables
 from infra.storage.analysis.spans import parts_within
 from infra.storage.annotations import update_open_slots
@@ -39,7 +41,9 @@ _ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _Labels = list[tuple[UUID, str, str]]
 
 
-def segments_of_author(database: Database, study: str | None, author: str, field: str | None) -> set[UUID]:
+def segments_of_author(
+    database: Database, study: str | None, author: str, field: str | None, key: MaskingKey | None = None
+) -> set[UUID]:
     """The segments whose metadata names this author, whatever its case.
 
     Args:
@@ -47,6 +51,7 @@ def segments_of_author(database: Database, study: str | None, author: str, field
         study: Only this study's; ``None``: all.
         author: Who said it.
         field: The metadata's field; ``None``: ``AUTHOR_FIELDS``.
+        key: Tells the author in what was masked too, wherever the name or address stood; without it that is not known.
     """
     query = select(tables.segments.c.id, tables.segments.c.metadata)
     query = query if study is None else query.where(tables.segments.c.study == study)
@@ -54,7 +59,8 @@ def segments_of_author(database: Database, study: str | None, author: str, field
     asked = author.strip().casefold()
     with database.reading() as connection:
         streaming = connection.execution_options(stream_results=True, yield_per=500)
-        return {row.id for row in streaming.execute(query) if asked in _values(row.metadata, names)}
+        open_ones = {row.id for row in streaming.execute(query) if asked in _values(row.metadata, names)}
+    return open_ones | (segments_with(database, study, [" ".join(asked.split())], key) if key and not field else set())
 
 
 def _values(metadata: dict[str, Any], names: set[str]) -> set[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from infra.masking.intake import Masking
 from infra.settings import Settings, ensure_data_dir
 from infra.storage.store import Store, open_store
 
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def build_store(settings: Settings) -> Store:
-    """The SQL store, migrated."""
-    return open_store(settings.store_url)
+    """The SQL store, migrated; it masks what is taken in as the settings and each study want."""
+    return open_store(settings.store_url, Masking(settings))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import Labelled, LabelSheet, read_label_file
 from infra.files.reading.cells import readable
 from models.errors import InputError
+from models.masking.findings import numberless
 from models.moderation.precedents import CodedText
 from schemas import Segment
 from schemas.ids import segment_id
@@ -82,5 +83,5 @@ def own_id(row: Labelled, place: int, study: str, file: str, source: str | None 
         file: What the source is called where neither the row nor ``source`` says.
         source: In place of the row's own.
     """
-    digest = hashlib.sha256(readable(row.text or "").encode("utf-8", "replace")).hexdigest()
+    digest = hashlib.sha256(numberless(readable(row.text or "")).encode("utf-8", "replace")).hexdigest()
     return segment_id(study, (source or row.source or file)[:200], row.key or f"{digest}:{place + 1}")

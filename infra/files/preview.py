@@ -1,5 +1,6 @@
 """What a file would come to, before anything is taken in: its columns, its first segments, what is left out and why."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from infra.files.row_tally import Source
@@ -36,13 +37,16 @@ class Preview:
         return f"{self.good} segments, {self.rejected} rows rejected, {self.left_out} left out"
 
 
-def preview(source: Source, study: str, kept: int | None = FIRST) -> Preview:
+def preview(
+    source: Source, study: str, kept: int | None = FIRST, mask: Callable[[Segment], Segment] | None = None
+) -> Preview:
     """Read a whole file; nothing is written.
 
     Args:
         source: What is read.
         study: Whose segments they would be.
         kept: How many segments are kept; ``None``: all.
+        mask: Puts placeholders in place of personal data, where that is wanted.
 
     Raises:
         InputError: As reading it would.
@@ -51,7 +55,8 @@ def preview(source: Source, study: str, kept: int | None = FIRST) -> Preview:
     for row in source.rows(study):
         if isinstance(row, Segment):
             seen.good += 1
-            seen.segments += [row] if kept is None or len(seen.segments) < kept else []
+            shown = mask(row) if mask else row
+            seen.segments += [shown] if kept is None or len(seen.segments) < kept else []
         elif isinstance(row, LeftOut):
             seen.left_out += 1
         else:

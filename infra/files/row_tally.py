@@ -59,6 +59,8 @@ class RowTally:
     left_out: int = 0
     changed: list[Segment] = field(default_factory=list)
     """Those whose id was known with another text."""
+    hidden: bool = False
+    """Whether texts are not to be printed: they are masked when they are kept."""
 
     def note(self, row: Segment | Rejected) -> Segment | None:
         """Count a row; returns it if it is good."""
@@ -82,7 +84,9 @@ class RowTally:
     def say_changed(self, kept: str) -> None:
         """Name the segments with another text, and what became of them."""
         for segment in self.changed[:_SHOWN]:
-            self._print(f"id '{segment.own_id or segment.id}' has another text now: {segment.text[:60]!r}; {kept}")
+            name = segment.id if self.hidden else segment.own_id or segment.id
+            text = "" if self.hidden else f": {segment.text[:60]!r}"
+            self._print(f"id '{name}' has another text now{text}; {kept}")
         if len(self.changed) > _SHOWN:
             self._print(f"{len(self.changed) - _SHOWN} further ids have another text now; {kept}")
 

@@ -1,5 +1,6 @@
 """Files that somebody uploaded, kept as they were read until somebody says yes to the preview; and no longer."""
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -7,6 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID, uuid4
+
+from cryptography.fernet import Fernet, InvalidToken
 
 from infra.files.apart import TextsAsked, parse_sheet, parse_texts, read_labels_apart, read_texts_apart
 from infra.files.labels.label_columns import SheetColumns
@@ -27,9 +30,10 @@ _BLOCK = 1 << 20
 class Uploads:
     """The folder of uploads. Threads and processes may share it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Take the folder; it is made when it is needed."""
+    def __init__(self, folder: Path, secret: str | None = None) -> None:
+        """Take the folder, which is made when it is needed, and what its files are encrypted with, if they are."""
         self._folder = folder
+        self._sealing = secret and Fernet(base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()))
 
     def keep(self, study: str, file: BinaryIO, asked: Mapping[str, Any], now: datetime) -> UUID:
         """Read an upload of labels, in a process of its own, and keep what it says.
@@ -80,7 +84,7 @@ class Uploads:
             sheet = reader(raw)
         finally:
             raw.unlink(missing_ok=True)
-        (uploads / f"{token}.sheet").write_bytes(sheet)
+        (uploads / f"{token}.sheet").write_bytes(self._sealing.encrypt(sheet) if self._sealing else sheet)
         (uploads / f"{token}.json").write_text(json.dumps(dict(asked)), encoding="utf-8")
         return token
 
@@ -115,8 +119,9 @@ class Uploads:
         uploads = self._of(study)
         try:
             asked: dict[str, Any] = json.loads((uploads / f"{token}.json").read_text(encoding="utf-8"))
-            return asked, (uploads / f"{token}.sheet").read_bytes()
-        except FileNotFoundError:
+            sheet = (uploads / f"{token}.sheet").read_bytes()
+            return asked, self._sealing.decrypt(sheet) if self._sealing else sheet
+        except (FileNotFoundError, InvalidToken):
             raise InputError("this upload is not kept any more; choose the file again") from None
 
     def forget(self, study: str, token: UUID) -> None:

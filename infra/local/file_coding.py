@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from infra.factory.pipeline import NOTHING_GIVEN, GivenCodes, build_pipeline
 from infra.files.coded_texts import read_human_coded
+from infra.masking.intake import Masking, MaskingBeside
 from infra.profiles.loading import load_profile
 from infra.profiles.study_rules import default_rules
 from infra.settings import Settings
@@ -71,7 +72,9 @@ def given_codes(
         InputError: If the file of coded texts cannot be read, or codes are to come from a codebook that is not there.
         SettingError: If the profile is not as it must be.
     """
-    precedents = [text.coded for text in read_human_coded(coded, settings.study)] if coded else []
+    masking = MaskingBeside(Masking(settings), settings.masking)
+    texts = read_human_coded(coded, settings.study) if coded else []
+    precedents = [replace(text, segment=masking.mask(text.segment)).coded for text in texts]
     chosen = mode or default_rules(load_profile(settings.profile), settings.study).coding_mode
     if chosen == "deductive" and not precedents and not any(event.level == "code" for event in codebook):
         raise InputError(

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from infra.settings import nearest
+from models.text.words import nearest
 
 LONGEST_SHOWN = 60
 """Characters of a wrong value that an error repeats."""

@@ -9,10 +9,11 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from infra.profiles.faults import LONGEST_SHOWN, explain
 from infra.profiles.members import MemberProfile, Model, ModeratorProfile, PanelistProfile, Table, VerifierProfile
-from infra.settings import Settings, nearest
+from infra.settings import Settings
 from models.backends.devices import available_device
 from models.coding.cascade import CascadeSettings
 from models.errors import SettingError
+from models.text.words import nearest
 from schemas.record import Study
 from schemas.study import CodingMode, QueryStrategy, RoutingMode
 

@@ -17,6 +17,7 @@ SECTIONS = {
     "Code": ("Coder", "Coded"),
     "A running stack": ("connect", "Connection", "Ingested"),
     "Measure": ("evaluate",),
+    "Mask personal data": ("mask",),
     "Change over time": ("scan",),
     "Errors": ("QualstreamError", "SettingError", "InputError", "UnavailableError"),
 }

@@ -55,6 +55,12 @@ SECTIONS: dict[str, dict[str, str]] = {
         "qdrant_api_key": "",
     },
     "Reading files": {"non_answers": "Whether texts such as n/a or none are left out."},
+    "Personal data": {
+        "masking": "What is masked of all that comes in, at least; a study's rules may ask for more.",
+        "masking_key_file": "Made by `qualstream masking-key`. Unset, originals are not kept.",
+        "masking_regions": "",
+        "masking_models": "Installed spaCy models, or folders, by which Presidio finds names and places.",
+    },
     "The page": {
         "web_host": "127.0.0.1 is this machine alone.",
         "web_port": "`qualstream up` refuses one that is taken.",
@@ -123,6 +129,8 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None or value in ((), ""):
         return "unset"
+    if isinstance(value, tuple):
+        return f"`{','.join(value)}`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     whole = float in (field.annotation, *get_args(field.annotation)) and float(value).is_integer()

@@ -81,12 +81,11 @@ def insert_segments(connection: Connection, taken: Sequence[Segment], now: datet
     return connection.execute(counted, [segment_row(segment, now) for segment in taken]).rowcount
 
 
-def with_other_texts(connection: Connection, taken: Sequence[Segment]) -> list[Segment]:
-    """Those of them that are kept with another text; texts that were cut are not compared."""
+def texts_kept(connection: Connection, taken: Iterable[Segment]) -> dict[UUID, str | None]:
+    """The texts of those segments that are kept; none of texts that were cut, which are not compared."""
     columns = tables.segments.c
-    query = select(columns.id, columns.text).where(columns.id.in_([each.id for each in taken]))
-    known = {row.id: row.text for row in connection.execute(query.where(columns.cut_from.is_(None)))}
-    return [segment for segment in taken if known.get(segment.id, segment.text) != segment.text]
+    query = select(columns.id, columns.text, columns.cut_from).where(columns.id.in_([each.id for each in taken]))
+    return {row.id: row.text if row.cut_from is None else None for row in connection.execute(query)}
 
 
 def _decision_row(decision: Decision, now: datetime) -> SqlRow:

@@ -3,7 +3,7 @@
 Several processes may read and write at once. Every write may be repeated; see ``infra.storage.projections``.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar, get_args
@@ -14,8 +14,8 @@ from sqlalchemy import Column, ColumnElement, Select, and_, case, delete, exists
 from infra.storage.analysis.code_counts import code_counts
 from infra.storage.database import CHUNK, Database, chunks, open_database
 from infra.storage.derived.decided_codes import update_every_decided_code
-from infra.storage.erasures import erased_of
-from infra.storage.projections import PROJECTIONS, insert, insert_segments, with_other_texts, write
+from infra.storage.intake import IntakeMask, OnMasked, OnSegment, SegmentIntake
+from infra.storage.projections import PROJECTIONS, insert, write
 from infra.storage.tables import (
     annotations,
     assignments,
@@ -106,24 +106,25 @@ class WorkerState:
         return (now - self.seen_at).total_seconds() < _SEEN_LATELY_S
 
 
-def open_store(url: str) -> "Store":
+def open_store(url: str, mask: IntakeMask | None = None) -> "Store":
     """Open the store and bring its tables up to date.
 
     Args:
         url: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/DATABASE``.
+        mask: Masks what is taken in, where that is wanted.
 
     Raises:
         SettingError: If the URL, the folder, the login or the tables are not as they must be.
         UnavailableError: If the database does not answer now; any method may raise it later too.
     """
-    return Store(open_database(url, update_every_decided_code))
+    return Store(open_database(url, update_every_decided_code), mask)
 
 
 class Store:
     """The read model. Threads may share it; processes open their own."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, mask: IntakeMask | None = None) -> None:
+        self._database, self._mask = database, mask
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -136,21 +137,17 @@ class Store:
 
     # Intake
 
-    def take_in(self, taken: Iterable[Segment], changed: Callable[[Segment], None] | None = None) -> int:
+    def take_in(
+        self, taken: Iterable[Segment], changed: OnSegment | None = None, masked: OnMasked | None = None
+    ) -> int:
         """Keep segments until they are published; those already there stay as they are, and those erased stay away.
 
-        Each 500 are committed together, so a stream that breaks off keeps what came before. ``changed`` gets those that
-        are there with another text. Returns how many were new.
+        Each 500 are committed together, so a stream that breaks off keeps what came before. Where the installation or
+        a study wants personal data masked it is done here, before anything is kept. ``changed`` gets those that are
+        there with another text, ``masked`` what was looked through of those that are new. Returns how many those were.
         """
-        new = 0
-        for chunk in chunks(taken):
-            with self._database.writing() as connection:
-                erased = erased_of(connection, [segment.id for segment in chunk])
-                new += insert_segments(connection, [each for each in chunk if each.id not in erased], _now())
-                others = with_other_texts(connection, chunk) if changed else []
-            for segment in others:
-                changed(segment) if changed else None
-        return new
+        intake = SegmentIntake(self._database, self._mask, changed, masked)
+        return sum(intake.keep(chunk) for chunk in chunks(taken))
 
     def unpublished(self, limit: int) -> list[Unpublished]:
         """The segments to publish next: by the time they were said (else taken in), then as they came."""

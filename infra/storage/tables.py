@@ -459,6 +459,28 @@ saved_views = Table(  # filters of the list of segments under a name
     Column("at", UtcDateTime, nullable=False),
 )
 
+masked_values = Table(  # which placeholders a segment holds; a value is known again by its digest, which needs the key
+    "masked_values",
+    metadata,
+    Column("segment_id", Uuid, primary_key=True),
+    Column("kind", String(10), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    _study(),
+    Column("digest", LargeBinary),  # none where there was no key
+)
+Index("ix_masked_values_study", masked_values.c.study, masked_values.c.kind, masked_values.c.number)
+Index("ix_masked_values_digest", masked_values.c.study, masked_values.c.digest)
+
+originals = Table(  # what masking took out of a segment, encrypted with the operator's key
+    "originals",
+    metadata,
+    Column("segment_id", Uuid, primary_key=True),
+    _study(),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+Index("ix_originals_study", originals.c.study)
+
 recodings = Table(  # a stretch of a study coded again beside what stands
     "recodings",
     metadata,

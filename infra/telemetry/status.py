@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.brokers import build_cluster
-from infra.settings import Settings, nearest
+from infra.settings import Settings
 from infra.storage.store import Store, WorkerState
 from infra.telemetry.addresses import metrics_addresses
 from models.errors import InputError, SettingError, UnavailableError
+from models.text.words import nearest
 from schemas import DeadLetter
 from streams.cluster import Cluster, consumer_group, group_lag, read_topic
 from streams.publish import KafkaPublisher, Outgoing

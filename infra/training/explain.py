@@ -9,13 +9,13 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from infra.settings import nearest
 from infra.storage.database import Database
 from infra.storage.tables import segments
 from infra.training.checkpoints import Checkpoints
 from infra.training.loader import verified
 from models.classifier.predictions import GUESSES
 from models.errors import InputError, UnavailableError
+from models.text.words import nearest
 from schemas import ModelRelease, Segment
 from schemas.coding import Guess
 from schemas.ids import normalised_label

@@ -26,7 +26,7 @@ from infra.web.pages import (
     texts,
 )
 from infra.web.pages.analysis import documents, groups, tables, views
-from infra.web.pages.coding import panel, spans
+from infra.web.pages.coding import original, panel, spans
 from infra.web.pages.curation import bulk, similar
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
@@ -40,6 +40,7 @@ PAGES = (
     segments,
     panel,
     spans,
+    original,
     explanation,
     groups,
     tables,

@@ -15,11 +15,13 @@ from infra.accounts.audit import AuditLog
 from infra.annotation.code_search import Nearby
 from infra.annotation.queue import AnnotationQueue
 from infra.files.uploads import Uploads
+from infra.masking.intake import Masking
 from infra.profiles.loading import Profile, load_profile
 from infra.settings import Settings
 from infra.storage.alerts import count_open
 from infra.storage.outbox import Outbox
 from infra.storage.store import Store
+from infra.web.sessions import signing_key
 from models.ports import Clock, Embedder
 from models.routing.stages import STAGES
 from schemas import Record
@@ -42,13 +44,16 @@ class Site:
     """Files that wait for somebody to say yes."""
     queue: AnnotationQueue = field(init=False)
     """Hands out segments to people."""
+    masking: Masking = field(init=False)
+    """What is masked of what comes in; its key, where there is one."""
     nearby: Nearby = field(init=False)
     """The codebooks as things are looked up in them, one for all requests."""
 
     def __post_init__(self) -> None:
         """Build what stands on the stores; nothing is read yet."""
-        object.__setattr__(self, "uploads", Uploads(self.settings.data_dir / "imports"))
+        object.__setattr__(self, "uploads", Uploads(self.settings.data_dir / "imports", signing_key(self.settings)))
         object.__setattr__(self, "queue", AnnotationQueue(self.store.database, self.clock))
+        object.__setattr__(self, "masking", Masking(self.settings, self.clock))
         object.__setattr__(self, "nearby", Nearby(self.store.database, self.embedder))
 
     @property
@@ -96,6 +101,11 @@ def draw(request: Request, template: str, values: Mapping[str, Any], *, status: 
         "layout": "part.html" if request.headers.get("HX-Request") else "base.html",
     }
     return TEMPLATES.TemplateResponse(request, template, {**shared, **values}, status_code=status)
+
+
+def masking_values(site: Site) -> dict[str, Any]:
+    """What forms say of masking here: why names cannot be masked, and whether originals are kept."""
+    return {"names_fault": site.masking.names_fault(), "has_key": site.settings.masking_key_file is not None}
 
 
 def _alerts_waiting(request: Request, study: str) -> int:

@@ -1,6 +1,8 @@
-"""The words of a text, for counting in how many texts each is."""
+"""The words of a text, for counting in how many texts each is, and the known word that a wrong one was meant to be."""
 
+import difflib
 import re
+from collections.abc import Iterable
 
 _WORD = re.compile(r"[^\W\d_]{2,30}(?:['\u2019][^\W\d_]{1,3})?")
 _MOST = 200
@@ -17,3 +19,9 @@ def distinct_words(text: str) -> tuple[str, ...]:
     """
     words = (match.group().casefold().replace("\u2019", "'") for match in _WORD.finditer(text))
     return tuple(dict.fromkeys(words))[:_MOST]
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a wrong one was probably meant to be."""
+    known = list(known)
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.6)), None)

@@ -66,6 +66,7 @@ NEEDED = {
     "GET /s/{study}/segments/{segment}/why": "viewer",
     "POST /s/{study}/segments/{segment}/again": "lead",
     "POST /s/{study}/segments/{segment}/code": "annotator",
+    "POST /s/{study}/segments/{segment}/original": "lead",
     "POST /s/{study}/segments/code": "annotator",
     "POST /s/{study}/segments/{segment}/spans": "annotator",
     "POST /s/{study}/spans/{span}/remove": "annotator",
@@ -102,5 +103,7 @@ NEEDED = {
     "POST /s/{study}/texts/{token}": "lead",
 }
 ENDLESS = {"GET /s/{study}/overview/events"}  # a test that is let in would never see its end
+BY_HAND = {"POST /s/{study}/segments/{segment}/original"}
+"""What no token may, whoever made it."""
 INGESTS = {"POST /api/v1/studies/{study}/segments", "POST /s/{study}/texts", "POST /s/{study}/texts/{token}"}
 """What takes segments in."""

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 
 from infra.accounts.accounts import EVERYWHERE, AccountRole, Accounts
 from infra.clock import SystemClock
+from infra.factory.stores import build_store
 from infra.settings import load_settings
 from infra.storage.outbox import Outbox
-from infra.storage.store import open_store
 from infra.web.app import make_app
 from infra.web.guard import COOKIE
 from infra.web.site import Site
@@ -100,7 +100,7 @@ class Visit(TestClient):
 def make_site(folder: Path, *, accounts: Accounts | None = None, clock=None, **settings) -> Site:
     """A page over a fresh folder; passwords are hashed cheaply."""
     settings = load_settings(data_dir=folder, profile=str(FAKES), study=STUDY, **settings)
-    store = open_store(settings.store_url)
+    store = build_store(settings)
     clock = clock or SystemClock()
     people = accounts or Accounts(store.database, clock, CHEAP)
     return Site(settings, store, people, Outbox(store.database), HashEmbedder(), clock)

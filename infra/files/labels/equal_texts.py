@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from infra.files.labels.label_sheet import Labelled
 from infra.files.reading.cells import readable
+from models.masking.findings import numberless
 from schemas.ids import normalised_label
 
 
@@ -55,5 +56,5 @@ class _EqualTexts:
 
 
 def folded_text(text: str | None) -> str | None:
-    """A text as it is compared with others: as people read it, without outer blanks, runs of blanks as one."""
-    return None if text is None else " ".join(readable(text).split())
+    """A text as it is compared with others: as people read it, runs of blanks as one, placeholders without number."""
+    return None if text is None else numberless(" ".join(readable(text).split()))

@@ -111,6 +111,7 @@ class Taken(BaseModel):
     ids: list[UUID | None] = Field(description="By place in the request; null where it was refused.")
     new: int = Field(description="How many were not there before.")
     changed: int = Field(description="How many were there with another text, which stays.")
+    masked: int = Field(default=0, description="In how many of the new ones personal data was masked.")
     refused: list[RefusedSegment]
 
 

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from infra.accounts.accounts import Visitor
 from infra.annotation.codebook_view import listed
 from infra.files.export import streamed
+from infra.masking.intake import MaskingTally
 from infra.profiles.study_rules import rules_of
 from infra.storage.final_codes import Named
 from infra.storage.search import Filters, SegmentMatch, among, find
@@ -150,10 +151,11 @@ def _take_in(site: Site, study: str, kind: str, body: bytes) -> bodies.Taken:
         except ValueError as error:
             taken.append(None)
             refused.append(bodies.RefusedSegment(index=index, detail=why(error)))
-    changed: list[Segment] = []
-    new = site.store.take_in((segment for segment in taken if segment is not None), changed.append)
+    changed, masked = list[Segment](), MaskingTally()
+    segments = (segment for segment in taken if segment is not None)
+    new = site.store.take_in(segments, changed.append, masked.add)
     ids = [segment and segment.id for segment in taken]
-    return bodies.Taken(ids=ids, new=new, changed=len(changed), refused=refused)
+    return bodies.Taken(ids=ids, new=new, changed=len(changed), masked=masked.segments, refused=refused)
 
 
 @router.get(

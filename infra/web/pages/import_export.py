@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, File, Form, HTTPException, Request, Uplo
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from infra.annotation.import_labels import Importing, Plan, plan
+from infra.annotation.masked_labels import keep_masked
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
 from infra.files.segment_export import SegmentChoice
 from infra.files.tables import MEDIA_TYPES
@@ -23,7 +24,7 @@ from infra.refi.study_import import plan_refi
 from infra.refi.study_project import study_project
 from infra.web.access import Lead, Viewer, hides, unread_by
 from infra.web.segment_filters import Asked
-from infra.web.site import Here, Site, draw
+from infra.web.site import Here, Site, draw, masking_values
 from models.annotation.latest import Disputed
 from models.codebook.codebook import Codebook
 
@@ -38,9 +39,9 @@ def show_export(request: Request, study: str, site: Here, visitor: Viewer) -> HT
     """What can be exported, and the form for an import for those who may."""
     values: dict[str, Any] = {"formats": FORMATS, "columns": LABEL_COLUMNS, "may_import": visitor.may("lead", study)}
     values["codebook_formats"] = tuple(CODEBOOK_FORMATS)
-    asked = {name: request.query_params.get(name, "") for name in ("imported", "taken", "changed")}
+    asked = {name: request.query_params.get(name, "") for name in ("imported", "taken", "changed", "masked")}
     counts = {name: count if count.isascii() and count.isdecimal() else "" for name, count in asked.items()}
-    return draw(request, "exchange.html", {**values, **counts})
+    return draw(request, "exchange.html", {**values, **counts, **masking_values(site)})
 
 
 def _choice(request: Request, full: bool = False, disputed: Disputed = "majority") -> SegmentChoice:
@@ -144,6 +145,7 @@ def preview(
 def confirm(study: str, token: UUID, site: Here, visitor: Lead) -> RedirectResponse:
     """Write what the preview showed."""
     planned = _planned(site, study, visitor.name, token)
+    keep_masked(site.store.database, planned.annotations, planned.numbers, site.masking)
     records = planned.records
     for start in range(0, len(records), _TOGETHER):
         site.write(records[start : start + _TOGETHER])
@@ -153,7 +155,8 @@ def confirm(study: str, token: UUID, site: Here, visitor: Lead) -> RedirectRespo
 
 def _planned(site: Site, study: str, author: str, token: UUID) -> Plan:
     asked, content = site.uploads.kept(study, token)
-    who = Importing(study, author, datetime.fromisoformat(asked["at"]), asked["teach_unmatched"])
+    at = datetime.fromisoformat(asked["at"])
+    who = Importing(study, author, at, asked["teach_unmatched"], masking=site.masking)
     if is_refi(asked["file"]):
         return plan_refi(site.store, parse_refi(content), asked["file"], who)
     return plan(site.store.database, site.uploads.read(study, token), who)

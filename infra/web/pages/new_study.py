@@ -11,8 +11,8 @@ from infra.accounts.accounts import Visitor
 from infra.files.apart import TextsAsked
 from infra.storage.studies import studies
 from infra.web.access import needs
-from infra.web.pages.texts import preview_page, reading_asked
-from infra.web.site import Here, Site, draw
+from infra.web.pages.texts import TakingAsked, preview_page, reading_asked
+from infra.web.site import Here, Site, draw, masking_values
 from models.errors import InputError
 
 router = APIRouter()
@@ -26,7 +26,7 @@ Beginner = Annotated[Visitor, Depends(needs("lead", "ingest"))]
 @router.get("/studies/new", response_class=HTMLResponse)
 def show_new(request: Request, site: Here, visitor: Beginner, name: str = "") -> HTMLResponse:
     """The form: name, file, and how the file is read."""
-    return draw(request, "study_new.html", {"name": name[:80]})
+    return draw(request, "study_new.html", {"name": name[:80], **masking_values(site)})
 
 
 @router.post("/studies/new", response_class=HTMLResponse)
@@ -37,11 +37,11 @@ def begin(
     name: Annotated[str, Form(max_length=200)],
     file: Annotated[UploadFile, File()],
     asked: Annotated[TextsAsked, Depends(reading_asked)],
-    keep_non_answers: Annotated[bool, Form()] = False,
+    taking: TakingAsked,
 ) -> Response:
     """The preview of what the study would begin with; nothing is taken in yet."""
     study = _fresh(site, name)
-    return preview_page(request, site, study, file, asked, keep_non_answers)
+    return preview_page(request, site, study, file, asked, taking)
 
 
 @router.get("/studies/empty")

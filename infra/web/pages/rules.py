@@ -11,16 +11,17 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 
 from infra.annotation.study_report import standing
+from infra.masking.originals import masked_in_study
 from infra.profiles.study_rules import rules_of
 from infra.storage.overview import newest_stage
 from infra.training.loader import out_of_fold_loader
 from infra.web.access import Lead, Viewer
-from infra.web.site import Here, Site, draw, profile_of
+from infra.web.site import Here, Site, draw, masking_values, profile_of
 from models.errors import InputError
 from models.routing.calibration import Bin
 from schemas import StudyRules
 from schemas.record import describe
-from schemas.study import CodingMode, QueryStrategy
+from schemas.study import CodingMode, MaskingLevel, QueryStrategy
 
 router = APIRouter()
 
@@ -69,6 +70,16 @@ CODING_MODES: dict[CodingMode, tuple[str, str]] = {
     ),
 }
 """Where codes come from: the coding mode's name, and what it means in plain words."""
+MASKING_LEVELS: dict[MaskingLevel, tuple[str, str]] = {
+    "off": ("Kept as it comes", "nothing is masked."),
+    "patterns": (
+        "Patterns",
+        "mail addresses, phone, account (IBAN) and card numbers, and attributes that are personal by their names, such "
+        "as author and email, get placeholders such as [mail 1]; the same value always the same one.",
+    ),
+    "names": ("Names as well", "names of people and places too, as far as Presidio and its model know them."),
+}
+"""What is masked: the level's name, and what it means in plain words."""
 
 
 class RulesForm(BaseModel):
@@ -89,6 +100,7 @@ class RulesForm(BaseModel):
     expire_days: str = ""
     strategy: str = ""
     ask_segments: str = ""
+    masking: str = ""
 
 
 @router.get("/s/{study}/rules")
@@ -103,6 +115,8 @@ def change(request: Request, site: Here, lead: Lead, study: str, form: Annotated
     """Set new rules; they hold from the router's next batch on."""
     rules = _rules(site, study)
     try:
+        if form.masking == "names" != rules.masking and (fault := site.masking.names_fault()):
+            raise InputError(fault)
         site.write([read_rules(form, rules, study, lead.name).model_copy(update={"at": site.clock.now()})])
     except InputError as error:
         return _draw(request, site, rules, form, error=str(error))
@@ -129,6 +143,7 @@ def read_rules(form: RulesForm, before: StudyRules, study: str, author: str) -> 
     values |= {"mode": form.mode, "blind": form.blind, "study": study, "author": author}
     values["strategy"] = form.strategy or before.strategy
     values["coding_mode"] = form.coding_mode or before.coding_mode
+    values["masking"] = form.masking or before.masking
     if form.mode == "budget" and values["budget_segments"] is None and values["budget_minutes"] is None:
         raise InputError("A budget has no limit yet; give segments or minutes a day.")
     try:
@@ -158,7 +173,7 @@ def _filled(rules: StudyRules) -> RulesForm:
     given = rules.model_dump()
     shares = {name: f"{given[name] * 100:g}" for name in _PERCENT}
     others = {name: "" if given[name] is None else f"{given[name]:g}" for name in (*_OPTIONAL, *_NEEDED)}
-    plain = {name: given[name] for name in ("mode", "coding_mode", "blind", "strategy")}
+    plain = {name: given[name] for name in ("mode", "coding_mode", "blind", "strategy", "masking")}
     return RulesForm(**plain, **shares, **others)
 
 
@@ -182,6 +197,10 @@ def _draw(
         "chart": _chart(report.bins),
         "error": error,
         "saved": saved,
+        "masking_levels": MASKING_LEVELS,
+        "installation_masks": site.settings.masking,
+        "masked_study": masked_in_study(site.store.database, rules.study),
+        **masking_values(site),
     }
     return draw(request, "rules.html", values, status=422 if error else 200)
 

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from infra.accounts.accounts import Visitor
 from infra.annotation.saved_views import saved
+from infra.masking.originals import masked_in
 from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
@@ -116,6 +117,9 @@ def segment_page(
     hidden = unread_by(site, visitor, study, [segment, *(match.id for match in similar)])
     values = {"guessed": guessed(site, segment_trace.decision), "classifier": classifier_now(request, study), **panel}
     values |= {"saved": request.query_params.get("saved") == "1"}
+    masked, kept = masked_in(site.store.database, segment)
+    has_key = site.settings.masking_key_file is not None
+    values |= {"masked": masked, "original_kept": kept, "may_unmask": kept and has_key and visitor.may("lead", study)}
     shown = {"trace": segment_trace, "similar": similar, "hidden": hidden, **values}
     return draw(request, "segment.html", shown, status=status)
 

@@ -1,8 +1,8 @@
 """Texts in: a file is read and shown as it is understood, and taken in when somebody says yes."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
@@ -12,13 +12,39 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from infra.accounts.accounts import Visitor
 from infra.files.apart import TextsAsked
 from infra.files.preview import Preview
+from infra.masking.intake import MaskingBeside, MaskingTally, stronger
+from infra.profiles.study_rules import rules_of
 from infra.web.access import Lead, needs
-from infra.web.site import Here, Site, draw
+from infra.web.site import Here, Site, draw, masking_values, profile_of
 from schemas import Segment
+from schemas.record import later_than
+from schemas.study import MaskingLevel
 
 router = APIRouter()
 Ingester = Annotated[Visitor, Depends(needs("lead", "ingest"))]
 """Who may send in segments: a lead, or a lead's token that was made for it."""
+MaskingAsked = Annotated[Literal["", "patterns", "names"], Form()]
+"""What the form wants masked; empty: as the study's rules say."""
+
+
+@dataclass(frozen=True)
+class Taking:
+    """What is left out of a file, and what is masked in it."""
+
+    keep_non_answers: bool
+    masking: MaskingLevel | Literal[""]
+
+
+def taking_asked(
+    keep_non_answers: Annotated[bool, Form()] = False,
+    masking: MaskingAsked = "",
+) -> Taking:
+    """The form's fields about what is taken in."""
+    return Taking(keep_non_answers, masking)
+
+
+TakingAsked = Annotated[Taking, Depends(taking_asked)]
+_LOOKED_AT = 2_000  # segments that a preview looks through for personal data
 _Column = Annotated[str, Form(max_length=200)]
 
 
@@ -50,30 +76,43 @@ def preview_texts(
     visitor: Ingester,
     file: Annotated[UploadFile, File()],
     asked: Annotated[TextsAsked, Depends(reading_asked)],
-    keep_non_answers: Annotated[bool, Form()] = False,
+    taking: TakingAsked,
     at_once: Annotated[bool, Form()] = False,
 ) -> Response:
     """Say what the file comes to; nothing is taken in yet, or with ``at_once`` everything, with figures as JSON."""
     if not at_once:
-        return preview_page(request, site, study, file, asked, keep_non_answers)
-    token, _ = _kept(site, study, file, asked, keep_non_answers)
+        return preview_page(request, site, study, file, asked, taking)
+    token, _ = _kept(site, study, file, asked, taking.keep_non_answers)
     _, texts = site.uploads.read_texts(study, token)
     site.uploads.forget(study, token)
-    return JSONResponse(_figures(texts, *_take_in(site, texts)))
+    _set_rule(site, study, taking.masking, visitor)
+    return JSONResponse(_figures(texts, _take_in(site, texts)))
 
 
 def preview_page(
-    request: Request, site: Site, study: str, file: UploadFile, asked: TextsAsked, keep_non_answers: bool
+    request: Request,
+    site: Site,
+    study: str,
+    file: UploadFile,
+    asked: TextsAsked,
+    taking: Taking,
 ) -> HTMLResponse:
     """What a file comes to as segments of a study; it is kept until somebody says yes."""
-    token, name = _kept(site, study, file, asked, keep_non_answers)
-    _, texts = site.uploads.read_texts(study, token)
-    attributes = sorted({column for segment in texts.first for column in segment.metadata})
-    return draw(
-        request,
-        "texts.html",
-        {"texts": texts, "token": token, "file": name, "target": study, "attributes": attributes},
+    beside = MaskingBeside(
+        site.masking, stronger(site.masking.level(site.store.database, study), taking.masking or "off")
     )
+    token, name = _kept(site, study, file, asked, taking.keep_non_answers)
+    _, texts = site.uploads.read_texts(study, token)
+    shown = [beside.mask(segment) for segment in texts.segments[:_LOOKED_AT]]
+    texts = replace(texts, segments=shown + texts.segments[_LOOKED_AT:])
+    attributes = sorted({column for segment in texts.first for column in segment.metadata})
+    values = {"texts": texts, "token": token, "file": name, "target": study, "attributes": attributes}
+    values |= {
+        "masking": taking.masking,
+        "masked": str(beside.tally) if beside.level != "off" else "",
+        **masking_values(site),
+    }
+    return draw(request, "texts.html", {**values, "looked_at": len(shown)})
 
 
 def _kept(site: Site, study: str, file: UploadFile, asked: TextsAsked, keep_non_answers: bool) -> tuple[UUID, str]:
@@ -85,20 +124,40 @@ def _kept(site: Site, study: str, file: UploadFile, asked: TextsAsked, keep_non_
 
 
 @router.post("/s/{study}/texts/{token}")
-def confirm_texts(study: str, token: UUID, site: Here, visitor: Ingester) -> RedirectResponse:
+def confirm_texts(
+    study: str, token: UUID, site: Here, visitor: Ingester, masking: MaskingAsked = ""
+) -> RedirectResponse:
     """Take in what the preview showed; a known id with another text keeps the old one."""
     _, texts = site.uploads.read_texts(study, token)
-    new, changed = _take_in(site, texts)
+    _set_rule(site, study, masking, visitor)
+    intake = _take_in(site, texts)
     site.uploads.forget(study, token)
-    return RedirectResponse(f"/s/{quote(study)}/export?taken={new}&changed={changed}", 303)
+    outcome = f"taken={intake.new}&changed={intake.changed}&masked={intake.masked}"
+    return RedirectResponse(f"/s/{quote(study)}/export?{outcome}", 303)
 
 
-def _take_in(site: Site, texts: Preview) -> tuple[int, int]:
-    """How many segments were new, and how many were known with another text."""
-    changed: list[Segment] = []
-    return site.store.take_in(texts.segments, changed.append), len(changed)
+def _set_rule(site: Site, study: str, masking: MaskingLevel | Literal[""], visitor: Visitor) -> None:
+    """Have the study mask as much from now on, if its rules ask for less."""
+    rules = rules_of(site.store.database, profile_of(site), study)
+    if masking and stronger(rules.masking, masking) != rules.masking:
+        changes = {"masking": masking, "author": visitor.name, "at": later_than(site.clock.now(), rules.at)}
+        site.write([rules.model_copy(update=changes)])
 
 
-def _figures(texts: Preview, new: int, changed: int) -> dict[str, Any]:
-    counts = {"read": texts.good, "new": new, "rejected": texts.rejected}
-    return {**counts, "left_out": texts.left_out, "changed": changed, "understood": texts.understood}
+class _TakenIn(NamedTuple):
+    """How many segments were new, were known with another text, and had something masked."""
+
+    new: int
+    changed: int
+    masked: int
+
+
+def _take_in(site: Site, texts: Preview) -> _TakenIn:
+    changed, masked = list[Segment](), MaskingTally()
+    new = site.store.take_in(texts.segments, changed.append, masked.add)
+    return _TakenIn(new, len(changed), masked.segments)
+
+
+def _figures(texts: Preview, intake: _TakenIn) -> dict[str, Any]:
+    counts = {"read": texts.good, "new": intake.new, "rejected": texts.rejected, "left_out": texts.left_out}
+    return {**counts, "changed": intake.changed, "masked": intake.masked, "understood": texts.understood}

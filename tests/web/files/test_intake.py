@@ -84,7 +84,8 @@ def test_a_body_that_cannot_be_read_is_refused_whole(site, send, body, kind, sta
 
 def test_a_known_id_with_another_text_is_counted_and_the_old_text_stays(site, send):
     send(ROW)
-    assert send({**ROW, "text": "another"}).json() | {"ids": []} == {"ids": [], "new": 0, "changed": 1, "refused": []}
+    answer = send({**ROW, "text": "another"}).json()
+    assert answer | {"ids": []} == {"ids": [], "new": 0, "changed": 1, "masked": 0, "refused": []}
     assert [each.text for each in site.store.history(Segment, "lifts")] == [ROW["text"]]
 
 

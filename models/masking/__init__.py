@@ -1,0 +1,1 @@
+"""What in a text is somebody's personal data, and what stands in its place."""
