@@ -2,8 +2,12 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from models.masking.findings import PersonalPart, Value
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumberMatch
 
 REGIONS = ("US", "GB", "DE", "AT", "CH", "FR", "IT", "ES", "NL")
 """Countries whose phone numbers are known without their country code, where nothing else is set."""
@@ -22,7 +26,8 @@ _ISSUERS = (
     (re.compile(r"62"), (16, 17, 18, 19)),  # UnionPay
     (re.compile(r"5[0678]|6[013789]"), (16, 18, 19)),  # Maestro
 )
-_MANY_DIGITS = re.compile(r"\d(?:[^\w\n]{0,4}\d){6}")
+_STRETCH = re.compile(r"[+(]{0,2}\d(?:[ \t\u00a0().\-/\u2010-\u2015]{0,4}\d){6,}")
+"""Seven digits or more, with what parts a phone number's groups between them."""
 _PHONE_WORD = re.compile(
     r"\b(?:tel|telefon\w*|telephone|phone|mobile|mobil\w*|cell|handy\w*|fax|whats ?app|signal|rufnummer|durchwahl|"
     r"t[eé]l[eé]phone|portable|tel[eé]fono|m[oó]vil|cellulare|telefoon|"
@@ -82,18 +87,28 @@ def phones(text: str, regions: Sequence[str] = REGIONS) -> Iterator[PersonalPart
         text: Where they are looked for.
         regions: Countries by their two letters, the likeliest first.
     """
-    if not _MANY_DIGITS.search(text):
-        return
+    for stretch in _STRETCH.finditer(text):
+        if "+" in stretch[0]:
+            yield from _phones_of(text, stretch, (None, *regions))
+        elif not _DATE.fullmatch(stretch[0]) and _may_be_national(text, stretch.start()):
+            yield from _phones_of(text, stretch, regions)
+
+
+def _may_be_national(text: str, start: int) -> bool:
+    """Whether the words before a number do not call it something else, or do call it a phone's."""
+    return _says_phone(text, start) or not _says_other(text, start)
+
+
+def _phones_of(text: str, stretch: re.Match[str], regions: Sequence[str | None]) -> Iterator[PersonalPart]:
     from phonenumbers import Leniency, PhoneNumberMatcher
 
-    for region in (None, *regions):
+    for region in regions:
         leniency = Leniency.POSSIBLE if region is None else Leniency.VALID
-        for match in PhoneNumberMatcher(text, region, leniency=leniency):
-            if not _stands_alone(text, match.start, match.end):
-                continue
-            if region is None or _is_national(text, match, region):
+        for match in PhoneNumberMatcher(stretch[0], region, leniency=leniency):
+            start, end = stretch.start() + match.start, stretch.start() + match.end
+            if _stands_alone(text, start, end) and (region is None or _is_national(text, start, match, region)):
                 plain = f"+{match.number.country_code}{match.number.national_number}"
-                yield PersonalPart(match.start, match.end, Value("phone", plain))
+                yield PersonalPart(start, end, Value("phone", plain))
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
@@ -103,28 +118,23 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
     return not re.search(joined, before) and not re.match(r"[-./,_:]\d|\w", after)
 
 
-def _is_national(text: str, match: object, region: str) -> bool:
+def _is_national(text: str, start: int, match: "PhoneNumberMatch", region: str) -> bool:
     """Whether a number without a country code is a phone's: by the words before it, or by how it is written."""
-    from phonenumbers import Leniency, PhoneNumberMatch, PhoneNumberMatcher
+    from phonenumbers import Leniency, PhoneNumberMatcher
 
-    assert isinstance(match, PhoneNumberMatch)
     raw = match.raw_string
     if raw.startswith("+") or _is_date(raw) or _is_isbn(raw):
         return False
-    before = text[max(0, match.start - _BEFORE) : match.start]
-    if _PHONE_WORD.search(before):
+    if _says_phone(text, start):
         return True
-    if _says_other(text, match.start):
-        return False
-    if not any(PhoneNumberMatcher(raw, region, leniency=Leniency.STRICT_GROUPING)):
+    if _says_other(text, start) or not any(PhoneNumberMatcher(raw, region, leniency=Leniency.STRICT_GROUPING)):
         return False
     return bool(_PHONE_SHAPE.fullmatch(raw)) or _is_plain_mobile(raw, match)
 
 
-def _is_plain_mobile(raw: str, match: object) -> bool:
-    from phonenumbers import PhoneNumberMatch, PhoneNumberType, number_type
+def _is_plain_mobile(raw: str, match: "PhoneNumberMatch") -> bool:
+    from phonenumbers import PhoneNumberType, number_type
 
-    assert isinstance(match, PhoneNumberMatch)
     mobile = number_type(match.number) == PhoneNumberType.MOBILE
     return mobile and raw.startswith("0") and raw.isdigit() and len(raw) >= _LEAST_PLAIN
 
@@ -138,6 +148,11 @@ def _is_isbn(raw: str) -> bool:
     from stdnum import isbn
 
     return (raw.isdigit() or raw.count("-") in (3, 4)) and bool(isbn.is_valid(raw))
+
+
+def _says_phone(text: str, start: int) -> bool:
+    """Whether the words before a number call it a phone's."""
+    return _PHONE_WORD.search(text[max(0, start - _BEFORE) : start]) is not None
 
 
 def _says_other(text: str, start: int) -> bool:

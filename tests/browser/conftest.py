@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from infra.accounts.accounts import AccountRole, Accounts
 from infra.factory.stores import build_store
 from infra.local.stack import LocalStack, free_port
+from infra.masking.keys import write_key
 from infra.settings import load_settings
 from infra.storage.store import Store
 from schemas import StudyRules
@@ -30,6 +31,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "live": {"threshold": 0.0, "audit_share": 0.0},
     "hostile": {},
     "nothing yet": {},
+    "calls": {},
     sample.STUDY: {},
 }
 
@@ -82,7 +84,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     store.mark_published([one.id for one in texts])
     early = datetime(2026, 1, 1, tzinfo=UTC)
     store.record([StudyRules(study=study, author="lea", at=early, **rules) for study, rules in STUDIES.items()])
-    with running(folder, store, (*ALL_ROLES, "web"), web_port=address.rpartition(":")[2]) as (stack, _):
+    key = tmp_path_factory.mktemp("key") / "masking.key"
+    write_key(key)
+    options = {"web_port": address.rpartition(":")[2], "masking_key_file": str(key)}
+    with running(folder, store, (*ALL_ROLES, "web"), **options) as (stack, _):
         until(lambda: _answers(address), stack)
         yield House(address, store, accounts, stack, link)
     store.close()

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "models", "streams", "infra", "qualstream")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
-OPTIONAL = ("documents", "refi", "plots", "setfit", "tracking", "traces", "local")
+OPTIONAL = ("documents", "refi", "names", "plots", "setfit", "tracking", "traces", "local")
 UNIMPORTED = {
     "psycopg": "SQLAlchemy takes it where the database URL names PostgreSQL",
     "python-multipart": "FastAPI reads forms with it",

@@ -132,7 +132,7 @@ def confirm_texts(
     _set_rule(site, study, masking, visitor)
     intake = _take_in(site, texts)
     site.uploads.forget(study, token)
-    outcome = f"taken={intake.new}&changed={intake.changed}&masked={intake.masked}"
+    outcome = f"taken={intake.new}&changed={intake.changed}" + (f"&masked={intake.masked}" if intake.masked else "")
     return RedirectResponse(f"/s/{quote(study)}/export?{outcome}", 303)
 
 

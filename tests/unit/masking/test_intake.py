@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
-from infra.erasure.rows import erase_segments
+from infra.erasure.rows import erase_segments, segments_of_author
 from infra.factory.stores import build_store
 from infra.masking.intake import Masking, MaskingTally
 from infra.masking.keys import MaskingKey, write_key
@@ -181,6 +181,18 @@ def test_an_erased_segment_that_comes_again_leaves_nothing(opened, key_file):
     assert (counts["originals"], counts["masked_values"]) == (1, 2)
     store.take_in([segment("1")])
     assert [row["segment_id"] for row in kept(store, originals)] == [segment("2").id]
+
+
+def test_who_is_to_be_erased_is_found_among_masked_values_with_the_key_alone(opened, key_file):
+    store = opened(masking="patterns", masking_key_file=key_file)
+    named = [segment("1", "hangs", metadata={"author": "Zoe  Zebra"}), segment("2", "ask zoe@x.org")]
+    store.take_in([*named, segment("3", "slow")])
+    key = MaskingKey.read(key_file)
+    found = [segments_of_author(store.database, "app", who, None, key) for who in ("zoe zebra", "ZOE@x.org", "bob")]
+    assert found == [{named[0].id}, {named[1].id}, set()]
+    assert segments_of_author(store.database, None, "Zoe Zebra", None, key) == {named[0].id}
+    assert segments_of_author(store.database, "app", "Zoe Zebra", None) == set()
+    assert segments_of_author(store.database, "other", "Zoe Zebra", None, key) == set()
 
 
 def test_two_that_take_in_at_once_give_no_number_twice(opened, key_file):

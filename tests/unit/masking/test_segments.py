@@ -4,7 +4,7 @@ import json
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.fakes import ListedNames
@@ -99,6 +99,7 @@ def test_names_inside_a_mail_address_are_no_findings_of_their_own():
     assert masked(segment("Zoe@x.org")).text == "[mail 1]"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=9), st.sampled_from(["a@b.cd", "x@y.zz", "+49 170 1234567"])), max_size=6))
 def test_every_place_is_told_through_the_placeholders(pieces):
     text = "".join(f"{words} {value} " for words, value in pieces)
@@ -113,6 +114,7 @@ def test_every_place_is_told_through_the_placeholders(pieces):
     assert after.at(len(text)) == len(after.text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([Value("mail", "a"), Value("mail", "b"), Value("phone", "1"), Value("name", "a")])))
 def test_numbers_follow_those_that_were_given_before(values):
     known, highest = {Value("mail", "a"): 4}, {"mail": 7}
@@ -137,6 +139,7 @@ def test_of_findings_that_overlap_the_surer_kind_is_kept():
     assert apart(overlapping, text) == [PersonalPart(1, 17, Value("card", "c"))]
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=12),
