@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from sqlalchemy import Connection, select
 
@@ -17,9 +17,11 @@ from infra.storage.tables import study_rules
 from models.errors import SettingError
 from models.masking.findings import PLACEHOLDER, Value, numbered, numberless
 from models.masking.segments import LookedThrough, Masker, original_of
-from models.ports import Clock, NameFinder
 from schemas import Segment, StudyRules
 from schemas.study import MaskingLevel
+
+if TYPE_CHECKING:
+    from models.ports import Clock, NameFinder
 
 _LEVELS = get_args(MaskingLevel)
 
@@ -45,7 +47,7 @@ class MaskingTally:
 class Masking:
     """Masks what comes in, as the installation and each study want it."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(self, settings: Settings, clock: "Clock | None" = None) -> None:
         """Take the settings; key and models are read when something is to be masked."""
         self._settings, self._clock = settings, clock or SystemClock()
 
@@ -159,7 +161,7 @@ class MaskingBeside:
 
 
 @cache  # models are loaded once a process
-def _names(models: tuple[str, ...]) -> NameFinder:
+def _names(models: tuple[str, ...]) -> "NameFinder":
     from models.backends.named_entities import PresidioNames
 
     return PresidioNames(by_language(models))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
@@ -10,9 +10,11 @@ from models.masking.fields import personal_kind
 from models.masking.findings import PLACEHOLDER, Kind, MaskedText, PersonalPart, Value, apart, placeholder, replaced
 from models.masking.numbers import REGIONS
 from models.masking.patterns import in_text
-from models.ports import NameFinder
 from schemas import Segment
 from schemas.feedback import LONGEST_OWN_ID, LONGEST_TEXT
+
+if TYPE_CHECKING:
+    from models.ports import NameFinder
 
 _RAW = "_raw"  # a text as it came, with tags and entities: what they hide cannot be looked through
 _OURS = "_"  # what begins so was written by the reader of the file, and holds nobody's words
@@ -27,7 +29,7 @@ _MaskField = Callable[[Kind, str], str]
 class Masker:
     """Finds what is personal."""
 
-    names: NameFinder | None = None
+    names: "NameFinder | None" = None
     """Finds names and places; without one only patterns and named attributes are looked for."""
     regions: Sequence[str] = REGIONS
     """Countries whose phone numbers are known without their country code."""

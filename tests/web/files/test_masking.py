@@ -33,7 +33,9 @@ def lead(site):
 def bring_in(client, study: str = STUDY, masking: str = "patterns", **files):
     page = client.post(f"/s/{study}/texts", data={"masking": masking}, files={"file": files.get("file", FILE)})
     token = page.text.partition(f'action="/s/{study}/texts/')[2].partition('"')[0]
+    assert page.status_code == 200, page.text
     taken = client.post(f"/s/{study}/texts/{token}", data={"masking": masking})
+    assert taken.status_code == 200, taken.text
     return page, taken
 
 
@@ -188,6 +190,7 @@ def test_what_programs_send_is_masked_too_and_counted(tmp_path, kind, body):
 def import_labels(client, content: str, **form):
     page = client.post(f"/s/{STUDY}/import", data={"coder": "ana", **form}, files={"file": ("l.csv", content.encode())})
     token = page.text.partition(f'action="/s/{STUDY}/import/')[2].partition('"')[0]
+    assert page.status_code == 200, page.text
     return page, client.post(f"/s/{STUDY}/import/{token}")
 
 
@@ -197,7 +200,7 @@ def test_labels_of_texts_as_they_came_find_their_masked_segments(site, lead):
     assert "zoe@x.org" not in page.text
     (label,) = site.store.history(Annotation, STUDY)
     assert f"/s/{STUDY}/segments/{label.segment_id}" == first(site)
-    assert (label.text, label.memo) == (None, "ask [mail 1]")
+    assert (label.text, label.memo) == (MASKED, "ask [mail 1]")
     assert anywhere(site, "zoe@x.org") == []
 
 
