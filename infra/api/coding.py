@@ -203,8 +203,7 @@ class Coder:
         labels = (codes,) if isinstance(codes, str) else tuple(codes)
         if not text.strip() or not labels or not all(isinstance(each, str) and each.strip() for each in labels):
             raise InputError(f"{text[:60]!r} with the codes {labels!r} is no example; give a text and its codes")
-        plain = Segment(id=segment_id(self.study, _SOURCE, text), study=self.study, text=_checked(text), source=_SOURCE)
-        masked = self._masking.mask(plain).text
+        masked = self._masking.text(_checked(text))
         return CodedText(self.study, masked, masked, tuple(" ".join(label.split()) for label in labels))
 
 

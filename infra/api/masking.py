@@ -6,12 +6,8 @@ from typing import Any, get_args
 from infra.masking.intake import Masking, MaskingBeside
 from infra.settings import load_settings
 from models.errors import InputError, SettingError
-from schemas import Segment
 from schemas.feedback import LONGEST_TEXT
-from schemas.ids import segment_id
 from schemas.study import MaskingLevel
-
-_SOURCE = "python"
 
 
 def mask(texts: Iterable[str], level: MaskingLevel = "patterns", **settings: Any) -> list[str]:
@@ -29,7 +25,7 @@ def mask(texts: Iterable[str], level: MaskingLevel = "patterns", **settings: Any
 
     Raises:
         SettingError: If the level or a setting is not as it must be, or names cannot be found here.
-        InputError: If a text is longer.
+        InputError: If something among them is no text, or longer.
 
     Example:
         >>> mask(["Write to zoe@x.org", "or to bob@x.org, not zoe@x.org"])
@@ -37,12 +33,11 @@ def mask(texts: Iterable[str], level: MaskingLevel = "patterns", **settings: Any
     """
     if level not in get_args(MaskingLevel):
         raise SettingError(f"level is {level!r}; one of {', '.join(get_args(MaskingLevel))} is expected")
-    chosen = load_settings(**settings)
-    beside = MaskingBeside(Masking(chosen), level)
-    return [beside.mask(_segment(chosen.study, text)).text for text in texts]
+    beside = MaskingBeside(Masking(load_settings(**settings)), level)
+    return [beside.text(_checked(text)) for text in texts]
 
 
-def _segment(study: str, text: str) -> Segment:
-    if len(text) > LONGEST_TEXT:
-        raise InputError(f"a text has {len(text):,} characters; at most {LONGEST_TEXT:,} are masked: part it")
-    return Segment(id=segment_id(study, _SOURCE, text), study=study, text=text, source=_SOURCE)
+def _checked(text: str) -> str:
+    if not isinstance(text, str) or len(text) > LONGEST_TEXT:
+        raise InputError(f"{text!r:.60} is no text of at most {LONGEST_TEXT:,} characters; part a longer one")
+    return text

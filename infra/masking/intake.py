@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, get_args
+from uuid import UUID
 
 from sqlalchemy import Connection, select
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from models.ports import Clock, NameFinder
 
 _LEVELS = get_args(MaskingLevel)
+_NOBODY = UUID(int=0)
 
 
 @dataclass
@@ -158,6 +160,12 @@ class MaskingBeside:
         for value in looked.values:
             self._highest[value.kind] = max(self._highest[value.kind], self._numbers[value])
         return looked.masked(self._numbers)
+
+    def text(self, text: str) -> str:
+        """A text with placeholders; itself where nothing is to be masked."""
+        if self._masker is None:
+            return text
+        return self.mask(Segment(id=_NOBODY, study="none", text=text, source="none")).text
 
 
 @cache  # models are loaded once a process

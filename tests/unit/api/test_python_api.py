@@ -212,3 +212,18 @@ def test_enough_taught_texts_teach_a_classifier_that_takes_part_from_the_next_ca
     assert before.guesses == {}
     assert after.code == "too many ads"
     assert max(after.guesses, key=after.guesses.get) == "too many ads"
+
+
+def test_texts_are_masked_alone_and_where_they_are_coded(tmp_path):
+    texts = ["Write to zoe@x.org", "or to bob@x.org, not zoe@x.org"]
+    masked = ["Write to [mail 1]", "or to [mail 2], not [mail 1]"]
+    assert qualstream.mask(texts) == masked
+    assert qualstream.mask(texts, "off") == texts
+    coder = qualstream.Coder(FAKES, "s", data_dir=tmp_path, masking="patterns")
+    coder.teach([("ask zoe@x.org", "help")])
+    assert [each.text for each in coder.code(texts)] == masked
+    for wrong in ({"level": "all"}, {"masking_regions": "Germany"}):
+        with pytest.raises(qualstream.SettingError):
+            qualstream.mask(texts, **wrong)
+    with pytest.raises(qualstream.InputError):
+        qualstream.mask([7])
