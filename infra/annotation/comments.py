@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
 
 from infra.storage.annotations import waiting
-from infra.storage.database import Database
+from infra.storage.database import Database, chunks
 from infra.storage.projections import insert
 from infra.storage.tables import codes, comments, segments
 from models.errors import InputError
@@ -71,6 +71,7 @@ def threads(
     segment: UUID | None = None,
     code: UUID | None = None,
     unsettled: bool = False,
+    most: int | None = MOST_THREADS,
 ) -> list[Thread]:
     """A study's threads, the newest first; those of one segment or code where it is given, the oldest first.
 
@@ -82,6 +83,7 @@ def threads(
         segment: Only those on this segment.
         code: Only those on this code, and on codes that were merged into it.
         unsettled: Only those that nobody has settled.
+        most: So many of them, the newest; ``None``: all.
     """
     narrow = [*_visible(study, hides)]
     if segment is not None:
@@ -92,10 +94,10 @@ def threads(
     if unsettled:
         narrow.append(comments.c.settled_at.is_(None))
     first = select(comments).where(comments.c.id == comments.c.thread, *narrow)
-    newest = first.order_by(comments.c.at.desc(), comments.c.id).limit(MOST_THREADS)
+    newest = first.order_by(comments.c.at.desc(), comments.c.id).limit(most)
     with database.reading() as connection:
         rows = connection.execute(newest).all()
-        read = _threads(connection, rows)
+        read = [thread for chunk in chunks(rows) for thread in _threads(connection, chunk)]
     return read if segment is None and code is None else read[::-1]
 
 

@@ -39,6 +39,8 @@ SEARCHES = (
     "agreement?models=true",
     "documents?source=mail",
     "comments?show=all",
+    "export/comments?fmt=jsonl",
+    "export/memos?fmt=jsonl",
     "agreement/figures.json?models=true",
     *(f"codebook/codes/{code_id(STUDY, label)}" for label in CODES),
 )  # fmt: skip

@@ -105,6 +105,8 @@ def test_nobody_who_may_have_to_read_a_segment_blind_reads_or_writes_about_it(si
         assert "surely a crash" not in page
         assert "open comment" not in page
         assert "visually-hidden> open" not in page
+    assert "surely" not in ana.get(f"/s/{STUDY}/export/comments?fmt=jsonl").text
+    assert "surely" in lea.get(f"/s/{STUDY}/export/comments?fmt=jsonl").text
     assert say(ana, segment=segment.id).status_code == 403
     assert say(ana, thread=thread.id).status_code == 403
     assert ana.post(f"/s/{STUDY}/comments/{thread.id}/settle", data={"settled": "true"}).status_code == 403

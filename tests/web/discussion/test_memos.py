@@ -1,12 +1,20 @@
 """Memos on codes and documents: written, changed and deleted by their authors alone, in files, and erased."""
 
+import csv
+import io
+import json
 from uuid import uuid4
 
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from infra.accounts.audit import AuditFilter
 from infra.annotation.memos import study_memos
+from infra.cli.export import export
 from infra.erasure.erase import Eraser
+from models.errors import InputError
+from schemas import AnnotationRequest
 from tests.web.site import HOSTILE, LABELS, STUDY, code, fill, visit
 
 DOCUMENT = f"/s/{STUDY}/documents?source=mail"
@@ -103,6 +111,52 @@ def test_hostile_memos_stay_text(site):
     page = ana.get(DOCUMENT).text
     assert "<script>alert" not in page
     assert "onerror=alert(1)>" not in page.replace("&gt;", "")
+
+
+@pytest.mark.parametrize("fmt", ["csv", "jsonl", "parquet"])
+def test_memos_are_a_file_and_others_memos_on_what_is_read_blind_are_not_in_it(site, fmt):
+    written = fill(site, 6, people=0)
+    ana = visit(site, "annotator")
+    memo(ana, "=1+1", on_code=str(code(LABELS[0])))
+    memo(visit(site, "lead", name="lea"), "of lea", document="mail")
+    answer = ana.get(f"/s/{STUDY}/export/memos", params={"fmt": fmt})
+    assert f'filename="reviews-memos.{fmt}"' in answer.headers["content-disposition"]
+    assert [(row["author"], row["about"], row["code"], row["document"]) for row in rows(answer.content, fmt)] == [
+        ("ana", "code", LABELS[0], None),
+        ("lea", "document", None, "mail"),
+    ]
+    request = AnnotationRequest(
+        segment_id=written[1].id, study=STUDY, code_id=code(LABELS[1]), label=LABELS[1], confidence=0.3,
+        reason="audit", blind=True, requested_at=site.clock.now(),
+    )  # fmt: skip
+    site.store.record([request])
+    blind = ana.get(f"/s/{STUDY}/export/memos", params={"fmt": fmt})
+    assert [row["author"] for row in rows(blind.content, fmt)] == ["ana"]
+    assert "of lea" not in ana.get(DOCUMENT).text
+    assert ana.get(f"/s/{STUDY}/export/memos", params={"fmt": "xls"}).status_code == 422
+
+
+def test_memos_and_comments_are_exported_by_command(site, tmp_path):
+    fill(site, 3)
+    memo(visit(site, "annotator"), document="mail")
+    for flag, count in (("--memos", 1), ("--comments", 0)):
+        out = tmp_path / f"{flag}.jsonl"
+        options = [flag, "--study", STUDY, "--format", "jsonl", "--out", str(out)]
+        environment = {"QUALSTREAM_DATA_DIR": str(site.settings.data_dir)}
+        done = CliRunner(env=environment).invoke(export, options, catch_exceptions=False)
+        assert (done.exit_code, len(out.read_text().splitlines())) == (0, count)
+    with pytest.raises(InputError, match="leave the other options out"):
+        CliRunner(env=environment).invoke(export, ["--memos", "--labels", "--study", STUDY], catch_exceptions=False)
+
+
+def rows(content, fmt):
+    if fmt == "parquet":
+        return pq.read_table(io.BytesIO(content)).to_pylist()
+    lines = content.decode()
+    if fmt == "jsonl":
+        return [json.loads(line) for line in lines.splitlines()]
+    read = csv.DictReader(io.StringIO(lines, newline=""))
+    return [{name: value or None for name, value in row.items()} for row in read]
 
 
 def test_an_erased_person_s_memos_go_and_so_do_those_on_a_document_that_is_gone(site):
