@@ -1,7 +1,7 @@
 """Memos and comments as files: who noted or said what, about what, when."""
 
 from collections.abc import Iterator
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from infra.annotation.comments import threads
 from infra.annotation.memos import blind_documents, study_memos
@@ -9,7 +9,7 @@ from infra.files.tables import OutputRow, Shape, encoded, write
 from infra.storage.database import Database
 from infra.storage.final_codes import names_now
 
-NoteKind = Literal["memos", "comments"]
+
 MEMO_COLUMNS = {
     "study": "The study.",
     "about": "What the memo is on: code or document.",
@@ -43,7 +43,7 @@ _SHAPES = {
 }
 
 
-def write_notes(database: Database, study: str, kind: NoteKind, fmt: str, out: BinaryIO) -> int:
+def write_notes(database: Database, study: str, kind: str, fmt: str, out: BinaryIO) -> int:
     """Write a study's memos on codes and documents, or the comments between its coders.
 
     Returns:
@@ -55,9 +55,7 @@ def write_notes(database: Database, study: str, kind: NoteKind, fmt: str, out: B
     return write(_SHAPES[kind], _rows(database, study, kind, "", ""), fmt, out)
 
 
-def streamed_notes(
-    database: Database, study: str, kind: NoteKind, fmt: str, *, hides: str, reader: str
-) -> Iterator[bytes]:
+def streamed_notes(database: Database, study: str, kind: str, fmt: str, *, hides: str, reader: str) -> Iterator[bytes]:
     """The same file in pieces.
 
     Args:
@@ -75,7 +73,7 @@ def streamed_notes(
     return encoded(_SHAPES[kind], _rows(database, study, kind, hides, reader), fmt)
 
 
-def _rows(database: Database, study: str, kind: NoteKind, hides: str, reader: str) -> Iterator[OutputRow]:
+def _rows(database: Database, study: str, kind: str, hides: str, reader: str) -> Iterator[OutputRow]:
     if kind == "memos":
         yield from _memo_rows(database, study, hides, reader)
     else:

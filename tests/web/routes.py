@@ -53,6 +53,7 @@ NEEDED = {
     "POST /s/{study}/codebook/bulk": "lead",
     "GET /s/{study}/codebook/similar": "viewer",
     "POST /s/{study}/codebook/similar": "lead",
+    "POST /s/{study}/codebook/similar/threshold": "lead",
     "POST /s/{study}/codebook/undo": "lead",
     "GET /s/{study}/codebook/history": "viewer",
     "POST /s/{study}/codebook/history": "lead",
