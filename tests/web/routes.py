@@ -88,6 +88,7 @@ NEEDED = {
     "GET /s/{study}/agreement": "viewer",
     "GET /s/{study}/agreement/figures.json": "viewer",
     "GET /s/{study}/agreement/figures.csv": "viewer",
+    "GET /s/{study}/agreement/parts.csv": "viewer",
     "GET /s/{study}/agreement/{segment}": "viewer",
     "POST /s/{study}/agreement/{segment}": "lead",
     "POST /s/{study}/agreement/{segment}/undo": "lead",
