@@ -18,7 +18,7 @@ from benchmarks.paper.claims import paper_claims
 from benchmarks.paper.comparing import compared
 from benchmarks.paper.heads import heads
 from benchmarks.paper.hierarchy import themes_by_set
-from benchmarks.paper.kept import kept_figures
+from benchmarks.paper.kept import announce, kept_figures
 from benchmarks.paper.layout import page
 from benchmarks.paper.notice import notice_claims
 from benchmarks.paper.plots import draw_plots
@@ -49,6 +49,7 @@ def measure(settings: Settings, texts: Samples, *, quick: bool, build: Path) -> 
         The figures with the claims, and the evaluation that plots are drawn from.
     """
     ensembles = Ensembles(settings, build)
+    announce(f"{len(texts.test)} texts to test on, {len(texts.choose)} to choose on")
     texts = texts if quick else texts.among(ensembles.rated(texts.test))
     tested, chosen_on = all_systems(ensembles, texts, quick=quick)
     figures, evaluation = measure_coded(ensembles.lab, texts, tested, chosen_on)
@@ -63,9 +64,11 @@ def measure(settings: Settings, texts: Samples, *, quick: bool, build: Path) -> 
 def measure_coded(lab: Lab, texts: Samples, tested: Coded, chosen_on: Coded) -> tuple[dict[str, Any], Evaluation]:
     """Choose on the texts to choose on, and measure every system on those to test on; the claims are not among it."""
     members = [each.name for each in lab.tiny.members]
+    announce("measuring what was chosen among")
     choices = choose(lab, texts.choose, chosen_on)
     codes = with_choices(lab, tested, choices)
     upper_bounds = oracles(lab.measure(texts.test, codes, POINT), members)
+    announce(f"measuring {len(codes) + len(upper_bounds)} systems on {len(texts.test)} texts")
     evaluation = lab.measure(texts.test, codes | upper_bounds)
     return compared(evaluation, texts, choices, members), evaluation
 

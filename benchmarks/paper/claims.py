@@ -60,7 +60,7 @@ def _adapted(figures: Figures) -> Claim:
         "4.1, table 3",
         "Fine-tuned models do best; TinyLlama alone does best with five examples.",
         f"Composite, same base (SmolLM2 135M): tuned less few-shot: {_listed(tuned)}. Few-shot less zero-shot: "
-        f"{_listed(shown)}. Few-shot is with the number of examples, 1 to 3, that is best on these very texts, which "
+        f"{_listed(shown)}. Few-shot is with the number of examples, 1 to 5, that is best on these very texts, which "
         "favours "
         "it. "
         f"Of the zero-shot answers {_value(figures, ZERO, 'empty'):.0%} are no usable code (over five words, an echo) "
