@@ -154,7 +154,7 @@ class Ensembles:
     @cached_property
     def _rated_file(self) -> Path:
         """Under a digest of both profiles."""
-        profiles = [load_profile(name).model_dump_json() for name in ("tiny", "small")]
+        profiles = [load_profile(name).model_dump_json(exclude_defaults=True) for name in ("tiny", "small")]
         return self.build / f"rated-{digest('rated', f'{profiles} {ADAPTERS}')}.jsonl"
 
     def _proposed(self, rows: Sequence[Row]) -> list[Proposals]:
@@ -179,7 +179,7 @@ class Ensembles:
             )
             return decide(moderator, batch)
 
-        key = f"{profile.moderator.model_dump_json() if profile else ''} {b''.join(one.to_bytes() for one in batch)!r}"
+        key = f"{profile.moderator.model_dump_json(exclude_defaults=True) if profile else ''} {b''.join(one.to_bytes() for one in batch)!r}"
         return kept_decisions(self.build, name, key, make)
 
     @cached_property
