@@ -78,7 +78,8 @@ class Lab:
     def ask(self, member: MemberProfile, profile: Profile, rows: Sequence[Row]) -> list[Proposal]:
         """What one member proposes for each row."""
         coder = Models(profile.model_copy(update={"members": (member,)}), self.settings).build_members()
-        key = f"{member.model_dump_json(exclude_defaults=True)} {_revision(member)} {profile.generation} {[row.id for row in rows]}"
+        ids = [row.id for row in rows]
+        key = f"{member.model_dump_json(exclude_defaults=True)} {_revision(member)} {profile.generation} {ids}"
         file = self.build / f"{_plain(member.name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.jsonl"
         if not file.exists():
             print(f"{member.name} reads {len(rows)} texts", flush=True)

@@ -179,7 +179,8 @@ class Ensembles:
             )
             return decide(moderator, batch)
 
-        key = f"{profile.moderator.model_dump_json(exclude_defaults=True) if profile else ''} {b''.join(one.to_bytes() for one in batch)!r}"
+        decides = profile.moderator.model_dump_json(exclude_defaults=True) if profile else ""
+        key = f"{decides} {b''.join(one.to_bytes() for one in batch)!r}"
         return kept_decisions(self.build, name, key, make)
 
     @cached_property
