@@ -118,12 +118,18 @@ class Lab:
         return PrecedentModerator(ConsensusModerator(self.embeds), self.embeds, precedents)
 
     def refined(
-        self, decisions: Sequence[Decision | None], threshold: float, by: By = "code", coded: Sequence[CodedText] = ()
+        self,
+        decisions: Sequence[Decision | None],
+        threshold: float,
+        by: By = "code",
+        coded: Sequence[CodedText] = (),
+        *,
+        adaptive: bool = False,
     ) -> Codes:
         """The codes after refinement, each study in its order."""
         index = MemoryCodeIndex()
         index.put(opened(coded, self.embeds))
-        refiner = Refiner(index, self.embeds, SystemClock(), RefinerSettings(threshold=threshold, by=by))
+        refiner = Refiner(index, self.embeds, SystemClock(), RefinerSettings(threshold, by=by, adaptive=adaptive))
         codes = iter([one.assignment.label for one in refiner.refine([d for d in decisions if d is not None])])
         return [None if decision is None else next(codes) for decision in decisions]
 

@@ -14,13 +14,14 @@ from benchmarks.learning import GAMES, NHS
 from benchmarks.open_sets import FOLDER, MEASURED, Row
 from benchmarks.pages.layout import RESULTS, ROOT, circumstances
 from benchmarks.paper.choosing import POINT, choose, oracles, with_choices
-from benchmarks.paper.claims import paper_claims
+from benchmarks.paper.claims.notice import notice_claims
+from benchmarks.paper.claims.paper import paper_claims
 from benchmarks.paper.comparing import compared
+from benchmarks.paper.faithful import faithfulness
 from benchmarks.paper.heads import heads
 from benchmarks.paper.hierarchy import themes_by_set
 from benchmarks.paper.kept import announce, kept_figures
 from benchmarks.paper.layout import page
-from benchmarks.paper.notice import notice_claims
 from benchmarks.paper.plots import draw_plots
 from benchmarks.paper.rated import RATINGS, against_ratings, audit, rated_codes
 from benchmarks.paper.systems import BUILD, VOTE, Coded, Ensembles, all_systems
@@ -56,7 +57,11 @@ def measure(settings: Settings, texts: Samples, *, quick: bool, build: Path) -> 
     if not quick:
         embeds = ensembles.lab.embeds
         figures |= _by_people(ensembles, texts.test, build)
-        made = {"heads": lambda: heads(embeds), "themes": lambda: themes_by_set(embeds)}
+        made = {
+            "heads": lambda: heads(embeds),
+            "faithful": lambda: faithfulness(embeds),
+            "themes": lambda: themes_by_set(embeds),
+        }
         figures |= {name: kept_figures(build, name, _sources(embeds), make) for name, make in made.items()}
     return with_claims(figures), evaluation
 
@@ -81,7 +86,7 @@ def with_claims(figures: dict[str, Any]) -> dict[str, Any]:
 def _sources(embedder: Embedder) -> str:
     """What figures follow from that are kept whole: the sets, the embedder and what computes them."""
     data = [FOLDER / name / "open.jsonl" for name in (NHS, GAMES, *MEASURED)]
-    code = [Path(__file__).with_name(f"{name}.py") for name in ("heads", "hierarchy")]
+    code = [Path(__file__).with_name(f"{name}.py") for name in ("heads", "faithful", "hierarchy")]
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (*data, *code) if file.exists()]
     return f"{embedder.version} {digests}"
 

@@ -30,7 +30,8 @@ DRAWS = 3
 """Moderators that draw from the taught one."""
 TEMPERATURE = 0.7
 """Appendix E's."""
-SHIPPED_THRESHOLD = 0.75
+SHIPPED_THRESHOLD = 0.8
+"""Of profile `tiny`."""
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 VOTE, TAUGHT, PANEL = "ensemble, vote", "ensemble, taught moderator", "ensemble, panel of moderators"
 ZERO, FEW_SHOT, FIRST_WORDS = "SmolLM2 135M, zero-shot", "SmolLM2 135M, few-shot", "first three content words"
@@ -63,6 +64,11 @@ def member(name: str) -> str:
 def refined(system: str, threshold: float = SHIPPED_THRESHOLD) -> str:
     """The name of a system behind refinement."""
     return f"{system}, refined at {threshold}"
+
+
+def adaptive(system: str, threshold: float = SHIPPED_THRESHOLD) -> str:
+    """The name of a system behind refinement that asks more of a vague code and less of a clear one."""
+    return f"{refined(system, threshold)}, adaptive"
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,7 @@ class Ensembles:
         codes |= {name: labels(each) for name, each in decisions.items()}
         for name in (VOTE, TAUGHT, PANEL):
             codes[refined(name)] = self.lab.refined(decisions[name], SHIPPED_THRESHOLD)
+        codes[adaptive(VOTE)] = self.lab.refined(decisions[VOTE], SHIPPED_THRESHOLD, adaptive=True)
         return Coded(codes, decisions)
 
     def larger(self, rows: Sequence[Row]) -> dict[str, Codes]:
