@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.learning import GAMES, NHS
 from benchmarks.open_sets import FOLDER, MEASURED, Row
 from benchmarks.pages.layout import RESULTS, ROOT, circumstances
+from benchmarks.paper.audit import audit, german_items
 from benchmarks.paper.choosing import POINT, choose, oracles, with_choices
 from benchmarks.paper.claims.notice import notice_claims
 from benchmarks.paper.claims.paper import paper_claims
@@ -23,7 +24,7 @@ from benchmarks.paper.hierarchy import themes_by_set
 from benchmarks.paper.kept import announce, kept_figures
 from benchmarks.paper.layout import page
 from benchmarks.paper.plots import draw_plots
-from benchmarks.paper.rated import RATINGS, against_ratings, audit, rated_codes
+from benchmarks.paper.rated import RATINGS, against_ratings, rated_codes
 from benchmarks.paper.systems import BUILD, VOTE, Coded, Ensembles, all_systems
 from benchmarks.paper.texts import Samples, samples
 from benchmarks.quality import Lab
@@ -103,7 +104,8 @@ def _by_people(ensembles: Ensembles, rows: tuple[Row, ...], build: Path) -> dict
         return against_ratings(ensembles.lab.measure(kept, codes, POINT), items)
 
     key = json.dumps([codes, (RATINGS / "open.jsonl").read_text(encoding="utf-8")])
-    return {"ratings": kept_figures(build, "ratings", key, ratings), "audit": audit(items)}
+    german = german_items(ensembles.lab, ensembles.members)
+    return {"ratings": kept_figures(build, "ratings", key, ratings), "audit": audit(items, german)}
 
 
 def main() -> None:

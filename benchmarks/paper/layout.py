@@ -256,11 +256,11 @@ def _audit(figures: Figures) -> str:
         return ""
     heads = ["texts", "profile", "group", "share of codes that", "number", "share", "elsewhere", "p, corrected"]
     return (
-        "### Groups of texts: codes that would stand, and codes used again\n\nShares with Clopper and Pearson's "
-        "intervals; p by "
+        "### Groups of texts: codes that would stand, that go to people, and that were used before\n\n"
+        "Shares with Clopper and Pearson's intervals; p by "
         "Fisher's exact test against all other groups, corrected by Holm's method over all tests of a lot and "
-        "profile, those not shown among them. Routing is not among them: the ratings were made without labels, and "
-        "without any all goes to people.\n\n"
+        "profile, those not shown among them. To people goes the fifth of a lot with the least confidence before any "
+        "label, as by default. Nobody rated the German texts.\n\n"
         f"{as_table(heads, rows)}"
     )
 

@@ -1,6 +1,6 @@
 """What the paper's ethics and outlook ask for: an audit of groups, hierarchies of codes, thresholds that adapt."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.paper.claims.verdicts import HERE, NOT_RUN, OPEN, Claim, in_words, interval, pair_gaps, verdict
@@ -12,26 +12,32 @@ Figures = Mapping[str, Any]
 def bias(figures: Figures) -> Claim:
     """Whether groups of texts are coded alike."""
     rows = figures.get("audit", [])
-    out = [row for row in rows if row["stands_out"] and row["measure"] == "let stand"]
-    listed = "; ".join(
-        f"{row['profile']}, {row['by']} {row['group']}: {row['share']:.0%} [{row['low']:.0%}, {row['high']:.0%}] of "
-        f"{row['texts']} stand against {row['rest']:.0%} elsewhere (p = {row['p']:.3f})"
-        for row in out
-    )
-    groups = len([row for row in rows if row["measure"] == "let stand"])
+    judged = [row for row in rows if row["measure"] == "let stand"]
+    routed = [row for row in rows if row["measure"] != "let stand"]
     return Claim(
         "Coding may be biased between groups",
         "ethics",
         "Biases of training data may carry over; they should be audited.",
-        f"Codes that would stand, by set, length and stars: of {groups} groups {len(out)} stand out after correction"
-        f"{': ' + listed if listed else ''}. All texts are English and of no known speakers, so neither language nor "
-        "person "
-        "can be looked at here; a study's own attributes are on its page Groups."
+        f"Codes that would stand, by set, length and stars: {_standing_out(judged)}. Codes that go to people, and "
+        f"codes used before, by set, length and language: {_standing_out(routed)}. German texts are of another study "
+        "too, and the speakers are unknown: where language or person matter, a study's own attributes are on its page "
+        "Groups, and in `qualstream bias`."
         if rows
         else NOT_RUN,
         HERE,
         OPEN,
     )
+
+
+def _standing_out(rows: Sequence[Figures]) -> str:
+    """How many groups differ from the rest by more than chance explains, and which."""
+    out = [row for row in rows if row["stands_out"]]
+    listed = "; ".join(
+        f"{row['profile']}, {row['by']} {row['group']}: {row['share']:.0%} [{row['low']:.0%}, {row['high']:.0%}] of "
+        f"{row['texts']} {row['measure']} against {row['rest']:.0%} elsewhere (p = {row['p']:.3f})"
+        for row in out
+    )
+    return f"of {len(rows)} shares {len(out)} stand out after correction{': ' + listed if listed else ''}"
 
 
 def hierarchies(figures: Figures) -> Claim:
