@@ -9,7 +9,6 @@ from infra.files.tables import OutputRow, Shape, encoded, write
 from infra.storage.database import Database
 from infra.storage.final_codes import names_now
 
-
 MEMO_COLUMNS = {
     "study": "The study.",
     "about": "What the memo is on: code or document.",
