@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning paper measuring setup lock adapters messages language format clean grid
+.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning paper measuring setup lock adapters messages language format clean grid grid-people
 
 demo: setup
 	@$(BIN)/qualstream demo
@@ -153,6 +153,15 @@ GRID := --bases SmolLM2-135M-Instruct --bases Gemma-3-270M --epochs 1 --limit 30
 grid: setup
 	@$(BIN)/qualstream finetune grid --pairs infra/data/pairs.jsonl $(GRID) --out build/grid
 	@(echo "# Bases, prompts and endings"; echo; echo '`make grid`: 300 texts, one epoch.'; echo; cat build/grid/grid.md) > docs/results/grid.md
+
+# The same where people wrote every code that is learnt from and judged by.
+PEOPLE := build/people.jsonl
+grid-people: setup
+	@mkdir -p build && grep '"written_by": "people"' infra/data/pairs.jsonl > $(PEOPLE)
+	@$(BIN)/qualstream finetune grid --pairs $(PEOPLE) --bases Gemma-3-270M --bases SmolLM2-135M-Instruct --epochs 1 --folds 5 \
+		--seed 5 --out build/grid-people
+	@(echo "# Bases, prompts and endings, codes of people alone"; echo; echo '`make grid-people`: one epoch.'; echo; \
+		cat build/grid-people/grid.md) > docs/results/grid-people.md
 
 # Every claim of the paper and of the notice: docs/paper.md; an hour on two cores, and a run that was broken off goes on.
 # QUICK=1: the same page of a handful of texts that ship, under build/paper, in about a minute.

@@ -16,6 +16,7 @@ from benchmarks.paper.systems import (
     TAUGHT,
     VOTE,
     ZERO,
+    adaptive,
     member,
     refined,
 )
@@ -50,6 +51,7 @@ def comparisons(choices: Choices, members: Sequence[str], systems: Sequence[str]
     pairs = [
         *((VOTE, name) for name in tuned),
         *((name, VOTE) for name in (TAUGHT, PANEL, choices.moderator, choices.refined, refined(VOTE))),
+        (adaptive(VOTE), refined(VOTE)),
         (refined(TAUGHT), TAUGHT),
         (refined(PANEL), PANEL),
         *((name, shown) for name in tuned),

@@ -1,20 +1,21 @@
 """The systems that are compared: what each makes of each text, kept by content, so that a broken off run goes on."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from benchmarks.open_sets import PAIRS, Row
-from benchmarks.paper.kept import kept_decisions
+from benchmarks.paper.kept import add_lines, announce, digest, kept_decisions, kept_lines
 from benchmarks.paper.texts import Samples
 from benchmarks.quality import Codes, Lab, decide, first_words, labels, segment, usable
-from benchmarks.rating.__main__ import STEP, Bench, read_lines
+from benchmarks.rating.__main__ import STEP, Bench
 from infra.factory.models import Models
 from infra.profiles.loading import Profile, load_profile
-from infra.profiles.members import MemberProfile
+from infra.profiles.members import ADAPTERS, MemberProfile
 from infra.settings import Settings
 from infra.weights.bringing import missing_weights
 from models.coding.labels import label_fault
@@ -23,15 +24,14 @@ from models.moderation.panel import PanelModerator
 from schemas import Decision, Proposal, Proposals
 
 BUILD = Path("build/paper")
-RATED = "rated.jsonl"
-"""In the build folder: both profiles on the texts that were rated blind."""
-EXAMPLES = (1, 2, 3)
-"""How many examples the untuned member is shown; the paper gives up to five."""
+EXAMPLES = (1, 2, 3, 4, 5)
+"""How many examples the untuned member is shown, as in the paper."""
 DRAWS = 3
 """Moderators that draw from the taught one."""
 TEMPERATURE = 0.7
 """Appendix E's."""
-SHIPPED_THRESHOLD = 0.75
+SHIPPED_THRESHOLD = 0.8
+"""Of profile `tiny`."""
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 VOTE, TAUGHT, PANEL = "ensemble, vote", "ensemble, taught moderator", "ensemble, panel of moderators"
 ZERO, FEW_SHOT, FIRST_WORDS = "SmolLM2 135M, zero-shot", "SmolLM2 135M, few-shot", "first three content words"
@@ -64,6 +64,11 @@ def member(name: str) -> str:
 def refined(system: str, threshold: float = SHIPPED_THRESHOLD) -> str:
     """The name of a system behind refinement."""
     return f"{system}, refined at {threshold}"
+
+
+def adaptive(system: str, threshold: float = SHIPPED_THRESHOLD) -> str:
+    """The name of a system behind refinement that asks more of a vague code and less of a clear one."""
+    return f"{refined(system, threshold)}, adaptive"
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,7 @@ class Ensembles:
         panel = PanelModerator([Replayed(name, each) for name, each in decisions.items()], self.lab.embeds)
         decisions[PANEL] = decide(panel, proposals)
         for untuned in self._untuned(examples) if examples else ():
+            announce(f"{_shown_name(untuned)}, of up to {max(examples)} examples")
             answers = self.lab.ask(untuned, tiny, rows)
             codes[_shown_name(untuned)] = usable(answers)
             if not untuned.examples:
@@ -118,6 +124,7 @@ class Ensembles:
         codes |= {name: labels(each) for name, each in decisions.items()}
         for name in (VOTE, TAUGHT, PANEL):
             codes[refined(name)] = self.lab.refined(decisions[name], SHIPPED_THRESHOLD)
+        codes[adaptive(VOTE)] = self.lab.refined(decisions[VOTE], SHIPPED_THRESHOLD, adaptive=True)
         return Coded(codes, decisions)
 
     def larger(self, rows: Sequence[Row]) -> dict[str, Codes]:
@@ -137,25 +144,29 @@ class Ensembles:
         Texts that one of the profiles could not code are not among them; none are where the larger model's weights are
         missing.
         """
-        file = self.build / RATED
         if not self._has_large:
             return {}
-        known = {item["id"] for item in read_lines(file)} if file.exists() else set()
-        left = [row for row in rows if row.id not in known]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        bench = Bench(self.settings) if left else None
-        for start in range(0, len(left), STEP):
-            batch = left[start : start + STEP]
-            items = {item["id"]: item for item in bench.code(batch)} if bench else {}
-            with file.open("a", encoding="utf-8") as out:
-                lines = [items.get(row.id, {"id": row.id, "left_out": True}) for row in batch]
-                out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        return {item["id"]: item for item in read_lines(file) if "left_out" not in item}
+        lines = {item["id"]: item for item in kept_lines(self._rated_file)}
+        left = [row for row in rows if row.id not in lines]
+        if left:
+            bench = Bench(self.settings)
+            done = [row for row in rows if row.id in lines and "left_out" not in lines[row.id]]
+            bench.recall(done, [lines[row.id] for row in done])
+            for start in tqdm(range(0, len(left), STEP), desc=f"both profiles, batches of {STEP}"):
+                batch = left[start : start + STEP]
+                items = {item["id"]: item for item in bench.code(batch)}
+                add_lines(self._rated_file, [items.get(row.id, {"id": row.id, "left_out": True}) for row in batch])
+        return {item["id"]: item for item in kept_lines(self._rated_file) if "left_out" not in item}
+
+    @cached_property
+    def _rated_file(self) -> Path:
+        """Under a digest of both profiles."""
+        profiles = [load_profile(name).model_dump_json(exclude_defaults=True) for name in ("tiny", "small")]
+        return self.build / f"rated-{digest('rated', f'{profiles} {ADAPTERS}')}.jsonl"
 
     def _proposed(self, rows: Sequence[Row]) -> list[Proposals]:
         """What the members propose; of texts that were rated blind, what the rated codes were made of."""
-        file = self.build / RATED
-        kept = {item["id"]: item for item in read_lines(file) if "left_out" not in item} if file.exists() else {}
+        kept = {item["id"]: item for item in kept_lines(self._rated_file) if "left_out" not in item}
         if all(row.id in kept for row in rows):
             names = [each.name for each in self.members]
             return [Proposals(segment=segment(row), proposals=_as_rated(kept[row.id]["tiny"], names)) for row in rows]
@@ -168,14 +179,15 @@ class Ensembles:
 
     def _decided(self, name: str, profile: Profile | None, batch: Sequence[Proposals]) -> list[Decision | None]:
         def make() -> list[Decision | None]:
-            print(f"{name}: {len(batch)} texts", flush=True)
+            announce(f"{name} decides on {len(batch)} texts")
             embeds = self.lab.embeds
             moderator = (
                 Models(profile, self.settings, embeds).build_moderator() if profile else ConsensusModerator(embeds)
             )
             return decide(moderator, batch)
 
-        key = f"{profile.moderator.model_dump_json() if profile else ''} {b''.join(one.to_bytes() for one in batch)!r}"
+        decides = profile.moderator.model_dump_json(exclude_defaults=True) if profile else ""
+        key = f"{decides} {b''.join(one.to_bytes() for one in batch)!r}"
         return kept_decisions(self.build, name, key, make)
 
     @cached_property
@@ -208,6 +220,7 @@ def _shown_name(untuned: MemberProfile) -> str:
 def all_systems(ensembles: Ensembles, texts: Samples, *, quick: bool) -> tuple[Coded, Coded]:
     """Every system on the texts to test on, and those that something is chosen among on the texts to choose on."""
     larger = {} if quick else ensembles.larger(texts.test)
+    announce(f"every system on {len(texts.test)} texts to test on, then on {len(texts.choose)} to choose on")
     test = ensembles.code(texts.test, examples=EXAMPLES[:1] if quick else EXAMPLES)
     return Coded({**test.codes, **larger}, test.decisions), ensembles.code(texts.choose)
 

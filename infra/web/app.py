@@ -30,6 +30,7 @@ from infra.web.pages import (
 from infra.web.pages.analysis import documents, groups, tables, views
 from infra.web.pages.coding import panel, spans
 from infra.web.pages.curation import bulk, similar
+from infra.web.pages.discussion import comments, memos
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
 
@@ -47,6 +48,8 @@ PAGES = (
     tables,
     documents,
     views,
+    memos,
+    comments,
     agreement,
     classifier,
     drift,

@@ -128,6 +128,39 @@ ELSEWHERE = (
     N_("Whether the segment was drawn by chance."),
     N_("When they decided."),
     N_("How long they took."),
+    N_("everything is marked alike, which chance alone would do as well"),
+    N_("they marked no character in common"),
+    # columns of memos and comments, and how parts agree
+    N_("Memos"),
+    N_("Comments"),
+    N_("What the memo is on: code or document."),
+    N_("The code as it is called now; a merged one by what it became."),
+    N_("The id of the code that it was written on."),
+    N_("The document."),
+    N_("Who wrote it."),
+    N_("What they noted."),
+    N_("When."),
+    N_("When they last changed it, if they did."),
+    N_("The comment that begins the thread; the others answer it."),
+    N_("The comment."),
+    N_("What the thread is on: segment or code."),
+    N_("The segment."),
+    N_("The beginning of the segment's text, or the code as it is called now."),
+    N_("What they said; empty where it was deleted and others had answered."),
+    N_("Who marked the thread as settled, if somebody did."),
+    N_("they have at least a character in common"),
+    N_("they share at least half of what the two cover together (intersection over union from 0.5)"),
+    N_("they begin and end at the same characters"),
+    N_(
+        "Compared are the parts that people marked, in documents in which both marked something: what one of "
+        "the two did not mark there counts as read and left unmarked."
+    ),
+    N_(
+        "Compared are the parts that people marked, in documents in which both marked something: what one of "
+        "the two did not mark there counts as read and left unmarked. 'Qualstream' is the models' code of "
+        "each segment, before people changed it; it counts for all characters of its segment, and a segment "
+        "that the models have not coded is left out."
+    ),
 )
 """Whole texts."""
 

@@ -18,6 +18,7 @@ from infra.telemetry.status import lags_of
 from infra.web.access import Viewer
 from infra.web.language.speech import N_
 from infra.web.live_updates import LiveFeeds
+from infra.web.pages.discussion.comments import unsettled
 from infra.web.site import Here, Site, draw, profile_of
 from models.routing.stages import STAGES
 from streams.topology import ROLES
@@ -91,6 +92,7 @@ def show_overview(request: Request, study: str, site: Here, visitor: Viewer, by:
         **_system(request, site),
         **_series(site, study, step),
         "tiles": _COUNTS,
+        "open_comments": unsettled(site, visitor, study),
         "shown": SHOWN,
     }
     return draw(request, "overview.html", values)

@@ -18,6 +18,7 @@ from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, ch
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
 from infra.web.access import Lead, Viewer, hides, unread_by
+from infra.web.pages.discussion.comments import comments_shown
 from infra.web.pages.explanation import classifier_now, guessed
 from infra.web.segment_filters import Asked
 from infra.web.site import Here, Site, draw
@@ -116,6 +117,7 @@ def segment_page(
     hidden = unread_by(site, visitor, study, [segment, *(match.id for match in similar)])
     values = {"guessed": guessed(site, segment_trace.decision), "classifier": classifier_now(request, study), **panel}
     values |= {"saved": request.query_params.get("saved") == "1"}
+    values |= comments_shown(site, visitor, study, segment=segment)
     shown = {"trace": segment_trace, "similar": similar, "hidden": hidden, **values}
     return draw(request, "segment.html", shown, status=status)
 

@@ -24,7 +24,8 @@ document.addEventListener("keydown", (event) => {
 function decide(event) {
   const own = event.target.closest?.("button, a, summary, input:not([type=checkbox], [type=radio])");
   const form = $("decision");
-  if (!form || form.hidden || own || (event.target.matches("textarea") && !event.ctrlKey && !event.metaKey)) return;
+  const elsewhere = writing(event.target) && !form?.contains(event.target);
+  if (!form || form.hidden || own || elsewhere || (event.target.matches("textarea") && !event.ctrlKey && !event.metaKey)) return;
   event.preventDefault();
   form.requestSubmit(form.querySelector(".button.primary"));
 }

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.open_sets import Row
 from benchmarks.paper.__main__ import measure_coded, with_claims
 from benchmarks.paper.choosing import BEST_OF_MEMBERS, MODERATORS
+from benchmarks.paper.claims.verdicts import FAILS, HOLDS, OPEN, verdict
 from benchmarks.paper.hierarchy import against_people
 from benchmarks.paper.kept import kept_decisions
 from benchmarks.paper.layout import PICTURES, page
@@ -21,13 +22,13 @@ from benchmarks.paper.systems import (
     VOTE,
     ZERO,
     Coded,
+    adaptive,
     as_written,
     few_shot,
     member,
     refined,
 )
 from benchmarks.paper.texts import MAY_SHIP, Samples, quick_samples
-from benchmarks.paper.verdicts import FAILS, HOLDS, OPEN, verdict
 from benchmarks.quality import Lab, decide, first_words, labels, segment
 from infra.profiles.loading import load_profile
 from models.evaluation.report import Evaluation, EvaluationOptions, GoldRow, evaluate
@@ -79,7 +80,8 @@ def coded(lab: Lab, rows: Sequence[Row]) -> Coded:
     }
     codes |= {few_shot(n): [first_words(row.text).split()[0] for row in rows] for n in (1, 2)}
     codes |= {name: labels(each) for name, each in decisions.items()}
-    codes |= {refined(name): lab.refined(decisions[name], 0.75) for name in (VOTE, TAUGHT, PANEL)}
+    codes |= {refined(name): lab.refined(decisions[name], 0.8) for name in (VOTE, TAUGHT, PANEL)}
+    codes[adaptive(VOTE)] = lab.refined(decisions[VOTE], 0.8, adaptive=True)
     return Coded(codes, decisions)
 
 
