@@ -10,6 +10,8 @@ NEEDED = {
     "GET /studies/empty": "lead",
     "GET /signin": OPEN,
     "POST /signin": OPEN,
+    "POST /language": OPEN,
+    "GET /language/overview.json": OPEN,
     "GET /setup/{secret}": OPEN,
     "POST /setup/{secret}": OPEN,
     "POST /signout": IN_PERSON,
