@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning paper measuring setup lock adapters format clean grid grid-people
+.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning paper measuring setup lock adapters messages language format clean grid grid-people
 
 demo: setup
 	@$(BIN)/qualstream demo
@@ -174,6 +174,22 @@ lock:
 		| grep -vE "^(nvidia-|cuda-|triton==)" | sed "s,+cpu$$,," \
 		| $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate -) > requirements.new
 	@mv requirements.new requirements.lock
+
+# The page's texts into its catalogues, where new ones wait for their translation: docs/languages.md.
+# A new language: make language NEW=fr
+POT := build/messages.pot
+$(POT): FORCE | setup
+	@mkdir -p $(@D)
+	@PYTHONPATH=. $(BIN)/python -m babel.messages.frontend -q extract --mapping-file infra/web/locale/babel.cfg --keywords "N_ pgettext:1c,2" \
+		--add-comments Translators: --add-location file --no-wrap --project Qualstream --output-file $@ .
+FORCE:
+
+messages: $(POT)
+	@$(BIN)/python -m babel.messages.frontend -q update --input-file $(POT) --output-dir infra/web/locale --no-fuzzy-matching --ignore-obsolete \
+		--no-wrap --ignore-pot-creation-date
+
+language: $(POT)
+	@$(BIN)/python -m babel.messages.frontend -q init --input-file $(POT) --output-dir infra/web/locale --locale $(NEW) --no-wrap
 
 format: setup
 	@$(BIN)/ruff check --fix .

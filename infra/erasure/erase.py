@@ -81,6 +81,9 @@ class Eraser:
         quoted = rows.quoted_in_codebook(self._store.database, [text for _, text in known.values()])
         if quoted:
             receipt.left.append(f"these codes quote a text that was erased, edit them: {', '.join(quoted)}")
+        noted = rows.quoted_in_notes(self._store.database, [text for _, text in known.values()])
+        if noted:
+            receipt.left.append(f"these quote a text that was erased; who wrote them deletes them: {', '.join(noted)}")
         self._topics([*topics.withdrawals(labels, receipt.at), *topics.deletions(ids)], receipt)
         return self._written_down(receipt, "erase segments")
 
