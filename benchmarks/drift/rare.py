@@ -13,7 +13,7 @@ from benchmarks.drift.streams import DRAW
 from benchmarks.pages.layout import Report, options, publish
 
 CELLS = Path("build/drift/rare.jsonl")
-STREAMS, UNCHANGED = 20, 40
+STREAMS, UNCHANGED = 10, 20
 """Of each change, and of each pace in which nothing changes."""
 DELTAS = (0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10)
 _HOW = """\

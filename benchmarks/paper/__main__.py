@@ -58,12 +58,12 @@ def measure(settings: Settings, texts: Samples, *, quick: bool, build: Path) -> 
     if not quick:
         embeds = ensembles.lab.embeds
         figures |= _by_people(ensembles, texts.test, build)
-        made = {
+        parts = {
             "heads": lambda: heads(embeds),
             "faithful": lambda: faithfulness(embeds),
             "themes": lambda: themes_by_set(embeds),
         }
-        figures |= {name: kept_figures(build, name, _sources(embeds), make) for name, make in made.items()}
+        figures |= {name: kept_figures(build, name, _sources(embeds), make) for name, make in parts.items()}
     return with_claims(figures), evaluation
 
 

@@ -98,6 +98,7 @@ NEEDED = {
     "POST /s/{study}/classifier/rollback": "lead",
     "GET /s/{study}/drift": "viewer",
     "GET /s/{study}/drift/texts": "viewer",
+    "GET /s/{study}/drift/export/{what}": "viewer",
     "POST /s/{study}/drift/{alert}": "lead",
     "POST /s/{study}/drift/rules": "lead",
     "POST /s/{study}/drift/rules/{rule}/remove": "lead",

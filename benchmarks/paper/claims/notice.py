@@ -231,7 +231,7 @@ def _gradients(figures: Figures) -> Claim:
         source,
         says,
         "A logistic head on a sentence model can be differentiated as well, so attributions come without that price "
-        "(`models/backends/sentence/attribution.py`, the page *Why this code*). What the likeliest code loses in "
+        "(`models/backends/sentence/attribution.py`, *Why?* on a segment's page). What the likeliest code loses in "
         f"probability without the fifth of the words that speak most for it: {listed}.",
         HERE,
         f"{verdict(each['difference'] for each in sets.values())} for the attributions; a logistic head gives them too",

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from infra.accounts.accounts import Visitor
 from infra.annotation.saved_views import saved
+from infra.storage.overview import newest_stage
 from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
@@ -69,6 +70,7 @@ def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> 
     else:
         values = _by_words(site, study, asked, filters, base)
     hidden = unread_by(site, visitor, study, [match.id for match in values["found"]])
+    values["stage"] = newest_stage(site.store.database, study)
     coded = request.query_params.get("coded", "")
     values |= {"views": saved(site.store.database, study, visitor.name), "leads": visitor.may("lead", study)}
     values |= {"may_code": visitor.may("annotator", study), "cause": uuid4()}

@@ -41,6 +41,7 @@ SEARCHES = (
     "comments?show=all",
     "export/comments?fmt=jsonl",
     "export/memos?fmt=jsonl",
+    *(f"drift/export/{what}.csv" for what in ("shares", "distance", "sources", "texts")),
     "agreement/figures.json?models=true",
     *(f"codebook/codes/{code_id(STUDY, label)}" for label in CODES),
 )  # fmt: skip
