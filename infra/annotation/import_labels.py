@@ -12,10 +12,10 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from infra.annotation.label_matching import KnownSegment, Match, match
-from infra.annotation.masked_labels import mask_labels
 from infra.annotation.span_matching import match_parts
 from infra.annotation.study_codes import StudyCodes
 from infra.files.labels.label_sheet import Labelled, LabelSheet
+from infra.files.labels.masked_labels import mask_labels
 from infra.files.rows import Rejected
 from infra.masking.intake import Masking
 from infra.storage.database import Database, chunks

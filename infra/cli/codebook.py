@@ -15,7 +15,6 @@ from rich.text import Text
 from rich.tree import Tree
 
 from infra.annotation.import_labels import Importing, Plan, plan
-from infra.annotation.masked_labels import keep_masked
 from infra.brokers import open_history
 from infra.cli.commands import CommandList
 from infra.cli.options import (
@@ -45,6 +44,7 @@ from infra.files.coded_texts import nothing_coded
 from infra.files.labels.code_cells import distinct
 from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import LabelSheet, read_label_file
+from infra.files.labels.masked_labels import keep_masked
 from infra.files.labels.raw_table import opened, read_table
 from infra.files.rows import ReadingOptions
 from infra.masking.intake import Masking

@@ -15,10 +15,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from infra.accounts.accounts import Visitor
 from infra.annotation.saved_views import saved
 from infra.masking.originals import masked_in
+from infra.storage.overview import newest_stage
 from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
 from infra.web.access import Lead, Viewer, hides, unread_by
+from infra.web.pages.discussion.comments import comments_shown
 from infra.web.pages.explanation import classifier_now, guessed
 from infra.web.segment_filters import Asked
 from infra.web.site import Here, Site, draw
@@ -69,6 +71,7 @@ def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> 
     else:
         values = _by_words(site, study, asked, filters, base)
     hidden = unread_by(site, visitor, study, [match.id for match in values["found"]])
+    values["stage"] = newest_stage(site.store.database, study)
     coded = request.query_params.get("coded", "")
     values |= {"views": saved(site.store.database, study, visitor.name), "leads": visitor.may("lead", study)}
     values |= {"may_code": visitor.may("annotator", study), "cause": uuid4()}
@@ -120,6 +123,7 @@ def segment_page(
     masked, kept = masked_in(site.store.database, segment)
     has_key = site.settings.masking_key_file is not None
     values |= {"masked": masked, "original_kept": kept, "may_unmask": kept and has_key and visitor.may("lead", study)}
+    values |= comments_shown(site, visitor, study, segment=segment)
     shown = {"trace": segment_trace, "similar": similar, "hidden": hidden, **values}
     return draw(request, "segment.html", shown, status=status)
 

@@ -13,8 +13,9 @@ from infra.accounts.accounts import Visitor
 from infra.files.apart import TextsAsked
 from infra.files.preview import Preview
 from infra.masking.intake import MaskingBeside, MaskingTally, stronger
+from infra.profiles.study_kinds import STUDY_KINDS, StudyKind, first_rules, is_untouched, kind_of
 from infra.profiles.study_rules import rules_of
-from infra.web.access import Lead, needs
+from infra.web.access import Lead, check_scope, needs
 from infra.web.site import Here, Site, draw, masking_values, profile_of
 from schemas import Segment
 from schemas.record import later_than
@@ -98,21 +99,26 @@ def preview_page(
     taking: Taking,
 ) -> HTMLResponse:
     """What a file comes to as segments of a study; it is kept until somebody says yes."""
-    beside = MaskingBeside(
-        site.masking, stronger(site.masking.level(site.store.database, study), taking.masking or "off")
-    )
+    level = stronger(site.masking.level(site.store.database, study), taking.masking or "off")
+    beside = MaskingBeside(site.masking, level)
     token, name = _kept(site, study, file, asked, taking.keep_non_answers)
     _, texts = site.uploads.read_texts(study, token)
     shown = [beside.mask(segment) for segment in texts.segments[:_LOOKED_AT]]
     texts = replace(texts, segments=shown + texts.segments[_LOOKED_AT:])
-    attributes = sorted({column for segment in texts.first for column in segment.metadata})
-    values = {"texts": texts, "token": token, "file": name, "target": study, "attributes": attributes}
-    values |= {
+    values = {
+        "texts": texts,
+        "token": token,
+        "file": name,
+        "target": study,
+        "attributes": sorted({column for segment in texts.first for column in segment.metadata}),
+        "kinds": STUDY_KINDS if is_untouched(site.store.database, study) else {},
+        "kind": kind_of(texts.first),
         "masking": taking.masking,
-        "masked": str(beside.tally) if beside.level != "off" else "",
+        "masked": str(beside.tally) if level != "off" else "",
+        "looked_at": len(shown),
         **masking_values(site),
     }
-    return draw(request, "texts.html", {**values, "looked_at": len(shown)})
+    return draw(request, "texts.html", values)
 
 
 def _kept(site: Site, study: str, file: UploadFile, asked: TextsAsked, keep_non_answers: bool) -> tuple[UUID, str]:
@@ -125,21 +131,34 @@ def _kept(site: Site, study: str, file: UploadFile, asked: TextsAsked, keep_non_
 
 @router.post("/s/{study}/texts/{token}")
 def confirm_texts(
-    study: str, token: UUID, site: Here, visitor: Ingester, masking: MaskingAsked = ""
+    study: str,
+    token: UUID,
+    site: Here,
+    visitor: Ingester,
+    kind: Annotated[StudyKind | None, Form()] = None,
+    masking: MaskingAsked = "",
 ) -> RedirectResponse:
-    """Take in what the preview showed; a known id with another text keeps the old one."""
+    """Take in what the preview showed; a known id with another text keeps the old one.
+
+    A study that begins gets the rules of what it is said to hold, before its first segment.
+    """
     _, texts = site.uploads.read_texts(study, token)
+    begins = kind is not None and is_untouched(site.store.database, study)
+    if kind is not None and begins:
+        check_scope(visitor, "manage")
+        site.write([first_rules(profile_of(site), study, kind, visitor.name, site.clock.now())])
     _set_rule(site, study, masking, visitor)
     intake = _take_in(site, texts)
     site.uploads.forget(study, token)
-    outcome = f"taken={intake.new}&changed={intake.changed}" + (f"&masked={intake.masked}" if intake.masked else "")
-    return RedirectResponse(f"/s/{quote(study)}/export?{outcome}", 303)
+    counts = f"taken={intake.new}&changed={intake.changed}" + (f"&masked={intake.masked}" if intake.masked else "")
+    return RedirectResponse(f"/s/{quote(study)}/" if begins else f"/s/{quote(study)}/export?{counts}", 303)
 
 
 def _set_rule(site: Site, study: str, masking: MaskingLevel | Literal[""], visitor: Visitor) -> None:
     """Have the study mask as much from now on, if its rules ask for less."""
     rules = rules_of(site.store.database, profile_of(site), study)
     if masking and stronger(rules.masking, masking) != rules.masking:
+        check_scope(visitor, "manage")
         changes = {"masking": masking, "author": visitor.name, "at": later_than(site.clock.now(), rules.at)}
         site.write([rules.model_copy(update=changes)])
 

@@ -20,7 +20,7 @@ from infra.storage.tables import final_codes, metadata
 from schemas import CodeEvent
 
 MIGRATIONS = Path(__file__).parents[3] / "infra" / "storage" / "migrations"
-EARLIER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+EARLIER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
@@ -157,7 +157,17 @@ WRITTEN: dict[str, Rows] = {
     "0010": {},
     "0011": {
         "saved_views": [
-            {"study": STUDY, "owner": "", "name": "new", "query": "words=slow", "author": "ana", "at": AT},
+            {"study": STUDY, "owner": "", "name": "waits", "query": "q=wait", "author": "ana", "at": AT},
+        ],
+    },
+    "0012": {
+        "memos": [
+            {"id": UUID(int=91), "study": STUDY, "code_id": ALIVE, "document": None, "author": "ana", "text": "m"}
+            | {"at": AT, "changed_at": None},
+        ],
+        "comments": [
+            {"id": UUID(int=92), "thread": UUID(int=92), "study": STUDY, "segment_id": WAITING, "code_id": None}
+            | {"author": "ana", "text": "why?", "at": AT, "settled_by": None, "settled_at": None},
         ],
     },
 }
