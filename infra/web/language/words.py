@@ -178,6 +178,8 @@ SENTENCES = (
     N_("The first {1} comes after {2} more labelled segment{3}."),
     N_("The next tuning comes after {1} more labelled segment{2}, or after any from {3} UTC on."),
     N_("The next choice of what to ask people comes after {1} more labelled segment{2}, or after any from {3} UTC on."),
+    N_("too many attempts failed; try again in {1} seconds"),
+    N_("too many attempts failed; try again in {1} minutes"),
     N_("today's segments are all taken: the study's rules allow no more a day"),
     N_("today's time is used up: the study's rules allow no more minutes a day"),
 )
