@@ -27,7 +27,7 @@ SETS = (NHS, GAMES)
 SHARES = (0.1, 0.2, 0.5)
 """Of a text's words that are deleted."""
 MOST, CHANCE, LEAST = "those that speak most for the code", "as many by chance", "those that speak least for it"
-_TEXTS, _SHORTEST, _LONGEST = 60, 8, 100  # a set, and words of each
+_TEXTS, _SHORTEST, _LONGEST = 40, 8, 100  # a set, and words of each
 _DRAWS, _SEED = 10, 20_241
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.pages.layout import as_table
+from benchmarks.pages.layout import RESULTS, as_table
 from benchmarks.paper.claims.verdicts import interval
 from benchmarks.paper.faithful import CHANCE, LEAST, MOST
 from benchmarks.paper.heads import PAIRS
@@ -231,10 +231,14 @@ def _sets(figures: Figures) -> str:
 def _ratings(figures: Figures) -> str:
     if "ratings" not in figures:
         return ""
+    people = (
+        "[with people's codes alone](results/grid-people.md)"
+        if (RESULTS / "grid-people.md").exists()
+        else "`make grid-people`, an hour on two cores, which has not been run to its end"
+    )
     return (
         "### Table 7\n\nThe paper's grid of prompts and endings is [a page of its own](results/grid.md); most of its "
-        "texts "
-        "have codes that a language model wrote."
+        f"texts have codes that a language model wrote. The same where people wrote all codes: {people}."
     )
 
 

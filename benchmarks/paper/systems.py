@@ -101,13 +101,12 @@ class Replayed:
 class Asked:
     """A chat model as a moderator: it is shown what the members said, where no majority of them agrees."""
 
-    version = LARGER_BASE
-
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, base: str = LARGER_BASE) -> None:
+        self.version = base
         pool = GeneratorPool(models.settings.weights_dir, models.device)
         sampling = Sampling(temperature=0.0)
         self._embedder = models.embedder
-        self._writer = ChatWriter(LARGER_BASE, pool, StudyMemory(self._embedder), sampling=sampling, dtype=DTYPE)
+        self._writer = ChatWriter(base, pool, StudyMemory(self._embedder), sampling=sampling, dtype=DTYPE)
 
     def decide(self, batch: Sequence[Proposals]) -> list[Decision]:
         """Each segment's code."""
