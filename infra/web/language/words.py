@@ -161,6 +161,14 @@ ELSEWHERE = (
         "each segment, before people changed it; it counts for all characters of its segment, and a segment "
         "that the models have not coded is left out."
     ),
+    # what a study holds
+    N_("Reviews, survey answers or other short texts"),
+    N_("models give each one a code, and open a new code where none fits. The most doubtful ones go to people."),
+    N_("Interviews or other documents"),
+    N_(
+        "people code every segment, in the order in which it was said. Models suggest codes; a new one joins "
+        "the codebook when a person chooses it."
+    ),
 )
 """Whole texts."""
 
