@@ -27,6 +27,7 @@ from infra.storage.observations import count_observations, observations, texts_o
 from infra.storage.search import choices
 from infra.storage.tables import annotations, assignments, segments
 from infra.web.access import Lead, Viewer, unread_by
+from infra.web.language.speech import gettext
 from infra.web.site import Here, draw
 from models.drift.settings import DriftSettings
 from models.ports import Embedder
@@ -200,8 +201,13 @@ def _draw(database: Database, study: str, raised_alerts: Sequence[Raised]) -> Dr
     codes = data.shown("codes", [code for alert in alerts for code in alert.codes[:3]])
     sources = data.shown("sources", [source for alert in alerts for source in alert.sources[:3]])
 
+    over_time = {
+        "codes": gettext("Shares of the codes over time"),
+        "sources": gettext("Shares of the sources over time"),
+    }
+
     def shares(what: str, names: Sequence[str]) -> Markup:
-        return _chart(stacked(data.bins, names, data.shares(what, names), marks, f"Shares of the {what} over time"))
+        return _chart(stacked(data.bins, names, data.shares(what, names), marks, over_time[what]))
 
     return Drawn(
         segments=data.segments,
