@@ -62,11 +62,19 @@ def _narrowing(command: Command) -> Command:
     "majority and else the model's.",
 )
 @click.option("--full", is_flag=True, help="With how the models came to their code, and attributes as JSON too.")
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="With qdpx: the project that was taken in; what a study has no place for (cases, variables, notes, sets, "
+    "links, pictures, recordings, texts without codes) is written out again as it is there.",
+)
 @_narrowing
 def export(study: str | None, fmt: str, out: Path | None, labels: bool, history: bool, **given: Any) -> None:
     """Write a study's segments with their final codes, the labels that people gave, their memos or their comments."""
     if history and not labels:
         raise InputError("--history goes with --labels; add it")
+    if given["base"] and fmt != "qdpx":
+        raise InputError("--base goes with --format qdpx; add it")
     settings = read_settings(study=study)
     with opened_store(settings) as store:
         check_study(store.database, settings.study)
@@ -89,6 +97,7 @@ def _writer(
     from infra.files.export import export as export_segments
     from infra.files.export import export_labels
     from infra.files.segment_export import SegmentChoice
+    from infra.refi.rest import with_the_rest
     from infra.refi.study_project import study_project
 
     filters, notes = _filters(store, study, given), given["notes"]
@@ -102,6 +111,9 @@ def _writer(
 
         def project(file: Any) -> int:
             archive, count = study_project(store, study, datetime.now(UTC))
+            if given["base"]:
+                archive, kept = with_the_rest(archive, given["base"])
+                click.echo(kept, err=True)
             file.write(archive)
             return count
 

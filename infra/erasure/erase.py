@@ -23,7 +23,7 @@ from infra.vectors.segment_index import SegmentIndex, place_of
 from models.errors import InputError, SettingError, UnavailableError
 from models.ports import Clock
 from schemas import ModelRelease
-from streams.publish import Outgoing
+from streams.publish import Outgoing, outgoing
 
 UPLOADS, EMBEDDINGS = "imports", "embeddings"
 """Folders below the data folder."""
@@ -94,11 +94,11 @@ class Eraser:
             InputError: If nothing by that name is kept.
         """
         receipt = Receipt(self._clock.now(), "a person")
-        labels = rows.labels_by(self._store.database, name)
+        labels, rules = rows.labels_by(self._store.database, name), rows.rules_by(self._store.database, name)
         receipt.rows = rows.erase_person(self._store.database, name, receipt.at)
         if not receipt.rows:
             raise InputError("nothing is kept under that name; give it as `qualstream account list` spells it")
-        self._topics(topics.withdrawals(labels, receipt.at), receipt)
+        self._topics([*topics.withdrawals(labels, receipt.at), *map(outgoing, rules)], receipt)
         receipt.left.append("entries of the audit log name them: it says who did what, and nothing is taken out of it")
         return self._written_down(receipt, "erase a person")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, Table, delete, func, or_, select, update
 
 from infra.accounts.attempts import counters_of
 from infra.annotation.comments import erase_comments_by
@@ -18,7 +18,7 @@ from infra.storage.database import CHUNK, Database, chunks
 from infra.storage.derived.decided_codes import update_decided_codes
 from infra.storage.erasures import person_hash
 from infra.storage.projections import insert
-from schemas import CodeEvent
+from schemas import AnnotationRequest, CodeEvent, StudyRules
 
 GONE = "(erased)"
 """What stands in place of an erased person's name."""
@@ -38,6 +38,7 @@ AUTHOR_FIELDS = (
 _BY_SEGMENT = tuple(table for table in tables.metadata.sorted_tables if "segment_id" in table.c)
 _ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ANYBODYS_WORDS = 20  # characters of a text that anybody may have written
+_BY_PEOPLE = "asked again"  # the reason of what a person asked
 _Labels = list[tuple[UUID, str, str]]
 
 
@@ -207,9 +208,34 @@ def _names(connection: Connection, person: str) -> Counter[str]:
         connection.execute(update(events).where(events.c.id == row.id).values(values))
     renamed = {
         table.name: connection.execute(update(table).where(table.c.author == person).values(author=GONE)).rowcount
-        for table in (marks, tables.saved_views)
+        for table in (marks, tables.saved_views, tables.alert_rules)
     }
+    requests = tables.requests
+    renamed["requests"] = _in_records(connection, requests, AnnotationRequest, person, requests.c.reason == _BY_PEOPLE)
+    renamed["study_rules"] = _in_records(connection, tables.study_rules, StudyRules, person)
     return Counter({"code_events": len(rows)} | renamed)
+
+
+def _in_records(
+    connection: Connection, table: Table, kind: type[AnnotationRequest | StudyRules], person: str, *where: Any
+) -> int:
+    """Put another name in place of theirs in a table's records, which alone have it; in how many."""
+    (key,) = table.primary_key.columns
+    mine = []
+    for row in connection.execute(select(key, table.c.record).where(*where)).all():
+        record = kind.from_bytes(row.record)
+        if record.author == person:
+            mine.append((row[0], record.model_copy(update={"author": GONE}).to_bytes()))
+    for value, renamed in mine:
+        connection.execute(update(table).where(key == value).values(record=renamed))
+    return len(mine)
+
+
+def rules_by(database: Database, person: str) -> list[StudyRules]:
+    """The rules that a person set last for a study, as they stand without the name."""
+    with database.reading() as connection:
+        rules = [StudyRules.from_bytes(raw) for raw in connection.scalars(select(tables.study_rules.c.record))]
+    return [each.model_copy(update={"author": GONE}) for each in rules if each.author == person]
 
 
 def _account(connection: Connection, person: str) -> Counter[str]:

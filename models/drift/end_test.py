@@ -1,5 +1,6 @@
 """Whether a stream's codes changed anywhere in it: asked once, at its end, so that little is enough to tell."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -219,7 +220,7 @@ def smallest_change(segments: int) -> float:
     >>> round(smallest_change(300), 2)
     0.35
     """
-    return min(1.0, _FAR / segments**0.5)
+    return min(1.0, _FAR / math.sqrt(segments))
 
 
 def _rank(squares: Counts, drawn: tuple[Counts, Counts]) -> tuple[float, bool]:

@@ -97,7 +97,8 @@ def _node_rows(text: str, file: str, options: ReadingOptions) -> Rows:
     where = "its first lines name" if named else "the file is called"
     options.report.remark(f"passages that NVivo wrote of one code, '{code}', as {where} it")
     yield TableHeader(1, ("text", "source", "code"))
-    source, line, passage = "", 0, None
+    source, line = "", 0
+    passage: list[str] | None = None
     for number, words in enumerate([*text.split("\n"), ""], 1):
         document, reference = _OF_DOCUMENT.match(words), _REFERENCE.match(words)
         if (document or reference) and passage:

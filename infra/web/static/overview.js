@@ -91,8 +91,8 @@ pause.addEventListener("click", () => {
 const codes = document.getElementById("codes-over-time");
 setInterval(() => {
   const open = codes.querySelector("details[open]") || codes.contains(document.activeElement);  // somebody reads it
-  const by = codes.querySelector("[data-by]")?.dataset.by;
-  if (!open && !document.hidden && by) window.htmx.ajax("GET", `${codes.dataset.codes}?by=${by}`, { target: codes });
+  const address = codes.querySelector("[data-address]")?.dataset.address;
+  if (!open && !document.hidden && address) window.htmx.ajax("GET", address, { target: codes });
 }, 60_000);
 
 document.addEventListener("htmx:afterSwap", (event) => drawCharts(event.detail.target));
