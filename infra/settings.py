@@ -95,9 +95,7 @@ class Settings(BaseSettings):
     web_hosts: NameList = _setting((), "names under which the page is reached, separated by commas")
     web_tls: bool = _setting(False, "true where browsers reach the page by https alone, through a proxy; or false")
     web_proxies: NameList = _setting((), "addresses or networks of proxies before the page, separated by commas")
-    web_language: str = _setting(
-        "en", "a language of the page, such as en or de", pattern="^[A-Za-z]{2,3}(_[A-Za-z]+)*$"
-    )
+    web_language: str = _setting("en", "a language of the page, such as de", pattern=r"^[A-Za-z]{2,3}(_[A-Za-z]+)*$")
     web_secret: SecretStr | None = _setting(None, "32 random characters or more, to sign sessions with", min_length=32)
     monitor_every_s: float = _setting(5.0, "seconds above 0", gt=0, le=86_400)
     webhook_url: str | None = _setting(None, "an http:// or https:// address to tell of alerts", pattern="^https?://.+")
