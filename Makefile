@@ -180,7 +180,7 @@ lock:
 POT := build/messages.pot
 $(POT): FORCE | setup
 	@mkdir -p $(@D)
-	@PYTHONPATH=. $(BIN)/python -m babel.messages.frontend -q extract --mapping-file infra/web/locale/babel.cfg --keywords "N_ pgettext:1c,2" \
+	@PYTHONPATH=. $(BIN)/python -m babel.messages.frontend -q extract --mapping-file infra/web/locale/babel.cfg --keywords "N_ pgettext:1c,2 plurals:1,2" \
 		--add-comments Translators: --add-location file --no-wrap --project Qualstream --output-file $@ .
 FORCE:
 
