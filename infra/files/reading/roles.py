@@ -142,9 +142,9 @@ class ColumnSurvey:
             self.shared_ids += self._texts.setdefault(plain, text) != text
 
     def _see_tick(self, cell: JsonValue) -> None:
-        said = "" if cell is None else str(cell).strip().casefold()
-        if said and self._ticked is not False:
-            self._ticked = said in YES or said in NO
+        word = "" if cell is None else str(cell).strip().casefold()
+        if word and self._ticked is not False:
+            self._ticked = word in YES or word in NO
 
     def _see_dates(self, row: TableRow, roles: Roles) -> None:
         for name, cell in row.cells.items():
