@@ -172,9 +172,9 @@ class EndTest:
         """The squares at a split with what hours and weekdays may make of it taken off, shape ``(columns,)``."""
         seasons = SeasonalModel(self.table, self.seasonal_sd, np.ones(self.table.counts.shape[1]))
         members = self.table.members()[0]
-        found = [seasons.adjustment(start, members, column) for column in self._columns]
-        ratio = np.array([*(each[0] for each in found), 1.0])
-        left = np.array([*(each[1] for each in found), max((each[1] for each in found), default=0.0)])
+        adjustments = [seasons.adjustment(start, members, column) for column in self._columns]
+        ratio = np.array([*(each[0] for each in adjustments), 1.0])
+        left = np.array([*(each[1] for each in adjustments), max((each[1] for each in adjustments), default=0.0)])
         crossed = self._crossed[split]
         surplus = self._surplus(np.arange(self._runs)[None])[0, split] - (ratio - 1) * crossed
         return np.asarray(surplus**2 / (self._spread[split] * np.maximum(ratio, 1.0) + left * crossed**2))

@@ -228,8 +228,8 @@ class Monitor:
 
     def _test_whole(self) -> list[DriftAlert]:
         """What changed anywhere since it last did, though no window showed it when it came."""
-        found = [(watch, watch.test_whole()) for watch in self.watches]
-        return [self._alert(watch, finding)[0] for watch, finding in found if finding is not None]
+        findings = [(watch, watch.test_whole()) for watch in self.watches]
+        return [self._alert(watch, finding)[0] for watch, finding in findings if finding is not None]
 
     def _alert(self, watch: SignalWatch, finding: Finding) -> tuple[DriftAlert, SignalWatch, float, list[str]]:
         """The alert of a finding, with up to when it may have begun and the cells that moved."""
