@@ -138,6 +138,14 @@ def test_places_in_a_source_are_the_same_in_what_is_written(store, tmp_path):
     assert text[127:147] == "Zoë even brought tea"
 
 
+def test_no_mark_stands_before_a_text_for_qualcoder_counts_it_as_a_letter(store, tmp_path):
+    bring_in(store, read_refi(PROJECT), "waiting")
+    with zipfile.ZipFile(io.BytesIO(study_project(store, "waiting", AT)[0])) as archive:
+        texts = [archive.read(name) for name in archive.namelist() if name.endswith(".txt")]
+    assert len(texts) == 2
+    assert not any(text.startswith(b"\xef\xbb\xbf") for text in texts)
+
+
 def test_what_the_system_gave_goes_out_under_its_name_and_never_comes_back_as_a_persons(store, tmp_path):
     given = {"study": "doc", "source": "a.txt"}
     one = Segment(**given, id=uuid5(UUID(int=2), "1"), text="two hours", metadata={"position": [40, 49]})
