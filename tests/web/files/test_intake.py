@@ -185,6 +185,14 @@ def test_another_column_is_named_and_previewed_again(site):
     assert "the lift hangs again" in page.text
 
 
+@pytest.mark.parametrize(("interviewer", "segments"), [("", 2), ("Mara", 2), ("none", 4)])
+def test_the_interviewer_is_named_on_the_page(site, interviewer, segments):
+    client = visit(site, "lead", study="")
+    page = begin(client, "fresh", ("a.txt", INTERVIEW), interviewer=interviewer)
+    assert f"Take in {segments} segments" in page.text
+    assert ("Anna: How was it" in page.text, "<td>How was it?" in page.text) == (False, interviewer != "")
+
+
 def test_rules_come_before_the_first_segment(site):
     client = visit(site, "lead", study="")
     assert client.get("/studies/empty?name=soon").url.path == "/s/soon/rules"
