@@ -82,6 +82,11 @@ def test_a_body_that_cannot_be_read_is_refused_whole(site, send, body, kind, sta
     assert site.store.counts("lifts").taken_in == 0
 
 
+def test_an_attribute_beside_the_fields_is_refused_and_told_where_it_goes(site, send):
+    (refused,) = send({**ROW, "stars": 3}).json()["refused"]
+    assert refused["detail"] == "stars: no such field; attributes go under 'metadata'"
+
+
 def test_a_known_id_with_another_text_is_counted_and_the_old_text_stays(site, send):
     send(ROW)
     assert send({**ROW, "text": "another"}).json() | {"ids": []} == {"ids": [], "new": 0, "changed": 1, "refused": []}
