@@ -19,7 +19,9 @@ from infra.storage.overview import live, newest, newest_stage
 from infra.storage.search import choices
 from infra.telemetry.status import lags_of
 from infra.web.access import Viewer, hides
+from infra.web.language.speech import N_
 from infra.web.live_updates import LiveFeeds
+from infra.web.pages.discussion.comments import unsettled
 from infra.web.segment_filters import Asked
 from infra.web.site import Here, Site, draw, profile_of
 from models.routing.stages import STAGES
@@ -31,16 +33,16 @@ _ASK_LAGS_S = 10.0
 _WANTED_S = 60.0  # lags are asked for as long as somebody looked so lately
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _COUNTS = (
-    ("taken_in", "taken in", "segments"),
-    ("coded", "coded", "segments"),
-    ("suggested", "suggested", "segments?route=suggested"),
-    ("people", "to people", "segments?route=people"),
-    ("accepted", "accepted", "segments?route=accepted"),
-    ("open_requests", "open requests", "queue"),
-    ("human_coded", "coded by people", "segments?human=yes"),
-    ("codes", "codes", "codebook"),
-    ("alerts", "alerts", "drift"),
-    ("dead_letters", "set aside", None),
+    ("taken_in", N_("taken in"), "segments"),
+    ("coded", N_("coded"), "segments"),
+    ("suggested", N_("suggested"), "segments?route=suggested"),
+    ("people", N_("to people"), "segments?route=people"),
+    ("accepted", N_("accepted"), "segments?route=accepted"),
+    ("open_requests", N_("open requests"), "queue"),
+    ("human_coded", N_("coded by people"), "segments?human=yes"),
+    ("codes", N_("codes"), "codebook"),
+    ("alerts", N_("alerts"), "drift"),
+    ("dead_letters", N_("set aside"), None),
 )
 
 
@@ -93,6 +95,7 @@ def show_overview(request: Request, study: str, site: Here, visitor: Viewer, by:
         **_system(request, site),
         **_series(request, site, visitor, study, by),
         "tiles": _COUNTS,
+        "open_comments": unsettled(site, visitor, study),
         "shown": SHOWN,
     }
     return draw(request, "overview.html", values)
