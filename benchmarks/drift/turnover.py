@@ -12,11 +12,11 @@ from benchmarks.drift.streams import DRAW
 from benchmarks.pages.layout import Report, options, publish
 
 CELLS = Path("build/drift/turnover.jsonl")
-CODES, POINTS = (2, 4, 10, 20, 40), (5, 10, 20, 30, 50, 75, 100)
+CODES, POINTS = (2, 4, 10, 40), (5, 10, 20, 30, 50, 75, 100)
 STREAMS, UNCHANGED = 10, 20
 """Of each number of codes and each size, and of each number of codes where nothing changes."""
 DELTAS = (0.3, 0.1, 0.03, 0.01, 1e-3, 1e-5)
-WINDOWS = (200, 25, 1_000)
+WINDOWS = (200, 50, 1_000)
 _DAYS, _A_DAY = 10, 100
 _SHORT = 3
 """Days of the short streams."""
@@ -32,7 +32,7 @@ a cell: 0 of 10 is 0% to 31%, 5 is 19% to 81%, 9 is 55% to 100%; those of the fa
 The others are set on the unchanged streams themselves, to the loosest at which at most 5% of them raise any alarm, and
 so are better informed. *ADWIN* is river's, one a code and one a source, at one of six settings. *Evidently* is three
 of its statistical tests, called directly (its report computes the same numbers): each compares the newest 200 segments
-with up to 1,000 before them, every 25, by code and by source, each with its own limit. Chi-square is its default for so
+with up to 1,000 before them, every 50, by code and by source, each with its own limit. Chi-square is its default for so
 few rows, Jensen-Shannon for more; PSI is its population stability index. A code that the reference does not have makes
 chi-square's p-value 0, which no limit tells from a change."""
 

@@ -1,7 +1,7 @@
 """The systems that are compared: what each makes of each text, kept by content, so that a broken off run goes on."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,8 @@ class Ensembles:
     def rated(self, rows: Sequence[Row]) -> dict[str, dict]:
         """What `benchmarks.rating sample` keeps of these texts, by id: both profiles' codes as blind raters saw them.
 
+        A text's second code, which a person gave to another text, is not read with it: it is rated, and nothing else.
+
         Texts that one of the profiles could not code are not among them; none are where the larger model's weights are
         missing.
         """
@@ -178,9 +180,11 @@ class Ensembles:
             bench.recall(done, [lines[row.id] for row in done])
             for start in tqdm(range(0, len(left), STEP), desc=f"both profiles, batches of {STEP}"):
                 batch = left[start : start + STEP]
-                items = {item["id"]: item for item in bench.code(batch)}
+                items = {item["id"]: item for item in bench.code([replace(row, second=()) for row in batch])}
                 add_lines(self._rated_file, [items.get(row.id, {"id": row.id, "left_out": True}) for row in batch])
-        return {item["id"]: item for item in kept_lines(self._rated_file) if "left_out" not in item}
+        swapped = {row.id: row.second[0] if row.second else None for row in rows}
+        known = {item["id"]: item for item in kept_lines(self._rated_file) if "left_out" not in item}
+        return {name: item | {"swapped": swapped.get(name)} for name, item in known.items()}
 
     @cached_property
     def _rated_file(self) -> Path:

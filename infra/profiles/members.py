@@ -76,9 +76,8 @@ class Table(BaseModel):
 
 
 class WeightsTable(Table):
-    """How weights are held in this process."""
+    """Where weights are held in this process."""
 
-    dtype: Dtype = "auto"
     device_map: DeviceMap | None = Field(
         default=None, description="How layers are laid over all GPUs, for a model that one has no room for."
     )
@@ -100,6 +99,7 @@ class MemberProfile(WeightsTable):
     prompt: int = Field(ge=1, le=6, description="Number in the paper's appendix A.")
     ending: Ending = "dot"
     format: Format = Field(default="plain", description="'chat': messages in the model's chat template.")
+    dtype: Dtype = "auto"
     url: Url | None = Field(default=None, description="Of an OpenAI-compatible server, up to and with /v1.")
     model: str | None = Field(default=None, description="The served model's (or LoRA module's) name.")
     examples: int | None = Field(default=None, ge=1, le=MOST, description="Few-shot: how many stand in the prompt.")
@@ -140,6 +140,7 @@ class VerifierProfile(WeightsTable):
     """Who judges the codes before they stand, and writes another one where all are doubtful."""
 
     base: Model
+    dtype: Dtype = "auto"
     lead: float = Field(default=_VERIFIER.lead, ge=0, le=1, description="By which another code takes the place.")
     agreed_lead: float = Field(
         default=_VERIFIER.agreed_lead, ge=0, le=1, description="The same where more than half of the members agree."
@@ -156,6 +157,7 @@ class _ModeratorKeys(WeightsTable):
 
     base: Model | None = None
     adapter: Adapter | None = None
+    dtype: Dtype = "auto"
     url: Url | None = None
     model: str | None = None
 

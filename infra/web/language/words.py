@@ -161,6 +161,14 @@ ELSEWHERE = (
         "each segment, before people changed it; it counts for all characters of its segment, and a segment "
         "that the models have not coded is left out."
     ),
+    # what a study holds
+    N_("Reviews, survey answers or other short texts"),
+    N_("models give each one a code, and open a new code where none fits. The most doubtful ones go to people."),
+    N_("Interviews or other documents"),
+    N_(
+        "people code every segment, in the order in which it was said. Models suggest codes; a new one joins "
+        "the codebook when a person chooses it."
+    ),
 )
 """Whole texts."""
 
@@ -178,6 +186,8 @@ SENTENCES = (
     N_("The first {1} comes after {2} more labelled segment{3}."),
     N_("The next tuning comes after {1} more labelled segment{2}, or after any from {3} UTC on."),
     N_("The next choice of what to ask people comes after {1} more labelled segment{2}, or after any from {3} UTC on."),
+    N_("too many attempts failed; try again in {1} seconds"),
+    N_("too many attempts failed; try again in {1} minutes"),
     N_("today's segments are all taken: the study's rules allow no more a day"),
     N_("today's time is used up: the study's rules allow no more minutes a day"),
 )

@@ -32,7 +32,8 @@ VARIABLES = f'''<Variables><Variable guid="{guid(1)}" name="age" typeOfVariable=
 SOURCES = f'''<TextSource guid="{guid(3)}" name="Uncoded.txt"><PlainTextContent>Nobody coded this.</PlainTextContent>
 </TextSource><PictureSource guid="{guid(4)}" name="room.png" path="internal://room.png">
 <PictureSelection guid="{guid(5)}" firstX="1" firstY="1" secondX="5" secondY="5">
-<Coding guid="{guid(6)}" creatingUser="{ANNA}"><CodeRef targetGUID="{STAFF}" /></Coding></PictureSelection></PictureSource></Sources>
+<Coding guid="{guid(6)}" creatingUser="{ANNA}"><CodeRef targetGUID="{STAFF}" /></Coding>
+</PictureSelection></PictureSource></Sources>
 <Notes><Note guid="{guid(7)}" name="diary" creatingUser="{ANNA}">
 <PlainTextContent>A day.</PlainTextContent></Note></Notes>
 <Links><Link guid="{guid(8)}" name="because" direction="OneWay" originGUID="{CODED}" targetGUID="{WAITING}" /></Links>

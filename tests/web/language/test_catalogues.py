@@ -20,6 +20,7 @@ from infra.annotation.notes_files import COMMENT_COLUMNS, MEMO_COLUMNS
 from infra.annotation.part_agreement import OVERLAP_RULES, compared
 from infra.drift.report_html import CAUSES
 from infra.files.export import LABEL_COLUMNS
+from infra.profiles.study_kinds import STUDY_KINDS
 from infra.web.language.catalogs import FOLDER, SOURCE, languages, read_catalog
 from infra.web.language.words import ELSEWHERE, SENTENCES
 from infra.web.site import TEMPLATES
@@ -170,4 +171,5 @@ def test_what_other_rooms_say_is_in_the_catalogues():
     texts += [getattr(reliability, name) for name in ("NOBODY", "ALONE", "APART", "NOT_TOGETHER", "SILENT", "CONSTANT")]
     texts += [*get_args(Route), *get_args(Verdict), *get_args(CodeEventKind)]
     texts += set(get_args(RequestReason)) - {"query strategy"}  # for that one the templates have a sentence
+    texts += [text for pair in STUDY_KINDS.values() for text in pair]
     assert set(texts) - {*ELSEWHERE, *SENTENCES} == set()
