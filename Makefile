@@ -1,13 +1,18 @@
 # make demo   code 200 real reviews, live, on this machine
+# make up     run everything with the page, for studies of your own
 # make test   run the tests
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning paper measuring setup lock adapters messages language format clean grid grid-people
+.PHONY: demo up test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning paper measuring setup lock adapters messages language format clean grid grid-people
 
 demo: setup
 	@$(BIN)/qualstream demo
+
+# The whole stack with the page, until Ctrl-C: set a password at the printed link, then bring in your files there.
+up: setup
+	@$(BIN)/qualstream up
 
 # Two workers; the modules that take longest come first. One worker of its own: make test WORKERS=0
 WORKERS ?= 2

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
@@ -24,6 +25,7 @@ from models.routing.confidence import (
 from models.routing.risk_control import error_rate
 from schemas import Annotation, ModelRelease, StudyRules
 
+_PACE_DAYS = 7
 _ACCEPTED = 2_000  # of the codes accepted last, as the router remembers them
 
 
@@ -68,12 +70,25 @@ class Standing:
     to_people: int
     suggested: int = 0
     """Neither."""
+    pace: float = 0.0
+    """Segments coded a day, in the last seven days in which any were."""
 
     @property
     def accepted_share(self) -> float | None:
         """None where nothing has been routed."""
         routed = self.accepted + self.to_people + self.suggested
         return self.accepted / routed if routed else None
+
+    def days(self, share: float) -> float | None:
+        """After about how many days the promise has its labels if this share is drawn by chance and read at once."""
+        drawn = share * self.pace
+        return self.model.labels_needed / drawn if drawn else None
+
+    @property
+    def share_for_a_week(self) -> float | None:
+        """The share to draw to have the promise's labels in about a week; none where even all would not do."""
+        needed = self.model.labels_needed / (_PACE_DAYS * self.pace) if self.pace else 2.0
+        return needed if needed <= 1 else None
 
 
 def standing(
@@ -112,6 +127,7 @@ def standing(
             lately.add(row.segment_id, row.confidence, accepted=True)
         annotations = [Annotation.from_bytes(raw) for raw in connection.scalars(select(current.c.record))]
         routed: dict[str | None, int] = {row.route: row.segments for row in connection.execute(by_route)}
+        pace = _pace(connection, study)
     serving: ReleaseRegistry[OutOfFoldPredictions] | None = None if taught is None else ReleaseRegistry(taught)
     if serving is not None:
         serving.add_releases(history(database, CLASSIFIERS + study))
@@ -131,7 +147,19 @@ def standing(
         accepted=routed.get("accepted", 0),
         to_people=routed.get("people", 0),
         suggested=routed.get("suggested", 0),
+        pace=pace,
     )
+
+
+def _pace(connection: Connection, study: str) -> float:
+    at = assignments.c.assigned_at
+    first, last = connection.execute(select(func.min(at), func.max(at)).where(assignments.c.study == study)).one()
+    if last is None:
+        return 0.0
+    lately = select(func.count()).where(assignments.c.study == study, at > last - timedelta(days=_PACE_DAYS))
+    coded: int = connection.execute(lately).scalar_one()
+    days: int = (last - first).days
+    return coded / min(_PACE_DAYS, max(1, days))
 
 
 def _wrong(judged: Sequence[JudgedAssignment]) -> Rate:
