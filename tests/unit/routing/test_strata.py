@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.experiments.loop.worlds import STREAMS, StreamWorld, play_stream
@@ -28,6 +28,7 @@ def asked(seed, drawn, doubtful):
     return sure[rows].tolist(), right[rows].tolist(), sure.tolist()
 
 
+@settings(deadline=None)
 @given(LABELS, STREAM)
 def test_labels_never_prove_more_than_as_many_that_were_drawn_by_chance(labels, stream):
     known = weighed([c for c, _ in labels], [a for _, a in labels], stream)
@@ -37,6 +38,7 @@ def test_labels_never_prove_more_than_as_many_that_were_drawn_by_chance(labels, 
     assert (known.sizes > 0).all()
 
 
+@settings(deadline=None)
 @given(LABELS)
 def test_too_few_labels_for_strata_count_as_they_are(labels):
     few = labels[:15]
