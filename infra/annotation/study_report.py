@@ -15,9 +15,9 @@ from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import CLASSIFIERS, ReleaseRegistry
 from models.routing.calibration import Bin, expected_calibration_error, reliability
 from models.routing.confidence import (
-    AcceptedLately,
     ConfidenceModel,
     JudgedAssignment,
+    RoutedLately,
     fit_confidence,
     judged_assignments,
     unseen_confidences,
@@ -26,7 +26,7 @@ from models.routing.risk_control import error_rate
 from schemas import Annotation, ModelRelease, StudyRules
 
 _PACE_DAYS = 7
-_ACCEPTED = 2_000  # of the codes accepted last, as the router remembers them
+_LATELY = 2_000  # segments routed last, and codes accepted last: no fewer than the router remembers
 
 
 @dataclass(frozen=True)
@@ -115,16 +115,8 @@ def standing(
         .where(assignments.c.study == study)
         .group_by(assignments.c.route)
     )
-    newest = (
-        select(assignments.c.segment_id, assignments.c.confidence, assignments.c.route)
-        .where(assignments.c.study == study, assignments.c.route == "accepted")
-        .order_by(assignments.c.assigned_at.desc())
-        .limit(_ACCEPTED)
-    )
-    lately = AcceptedLately()
     with database.reading() as connection:
-        for row in reversed(connection.execute(newest).all()):
-            lately.add(row.segment_id, row.confidence, accepted=True)
+        lately = _routed_lately(connection, study)
         annotations = [Annotation.from_bytes(raw) for raw in connection.scalars(select(current.c.record))]
         routed: dict[str | None, int] = {row.route: row.segments for row in connection.execute(by_route)}
         pace = _pace(connection, study)
@@ -133,7 +125,7 @@ def standing(
         serving.add_releases(history(database, CLASSIFIERS + study))
     judged = judged_assignments(LatestAnnotations(annotations), None if serving is None else serving.of(study))
     audited = {annotation.segment_id for annotation in annotations if annotation.reason == "audit"}
-    model = fit_confidence(judged, rules, promising=True, earlier=lately.earlier)
+    model = fit_confidence(judged, rules, promising=True, earlier=lately.earlier, stream=lately.stream)
     bins = _reliability(judged)
     return Standing(
         rules=rules,
@@ -160,6 +152,19 @@ def _pace(connection: Connection, study: str) -> float:
     coded: int = connection.execute(lately).scalar_one()
     days: int = (last - first).days
     return coded / min(_PACE_DAYS, max(1, days))
+
+
+def _routed_lately(connection: Connection, study: str) -> RoutedLately:
+    """What the router remembers: the codes accepted last, and the signals of the segments routed last."""
+    newest = select(assignments).where(assignments.c.study == study).order_by(assignments.c.assigned_at.desc())
+    accepted = newest.with_only_columns(assignments.c.segment_id, assignments.c.confidence)
+    came = newest.with_only_columns(assignments.c.segment_id, assignments.c.signals)
+    lately = RoutedLately()
+    for row in reversed(connection.execute(came.where(assignments.c.standing == "code").limit(_LATELY)).all()):
+        lately.add_signals(row.segment_id, row.signals)
+    for row in reversed(connection.execute(accepted.where(assignments.c.route == "accepted").limit(_LATELY)).all()):
+        lately.add_accepted(row.segment_id, row.confidence)
+    return lately
 
 
 def _wrong(judged: Sequence[JudgedAssignment]) -> Rate:
