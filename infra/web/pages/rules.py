@@ -85,13 +85,18 @@ CODING_MODES: dict[CodingMode, tuple[str, str]] = {
 }
 """Where codes come from: the coding mode's name, and what it means in plain words."""
 MASKING_LEVELS: dict[MaskingLevel, tuple[str, str]] = {
-    "off": ("Kept as it comes", "nothing is masked."),
+    "off": (N_("Kept as it comes"), N_("nothing is masked.")),
     "patterns": (
-        "Patterns",
-        "mail addresses, phone, account (IBAN) and card numbers, and attributes that are personal by their names, such "
-        "as author and email, get placeholders such as [mail 1]; the same value always the same one.",
+        N_("Patterns"),
+        N_(
+            "mail addresses, phone, account (IBAN) and card numbers, and attributes that are personal by their names, "
+            "such as author and email, get placeholders such as [mail 1]; the same value always the same one."
+        ),
     ),
-    "names": ("Names as well", "names of people and places too, as far as Presidio and its model know them."),
+    "names": (
+        N_("Names as well"),
+        N_("names of people and places too, as far as Presidio and its model know them."),
+    ),
 }
 """What is masked: the level's name, and what it means in plain words."""
 

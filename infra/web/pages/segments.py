@@ -122,7 +122,11 @@ def segment_page(
     values |= {"saved": request.query_params.get("saved") == "1"}
     masked, kept = masked_in(site.store.database, segment)
     has_key = site.settings.masking_key_file is not None
-    values |= {"masked": masked, "original_kept": kept, "may_unmask": kept and has_key and visitor.may("lead", study)}
+    values |= {
+        "masked": [f"{count} {kind}" for kind, count in masked.items()],
+        "original_kept": kept,
+        "may_unmask": kept and has_key and visitor.may("lead", study),
+    }
     values |= comments_shown(site, visitor, study, segment=segment)
     shown = {"trace": segment_trace, "similar": similar, "hidden": hidden, **values}
     return draw(request, "segment.html", shown, status=status)

@@ -62,7 +62,7 @@ def test_the_preview_shows_what_would_be_masked_and_the_outcome_how_many_were(si
     assert MASKED in page.text
     assert "zoe@x.org" not in page.text
     assert "1 segment masked (1 mail, 1 name, 1 phone)" in page.text
-    assert "Personal data was masked in 1." in taken.text
+    assert "Personal data was masked in 1 segment." in taken.text
     assert texts(site) == [MASKED, "slow since 03.04.2026"]
     assert anywhere(site, "zoe@x.org", "0170 1234567", "Zoe Zebra") == []
 
@@ -151,7 +151,7 @@ def test_masking_without_a_key_says_that_it_cannot_be_taken_back(tmp_path):
     site = make_site(tmp_path)
     lead = visit(site, "lead", name="lea")
     page, _ = bring_in(lead)
-    assert "originals are not kept, since no key is set" in page.text
+    assert "Originals are not kept, since no key is set" in page.text
     assert "the original is not kept" in lead.get(first(site)).text
     assert texts(site)[0] == MASKED
     site.store.close()

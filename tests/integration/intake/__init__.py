@@ -1,0 +1,1 @@
+"""What happens to texts on their way in."""
