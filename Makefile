@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning paper measuring setup lock adapters format clean grid
+.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning paper measuring setup lock adapters messages language format clean grid grid-people
 
 demo: setup
 	@$(BIN)/qualstream demo
@@ -154,8 +154,17 @@ grid: setup
 	@$(BIN)/qualstream finetune grid --pairs infra/data/pairs.jsonl $(GRID) --out build/grid
 	@(echo "# Bases, prompts and endings"; echo; echo '`make grid`: 300 texts, one epoch.'; echo; cat build/grid/grid.md) > docs/results/grid.md
 
+# The same where people wrote every code that is learnt from and judged by.
+PEOPLE := build/people.jsonl
+grid-people: setup
+	@mkdir -p build && grep '"written_by": "people"' infra/data/pairs.jsonl > $(PEOPLE)
+	@$(BIN)/qualstream finetune grid --pairs $(PEOPLE) --bases Gemma-3-270M --bases SmolLM2-135M-Instruct --epochs 1 --folds 5 \
+		--seed 5 --out build/grid-people
+	@(echo "# Bases, prompts and endings, codes of people alone"; echo; echo '`make grid-people`: one epoch.'; echo; \
+		cat build/grid-people/grid.md) > docs/results/grid-people.md
+
 # Every claim of the paper and of the notice: docs/paper.md; an hour on two cores, and a run that was broken off goes on.
-# QUICK=1: the same page of a handful of texts that ship, under build/paper, in about a minute.
+# QUICK=1: the same page of a handful of texts that ship, under build/paper, in two or three minutes; CI does it.
 paper: setup
 	@$(BIN)/python -m benchmarks.paper $(if $(QUICK),--quick)
 
@@ -165,6 +174,22 @@ lock:
 		| grep -vE "^(nvidia-|cuda-|triton==)" | sed "s,+cpu$$,," \
 		| $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate -) > requirements.new
 	@mv requirements.new requirements.lock
+
+# The page's texts into its catalogues, where new ones wait for their translation: docs/languages.md.
+# A new language: make language NEW=fr
+POT := build/messages.pot
+$(POT): FORCE | setup
+	@mkdir -p $(@D)
+	@PYTHONPATH=. $(BIN)/python -m babel.messages.frontend -q extract --mapping-file infra/web/locale/babel.cfg --keywords "N_ pgettext:1c,2" \
+		--add-comments Translators: --add-location file --no-wrap --project Qualstream --output-file $@ .
+FORCE:
+
+messages: $(POT)
+	@$(BIN)/python -m babel.messages.frontend -q update --input-file $(POT) --output-dir infra/web/locale --no-fuzzy-matching --ignore-obsolete \
+		--no-wrap --ignore-pot-creation-date
+
+language: $(POT)
+	@$(BIN)/python -m babel.messages.frontend -q init --input-file $(POT) --output-dir infra/web/locale --locale $(NEW) --no-wrap
 
 format: setup
 	@$(BIN)/ruff check --fix .

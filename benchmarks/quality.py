@@ -78,7 +78,8 @@ class Lab:
     def ask(self, member: MemberProfile, profile: Profile, rows: Sequence[Row]) -> list[Proposal]:
         """What one member proposes for each row."""
         coder = Models(profile.model_copy(update={"members": (member,)}), self.settings).build_members()
-        key = f"{member.model_dump_json()} {_revision(member)} {profile.generation} {[row.id for row in rows]}"
+        ids = [row.id for row in rows]
+        key = f"{member.model_dump_json(exclude_defaults=True)} {_revision(member)} {profile.generation} {ids}"
         file = self.build / f"{_plain(member.name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.jsonl"
         if not file.exists():
             print(f"{member.name} reads {len(rows)} texts", flush=True)
@@ -117,12 +118,18 @@ class Lab:
         return PrecedentModerator(ConsensusModerator(self.embeds), self.embeds, precedents)
 
     def refined(
-        self, decisions: Sequence[Decision | None], threshold: float, by: By = "code", coded: Sequence[CodedText] = ()
+        self,
+        decisions: Sequence[Decision | None],
+        threshold: float,
+        by: By = "code",
+        coded: Sequence[CodedText] = (),
+        *,
+        adaptive: bool = False,
     ) -> Codes:
         """The codes after refinement, each study in its order."""
         index = MemoryCodeIndex()
         index.put(opened(coded, self.embeds))
-        refiner = Refiner(index, self.embeds, SystemClock(), RefinerSettings(threshold=threshold, by=by))
+        refiner = Refiner(index, self.embeds, SystemClock(), RefinerSettings(threshold, by=by, adaptive=adaptive))
         codes = iter([one.assignment.label for one in refiner.refine([d for d in decisions if d is not None])])
         return [None if decision is None else next(codes) for decision in decisions]
 

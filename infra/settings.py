@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     web_proxies: Annotated[tuple[str, ...], NoDecode] = _setting(
         (), "addresses or networks of proxies before the page, separated by commas"
     )
+    web_language: str = _setting(
+        "en", "a language that the page speaks, such as en or de", pattern=r"^[A-Za-z]{2,3}(_[A-Za-z]+)*$"
+    )
     web_secret: SecretStr | None = _setting(None, "32 random characters or more, to sign sessions with", min_length=32)
     monitor_every_s: float = _setting(5.0, "seconds above 0", gt=0, le=86_400)
     webhook_url: str | None = _setting(

@@ -37,6 +37,10 @@ class StudyRules(Record):
     study: Study
     mode: RoutingMode = "threshold"
     coding_mode: CodingMode = Field(default="inductive", description="Whether models may open, or propose, new codes.")
+    reuse_threshold: Share | None = Field(
+        default=None,
+        description="Similarity from which an earlier code is used again; none: the profile's, and what is learned.",
+    )
     threshold: Share = Field(default=0.5, description="Confidence from which a code is accepted, without a promise.")
     wrong_share: _Open = Field(default=0.1, description="The largest share of wrong codes among the accepted ones.")
     certainty: _Open = Field(default=0.95, description="How sure that promise is.")

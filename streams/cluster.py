@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 LONGEST_PAUSE_S = 15.0
 _NO_ERROR = {0, ReplicaNotAvailableError.errno}  # a replica that is away keeps nobody from reading
+_BUSY_WAIT_MS, _IDLE_WAIT_MS = 50, 500  # a fetch that finds nothing: while a topic is read to its end, and then
 _TRIES = 10  # to fetch the last batches: a compacted topic may end without any message
 
 
@@ -206,8 +207,12 @@ async def _ask_partitions(
 
 
 @asynccontextmanager
-async def _reader(cluster: Cluster, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(**cluster.client_options(), enable_auto_commit=False, **options)
+async def _reader(
+    cluster: Cluster, wait_ms: int = _BUSY_WAIT_MS, group_id: str | None = None
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer outside any group; the brokers answer a fetch that finds nothing after so long."""
+    options = {**cluster.client_options(), "group_id": group_id, "fetch_max_wait_ms": wait_ms}
+    consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
     try:
         with in_plain_words(cluster):
             await consumer.start()
@@ -259,18 +264,26 @@ async def read_batches(
         ends = await _ends(consumer, starts)
         if last is not None:
             starts = await _tails(consumer, starts, ends, last, newer_s)
-        for tp, start in starts.items():
-            consumer.seek(tp, start)
+        _seek(consumer, starts)
         open_ = {tp for tp in partitions if ends[tp] > starts[tp]}
         while open_:
             for messages in await _fetch(consumer):
                 yield messages
             open_ = {tp for tp in open_ if await consumer.position(tp) < ends[tp]}
-        if follow:
-            yield ()
-        while follow:
-            for messages in await _fetch(consumer):
-                yield messages
+        positions = {tp: await consumer.position(tp) for tp in partitions}
+    if follow:
+        yield ()
+        async with _reader(cluster, _IDLE_WAIT_MS) as consumer:
+            consumer.assign(partitions)
+            _seek(consumer, positions)
+            while True:
+                for messages in await _fetch(consumer):
+                    yield messages
+
+
+def _seek(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+    for tp, offset in offsets.items():
+        consumer.seek(tp, offset)
 
 
 async def _tails(

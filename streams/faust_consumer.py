@@ -24,6 +24,11 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
         return consumer
 
+    async def check_coordinator(self) -> None:
+        """Raise what aiokafka's part in the group ended with; to be called in this thread."""
+        if self._consumer is not None and self._consumer._coordinator is not None:
+            self._consumer._coordinator.check_errors()
+
     async def on_thread_stop(self) -> None:
         """Leave the group, so that others take over at once.
 
@@ -74,6 +79,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             return False
         committed = await self._commit(positions)  # Faust leaves out what is not assigned
         return bool(committed) and positions.keys() <= self.assignment()
+
+    async def check_group(self) -> None:
+        """Raise why aiokafka has stopped to take part in the group; it waits until somebody asks, and Faust never does.
+
+        Raises:
+            KafkaError: What the group's coordinator answered.
+        """
+        if self._thread is not None and self._thread._consumer is not None:
+            await self._thread.call_thread(self._thread.check_coordinator)
 
     async def _wait_next_records(self, timeout: float) -> Any:
         """Fetch when half of the queue is free.

@@ -31,6 +31,15 @@ _WORDS = {
     "brokers add it; `qualstream topics` shows which rights each role needs",
     errors.InvalidReplicationFactorError: "QUALSTREAM_KAFKA_REPLICATION is {replication} but the brokers at {servers} "
     "are fewer{detail}; start more brokers, or set it lower",
+    errors.InvalidSessionTimeoutError: "QUALSTREAM_SESSION_TIMEOUT_S is {session:g} but the brokers at {servers} allow "
+    "another range, of 6 to 1800 unless they were set otherwise (group.min.session.timeout.ms and group.max...); "
+    "set it within theirs",
+    errors.InconsistentGroupProtocolError: "a consumer of another kind is in our consumer group{detail}; "
+    "end it, or set QUALSTREAM_KAFKA_PREFIX so that ours has another name",
+    errors.InvalidGroupIdError: "the brokers refuse a consumer group's name{detail}; "
+    "set QUALSTREAM_KAFKA_PREFIX to fewer letters, digits and . _ -",
+    errors.UnsupportedVersionError: "the brokers at {servers} do not know what is asked of them{detail}; "
+    "they are older than what docs/kafka.md names as tried",
     errors.InvalidPartitionsError: "QUALSTREAM_KAFKA_PARTITIONS is {partitions} but the brokers refuse that{detail}; "
     "set it to what they allow",
     errors.InvalidTopicError: "the brokers refuse a topic's name{detail}; "
@@ -74,6 +83,7 @@ def words_of(error: Exception, cluster: "Cluster") -> str | None:
         principal=cluster.principal,
         replication=cluster.replication,
         partitions=cluster.partitions,
+        session=cluster.session_timeout_s,
         detail=_detail(error),
         topic_mend=acl(cluster, "OPERATION", "--topic NAME"),
         group_mend=acl(cluster, "Read", "--group NAME"),

@@ -22,6 +22,7 @@ from streams.faust_consumer import POLLS, App, Tables
 from streams.membership import InGroup
 from streams.preflight import prepare
 from streams.publish import KafkaPublisher, Outgoing
+from streams.refusals import in_plain_words
 from streams.runner import Batches, DeathCount, Progress, Runner, Surroundings, register
 from streams.side_inputs import follow_side_inputs
 from streams.stage import Stage, refused
@@ -30,6 +31,7 @@ from streams.tracing import SegmentTracer, TracedBatch
 
 log = logging.getLogger(__name__)
 _HEARTBEAT_S = 1.0
+_REQUEST_S = 90.0  # Faust's own
 _LAG_S = 15.0  # how often somebody who follows the worker hears of its lag
 Heartbeat = Callable[[Progress], None]
 
@@ -74,6 +76,7 @@ def make_app(role: Role, settings: WorkerSettings, instance: str | None = None) 
         broker=[f"kafka://{server}" for server in cluster.servers],
         broker_credentials=_credentials(cluster),
         broker_session_timeout=cluster.session_timeout_s,
+        broker_request_timeout=max(_REQUEST_S, cluster.session_timeout_s),  # Faust wants no shorter one
         broker_heartbeat_interval=cluster.session_timeout_s / 4,
         broker_commit_interval=0.5,
         broker_commit_livelock_soft_timeout=settings.watchdog_s,
@@ -161,6 +164,7 @@ async def _drive(
                 tasks.create_task(heartbeat_loop(heartbeat, progress)),
                 tasks.create_task(_or_fail(following, fail)),
                 tasks.create_task(_or_fail(consuming, fail)),
+                tasks.create_task(_or_fail(partial(_stay_in_group, app, settings.cluster), fail)),
             ]
             await _first_of(stop, failed)
             settings.ending()
@@ -198,6 +202,24 @@ async def _consume(app: faust.App, loaded: asyncio.Event, watch: Callable[[], Aw
         await watch()
     finally:
         await app.stop()
+
+
+async def _stay_in_group(app: App, cluster: Cluster) -> None:
+    """Return never; what passes is said in the log, and the client joins the group again.
+
+    Raises:
+        SettingError: If the brokers refuse this worker for good.
+        KafkaError: If they do for another reason: another process may have taken its name, or the group is full.
+    """
+    while True:
+        await asyncio.sleep(_HEARTBEAT_S)
+        with in_plain_words(cluster):
+            try:
+                await app.consumer.check_group()
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                log.warning("the consumer group: %s; joining it again", error)
 
 
 async def prepared(make_stage: Callable[[], Awaitable[Stage]], heartbeat: Heartbeat) -> Stage:

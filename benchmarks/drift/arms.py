@@ -1,4 +1,4 @@
-"""Three ways to watch the same stream: this project's monitor, river's ADWIN alone, and Evidently's drift report."""
+"""Three ways to watch the same stream: this project's monitor, river's ADWIN alone, and Evidently's tests."""
 
 import ast
 import hashlib
@@ -27,6 +27,9 @@ SETTINGS = DriftSettings(lateness=timedelta())
 """The defaults of ``qualstream drift scan``."""
 WINDOW, STEP, REFERENCE = 400, 100, 1_000
 """Evidently compares the newest WINDOW segments, every STEP segments, with the REFERENCE ones before them."""
+TESTS = ("jensenshannon", "psi", "chisquare")
+"""Evidently's tests of categories that are compared with: its default above 1,000 rows, its most used, its default
+below."""
 EVIDENTLY = ROOT / "build" / "evidently" / "bin" / "python"
 
 
@@ -125,20 +128,48 @@ def adwin(items: Iterable[Item | Observed], delta: float) -> list[int]:
     return alarms
 
 
-def evidently(streams: Sequence[tuple[str, Stream]]) -> dict[str, list[tuple[int, dict[str, float]]]]:
-    """By stream, at every look what Evidently's drift report says of each column, higher for more drift.
+Looks = list[tuple[int, dict[str, float]]]
+"""At every look, how many segments had come, and by column how far it drifted, higher for more."""
+
+
+def evidently(streams: Sequence[tuple[str, Stream]]) -> dict[str, Looks]:
+    """By stream, at every look what Evidently's tests say of each column.
+
+    Categories are compared by their Jensen-Shannon distance, its own choice above 1,000 rows, numbers by Kolmogorov and
+    Smirnov's test.
 
     Raises:
         FileNotFoundError: If there is no environment with Evidently; ``make results-drift`` makes one.
     """
+    table = [(key, [_row(item) for item in stream.items]) for key, stream in streams]
+    return evidently_by_test(table, (WINDOW, STEP, REFERENCE), TESTS[:1])["all"]
+
+
+def evidently_by_test(
+    streams: Sequence[tuple[str, list[list[Any]]]], windows: tuple[int, int, int], tests: Sequence[str] = TESTS
+) -> dict[str, dict[str, Looks]]:
+    """By test and stream, what Evidently says of each column; ``all`` has the highest of all tests.
+
+    Args:
+        streams: Rows of code, source, confidence, agreement and acceptance, by name.
+        windows: Segments of a window, between two looks, and of a reference at most.
+        tests: Of categories, by Evidently's names.
+    """
     worker = Path(__file__).parent / "evidently.py"
-    lines = "".join(json.dumps({"key": key, "rows": _table(stream)}) + "\n" for key, stream in streams)
-    command = [str(EVIDENTLY), "-P", str(worker), str(WINDOW), str(STEP), str(REFERENCE)]
+    lines = "".join(json.dumps({"key": key, "rows": rows_}) + "\n" for key, rows_ in streams)
+    command = [str(EVIDENTLY), "-P", str(worker), *map(str, windows), *tests]
     done = subprocess.run(command, input=lines, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"Evidently failed: {done.stderr.strip().splitlines()[-1:]}")
-    found = (json.loads(line) for line in done.stdout.splitlines())
-    return {one["key"]: [(n, drifts) for n, drifts in one["looks"]] for one in found}
+    seen: dict[str, dict[str, Looks]] = {test: {} for test in (*tests, "all")}
+    for line in map(json.loads, done.stdout.splitlines()):
+        for test in tests:
+            seen[test][line["key"]] = [(n, drifts.get(test, {})) for n, drifts in line["looks"]]
+        seen["all"][line["key"]] = [
+            (n, {column: drift for each in drifts.values() for column, drift in each.items()})
+            for n, drifts in line["looks"]
+        ]
+    return seen
 
 
 def evidently_version() -> str:
@@ -149,10 +180,8 @@ def evidently_version() -> str:
     return subprocess.run([str(EVIDENTLY), "-c", code], capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _table(stream: Stream) -> list[list[Any]]:
-    return [
-        [item.code or UNCODED, item.source, item.confidence, item.agreement, item.accepted] for item in stream.items
-    ]
+def _row(item: Item) -> list[Any]:
+    return [item.code or UNCODED, item.source, item.confidence, item.agreement, item.accepted]
 
 
 def since(stream: Stream, moment: datetime) -> int:

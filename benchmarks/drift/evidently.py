@@ -1,11 +1,10 @@
-"""Evidently's drift report on windows of streams: a program for an environment of its own, which has Evidently.
+"""Evidently's statistical tests on windows of streams: a program for an environment of its own, which has Evidently.
 
-The metrics are those of its drift preset (``ValueDrift`` of each column), but for two things. Its pictures, which take
-nearly all of the time, are not drawn. And columns of categories are compared by their Jensen-Shannon distance, which is
-its own choice above 1,000 rows, where below it takes chi-square: of a category that the reference happens not to have,
-that makes a p-value of 0, which no threshold can tell from a change.
+The tests are those of its drift preset, called by name from its own registry: a whole report computes the same numbers
+and, beside them, pictures and summaries that take nearly all of the time. A p-value comes as ``-log10`` of it, a
+distance as it is, so that higher is more.
 
-Streams come as JSON lines on standard input; every report's drift by column goes to standard output, higher for more.
+Streams come as JSON lines on standard input; what each test says of each column at every look goes to standard output.
 """
 
 import json
@@ -14,35 +13,41 @@ import sys
 import warnings
 
 warnings.filterwarnings("ignore")
+P_VALUES = ("chisquare", "ks")
+COLUMNS = ("code", "source", "confidence", "agreement", "accepted")
+NUMBERS = ("confidence", "agreement")
+SUREST = 300.0
 
 
-def looks(rows, window, step, reference):
-    """At every look: how many rows had come, and by column how far it drifted (a distance, or one minus a p-value)."""
+def looks(rows, window, step, reference, methods):
+    """At every look: how many rows had come, and by test and column how far it drifted."""
     import pandas
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.metrics import ValueDrift
-    from evidently.metrics.column_statistics import ValueDriftCalculation
+    from evidently.legacy.calculations.stattests import get_stattest
+    from evidently.legacy.core import ColumnType
 
-    ValueDriftCalculation._render = lambda *_: []
-    table = pandas.DataFrame(rows, columns=["code", "source", "confidence", "agreement", "accepted"])
-    table["accepted"] = table["accepted"].map({True: "kept", False: "overridden"})
-    measured = DataDefinition(
-        categorical_columns=["code", "source", "accepted"], numerical_columns=["confidence", "agreement"]
-    )
-    numbers = ("confidence", "agreement")
-    methods = {column: "ks" if column in numbers else "jensenshannon" for column in table.columns}
-    report = Report([ValueDrift(column=column, method=method) for column, method in methods.items()])
+    table = pandas.DataFrame(rows, columns=COLUMNS)
+    known = [column for column in COLUMNS if table[column].notna().any()]
     found = []
-    for end in range(2 * window, len(table) + 1, step):
-        new = table.iloc[end - window : end]
-        old = table.iloc[max(0, end - window - reference) : end - window]
-        result = report.run(
-            Dataset.from_pandas(new, data_definition=measured), Dataset.from_pandas(old, data_definition=measured)
-        ).dict()
-        values = {one["config"]["column"]: float(one["value"]) for one in result["metrics"]}
-        drifts = {c: 1 - value if methods[c] == "ks" else value for c, value in values.items()}
-        found.append((end, {c: drift for c, drift in drifts.items() if not math.isnan(drift)}))
+    for end in range(window + min(reference, window), len(table) + 1, step):
+        new, old = table.iloc[end - window : end], table.iloc[max(0, end - window - reference) : end - window]
+        drifts = {}
+        for column in known:
+            kind = ColumnType.Numerical if column in NUMBERS else ColumnType.Categorical
+            for method in ["ks"] if column in NUMBERS else methods:
+                before, after = (part[column].dropna() for part in (old, new))
+                if len(before) and len(after):
+                    test = get_stattest(before, after, kind, method)
+                    value = test(before, after, kind, None).drift_score
+                    drifts.setdefault(method, {})[column] = as_drift(method, float(value))
+        found.append((end, drifts))
     return found
+
+
+def as_drift(method, value):
+    """Higher for more, whatever the test gives."""
+    if math.isnan(value):
+        return 0.0
+    return min(SUREST, -math.log10(max(value, 10**-SUREST))) if method in P_VALUES else value
 
 
 def main():
@@ -50,7 +55,8 @@ def main():
     window, step, reference = (int(word) for word in sys.argv[1:4])
     for line in sys.stdin:
         given = json.loads(line)
-        print(json.dumps({"key": given["key"], "looks": looks(given["rows"], window, step, reference)}), flush=True)
+        seen = looks(given["rows"], window, step, reference, sys.argv[4:])
+        print(json.dumps({"key": given["key"], "looks": seen}), flush=True)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,18 @@ from typing import Any
 from benchmarks.learning import GAMES, NHS
 from benchmarks.open_sets import FOLDER, MEASURED, Row
 from benchmarks.pages.layout import RESULTS, ROOT, circumstances
+from benchmarks.paper.audit import audit, german_items
 from benchmarks.paper.choosing import POINT, choose, oracles, with_choices
-from benchmarks.paper.claims import paper_claims
+from benchmarks.paper.claims.notice import notice_claims
+from benchmarks.paper.claims.paper import paper_claims
 from benchmarks.paper.comparing import compared
+from benchmarks.paper.faithful import faithfulness
 from benchmarks.paper.heads import heads
 from benchmarks.paper.hierarchy import themes_by_set
-from benchmarks.paper.kept import kept_figures
+from benchmarks.paper.kept import announce, kept_figures
 from benchmarks.paper.layout import page
-from benchmarks.paper.notice import notice_claims
 from benchmarks.paper.plots import draw_plots
-from benchmarks.paper.rated import RATINGS, against_ratings, audit, rated_codes
+from benchmarks.paper.rated import RATINGS, against_ratings, rated_codes
 from benchmarks.paper.systems import BUILD, VOTE, Coded, Ensembles, all_systems
 from benchmarks.paper.texts import Samples, samples
 from benchmarks.quality import Lab
@@ -49,23 +51,30 @@ def measure(settings: Settings, texts: Samples, *, quick: bool, build: Path) -> 
         The figures with the claims, and the evaluation that plots are drawn from.
     """
     ensembles = Ensembles(settings, build)
+    announce(f"{len(texts.test)} texts to test on, {len(texts.choose)} to choose on")
     texts = texts if quick else texts.among(ensembles.rated(texts.test))
     tested, chosen_on = all_systems(ensembles, texts, quick=quick)
     figures, evaluation = measure_coded(ensembles.lab, texts, tested, chosen_on)
     if not quick:
         embeds = ensembles.lab.embeds
         figures |= _by_people(ensembles, texts.test, build)
-        made = {"heads": lambda: heads(embeds), "themes": lambda: themes_by_set(embeds)}
-        figures |= {name: kept_figures(build, name, _sources(embeds), make) for name, make in made.items()}
+        parts = {
+            "heads": lambda: heads(embeds),
+            "faithful": lambda: faithfulness(embeds),
+            "themes": lambda: themes_by_set(embeds),
+        }
+        figures |= {name: kept_figures(build, name, _sources(embeds), make) for name, make in parts.items()}
     return with_claims(figures), evaluation
 
 
 def measure_coded(lab: Lab, texts: Samples, tested: Coded, chosen_on: Coded) -> tuple[dict[str, Any], Evaluation]:
     """Choose on the texts to choose on, and measure every system on those to test on; the claims are not among it."""
     members = [each.name for each in lab.tiny.members]
+    announce("measuring what was chosen among")
     choices = choose(lab, texts.choose, chosen_on)
     codes = with_choices(lab, tested, choices)
     upper_bounds = oracles(lab.measure(texts.test, codes, POINT), members)
+    announce(f"measuring {len(codes) + len(upper_bounds)} systems on {len(texts.test)} texts")
     evaluation = lab.measure(texts.test, codes | upper_bounds)
     return compared(evaluation, texts, choices, members), evaluation
 
@@ -78,7 +87,7 @@ def with_claims(figures: dict[str, Any]) -> dict[str, Any]:
 def _sources(embedder: Embedder) -> str:
     """What figures follow from that are kept whole: the sets, the embedder and what computes them."""
     data = [FOLDER / name / "open.jsonl" for name in (NHS, GAMES, *MEASURED)]
-    code = [Path(__file__).with_name(f"{name}.py") for name in ("heads", "hierarchy")]
+    code = [Path(__file__).with_name(f"{name}.py") for name in ("heads", "faithful", "hierarchy")]
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (*data, *code) if file.exists()]
     return f"{embedder.version} {digests}"
 
@@ -95,7 +104,8 @@ def _by_people(ensembles: Ensembles, rows: tuple[Row, ...], build: Path) -> dict
         return against_ratings(ensembles.lab.measure(kept, codes, POINT), items)
 
     key = json.dumps([codes, (RATINGS / "open.jsonl").read_text(encoding="utf-8")])
-    return {"ratings": kept_figures(build, "ratings", key, ratings), "audit": audit(items)}
+    german = german_items(ensembles.lab, ensembles.members)
+    return {"ratings": kept_figures(build, "ratings", key, ratings), "audit": audit(items, german)}
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What is chosen before anything is tested: a threshold and a moderator, on texts of their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from benchmarks.open_sets import Row
 from benchmarks.paper.systems import (
     DRAWS,
+    LARGER,
     SHIPPED_THRESHOLD,
     TAUGHT,
     THRESHOLDS,
@@ -23,8 +24,8 @@ from models.evaluation.report import Evaluation
 from models.evaluation.score_table import word_counts
 from models.ports import Floats
 
-MODERATORS = (VOTE, TAUGHT, *(drawn(n) for n in range(DRAWS)))
-"""N moderators; the panel, which chooses among them without people's codes, is not one of them."""
+MODERATORS = (VOTE, TAUGHT, *(drawn(n) for n in range(DRAWS)), LARGER)
+"""N moderators, of which the last does not run everywhere; the panel, which chooses among the others, is not one."""
 BEST_OF_MODERATORS = "best of the moderators by people's codes (upper bound)"
 BEST_OF_MEMBERS = "best of the members by people's codes (upper bound)"
 CHOOSER = "composite"
@@ -48,16 +49,21 @@ class Choices:
         return refined(VOTE, self.threshold)
 
 
+def moderators(systems: Container[str]) -> list[str]:
+    """The moderators that ran."""
+    return [name for name in MODERATORS if name in systems]
+
+
 def choose(lab: Lab, rows: Sequence[Row], coded: Coded) -> Choices:
     """Choose by the composite, the paper's own measure; of equals the first."""
     thresholds = {refined(VOTE, at): lab.refined(coded.decisions[VOTE], at) for at in THRESHOLDS}
-    systems: dict[str, Codes] = {name: coded.codes[name] for name in MODERATORS} | thresholds
+    systems: dict[str, Codes] = {name: coded.codes[name] for name in moderators(coded.codes)} | thresholds
     scores = lab.measure(rows, systems, POINT).pooled.scores
     tried = {name: scores[name][CHOOSER].value for name in systems if CHOOSER in scores[name]}
     best_threshold = max(THRESHOLDS, key=lambda at: tried.get(refined(VOTE, at), 0.0))
     return Choices(
         threshold=best_threshold,
-        moderator=max(MODERATORS, key=lambda name: tried.get(name, 0.0)),
+        moderator=max(moderators(coded.codes), key=lambda name: tried.get(name, 0.0)),
         tried=tried,
         texts=len(rows),
     )
@@ -76,7 +82,7 @@ def oracles(evaluation: Evaluation, members: Sequence[str]) -> dict[str, Codes]:
     scores = text_composites(evaluation)
     return {
         BEST_OF_MEMBERS: _best(evaluation, scores, [member(name) for name in members]),
-        BEST_OF_MODERATORS: _best(evaluation, scores, MODERATORS),
+        BEST_OF_MODERATORS: _best(evaluation, scores, moderators(scores)),
     }
 
 

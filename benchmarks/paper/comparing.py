@@ -6,16 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.paper.choosing import BEST_OF_MEMBERS, BEST_OF_MODERATORS, MODERATORS, Choices
+from benchmarks.paper.choosing import BEST_OF_MEMBERS, BEST_OF_MODERATORS, Choices, moderators
 from benchmarks.paper.systems import (
     FEW_SHOT,
     FIRST_WORDS,
+    LARGER,
     PANEL,
     READER,
     SMALL,
     TAUGHT,
     VOTE,
     ZERO,
+    adaptive,
     member,
     refined,
 )
@@ -49,7 +51,8 @@ def comparisons(choices: Choices, members: Sequence[str], systems: Sequence[str]
     tuned = [member(name) for name in members]
     pairs = [
         *((VOTE, name) for name in tuned),
-        *((name, VOTE) for name in (TAUGHT, PANEL, choices.moderator, choices.refined, refined(VOTE))),
+        *((name, VOTE) for name in (TAUGHT, PANEL, LARGER, choices.moderator, choices.refined, refined(VOTE))),
+        (adaptive(VOTE), refined(VOTE)),
         (refined(TAUGHT), TAUGHT),
         (refined(PANEL), PANEL),
         *((name, shown) for name in tuned),
@@ -130,7 +133,7 @@ def _among_themselves(evaluation: Evaluation, choices: Choices, members: Sequenc
 
 def _convergence(evaluation: Evaluation, members: Sequence[str]) -> Figures:
     """Whether ensembles are nearer to each other than members are: mean cosine of every two codes of a text."""
-    groups = {"members": [member(name) for name in members], "ensembles": list(MODERATORS)}
+    groups = {"members": [member(name) for name in members], "ensembles": moderators(evaluation.systems)}
     near = {name: _mean_cosine(evaluation, systems) for name, systems in groups.items()}
     draws = resample(len(near["members"]), evaluation.options.resamples, evaluation.options.seed)
     estimates = {name: estimate(values, draws) for name, values in near.items()}

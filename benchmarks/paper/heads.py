@@ -35,10 +35,11 @@ PAIRS = (
 
 def heads(embedder: Embedder) -> Figures:
     """Macro-F1 of every head on two sets, over the seeds, and paired differences with Student's intervals."""
-    return {name: _on_set(_read(name), embedder) for name in (NHS, GAMES)}
+    return {name: _on_set(read_set(name), embedder) for name in (NHS, GAMES)}
 
 
-def _read(name: str) -> CodedTexts:
+def read_set(name: str) -> CodedTexts:
+    """A set of the notice's kind, with its commonest codes."""
     file = FOLDER / name / "open.jsonl"
     return read_coded(file, SETS[name].columns, commonest=SETS[name].commonest)
 

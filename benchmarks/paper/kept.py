@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ def kept_decisions(
     build: Path, name: str, key: str, make: Callable[[], list[Decision | None]]
 ) -> list[Decision | None]:
     """Decisions as they lie in the build folder under a digest of what they follow from; made where there are none."""
-    file = build / f"decisions-{_digest(name, key)}.jsonl"
+    file = build / f"decisions-{digest(name, key)}.jsonl"
     if not file.exists():
         lines = [decision.to_bytes() if decision else b"" for decision in make()]
         _write(file, b"".join(line + b"\n" for line in lines))
@@ -22,14 +23,32 @@ def kept_decisions(
 
 def kept_figures(build: Path, name: str, key: str, make: Callable[[], Any]) -> Any:
     """Figures that are JSON, the same way."""
-    file = build / f"{name}-{_digest(name, key)}.json"
+    file = build / f"{name}-{digest(name, key)}.json"
     if not file.exists():
-        print(name, flush=True)
+        announce(name)
         _write(file, json.dumps(make(), indent=1).encode())
     return json.loads(file.read_bytes())
 
 
-def _digest(name: str, key: str) -> str:
+def kept_lines(file: Path) -> list[dict[str, Any]]:
+    """The objects that were added to a file; none where there is none yet."""
+    content = file.read_bytes() if file.exists() else b""
+    return [json.loads(line) for line in content.split(b"\n") if line]
+
+
+def add_lines(file: Path, objects: Iterable[dict[str, Any]]) -> None:
+    """Add objects to a file: all of them, or none where the run is broken off."""
+    lines = [*kept_lines(file), *objects]
+    _write(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())
+
+
+def announce(part: str) -> None:
+    """Say which part of a run begins, and when."""
+    print(f"{datetime.now(UTC):%H:%M:%S} {part}", flush=True)
+
+
+def digest(name: str, key: str) -> str:
+    """Sixteen digits for what something follows from."""
     return hashlib.sha256(f"{name} {key}".encode()).hexdigest()[:16]
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.pages.layout import as_table
+from benchmarks.pages.layout import RESULTS, as_table
+from benchmarks.paper.claims.verdicts import interval
+from benchmarks.paper.faithful import CHANCE, LEAST, MOST
 from benchmarks.paper.heads import PAIRS
 from benchmarks.paper.systems import VOTE
-from benchmarks.paper.verdicts import interval
 
 Figures = Mapping[str, Any]
 TITLE = "The paper and the notice, claim by claim"
@@ -55,6 +56,7 @@ def page(figures: Figures, pictures: str) -> str:
         _audit(figures),
         _themes(figures),
         _heads(figures),
+        _faithful(figures),
         _pictures(pictures),
         _how(figures),
     ]  # fmt: skip
@@ -229,10 +231,14 @@ def _sets(figures: Figures) -> str:
 def _ratings(figures: Figures) -> str:
     if "ratings" not in figures:
         return ""
+    people = (
+        "[with people's codes alone](results/grid-people.md)"
+        if (RESULTS / "grid-people.md").exists()
+        else "`make grid-people`, an hour on two cores, which has not been run to its end"
+    )
     return (
         "### Table 7\n\nThe paper's grid of prompts and endings is [a page of its own](results/grid.md); most of its "
-        "texts "
-        "have codes that a language model wrote."
+        f"texts have codes that a language model wrote. The same where people wrote all codes: {people}."
     )
 
 
@@ -254,11 +260,11 @@ def _audit(figures: Figures) -> str:
         return ""
     heads = ["texts", "profile", "group", "share of codes that", "number", "share", "elsewhere", "p, corrected"]
     return (
-        "### Groups of texts: codes that would stand, and codes used again\n\nShares with Clopper and Pearson's "
-        "intervals; p by "
+        "### Groups of texts: codes that would stand, that go to people, and that were used before\n\n"
+        "Shares with Clopper and Pearson's intervals; p by "
         "Fisher's exact test against all other groups, corrected by Holm's method over all tests of a lot and "
-        "profile, those not shown among them. Routing is not among them: the ratings were made without labels, and "
-        "without any all goes to people.\n\n"
+        "profile, those not shown among them. To people goes the fifth of a lot with the least confidence before any "
+        "label, as by default. Nobody rated the German texts.\n\n"
         f"{as_table(heads, rows)}"
     )
 
@@ -296,6 +302,23 @@ def _heads(figures: Figures) -> str:
         parts.append(f"{what}\n\n{as_table(['head', 'macro-F1'], rows)}")
     head = "### The notice's heads, fairly\n\n145 labels by chance, body fixed, 10 seeds, Student's intervals."
     return "\n\n".join([head, *parts]) if parts else ""
+
+
+def _faithful(figures: Figures) -> str:
+    rows = [
+        [data, f"{float(share):.0%}", *(interval(drops[name], 3, signed=False) for name in (MOST, CHANCE, LEAST))]
+        for data, found in figures.get("faithful", {}).items()
+        for share, drops in found["shares"].items()
+    ]
+    if not rows:
+        return ""
+    texts = ", ".join(str(found["texts"]) for found in figures["faithful"].values())
+    return (
+        "### Integrated gradients: are they what the classifier goes by?\n\nA logistic head on the body as it comes, "
+        f"taught 145 texts; {texts} test texts. What the likeliest code loses in probability without words, by which "
+        "are deleted; intervals over texts.\n\n"
+        f"{as_table(['set', 'words deleted', MOST, CHANCE, LEAST], rows)}"
+    )
 
 
 def _of(found: Mapping[str, Any], a: str, b: str) -> str:

@@ -43,9 +43,8 @@ def full_samples() -> Samples:
     Raises:
         FileNotFoundError: If the open sets are not there.
     """
-    test = tuple(Row(row.set, row.id, row.text, row.codes) for row in open_rows())
     return Samples(
-        test,
+        tuple(open_rows()),
         tuple(row for name in NEVER_SHIPPED for row in _chosen(name)),
         f"Texts of {SHORTEST} to {LONGEST} words, at most {EACH} a set, of four sets that people coded; no "
         "shipped adapter learnt from any of them. They are the texts that were rated blind. Choices (threshold, "

@@ -24,6 +24,7 @@ from infra.profiles.study_rules import refiner_settings
 from infra.settings import Settings, ensure_data_dir, load_settings
 from models.fakes import MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
+from models.moderation.memory import StudyMemory
 from models.moderation.verified import Question, VerifiedModerator, Verifier
 from models.refinement.refiner import Refiner
 from models.text.truncation import prepare
@@ -82,7 +83,8 @@ class Bench:
         self.models = Models(small, self.settings)
         self.tiny_members = {member.name for member in load_profile("tiny").members}
         self.coder = self.models.build_members()
-        moderator = self.models.build_moderator()
+        self.memory = StudyMemory(self.models.embedder)
+        moderator = self.models.build_moderator(memory=self.memory)
         assert isinstance(moderator, VerifiedModerator)
         self.verifier = RememberingVerifier(moderator.verifier, self.further)
         moderator.verifier = self.verifier
@@ -103,6 +105,19 @@ class Bench:
         tiny = self._assigned("tiny", self.tiny.decide([ours for _, ours, _ in both]))
         small = self._assigned("small", self.small.decide([whole for _, _, whole in both]))
         return [self._item(row, *codes) for (row, _, _), *codes in zip(both, tiny, small, strict=True)]
+
+    def recall(self, rows: Sequence[Row], items: Sequence[Item]) -> None:
+        """Know what an earlier run made of texts: codes of later ones depend on codebook and memory.
+
+        Args:
+            rows: The texts.
+            items: What ``code`` made of them, in the same order.
+        """
+        for system in self.refiners:
+            decisions = [_decided(_segment(row), item[system]) for row, item in zip(rows, items, strict=True)]
+            self._assigned(system, decisions)
+            if system == "small":
+                self.memory.note(decisions)
 
     def _sides(self, segment: Segment, said: Sequence[Proposal]) -> tuple[Proposals, Proposals]:
         """What the members of `tiny` proposed, and what all of `small` did."""
@@ -144,6 +159,24 @@ class Bench:
 def _segment(row: Row) -> Segment:
     whole = Segment(id=segment_id(row.set, row.set, row.id), study=row.set, text=row.text, source=row.set)
     return prepare(whole, 4_000)
+
+
+def _decided(segment: Segment, coded: Item) -> Decision:
+    """A decision as far as later texts depend on it."""
+    proposals = [
+        Proposal(member=member, model="known", label=label, latency_s=0.0)
+        for member, label in coded["proposals"].items()
+    ]
+    return Decision(
+        segment=segment,
+        proposals=proposals,
+        label=coded["proposed"],
+        verdict=coded["verdict"],
+        picked=coded["picked"],
+        why="decided before",
+        agreement=0.0,
+        moderator="known",
+    )
 
 
 def _given(row: Row) -> tuple[str, ...]:
@@ -207,7 +240,7 @@ def sample(out_open: Path, out_ship: Path) -> None:
     settings = load_settings(profile="small")
     ensure_data_dir(settings)
     bench = Bench(settings)
-    lists = [(out_open, _left(out_open, open_rows())), (out_ship, _left(out_ship, ship_rows()))]
+    lists = [(out_open, _left(bench, out_open, open_rows())), (out_ship, _left(bench, out_ship, ship_rows()))]
     while any(rows for _, rows in lists):
         for out, rows in lists:
             batch, rows[:] = rows[:STEP], rows[STEP:]
@@ -217,8 +250,11 @@ def sample(out_open: Path, out_ship: Path) -> None:
             print(f"{out}: {len(rows)} texts left", flush=True)
 
 
-def _left(out: Path, rows: Sequence[Row]) -> list[Row]:
-    known = {item["id"] for item in read_lines(out)} if out.exists() else set()
+def _left(bench: Bench, out: Path, rows: Sequence[Row]) -> list[Row]:
+    """What an earlier run did not code; the bench recalls the rest."""
+    known = {item["id"]: item for item in read_lines(out)} if out.exists() else {}
+    done = [row for row in rows if row.id in known]
+    bench.recall(done, [known[row.id] for row in done])
     return [row for row in rows if row.id not in known]
 
 

@@ -13,7 +13,8 @@ from infra.files.tables import OutputRow, Shape, encoded
 from infra.storage.annotations import SYSTEM, Coding, codings
 from infra.storage.database import Database
 from infra.storage.tables import annotations, assignments, code_events
-from models.evaluation.reliability import Figure, Reliability, UnitCoding, reliability
+from models.evaluation.figure import Figure
+from models.evaluation.reliability import Reliability, UnitCoding, reliability
 
 CONVENTION = (
     "Krippendorff relies on codes with an alpha of 0.8 or more and draws only tentative conclusions between 0.667 and "

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from infra.annotation.agreement import study_agreement
 from infra.annotation.import_labels import Importing, plan
+from infra.annotation.part_agreement import part_agreement
 from infra.api.coding import make_data_folder
 from infra.brokers import open_history
 from infra.factory.stores import build_store
@@ -128,6 +130,19 @@ class Connection:
             history: Also what they changed or took back later.
         """
         return labels(self._store, self.study, history=history)
+
+    def agreement(self, *, models: bool = False) -> dict[str, Any]:
+        """How well the study's coders agree: the same figures as ``qualstream agreement --json``.
+
+        Args:
+            models: Also compare the models, on whole segments and with people's marked parts.
+
+        Returns:
+            ``overall``, ``pairs`` and ``codes`` on whole segments; ``parts`` on marked parts: precision, recall and
+            F1 over characters and over parts, and alpha for unitizing, of each pair and code.
+        """
+        figures = study_agreement(self._store.database, self.study, with_models=models).to_json()
+        return {**figures, "parts": part_agreement(self._store.database, self.study, with_models=models).to_json()}
 
     def teach(self, examples: Iterable[tuple[str, str | Sequence[str]]], coder: str) -> str:
         """Give the study texts that a person coded; the same as ``qualstream teach``.

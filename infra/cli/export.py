@@ -51,6 +51,8 @@ def _narrowing(command: Command) -> Command:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File; default: standard output.")
 @click.option("--labels", is_flag=True, help="What people decided instead, with who and when: their last words.")
 @click.option("--history", is_flag=True, help="With --labels: everything they said, withdrawn labels included.")
+@click.option("--memos", "notes", flag_value="memos", help="The memos on codes and documents instead.")
+@click.option("--comments", "notes", flag_value="comments", help="What coders said to each other instead.")
 @click.option(
     "--disputed",
     type=click.Choice(["majority", "none", "model"]),
@@ -60,11 +62,19 @@ def _narrowing(command: Command) -> Command:
     "majority and else the model's.",
 )
 @click.option("--full", is_flag=True, help="With how the models came to their code, and attributes as JSON too.")
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="With qdpx: the project that was taken in; what a study has no place for (cases, variables, notes, sets, "
+    "links, pictures, recordings, texts without codes) is written out again as it is there.",
+)
 @_narrowing
 def export(study: str | None, fmt: str, out: Path | None, labels: bool, history: bool, **given: Any) -> None:
-    """Write a study's segments with their final codes, or the labels that people gave."""
+    """Write a study's segments with their final codes, the labels that people gave, their memos or their comments."""
     if history and not labels:
         raise InputError("--history goes with --labels; add it")
+    if given["base"] and fmt != "qdpx":
+        raise InputError("--base goes with --format qdpx; add it")
     settings = read_settings(study=study)
     with opened_store(settings) as store:
         check_study(store.database, settings.study)
@@ -72,7 +82,7 @@ def export(study: str | None, fmt: str, out: Path | None, labels: bool, history:
         with output_file(out) as file:
             AuditLog(store.database, SystemClock()).add_command("export", scope=settings.study, subject=fmt)
             count = write(file)
-    what = "labels" if labels or fmt == "qdpx" else "segments"
+    what = given["notes"] or ("labels" if labels or fmt == "qdpx" else "segments")
     if not count:
         click.echo(f"study '{settings.study}' has no such {what} in '{settings.data_dir}'", err=True)
     else:
@@ -83,18 +93,27 @@ def _writer(
     store: Store, study: str, fmt: str, labels: bool, history: bool, given: dict[str, Any]
 ) -> Callable[[Any], int]:
     """What writes the file and says how many rows it has; nothing is written before all options are known to fit."""
+    from infra.annotation.notes_files import write_notes
     from infra.files.export import export as export_segments
     from infra.files.export import export_labels
     from infra.files.segment_export import SegmentChoice
+    from infra.refi.rest import with_the_rest
     from infra.refi.study_project import study_project
 
-    filters = _filters(store, study, given)
+    filters, notes = _filters(store, study, given), given["notes"]
+    if notes:
+        if labels or fmt == "qdpx" or filters != Filters():
+            raise InputError(f"--{notes} writes all of them, as csv, jsonl or parquet; leave the other options out")
+        return lambda file: write_notes(store.database, study, notes, fmt, file)
     if (labels or fmt == "qdpx") and filters != Filters():
         raise InputError("labels and projects are exported whole; leave the options out that narrow, or --labels")
     if fmt == "qdpx":
 
         def project(file: Any) -> int:
             archive, count = study_project(store, study, datetime.now(UTC))
+            if given["base"]:
+                archive, kept = with_the_rest(archive, given["base"])
+                click.echo(kept, err=True)
             file.write(archive)
             return count
 

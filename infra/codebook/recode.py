@@ -132,8 +132,9 @@ def again(settings: Settings, store: "Store", stretch: Stretch, events: Sequence
     embedder = Models.of(settings).embedder
     reconcile(index, embedder, events)
     index.put(opened([CodedText(stretch.study, stretch.name, "", _created(store.database, stretch))], embedder))
-    mode = rules_of(store.database, load_profile(settings.profile), stretch.study).coding_mode
-    pipeline = build_pipeline(settings, index, GivenCodes(mode=mode))
+    rules = rules_of(store.database, load_profile(settings.profile), stretch.study)
+    pipeline = build_pipeline(settings, index, GivenCodes(mode=rules.coding_mode))
+    pipeline.refiner.update_rules([rules])
     pipeline.refiner.load_history(events)
     return pipeline
 

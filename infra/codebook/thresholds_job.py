@@ -7,10 +7,11 @@ from typing import Any
 from infra.factory.models import Models
 from infra.factory.stores import build_store
 from infra.profiles.loading import Profile
-from infra.profiles.study_rules import refiner_settings
+from infra.profiles.study_rules import refiner_settings, rules_of
 from infra.settings import Settings, ensure_data_dir
 from models.codebook.codebook import Codebook
 from models.ports import Embedder
+from models.refinement.study_thresholds import set_threshold
 from models.refinement.thresholds import Judgement, Threshold, corrections, judgements, learned
 from schemas import Annotation, Assignment, CodeEvent
 
@@ -39,7 +40,7 @@ def judged(
 
 
 def study_threshold(settings: Settings) -> tuple[Threshold, Threshold, list[Judgement]]:
-    """A study's threshold as the profile has it, as it is learned from the read model, and what it is learned from.
+    """A study's threshold as the profile has it, as it holds (set, or learned), and what people said that bears on it.
 
     Raises:
         SettingError: If the profile is not as it must be.
@@ -52,11 +53,12 @@ def study_threshold(settings: Settings) -> tuple[Threshold, Threshold, list[Judg
         annotations = list(store.history(Annotation, study))
         assignments = store.history(Assignment, study) if annotations else []
         events = store.code_events(study)
+        chosen = set_threshold(rules_of(store.database, models.profile, study))
         evidence = judged(models.profile, models.embedder, events, assignments, annotations).get(study, [])
     finally:
         store.close()
     default = refiner_settings(models.profile).of(study)
-    return default, learned(default, evidence), evidence
+    return default, chosen or learned(default, evidence), evidence
 
 
 def as_object(study: str, default: Threshold, now: Threshold, evidence: list[Judgement]) -> dict[str, Any]:

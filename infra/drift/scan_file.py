@@ -9,6 +9,7 @@ from infra.drift.novelty import DatedText, NoveltyTools, with_novelty
 from infra.drift.report_data import ReportData
 from infra.drift.timestamped_texts import TimestampedText, TimestampedTexts
 from infra.storage.observations import named_models, with_vectors
+from models.drift.end_test import LEAST, smallest_change
 from models.drift.monitor import Monitor
 from models.drift.observation import Observed
 from models.drift.settings import DriftSettings
@@ -87,16 +88,25 @@ def seen_by(monitor: Monitor, segments: int, *, coded: bool = True) -> tuple[str
         segments: How many there were.
         coded: Whether they have codes, so that these are what is compared; else it is their texts.
     """
-    needed = monitor.settings.needed
     unseen = [each for each in monitor.too_few() if coded or not each.startswith("codes:")]
+    needed = LEAST if coded else monitor.settings.needed
     if monitor.compared(coded=coded):
-        least = monitor.settings.least
-        short = f" behind the first {least:,} segments; a change among those cannot be seen in a file of {segments:,}"
-        return f"no change found{short if segments < 2 * needed else ''}", unseen
+        return f"no change found{_among(segments, monitor, coded=coded)}", unseen
     if segments < needed:
         return f"too few to tell: {segments:,} of {needed:,} segments", unseen
     what = "; ".join(unseen) or "there are no codes, and no texts were read"
     return f"too few to tell: {what} (what is said again at once counts once)", unseen
+
+
+def _among(segments: int, monitor: Monitor, *, coded: bool) -> str:
+    """What could not have been seen in a stream as short as this; empty where it is long."""
+    if segments >= 2 * monitor.settings.needed:
+        return ""
+    if coded:
+        points = round(100 * smallest_change(segments))
+        return f"; among {segments:,} segments a code's rise or fall by less than about {points} points may not show"
+    least = monitor.settings.least
+    return f" behind the first {least:,} segments; a change among those cannot be seen in a file of {segments:,}"
 
 
 def novel(

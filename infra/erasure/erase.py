@@ -23,7 +23,7 @@ from infra.vectors.segment_index import SegmentIndex, place_of
 from models.errors import InputError, SettingError, UnavailableError
 from models.ports import Clock
 from schemas import ModelRelease
-from streams.publish import Outgoing
+from streams.publish import Outgoing, outgoing
 
 UPLOADS, EMBEDDINGS = "imports", "embeddings"
 """Folders below the data folder."""
@@ -81,6 +81,9 @@ class Eraser:
         quoted = rows.quoted_in_codebook(self._store.database, [text for _, text in known.values()])
         if quoted:
             receipt.left.append(f"these codes quote a text that was erased, edit them: {', '.join(quoted)}")
+        noted = rows.quoted_in_notes(self._store.database, [text for _, text in known.values()])
+        if noted:
+            receipt.left.append(f"these quote a text that was erased; who wrote them deletes them: {', '.join(noted)}")
         self._topics([*topics.withdrawals(labels, receipt.at), *topics.deletions(ids)], receipt)
         return self._written_down(receipt, "erase segments")
 
@@ -91,11 +94,11 @@ class Eraser:
             InputError: If nothing by that name is kept.
         """
         receipt = Receipt(self._clock.now(), "a person")
-        labels = rows.labels_by(self._store.database, name)
+        labels, rules = rows.labels_by(self._store.database, name), rows.rules_by(self._store.database, name)
         receipt.rows = rows.erase_person(self._store.database, name, receipt.at)
         if not receipt.rows:
             raise InputError("nothing is kept under that name; give it as `qualstream account list` spells it")
-        self._topics(topics.withdrawals(labels, receipt.at), receipt)
+        self._topics([*topics.withdrawals(labels, receipt.at), *map(outgoing, rules)], receipt)
         receipt.left.append("entries of the audit log name them: it says who did what, and nothing is taken out of it")
         return self._written_down(receipt, "erase a person")
 

@@ -7,17 +7,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, Table, delete, func, or_, select, update
 
 from infra.accounts.attempts import counters_of
+from infra.annotation.comments import erase_comments_by
 from infra.storage import tables
 from infra.storage.analysis.spans import parts_within
 from infra.storage.annotations import update_open_slots
-from infra.storage.database import Database, chunks
+from infra.storage.database import CHUNK, Database, chunks
 from infra.storage.derived.decided_codes import update_decided_codes
 from infra.storage.erasures import person_hash
 from infra.storage.projections import insert
-from schemas import CodeEvent
+from schemas import AnnotationRequest, CodeEvent, StudyRules
 
 GONE = "(erased)"
 """What stands in place of an erased person's name."""
@@ -36,6 +37,8 @@ AUTHOR_FIELDS = (
 """Fields of a segment's metadata that usually name who said it."""
 _BY_SEGMENT = tuple(table for table in tables.metadata.sorted_tables if "segment_id" in table.c)
 _ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ANYBODYS_WORDS = 20  # characters of a text that anybody may have written
+_BY_PEOPLE = "asked again"  # the reason of what a person asked
 _Labels = list[tuple[UUID, str, str]]
 
 
@@ -102,8 +105,21 @@ def quoted_in_codebook(database: Database, texts: Collection[str]) -> list[str]:
     fields = ("label", "definition", "inclusion", "exclusion", "examples")
     with database.reading() as connection:
         rows = connection.execute(select(*(tables.codes.c[name] for name in fields))).mappings().all()
-    long = [text for text in texts if len(text) > 20]  # shorter ones are anybody's words
+    long = [text for text in texts if len(text) > _ANYBODYS_WORDS]
     return [row["label"] for row in rows if any(text in str(value) for text in long for value in row.values())]
+
+
+def quoted_in_notes(database: Database, texts: Collection[str]) -> list[str]:
+    """Who wrote the memos and comments that hold one of these texts whole, and when: of those that are left."""
+    long = [text for text in texts if len(text) > _ANYBODYS_WORDS]
+    quotes = []
+    with database.reading() as connection:
+        for table in (tables.memos, tables.comments):
+            query = select(table.c.author, table.c.at, table.c.text).order_by(table.c.at)
+            rows = connection.execution_options(yield_per=CHUNK).execute(query)
+            quoting = (row for row in rows if any(text in row.text for text in long))
+            quotes += [f"{table.name.removesuffix('s')} by {row.author} of {row.at:%Y-%m-%d %H:%M}" for row in quoting]
+    return quotes
 
 
 def erase_segments(database: Database, ids: Collection[UUID], at: datetime) -> Counter[str]:
@@ -120,9 +136,18 @@ def erase_segments(database: Database, ids: Collection[UUID], at: datetime) -> C
                     ).rowcount
             own = delete(tables.segments).where(tables.segments.c.id.in_(chunk))
             counts["segments"] += connection.execute(own).rowcount
+        counts["memos"] += _memos_on_nothing(connection)
         counts += _unsent(connection, {str(id_).encode() for id_ in ids})
         counts += erase_letters(connection, {str(id_).encode() for id_ in ids})
     return +counts
+
+
+def _memos_on_nothing(connection: Connection) -> int:
+    """Memos on documents of which no segment is left: a document's name may be somebody's."""
+    memos, segments = tables.memos.c, tables.segments.c
+    left = select(segments.id).where(segments.study == memos.study, segments.source == memos.document).exists()
+    gone = delete(tables.memos).where(memos.document.is_not(None), ~left)
+    return connection.execute(gone).rowcount
 
 
 def _unsent(connection: Connection, keys: Collection[bytes]) -> Counter[str]:
@@ -159,6 +184,8 @@ def erase_person(database: Database, person: str, at: datetime) -> Counter[str]:
         labels = tables.annotations.c
         coded = connection.execute(select(labels.segment_id).where(labels.annotator == person).distinct())
         touched = set(coded.scalars())
+        counts["memos"] += connection.execute(delete(tables.memos).where(tables.memos.c.author == person)).rowcount
+        counts["comments"] += erase_comments_by(connection, person, GONE)
         own_views = delete(tables.saved_views).where(tables.saved_views.c.owner == person)
         counts["saved_views"] += connection.execute(own_views).rowcount
         for table in (tables.annotations, tables.locks):
@@ -181,9 +208,34 @@ def _names(connection: Connection, person: str) -> Counter[str]:
         connection.execute(update(events).where(events.c.id == row.id).values(values))
     renamed = {
         table.name: connection.execute(update(table).where(table.c.author == person).values(author=GONE)).rowcount
-        for table in (marks, tables.saved_views)
+        for table in (marks, tables.saved_views, tables.alert_rules)
     }
+    requests = tables.requests
+    renamed["requests"] = _in_records(connection, requests, AnnotationRequest, person, requests.c.reason == _BY_PEOPLE)
+    renamed["study_rules"] = _in_records(connection, tables.study_rules, StudyRules, person)
     return Counter({"code_events": len(rows)} | renamed)
+
+
+def _in_records(
+    connection: Connection, table: Table, kind: type[AnnotationRequest | StudyRules], person: str, *where: Any
+) -> int:
+    """Put another name in place of theirs in a table's records, which alone have it; in how many."""
+    (key,) = table.primary_key.columns
+    mine = []
+    for row in connection.execute(select(key, table.c.record).where(*where)).all():
+        record = kind.from_bytes(row.record)
+        if record.author == person:
+            mine.append((row[0], record.model_copy(update={"author": GONE}).to_bytes()))
+    for value, renamed in mine:
+        connection.execute(update(table).where(key == value).values(record=renamed))
+    return len(mine)
+
+
+def rules_by(database: Database, person: str) -> list[StudyRules]:
+    """The rules that a person set last for a study, as they stand without the name."""
+    with database.reading() as connection:
+        rules = [StudyRules.from_bytes(raw) for raw in connection.scalars(select(tables.study_rules.c.record))]
+    return [each.model_copy(update={"author": GONE}) for each in rules if each.author == person]
 
 
 def _account(connection: Connection, person: str) -> Counter[str]:

@@ -54,7 +54,7 @@ def _bars(part: SetScores) -> "Figure":
     for ax, metric in zip(axes, (left, "rouge_1"), strict=True):
         scores = [part.scores[name][metric] for name in names]
         values = np.array([score.value for score in scores])
-        ends = np.array([[score.value - score.low, score.high - score.value] for score in scores]).T
+        ends = np.nan_to_num([[score.value - score.low, score.high - score.value] for score in scores]).T
         ax.barh(names, values, color=_BAR, height=0.65, xerr=np.maximum(ends, 0), ecolor=INK, capsize=2.5)
         ax.set_title(f"{titles[metric]}, {part.texts} texts, 95% interval", fontsize=9)
         clean(ax)
@@ -116,12 +116,14 @@ def _section(part: SetScores, against: str) -> str:
 
     def figure(name: str, metric: str) -> str:
         score, n = part.scores[name][metric], places[metric]
-        return f"{score.value:.{n}f}<small>{score.low:.{n}f} to {score.high:.{n}f}</small>"
+        ends = "no interval" if np.isnan(score.low) else f"{score.low:.{n}f} to {score.high:.{n}f}"
+        return f"{score.value:.{n}f}<small>{ends}</small>"
 
     def gap(name: str, metric: str) -> str:
         delta, n = difference(part.scores[name][metric], part.scores[against][metric]), places[metric]
         star = " *" if delta.excludes_zero else ""
-        return f"{delta.mean:+.{n}f}{star}<small>{delta.low:+.{n}f} to {delta.high:+.{n}f}</small>"
+        ends = "no interval" if np.isnan(delta.low) else f"{delta.low:+.{n}f} to {delta.high:+.{n}f}"
+        return f"{delta.mean:+.{n}f}{star}<small>{ends}</small>"
 
     others = [name for name in part.scores if name != against]
     human = part.human

@@ -1,18 +1,29 @@
 """A rating study as files: a sheet a rater to fill in, the key that is kept apart, and the sheets that come back."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from infra.experiments.rating_page import LETS_STAND, QUESTIONS, STEPS, rating_page
 from infra.files.reading.items import TableRow
 from infra.files.rows import read_rows, tell_format
 from infra.files.tables import Shape, unguarded, write
 from models.errors import InputError
-from models.evaluation.rating_study import HIGHEST, LOWEST, SCALES, Marks, RatedItem, in_order_for
+from models.evaluation.rating_study import HIGHEST, LOWEST, SCALES, STANDS, Marks, RatedItem, in_order_for
 
 KEY, INSTRUCTIONS = "key.json", "instructions.txt"
-COLUMNS = ("item", "text", "code", *SCALES)
+COLUMNS = ("item", "text", "code", *SCALES, STANDS)
+YES, NO = ("yes", "y", "true", "1", "1.0"), ("no", "n", "false", "0", "0.0")
+
+
+def _listed(pairs: Iterable[tuple[object, str]]) -> str:
+    """A line each, what they explain in a column of its own."""
+    rows = [(str(name), what) for name, what in pairs]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:{width}}  {what}" for name, what in rows)
+
+
 _WORDS = f"""How to rate
 
 A code is a short phrase that says what matters in a piece of text: what a researcher would write beside it.
@@ -21,23 +32,20 @@ Each row has a quote and one code for it. Several rows may have the same quote w
 Whose a code is you are not told: some may be people's, some machines'. Read the quote, then give three numbers from
 {LOWEST} to {HIGHEST}, in the columns of these names:
 
-clarity      Would a colleague know what is meant without the quote?
-conciseness  Is it as short as it can be, without words that say nothing?
-relevance    Is it what the quote is mainly about?
+{_listed(QUESTIONS.items())}
 
-1  very poor: misses it altogether
-2  poor: a part of it, or unclear
-3  acceptable: relevant, could be better
-4  good: right, with hardly anything to mend
-5  excellent: right, clear and short
+{_listed(enumerate(STEPS, LOWEST))}
+
+In the column "{STANDS}" write yes or no: {LETS_STAND}
 
 Leave a row empty where you cannot tell. Do not change the column "item", and do not talk about rows before all have
-rated. Save the file as CSV or Excel workbook.
+rated. Save the file as CSV or Excel workbook. The page of the same name asks the same in a browser, and saves the same
+file.
 """
 
 
 def write_study(folder: Path, items: Sequence[RatedItem], raters: int, seed: int) -> list[Path]:
-    """Write instructions, a sheet a rater, and the key.
+    """Write instructions, a sheet a rater, the same as a page, and the key.
 
     Args:
         folder: Made where it is missing.
@@ -61,14 +69,18 @@ def write_study(folder: Path, items: Sequence[RatedItem], raters: int, seed: int
         (folder / INSTRUCTIONS).write_text(_WORDS, encoding="utf-8")
         for path, order in sheets.items():
             _write_sheet(path, order)
+            path.with_suffix(".html").write_text(rating_page(path.stem, order), encoding="utf-8")
         key.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write to '{folder}' ({error.strerror}); give another folder with --out") from error
-    return [folder / INSTRUCTIONS, *sheets, key]
+    return [folder / INSTRUCTIONS, *sheets, *(path.with_suffix(".html") for path in sheets), key]
 
 
 def _write_sheet(path: Path, items: Sequence[RatedItem]) -> None:
-    rows = [{"item": each.item, "text": each.text, "code": each.code, **dict.fromkeys(SCALES, "")} for each in items]
+    rows = [
+        {"item": each.item, "text": each.text, "code": each.code, **dict.fromkeys((*SCALES, STANDS), "")}
+        for each in items
+    ]
     with path.open("wb") as out:
         out.write("\ufeff".encode())  # so that a spreadsheet reads it as UTF-8
         write(Shape(COLUMNS), rows, "csv", out)
@@ -99,8 +111,11 @@ def read_key(path: Path) -> tuple[list[RatedItem], int]:
 def read_sheet(path: Path, items: Sequence[RatedItem]) -> dict[str, Marks]:
     """Read a sheet that a rater filled in: CSV of any dialect, or a workbook; rows without any number are left out.
 
+    Whether a code stands may be left open, as in sheets of older studies, which do not ask.
+
     Raises:
-        InputError: If it cannot be read, has an item that is not in the key, or a number that is none from 1 to 5.
+        InputError: If it cannot be read, has an item that is not in the key, a number that is none from 1 to 5, or an
+            answer that is neither yes nor no.
     """
     known = {item.item for item in items}
     ratings: dict[str, Marks] = {}
@@ -115,7 +130,7 @@ def read_sheet(path: Path, items: Sequence[RatedItem]) -> dict[str, Marks]:
         if len(given) < len(SCALES):
             missing = ", ".join(scale for scale in SCALES if scale not in given)
             raise InputError(f"{path}, line {number}: no {missing}; give all of {', '.join(SCALES)}, or none")
-        ratings[name] = given
+        ratings[name] = given | _stands(cells.get(STANDS), path, number)
     return ratings
 
 
@@ -127,6 +142,13 @@ def _cells(path: Path) -> Sequence[tuple[int, Mapping[str, Any]]]:
     except OSError as error:
         raise InputError(f"cannot read '{path}' ({error.strerror}); give a sheet that was filled in") from error
     return rows
+
+
+def _stands(cell: Any, path: Path, number: int) -> dict[str, float]:
+    text = unguarded(str(cell)).strip().casefold() if cell is not None else ""
+    if text and text not in (*YES, *NO):
+        raise InputError(f"{path}, line {number}: {STANDS} is '{text}'; yes or no is expected, or nothing")
+    return {STANDS: float(text in YES)} if text else {}
 
 
 def _mark(cell: Any, path: Path, number: int, scale: str) -> float | None:

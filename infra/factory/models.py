@@ -93,7 +93,8 @@ class Models:
         """The base models of this process, each held once."""
         from models.backends.lora.pool import GeneratorPool
 
-        return GeneratorPool(self.settings.weights_dir, self.device, usage=self._usage)
+        placements = self.profile.placements
+        return GeneratorPool(self.settings.weights_dir, self.device, placements=placements, usage=self._usage)
 
     @property
     def cascaded(self) -> bool:
@@ -284,18 +285,26 @@ class Models:
 
             server = self._chat_server(str(profile.url))
             return ServedModerator(server, str(profile.model), self.embedder, seed=self.profile.seed)
+        if isinstance(profile, ModeratorProfile) and profile.sampled:
+            return self._drawing(profile, self.profile.generation.temperature, 1)[0]
         return self._build_lora_moderator(profile)
 
     def _build_panelists(self, profile: PanelistProfile) -> list[Moderator]:
         """One place of a panel: a moderator, or several that draw from the same weights."""
         if profile.samples is None or profile.temperature is None:
             return [self._build_single_moderator(profile)]
+        return self._drawing(profile, profile.temperature, profile.samples)
+
+    def _drawing(
+        self, profile: ModeratorProfile | PanelistProfile, temperature: float, samples: int
+    ) -> list[Moderator]:
+        """Moderators that draw their answers from the same weights, each with a seed of its own."""
         from models.backends.lora.generation import Sampling
         from models.backends.lora.moderator import SampledModerator
 
         model, limits = self._build_lora_moderator(profile), self.profile.generation
-        sampling = Sampling(limits.max_new_tokens, profile.temperature, limits.top_p)
-        return [SampledModerator(model, sampling, self.profile.seed + n) for n in range(profile.samples)]
+        sampling = Sampling(limits.max_new_tokens, temperature, limits.top_p)
+        return [SampledModerator(model, sampling, self.profile.seed + n) for n in range(samples)]
 
     def _build_lora_moderator(self, profile: ModeratorProfile | PanelistProfile) -> "LoraModerator":
         from models.backends.lora.moderator import LoraModerator
@@ -307,6 +316,7 @@ class Models:
             cache=self.settings.weights_dir,
             device=self.device,
             dtype=profile.dtype,
+            placement=profile.placement,
             usage=self._usage,
         )
 

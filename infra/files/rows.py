@@ -11,7 +11,7 @@ from typing import Any, Literal, cast, get_args
 from infra.files.reading.bounds import bounded
 from infra.files.reading.columns import TEXT_NAMES
 from infra.files.reading.delimited import Dialect, Line, lines_of, raw_rows, tell_dialect, width
-from infra.files.reading.documents import document_rows, is_transcript
+from infra.files.reading.documents import document_rows, is_node_text, is_transcript
 from infra.files.reading.encodings import PEEK, Encoding, survey, told_by_mark
 from infra.files.reading.headers import Table
 from infra.files.reading.items import RawRow, ReadingOptions, ReadingReport, Rejected, TableHeader, TableRow
@@ -95,7 +95,7 @@ def _text_format(start: str) -> Format:
     if start.startswith(("{", "[{")):
         return "jsonl"
     plain = start.replace("\r\n", "\n")
-    return "srt" if _SRT.match(plain) else "transcript" if is_transcript(plain) else "lines"
+    return "srt" if _SRT.match(plain) else "transcript" if is_node_text(plain) or is_transcript(plain) else "lines"
 
 
 def read_rows(

@@ -125,7 +125,7 @@ def _see(header: TableHeader, rows: Iterator[Any], builder: SegmentBuilder) -> N
 def _starts_with_header(head: bytes, text_names: tuple[str, ...], least: int) -> bool:
     """Whether the first line names a column of text among so many or more: a table then, not plain lines."""
     first = head.decode(told_by_mark(head) or "utf-8", "replace").lstrip("\ufeff").split("\n", 1)[0]
-    rows = [[cell.strip('" \r') for cell in first.split(each)] for each in DELIMITERS]
+    rows = [[cell.strip("\"' \r") for cell in first.split(each)] for each in DELIMITERS]
     return any(len(row) >= least and usual(row, text_names) is not None for row in rows)
 
 

@@ -11,6 +11,7 @@ from infra.profiles.faults import LONGEST_SHOWN, explain
 from infra.profiles.members import MemberProfile, Model, ModeratorProfile, PanelistProfile, Table, VerifierProfile
 from infra.settings import Settings, nearest
 from models.backends.devices import available_device
+from models.backends.weights import Placement
 from models.coding.cascade import CascadeSettings
 from models.errors import SettingError
 from schemas.record import Study
@@ -155,6 +156,26 @@ class Profile(Table):
         if twice:
             raise ValueError(f"two members are called '{twice}'; give each its own name")
         return self
+
+    @model_validator(mode="after")
+    def _a_base_lies_in_one_place(self) -> Self:
+        for table in self._in_one_pool:
+            if table.placement != self.placements[str(table.base)]:
+                raise ValueError(
+                    f"members and verifier on '{table.base}' lay it out in two ways; give them the same `device_map` "
+                    "and `bits`"
+                )
+        return self
+
+    @property
+    def placements(self) -> dict[str, Placement]:
+        """How the bases of members and verifier are held, which share their weights; the moderator has its own."""
+        return {str(table.base): table.placement for table in self._in_one_pool}
+
+    @property
+    def _in_one_pool(self) -> list[MemberProfile | VerifierProfile]:
+        tables: list[MemberProfile | VerifierProfile] = [*self.members, *([self.verifier] if self.verifier else [])]
+        return [table for table in tables if table.base is not None]
 
     @property
     def file(self) -> Path:

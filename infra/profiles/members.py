@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from infra.files.few_shot import MOST
 from models.backends.digests import check_content
+from models.backends.weights import Placement
 from models.coding.chat import Format
 from models.coding.prompts import Ending
 from models.moderation.classifier_vote import CLASSIFIER
@@ -25,6 +26,7 @@ ADAPTERS = {
 }
 """SHA-256 of each adapter that comes with Qualstream: of its configuration and its weights, one after the other."""
 _VERIFIER = VerifierSettings()
+_LAID_OUT = ("device_map", "bits")
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -63,6 +65,8 @@ Pairs = Annotated[Path, BeforeValidator(_pairs_file)]
 Model = Annotated[str, Field(min_length=1), AfterValidator(_model_or_path)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
+"""As ``accelerate`` calls them: ``auto`` fills the GPUs evenly, ``sequential`` one after the other."""
 
 
 class Table(BaseModel):
@@ -71,7 +75,21 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class MemberProfile(Table):
+class WeightsTable(Table):
+    """Where weights are held in this process."""
+
+    device_map: DeviceMap | None = Field(
+        default=None, description="How layers are laid over all GPUs, for a model that one has no room for."
+    )
+    bits: Literal[4, 8] | None = Field(default=None, description="Held in so many bits, by bitsandbytes.")
+
+    @property
+    def placement(self) -> Placement:
+        """The same, as models are loaded."""
+        return Placement(self.device_map, self.bits)
+
+
+class MemberProfile(WeightsTable):
     """One member of the ensemble."""
 
     name: str = Field(pattern=r"^[\w.\-]{1,80}$")
@@ -98,9 +116,15 @@ class MemberProfile(Table):
         if self.backend == "transformers":
             _need(self, f"member '{self.name}' with backend 'transformers'", "base", refuse=("url", "model"))
         elif self.backend == "served":
-            _need(self, f"member '{self.name}' with backend 'served'", "url", "model", refuse=("base", "adapter"))
+            _need(
+                self,
+                f"member '{self.name}' with backend 'served'",
+                "url",
+                "model",
+                refuse=("base", "adapter", *_LAID_OUT),
+            )
         else:
-            unused = ("base", "adapter", "url", "model", "examples", "examples_file")
+            unused = ("base", "adapter", *_LAID_OUT, "url", "model", "examples", "examples_file")
             _need(self, f"member '{self.name}' with backend 'fake'", refuse=unused)
         if self.examples is not None or self.examples_file is not None:
             _need(self, f"few-shot member '{self.name}'", "examples", "examples_file", refuse=())
@@ -112,7 +136,7 @@ class MemberProfile(Table):
         return self
 
 
-class VerifierProfile(Table):
+class VerifierProfile(WeightsTable):
     """Who judges the codes before they stand, and writes another one where all are doubtful."""
 
     base: Model
@@ -128,7 +152,7 @@ class VerifierProfile(Table):
     studies: dict[Study, str] = Field(default_factory=dict, description="Study to what its own texts are.")
 
 
-class _ModeratorKeys(Table):
+class _ModeratorKeys(WeightsTable):
     """What a moderator is made from."""
 
     base: Model | None = None
@@ -160,6 +184,9 @@ class ModeratorProfile(_ModeratorKeys):
     """Who settles on one label."""
 
     strategy: Literal["consensus", "model", "served", "panel"] = "consensus"
+    sampled: bool = Field(
+        default=False, description="Whether a moderator in this process draws as [generation] says; else its likeliest."
+    )
     panel: tuple[PanelistProfile, ...] = Field(
         default=(), description="Of strategy 'panel'; see ``models.moderation.panel``."
     )
@@ -168,6 +195,8 @@ class ModeratorProfile(_ModeratorKeys):
     def _has_what_it_needs(self) -> Self:
         who = f"[moderator] with strategy '{self.strategy}'"
         _need_models(self, self.strategy, who)
+        if self.sampled and self.strategy != "model":
+            raise ValueError(f"{who} does not use the key 'sampled'; take it out, or set strategy to 'model'")
         if self.strategy == "panel" and not self.panel:
             raise ValueError(f"{who} has no moderators; add a [[moderator.panel]] table for each")
         if self.strategy != "panel" and self.panel:
@@ -179,9 +208,9 @@ def _need_models(table: _ModeratorKeys, strategy: str, who: str) -> None:
     if strategy == "model":
         _need(table, who, "base", refuse=("url", "model"))
     elif strategy == "served":
-        _need(table, who, "url", "model", refuse=("base", "adapter"))
+        _need(table, who, "url", "model", refuse=("base", "adapter", *_LAID_OUT))
     else:
-        _need(table, who, refuse=("base", "adapter", "url", "model"))
+        _need(table, who, refuse=("base", "adapter", *_LAID_OUT, "url", "model"))
 
 
 def _need(table: Table, who: str, *names: str, refuse: tuple[str, ...] = ()) -> None:

@@ -42,8 +42,8 @@ def is_refi(name: str) -> bool:
     return name.casefold().endswith((PROJECT, CODEBOOK))
 
 
-def read_project(path: Path) -> RefiProject:
-    """Read a project.
+def read_project(path: Path | io.BytesIO) -> RefiProject:
+    """Read a project, from disk or as it was packed.
 
     Raises:
         InputError: If it is no such archive, or holds what could not be read safely.
@@ -107,7 +107,7 @@ def packed(xml: bytes, texts: Mapping[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> bytes:
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: object) -> bytes:
     with archive.open(entry) as stream:
         raw = stream.read(_LARGEST + 1)
     if len(raw) > _LARGEST:
@@ -136,7 +136,7 @@ def _models() -> Any:
             "another format"
         ) from None
 
-    def from_xml(raw: bytes, model: type[Model], path: Path) -> Model:
+    def from_xml(raw: bytes, model: type[Model], path: object) -> Model:
         config = ParserConfig(fail_on_unknown_properties=False, fail_on_unknown_attributes=False)
         try:
             fromstring(raw, forbid_dtd=True)  # entities and the like are refused before anything else reads it

@@ -1,11 +1,13 @@
 """A study's coded segments as a REFI-QDA project: what people said, and what the system gave."""
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
 
+from infra.annotation.memos import Memo, study_memos
 from infra.files.export import labels
 from infra.files.tables import OutputRow
 from infra.refi.writing import CodedPassage, Whole, project_archive
@@ -29,7 +31,16 @@ def study_project(store: Store, study: str, now: datetime) -> tuple[bytes, int]:
     places = _places(store, study)
     order = {id_: n for n, id_ in enumerate(places)}
     passages.sort(key=lambda passage: order.get(passage.segment, len(order)))
-    return project_archive(codebook, study, (_placed(each, places) for each in passages), now), len(people)
+    placed = (_placed(each, places) for each in passages)
+    memos = [_on_current(memo, codebook) for memo in study_memos(store.database, study)]
+    return project_archive(codebook, study, placed, now, memos), len(people)
+
+
+def _on_current(memo: Memo, codebook: Codebook) -> Memo:
+    """A memo on the code that its own became."""
+    if memo.code is None:
+        return memo
+    return replace(memo, code=codebook.current_code(memo.code) or codebook.current_theme(memo.code) or memo.code)
 
 
 def _of_people(store: Store, study: str) -> Iterator[CodedPassage]:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from infra.annotation.memos import Memo
 from infra.files.labels.code_cells import PATH
 from infra.refi.archive import packed, to_xml
 from infra.refi.code_notes import ORIGIN, description_of
+from infra.refi.memo_notes import MemoNotes
 from models.codebook.codebook import Codebook, CodeState
 from schemas.ids import normalised_label
 
@@ -57,7 +59,9 @@ def codebook_xml(codebook: Codebook, study: str) -> bytes:
     return to_xml(refi.CodeBook(codes=refi.CodesType(code=codes), origin=ORIGIN), CODEBOOK_SPACE)
 
 
-def project_archive(codebook: Codebook, study: str, passages: Iterable[CodedPassage], now: datetime) -> bytes:
+def project_archive(
+    codebook: Codebook, study: str, passages: Iterable[CodedPassage], now: datetime, memos: Sequence[Memo] = ()
+) -> bytes:
     """A study as a project (.qdpx).
 
     The segments of a source are one text in the order they are given, or where they stood if that is known; between
@@ -68,13 +72,15 @@ def project_archive(codebook: Codebook, study: str, passages: Iterable[CodedPass
         study: Its name, which is the project's.
         passages: One per segment and coder; those of one segment name the same text.
         now: When.
+        memos: On codes and documents; they are the project's notes.
     """
     from pyrefiqda.models import project as refi
 
-    listed = list(passages)
+    listed, notes = list(passages), MemoNotes(memos)
     used = {code for passage in listed for code in passage.codes}
-    codes = [_element(node, refi.CodeType) for node in _tree(codebook, study, used)]
-    users = {name: uuid5(NAMESPACE_URL, f"coder:{name}") for name in sorted({each.coder for each in listed})}
+    codes = [_noted(node, notes) for node in _tree(codebook, study, used)]
+    people = {each.coder for each in listed} | notes.authors
+    users = {name: uuid5(NAMESPACE_URL, f"coder:{name}") for name in sorted(people)}
     sources, texts = [], {}
     for name, group in _by_source(listed).items():
         document, file = _Document(), f"{uuid5(NAMESPACE_URL, f'{study}/{name}')}.txt"
@@ -86,6 +92,7 @@ def project_archive(codebook: Codebook, study: str, passages: Iterable[CodedPass
                 name=_legal(name),
                 plain_text_path=f"internal://{file}",
                 plain_text_selection=selections,
+                note_ref=notes.of_document(name),
             )
         )
     project = refi.Project(
@@ -95,6 +102,7 @@ def project_archive(codebook: Codebook, study: str, passages: Iterable[CodedPass
         users=refi.UsersType(user=[refi.UserType(guid=str(id_), name=_legal(name)) for name, id_ in users.items()]),
         code_book=refi.CodeBookType(codes=refi.CodesType(code=codes)),
         sources=refi.SourcesType(text_source=sources),
+        notes=notes.elements(users, _legal, _xml_time),
     )
     return packed(to_xml(project, PROJECT_SPACE), texts)
 
@@ -106,6 +114,8 @@ class _Node:
     name: str
     guid: str
     codable: bool
+    codes: list[UUID] = field(default_factory=list)
+    """The code and the theme that it stands for; none where it is a part of a theme's path."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     below: "dict[str, _Node]" = field(default_factory=dict)
 
@@ -118,6 +128,7 @@ def _tree(codebook: Codebook, study: str, used: set[UUID] | None = None) -> list
     for theme in sorted(themes.values(), key=lambda state: state.label):
         node = _home(top, theme.label, study)
         node.notes, node.guid = _notes(theme), str(theme.id)
+        node.codes.append(theme.id)
     codes = sorted((state for state in states if state.level == "code"), key=lambda state: state.label)
     leaves = [normalised_label(PATH.split(code.label)[-1]) for code in codes]
     for code in codes:
@@ -126,9 +137,10 @@ def _tree(codebook: Codebook, study: str, used: set[UUID] | None = None) -> list
         name = _below(code.label, above, leaves)
         if home is not None and normalised_label(code.label) == normalised_label(home.name):
             home.codable, home.guid = True, str(code.id)  # the theme's own name is a code as well
+            home.codes.append(code.id)
             home.notes = home.notes if any(home.notes.values()) else _notes(code)
         else:
-            (home.below if home else top)[str(code.id)] = _Node(name, str(code.id), True, _notes(code))
+            (home.below if home else top)[str(code.id)] = _Node(name, str(code.id), True, [code.id], _notes(code))
     return list(top.values())
 
 
@@ -163,6 +175,19 @@ def _element(node: _Node, kind: Any) -> Any:
         color=color if color and _COLOR.fullmatch(color) else None,
         description=_legal(description) if description else None,
         code=[_element(below, kind) for below in node.below.values()],
+    )
+
+
+def _noted(node: _Node, notes: MemoNotes) -> Any:
+    """A code of a project, with what refers to its memos; a codebook of its own has no place for those."""
+    from pyrefiqda.models import project as refi
+
+    element = _element(node, refi.CodeType)
+    return element.model_copy(
+        update={
+            "note_ref": notes.of_codes(node.codes),
+            "code": [_noted(below, notes) for below in node.below.values()],
+        }
     )
 
 

@@ -60,6 +60,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "web_port": "`qualstream up` refuses one that is taken.",
         "web_hosts": "The names under which browsers ask for the page, where it stands behind a proxy.",
         "web_tls": "Cookies for https alone.",
+        "web_language": "Where neither a person nor their browser asks for one that there is.",
         "web_proxies": "Whose word about a visitor's address is taken.",
         "web_secret": "Signs sessions, where several pages share them. Unset, a key in the data folder.",
     },

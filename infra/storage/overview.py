@@ -1,9 +1,8 @@
-"""How a study stands, quickly enough to be asked every second: counts, the newest segments, codes over time."""
+"""How a study stands, quickly enough to be asked every second: counts and the newest segments."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
@@ -11,13 +10,10 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 from infra.storage.alerts import waits
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
-from infra.storage.final_codes import Assigned, Named, names_now, outcomes
-from infra.storage.tables import alerts, assignments, codes, dead_letters, final_codes, requests, segments
+from infra.storage.final_codes import Assigned, outcomes
+from infra.storage.tables import alerts, assignments, codes, dead_letters, requests, segments
 from schemas.coding import ConfidenceStage, stage_of
 
-TimeStep = Literal["hour", "day"]
-STEPS: dict[TimeStep, tuple[timedelta, int]] = {"hour": (timedelta(hours=1), 48), "day": (timedelta(days=1), 30)}
-"""How long a step is, and how many are shown."""
 _LONGEST = 240  # characters of a segment in a list
 
 
@@ -60,18 +56,6 @@ class Newest:
     """A label that models propose and nobody has admitted yet."""
     blind: bool = False
     """Whether the code is kept back."""
-
-
-@dataclass(frozen=True)
-class OverTime:
-    """How many segments got each code in each step of time, by when they were said."""
-
-    moments: Sequence[datetime]
-    """Where each step begins."""
-    codes: Sequence[Named]
-    """The most used of that time, the most used first."""
-    counts: Sequence[Sequence[int]]
-    """One row a code, one number a moment."""
 
 
 def live(database: Database, study: str, now: datetime) -> Live:
@@ -158,50 +142,3 @@ def newest(database: Database, study: str, limit: int = 20) -> list[Newest]:
         )
         for row in rows
     ]
-
-
-def over_time(database: Database, study: str, by: TimeStep, most: int = 8) -> OverTime:
-    """The codes that most segments of the last steps have in the end."""
-    (length, steps), final = STEPS[by], final_codes.c
-    with database.reading() as connection:
-        said_at = segments.c.order_at
-        first = connection.execute(select(func.min(said_at)).where(segments.c.study == study)).scalar_one()
-        last = connection.execute(select(func.max(said_at)).where(segments.c.study == study)).scalar_one()
-        if first is None or last is None:
-            return OverTime((), (), ())
-        ends = _floor(last, by)
-        begins = max(ends - length * (steps - 1), _floor(first, by))
-        moments = [begins + length * n for n in range((ends - begins) // length + 1)]
-        start = _start(by, database.dialect)
-        query = (
-            select(start.label("start"), final.code_id, func.max(final.label).label("label"), _N)
-            .join_from(segments, final_codes, segments.c.id == final.segment_id)
-            .where(segments.c.study == study, segments.c.order_at >= begins)
-            .where(final.study == study, final.code_id.is_not(None))
-            .group_by(start, final.code_id)
-        )
-        rows = connection.execute(query).all()
-        names = names_now(connection, {row.code_id for row in rows})
-    counts: dict[Named, dict[datetime, int]] = {}
-    for row in rows:
-        code = names.get(row.code_id, Named(row.code_id, row.label))
-        of_code, moment = counts.setdefault(code, {}), datetime.fromisoformat(row.start).replace(tzinfo=UTC)
-        of_code[moment] = of_code.get(moment, 0) + row.n
-    ordered = sorted(counts, key=lambda code: (-sum(counts[code].values()), code.label))[:most]
-    return OverTime(moments, ordered, [[counts[code].get(moment, 0) for moment in moments] for code in ordered])
-
-
-_N = func.count().label("n")
-
-
-def _floor(moment: datetime, by: TimeStep) -> datetime:
-    hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    return hour if by == "hour" else hour.replace(hour=0)
-
-
-def _start(by: TimeStep, dialect: str) -> ColumnElement[str]:
-    """The beginning of a segment's step, as ``2026-03-01T14:00:00`` in UTC."""
-    at = segments.c.order_at
-    if dialect == "sqlite":
-        return func.strftime("%Y-%m-%dT%H:00:00" if by == "hour" else "%Y-%m-%dT00:00:00", at)
-    return func.to_char(func.timezone("UTC", at), f'YYYY-MM-DD"T"{"HH24" if by == "hour" else "00"}":00:00"')

@@ -459,6 +459,38 @@ saved_views = Table(  # filters of the list of segments under a name
     Column("at", UtcDateTime, nullable=False),
 )
 
+memos = Table(  # what a person noted about a code or a document; memos on segments are in their annotations
+    "memos",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _study(),
+    Column("code_id", Uuid),
+    Column("document", PlainText),  # one of the two says what it is about
+    Column("author", String(120), nullable=False),
+    Column("text", PlainText, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime),
+)
+Index("ix_memos_study", memos.c.study, memos.c.at)
+
+comments = Table(  # what coders say to each other about a segment or a code
+    "comments",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("thread", Uuid, nullable=False),  # the id of the comment that the others answer; its own id there
+    _study(),
+    Column("segment_id", Uuid),
+    Column("code_id", Uuid),  # one of the two says what it is about
+    Column("author", String(120), nullable=False),
+    Column("text", PlainText, nullable=False),  # empty where it was deleted and others had answered
+    Column("at", UtcDateTime, nullable=False),
+    Column("settled_by", String(120)),  # of a thread, at its first comment
+    Column("settled_at", UtcDateTime),
+)
+Index("ix_comments_study", comments.c.study, comments.c.at)
+Index("ix_comments_segment", comments.c.segment_id)
+Index("ix_comments_thread", comments.c.thread)
+
 recodings = Table(  # a stretch of a study coded again beside what stands
     "recodings",
     metadata,

@@ -9,6 +9,8 @@ from infra.web.api import routes as api
 from infra.web.errors import handle_faults
 from infra.web.guard import Guard, check_csrf
 from infra.web.health import router as health
+from infra.web.language import switch
+from infra.web.language.catalogs import check_language
 from infra.web.pages import (
     agreement,
     audit,
@@ -28,6 +30,7 @@ from infra.web.pages import (
 from infra.web.pages.analysis import documents, groups, tables, views
 from infra.web.pages.coding import panel, spans
 from infra.web.pages.curation import bulk, similar
+from infra.web.pages.discussion import comments, memos
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
 
@@ -45,6 +48,8 @@ PAGES = (
     tables,
     documents,
     views,
+    memos,
+    comments,
     agreement,
     classifier,
     drift,
@@ -54,11 +59,17 @@ PAGES = (
     texts,
     people,
     audit,
+    switch,
 )
 
 
 def make_app(site: Site) -> FastAPI:
-    """The application over one site."""
+    """The application over one site.
+
+    Raises:
+        SettingError: If the page does not speak the language of the settings.
+    """
+    check_language(site.settings.web_language)
     sessions = Sessions(signing_key(site.settings), site.clock, site.accounts.sessions)
     app = FastAPI(
         title="Qualstream", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(check_csrf)]

@@ -17,12 +17,16 @@ _CARRIES_AWAY = (
     *("/export/{what}", "/studies/{study}/segments", "/studies/{study}/labels"),
     *("/agreement/figures.json", ".csv", ".jsonl"),  # whatever is a file
 )
+_OWN = ("/language",)
+"""What changes nothing but the asker's own browser."""
 _NOT_KEPT = (400, 401, 403, 404, 405, 408, 413, 429)
 """Answers to strangers that would let anybody fill the log."""
 
 
 def belongs(request: Request) -> bool:
     """Whether a request that was answered belongs in the log."""
+    if _route(request) in _OWN:
+        return False
     return request.method not in SAFE or _route(request).endswith(_CARRIES_AWAY)
 
 

@@ -1,4 +1,4 @@
-"""The page's two cookies, the session's and the device's; their attributes are the same on every answer."""
+"""The page's cookies, the session's, the device's and the language's; their attributes are the same on every answer."""
 
 import secrets
 from datetime import timedelta
@@ -9,12 +9,14 @@ from starlette.responses import Response as StarletteResponse
 
 from infra.accounts.accounts import Visitor
 from infra.accounts.open_sessions import LONGEST
+from infra.web.language.choice import COOKIE_NAME
 from infra.web.sessions import COOKIE, Session, Sessions
 from infra.web.site import Site
 
 DEVICE = "qualstream_device"
 """A browser from which somebody has signed in: other people's failures do not keep it out."""
 _DEVICE_LASTS = timedelta(days=365)
+_CHOICE_LASTS = timedelta(days=365)
 _LONGEST_DEVICE = 100  # characters of its secret
 
 
@@ -65,6 +67,12 @@ def mark_device(request: Request, answer: Response) -> Response:
     """Have an answer give a browser that has none a device cookie; it is known once somebody signs in there."""
     if not device_of(request):
         _set(answer.headers, DEVICE, secrets.token_urlsafe(24), _DEVICE_LASTS, secure=is_secure(request))
+    return answer
+
+
+def keep_language(request: Request, language: str, answer: Response) -> Response:
+    """Have an answer keep in which language this browser's person reads."""
+    _set(answer.headers, COOKIE_NAME, language, _CHOICE_LASTS, secure=is_secure(request))
     return answer
 
 

@@ -14,29 +14,33 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from infra.accounts.attempts import TooManyAttempts
 from infra.files.apart import ReadersBusy
+from infra.web.language.speech import N_, gettext
 from infra.web.site import draw
 from models.errors import InputError, QualstreamError, SettingError, UnavailableError
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that change nothing."""
 _TITLES = {
-    400: "This cannot be answered",
-    401: "Please sign in",
-    403: "This is not yours to do",
-    404: "There is nothing here",
-    405: "This cannot be done here",
-    408: "That took too long",
-    409: "Somebody was quicker",
-    413: "That is too large",
-    422: "Something is missing or wrong",
-    429: "Too many attempts",
-    500: "Something went wrong",
-    503: "Away for the moment",
+    400: N_("This cannot be answered"),
+    401: N_("Please sign in"),
+    403: N_("This is not yours to do"),
+    404: N_("There is nothing here"),
+    405: N_("This cannot be done here"),
+    408: N_("That took too long"),
+    409: N_("Somebody was quicker"),
+    413: N_("That is too large"),
+    422: N_("Something is missing or wrong"),
+    429: N_("Too many attempts"),
+    500: N_("Something went wrong"),
+    503: N_("Away for the moment"),
 }
-_UNEXPECTED = "Nothing was lost, and it stands in the page's log. Try again; if it stays, tell whoever runs the page."
-_AWAY = "The database does not answer now. What you sent just then was not saved: send it again in a moment."
-_UNFIT = "A number or a time here is out of bounds, or a text holds what no text has; correct it and send it again."
-_NO_SUCH_PAGE = "No page has this address; go on from the studies."
+_UNEXPECTED = N_(
+    "Nothing was lost, and it stands in the page's log. Try again; if it stays, tell whoever runs the page."
+)
+_AWAY = N_("The database does not answer now. What you sent just then was not saved: send it again in a moment.")
+_UNFIT = N_("A number or a time here is out of bounds, or a text holds what no text has; correct it and send it again.")
+_NOT_SET_UP = N_("The page is not set up as it must be; its log says what to change.")
+_NO_SUCH_PAGE = N_("No page has this address; go on from the studies.")
 
 
 def handle_faults(app: FastAPI) -> None:
@@ -56,7 +60,7 @@ async def answer_fault(request: Request, error: Exception) -> Response:
         return JSONResponse({"detail": sentence}, status, headers)
     if status == 401:
         return sign_in_first(request, sentence)
-    values = {"status": status, "title": _TITLES.get(status, HTTPStatus(status).phrase), "said": sentence}
+    values = {"status": status, "title": gettext(_TITLES.get(status, HTTPStatus(status).phrase)), "said": sentence}
     page = await run_in_threadpool(draw, request, "error.html", values, status=status)
     page.headers.update(headers)
     return page
@@ -109,7 +113,7 @@ def _answer_of(error: Exception) -> tuple[int, str, dict[str, str]]:
         case UnavailableError():
             answer = 503, _AWAY, {"Retry-After": "5"}
         case SettingError():
-            answer = 500, "The page is not set up as it must be; its log says what to change.", {}
+            answer = 500, _NOT_SET_UP, {}
         case _:
             answer = 500, _UNEXPECTED, {}
     return answer

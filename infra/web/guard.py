@@ -20,12 +20,14 @@ from infra.web.audit_trail import belongs, note
 from infra.web.cookies import is_secure, set_session
 from infra.web.errors import SAFE, answer_fault
 from infra.web.health import PROBES
+from infra.web.language.choice import language_of
+from infra.web.language.speech import speaking, spoken
 from infra.web.sessions import COOKIE, Session, Sessions
 from infra.web.site import Site
 from models.errors import UnavailableError
 
 log = logging.getLogger(__name__)
-OPEN = re.compile(r"/signin|/setup/[^/]+")
+OPEN = re.compile(r"/signin|/language|/setup/[^/]+")
 """What may be sent without having signed in."""
 _LISTEN_S = 10.0  # how long a stream goes on after its session has ended
 SMALL, LARGE = 2_000_000, 50_000_000
@@ -70,6 +72,10 @@ class Guard:
                 await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
+        with speaking(language_of(request, self._site.settings.web_language)):
+            await self._answer(request, scope, receive, send)
+
+    async def _answer(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         answer = _Answer(send, "no-cache" if request.scope["path"].startswith("/static/") else "no-store")
         try:
             await self._pass(request, _limited(request, receive), answer)
@@ -189,6 +195,9 @@ class _Answer:
             for name, value in _HEADERS.items():
                 headers[name] = value
             headers.setdefault("Cache-Control", self._cache)
+            if headers.get("content-type", "").startswith("text/html"):
+                headers.setdefault("Content-Language", spoken())
+                headers.add_vary_header("Cookie, Accept-Language")
             given = headers.getlist("set-cookie")
             for cookie in self.cookies.getlist("set-cookie"):
                 if not any(header.startswith(f"{COOKIE}=") for header in given):  # a page's own, as at sign-in, wins

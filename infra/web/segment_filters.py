@@ -10,6 +10,7 @@ from fastapi import Request
 
 from infra.files.timestamps import read_time
 from infra.storage.search import Filters, RouteFilter
+from infra.web.language.speech import gettext
 
 _EARLIEST, _LATEST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)  # whatever is added, a time
 _HUMAN = ("yes", "no", "decided", "undecided")
@@ -71,7 +72,7 @@ class Asked:
     def filters(self) -> tuple[Filters, list[str]]:
         """What narrows, and a line for each field that cannot be read."""
         wrong: list[str] = []
-        since, until = _day(self.since, "From", wrong), _day(self.until, "To", wrong)
+        since, until = _day(self.since, gettext("From"), wrong), _day(self.until, gettext("To"), wrong)
         if until is not None and len(self.until.strip()) <= len("2026-01-01"):
             until += timedelta(days=1)  # a day is meant whole
         filters = Filters(
@@ -80,8 +81,8 @@ class Asked:
             since=since,
             until=until,
             source=self.source,
-            low=_share(self.low, "Confidence from", wrong),
-            high=_share(self.high, "Confidence to", wrong),
+            low=_share(self.low, gettext("Confidence from"), wrong),
+            high=_share(self.high, gettext("Confidence to"), wrong),
             route=cast(RouteFilter, self.route if self.route in _ROUTES else ""),
             annotator=self.annotator.strip(),
             human=cast(Literal["", "yes", "no", "decided", "undecided"], self.human if self.human in _HUMAN else ""),
@@ -105,7 +106,8 @@ def _day(value: str, field: str, wrong: list[str]) -> datetime | None:
         return None
     moment = read_time(value)
     if moment is None or not _EARLIEST < moment < _LATEST:
-        wrong.append(f"{field}: '{value[:40]}' is no time; a day such as 2026-03-01 is expected")
+        message = gettext("%(field)s: '%(value)s' is no time; a day such as 2026-03-01 is expected")
+        wrong.append(message % {"field": field, "value": value[:40]})
         return None
     return moment
 
@@ -118,7 +120,8 @@ def _share(value: str, field: str, wrong: list[str]) -> float | None:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        wrong.append(f"{field}: '{value[:40]}' found; a number from 0 to 1 is expected")
+        message = gettext("%(field)s: '%(value)s' found; a number from 0 to 1 is expected")
+        wrong.append(message % {"field": field, "value": value[:40]})
         return None
     return share
 
@@ -129,5 +132,5 @@ def _code(value: str, wrong: list[str]) -> UUID | None:
     try:
         return UUID(value)
     except ValueError:
-        wrong.append("Code: choose one of the list")
+        wrong.append(gettext("Code: choose one of the list"))
         return None

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
+from starlette.datastructures import URL
 
 from infra.accounts.accounts import Accounts
 from infra.accounts.audit import AuditLog
@@ -20,12 +21,18 @@ from infra.settings import Settings
 from infra.storage.alerts import count_open
 from infra.storage.outbox import Outbox
 from infra.storage.store import Store
+from infra.web.language.catalogs import languages
+from infra.web.language.script_words import script_words
+from infra.web.language.speech import looked_up, spoken, teach
 from models.ports import Clock, Embedder
 from models.routing.stages import STAGES
 from schemas import Record
 
 FOLDER = Path(__file__).parent
 TEMPLATES = Jinja2Templates(FOLDER / "templates")  # escapes everything: text from the stream is never HTML
+teach(TEMPLATES.env)
+_FAULTS = ("fault", "error", "token_fault", "said")
+"""Values of a template that are an error's sentence."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,8 @@ def draw(request: Request, template: str, values: Mapping[str, Any], *, status: 
     """Draw a template; ``visitor``, ``study`` and ``csrf`` are there in every one.
 
     A request by HTMX (header ``HX-Request``) is answered with the template's part alone where it extends
-    ``layout`` (see base.html and part.html).
+    ``layout`` (see base.html and part.html). Texts are in the language of the request; errors' sentences, which are
+    raised in English, are looked up here.
     """
     study: str = request.path_params.get("study") or ""
     shared = {
@@ -94,11 +102,24 @@ def draw(request: Request, template: str, values: Mapping[str, Any], *, status: 
         "csrf": getattr(request.state, "csrf", ""),
         "stages": STAGES,
         "layout": "part.html" if request.headers.get("HX-Request") else "base.html",
+        "language": spoken(),
+        "languages": languages(),
+        "here_path": _here(request),
+        "script_words": script_words,
     }
-    return TEMPLATES.TemplateResponse(request, template, {**shared, **values}, status_code=status)
+    faults = {name: looked_up(values[name]) for name in _FAULTS if isinstance(values.get(name), str)}
+    return TEMPLATES.TemplateResponse(request, template, {**shared, **values, **faults}, status_code=status)
 
 
 def _alerts_waiting(request: Request, study: str) -> int:
     """Alerts that nobody has seen to, for the tab of every page."""
     site = site_of(request)
     return count_open(site.store.database, study, site.clock.now())
+
+
+def _here(request: Request) -> str:
+    """The address to come back to after a switch of the language: a form's answer has the form's own."""
+    address = request.url
+    if request.method not in ("GET", "HEAD"):
+        address = URL(request.headers.get("referer", "/"))
+    return address.path + (f"?{address.query}" if address.query else "")

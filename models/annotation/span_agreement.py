@@ -1,86 +1,160 @@
-"""How far two coders marked the same words with the same codes."""
+"""How far coders marked the same words with the same codes: people's parts, and what models coded whole."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from uuid import UUID
 
-from models.annotation.spans import MarkedPart
-
-_Marked = Mapping[UUID, set[tuple[UUID, int]]]
-"""By code: the characters under it, each as its segment and its place there."""
+from models.annotation.span_scores import CHARACTERS, RULES, DocumentCounts, Scores, counted, scores, summed
+from models.annotation.span_units import CodedPart, ComparedText, MarkedTexts, code_units, set_units
+from models.evaluation.bootstrap import SEED
+from models.evaluation.figure import Figure, draw_weights
+from models.evaluation.unitizing import (
+    ALL_ALIKE,
+    NOT_BOTH,
+    CodedUnit,
+    Coincidences,
+    alpha_figure,
+    boundary_figure,
+    coded_coincidences,
+    coincidences,
+    untouched,
+)
+from models.ports import Floats
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """What two coders marked."""
+    """Two coders on one code, or on all: then what is under two codes counts twice."""
 
-    first: int
-    """Characters that the first marked."""
-    second: int
-    both: int
-
-    @property
-    def f1(self) -> float | None:
-        """Twice what both marked over what each marked, from 0 to 1; none where neither marked anything."""
-        marked = self.first + self.second
-        return 2 * self.both / marked if marked else None
+    characters: Scores
+    parts: Mapping[str, Scores]
+    """By the rules of ``RULES``."""
+    alpha: Figure
+    """Krippendorff's for unitizing: of a code, marked with it or not; of all, by the set of codes."""
 
 
 @dataclass(frozen=True)
 class PairOverlap:
-    """Two coders on the documents that both worked on."""
+    """Two coders on the texts that both have read."""
 
     coders: tuple[str, str]
     documents: int
-    spans: tuple[int, int]
-    """Parts that each marked there."""
-    exact: int
-    """Parts that both marked from the same to the same character with the same codes."""
     whole: Overlap
-    """Over all codes: a character under two codes counts twice."""
     codes: Mapping[UUID, Overlap]
+    """Those that either used, the most marked first."""
+    boundaries: Figure
+    """Alpha of what is marked at all, whatever the codes."""
+    coding: Figure
+    """Alpha of the codes alone, where both marked something."""
 
 
-def span_agreement(spans: Iterable[MarkedPart]) -> list[PairOverlap]:
-    """Compare each two coders, by name, on the documents in which both marked something.
+@dataclass(frozen=True)
+class SpanAgreement:
+    """All coders of marked parts."""
 
-    F1 over characters: of a pair of coders it does not matter who is called right. It says nothing of chance, and
-    needs no list of what could have been marked. A document in which only one of them marked something is left out,
-    for nobody knows whether the other has read it.
+    pairs: tuple[PairOverlap, ...]
+    documents: int
+    """In which at least two coders are compared."""
+    characters: int
+    """Of those documents."""
+    alpha: Figure
+    """Krippendorff's for unitizing of all coders together, by the set of codes."""
+
+
+def span_agreement(
+    parts: Collection[CodedPart], texts: Sequence[ComparedText], last: Collection[str] = (), *, seed: int = SEED
+) -> SpanAgreement:
+    """Compare each two coders, and all together, on the texts that both have read.
+
+    Args:
+        parts: What they marked.
+        texts: Where they are compared; parts of other segments do not count.
+        last: Coders who come second in a pair, so that precision and recall judge them by the other.
+        seed: Of the bootstrap over documents.
     """
-    by_coder: dict[str, list[MarkedPart]] = {}
-    for span in spans:
-        by_coder.setdefault(span.coder, []).append(span)
-    pairs = (_pair(a, b, by_coder[a], by_coder[b]) for a, b in combinations(sorted(by_coder), 2))
-    return [pair for pair in pairs if pair.documents]
+    marked = MarkedTexts(parts)
+    shared = [text for text in texts if len(text.readers) > 1]
+    names = sorted({name for text in shared for name in text.readers}, key=lambda name: (name in last, name))
+    together = ((pair, [text for text in shared if text.readers >= set(pair)]) for pair in combinations(names, 2))
+    sets = _by_document(shared, lambda text: coincidences(text.length, _set_units(marked, sorted(text.readers), text)))
+    alpha = alpha_figure(sets, draw_weights(len(sets), seed)) if sets else Figure(None, None, None, 0, NOT_BOTH)
+    pairs = tuple(_pair(marked, pair, read, seed) for pair, read in together if read)
+    return SpanAgreement(pairs, len(sets), sum(text.length for text in shared), alpha)
 
 
-def _pair(a: str, b: str, left: Sequence[MarkedPart], right: Sequence[MarkedPart]) -> PairOverlap:
-    shared = {span.source for span in left} & {span.source for span in right}
-    mine, theirs = ([span for span in each if span.source in shared] for each in (left, right))
-    first, second = _marked(mine), _marked(theirs)
-    codes = {code: _overlap(first.get(code, set()), second.get(code, set())) for code in {**first, **second}}
-    whole = Overlap(
-        sum(each.first for each in codes.values()),
-        sum(each.second for each in codes.values()),
-        sum(each.both for each in codes.values()),
+def _pair(marked: MarkedTexts, coders: tuple[str, str], texts: Sequence[ComparedText], seed: int) -> PairOverlap:
+    places = {document: n for n, document in enumerate(dict.fromkeys(text.document for text in texts))}
+    weights = draw_weights(len(places), seed)
+    rows = {measure: counted(marked, coders, texts, measure) for measure in (CHARACTERS, *RULES)}
+
+    def overlap(counts: Mapping[str, DocumentCounts], tallies: Sequence[Coincidences]) -> Overlap:
+        by_measure = {measure: scores(coders, each, places, weights) for measure, each in counts.items()}
+        return Overlap(by_measure.pop(CHARACTERS), by_measure, alpha_figure(tallies, weights))
+
+    sets = _by_document(texts, lambda text: coincidences(text.length, _set_units(marked, coders, text)))
+    codes = {
+        code: overlap({key: each[code] for key, each in rows.items()}, tallies)
+        for code, tallies in _code_tallies(marked, coders, texts).items()
+    }
+    return PairOverlap(
+        coders=coders,
+        documents=len(places),
+        whole=overlap({key: summed(each) for key, each in rows.items()}, sets),
+        codes=dict(sorted(codes.items(), key=_most_marked)),
+        boundaries=boundary_figure(sets, weights),
+        coding=_coding(_by_document(texts, lambda text: _coded(marked, coders, text)), weights),
     )
-    exact = len({_place(span) for span in mine} & {_place(span) for span in theirs})
-    return PairOverlap((a, b), len(shared), (len(mine), len(theirs)), exact, whole, codes)
 
 
-def _marked(spans: Iterable[MarkedPart]) -> dict[UUID, set[tuple[UUID, int]]]:
-    marked: dict[UUID, set[tuple[UUID, int]]] = {}
-    for span in spans:
-        for code, _ in span.codes:
-            marked.setdefault(code, set()).update((span.segment, place) for place in range(span.start, span.end))
-    return marked
+def _most_marked(entry: tuple[UUID, Overlap]) -> tuple[int, str]:
+    code, overlap = entry
+    return -overlap.characters.first - overlap.characters.second, str(code)
 
 
-def _overlap(left: set[tuple[UUID, int]], right: set[tuple[UUID, int]]) -> Overlap:
-    return Overlap(len(left), len(right), len(left & right))
+def _coding(tallies: Sequence[Coincidences], weights: Floats) -> Figure:
+    return alpha_figure(tallies, weights, ALL_ALIKE if any(tally.total for tally in tallies) else NOT_BOTH)
 
 
-def _place(span: MarkedPart) -> tuple[UUID, int, int, frozenset[UUID]]:
-    return span.segment, span.start, span.end, frozenset(code for code, _ in span.codes)
+def _coded(marked: MarkedTexts, coders: Sequence[str], text: ComparedText) -> Coincidences:
+    return coded_coincidences(text.length, _set_units(marked, coders, text))
+
+
+def _code_tallies(
+    marked: MarkedTexts, coders: Sequence[str], texts: Sequence[ComparedText]
+) -> dict[UUID, list[Coincidences]]:
+    """By code, each document's tally of what is marked with it or not; texts without the code are taken as a lump."""
+    lengths = _lengths(texts)
+    touched: dict[UUID, list[ComparedText]] = defaultdict(list)
+    for text in texts:
+        for code in {code for parts in marked.of(coders, text) for part in parts for code in part.codes}:
+            touched[code].append(text)
+    by_code: dict[UUID, list[Coincidences]] = {}
+    for code, those in touched.items():
+        rest = lengths - _lengths(those)
+        tallies = {document: untouched(rest[document], len(coders)) for document in lengths}
+        for text in those:
+            units = [code_units(parts, code) for parts in marked.of(coders, text)]
+            tallies[text.document].add(coincidences(text.length, units))
+        by_code[code] = list(tallies.values())
+    return by_code
+
+
+def _lengths(texts: Iterable[ComparedText]) -> Counter[str]:
+    """Characters of each document."""
+    lengths: Counter[str] = Counter()
+    for text in texts:
+        lengths[text.document] += text.length
+    return lengths
+
+
+def _by_document(texts: Sequence[ComparedText], tally: Callable[[ComparedText], Coincidences]) -> list[Coincidences]:
+    tallies: dict[str, Coincidences] = defaultdict(Coincidences)
+    for text in texts:
+        tallies[text.document].add(tally(text))
+    return list(tallies.values())
+
+
+def _set_units(marked: MarkedTexts, coders: Sequence[str], text: ComparedText) -> list[list[CodedUnit]]:
+    return [set_units(parts) for parts in marked.of(coders, text)]

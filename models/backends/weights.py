@@ -24,6 +24,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """How a model's weights are held that one device has no room for; by default it has."""
+
+    device_map: str | None = None
+    """How ``accelerate`` lays its layers on the devices, such as ``auto`` or ``balanced``; none: all on one device.
+
+    Followed where the device is ``cuda``: ``cpu`` and ``cuda:1`` name a single one.
+    """
+    bits: int | None = None
+    """4 or 8: held in so many bits by bitsandbytes; none: as the number type says."""
+
+
+ONE_DEVICE = Placement()
+
+
+@dataclass(frozen=True)
 class PackagedWeights:
     """A model that comes inside an installed package."""
 
@@ -92,7 +108,9 @@ def quiet() -> None:
     logging.disable_progress_bar()
 
 
-def load_language_model(name: str, *, cache: Path, device: str = "cpu", dtype: str = "float32") -> tuple[Any, Any]:
+def load_language_model(
+    name: str, *, cache: Path, device: str = "cpu", dtype: str = "float32", placement: Placement = ONE_DEVICE
+) -> tuple[Any, Any]:
     """Load a causal language model and its tokenizer.
 
     A model from a package is turned from GGUF into safetensors once, into ``cache``, because that takes
@@ -103,14 +121,14 @@ def load_language_model(name: str, *, cache: Path, device: str = "cpu", dtype: s
         cache: Folder for converted weights; created if missing.
         device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
         dtype: ``float32``, ``bfloat16``, ``float16`` or ``auto``; see ``choose_dtype``.
+        placement: Over which devices, and in how many bits.
 
     Returns:
         The model in evaluation mode, and its tokenizer with a padding token.
 
     Raises:
-        SettingError: If the weights are not to be had, or the device is not there.
+        SettingError: If the weights are not to be had, the device is not there, or bitsandbytes is wanted and is not.
     """
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     device = available_device(device)
@@ -119,7 +137,7 @@ def load_language_model(name: str, *, cache: Path, device: str = "cpu", dtype: s
     source = _source(name, cache)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, choose_dtype(dtype, device)))
+        model = AutoModelForCausalLM.from_pretrained(source, **_loading(choose_dtype(dtype, device), device, placement))
     except OSError as error:
         raise SettingError(
             f"no model {name!r}: it is neither in a package ({', '.join(PACKAGED)}), nor a folder, nor on the hub "
@@ -127,7 +145,34 @@ def load_language_model(name: str, *, cache: Path, device: str = "cpu", dtype: s
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return model.to(device).eval(), tokenizer
+    return (model if placement != ONE_DEVICE else model.to(device)).eval(), tokenizer
+
+
+def _loading(dtype: str, device: str, placement: Placement) -> dict[str, Any]:
+    """What ``transformers`` is told of where the weights go.
+
+    Raises:
+        SettingError: If few bits are wanted without bitsandbytes.
+    """
+    import torch
+
+    number = getattr(torch, dtype)
+    options: dict[str, Any] = {"dtype": number}
+    if placement != ONE_DEVICE:
+        options["device_map"] = placement.device_map if placement.device_map and device == "cuda" else {"": device}
+    if placement.bits is not None:
+        if find_spec("bitsandbytes") is None:
+            raise SettingError(
+                f"weights in {placement.bits} bits need bitsandbytes, which is not installed; pip install bitsandbytes "
+                "or take `bits` out of the profile"
+            )
+        from transformers import BitsAndBytesConfig
+
+        four = placement.bits == 4
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=four, load_in_8bit=not four, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=number
+        )
+    return options
 
 
 def _source(name: str, cache: Path) -> str:

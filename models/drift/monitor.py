@@ -31,8 +31,10 @@ class Monitor:
     a window the texts' embeddings (:class:`~models.drift.embedding_drift.TextWatch`). Words and days have a watch of
     their own (:class:`~models.drift.terms.term_watch.TermWatch`). Look ``k`` at a signal may raise
     a false alarm with probability ``false_alarms * budget * alpha_spent(k)``; the sum over all looks and signals is the
-    ``false_alarms`` of the settings, however long the stream. Of a family of signals the surest finding becomes an
-    alert, with its change point's interval and its cause; then the reference of what moved begins anew.
+    ``false_alarms`` of the settings, however long the stream. Where a stream ends, its codes are looked at once more as
+    a whole (:class:`~models.drift.end_test.EndTest`), which needs no reference long enough. Of a family of signals the
+    surest finding becomes an alert, with its change point's interval and its cause; then the reference of what moved
+    begins anew.
 
     Attributes:
         study: Its name.
@@ -121,6 +123,7 @@ class Monitor:
         alerts = self._release(float("inf"))
         self.texts.look_next()
         alerts += self._close() if self._in_block else self._test_texts(set())
+        alerts += self._test_whole()
         return [*alerts, *self._rises(self.words.finish(), "words"), *self._rises(self.codes_by_day.finish(), "codes")]
 
     def _release(self, upto: float) -> list[DriftAlert]:
@@ -222,6 +225,11 @@ class Monitor:
         self.texts.rebase_to(finding.texts)
         self.words.rebase_to(finding.texts[0].at)
         return [alert]
+
+    def _test_whole(self) -> list[DriftAlert]:
+        """What changed anywhere since it last did, though no window showed it when it came."""
+        findings = [(watch, watch.test_whole()) for watch in self.watches]
+        return [self._alert(watch, finding)[0] for watch, finding in findings if finding is not None]
 
     def _alert(self, watch: SignalWatch, finding: Finding) -> tuple[DriftAlert, SignalWatch, float, list[str]]:
         """The alert of a finding, with up to when it may have begun and the cells that moved."""

@@ -9,6 +9,7 @@ import numpy as np
 from models.drift.counts.codec import decode_counts, encode_counts
 from models.drift.counts.snapshots import BlockSnapshot
 from models.drift.counts.stratified import StratifiedCounts
+from models.drift.end_test import LEAST, EndTest
 from models.drift.observation import Observed
 from models.drift.overdispersion import LAG, Dispersion
 from models.drift.scan import Finding, Scan
@@ -99,6 +100,16 @@ class SignalWatch:
         self.compared = self.compared or bool(scan.window_starts(table))
         return scan.run(table, self.dispersion)
 
+    def test_whole(self) -> Finding | None:
+        """What changed anywhere in the stream since its reference began, asked once, at its end."""
+        if not self.signal.at_the_end:
+            return None
+        settings = self.settings
+        alpha = settings.false_alarms * self.signal.at_the_end
+        test = EndTest(self.table, alpha, settings.tolerated_sd, settings.seasonal_sd, settings.seed)
+        self.compared = self.compared or test.enough
+        return test.run()
+
     @property
     def known_of_any(self) -> bool:
         """Whether any segment ever was in one of its cells."""
@@ -112,6 +123,8 @@ class SignalWatch:
     @property
     def needed(self) -> int:
         """Segments that have to be known before anything can be compared."""
+        if self.signal.at_the_end:
+            return LEAST
         return self.least + self.settings.needed - self.settings.least
 
     def scan(self, alpha: float) -> Scan:

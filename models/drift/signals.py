@@ -36,13 +36,24 @@ class Signal:
     """Whether repeats count each for themselves."""
     names: str = ""
     """What each of its cells has a name of its own as, such as a ``code``; empty where its cells are states."""
+    at_the_end: float = 0.0
+    """Share of all false alarms that it may raise when a stream that ends is looked at once more, as a whole; tested by
+    models.drift.end_test."""
     rare: bool = False
     """Whether few segments have it, so that its reference is shorter."""
 
 
 SIGNALS = (
     Signal(
-        "codes", "input", "source", 0.30, "said", cell=lambda o: o.code, applies_to=lambda o: not o.dead, names="code"
+        "codes",
+        "input",
+        "source",
+        0.20,
+        "said",
+        cell=lambda o: o.code,
+        applies_to=lambda o: not o.dead,
+        names="code",
+        at_the_end=0.10,
     ),
     Signal(
         "themes",
@@ -112,4 +123,4 @@ TEXTS = Signal("texts", "input", "source", 0.05, "said")
 """The texts' embeddings; watched by models.drift.embedding_drift."""
 WORDS_THAT_LAST, WORDS_OF_A_DAY, CODES_OF_A_DAY = 0.04, 0.03, 0.03
 """Shares of all false alarms that words may raise that rise for good, or for a day, and codes of a day; watched by
-models.drift.terms.term_watch. With the budgets above they add up to 1."""
+models.drift.terms.term_watch. With the budgets above, and what is kept for the end, they add up to 1."""

@@ -22,11 +22,13 @@ from models.ports import Floats
 from schemas.ids import normalised_label
 
 SCALES = ("clarity", "conciseness", "relevance")
+STANDS = "stands"
+"""Whether the rater would leave the code as it is, 1 or 0: told beside the scales, and no part of their mean."""
 LOWEST, HIGHEST = 1, 5  # of a scale, as in appendix F
 _NAME = 10  # hexadecimal digits of an item's name: some thousand items do not share one
 
 Marks = Mapping[str, float]
-"""What a rater gave one item: a number for each scale."""
+"""What a rater gave one item: a number for each scale and, where the rater was asked, whether it stands."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class RatingResults:
     quotes: int
     items: int
     systems: Mapping[str, Mapping[str, Estimate]]
-    """Per system and scale (and ``mean``, over the scales) the mean over quotes and raters, with its interval."""
+    """Per system and scale (and ``mean``, over the scales; ``stands`` where raters were asked) the mean over quotes and
+    raters, with its interval."""
     alpha: Mapping[str, float | None]
     """Krippendorff's alpha for ordinal values by scale; none with fewer than two raters, or where nothing varies."""
     pairs: Mapping[tuple[str, str], Correlation]
@@ -143,12 +146,13 @@ def add_up(items: Sequence[RatedItem], ratings: Mapping[str, Mapping[str, Marks]
     texts = {item.text: n for n, item in enumerate({item.text: item for item in items}.values())}
     draws = resample(len(texts), seed=seed)
     systems = dict.fromkeys(name for item in items for name in item.systems)
+    by_name = {name: _of_system(name, items, means, texts, draws) for name in systems}
     return RatingResults(
         raters=tuple(ratings),
         quotes=len(texts),
         items=len(items),
-        systems={name: _of_system(name, items, means, texts, draws) for name in systems},
-        alpha={scale: _alpha(scale, items, ratings) for scale in SCALES},
+        systems=by_name,
+        alpha={scale: _alpha(scale, items, ratings) for scale in next(iter(by_name.values())) if scale != "mean"},
         pairs={(a, b): _pair(ratings[a], ratings[b]) for a, b in combinations(ratings, 2)},
     )
 
@@ -159,10 +163,14 @@ def mean_ratings(ratings: Mapping[str, Mapping[str, Marks]]) -> dict[str, dict[s
     for marks in ratings.values():
         for item, row in marks.items():
             given[item].append(row)
-    means = {
-        item: {scale: float(np.mean([row[scale] for row in rows])) for scale in SCALES} for item, rows in given.items()
-    }
-    return {item: {**row, "mean": float(np.mean(list(row.values())))} for item, row in means.items()}
+    return {item: _means(rows) for item, rows in given.items()}
+
+
+def _means(rows: Sequence[Marks]) -> dict[str, float]:
+    means = {scale: float(np.mean([row[scale] for row in rows])) for scale in SCALES}
+    stands = [row[STANDS] for row in rows if STANDS in row]
+    judged = {STANDS: float(np.mean(stands))} if stands else {}
+    return {**means, "mean": float(np.mean(list(means.values()))), **judged}
 
 
 def _of_system(
@@ -173,15 +181,17 @@ def _of_system(
     draws: Floats,
 ) -> dict[str, Estimate]:
     own = [item for item in items if name in item.systems and item.item in means]
-    places = np.array([texts[item.text] for item in own], dtype=np.intp)
+    shown = [*SCALES, "mean", *([STANDS] if any(STANDS in row for row in means.values()) else [])]
+    return {scale: _estimate([(texts[i.text], means[i.item].get(scale)) for i in own], draws) for scale in shown}
+
+
+def _estimate(marks: Sequence[tuple[int, float | None]], draws: Floats) -> Estimate:
+    """The mean of the marks that were given, each with its quote's place; not a number where there are none."""
+    given = [(place, mark) for place, mark in marks if mark is not None]
+    places, values = np.array([p for p, _ in given], dtype=np.intp), np.array([mark for _, mark in given])
     there = draws[:, places].sum(axis=1)
-    kept = draws[there > 0]
-    estimates = {}
-    for scale in (*SCALES, "mean"):
-        values = np.array([means[item.item][scale] for item in own])
-        drawn = kept[:, places] @ values / there[there > 0]
-        estimates[scale] = Estimate(float(values.mean()) if len(values) else float("nan"), drawn)
-    return estimates
+    drawn = draws[there > 0][:, places] @ values / there[there > 0]
+    return Estimate(float(values.mean()) if len(values) else float("nan"), drawn)
 
 
 def _alpha(scale: str, items: Sequence[RatedItem], ratings: Mapping[str, Mapping[str, Marks]]) -> float | None:
@@ -193,7 +203,7 @@ def _alpha(scale: str, items: Sequence[RatedItem], ratings: Mapping[str, Mapping
     from krippendorff import alpha
 
     table = np.array(
-        [[marks[item.item][scale] if item.item in marks else np.nan for item in items] for marks in ratings.values()]
+        [[marks.get(item.item, {}).get(scale, np.nan) for item in items] for marks in ratings.values()], dtype=float
     )
     several = (~np.isnan(table)).sum(axis=0) > 1
     if not several.any() or np.nanmax(table[:, several]) == np.nanmin(table[:, several]):

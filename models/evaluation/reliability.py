@@ -13,14 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.evaluation.bootstrap import SEED, resample
+from models.evaluation.bootstrap import SEED
+from models.evaluation.figure import Figure, draw_weights, figure_of, quotients
 from models.evaluation.masi import CodeSets, masi_distance
 from models.ports import Floats
-
-_MOST_DRAWS, _FEWEST_DRAWS, _CELLS = 1_000, 200, 10_000_000
-"""Draws at most and at least (five in each tail), and how many times units they may be: 80 MB of numbers."""
-_DEFINED = 0.9  # an interval needs a figure in so large a share of the draws
-_TINY = 1e-9  # rounding: a figure that varies by less does not vary, and a divisor below is 0
 
 NOBODY = "nobody has coded a segment yet"
 ALONE = "there is only one coder; agreement needs two"
@@ -36,22 +32,6 @@ class UnitCoding(NamedTuple):
     unit: Hashable
     coder: str
     codes: frozenset[Any]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure over ``n`` units with its 95% interval; no value where it is not defined, and then why."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    why: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it, numbers to four places."""
-        ends = (None if end is None else round(end, 4) for end in (self.value, self.low, self.high))
-        return {**dict(zip(("value", "low", "high"), ends, strict=True)), "n": self.n, "why": self.why or None}
 
 
 @dataclass(frozen=True)
@@ -144,7 +124,7 @@ def reliability(
     """
     table = _Table.of(readings)
     together, silent = table.shared()
-    weights = _weights(len(together.units), seed)
+    weights = draw_weights(len(together.units), seed)
     why = _why(table, silent) if not together.units else CONSTANT
     alpha, fleiss, percent = _overall(together, weights, why)
     columns = [n for n, code in enumerate(together.sets.codes) if codes is None or code in codes]
@@ -232,33 +212,6 @@ def _why(table: _Table, silent: int) -> str:
     return SILENT if silent else APART
 
 
-def _weights(units: int, seed: int) -> Floats:
-    """How often each unit counts: once in row 0, which gives the figure, and as drawn in the others.
-
-    Shape ``(1 + draws, units)``.
-    """
-    draws = min(_MOST_DRAWS, max(_FEWEST_DRAWS, _CELLS // max(units, 1)))
-    drawn = resample(units, draws, seed) if units else np.ones((0, 0))
-    return np.concatenate([np.ones((1, units)), drawn])
-
-
-def _figure(values: Floats, n: int, why: str) -> Figure:
-    """A figure from row 0 and its interval from the others; none where no draw differs, which tells nothing."""
-    if not n or not np.isfinite(values[0]):
-        return Figure(None, None, None, n, why)
-    draws = values[1:][np.isfinite(values[1:])]
-    if len(draws) < _DEFINED * (len(values) - 1) or np.ptp(draws) < _TINY:
-        return Figure(float(values[0]), None, None, n)
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return Figure(float(values[0]), float(low), float(high), n)
-
-
-def _ratio(above: Floats, below: Floats) -> Floats:
-    """Quotient; NaN where there is nothing to divide by."""
-    quotients: Floats = np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.abs(below) > _TINY)
-    return quotients
-
-
 def _overall(table: _Table, weights: Floats, why: str) -> tuple[Figure, Figure, Figure]:
     """Alpha, Fleiss' kappa and percent agreement, all from how many coders gave a unit each set.
 
@@ -276,11 +229,11 @@ def _overall(table: _Table, weights: Floats, why: str) -> tuple[Figure, Figure, 
     unlike = (coders**2 - (counts @ alike).multiply(counts).sum(axis=1)) / (coders - 1)
     totals, codings = weights @ counts, weights @ coders
     expected = codings**2 - ((totals @ alike) * totals).sum(axis=1)
-    alpha = 1 - _ratio((codings - 1) * (weights @ unlike), expected)
+    alpha = 1 - quotients((codings - 1) * (weights @ unlike), expected)
     percent = weights @ ((counts.multiply(counts).sum(axis=1) - coders) / pairs) / n
     chance = ((totals / codings[:, None]) ** 2).sum(axis=1)
-    fleiss = _ratio(percent - chance, 1 - chance)
-    return _figure(alpha, n, why), _figure(fleiss, n, why), _figure(percent, n, why)
+    fleiss = quotients(percent - chance, 1 - chance)
+    return figure_of(alpha, n, why), figure_of(fleiss, n, why), figure_of(percent, n, why)
 
 
 def _codes(table: _Table, weights: Floats, columns: list[int]) -> list[CodeReliability]:
@@ -293,7 +246,7 @@ def _codes(table: _Table, weights: Floats, columns: list[int]) -> list[CodeRelia
     given, coders = table.counts() @ member, (table.given >= 0).sum(axis=1)
     once, codings = weights @ given, weights @ coders
     unlike = weights @ _by_row(given, lambda given, coders: 2 * given * (coders - given) / (coders - 1), coders)
-    draws = 1 - _ratio((codings - 1)[:, None] * unlike, 2 * once * (codings[:, None] - once))
+    draws = 1 - quotients((codings - 1)[:, None] * unlike, 2 * once * (codings[:, None] - once))
     use = _use(table, weights, member, given, coders)
     reliabilities = []
     dense = given.tocsc()
@@ -303,7 +256,7 @@ def _codes(table: _Table, weights: Floats, columns: list[int]) -> list[CodeRelia
             continue
         if np.isfinite(draws[0, n]):
             draws[0, n] = alpha(value_counts=np.stack([coders - present, present], 1), level_of_measurement="nominal")
-        figure = _figure(draws[:, n], len(table.units), CONSTANT)
+        figure = figure_of(draws[:, n], len(table.units), CONSTANT)
         reliabilities.append(CodeReliability(table.sets.codes[column], int((present > 0).sum()), figure, tuple(use[n])))
     return sorted(reliabilities, key=lambda each: (-each.given, str(each.code)))
 
@@ -347,18 +300,18 @@ def _pair(table: _Table, first: int, second: int, *, selected: Collection[Any] |
         return CoderPair(names, none, none, silent, {})
     from sklearn.metrics import cohen_kappa_score
 
-    weights = _weights(n, seed)
+    weights = draw_weights(n, seed)
     sides = [both.counts(column) for column in (0, 1)]
     same = weights @ (both.given[:, 0] == both.given[:, 1]).astype(float) / n
     chance = np.multiply(*(weights @ side / n for side in sides)).sum(axis=1)
-    kappa = _ratio(same - chance, 1 - chance)
+    kappa = quotients(same - chance, 1 - chance)
     if np.isfinite(kappa[0]):
         kappa[0] = cohen_kappa_score(both.given[:, 0], both.given[:, 1])
     codes = [k for k, code in enumerate(both.sets.codes) if selected is None or code in selected]
     given = [side @ both.sets.member[:, codes] for side in sides]
     a, b, ab = (weights @ each / n for each in (*given, given[0].multiply(given[1])))
     chances = a * b + (1 - a) * (1 - b)
-    kappas = _ratio(1 - a - b + 2 * ab - chances, 1 - chances)
+    kappas = quotients(1 - a - b + 2 * ab - chances, 1 - chances)
     used = np.flatnonzero(a[0] + b[0])
-    by_code = {both.sets.codes[codes[k]]: _figure(kappas[:, k], n, CONSTANT) for k in used}
-    return CoderPair(names, _figure(kappa, n, CONSTANT), _figure(same, n, ""), silent, by_code)
+    by_code = {both.sets.codes[codes[k]]: figure_of(kappas[:, k], n, CONSTANT) for k in used}
+    return CoderPair(names, figure_of(kappa, n, CONSTANT), figure_of(same, n, ""), silent, by_code)

@@ -263,7 +263,8 @@ def _resampled(figures: Callable[[Floats], dict[str, Floats]], draws: Floats) ->
     estimates = {}
     for name, value in whole.items():
         drawn = np.concatenate([chunk[name] for chunk in chunks]) if chunks else np.zeros(0)
-        estimates[name] = centred(float(value[0]), drawn)
+        most = {"distinct": draws.shape[1], "distinct_ratio": float("inf")}.get(name, 1.0)
+        estimates[name] = centred(float(value[0]), drawn, most)
     return estimates
 
 

@@ -19,6 +19,7 @@ from models.refinement.features import embedded_for, signals_of
 from models.refinement.refined_records import created_event, neighbour, outside, put_by_its_creator, unrouted
 from models.refinement.reindexing import put_codes
 from models.refinement.settings import RefinerSettings
+from models.refinement.study_thresholds import StudyThresholds
 from models.refinement.thresholds import Threshold, adapted
 from models.text.polarity import opposite
 from schemas import Assignment, CodeEvent, Decision, StudyRules
@@ -94,7 +95,7 @@ class Refiner:
         self._settings = settings or RefinerSettings()
         self._versions = dict(versions or {})
         self._modes = modes or CodingModes()
-        self._thresholds: dict[str, Threshold] = {}
+        self._thresholds = StudyThresholds(self._settings)
         self._origins = index.origins()
         self._codebook = Codebook()
         self._allowed = AllowedCodes(embedder, self._codebook)
@@ -102,16 +103,18 @@ class Refiner:
         self._assignments: OrderedDict[UUID, Assignment] = OrderedDict()
 
     def set_thresholds(self, thresholds: Mapping[str, Threshold]) -> None:
-        """Take these studies' thresholds in place of those in the settings; see ``models.refinement.thresholds``."""
-        self._thresholds |= thresholds
+        """Take what was learned of these studies, where people set nothing; see ``models.refinement.thresholds``."""
+        self._thresholds.learn(thresholds)
 
     def threshold(self, study: str) -> Threshold:
         """The study's threshold, before it is adapted to a label."""
-        return self._thresholds.get(study) or self._settings.of(study)
+        return self._thresholds.of(study)
 
     def update_rules(self, rules: Iterable[StudyRules]) -> None:
-        """Hear where studies want their codes to come from; it holds from the next batch on."""
-        self._modes.update(rules)
+        """Hear where studies want codes to come from, and when to use them again; it holds from the next batch on."""
+        heard = list(rules)
+        self._modes.update(heard)
+        self._thresholds.update(heard)
 
     def load_assignments(self, assignments: Iterable[Assignment]) -> None:
         """Know assignments that were made before, so that a message which is read again changes nothing.

@@ -20,16 +20,32 @@ def clean_code(written: str) -> str:
     return label
 
 
-def clean_memo(written: str) -> str:
-    """A memo without white space around it.
+def clean_memo(written: str, what: str = "memo") -> str:
+    """A memo, or what else a person writes at length, without white space around it.
+
+    Args:
+        written: As it came.
+        what: How it is called where it is refused.
 
     Raises:
         InputError: If it is longer than 4,000 characters.
     """
     memo = written.strip()
     if len(memo) > LONGEST_MEMO:
-        raise InputError(f"the memo has {len(memo)} characters, at most {LONGEST_MEMO} expected; shorten it")
+        raise InputError(f"the {what} has {len(memo)} characters, at most {LONGEST_MEMO} expected; shorten it")
     return memo
+
+
+def needed_words(written: str, what: str) -> str:
+    """The same of what may not be empty, with its lines ended as everywhere else.
+
+    Raises:
+        InputError: If nothing is written, or more than 4,000 characters.
+    """
+    words = clean_memo(written.replace("\r\n", "\n"), what)
+    if not words:
+        raise InputError(f"the {what} is empty; write something")
+    return words
 
 
 def spoken(label: str) -> str:

@@ -247,6 +247,10 @@ class Kafka:
         """Give a user a right, in the words of ``kafka-acls``: ``--operation Read --topic feedback``."""
         self._acls("--add", "--allow-principal", f"User:{user}", *what)
 
+    def take_away(self, user: str, *what: str) -> None:
+        """Take a right that ``allow`` gave away again, in the same words."""
+        self._acls("--remove", "--force", "--allow-principal", f"User:{user}", *what)
+
     def _acls(self, *arguments: str) -> None:
         command = _java("org.apache.kafka.tools.AclCommand", "--bootstrap-server", self.nodes[0].server)
         config = self.folder / "admin.properties"

@@ -27,6 +27,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     STUDY: {"threshold": 1.0, "audit_share": 0.0},  # to people, with the system's code in view
     "curated": {"threshold": 0.0, "audit_share": 0.0},
     "pairs": {"mode": "promise", "double_share": 1.0},  # without labels there is no promise: everything goes to people
+    "reuse": {"threshold": 0.0, "audit_share": 0.0},
     "live": {"threshold": 0.0, "audit_share": 0.0},
     "hostile": {},
     "nothing yet": {},

@@ -25,6 +25,9 @@ WATCH = """
 """
 
 
+NARROW = {"width": 390, "height": 844}
+GERMAN = ("", "queue", "codebook", "segments", "agreement", "rules")
+"""Pages of a study that are looked at with German's longer words, on a phone."""
 ROUTES = [route for route in NEEDED if route.startswith("GET ") and route not in ENDLESS]
 
 
@@ -83,4 +86,18 @@ def test_a_page_is_without_faults_light_and_at_rest(
     seen += faults(page, {"type": "rule", "values": ["color-contrast"]}, "dark")
     assert seen == []
     assert sum(sizes.values()) <= HEAVIEST, sizes
+    assert page.evaluate("window.shift") <= MOST_SHIFT
+
+
+@pytest.mark.parametrize("page_name", GERMAN)
+def test_a_page_in_german_is_without_faults_and_as_narrow_as_a_phone(
+    house: House, new_context: NewContext, session: StorageState, page_name: str
+) -> None:
+    context = new_context(storage_state=session, reduced_motion="reduce", locale="de-DE", viewport=NARROW)
+    context.add_init_script(WATCH)
+    page = context.new_page()
+    page.goto(f"{house.address}/s/{quote(sample.STUDY)}/{page_name}")
+    assert page.locator("html").get_attribute("lang") == "de"
+    assert faults(page, {"type": "tag", "values": TAGS}, "german") == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
     assert page.evaluate("window.shift") <= MOST_SHIFT

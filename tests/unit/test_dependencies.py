@@ -30,7 +30,6 @@ OPTIONAL = ("documents", "refi", "plots", "setfit", "tracking", "traces", "local
 UNIMPORTED = {
     "psycopg": "SQLAlchemy takes it where the database URL names PostgreSQL",
     "python-multipart": "FastAPI reads forms with it",
-    "jinja2": "the page's templates, through Starlette",
 }
 ONLY_SOMEWHERE = {"infra.telemetry.tracing"}
 """Modules that are only imported where their extra is wanted."""

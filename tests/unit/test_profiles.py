@@ -1,5 +1,6 @@
 """Profiles: what is read from TOML, and what a person is told when it is wrong."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,15 @@ def test_small_has_the_members_of_tiny_and_one_that_reads_with_examples_and_veri
     assert small.verifier is not None
     assert small.verifier.base == small.members[3].base
     assert tiny.verifier is None
+
+
+@pytest.mark.parametrize("name", ["tiny", "small", "served"])
+def test_a_member_is_asked_as_the_adapter_of_its_name_was_tuned(name):
+    cards = {card.parent.name: card for card in PACKAGED_ADAPTERS.glob("*/card.json")}
+    members = [member for member in load_profile(name).members if member.name in cards]
+    recipes = [json.loads(cards[member.name].read_text(encoding="utf-8"))["recipe"] for member in members]
+    assert [(m.prompt, m.ending) for m in members] == [(recipe["prompt"], recipe["ending"]) for recipe in recipes]
+    assert len(members) == 3
 
 
 @pytest.mark.parametrize("name", ["tiny", "small", "paper", "served"])

@@ -65,5 +65,11 @@ def test_the_short_page_repeats_what_the_long_one_says() -> None:
     assert [figure for figure, _ in SHORT if figure not in long] == []
 
 
+def test_no_figure_of_the_readme_stands_outside_what_names_its_page() -> None:
+    without_shown_output = re.sub(r"(?s)```.*?```", "", text_of("README.md"))
+    text = without_shown_output.replace("Python 3.11", "")
+    assert sorted(figure for figure, _ in figures(text)) == sorted(figure for figure, _ in SHORT)
+
+
 def test_the_readme_is_short() -> None:
     assert len(text_of("README.md").splitlines()) <= 150

@@ -47,6 +47,8 @@ def address(name: str, study: str = STUDY) -> str:
         "alert": str(uuid4()),
         "rule": str(uuid4()),
         "span": str(uuid4()),
+        "memo": str(uuid4()),
+        "comment": str(uuid4()),
         "token": str(uuid4()),
         "secret": "nothing",
         "what": "labels.csv",

@@ -1,10 +1,13 @@
 """The drift page: what was raised, the charts, and what people do about an alert."""
 
+import csv
+import io
 from datetime import timedelta
 from uuid import uuid5
 
 import pytest
 
+from infra.accounts.audit import AuditFilter
 from infra.drift.alert_rules import rules
 from infra.drift.scan_study import report_study
 from infra.storage.alerts import count_open, raised
@@ -110,6 +113,28 @@ def test_the_texts_are_drawn_without_their_codes(site):
     part = visit(site, "viewer").get(f"{PAGE}/texts").text
     assert part.count('class="before"') + part.count('class="after"') == 60
     assert "slow checkout" not in part
+
+
+def test_the_figures_of_every_chart_are_had_as_csv(site):
+    fill(site, 60)
+    viewer = visit(site, "viewer")
+    page = viewer.get(PAGE).text
+    for what, columns in (
+        ("shares", ["start", "end", "segments", "code", "count", "share"]),
+        ("sources", ["start", "end", "segments", "source", "count", "share"]),
+        ("distance", ["start", "distance", "limit", "above"]),
+        ("texts", ["x", "y", "side"]),
+    ):
+        answer = viewer.get(f"{PAGE}/export/{what}.csv")
+        rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+        assert answer.text.splitlines()[0].split(",") == columns
+        assert f'filename="drift-{what}.csv"' in answer.headers["content-disposition"]
+        if what in ("shares", "sources"):
+            assert sum(int(row["count"]) for row in rows) == 60
+            assert f"{PAGE}/export/{what}.csv" in page
+    assert viewer.get(f"{PAGE}/export/nothing.csv").status_code == 404
+    assert f"{PAGE}/export/texts.csv" in viewer.get(f"{PAGE}/texts").text
+    assert site.audit.newest(AuditFilter(action="GET /s/{study}/drift/export/{what}"), 9)
 
 
 def test_peoples_words_that_came_later_are_drawn_as_in_the_report(site):

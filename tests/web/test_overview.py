@@ -7,12 +7,15 @@ import socket
 import threading
 import time
 from contextlib import aclosing, contextmanager, suppress
+from datetime import timedelta
 from html import unescape
 
 import httpx
 import uvicorn
 
-from infra.storage.overview import live, over_time
+from infra.storage.analysis.timeline import over_time
+from infra.storage.overview import live
+from infra.storage.search import Filters
 from infra.storage.store import WorkerState
 from infra.web.guard import COOKIE
 from infra.web.live_updates import LiveFeed, LiveFeeds
@@ -61,6 +64,62 @@ def test_codes_over_time_are_drawn_and_told_in_a_table_merged_ones_as_what_they_
     assert chart["series"][0]["label"] == "login fails"
     assert len(chart["x"]) == len(chart["series"][0]["values"]) == 28  # it begins where the study does
     assert '<th scope="col" class="num">login fails</th>' in page.text
+
+
+def series(page):
+    return json.loads(unescape(re.search(r'data-chart="([^"]+)"', page.text)[1]))["series"]
+
+
+def test_codes_over_time_are_narrowed_by_source_attribute_and_dates(site):
+    segments = fill(site, 28)
+    client = visit(site, "viewer")
+    ask = {"by": "hour", "source": "mail", "attribute": "stars", "value": "2"}
+    mine = [each for each in segments if each.source == "mail" and each.metadata["stars"] == 2]
+    page = client.get(PAGE, params=ask)
+    assert sum(sum(each["values"]) for each in series(page)) == len(mine) > 0
+    assert f"{len(mine)} segments" in page.text
+    assert "stars: 2" in page.text
+    part = client.get(f"{PAGE}overview/codes", params=ask)
+    assert series(part) == series(page)
+    day = segments[0].timestamp.date()
+    first = over_time(site.store.database, STUDY, "hour", filters=Filters(until=segments[9].timestamp))
+    assert sum(n for _, n in first.totals) == 9
+    none = client.get(PAGE, params={"since": "2031-01-01", "until": f"{day}"})
+    assert "No segment matches" in none.text
+    assert "is no time" in client.get(PAGE, params={"since": "soon"}).text
+
+
+def test_a_range_of_dates_shows_more_steps_than_the_last_thirty(site):
+    (segment,) = fill(site, 1)
+    for days in (50, 45):
+        earlier = segment.model_copy(
+            update={"id": code_id(STUDY, str(days)), "timestamp": segment.timestamp - timedelta(days=days)}
+        )
+        site.store.take_in([earlier])
+        site.store.record(coded(earlier, "slow checkout", at=site.clock.now(), new=False))
+    assert len(over_time(site.store.database, STUDY, "day").moments) == 30
+    since = segment.timestamp - timedelta(days=60)
+    assert len(over_time(site.store.database, STUDY, "day", filters=Filters(since=since)).moments) == 51
+
+
+def test_where_no_segment_has_a_time_that_is_said_and_bars_count_the_codes(site):
+    segments = fill(site, 9)
+    site.store.reset(STUDY)
+    untimed = [each.model_copy(update={"timestamp": None}) for each in segments]
+    site.store.take_in(untimed)
+    labels = ("slow checkout", "slow checkout", "slow checkout", "app crashes")
+    for n, (segment, label) in enumerate(zip(untimed, labels, strict=False)):
+        site.store.record(coded(segment, label, at=site.clock.now(), new=label not in labels[:n]))
+    page = visit(site, "viewer").get(PAGE).text
+    assert "No segment says when it was said" in page
+    assert '<meter class="bar" min="0" max="3" value="3" aria-label="slow checkout">' in page
+    assert "data-chart" not in page
+
+
+def test_segments_without_a_time_among_others_are_counted(site):
+    segments = fill(site, 4)
+    site.store.take_in([segments[0].model_copy(update={"id": code_id(STUDY, "x"), "timestamp": None})])
+    assert "1 of 5 segments do not say when they were said" in visit(site, "viewer").get(f"{PAGE}?by=hour").text
 
 
 def test_workers_their_errors_and_waiting_decisions_are_shown(site):

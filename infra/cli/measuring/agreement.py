@@ -10,9 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from infra.annotation.agreement import CONVENTION, StudyAgreement, study_agreement
+from infra.annotation.part_agreement import OVERLAP_RULES, PartAgreement, compared, part_agreement
 from infra.cli.options import JSON_OBJECT, STUDY, output_console, read_settings
 from infra.factory.stores import opened_store
-from models.evaluation.reliability import Figure
+from models.evaluation.figure import Figure
+
+_MEASURES = ("precision", "recall", "f1")
 
 
 @click.command()
@@ -22,14 +25,17 @@ from models.evaluation.reliability import Figure
 )
 @JSON_OBJECT
 def agreement(study: str | None, with_models: bool, as_json: bool) -> None:
-    """Measure how well coders agree beyond chance: over all codes, per pair and per code."""
+    """Measure how well coders agree beyond chance: over all codes, per pair and per code, and on marked parts."""
     settings = read_settings(study=study)
     with opened_store(settings) as store:
         report = study_agreement(store.database, settings.study, with_models=with_models)
+        parts = part_agreement(store.database, settings.study, with_models=with_models)
     if as_json:
-        click.echo(json.dumps(report.to_json(), ensure_ascii=False))
+        click.echo(json.dumps({**report.to_json(), "parts": parts.to_json()}, ensure_ascii=False))
     else:
-        _print(report, output_console())
+        console = output_console()
+        _print(report, console)
+        _print_parts(parts, console)
 
 
 def _print(report: StudyAgreement, console: Console) -> None:
@@ -53,15 +59,42 @@ def _print(report: StudyAgreement, console: Console) -> None:
     console.print(CONVENTION, style="dim", highlight=False)
 
 
+def _print_parts(report: PartAgreement, console: Console) -> None:
+    """Parts that people marked, at the rule ``half``; the others are in the JSON and on the page."""
+    if not report.parts:
+        return
+    pairs = report.figures.pairs
+    heading = compared(report.with_models) if pairs else "No two coders have read the same document."
+    console.print(f"\nMarked parts: {report.parts}. {heading}", highlight=False)
+    rows: list[tuple[Sequence[str], Figure]] = []
+    for pair in pairs:
+        entries = [("all codes", pair.whole), *((report.labels[code], each) for code, each in pair.codes.items())]
+        for label, overlap in entries:
+            names = (" and ".join(pair.coders), label)
+            rows += [((*names, f"{name}, characters"), getattr(overlap.characters, name)) for name in _MEASURES]
+            rows += [((*names, f"{name}, parts"), getattr(overlap.parts["half"], name)) for name in _MEASURES]
+            rows.append(((*names, "alpha (unitizing)"), overlap.alpha))
+    if rows:
+        _print_table(console, ("pair", "code", "figure"), rows, unit="documents")
+        console.print(
+            f"Precision: of what the second marked, the share that the first did too; recall the other way round. "
+            f"Parts count as the same where {OVERLAP_RULES['half']}.",
+            style="dim",
+            highlight=False,
+        )
+
+
 def _overused(by: Sequence[Any]) -> str:
     return ", ".join(f"{use.coder} ({use.own}, others {use.others:.1f})" for use in by)
 
 
-def _print_table(console: Console, heads: Sequence[str], rows: Sequence[tuple[Sequence[str], Figure]]) -> None:
+def _print_table(
+    console: Console, heads: Sequence[str], rows: Sequence[tuple[Sequence[str], Figure]], unit: str = "segments"
+) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for head in heads:
         table.add_column(head, overflow="fold")
-    for head in ("value", "95% interval", "segments"):
+    for head in ("value", "95% interval", unit):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
     for names, figure in rows:

@@ -1,6 +1,7 @@
 """The command that measures codes against people's: reads files, prints a table, writes JSON and plots."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ _TABLES = (
 )
 _SET_TABLE = ("composite", "rouge_1", "cosine", "bertscore_f1", "jaccard", "words")
 """What is shown of each data set; the rest is in the JSON."""
+_FEW = 10  # texts up to which resampling them shows too little of what others would be
 _HEADINGS = {
     **{"rouge_1": "ROUGE-1", "rouge_2": "ROUGE-2", "rouge_l": "ROUGE-L", "bertscore_f1": "BERTScore F1"},
     **{"meteor": "METEOR", "composite_relative": "relative", "jensen_shannon": "JSD", "length_penalty": "length pen."},
@@ -179,7 +181,8 @@ def _add_rows(
     for metric, value, low, high, star in ends:
         places = 0 if metric == "distinct" else 2 if metric == "words" else 3
         values[metric] = f"{round(value, places) + 0.0:{sign}.{places}f}{star or ' ' * bool(sign)}"
-        intervals[metric] = " ".join(f"{round(end, places) + 0.0:{sign}.{places}f}" for end in (low, high))
+        known = [] if math.isnan(low) else [low, high]
+        intervals[metric] = " ".join(f"{round(end, places) + 0.0:{sign}.{places}f}" for end in known) or "-"
     table.add_row(escape(name), *(values[metric] for metric in metrics))
     table.add_row("", *(f"[dim]{intervals[metric]}[/dim]" for metric in metrics))
 
@@ -212,8 +215,18 @@ def _say(evaluation: Evaluation, predictions: Mapping[str, Predicted]) -> None:
             err.print(f"{name}: {predicted.missing} texts have no code; they score 0", highlight=False, markup=False)
         if predicted.others:
             err.print(f"{name}: {predicted.others} rows have no gold; passed over", highlight=False, markup=False)
+    if few := _of_few(evaluation.pooled.texts):
+        err.print(few, highlight=False, markup=False, soft_wrap=True)
     tools = ", ".join(f"{what} by {model}" for what, model in evaluation.models.items())
     err.print(f"measured with {tools}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _of_few(texts: int) -> str:
+    """What is to be said of so few texts; nothing of many."""
+    if texts == 1:
+        return "one text: its figures have no intervals; two or more are needed, better thirty"
+    few = f"{texts} texts: intervals of so few are narrower than what more texts would show; thirty or more are better"
+    return few if texts < _FEW else ""
 
 
 def _write(out: Path, text: str) -> None:

@@ -14,11 +14,13 @@ from infra.cli.commands import CommandList
 from infra.cli.measuring.evaluate import named_files, show_ratings
 from infra.cli.options import JSON_OBJECT, PIPED_WIDTH, output_console, read_settings, say_written
 from infra.experiments.evaluate import measuring_models
+from infra.experiments.rating_page import report_page
 from infra.experiments.rating_sheets import read_key, read_sheet, write_study
 from infra.files.gold import read_gold, read_predictions
+from models.errors import InputError
 from models.evaluation.bootstrap import SEED
 from models.evaluation.correlation import Rated, correlate
-from models.evaluation.rating_study import SCALES, RatedItem, RatingResults, add_up, by_system, draw_items, mean_ratings
+from models.evaluation.rating_study import RatedItem, RatingResults, add_up, by_system, draw_items, mean_ratings
 from models.evaluation.report import EvaluationOptions
 from models.evaluation.report import evaluate as measure
 from models.evaluation.score_table import GoldRow
@@ -43,7 +45,7 @@ def rate() -> None:
 @click.option("--people/--no-people", default=True, show_default=True, help="Whether people's codes are rated too.")
 @click.option("--seed", type=click.IntRange(0), default=SEED, show_default=True)
 def sheet(gold: Path, preds: dict[str, Path], out: Path, quotes: int, raters: int, *, people: bool, seed: int) -> None:
-    """Write a sheet for each rater, instructions, and the key, which raters must not see."""
+    """Write a sheet and a page for each rater, instructions, and the key, which raters must not see."""
     texts = read_gold(gold)
     codes = {
         name: [row[0] if row else None for row in read_predictions(path, texts).codes] for name, path in preds.items()
@@ -61,9 +63,17 @@ def sheet(gold: Path, preds: dict[str, Path], out: Path, quotes: int, raters: in
 @click.option("--embedder", default="all-MiniLM-L6-v2", show_default=True, help="Sentence model for cosines.")
 @click.option("--bertscore", default="all-MiniLM-L6-v2", show_default=True, help="Model for BERTScore, or none.")
 @click.option("--wordnet", type=click.Path(path_type=Path), envvar="QUALSTREAM_WORDNET", help="WordNet's folder.")
+@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Also written as a page, to show.")
 @JSON_OBJECT
 def report(
-    key: Path, sheets: tuple[Path, ...], embedder: str, bertscore: str, wordnet: Path | None, *, as_json: bool
+    key: Path,
+    sheets: tuple[Path, ...],
+    embedder: str,
+    bertscore: str,
+    wordnet: Path | None,
+    page: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Add up the sheets that came back: means with intervals, agreement of raters, which measure follows them."""
     read_settings()
@@ -73,6 +83,8 @@ def report(
     rated = _measured(
         items, by_system(items, mean_ratings(ratings)), measuring_models(embedder, bertscore, None, wordnet)
     )
+    if page is not None:
+        _write_page(page, report_page(results, rated))
     if as_json:
         click.echo(json.dumps({**results.to_json(), "measures": rated and rated.to_json()}, ensure_ascii=False))
         return
@@ -80,6 +92,14 @@ def report(
     _show(results, console)
     if rated is not None:
         show_ratings(rated, console)
+
+
+def _write_page(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write '{path}' ({error.strerror}); give another file with --page") from error
+    say_written(path)
 
 
 def _measured(items: list[RatedItem], rated: Mapping[str, Mapping[str, float]], models: Any) -> Rated | None:
@@ -99,10 +119,11 @@ def _measured(items: list[RatedItem], rated: Mapping[str, Mapping[str, float]], 
 def _show(results: RatingResults, console: Console) -> None:
     console.print(f"{results.items} codes of {results.quotes} quotes, {len(results.raters)} raters\n", highlight=False)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for head in ("codes of", "mean", *SCALES):
+    shown = ["mean", *(scale for scale in next(iter(results.systems.values())) if scale != "mean")]
+    for head in ("codes of", *shown):
         table.add_column(head, no_wrap=True)
     for name, row in results.systems.items():
-        cells = (f"{row[s].value:.2f} [dim]{row[s].low:.2f} to {row[s].high:.2f}[/dim]" for s in ("mean", *SCALES))
+        cells = (f"{row[s].value:.2f} [dim]{row[s].low:.2f} to {row[s].high:.2f}[/dim]" for s in shown)
         table.add_row(escape(name), *cells)
     console.print(table)
     alphas = ", ".join(f"{scale} {'-' if each is None else f'{each:.2f}'}" for scale, each in results.alpha.items())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.files.labels.code_cells import CODE_NAMES, WEAK_CODE_NAMES, is_blank, json_codes
+from infra.files.reading.cells import NO, YES
 from infra.files.reading.columns import ID_NAMES, MEMO_NAMES, TEXT_NAMES, folded, role_names, usual
 from infra.files.reading.items import TableRow
 from models.errors import InputError
@@ -47,6 +48,8 @@ SUBCODE_NAMES = (
 )
 """What the codes of the lower of two levels are called, where those of the upper are the codes."""
 _OTHERS = ("unsure", "withdrawn", "kind", "blind", "seconds")
+_OF_A_CODER = ("id", "ids", "name", "names", "email", "e_mail", "number", "count", "type", "role", "group", "notes")
+"""What a column says of a coder: ``annotator_id`` is no column of codes of somebody called Id."""
 _PREFIXES = ("coder_", "annotator_", "rater_")
 _CODES_OF = re.compile(
     r"^(?:(?:codes?|codings?|labels?|themes?|rating)_(?:by_|of_)?(?P<behind>.+)"
@@ -58,34 +61,6 @@ _NO_CODERS = (
     *("state", "city", "order", "customer", "phone", "hex", "sku", "model", "department", "course", "diagnosis", "job"),
     *("qr", "bar", "zip", "post", "source", "country", "language", "area", "app_version", "version", "final"),
 )
-YES = (
-    *(
-        "true",
-        "1",
-        "1.0",
-        "yes",
-        "y",
-        "x",
-        "✓",
-        "✔",
-        "☑",
-        "✅",
-        "ja",
-        "j",
-        "wahr",
-        "oui",
-        "vrai",
-        "sí",
-        "si",
-        "verdadero",
-    ),
-    *("sim", "verdadeiro", "vero", "waar", "tak", "да", "истина", "はい", "是", "예", "evet", "selected", "checked"),
-)
-NO = (
-    *("false", "0", "0.0", "no", "n", "", "nein", "falsch", "non", "faux", "falso", "não", "nao", "nee", "onwaar"),
-    *("nie", "нет", "ложь", "いいえ", "否", "아니요", "hayır", "not selected", "unchecked", "☐", "-"),
-)
-"""Truth values in the languages of spreadsheets and surveys."""
 _NUMBERED = re.compile(
     r"^(?:codes?|labels?|themes?|tags?|kodes?|códigos?|codierung|category|kategorie|topic|thema|thème|tema)_?\d{1,2}$"
 )
@@ -161,7 +136,7 @@ class LabelColumns:
         times = role_names(names, "coded_at", TIME_NAMES[:-2] if named.coder_given else TIME_NAMES)
         taken = {
             "coder": named_or_usual(rest, named.coder, coders),
-            "time": named_or_usual(rest, named.time, times),
+            "time": _unless_ticked(named_or_usual(rest, named.time, times), rows),
             "source": usual(rest, role_names(names, "source", SOURCE_NAMES)),
             "memo": usual(rest, role_names(names, "memo", MEMO_NAMES)),
         }
@@ -213,7 +188,9 @@ def _of_coders(names: Sequence[str], rows: Sequence[TableRow]) -> dict[str, str]
         name: name.strip() if coder.isdecimal() else coder
         for name in names
         for prefix in _PREFIXES
-        if folded(name).startswith(prefix) and (coder := name.strip()[len(prefix) :].strip())
+        if folded(name).startswith(prefix)
+        and (coder := name.strip().lstrip("_")[len(prefix) :].strip())
+        and folded(coder) not in _OF_A_CODER
     }
     if known:
         return known
@@ -272,6 +249,11 @@ def _is_code(name: str) -> bool:
         return bool(clean_code(name))
     except InputError:
         return False
+
+
+def _unless_ticked(name: str | None, rows: Sequence[TableRow]) -> str | None:
+    """A column that is called a time's, unless yes and no stand in it: then it may be a code of that name."""
+    return None if name is None or _all_yes_or_no(name, rows) else name
 
 
 def _all_yes_or_no(name: str, rows: Sequence[TableRow]) -> bool:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from infra.files.labels.code_cells import CodeColumn, CodeTree, WrittenCode, is_blank
-from infra.files.labels.label_columns import NO, TEXTS, YES, LabelColumns, SheetColumns, yes_or_no
+from infra.files.labels.label_columns import TEXTS, LabelColumns, SheetColumns, yes_or_no
 from infra.files.labels.raw_table import RawTable, opened, read_table
-from infra.files.reading.cells import plain_id, whole_number
+from infra.files.reading.cells import NO, YES, plain_id, whole_number
 from infra.files.reading.columns import tool_of
 from infra.files.rows import ReadingOptions, Rejected, TableRow
 from infra.files.timestamps import DateOrder, TimeColumn, read_time

@@ -1,4 +1,4 @@
-"""Objects of annotation tools as flat rows: text, id, codes, coder, time."""
+"""Objects of annotation tools and of forums as flat rows: text, id, codes, coder, time."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
@@ -100,7 +100,8 @@ def _span(value: Mapping[str, Any]) -> Cells:
 
 
 def _is_prodigy(value: Cells) -> bool:
-    return "_task_hash" in value or ("_input_hash" in value and "text" in value)
+    answered = value.get("answer") in ("accept", "reject", "ignore") and ("accept" in value or "label" in value)
+    return "_task_hash" in value or ("text" in value and ("_input_hash" in value or answered))
 
 
 def _prodigy(value: Cells) -> Iterator[Cells]:
@@ -255,6 +256,41 @@ def _argilla_1(value: Cells) -> Iterator[Cells]:
     yield row | ({"codes": codes} if done else {}) | ({"coder": str(coder)} if done and coder else {})
 
 
+def _is_reddit(value: Cells) -> bool:
+    return "created_utc" in value and ("selftext" in value or "body" in value) and "text" not in value
+
+
+def _reddit(value: Cells) -> Iterator[Cells]:
+    """A post or a comment, its words under one name; the comments below it are rows of their own."""
+    kept = {name: each for name, each in value.items() if name != "replies"}
+    body = value.get("body")
+    if not isinstance(body, str):
+        own = value.get("selftext")
+        body = own if isinstance(own, str) and own.strip() else value.get("title")
+    yield kept | {"body": body}
+    for reply in _replies(value.get("replies")):
+        yield from flattened(reply)
+
+
+def _replies(listing: Any) -> Iterator[Cells]:
+    data = listing.get("data") if isinstance(listing, dict) else None
+    for child in (data or {}).get("children") or ():
+        thing = child.get("data") if isinstance(child, dict) else None
+        if isinstance(thing, dict) and _is_reddit(thing):
+            yield thing
+
+
+def unwrapped(value: Any) -> Any:
+    """A post or a comment out of what Reddit wraps it in."""
+    data = value.get("data") if isinstance(value, dict) and isinstance(value.get("kind"), str) else None
+    return data if isinstance(data, dict) and _is_reddit(data) else value
+
+
+def is_left_away(value: Any) -> bool:
+    """Whether an object only says how many comments Reddit did not send."""
+    return isinstance(value, dict) and value.get("kind") == "more" and isinstance(value.get("data"), dict)
+
+
 def _is_note(question: str) -> bool:
     """Whether a question is for what people say about their choice, not for the choice."""
     return usual((question,), (*MEMO_NAMES, *_NOTES)) is not None
@@ -271,4 +307,5 @@ _SHAPES: tuple[tuple[Callable[[Cells], bool], Callable[[Cells], Iterator[Cells]]
     (_is_span_list, _span_list),
     (_is_entity_list, _entity_list),
     (_is_user_list, _user_list),
+    (_is_reddit, _reddit),
 )

@@ -8,6 +8,35 @@ from pydantic import JsonValue
 
 from infra.files.reading.sheets import ERRORS
 
+YES = (
+    *(
+        "true",
+        "1",
+        "1.0",
+        "yes",
+        "y",
+        "x",
+        "✓",
+        "✔",
+        "☑",
+        "✅",
+        "ja",
+        "j",
+        "wahr",
+        "oui",
+        "vrai",
+        "sí",
+        "si",
+        "verdadero",
+    ),
+    *("sim", "verdadeiro", "vero", "waar", "tak", "да", "истина", "はい", "是", "예", "evet", "selected", "checked"),
+)
+NO = (
+    *("false", "0", "0.0", "no", "n", "", "nein", "falsch", "non", "faux", "falso", "não", "nao", "nee", "onwaar"),
+    *("nie", "нет", "ложь", "いいえ", "否", "아니요", "hayır", "not selected", "unchecked", "☐", "-"),
+)
+"""Truth values in the languages of spreadsheets and surveys."""
+
 _TAGS = (
     "p|br|div|span|b|i|u|em|strong|a|ul|ol|li|blockquote|h[1-6]|font|pre|code|table|tr|td|th|tbody|img|hr|small|sub|sup"
 )

@@ -7,7 +7,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.files.reading.columns import usual
@@ -20,7 +20,7 @@ NO_DELIMITER = "\x1f"
 _MOST_LINES = 1000  # of one row; more means that a quote was never closed
 _SAMPLED = 200
 _STATED = re.compile(r"^\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)  # Excel's own line
-_BACKSLASHED = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
+_BACKSLASHED = {quote: re.compile(rf"(?<!\\)((?:\\\\)*)\\{quote}") for quote in "\"'"}
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -44,11 +44,14 @@ class Dialect:
     """Whether a row may escape its quotes in the other way."""
     stated_on: int = 0
     """The line that says so, which is no row."""
+    quote: str = '"'
+    """What stands around a cell that has a delimiter in it."""
 
     @property
     def sentence(self) -> str | None:
         """What is said of it; nothing of the usual one."""
         parts = [] if self.delimiter in (",", NO_DELIMITER) else [f"cells parted by {_named(self.delimiter)}"]
+        parts += ["cells in single quotes"] if self.quote == "'" else []
         return "; ".join(parts + (["quotes escaped by a backslash"] if self.backslash else [])) or None
 
 
@@ -92,7 +95,8 @@ def tell_dialect(sample: str, text_names: Sequence[str], fixed: str | None = Non
     stated = _STATED.match(lines[0]) if lines else None
     body = lines[1:] if stated else lines
     delimiter = fixed or (stated[1] if stated else _delimiter(body, text_names))
-    return Dialect(delimiter, _backslashed(body, delimiter), stated_on=1 if stated else 0)
+    quote = "'" if _in_single_quotes(body, delimiter) else '"'
+    return Dialect(delimiter, _backslashed(body, delimiter, quote), stated_on=1 if stated else 0, quote=quote)
 
 
 def raw_rows(lines: Iterable[Line], dialect: Dialect, file: str) -> Iterator[RawRow | Rejected]:
@@ -124,7 +128,7 @@ def _row(
     """The lines of one row, its cells, and what is wrong with it."""
     taken = [first]
     while True:
-        if len(taken) == 1 or '"' in taken[-1].text:  # a row that is open can only end where a quote is
+        if len(taken) == 1 or dialect.quote in taken[-1].text:  # a row that is open can only end where a quote is
             try:
                 return taken, _cells([line.text for line in taken], dialect), ""
             except csv.Error as error:
@@ -139,9 +143,9 @@ def _row(
 
 def _other_quotes(taken: list[Line], dialect: Dialect, error: csv.Error) -> tuple[list[str], str]:
     """The cells of a row whose quotes are escaped otherwise than the file's others, or what is wrong."""
-    if dialect.mixed and not dialect.backslash and any('\\"' in line.text for line in taken):
+    if dialect.mixed and not dialect.backslash and any(f"\\{dialect.quote}" in line.text for line in taken):
         with suppress(csv.Error):
-            return _cells([line.text for line in taken], Dialect(dialect.delimiter, backslash=True)), ""
+            return _cells([line.text for line in taken], replace(dialect, backslash=True)), ""
     words = str(error).replace("delimiter", "a delimiter")
     return (
         [],
@@ -153,8 +157,8 @@ def _other_quotes(taken: list[Line], dialect: Dialect, error: csv.Error) -> tupl
 
 def _cells(lines: list[str], dialect: Dialect, *, strict: bool = True) -> list[str]:
     if dialect.backslash:
-        lines = [_BACKSLASHED.sub(r'\1""', line) for line in lines]
-    return next(csv.reader(lines, delimiter=dialect.delimiter, strict=strict), [])
+        lines = [_BACKSLASHED[dialect.quote].sub(rf"\1{dialect.quote * 2}", line) for line in lines]
+    return next(csv.reader(lines, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=strict), [])
 
 
 def _next(waiting: deque[Line], rest: Iterator[Line]) -> Line | None:
@@ -185,12 +189,39 @@ def _fit(lines: list[str], delimiter: str, text_names: Sequence[str]) -> tuple[b
     return named, count / len(rows) if usual_width > 1 or named else 0.0, usual_width
 
 
-def _backslashed(lines: list[str], delimiter: str) -> bool:
+def _backslashed(lines: list[str], delimiter: str, quote: str = '"') -> bool:
     """Whether more of the rows can be read if a backslash escapes a quote."""
-    if not any('\\"' in line for line in lines):
+    if not any(f"\\{quote}" in line for line in lines):
         return False
-    plain, escaped = (_faults(lines, Dialect(delimiter, backslash=way, mixed=False)) for way in (False, True))
+    dialects = (Dialect(delimiter, backslash=way, mixed=False, quote=quote) for way in (False, True))
+    plain, escaped = (_faults(lines, dialect) for dialect in dialects)
     return escaped < plain
+
+
+def _in_single_quotes(lines: list[str], delimiter: str) -> bool:
+    """Whether single quotes stand around cells: fewer rows have faults then, or all names or every row have such."""
+    opening = re.compile(rf"(?:^|{re.escape(delimiter)})'")
+    if not any(opening.search(line) for line in lines[:_SAMPLED]):
+        return False
+    double, single = (_misfits(lines, Dialect(delimiter, quote=quote)) for quote in "\"'")
+    around = re.compile(rf"(?:^|{re.escape(delimiter)})'[^']*(?:''[^']*)*'(?={re.escape(delimiter)}|\s*$)")
+    rows = [line for line in lines[:_SAMPLED] if line.strip()]
+    names = [name.strip() for name in rows[0].split(delimiter)]
+    quoted = all(len(name) > 1 and name[0] == name[-1] == "'" for name in names)
+    quoted = quoted or (len(rows) > 1 and all(around.search(line) for line in rows[1:]))
+    return single < double or (single == double and quoted)
+
+
+def _misfits(lines: list[str], dialect: Dialect) -> int:
+    """Rows that are broken, or wider than the row of names; with single quotes a backslash may escape them."""
+    ways = [dialect, replace(dialect, backslash=True)] if dialect.quote == "'" else [dialect]
+    return min(_faults(lines, way) + _too_wide(lines, way) for way in ways)
+
+
+def _too_wide(lines: list[str], dialect: Dialect) -> int:
+    numbered = (Line(number, text) for number, text in enumerate(lines[:_SAMPLED], 1))
+    rows = [row for row in raw_rows(numbered, dialect, "") if isinstance(row, RawRow)]
+    return sum(len(row.cells) > len(rows[0].cells) for row in rows)
 
 
 def _faults(lines: list[str], dialect: Dialect) -> int:

@@ -32,9 +32,13 @@ _WORDS = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _CUE_NAME = re.compile(
     r"^(?:>{2,3}|-)?\s*(?:\[(?P<box>[^\]\n:]{1,40})\][\s:：]+|(?P<name>[^\W\d_][^:：\n]{0,39})[:：]\s*)(?=\S)"
 )
+_OF_DOCUMENT = re.compile(r"^\ufeff?<([^<>\n]+)>\s+-\s+§\s*\d+.*\[.*\d.*%.*\]\s*$", re.MULTILINE)
+_REFERENCE = re.compile(r"^[^\W\d_]+ \d+\s*[-–:].*\d[.,]?\d*\s?%.*$", re.MULTILINE)
+_NODE_NAME = re.compile(r"^\ufeff?(?:Name|Nom|Nombre|Nome)\s*:\s*(\S.*)$", re.MULTILINE)
 _SOUNDS = ("music", "applause", "laughter", "laughs", "inaudible", "crosstalk", "silence", "noise", "pause", "sighs")
 _SPOKEN = 0.3  # of a text, from its first turn on, where a turn has a time or one is called as those who ask
 _BEGUN, _ABOVE = 0.3, 0.2  # of the lines of another text: that begin turns, and that may stand above the first
+_NAMED = 0.6  # of the cues that begin with a name: then all such names are speakers
 _REPEATED = 0.3  # share of cues that begin with the last line of the one before: captions that roll
 
 Rows = Iterator[TableHeader | TableRow | Rejected]
@@ -59,6 +63,9 @@ def document_rows(data: bytes, fmt: str, file: str, options: ReadingOptions, enc
         document = _TEXTS[fmt](data, file, encoding)
         if not document.text.strip():
             raise InputError(f"{file}: no text found in it; if it is scanned, have its text recognised first")
+        if is_node_text(document.text):
+            yield from _node_rows(document.text, file, options)
+            return
         passages = turns_of(document) or stamped_of(document) or paragraphs_of(document)
         _say_before(document.text, passages, options)
     dated = any(passage.said_at for passage in passages)
@@ -77,6 +84,43 @@ def is_transcript(text: str) -> bool:
     lines = [line for line in text.split("\n") if line.strip()]
     above = sum(bool(line.strip()) for line in text.split("\n")[: turns[0].line - 1])
     return len(turns) >= _BEGUN * len(lines) and above <= _ABOVE * len(lines)
+
+
+def is_node_text(text: str) -> bool:
+    """Whether a text is what NVivo writes of a code: the passages coded with it, document by document."""
+    return _OF_DOCUMENT.search(text) is not None and _REFERENCE.search(text) is not None
+
+
+def _node_rows(text: str, file: str, options: ReadingOptions) -> Rows:
+    named = _NODE_NAME.search(text[: _first_document(text)])
+    code = named[1].strip() if named else re.sub(r"\.\w{1,5}$", "", file)
+    where = "its first lines name" if named else "the file is called"
+    options.report.remark(f"passages that NVivo wrote of one code, '{code}', as {where} it")
+    yield TableHeader(1, ("text", "source", "code"))
+    source, line = "", 0
+    passage: list[str] | None = None
+    for number, words in enumerate([*text.split("\n"), ""], 1):
+        document, reference = _OF_DOCUMENT.match(words), _REFERENCE.match(words)
+        if (document or reference) and passage:
+            yield from _node_row(line, passage, source, code)
+        if document:
+            source, passage = re.split(r"[\\/]+", document[1])[-1].strip(), None
+        elif reference:
+            line, passage = number, []
+        elif passage is not None:
+            passage.append(words.strip())
+    yield from _node_row(line, passage or [], source, code)
+
+
+def _first_document(text: str) -> int:
+    match = _OF_DOCUMENT.search(text)
+    return match.start() if match else 0
+
+
+def _node_row(line: int, passage: Sequence[str], source: str, code: str) -> Iterator[TableRow]:
+    text = "\n".join(words for words in passage if words)
+    if text:
+        yield TableRow(line, {"text": text, "source": source, "code": code})
 
 
 def _say_before(text: str, passages: list[Passage], options: ReadingOptions) -> None:
@@ -191,10 +235,11 @@ def _parts_of_cue(lines: list[str]) -> list[str]:
 
 
 def _cue_names(cues: Iterable[str]) -> set[str]:
-    """Names before a colon or in brackets: more than once, or those of who asks, and then all others."""
-    counts = Counter(name for cue in cues if (name := _named(_CUE_NAME.match(cue))))
-    asked = any(map(asks, counts))
-    return {name for name, count in counts.items() if count > 1 or asked}
+    """Names before a colon or in brackets: more than once; or all, where one is of who asks or most cues have one."""
+    every = list(cues)
+    counts = Counter(name for cue in every if (name := _named(_CUE_NAME.match(cue))))
+    named = any(map(asks, counts)) or (len(counts) > 1 and counts.total() >= _NAMED * len(every))
+    return {name for name, count in counts.items() if count > 1 or named}
 
 
 def _named(match: re.Match[str] | None) -> str:

@@ -106,7 +106,8 @@ class Table:
                 )
             return places[0]
         rows = {n: item for n, item in enumerate(first) if isinstance(item, RawRow)}
-        return _named_place(rows, self.options.text_names) or _wide_place(rows)
+        named = _named_place(rows, self.options.text_names)
+        return _wide_place(rows) if named is None else named
 
     def _qualtrics(self, row: RawRow, place: int, after: Sequence[RawRow]) -> _Start | None:
         """Qualtrics writes the questions and an object with the import id below the names."""
@@ -183,8 +184,8 @@ def tree_path(code: Any) -> Any:
     return " > ".join(names[1:] if len(names) > 1 and names[0].casefold() in ("codes", "nodes") else names)
 
 
-def _named_place(rows: dict[int, RawRow], text_names: Sequence[str]) -> int:
-    """The first row that names the text, if it is wider than all before it; else 0."""
+def _named_place(rows: dict[int, RawRow], text_names: Sequence[str]) -> int | None:
+    """The first row that names the text, if it is wider than all before it; ``None`` where there is none."""
     widest = 0
     for place, row in rows.items():
         if usual([str(cell or "") for cell in row.cells], text_names) is not None and (
@@ -192,17 +193,27 @@ def _named_place(rows: dict[int, RawRow], text_names: Sequence[str]) -> int:
         ):
             return place
         widest = max(widest, row.filled)
-    return 0
+    return None
 
 
 def _wide_place(rows: dict[int, RawRow]) -> int:
     """The first row as wide as rows usually are, where those before it are titles: a cell or two in a wide table."""
     if not rows or 0 not in rows:
         return 0
+    if 1 in rows and _is_of_sections(rows[0], rows[1]):
+        return 1
     usual_width = mode(row.filled for row in rows.values())
     if rows[0].filled > max(1, usual_width // 3) or usual_width < 2:
         return 0
     return next((place for place, row in rows.items() if row.filled >= usual_width), 0)
+
+
+def _is_of_sections(row: RawRow, later: RawRow) -> bool:
+    """Whether a row has the same name over several columns, and the one below it a name of its own for each."""
+    above = [str(cell).strip() for cell in row.cells if cell is not None and str(cell).strip()]
+    names = [str(cell).strip() for cell in later.cells if cell is not None and str(cell).strip()]
+    own = len(set(names)) == len(names) >= len(row.cells) and not any(name[:1].isdecimal() for name in names)
+    return len(set(above)) < len(above) < len(names) and own
 
 
 def _choices(names: Sequence[str], kinds: Sequence[str]) -> Iterator[str]:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from infra.files.reading.annotation_tools import flattened, is_row, lifted
+from infra.files.reading.annotation_tools import flattened, is_left_away, is_row, lifted, unwrapped
 from infra.files.reading.columns import TEXT_NAMES, usual
 from infra.files.reading.delimited import Line
-from infra.files.reading.items import Rejected, TableRow
+from infra.files.reading.items import LeftOut, Rejected, TableRow
 from models.errors import InputError
 
 
@@ -168,7 +168,10 @@ def _rows(value: Any, line: Line, file: str) -> Iterator[TableRow | Rejected]:
     if not isinstance(value, dict):
         yield Rejected(file, line.number, f"a JSON {_kind(value)} found; an object is expected")
         return
-    for cells in flattened(lifted(value)):
+    if is_left_away(value):
+        yield LeftOut(file, line.number, "comments that the file does not hold", "comments that the file does not hold")
+        return
+    for cells in flattened(lifted(unwrapped(value))):
         yield TableRow(line.number, cells, line.encoding)
 
 

@@ -7,7 +7,7 @@ from statistics import mean
 
 from pydantic import JsonValue
 
-from infra.files.reading.cells import plain_id, whole_number
+from infra.files.reading.cells import NO, YES, plain_id, whole_number
 from infra.files.reading.columns import (
     CLOCK_NAMES,
     ID_NAMES,
@@ -119,6 +119,8 @@ class ColumnSurvey:
     """Rows whose id stands at another text too."""
     lost_ids: int = 0
     """Rows whose id is a number that a spreadsheet rounded."""
+    _ticked: bool | None = None
+    """Whether all cells of the column that is called a time's say yes or no; ``None`` where none says anything."""
     _dates: dict[str, TimeColumn | None] = field(default_factory=dict)
     """By column whose cells are dates so far what they tell; ``None`` where another cell was seen."""
 
@@ -126,7 +128,8 @@ class ColumnSurvey:
         """Take a row into account."""
         if roles.time:
             self.time.see(row.cells.get(roles.time))
-        else:
+            self._see_tick(row.cells.get(roles.time))
+        if not roles.time or self._ticked:
             self._see_dates(row, roles)
         key = row.cells.get(roles.id) if roles.id else None
         if key is None or not str(key).strip():
@@ -138,6 +141,11 @@ class ColumnSurvey:
             text = hash(str([row.cells.get(name) for name in roles.texts]))
             self.shared_ids += self._texts.setdefault(plain, text) != text
 
+    def _see_tick(self, cell: JsonValue) -> None:
+        word = "" if cell is None else str(cell).strip().casefold()
+        if word and self._ticked is not False:
+            self._ticked = word in YES or word in NO
+
     def _see_dates(self, row: TableRow, roles: Roles) -> None:
         for name, cell in row.cells.items():
             if cell is None or cell == "" or name in roles.texts or self._dates.get(name, ()) is None:
@@ -146,6 +154,13 @@ class ColumnSurvey:
                 self._dates[name] = None
             elif (column := self._dates.setdefault(name, TimeColumn())) is not None:
                 column.see(cell)
+
+    def _without_time(self, roles: Roles) -> Roles:
+        """The roles without a time whose column is called so, and has yes and no in it."""
+        if roles.time is None or not self._ticked:
+            return roles
+        self.options.report.remark(f"'{roles.time}' is no column of times: yes and no stand in it")
+        return replace(roles, time=None, clock=None)
 
     def _told_time(self, roles: Roles, names: Iterable[str]) -> Roles:
         """The roles with a column of dates as the time, where none is known by its name."""
@@ -177,7 +192,7 @@ class ColumnSurvey:
             where a column holds dates only.
         """
         if requested.time is None:
-            roles = self._told_time(roles, names)
+            roles = self._told_time(self._without_time(roles), names)
         if requested.id is not None or roles.id is None or not self.shared_ids:
             return roles
         if self.lost_ids:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
+from itertools import zip_longest
 from typing import Any, BinaryIO, cast
 from zipfile import BadZipFile
 
@@ -16,6 +17,7 @@ from infra.files.reading.headers import LOOKED_AT
 from infra.files.reading.items import RawRow, ReadingOptions
 from models.errors import InputError
 
+_WORDS = 2.5  # of a column that holds texts, on average
 BROKEN = (BadZipFile, ValueError, OSError, EOFError, RuntimeError, SyntaxError, zlib.error)
 """What is raised over the parts of a broken archive; ``SyntaxError`` is what parsers of XML raise."""
 _ALSO_OF_CODEBOOKS = ("description", "remark", "remarks")
@@ -25,7 +27,9 @@ ERRORS = ("#NAME?", "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#
 
 
 def sheet_rows(stream: BinaryIO, file: str, options: ReadingOptions) -> Iterator[RawRow]:
-    """The rows of one sheet: the one that was named, else the first with a column of text, else the first with rows.
+    """The rows of one sheet: the one that was named, or the first with a column of text, or the first with rows.
+
+    A column of text is known by its name, or else by the length of what stands in it.
 
     Raises:
         InputError: If it is no workbook or has no such sheet; the sheets are named.
@@ -81,7 +85,7 @@ def _chosen(sheets: Sequence[Any], every: Sequence[Any], file: str, options: Rea
         shown = [sheet for sheet in sheets if sheet.sheet_state == "visible"] or sheets
         sure = [name for name in options.text_names if name not in _ALSO_OF_CODEBOOKS]
         named = (sheet for names in (sure, options.text_names) for sheet in shown if _names_text(sheet, names))
-        return next(named, shown[0])
+        return next(named, None) or next(filter(_holds_texts, shown), shown[0])
     plain = options.sheet.strip().casefold()
     by_name = [sheet for sheet in every if sheet.title.strip().casefold() == plain]
     by_number = every[int(plain) - 1 : int(plain)] if plain.isdecimal() and int(plain) else []
@@ -94,6 +98,14 @@ def _chosen(sheets: Sequence[Any], every: Sequence[Any], file: str, options: Rea
 def _names_text(sheet: Any, text_names: Sequence[str]) -> bool:
     rows = _raw(sheet, LOOKED_AT)
     return any(usual([str(cell or "") for cell in row.cells], text_names) is not None for row in rows)
+
+
+def _holds_texts(sheet: Any) -> bool:
+    """Whether one of several columns has texts of several words, whatever it is called."""
+    rows = list(_raw(sheet, LOOKED_AT))
+    columns = list(zip_longest(*(row.cells for row in rows[1:])))
+    words = ([len(cell.split()) for cell in column if isinstance(cell, str) and cell.strip()] for column in columns)
+    return len(columns) > 1 and any(len(each) > 1 and sum(each) >= _WORDS * len(each) for each in words)
 
 
 def _raw(sheet: Any, most: int | None = None) -> Iterator[RawRow]:

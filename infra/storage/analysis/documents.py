@@ -1,6 +1,6 @@
 """Documents as they read: a source's segments in the order in which they stand there, with their final codes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -68,6 +68,11 @@ def passages(connection: Connection, study: str, source: str, most: int = MOST) 
         )
         for row in rows
     ]
+
+
+def is_passage(metadata: Mapping[str, Any]) -> bool:
+    """Whether a segment is read with others of its source, as a turn of an interview is: its place there is known."""
+    return any(metadata.get(name) not in (None, "", []) for name in ("position", "turn"))
 
 
 def _place(row: Any) -> tuple[float, float, int]:

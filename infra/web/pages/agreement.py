@@ -8,18 +8,20 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
 
-from infra.annotation.agreement import CONVENTION, MEANINGS, StudyAgreement, study_agreement, to_csv
+from infra.accounts.accounts import Visitor
+from infra.annotation.agreement import CONVENTION, MEANINGS, study_agreement, to_csv
 from infra.annotation.disputes import DisputedSegment, disagreements, read_case
+from infra.annotation.part_agreement import OVERLAP_RULES, PartAgreement, compared, part_agreement
 from infra.profiles.study_rules import rules_of
 from infra.web.access import Lead, Viewer, hides, unread_by
-from infra.web.pages.coding.spans import visible_spans
+from infra.web.pages.coding.spans import unread_segments
 from infra.web.site import Here, Site, draw, profile_of
 from models.annotation.adjudication import AdjudicationChoice, adjudicate, withdraw
-from models.annotation.span_agreement import span_agreement
 from models.errors import InputError
 
 MOST = 50
 """Disagreements listed at once."""
+_CSV = "text/csv; charset=utf-8"
 
 router = APIRouter()
 
@@ -35,19 +37,22 @@ class AdjudicationForm(BaseModel):
 
 
 @router.get("/s/{study}/agreement")
-def page(request: Request, site: Here, viewer: Viewer, study: str, models: bool = False) -> HTMLResponse:
-    """All figures, and what is left to settle."""
+def page(
+    request: Request, site: Here, viewer: Viewer, study: str, models: bool = False, overlap: str = "half"
+) -> HTMLResponse:
+    """All figures, and what is left to settle; parts are matched by one of ``OVERLAP_RULES``."""
     database = site.store.database
     open_, count = disagreements(database, study, MOST)
     hidden = unread_by(site, viewer, study, [each.segment_id for each in open_])
-    marked = visible_spans(site, study, hides(site, viewer, study))
     values = {
         "agreement": study_agreement(database, study, with_models=models),
         "goal": rules_of(database, profile_of(site), study).double_share,
         "open": [each for each in open_ if each.segment_id not in hidden],
         "count": count,
-        "overlaps": span_agreement(marked),
-        "span_labels": {code: label for span in marked for code, label in span.codes},
+        "parts": _parts(site, viewer, study, models),
+        "compared": compared(models),
+        "overlap": overlap if overlap in OVERLAP_RULES else "half",
+        "overlap_rules": OVERLAP_RULES,
         "convention": CONVENTION,
         "meanings": MEANINGS,
     }
@@ -55,17 +60,25 @@ def page(request: Request, site: Here, viewer: Viewer, study: str, models: bool 
 
 
 @router.get("/s/{study}/agreement/figures.json")
-def as_json(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Response:
+def as_json(site: Here, viewer: Viewer, study: str, models: bool = False) -> Response:
     """All figures, for programs."""
     agreement = study_agreement(site.store.database, study, with_models=models)
-    return JSONResponse(agreement.to_json(), headers=_download(agreement, "json"))
+    figures = {**agreement.to_json(), "parts": _parts(site, viewer, study, models).to_json()}
+    return JSONResponse(figures, headers=_download(f"agreement-{study}.json"))
 
 
 @router.get("/s/{study}/agreement/figures.csv")
 def as_csv(site: Here, _viewer: Viewer, study: str, models: bool = False) -> Response:
-    """All figures, a line each."""
+    """All figures on whole segments, a line each."""
     agreement = study_agreement(site.store.database, study, with_models=models)
-    return Response(to_csv(agreement), media_type="text/csv; charset=utf-8", headers=_download(agreement, "csv"))
+    return Response(to_csv(agreement), media_type=_CSV, headers=_download(f"agreement-{study}.csv"))
+
+
+@router.get("/s/{study}/agreement/parts.csv")
+def parts_as_csv(site: Here, viewer: Viewer, study: str, models: bool = False) -> Response:
+    """All figures on marked parts, a line each."""
+    content = _parts(site, viewer, study, models).to_csv()
+    return Response(content, media_type=_CSV, headers=_download(f"agreement-parts-{study}.csv"))
 
 
 @router.get("/s/{study}/agreement/{segment}")
@@ -125,6 +138,10 @@ def _address(study: str, segment: UUID) -> str:
     return f"/s/{quote(study)}/agreement/{segment}"
 
 
-def _download(agreement: StudyAgreement, ending: str) -> dict[str, str]:
-    name = quote(f"agreement-{agreement.study}.{ending}")
-    return {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
+def _parts(site: Site, viewer: Visitor, study: str, with_models: bool) -> PartAgreement:
+    hidden = unread_segments(site, study, hides(site, viewer, study))
+    return part_agreement(site.store.database, study, with_models=with_models, hidden=hidden)
+
+
+def _download(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from infra.accounts.accounts import Visitor
 from infra.annotation.code_search import CodeMatch
 from infra.annotation.codebook_view import Listed, listed, moved, with_code
+from infra.annotation.memos import memos_of_code
 from infra.files.timestamps import read_time
 from infra.storage.search import SegmentMatch
 from infra.web.access import Lead, Viewer, hides, unread_by, visitor_of
@@ -30,6 +31,7 @@ from infra.web.pages.codebook_forms import (
 )
 from infra.web.pages.coding.spans import visible_spans
 from infra.web.pages.curation.similar import LOWEST
+from infra.web.pages.discussion.comments import comments_shown, unsettled
 from infra.web.site import Here, Site, draw
 from models.annotation.spans import MarkedPart
 from models.codebook.codebook import Codebook, CodeState
@@ -84,6 +86,7 @@ def list_codes(
         "any": bool(every),
         "more": len(codes) > start + PAGE,
         "cause": uuid4(),
+        "open_comments": unsettled(site, visitor, study),
         **asked.model_dump(),
     }
     return draw(request, "codebook.html", values)
@@ -294,6 +297,9 @@ def _code_page(
         "parts": [span for span in _visible(request, site, study) if any(each == code for each, _ in span.codes)],
         "lines": list(reversed(lines)),
         "cause": uuid4(),
+        "memos": memos_of_code(site.store.database, study, code),
+        "memo_on": {"code": code},
+        **comments_shown(site, visitor_of(request), study, code=code),
     }
     return draw(
         request, "codebook_code.html", {"form": None, "fault": "", "done": "", **shown, **values}, status=status

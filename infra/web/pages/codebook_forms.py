@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, field_validator
 
 from infra.annotation.codebook_view import Listed
+from infra.web.language.speech import N_, gettext
 from models.codebook.codebook import CodeState, in_order, taken_back
 from models.codebook.edits import Curation, Notes
 from models.errors import InputError
@@ -173,26 +174,49 @@ def history_lines(events: Iterable[CodeEvent]) -> list[HistoryLine]:
     return [HistoryLine(e, _description(e, names, known), e.id in undone, _by_refiner(e)) for e in ordered]
 
 
+_SENTENCES = {
+    "theme created": N_("theme created"),
+    "theme created under": N_("theme created under %(parent)s"),
+    "created": N_("code created"),
+    "created under": N_("code created under %(parent)s"),
+    "renamed": N_("renamed to “%(label)s”"),
+    "defined": N_("%(fields)s changed"),
+    "moved": N_("taken out of its theme"),
+    "moved under": N_("moved under %(parent)s"),
+    "merged": N_("merged into %(into)s"),
+    "split": N_("split into %(into)s"),
+}
+
+
 def _description(event: CodeEvent, names: Mapping[UUID, str], known: Mapping[UUID, CodeEvent]) -> str:
     if event.undoes is not None:
         before = known.get(event.undoes)
-        return f"took back: {_description(before, names, known)}" if before else "took an event back"
-    into = ", ".join(f"“{names.get(each, str(each))}”" for each in event.into)
-    parent = f"“{names.get(event.parent_id, str(event.parent_id))}”" if event.parent_id else ""
-    descriptions = {
-        "created": f"{event.level} created" + (f" under {parent}" if parent else ""),
-        "renamed": f"renamed to “{event.label}”",
-        "defined": f"{_defined(event)} changed",
-        "moved": f"moved under {parent}" if parent else "taken out of its theme",
-        "merged": f"merged into {into}",
-        "split": f"split into {into}",
+        if before is None:
+            return gettext("took an event back")
+        return gettext("took back: %(what)s") % {"what": _description(before, names, known)}
+    values = {
+        "into": ", ".join(f"“{names.get(each, str(each))}”" for each in event.into),
+        "parent": f"“{names.get(event.parent_id, str(event.parent_id))}”" if event.parent_id else "",
+        "label": event.label,
+        "fields": _defined(event),
     }
-    return descriptions.get(event.kind, event.kind)
+    return _sentence(event) % values
+
+
+def _sentence(event: CodeEvent) -> str:
+    """What happened, with places for the names that it is about."""
+    kind = f"{event.kind} under" if event.parent_id is not None and event.kind in ("created", "moved") else event.kind
+    return gettext(_SENTENCES.get(f"{event.level} {kind}") or _SENTENCES.get(kind, kind))
 
 
 def _defined(event: CodeEvent) -> str:
-    names = ("definition", "inclusion", "exclusion", "examples")
-    return ", ".join(name for name in names if getattr(event, name) is not None) or "definition"
+    names = {
+        "definition": gettext("definition"),
+        "inclusion": gettext("inclusion"),
+        "exclusion": gettext("exclusion"),
+        "examples": gettext("examples"),
+    }
+    return ", ".join(text for name, text in names.items() if getattr(event, name) is not None) or gettext("definition")
 
 
 def _by_refiner(event: CodeEvent) -> bool:

@@ -1,6 +1,6 @@
 """The drift page: what changed, since when, how sure and why, and what somebody did about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -8,23 +8,26 @@ from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from markupsafe import Markup
 from sqlalchemy import func, select
 
 from infra.drift.alert_rules import LONGEST_HOURS, add_rule, remove_rule, rules
 from infra.drift.charts import distance, scatter, stacked
+from infra.drift.figures import distances_csv, points_csv, shares_csv
 from infra.drift.notifications import build_hooks, deliveries, send_again
 from infra.drift.report_data import EmergingCode, ReportData, main_change
 from infra.drift.report_html import CAUSES, interval, shown_p, shown_time
 from infra.drift.scan_study import with_judgements
+from infra.files.tables import MEDIA_TYPES
 from infra.storage.alerts import AlertMark, MarkKind, Raised, mark, raised, reopen
 from infra.storage.database import Database
 from infra.storage.observations import count_observations, observations, texts_of
 from infra.storage.search import choices
 from infra.storage.tables import annotations, assignments, segments
 from infra.web.access import Lead, Viewer, unread_by
+from infra.web.language.speech import gettext
 from infra.web.site import Here, draw
 from models.drift.settings import DriftSettings
 from models.ports import Embedder
@@ -96,6 +99,24 @@ def texts(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResp
         "change": change and shown_time(change),
     }
     return draw(request, "drift_texts.html", values)
+
+
+@router.get("/s/{study}/drift/export/{what}")
+def download_figures(study: str, what: str, site: Here, visitor: Viewer) -> Response:
+    """The figures behind one of the charts, as CSV."""
+    database = site.store.database
+    alerts = [each.alert for each in _in_order(raised(database, study))]
+    data = _counted(database, study, _version(database, study))
+    made: Mapping[str, Callable[[], bytes]] = {
+        "shares.csv": lambda: shares_csv(data.bins, "codes"),
+        "distance.csv": lambda: distances_csv(data.distances([alert.at for alert in alerts])),
+        "sources.csv": lambda: shares_csv(data.bins, "sources"),
+        "texts.csv": lambda: points_csv(_embedded(database, study, site.embedder).projection(main_change(alerts))[0]),
+    }
+    if what not in made:
+        raise HTTPException(404, f"'{what[:40]}' cannot be exported; {', '.join(made)} can")
+    headers = {"Content-Disposition": f'attachment; filename="drift-{what}"'}
+    return Response(made[what](), media_type=MEDIA_TYPES["csv"], headers=headers)
 
 
 @router.post("/s/{study}/drift/rules")
@@ -180,8 +201,13 @@ def _draw(database: Database, study: str, raised_alerts: Sequence[Raised]) -> Dr
     codes = data.shown("codes", [code for alert in alerts for code in alert.codes[:3]])
     sources = data.shown("sources", [source for alert in alerts for source in alert.sources[:3]])
 
+    over_time = {
+        "codes": gettext("Shares of the codes over time"),
+        "sources": gettext("Shares of the sources over time"),
+    }
+
     def shares(what: str, names: Sequence[str]) -> Markup:
-        return _chart(stacked(data.bins, names, data.shares(what, names), marks, f"Shares of the {what} over time"))
+        return _chart(stacked(data.bins, names, data.shares(what, names), marks, over_time[what]))
 
     return Drawn(
         segments=data.segments,

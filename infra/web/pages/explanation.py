@@ -15,6 +15,7 @@ from infra.storage.trace import Trace, trace
 from infra.training.explain import Explainer
 from infra.training.releases import classifier_of, serving
 from infra.web.access import Viewer, unread_by
+from infra.web.language.speech import N_
 from infra.web.site import Here, Site, draw
 from models.errors import InputError, QualstreamError, SettingError, UnavailableError
 from schemas import Decision, ModelRelease
@@ -106,5 +107,5 @@ def _explained(request: Request, segment_trace: Trace, code: UUID | None) -> dic
 def _fault(error: QualstreamError) -> str:
     if isinstance(error, SettingError):
         log.warning("a classifier cannot be asked why: %s", error)
-        return "the files of this classifier are not here, or not as they were released; the page's log says more"
+        return N_("the files of this classifier are not here, or not as they were released; the page's log says more")
     return str(error)

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, File, Form, HTTPException, Request, Uplo
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from infra.annotation.import_labels import Importing, Plan, plan
+from infra.annotation.notes_files import COMMENT_COLUMNS, MEMO_COLUMNS, streamed_notes
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
 from infra.files.segment_export import SegmentChoice
 from infra.files.tables import MEDIA_TYPES
@@ -38,6 +39,7 @@ def show_export(request: Request, study: str, site: Here, visitor: Viewer) -> HT
     """What can be exported, and the form for an import for those who may."""
     values: dict[str, Any] = {"formats": FORMATS, "columns": LABEL_COLUMNS, "may_import": visitor.may("lead", study)}
     values["codebook_formats"] = tuple(CODEBOOK_FORMATS)
+    values["notes"] = {"memos": MEMO_COLUMNS, "comments": COMMENT_COLUMNS}
     asked = {name: request.query_params.get(name, "") for name in ("imported", "taken", "changed")}
     counts = {name: count if count.isascii() and count.isdecimal() else "" for name, count in asked.items()}
     return draw(request, "exchange.html", {**values, **counts})
@@ -61,7 +63,7 @@ def download(
     fmt: str = "csv",
     history: bool = False,
 ) -> Response:
-    """A file of ``segments``, ``labels`` or the ``codebook``, or the study as a REFI-QDA ``project``.
+    """A file of ``segments``, ``labels``, ``memos``, ``comments`` or the ``codebook``, or a REFI-QDA ``project``.
 
     Segments are narrowed by the same fields as on their page.
     """
@@ -72,9 +74,13 @@ def download(
             raise HTTPException(403, "a project holds every code of the study: whoever runs the study exports it")
         archive, _ = study_project(site.store, study, site.clock.now())
         return Response(archive, media_type="application/zip", headers=_attached(f"{study}{PROJECT}"))
-    if what not in ("segments", "labels"):
-        raise HTTPException(404, f"'{what[:40]}' cannot be exported; segments, labels, codebook and project can")
     hidden = hides(site, visitor, study)
+    if what in ("memos", "comments"):
+        notes = streamed_notes(site.store.database, study, what, fmt, hides=hidden, reader=visitor.name)
+        return StreamingResponse(notes, media_type=MEDIA_TYPES[fmt], headers=_attached(f"{study}-{what}.{fmt}"))
+    if what not in ("segments", "labels"):
+        can = "segments, labels, codebook, memos, comments and project can"
+        raise HTTPException(404, f"'{what[:40]}' cannot be exported; {can}")
     unread = partial(unread_by, site, visitor, study) if hidden else None
     choice = replace(choice, filters=replace(choice.filters, hides=hidden))
     chunks = streamed(site.store, study, what, fmt, history=history, unread=unread, choice=choice)

@@ -11,12 +11,18 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 
+from infra.accounts.accounts import Visitor
 from infra.profiles.study_rules import rules_of
+from infra.storage.analysis.timeline import OverTime, TimeStep, over_time
 from infra.storage.annotations import unread
-from infra.storage.overview import STEPS, OverTime, TimeStep, live, newest, newest_stage, over_time
+from infra.storage.overview import live, newest, newest_stage
+from infra.storage.search import choices
 from infra.telemetry.status import lags_of
-from infra.web.access import Viewer
+from infra.web.access import Viewer, hides
+from infra.web.language.speech import N_
 from infra.web.live_updates import LiveFeeds
+from infra.web.pages.discussion.comments import unsettled
+from infra.web.segment_filters import Asked
 from infra.web.site import Here, Site, draw, profile_of
 from models.routing.stages import STAGES
 from streams.topology import ROLES
@@ -27,16 +33,16 @@ _ASK_LAGS_S = 10.0
 _WANTED_S = 60.0  # lags are asked for as long as somebody looked so lately
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _COUNTS = (
-    ("taken_in", "taken in", "segments"),
-    ("coded", "coded", "segments"),
-    ("suggested", "suggested", "segments?route=suggested"),
-    ("people", "to people", "segments?route=people"),
-    ("accepted", "accepted", "segments?route=accepted"),
-    ("open_requests", "open requests", "queue"),
-    ("human_coded", "coded by people", "segments?human=yes"),
-    ("codes", "codes", "codebook"),
-    ("alerts", "alerts", "drift"),
-    ("dead_letters", "set aside", None),
+    ("taken_in", N_("taken in"), "segments"),
+    ("coded", N_("coded"), "segments"),
+    ("suggested", N_("suggested"), "segments?route=suggested"),
+    ("people", N_("to people"), "segments?route=people"),
+    ("accepted", N_("accepted"), "segments?route=accepted"),
+    ("open_requests", N_("open requests"), "queue"),
+    ("human_coded", N_("coded by people"), "segments?human=yes"),
+    ("codes", N_("codes"), "codebook"),
+    ("alerts", N_("alerts"), "drift"),
+    ("dead_letters", N_("set aside"), None),
 )
 
 
@@ -84,12 +90,12 @@ def stop_streams(app: FastAPI) -> None:
 @router.get("/s/{study}/", response_class=HTMLResponse)
 def show_overview(request: Request, study: str, site: Here, visitor: Viewer, by: str = "day") -> HTMLResponse:
     """The overview as it is now; the page keeps it fresh."""
-    step = by if by in STEPS else "day"
     values = {
         **_now(site, study),
         **_system(request, site),
-        **_series(site, study, step),
+        **_series(request, site, visitor, study, by),
         "tiles": _COUNTS,
+        "open_comments": unsettled(site, visitor, study),
         "shown": SHOWN,
     }
     return draw(request, "overview.html", values)
@@ -104,7 +110,7 @@ def show_system(request: Request, study: str, site: Here, visitor: Viewer) -> HT
 @router.get("/s/{study}/overview/codes", response_class=HTMLResponse)
 def show_codes(request: Request, study: str, site: Here, visitor: Viewer, by: str = "day") -> HTMLResponse:
     """The part about codes over time, to be put in its place."""
-    return draw(request, "overview_codes.html", _series(site, study, by if by in STEPS else "day"))
+    return draw(request, "overview_codes.html", _series(request, site, visitor, study, by))
 
 
 @router.get("/s/{study}/overview/events")
@@ -152,14 +158,20 @@ def _now(site: Site, study: str) -> dict[str, Any]:
     }
 
 
-def _series(site: Site, study: str, by: TimeStep) -> dict[str, Any]:
-    timeline = over_time(site.store.database, study, by)
+def _series(request: Request, site: Site, visitor: Visitor, study: str, by: str) -> dict[str, Any]:
+    """Codes over time in the part of the study that the address asks for, as the list of segments is narrowed."""
+    asked = Asked.of(request)
+    filters, wrong = asked.filters()
+    filters = replace(filters, words=asked.q, hides=hides(site, visitor, study))
+    step: TimeStep = "hour" if by == "hour" else "day"
+    timeline = over_time(site.store.database, study, step, filters=filters)
     rows = [
         (moment, [counts[n] for counts in timeline.counts])
         for n, moment in enumerate(timeline.moments)
         if any(counts[n] for counts in timeline.counts)
     ]
-    return {"by": by, "over_time": timeline, "over_time_rows": rows, "chart": _chart(timeline)}
+    narrowed = {"asked": asked, "part": filters, "wrong": wrong, "choices": choices(site.store.database, study)}
+    return {"by": step, "over_time": timeline, "over_time_rows": rows, "chart": _chart(timeline), **narrowed}
 
 
 def _chart(timeline: OverTime) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from infra.annotation.code_search import Nearby
 from infra.profiles.study_rules import rules_of
 from infra.web.access import Annotator
+from infra.web.language.speech import N_
 from infra.web.pages.suggestions import Suggestion, nearest_suggestions, proposed, system
 from infra.web.site import Here, Site, draw, profile_of
 from models.annotation.coding import CodeLookup, CodingChoice, Task, decide, undo
@@ -20,8 +21,8 @@ from schemas import StudyRules
 router = APIRouter()
 _FOUND = 8  # codes that a search shows
 _NOTES = {
-    "taken": "Somebody else had coded this segment in the meantime. Your decision is kept beside theirs.",
-    "gone": "That segment is on somebody else's screen by now. Here is another one.",
+    "taken": N_("Somebody else had coded this segment in the meantime. Your decision is kept beside theirs."),
+    "gone": N_("That segment is on somebody else's screen by now. Here is another one."),
 }
 
 

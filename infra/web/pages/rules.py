@@ -15,6 +15,7 @@ from infra.profiles.study_rules import rules_of
 from infra.storage.overview import newest_stage
 from infra.training.loader import out_of_fold_loader
 from infra.web.access import Lead, Viewer
+from infra.web.language.speech import N_
 from infra.web.site import Here, Site, draw, profile_of
 from models.errors import InputError
 from models.routing.calibration import Bin
@@ -30,42 +31,55 @@ _MOST = {name: 100 for name in _PERCENT} | {"lock_minutes": 1_440, "ask_segments
 _NEEDED = ("lock_minutes", "ask_segments")
 _WHOLE = ("budget_segments", "ask_segments")
 _NAMES = {
-    "threshold": "Confidence",
-    "wrong_share": "Largest share of wrong codes",
-    "certainty": "Certainty",
-    "doubtful_share": "Offered to people",
-    "audit_share": "Drawn by chance",
-    "double_share": "Coded by two",
-    "budget_segments": "Segments a day",
-    "budget_minutes": "Minutes a day",
-    "lock_minutes": "Reserve a segment for (minutes)",
-    "expire_days": "Stop asking after (days)",
-    "ask_segments": "Segments after each training",
+    "threshold": N_("Confidence"),
+    "wrong_share": N_("Largest share of wrong codes"),
+    "certainty": N_("Certainty"),
+    "doubtful_share": N_("Offered to people"),
+    "audit_share": N_("Drawn by chance"),
+    "double_share": N_("Coded by two"),
+    "budget_segments": N_("Segments a day"),
+    "budget_minutes": N_("Minutes a day"),
+    "lock_minutes": N_("Reserve a segment for (minutes)"),
+    "expire_days": N_("Stop asking after (days)"),
+    "ask_segments": N_("Segments after each training"),
 }
 STRATEGIES: dict[QueryStrategy, tuple[str, str]] = {
     "category-inconsistency": (
-        "Category inconsistency",
-        "those whose mix of codes is unlike any that people gave, and hard to rank. Best where a segment may have "
-        "several codes.",
+        N_("Category inconsistency"),
+        N_(
+            "those whose mix of codes is unlike any that people gave, and hard to rank. Best where a segment may have "
+            "several codes."
+        ),
     ),
-    "prediction-entropy": ("Prediction entropy", "those about whose codes it is most in doubt, all together."),
-    "least-confidence": ("Least confidence", "those whose likeliest code is not likely."),
-    "breaking-ties": ("Breaking ties", "those with two codes that are almost as likely as each other."),
-    "embedding-kmeans": ("Embedding k-means", "those unlike each other, one from every corner of what came in."),
-    "core-set": ("Core-set", "those farthest from everything that has labels."),
-    "random": ("Random", "drawn by chance, to compare with."),
+    "prediction-entropy": (N_("Prediction entropy"), N_("those about whose codes it is most in doubt, all together.")),
+    "least-confidence": (N_("Least confidence"), N_("those whose likeliest code is not likely.")),
+    "breaking-ties": (N_("Breaking ties"), N_("those with two codes that are almost as likely as each other.")),
+    "embedding-kmeans": (
+        N_("Embedding k-means"),
+        N_("those unlike each other, one from every corner of what came in."),
+    ),
+    "core-set": (N_("Core-set"), N_("those farthest from everything that has labels.")),
+    "random": (N_("Random"), N_("drawn by chance, to compare with.")),
 }
 """What the classifier asks about: the strategy's name, and the segments it chooses in plain words."""
 CODING_MODES: dict[CodingMode, tuple[str, str]] = {
-    "inductive": ("From the texts (inductive)", "where no code of the codebook says the same, models open a new one."),
+    "inductive": (
+        N_("From the texts (inductive)"),
+        N_("where no code of the codebook says the same, models open a new one."),
+    ),
     "deductive": (
-        "From the codebook only (deductive)",
-        "models choose among its codes, by label, definition, inclusion and examples. Where none fits, people decide.",
+        N_("From the codebook only (deductive)"),
+        N_(
+            "models choose among its codes, by label, definition, inclusion and examples. Where none fits, people "
+            "decide."
+        ),
     ),
     "mixed": (
-        "From both (mixed)",
-        "models propose new codes. A proposal joins the codebook when a person chooses it; until then its segments go "
-        "to people.",
+        N_("From both (mixed)"),
+        N_(
+            "models propose new codes. A proposal joins the codebook when a person chooses it; until then its segments "
+            "go to people."
+        ),
     ),
 }
 """Where codes come from: the coding mode's name, and what it means in plain words."""

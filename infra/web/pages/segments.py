@@ -14,10 +14,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from infra.accounts.accounts import Visitor
 from infra.annotation.saved_views import saved
+from infra.storage.overview import newest_stage
 from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
 from infra.web.access import Lead, Viewer, hides, unread_by
+from infra.web.pages.discussion.comments import comments_shown
 from infra.web.pages.explanation import classifier_now, guessed
 from infra.web.segment_filters import Asked
 from infra.web.site import Here, Site, draw
@@ -68,6 +70,7 @@ def list_segments(request: Request, study: str, site: Here, visitor: Viewer) -> 
     else:
         values = _by_words(site, study, asked, filters, base)
     hidden = unread_by(site, visitor, study, [match.id for match in values["found"]])
+    values["stage"] = newest_stage(site.store.database, study)
     coded = request.query_params.get("coded", "")
     values |= {"views": saved(site.store.database, study, visitor.name), "leads": visitor.may("lead", study)}
     values |= {"may_code": visitor.may("annotator", study), "cause": uuid4()}
@@ -116,6 +119,7 @@ def segment_page(
     hidden = unread_by(site, visitor, study, [segment, *(match.id for match in similar)])
     values = {"guessed": guessed(site, segment_trace.decision), "classifier": classifier_now(request, study), **panel}
     values |= {"saved": request.query_params.get("saved") == "1"}
+    values |= comments_shown(site, visitor, study, segment=segment)
     shown = {"trace": segment_trace, "similar": similar, "hidden": hidden, **values}
     return draw(request, "segment.html", shown, status=status)
 

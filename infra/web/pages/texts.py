@@ -12,8 +12,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from infra.accounts.accounts import Visitor
 from infra.files.apart import TextsAsked
 from infra.files.preview import Preview
-from infra.web.access import Lead, needs
-from infra.web.site import Here, Site, draw
+from infra.profiles.study_kinds import STUDY_KINDS, StudyKind, first_rules, is_untouched, kind_of
+from infra.web.access import Lead, check_scope, needs
+from infra.web.site import Here, Site, draw, profile_of
 from schemas import Segment
 
 router = APIRouter()
@@ -68,12 +69,16 @@ def preview_page(
     """What a file comes to as segments of a study; it is kept until somebody says yes."""
     token, name = _kept(site, study, file, asked, keep_non_answers)
     _, texts = site.uploads.read_texts(study, token)
-    attributes = sorted({column for segment in texts.first for column in segment.metadata})
-    return draw(
-        request,
-        "texts.html",
-        {"texts": texts, "token": token, "file": name, "target": study, "attributes": attributes},
-    )
+    values = {
+        "texts": texts,
+        "token": token,
+        "file": name,
+        "target": study,
+        "attributes": sorted({column for segment in texts.first for column in segment.metadata}),
+        "kinds": STUDY_KINDS if is_untouched(site.store.database, study) else {},
+        "kind": kind_of(texts.first),
+    }
+    return draw(request, "texts.html", values)
 
 
 def _kept(site: Site, study: str, file: UploadFile, asked: TextsAsked, keep_non_answers: bool) -> tuple[UUID, str]:
@@ -85,12 +90,22 @@ def _kept(site: Site, study: str, file: UploadFile, asked: TextsAsked, keep_non_
 
 
 @router.post("/s/{study}/texts/{token}")
-def confirm_texts(study: str, token: UUID, site: Here, visitor: Ingester) -> RedirectResponse:
-    """Take in what the preview showed; a known id with another text keeps the old one."""
+def confirm_texts(
+    study: str, token: UUID, site: Here, visitor: Ingester, kind: Annotated[StudyKind | None, Form()] = None
+) -> RedirectResponse:
+    """Take in what the preview showed; a known id with another text keeps the old one.
+
+    A study that begins gets the rules of what it is said to hold, before its first segment.
+    """
     _, texts = site.uploads.read_texts(study, token)
+    begins = kind is not None and is_untouched(site.store.database, study)
+    if kind is not None and begins:
+        check_scope(visitor, "manage")
+        site.write([first_rules(profile_of(site), study, kind, visitor.name, site.clock.now())])
     new, changed = _take_in(site, texts)
     site.uploads.forget(study, token)
-    return RedirectResponse(f"/s/{quote(study)}/export?taken={new}&changed={changed}", 303)
+    counts = f"taken={new}&changed={changed}"
+    return RedirectResponse(f"/s/{quote(study)}/" if begins else f"/s/{quote(study)}/export?{counts}", 303)
 
 
 def _take_in(site: Site, texts: Preview) -> tuple[int, int]:

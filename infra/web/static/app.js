@@ -1,5 +1,7 @@
 // What every page shares: notices, confirmations, the help about keys, times in the reader's own zone, HTMX's manners.
 
+import { locale, word } from "./words.js";
+
 const SHOWN_MS = 6000;
 
 export const typing = (target) => target.closest?.("input, textarea, select, [contenteditable]") !== null;
@@ -12,7 +14,7 @@ export function notify(text, kind = "") {
   const close = document.createElement("button");
   close.type = "button";
   close.className = "button quiet";
-  close.textContent = "Close";
+  close.textContent = word("close");
   close.addEventListener("click", () => notice.remove());
   notice.append(words, close);
   document.getElementById("notices").append(notice);
@@ -21,7 +23,7 @@ export function notify(text, kind = "") {
 
 // --- times ---
 
-const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const zoned = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
 function localTimes(root) {
   for (const element of root.querySelectorAll("time[datetime]:not([data-utc])")) {
@@ -73,10 +75,10 @@ document.addEventListener("htmx:configRequest", (event) => {
 document.addEventListener("htmx:responseError", (event) => {
   const answer = event.detail.xhr;
   if (answer.status === 401) return location.reload();  // the session is over: the sign-in leads back here
-  notify(reason(answer) || `That did not work (status ${answer.status}).`, "bad");
+  notify(reason(answer) || word("failed", { status: answer.status }), "bad");
 });
 
-document.addEventListener("htmx:sendError", () => notify("The server cannot be reached; nothing was saved. Try again in a moment.", "bad"));
+document.addEventListener("htmx:sendError", () => notify(word("unreachable"), "bad"));
 
 function reason(answer) {
   const type = answer.getResponseHeader("Content-Type") ?? "";

@@ -1,13 +1,14 @@
 // Lines over time, from data-chart='{"x": [s], "series": [{label, values}]}'.
 
 import { axis, onNewColours, plot } from "./drawing.js";
+import { locale } from "./words.js";
 
 const COLOURS = ["#2f7fb8", "#d9822b", "#3a9c5f", "#b64a76", "#7d62c3", "#a08620", "#2a9d9d", "#c0473c"];
 const DASHES = [[], [6, 4], [2, 3], [8, 3, 2, 3]];
 
 // Dates and times as the reader's language has them.
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+const hour = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
 
 function times() {
   const write = (at, step) => (step < 86_400 ? hour : day).format(at * 1000);

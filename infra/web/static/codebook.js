@@ -52,4 +52,7 @@ document.addEventListener("keydown", (event) => {
   actions[event.key]();
 });
 
-if (document.getElementById("bulk")) say();
+if (document.getElementById("bulk")) {
+  document.addEventListener("ticks", say);  // dragging.js has changed them
+  say();
+}

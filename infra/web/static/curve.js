@@ -1,6 +1,7 @@
 // Macro-F1 by labels, from data-curve='{"x", "released", "refused", "low", "high"}'.
 
 import { axis, ink, onNewColours, plot } from "./drawing.js";
+import { decimal, word } from "./words.js";
 
 const COLOUR = "#2f7fb8";
 
@@ -18,8 +19,8 @@ function draw(element) {
     cursor: { drag: { x: false, y: false } },
     scales: { x: { time: false, range: [0, Math.ceil(most * 1.05)] }, y: { range: [0, 1] } },
     axes: [
-      axis({ label: "Segments taught", labelSize: 22 }),
-      axis({ label: "Macro-F1", labelSize: 22, size: 50, values: (_chart, marks) => marks.map((mark) => mark.toFixed(1)) }),
+      axis({ label: word("taught"), labelSize: 22 }),
+      axis({ label: word("macro_f1"), labelSize: 22, size: 50, values: (_chart, marks) => marks.map((mark) => decimal(mark, 1)) }),
     ],
     bands: [{ series: [2, 1], fill: COLOUR + "26" }],
     series: [

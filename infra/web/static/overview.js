@@ -2,12 +2,13 @@
 // that a page draws a bounded table at most once a second however much comes in.
 
 import { drawCharts } from "./charts.js";
+import { learn, locale, word } from "./words.js";
 
 const table = document.getElementById("newest");
 const state = document.getElementById("live-state");
 const pause = document.getElementById("pause");
 const shown = Number(table.dataset.shown);
-const number = new Intl.NumberFormat();
+const number = new Intl.NumberFormat(locale);
 let waiting = null;  // the newest event that is not drawn yet
 let paused = false;
 
@@ -25,21 +26,21 @@ function tag(text, kind = "") {
 }
 
 function code(one) {
-  const td = cell(one.code === null ? tag(one.by === "undecided" ? "undecided" : "no code fits") : tag(one.code));
-  if (one.by === "people" || one.by === "adjudication") td.append(" ", tag(one.by, "good"));
-  else if (one.new && one.by === "model") td.append(" ", tag("new", "good"));
+  const td = cell(one.code === null ? tag(word(one.by === "undecided" ? "undecided" : "no_code")) : tag(one.code));
+  if (one.by === "people" || one.by === "adjudication") td.append(" ", tag(word(one.by), "good"));
+  else if (one.new && one.by === "model") td.append(" ", tag(word("new"), "good"));
   return td;
 }
 
 function row(one) {
   const link = document.createElement("a");
   link.href = table.dataset.segments + encodeURIComponent(one.id);
-  link.textContent = one.text || "(empty)";
+  link.textContent = one.text || word("empty");
   const confidence = cell(one.confidence === null ? "–" : `${Math.round(one.confidence * 100)} %`);
   confidence.className = "num";
-  const route = one.route === "people" ? tag("to people", "warn") : one.route ? tag(one.route) : "–";
+  const route = one.route === "people" ? tag(word("to_people"), "warn") : one.route ? tag(word(one.route)) : "–";
   const tr = document.createElement("tr");
-  if (one.blind) tr.append(cell(link), cell(tag("read blind")), cell(), cell());
+  if (one.blind) tr.append(cell(link), cell(tag(word("blind"))), cell(), cell());
   else tr.append(cell(link), code(one), confidence, cell(route));
   return tr;
 }
@@ -52,7 +53,7 @@ function draw() {
     const place = document.querySelector(`[data-count="${CSS.escape(name)}"]`);
     if (place) place.textContent = number.format(count);
   }
-  if (event.stage) document.getElementById("stage").textContent = event.stage;
+  if (event.stage) document.getElementById("stage").textContent = word(event.stage);
   const busy = table.tBodies[0].contains(document.activeElement);  // never take a link away from under the keyboard
   if (!paused && !busy && event.newest.length) table.tBodies[0].replaceChildren(...event.newest.slice(0, shown).map(row));
 }
@@ -63,9 +64,9 @@ function say(text) {
 
 function listen() {
   const source = new EventSource(table.dataset.events);  // comes back by itself when the line is cut
-  source.addEventListener("open", () => say("Live."));
+  source.addEventListener("open", () => say(word("live")));
   source.addEventListener("error", () => {
-    say("The line to the server is cut; trying again.");
+    say(word("cut"));
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);  // it was refused, not cut
   });
   source.addEventListener("live", (event) => {
@@ -77,6 +78,10 @@ function listen() {
   addEventListener("pageshow", (event) => event.persisted && listen(), { once: true });  // back from the history
 }
 
+function begin() {
+  learn("/language/overview.json").then(listen, () => setTimeout(begin, 5000));
+}
+
 pause.hidden = false;
 pause.addEventListener("click", () => {
   paused = !paused;
@@ -86,11 +91,11 @@ pause.addEventListener("click", () => {
 const codes = document.getElementById("codes-over-time");
 setInterval(() => {
   const open = codes.querySelector("details[open]") || codes.contains(document.activeElement);  // somebody reads it
-  const by = codes.querySelector("[data-by]")?.dataset.by;
-  if (!open && !document.hidden && by) window.htmx.ajax("GET", `${codes.dataset.codes}?by=${by}`, { target: codes });
+  const address = codes.querySelector("[data-address]")?.dataset.address;
+  if (!open && !document.hidden && address) window.htmx.ajax("GET", address, { target: codes });
 }, 60_000);
 
 document.addEventListener("htmx:afterSwap", (event) => drawCharts(event.detail.target));
 addEventListener("DOMContentLoaded", () => drawCharts(), { once: true });
 if (document.readyState === "complete") drawCharts();
-listen();
+begin();

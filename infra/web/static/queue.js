@@ -1,5 +1,7 @@
 // The queue by keyboard: one key chooses, Enter decides. Everything it does can be done with the page's own controls.
 
+import { word } from "./words.js";
+
 const $ = (id) => document.getElementById(id);
 const writing = (target) => target.matches?.("textarea, select, input:not([type=checkbox], [type=radio])") ?? false;
 
@@ -22,7 +24,8 @@ document.addEventListener("keydown", (event) => {
 function decide(event) {
   const own = event.target.closest?.("button, a, summary, input:not([type=checkbox], [type=radio])");
   const form = $("decision");
-  if (!form || form.hidden || own || (event.target.matches("textarea") && !event.ctrlKey && !event.metaKey)) return;
+  const elsewhere = writing(event.target) && !form?.contains(event.target);
+  if (!form || form.hidden || own || elsewhere || (event.target.matches("textarea") && !event.ctrlKey && !event.metaKey)) return;
   event.preventDefault();
   form.requestSubmit(form.querySelector(".button.primary"));
 }
@@ -33,7 +36,7 @@ function say() {
   const said = $("choice-said");
   if (!said) return;
   const chosen = [...$("decision").querySelectorAll("input[type=checkbox]:checked")].map((box) => box.dataset.label);
-  said.textContent = chosen.length ? `Chosen: ${chosen.join(", ")}` : "";
+  said.textContent = chosen.length ? word("chosen", { codes: chosen.join(", ") }) : "";
 }
 
 document.addEventListener("change", (event) => {
@@ -95,7 +98,7 @@ function add(name, value, label) {
   box.dataset.label = label;
   if (name === "code") box.dataset.code = value;
   words.htmlFor = box.id;
-  words.textContent = name === "new" ? `${label} (new code)` : label;
+  words.textContent = name === "new" ? word("new_code", { label }) : label;
   $("chosen").append(line);
 }
 
@@ -123,7 +126,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id !== "codes") return;
   const count = $("codes").querySelectorAll("[role=option]").length;
   show(count > 0 && document.activeElement === $("search"));
-  $("codes-count").textContent = count === 1 ? "1 choice" : `${count} choices`;
+  $("codes-count").textContent = word("choices", { count });
   if (first && options().length) choose(options()[0]);
   first = false;
 });

@@ -1,6 +1,7 @@
 // Confidence against what people said, from data-reliability='{"x": [], "y": []}'.
 
 import { axis, ink, onNewColours, plot } from "./drawing.js";
+import { word } from "./words.js";
 
 const OBSERVED = "#2f7fb8";
 const percent = (_chart, values) => values.map((value) => `${Math.round(value * 100)} %`);
@@ -15,7 +16,7 @@ function draw(element) {
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
     scales: { x: { time: false, range: [0, 1] }, y: { range: [0, 1] } },
-    axes: [axis({ label: "Confidence", ...LOOK }), axis({ label: "Let stand by people", ...LOOK })],
+    axes: [axis({ label: word("confidence"), ...LOOK }), axis({ label: word("let_stand"), ...LOOK })],
     series: [
       {},
       { stroke: ink("--muted"), dash: [6, 4], width: 1, points: { show: false } },

@@ -63,7 +63,7 @@ def attach_adapters(model: Any, adapters: Mapping[str, Path]) -> AdapterRows:
     if peft_model is None:
         return adapter_rows
     layers = [layer for layer in peft_model.modules() if isinstance(layer, LoraLayer)]
-    adapted = [(layer.get_base_layer(), _matrices(layer, adapter_rows)) for layer in layers]
+    adapted = [(layer.get_base_layer(), _matrices(layer, adapter_rows, model.dtype)) for layer in layers]
     peft_model.unload()
     for linear, matrices in adapted:
         linear.register_forward_hook(_hook(adapter_rows, matrices))
@@ -94,8 +94,13 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def _matrices(layer: Any, adapter_rows: AdapterRows) -> dict[str, tuple["torch.Tensor", "torch.Tensor"]]:
-    """Take A, shape (in, rank), and scaled B, shape (rank, out), of each adapter out of one layer."""
+def _matrices(
+    layer: Any, adapter_rows: AdapterRows, dtype: "torch.dtype"
+) -> dict[str, tuple["torch.Tensor", "torch.Tensor"]]:
+    """Take A, shape (in, rank), and scaled B, shape (rank, out), of each adapter out of one layer.
+
+    In the number type of what the layer reads, which is not that of its weights where these are held in few bits.
+    """
     import torch
 
     base = layer.get_base_layer()
@@ -109,8 +114,14 @@ def _matrices(layer: Any, adapter_rows: AdapterRows) -> dict[str, tuple["torch.T
         key = _key(adapter_rows, name)
         if key in layer.lora_A:
             a, b = layer.lora_A[key].weight, layer.lora_B[key].weight * layer.scaling[key]
-            matrices[name] = tuple(m.detach().to(base.weight).t().contiguous() for m in (a, b))
+            matrices[name] = tuple(m.detach().to(_device(base), dtype).t().contiguous() for m in (a, b))
     return matrices
+
+
+def _device(base: Any) -> "torch.device":
+    """Where a layer computes: where ``accelerate`` lets it, or else where its weights lie."""
+    device: torch.device = getattr(getattr(base, "_hf_hook", None), "execution_device", None) or base.weight.device
+    return device
 
 
 def _hook(adapter_rows: AdapterRows, matrices: Mapping[str, tuple["torch.Tensor", "torch.Tensor"]]) -> Any:

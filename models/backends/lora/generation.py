@@ -190,7 +190,7 @@ class Generator:
             active = [(places[row, sequence.written[-1]], sequence) for row, sequence in active]
             rows = [row for row, _ in nodes]
             if rows != list(range(len(adapters))):  # a row that is done costs as much as one that is not
-                kept = torch.tensor(rows, device=device)
+                kept = torch.tensor(rows)  # an index from the processor fits each layer's device
                 cache.batch_select_indices(kept)
                 adapters, mask = [adapters[row] for row in rows], mask[kept]
             ids = torch.tensor([[token] for _, token in nodes], device=device)

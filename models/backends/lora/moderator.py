@@ -10,7 +10,7 @@ from models.backends.lora.generation import Generator, Sampling
 from models.backends.lora.prompt_rows import PromptRow
 from models.backends.parsing import candidates, row_seed
 from models.backends.token_usage import TokenUsage
-from models.backends.weights import load_language_model
+from models.backends.weights import ONE_DEVICE, Placement, load_language_model
 from models.coding.prompts import moderator_prefix, moderator_suffix
 from models.moderation.decision import Answer, moderate
 from models.ports import Embedder
@@ -32,7 +32,7 @@ class LoraModerator:
         cache: Path,
         device: str = "cpu",
         dtype: str = "float32",
-        description: str = "live feedback",
+        placement: Placement = ONE_DEVICE,
         usage: TokenUsage | None = None,
     ) -> None:
         """Take what it needs; weights load on first use.
@@ -44,12 +44,13 @@ class LoraModerator:
             cache: Folder for converted weights.
             device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
             dtype: ``float32``, ``bfloat16`` or ``float16``.
-            description: What the texts are, put into the prompt.
+            placement: Over which devices the base lies, and in how many bits.
             usage: Counts what is written.
         """
         self._base, self._adapter, self._embedder = base, adapter, embedder
         self._cache, self._device, self._dtype = cache, device, dtype
-        self._prefix, self._usage = moderator_prefix(description), usage
+        self._placement = placement
+        self._prefix, self._usage = moderator_prefix(), usage
 
     @cached_property
     def version(self) -> str:
@@ -104,7 +105,9 @@ class LoraModerator:
 
     @cached_property
     def _generator(self) -> Generator:
-        model, tokenizer = load_language_model(self._base, cache=self._cache, device=self._device, dtype=self._dtype)
+        model, tokenizer = load_language_model(
+            self._base, cache=self._cache, device=self._device, dtype=self._dtype, placement=self._placement
+        )
         adapters = {} if self._adapter is None else {str(self._adapter): self._adapter}
         return Generator(model, tokenizer, attach_adapters(model, adapters), usage=self._usage)
 

@@ -29,7 +29,7 @@ class PrefixCache:
         distinct = list(dict.fromkeys(keys))
         known = [self._prefix(*key) for key in distinct]
         longest = max(len(prefix) for _, prefix in distinct)
-        pick = torch.tensor([distinct.index(key) for key in keys], device=self._model.device)
+        pick = torch.tensor([distinct.index(key) for key in keys])  # layers may lie on several devices
         layers = []
         for parts in zip(*known, strict=True):  # one layer of every distinct prefix, each (heads, tokens, dim)
             layers.append(

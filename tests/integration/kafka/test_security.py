@@ -117,6 +117,16 @@ def test_a_right_that_is_missing_when_a_message_is_sent_is_said_and_the_message_
         publish(kafka.cluster("stranger"), feedback(segments(1)))
 
 
+@pytest.mark.parametrize("seconds", ["2", "3600"])
+def test_a_session_that_the_brokers_do_not_allow_ends_the_role_with_the_range(
+    kafka: Kafka, tmp_path: Path, seconds: str
+) -> None:
+    with worker("coders", tmp_path, **kafka.options("admin"), session_timeout_s=seconds) as ending:
+        assert ending.process.wait(timeout=60) == 2
+    assert f"error: QUALSTREAM_SESSION_TIMEOUT_S is {seconds} but the brokers" in ending.said
+    assert "Traceback" not in ending.said
+
+
 def test_topics_that_a_user_may_not_delete_are_said_to_stay(kafka: Kafka) -> None:
     kafka.allow("app", "--operation", "Describe", "--topic", FEEDBACK.name)
     with pytest.raises(SettingError, match=r"User:app has no right on a topic \(feedback: not deleted\); add it: "):
@@ -125,7 +135,9 @@ def test_topics_that_a_user_may_not_delete_are_said_to_stay(kafka: Kafka) -> Non
 
 
 @pytest.mark.slow
-def test_a_role_ends_for_want_of_one_right_and_starts_when_it_is_added(kafka: Kafka, tmp_path: Path) -> None:
+def test_a_role_ends_for_want_of_one_right_and_starts_when_it_is_added_and_ends_when_one_is_taken_away(
+    kafka: Kafka, tmp_path: Path
+) -> None:
     reads = [f"--topic={each.name}" for each in (*CODERS.reads, *CODERS.side_inputs, *CODERS.recalls)]
     kafka.allow("app", "--operation", "Read", *reads, "--group", "qualstream-coders")
     kafka.allow("app", "--operation", "Write", "--topic", "proposals")
@@ -139,3 +151,6 @@ def test_a_role_ends_for_want_of_one_right_and_starts_when_it_is_added(kafka: Ka
         until(lambda: "streams.faust_consumer" in coders.said)
         assert "settings of topic feedback cannot be checked: the right DescribeConfigs is missing" in coders.said
         assert coders.runs
+        kafka.take_away("app", "--operation", "Read", "--group", "qualstream-coders")
+        assert coders.process.wait(timeout=60) == 2
+    assert "error: User:app has no right on a consumer group (qualstream-coders); add it: kafka-acls.sh" in coders.said

@@ -43,7 +43,7 @@ EXAMPLES = [
 ]
 
 
-def save_base(folder: Path, kind: str) -> Path:
+def save_base(folder: Path, kind: str, **sizes: int) -> Path:
     """A model of two layers with random weights, and a tokenizer of bytes with a chat template."""
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = CHAT_TEMPLATE
@@ -51,14 +51,13 @@ def save_base(folder: Path, kind: str) -> Path:
     torch.manual_seed(3)
     config = getattr(transformers, f"{kind}Config")(
         vocab_size=258,
-        hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=4,
         eos_token_id=256,
         bos_token_id=257,
         pad_token_id=256,
         initializer_range=0.4,
-        **KINDS[kind],
+        **{"hidden_size": 32, **KINDS[kind], **sizes},
     )
     getattr(transformers, f"{kind}ForCausalLM")(config).save_pretrained(folder)
     return folder

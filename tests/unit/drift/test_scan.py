@@ -212,16 +212,22 @@ def refused(*words):
     return str(CliRunner().invoke(drift, ["scan", *map(str, words)]).exception)
 
 
-@pytest.mark.parametrize("count", [1, 6, 120, 240])
+@pytest.mark.parametrize("count", [1, 6, 30, 59])
 def test_too_few_rows_are_said_and_are_not_taken_for_no_change(tmp_path, count):
     done = run(jsonl(tmp_path / "in.jsonl", rows(count, change=count // 2, share=1.0)), "--no-embed")
-    assert done.stdout.strip() == f"too few to tell: {count} of 250 segments"
+    assert done.stdout.strip() == f"too few to tell: {count} of 60 segments"
     assert "not looked at, for there are too few segments: codes" in done.stderr
 
 
-def test_a_short_file_without_an_alert_says_among_which_rows_no_change_can_be_seen(tmp_path):
+def test_a_short_file_without_an_alert_says_which_change_cannot_be_seen(tmp_path):
     done = run(jsonl(tmp_path / "in.jsonl", rows(300, change=9_999)), "--no-embed")
-    assert "no change found behind the first 200 segments; a change among those cannot be seen" in done.stdout
+    assert "no change found; among 300 segments a code's rise or fall by less than about 35 points" in done.stdout
+
+
+@pytest.mark.parametrize("count", [60, 120, 240, 300])
+def test_a_whole_change_is_found_in_a_short_file(tmp_path, count):
+    done = run(jsonl(tmp_path / "in.jsonl", rows(count, change=count // 2, share=1.0)), "--no-embed")
+    assert "'late' went from" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -4,36 +4,49 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pytest
 
 from benchmarks.open_sets import Row
 from benchmarks.paper.__main__ import measure_coded, with_claims
+from benchmarks.paper.audit import audit
 from benchmarks.paper.choosing import BEST_OF_MEMBERS, MODERATORS
+from benchmarks.paper.claims.verdicts import FAILS, HOLDS, OPEN, verdict
+from benchmarks.paper.faithful import CHANCE, LEAST, MOST, deletions
 from benchmarks.paper.hierarchy import against_people
-from benchmarks.paper.kept import kept_decisions
+from benchmarks.paper.kept import add_lines, kept_decisions, kept_lines
 from benchmarks.paper.layout import PICTURES, page
+from benchmarks.paper.rated import PROFILES
 from benchmarks.paper.systems import (
     FIRST_WORDS,
     PANEL,
     TAUGHT,
     VOTE,
     ZERO,
+    Asked,
     Coded,
+    adaptive,
     as_written,
     few_shot,
     member,
     refined,
 )
 from benchmarks.paper.texts import MAY_SHIP, Samples, quick_samples
-from benchmarks.paper.verdicts import FAILS, HOLDS, OPEN, verdict
 from benchmarks.quality import Lab, decide, first_words, labels, segment
+from infra.factory.models import Models
 from infra.profiles.loading import load_profile
+from infra.settings import Settings
+from models.backends.sentence.attribution import attribute
+from models.backends.sentence.classifier import TextClassifier
+from models.backends.sentence.embedder import SentenceEmbedder
+from models.backends.sentence.heads import LogisticHead
 from models.evaluation.report import Evaluation, EvaluationOptions, GoldRow, evaluate
 from models.fakes import FakeCoder, HashEmbedder
 from models.moderation.decision import ConsensusModerator
 from schemas import Proposals
+from tests.unit.coding.test_architectures import save_base
 
 MEMBERS = ("gist", "theme", "essence")
 DOCS = Path(__file__).parents[3] / "docs"
@@ -79,7 +92,8 @@ def coded(lab: Lab, rows: Sequence[Row]) -> Coded:
     }
     codes |= {few_shot(n): [first_words(row.text).split()[0] for row in rows] for n in (1, 2)}
     codes |= {name: labels(each) for name, each in decisions.items()}
-    codes |= {refined(name): lab.refined(decisions[name], 0.75) for name in (VOTE, TAUGHT, PANEL)}
+    codes |= {refined(name): lab.refined(decisions[name], 0.8) for name in (VOTE, TAUGHT, PANEL)}
+    codes[adaptive(VOTE)] = lab.refined(decisions[VOTE], 0.8, adaptive=True)
     return Coded(codes, decisions)
 
 
@@ -157,6 +171,51 @@ def test_a_run_that_was_broken_off_decides_nothing_twice(tmp_path):
     again = kept_decisions(tmp_path, "vote", "key", lambda: pytest.fail("decided twice"))
     assert first == again == decisions
     assert kept_decisions(tmp_path, "vote", "another key", lambda: [None]) == [None]
+
+
+def test_a_chat_model_moderates_where_members_differ(tmp_path):
+    lab, rows = FakeLab(), quick_samples().test[:3]
+    models = Models(lab.tiny, Settings(data_dir=tmp_path), HashEmbedder())
+    moderator = Asked(models, str(save_base(tmp_path / "base", "Qwen2")))
+    segments = [segment(row) for row in rows]
+    answers = FakeCoder(MEMBERS, varied=True).propose(segments)
+    batch = [Proposals(segment=s, proposals=list(p)) for s, p in zip(segments, answers, strict=True)]
+    assert [each.segment.id for each in moderator.decide(batch)] == [each.id for each in segments]
+
+
+def test_words_that_speak_for_a_code_are_missed_more_than_others():
+    body, codes = SentenceEmbedder(), [UUID(int=1), UUID(int=2)]
+    texts = ["the app crashes all the time", "it crashed again today", "too expensive for me", "the price is too high"]
+    head = LogisticHead.fit(body.embed(texts), np.array([[True, False]] * 2 + [[False, True]] * 2))
+    classifier = TextClassifier(body, head, codes, ["crashes", "price"])
+    read = ["since the update my phone crashes constantly", "nice design but the price is a joke"]
+    explained = [attribute(classifier, text, code) for text, code in zip(read, codes, strict=True)]
+    drops = deletions(classifier, read, codes, explained, 0.2)
+    assert (drops[MOST] > drops[CHANCE]).all()
+    assert (drops[MOST] > drops[LEAST]).all()
+
+
+def test_groups_are_audited_by_what_stands_goes_to_people_and_is_reused():
+    items = [
+        {
+            "id": str(n), "set": f"set {n % 2}", "text": "so slow " * (n + 1), "human": "slow", "swapped": "fast",
+            **{name: {"code": "slow", "signals": {"agreement": n / 20, "new": float(n % 2)}} for name in PROFILES},
+        }
+        for n in range(20)
+    ]  # fmt: skip
+    rows = audit(items, items[:10])
+    by_language = [row for row in rows if row["by"] == "language"]
+    assert {row["measure"] for row in by_language} == {"to people", "reused"}
+    asked = [row for row in rows if row["lot"] == "open sets" and row["profile"] == "small" and row["by"] == "set"]
+    assert sum(row["texts"] * row["share"] for row in asked if row["measure"] == "to people") == pytest.approx(4)
+    assert {row["share"] for row in asked if row["measure"] == "reused"} == {0.0, 1.0}
+
+
+def test_lines_that_were_added_are_there_after_a_break(tmp_path):
+    assert kept_lines(tmp_path / "lines.jsonl") == []
+    add_lines(tmp_path / "lines.jsonl", [{"id": 1}])
+    add_lines(tmp_path / "lines.jsonl", [{"id": 2}, {"id": 3}])
+    assert [line["id"] for line in kept_lines(tmp_path / "lines.jsonl")] == [1, 2, 3]
 
 
 def test_themes_that_are_people_s_agree_wholly():

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from infra.cli import cli
 from infra.experiments.rating_sheets import KEY, read_key, read_sheet, write_study
 from models.errors import InputError
-from models.evaluation.rating_study import SCALES, add_up, by_system, draw_items, in_order_for, mean_ratings
+from models.evaluation.rating_study import SCALES, STANDS, add_up, by_system, draw_items, in_order_for, mean_ratings
 
 GOLD = [(f"text {n} says something", (f"topic {n}",)) for n in range(12)]
 CODES = {
@@ -104,6 +104,7 @@ def test_a_sheet_comes_back_from_any_spreadsheet(tmp_path, name, delimiter, writ
         ({"clarity": "good", "conciseness": "3", "relevance": "3"}, "clarity is 'good'"),
         ({"clarity": "3", "conciseness": "", "relevance": "3"}, "no conciseness"),
         ({"item": "zzz", **dict.fromkeys(SCALES, "3")}, "no item 'zzz' in the key"),
+        ({**dict.fromkeys(SCALES, "3"), STANDS: "perhaps"}, "stands is 'perhaps'; yes or no"),
     ],
 )
 def test_what_cannot_be_a_rating_is_told_with_its_line(tmp_path, marks, message):
@@ -111,6 +112,34 @@ def test_what_cannot_be_a_rating_is_told_with_its_line(tmp_path, marks, message)
     fill(tmp_path / "rater-1.csv", tmp_path / "back.csv", lambda row: marks)
     with pytest.raises(InputError, match=f"line 2: .*{message}"):
         read_sheet(tmp_path / "back.csv", items())
+
+
+@pytest.mark.parametrize(("written", "stands"), [("yes", 1.0), ("No", 0.0), (" Y ", 1.0), (1, 1.0), ("", None)])
+def test_whether_a_code_stands_comes_back_too(tmp_path, written, stands):
+    write_study(tmp_path, items(), 1, 1)
+    marks = {**dict.fromkeys(SCALES, "4"), STANDS: written}
+    fill(tmp_path / "rater-1.csv", tmp_path / "back.xlsx", lambda row: marks)
+    assert {row.get(STANDS) for row in read_sheet(tmp_path / "back.xlsx", items()).values()} == {stands}
+
+
+def test_a_sheet_that_does_not_ask_whether_codes_stand_is_read_as_ever(tmp_path):
+    lines = [f"{item.item},4,4,4" for item in items()]
+    (tmp_path / "old.csv").write_text("\n".join(["item,clarity,conciseness,relevance", *lines]), encoding="utf-8")
+    results = add_up(items(), {"a": read_sheet(tmp_path / "old.csv", items())})
+    assert all(list(row) == [*SCALES, "mean"] for row in results.systems.values())
+
+
+def test_what_stands_is_a_share_of_its_own_and_no_part_of_the_mean():
+    drawn = items(8)
+    ratings = {
+        rater: {each.item: {**filled(each, lambda _: 4), STANDS: float("ours" in each.systems)} for each in drawn}
+        for rater in ("a", "b")
+    }
+    results = add_up(drawn, ratings)
+    assert results.systems["ours"][STANDS].value == 1
+    assert results.systems["theirs"][STANDS].value < 1
+    assert results.systems["theirs"]["mean"].value == 4
+    assert results.alpha[STANDS] == 1
 
 
 def test_a_row_left_empty_is_left_out(tmp_path):
@@ -182,9 +211,13 @@ def test_the_pair_of_commands_goes_from_codes_to_correlations(tmp_path):
             lambda row: dict.fromkeys(SCALES, 5 if "opic" in row["code"] else 2),
         )
     sheets = [str(tmp_path / f"ana-{n}.csv") for n in (1, 2)]
-    answer = runner.invoke(cli, ["rate", "report", str(out / KEY), *sheets, "--bertscore", "none", "--json"])
+    shown = tmp_path / "report.html"
+    options = ["--bertscore", "none", "--json", "--page", str(shown)]
+    answer = runner.invoke(cli, ["rate", "report", str(out / KEY), *sheets, *options])
     assert answer.exit_code == 0, answer.output
-    figures = json.loads(answer.output)
+    figures = json.loads(answer.stdout)
+    rows = ("ours", "theirs", "human", "ana-1 and ana-2")
+    assert all(f'<th scope="row">{name}</th>' in shown.read_text(encoding="utf-8") for name in rows)
     assert figures["raters"] == ["ana-1", "ana-2"]
     assert set(figures["systems"]) == {"ours", "theirs", "human"}
     assert figures["alpha"]["relevance"] == 1.0

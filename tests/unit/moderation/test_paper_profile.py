@@ -54,6 +54,9 @@ def test_members_and_moderator_of_the_paper_s_makes_code_a_segment(profile: Prof
         )
         for segment, each in zip(segments, answers, strict=True)
     ]
-    decisions = models.build_moderator().decide(usable)
+    moderator = models.build_moderator()
+    decisions = moderator.decide(usable)
+    assert moderator.version == f"{profile.moderator.base}#{profile.seed}", "it draws, as [generation] says"
+    assert models.build_moderator().decide(usable) == decisions
     assert [decision.segment.id for decision in decisions] == [segment.id for segment in segments]
     assert all(decision.label for decision in decisions)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.annotation.import_labels import Importing, plan
+from infra.annotation.memos import Memo, add_memo
 from infra.codebook.codebook_import import codebook_entries, import_codebook
 from infra.refi.archive import read_project
 from infra.refi.reading import RefiContent, read_refi
@@ -157,6 +158,32 @@ def test_what_the_system_gave_goes_out_under_its_name_and_never_comes_back_as_a_
     assert [(row.text, row.annotator, row.codes, row.memo) for row in read_refi(path).sheet.rows] == [
         ("so kind", "ana", ("staff",), "m")
     ]
+
+
+def test_memos_on_codes_and_documents_go_out_as_notes_that_these_refer_to(store, tmp_path):
+    bring_in(store, read_refi(PROJECT), "waiting")
+    ids = {(code.level, code.label): code.id for code in Codebook(store.code_events("waiting")).values()}
+    subjects = {
+        "on a code": {"code": ids["code", "Kindness"]},
+        "on a theme\nof two lines": {"code": ids["theme", "Staff"]},
+        "on a document": {"document": "Interview 1.txt"},
+    }
+    whole = {"study": "waiting", "source": "Interview 1.txt", "text": "and more of it"}
+    store.record([Segment(id=uuid5(UUID(int=3), "1"), **whole)])
+    for n, (text, about) in enumerate(subjects.items()):
+        add_memo(store.database, "waiting", Memo(UUID(int=n), "lea", text, AT, **about))
+    path = tmp_path / "out.qdpx"
+    path.write_bytes(study_project(store, "waiting", AT)[0])
+    project = read_project(path).project
+    texts = {note.guid: note.plain_text_content for note in project.notes.note}
+    (user,) = {note.creating_user for note in project.notes.note}
+    assert {each.guid: each.name for each in project.users.user}[user] == "lea"
+    (staff,) = (code for code in project.code_book.codes.code if code.name == "Staff")
+    (kindness,) = (code for code in staff.code if code.name == "Kindness")
+    (interview,) = (source for source in project.sources.text_source if source.name == "Interview 1.txt")
+    referred = [[texts[ref.target_guid] for ref in each.note_ref] for each in (kindness, staff, interview)]
+    assert referred == [[text] for text in subjects]
+    assert "1 memos on documents" not in str(read_refi(path).sheet.notes)
 
 
 def test_a_codebook_of_qualcoders_comes_in_and_goes_out(store, tmp_path):

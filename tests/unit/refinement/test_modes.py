@@ -9,9 +9,9 @@ from models.codebook.coding_modes import CodingModes
 from models.fakes import HandClock, HashEmbedder, MemoryCodeIndex
 from models.refinement.refiner import Refiner
 from models.refinement.settings import RefinerSettings
-from models.refinement.thresholds import corrections
+from models.refinement.thresholds import Threshold, corrections
 from models.routing.confidence import prior
-from schemas import CodeEvent
+from schemas import CodeEvent, StudyRules
 from schemas.coding import NONE_FITS, OUTSIDE_CODEBOOK, STRETCHED
 from schemas.ids import code_event_id, code_id, no_code_id
 from tests.unit.builders import classified, decision, judgement, proposal, rules
@@ -180,3 +180,21 @@ def test_where_none_fits_the_nearest_that_is_named_may_be_near_by_what_people_wr
     given = refine(of, "great music", text=text).assignment
     assert (given.standing, given.runner_up.label) == ("none", "performance")
     assert given.similarity == given.runner_up.similarity > 0.8
+
+
+def test_a_threshold_that_a_lead_set_comes_before_what_was_learned_and_is_taken_back():
+    of = refiner("inductive", "slow app")
+    of.set_thresholds({"reviews": Threshold(0.99, "learned from 3 judgements")})
+    assert refine(of, "slow app start").assignment.new
+    of.update_rules([rules(minute=2, reuse_threshold=0.4), rules(minute=1)])
+    near = refine(of, "app is slow", "2").assignment
+    assert (near.new, near.label) == (False, "slow app")
+    assert "threshold 0.40 (set on the page)" in near.why
+    of.update_rules([rules(minute=3)])
+    assert refine(of, "slow app again", "3").assignment.why.endswith("is under 0.99 (learned from 3 judgements)")
+
+
+def test_rules_of_before_there_was_a_threshold_leave_it_to_the_profile():
+    old = rules(minute=1).model_dump(mode="json")
+    del old["reuse_threshold"]
+    assert StudyRules.model_validate(old).reuse_threshold is None

@@ -20,7 +20,7 @@ from infra.storage.tables import final_codes, metadata
 from schemas import CodeEvent
 
 MIGRATIONS = Path(__file__).parents[3] / "infra" / "storage" / "migrations"
-EARLIER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+EARLIER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
@@ -155,6 +155,11 @@ WRITTEN: dict[str, Rows] = {
         ],
     },
     "0010": {},
+    "0011": {
+        "saved_views": [
+            {"study": STUDY, "owner": "", "name": "waits", "query": "q=wait", "author": "ana", "at": AT},
+        ],
+    },
 }
 """Rows of the tables that a revision brought, as it wrote them."""
 

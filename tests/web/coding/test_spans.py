@@ -11,7 +11,6 @@ from infra.erasure.erase import Eraser
 from infra.storage.analysis.code_counts import code_counts
 from infra.storage.analysis.spans import span_counts, spans
 from infra.storage.annotations import codings
-from models.annotation.span_agreement import span_agreement
 from models.annotation.spans import pieces
 from schemas import Annotation, StudyRules
 from schemas.ids import code_id, span_id
@@ -146,27 +145,6 @@ def test_parts_go_when_their_segment_is_erased_and_do_not_come_again(site, whole
     assert standing(site) == []
 
 
-def test_two_coders_of_a_document_are_compared_by_the_characters_that_both_marked(site, whole):
-    ana, ben = visit(site, "annotator"), visit(site, "annotator", name="ben")
-    mark(ana, whole, "checkout is slow", "a")
-    mark(ben, whole, "slow", "a")
-    mark(ben, whole, "nobody", "b")
-    (pair,) = span_agreement(standing(site))
-    assert (pair.coders, pair.documents, pair.spans, pair.exact) == (("ana", "ben"), 1, (1, 2), 0)
-    assert (pair.whole.first, pair.whole.second, pair.whole.both) == (16, 10, 4)
-    assert pair.whole.f1 == 8 / 26
-    assert {code: overlap.f1 for code, overlap in pair.codes.items()} == {
-        code_id(STUDY, "a"): 8 / 20,
-        code_id(STUDY, "b"): 0,
-    }
-    page = ana.get(f"{BASE}/agreement").text
-    assert "F1 over characters" in page
-    assert "0.31" in page
-    mark(ana, whole, "slow", "a")
-    (pair,) = span_agreement(standing(site))
-    assert pair.exact == 1
-
-
 @pytest.mark.parametrize("position", [{"position": [100, 141]}, {}])
 def test_parts_go_out_and_come_into_another_study_at_their_places(site, whole, position):
     segment = whole.model_copy(update={"metadata": position})
@@ -187,14 +165,6 @@ def test_parts_go_out_and_come_into_another_study_at_their_places(site, whole, p
         (16, "slow", ["a"]),
     ]
     assert [span.annotation.memo for span in there] == ["", "why?"]
-
-
-def test_coders_of_different_documents_are_not_compared(site):
-    segments = fill(site, 2, people=0)
-    for name, segment in zip(("ana", "ben"), segments, strict=True):
-        mark(visit(site, "annotator", name=name), segment, segment.text[:5], "a")
-    assert span_agreement(standing(site)) == []
-    assert "F1 over characters" not in visit(site, "annotator").get(f"{BASE}/agreement").text
 
 
 def test_a_codes_page_and_the_frequencies_count_its_parts(site, whole):

@@ -11,6 +11,9 @@ from uuid import UUID, uuid5
 
 import pytest
 
+from infra.annotation.comments import NewComment, add_comment
+from infra.annotation.memos import Memo, add_memo
+from infra.storage.database import Database
 from models.fakes import HandClock
 from schemas import Annotation, DriftAlert, Record, Segment
 from schemas.ids import code_id, segment_id
@@ -34,6 +37,11 @@ SEARCHES = (
     *(f"export/{what}?fmt={fmt}{more}" for what in ("segments", "labels") for fmt in ("csv", "jsonl", "parquet")
       for more in ("", "&history=true")),
     "agreement?models=true",
+    "documents?source=mail",
+    "comments?show=all",
+    "export/comments?fmt=jsonl",
+    "export/memos?fmt=jsonl",
+    *(f"drift/export/{what}.csv" for what in ("shares", "distance", "sources", "texts")),
     "agreement/figures.json?models=true",
     *(f"codebook/codes/{code_id(STUDY, label)}" for label in CODES),
 )  # fmt: skip
@@ -77,12 +85,22 @@ def records(first: str, second: str) -> Iterator[Record]:
     )  # fmt: skip
 
 
+def discuss(database: Database, first: str, second: str) -> None:
+    """Comments on the two segments and a memo on their document, which say what they were coded as."""
+    for segment, label in ((ONE, first), (OTHER, second)):
+        comment = NewComment(uuid5(segment, "comment"), "ben", f"surely {label}", AT, segment=segment)
+        add_comment(database, STUDY, comment)
+    memo = Memo(uuid5(ONE, "memo"), "carl", f"the zebra is {first}", AT, document="mail")
+    add_memo(database, STUDY, memo)
+
+
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory):
     pair = []
     for order in (CODES, CODES[::-1]):
         site = make_site(tmp_path_factory.mktemp("blind"), clock=HandClock())
         site.store.record(list(records(*order)))
+        discuss(site.store.database, *order)
         pair.append(site)
     yield pair
     for site in pair:
@@ -125,6 +143,8 @@ TELLING = [
     f"/s/{STUDY}/segments?q=zebra&code={code_id(STUDY, CODES[0])}",
     f"/s/{STUDY}/codebook/codes/{code_id(STUDY, CODES[0])}",
     f"/s/{STUDY}/drift",
+    f"/s/{STUDY}/comments",
+    f"/s/{STUDY}/documents?source=mail",
 ]
 
 

@@ -175,6 +175,22 @@ def test_a_person_is_erased_with_their_labels_their_account_and_their_name(site,
         Eraser(site.settings, site.store, site.clock).person("nobody at all")
 
 
+def test_what_a_person_asked_and_set_stays_under_another_name(site, tmp_path):
+    site.clock.advance(365 * 24 * 3600)  # past the time of what was asked before
+    lead = visit(site, "lead", name="Benedikta")
+    again = {"reason": "hard to say"}
+    assert lead.post(f"/s/{STUDY}/segments/{zoe().id}/again", data=again).status_code == 200
+    lead.post(f"/s/{STUDY}/codebook/similar/threshold", data={"threshold": "0.8"})
+    lead.post(f"/s/{STUDY}/drift/rules", data={"code": str(code_id(STUDY, CODES[0])), "percent": "5", "hours": "2"})
+    site.outbox.sent(site.outbox.waiting())
+    receipt = Eraser(site.settings, site.store, site.clock).person("Benedikta")
+    assert [receipt.rows[name] for name in ("requests", "study_rules", "alert_rules")] == [1, 1, 1]
+    with site.store.database.reading() as connection:
+        everything = [str(row) for table in metadata.sorted_tables if table.name != "audit_log"
+                      for row in connection.execute(select(table))]  # fmt: skip
+    assert not any("Benedikta" in row for row in everything)
+
+
 def test_deletions_have_the_keys_of_what_is_erased_and_labels_are_taken_back_first():
     sent = [*withdrawals([(zoe().id, STUDY, "ben")], AT), *deletions([zoe().id])]
     assert [(message.topic, message.value is None) for message in sent[:2]] == [

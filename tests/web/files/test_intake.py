@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from schemas import Segment
+from schemas import Segment, StudyRules
 from schemas.ids import segment_id
 from tests.web.site import STUDY, make_site, nobody, visit
 
@@ -125,6 +125,58 @@ def test_a_study_begins_with_a_file_that_was_looked_at_first(site):
     assert segment.metadata == {"city": "Graz"}
     assert begin(client, "new lifts").status_code == 422
     assert begin(client, "a/b").status_code == 422
+
+
+INTERVIEW = b"Anna: How was it?\nMara: Long, and quiet.\nAnna: And then?\nMara: I went home.\n"
+
+
+def confirm(client, page, study, **form):
+    token = page.text.partition(f'action="/s/{study}/texts/')[2].partition('"')[0]
+    return client.post(f"/s/{study}/texts/{token}", data=form)
+
+
+@pytest.mark.parametrize(
+    ("file", "looks", "chosen", "rules"),
+    [
+        (("a.txt", INTERVIEW), "interviews", "interviews", ("people", "mixed")),
+        (("a.txt", INTERVIEW), "interviews", "reviews", ("suggest", "inductive")),
+        (("a.csv", b"text,stars\nthe lift hangs,1\nslow,2\n"), "reviews", "reviews", ("suggest", "inductive")),
+        (("a.csv", b"text,turn\nlong,1\nquiet,2\n"), "interviews", "interviews", ("people", "mixed")),
+    ],
+)
+def test_a_study_is_asked_what_it_holds_and_gets_the_rules_of_that(site, file, looks, chosen, rules):
+    client = visit(site, "lead", study="")
+    page = begin(client, "fresh", file)
+    assert f'value="{looks}" checked' in page.text
+    landed = confirm(client, page, "fresh", kind=chosen)
+    assert landed.url.path == "/s/fresh/"
+    (written,) = site.store.history(StudyRules, "fresh")
+    assert (written.mode, written.coding_mode, written.author) == (*rules, "ana")
+    assert site.store.counts("fresh").taken_in == 2
+
+
+def test_a_study_that_has_segments_or_rules_is_not_asked_again(site):
+    client = visit(site, "lead", study="")
+    confirm(client, begin(client, "fresh"), "fresh", kind="interviews")
+    more = client.post("/s/fresh/texts", files={"file": ("b.csv", b"text\nanother\n")})
+    assert "What does this study hold?" not in more.text
+    confirm(client, more, "fresh", kind="reviews")
+    assert [rules.mode for rules in site.store.history(StudyRules, "fresh")] == ["people"]
+    site.write([StudyRules(study="ruled", author="ana", at=site.clock.now())])
+    assert "What does this study hold?" not in begin(client, "ruled").text
+
+
+def test_a_token_for_texts_alone_sets_no_rules(site):
+    client = visit(site, "lead", study="")
+    page = begin(client, "fresh")
+    token = site.accounts.keys.make_token(site.accounts.all()[0].id, "sends", scopes=["ingest"])
+    upload = page.text.partition('action="/s/fresh/texts/')[2].partition('"')[0]
+    sender = nobody(site)
+    answer = sender.post(
+        f"/s/fresh/texts/{upload}", data={"kind": "interviews"}, headers={"Authorization": f"Bearer {token}"}
+    )
+    assert answer.status_code == 403
+    assert site.store.counts("fresh").taken_in == 0
 
 
 def test_another_column_is_named_and_previewed_again(site):

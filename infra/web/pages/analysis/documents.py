@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from infra.storage.analysis.documents import MOST, documents, passages
 from infra.web.access import Viewer, hides, unread_by
 from infra.web.pages.coding.spans import visible_spans
+from infra.web.pages.discussion.memos import document_memos
 from infra.web.site import Here, draw
 from models.annotation.spans import MarkedPart, pieces
 
@@ -50,6 +51,8 @@ def show_documents(
         "may_code": visitor.may("annotator", study),
         "cause": uuid4(),
         "fault": fault,
+        "memo_on": {"document": source},
+        **document_memos(site, visitor, study, source),
     }
     return draw(request, "document.html", values)
 

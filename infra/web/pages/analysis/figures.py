@@ -6,6 +6,7 @@ from math import sqrt
 
 from infra.storage.analysis.code_counts import CodeCount
 from infra.storage.analysis.crosstab import Cooccurrence
+from infra.web.language.speech import gettext
 
 _BARS, _BAR, _WIDTH, _NAMES = 25, 22, 900, 300  # bars of the chart, their height, and its widths
 _LONGEST_NAME = 44
@@ -25,7 +26,7 @@ def frequency_bars(counts: Sequence[CodeCount], *, alone: bool = False) -> str:
     shown = counts[:_BARS]
     most = max((count.segments for count in shown), default=1)
     bars = "".join(_bar(count, n, most) for n, count in enumerate(shown))
-    return _svg(bars, max(1, len(shown)) * _BAR + 8, "Segments by code", alone=alone)
+    return _svg(bars, max(1, len(shown)) * _BAR + 8, gettext("Segments by code"), alone=alone)
 
 
 def code_network(together: Cooccurrence, *, alone: bool = False) -> str:
@@ -47,7 +48,7 @@ def code_network(together: Cooccurrence, *, alone: bool = False) -> str:
     own = {row: together.counts[row][row] for row in places}
     lines = "".join(_line(together, pair, n, places, max(pairs.values())) for pair, n in pairs.items())
     dots = "".join(_dot(together, row, places[row], own[row] / max(own.values())) for row in places)
-    return _svg(f"<g>{lines}</g><g>{dots}</g>", _TALL, "Codes that stand together", alone=alone)
+    return _svg(f"<g>{lines}</g><g>{dots}</g>", _TALL, gettext("Codes that stand together"), alone=alone)
 
 
 def _places(pairs: Mapping[tuple[int, int], int]) -> dict[int, tuple[float, float]]:
@@ -72,7 +73,8 @@ def _line(
     together: Cooccurrence, pair: tuple[int, int], n: int, places: Mapping[int, tuple[float, float]], most: int
 ) -> str:
     (x1, y1), (x2, y2) = places[pair[0]], places[pair[1]]
-    title = f"{together.codes[pair[0]].label} and {together.codes[pair[1]].label}: {n}"
+    names = {"first": together.codes[pair[0]].label, "second": together.codes[pair[1]].label, "n": n}
+    title = gettext("%(first)s and %(second)s: %(n)s") % names
     return (
         f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{_INK}" stroke-opacity="0.55" '
         f'stroke-width="{max(1.0, _LINE * n / most):.1f}"><title>{escape(title)}</title></line>'
@@ -106,4 +108,4 @@ def _short(label: str) -> str:
 
 def _svg(parts: str, height: int, name: str, *, alone: bool) -> str:
     head = ' xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="12"' if alone else ""
-    return f'<svg{head} viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{name}">{parts}</svg>'
+    return f'<svg{head} viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(name)}">{parts}</svg>'

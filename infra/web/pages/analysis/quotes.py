@@ -8,6 +8,7 @@ from uuid import UUID
 from infra.files.tables import OutputRow, Shape
 from infra.storage.analysis.code_counts import CodeCount, code_counts
 from infra.storage.search import Filters, SegmentMatch, find
+from infra.web.language.speech import gettext, ngettext, spoken, written_day, written_time
 from infra.web.site import TEMPLATES, Site
 from models.errors import SettingError
 
@@ -55,7 +56,7 @@ def quotes_page(site: Site, study: str, hidden: Any) -> bytes:
     """The same as a page that stands alone."""
     template = TEMPLATES.get_template("quotes.html")
     codes = list(code_quotes(site, study, hidden))
-    values = {"study": study, "codes": codes, "most": QUOTES, "at": site.clock.now()}
+    values = {"study": study, "codes": codes, "most": QUOTES, "at": site.clock.now(), "language": spoken()}
     return template.render(values).encode("utf-8", "replace")
 
 
@@ -70,16 +71,18 @@ def quotes_document(site: Site, study: str, hidden: Any) -> bytes:
     except ImportError:
         raise SettingError("Word documents need python-docx; install it with the extra 'documents'") from None
     document = docx.Document()
-    document.add_heading("Quotes by code", 0)
-    at = f"{site.clock.now():%Y-%m-%d %H:%M} UTC"
-    document.add_paragraph(f"Study {study}, {at}. Final codes; the newest {QUOTES} segments of each.")
+    document.add_heading(gettext("Quotes by code"), 0)
+    values = {"study": study, "at": written_time(site.clock.now()), "most": QUOTES}
+    lead = gettext("Study %(study)s, %(at)s UTC. Final codes; the newest %(most)s segments of each.")
+    document.add_paragraph(lead % values)
     for count, matches in code_quotes(site, study, hidden):
         document.add_heading(_plain(count.label), 1)
-        people = f", of which people {count.people}" if count.people else ""
-        document.add_paragraph(f"{count.segments} segment{'' if count.segments == 1 else 's'}{people}")
+        people = gettext(", of which people %(people)s") % {"people": count.people} if count.people else ""
+        form = ngettext("%(segments)s segment", "%(segments)s segments", count.segments)
+        document.add_paragraph(form % {"segments": count.segments} + people)
         for match in matches:
             document.add_paragraph(_plain(match.text), style="Quote")
-            place = [match.source, f"{match.said_at:%Y-%m-%d}", *([match.own_id] if match.own_id else [])]
+            place = [match.source, written_day(match.said_at), *([match.own_id] if match.own_id else [])]
             document.add_paragraph(_plain(", ".join(place)), style="Caption")
     written = io.BytesIO()
     document.save(written)

@@ -97,9 +97,17 @@ def download_spans(request: Request, study: str, site: Here, visitor: Viewer) ->
 
 def visible_spans(site: Site, study: str, hidden: str) -> list[MarkedPart]:
     """A study's marked parts; those of segments that are still to be read blind are left out, as ``hides`` says."""
+    unread = unread_segments(site, study, hidden)
     with site.store.database.reading() as connection:
-        unread = set(connection.scalars(waiting(study, every=hidden == "all"))) if hidden else set()
         return spans(connection, study, unread)
+
+
+def unread_segments(site: Site, study: str, hidden: str) -> frozenset[UUID]:
+    """All segments of a study that are still to be read blind, as ``hides`` says."""
+    if not hidden:
+        return frozenset()
+    with site.store.database.reading() as connection:
+        return frozenset(connection.scalars(waiting(study, every=hidden == "all")))
 
 
 def _rows(every: list[MarkedPart]) -> Iterator[OutputRow]:

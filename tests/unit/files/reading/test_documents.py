@@ -369,3 +369,11 @@ def test_a_file_with_a_damaged_byte_is_read_or_refused_in_one_line(tmp_path, nam
         damaged = whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
         with suppress(InputError):
             assert len(Read(tmp_path, damaged, name).texts) <= len(lines)
+
+
+def test_a_name_that_comes_once_is_a_speaker_where_most_cues_have_one(tmp_path):
+    cues = ["Anna Berg: How was it?", "P1: We waited three hours", "P1: and nobody came."]
+    body = "".join(f"00:00:0{n}.000 --> 00:00:0{n + 1}.000\n{cue}\n\n" for n, cue in enumerate(cues, 1))
+    read = Read(tmp_path, f"WEBVTT\n\n{body}", "a.vtt")
+    assert [segment.metadata["speaker"] for segment in read.segments] == ["Anna Berg", "P1"]
+    assert read.texts == ["How was it?", "We waited three hours and nobody came."]

@@ -9,6 +9,7 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
+from infra.files.labels.label_sheet import read_label_file
 from models.errors import InputError
 from tests.unit.files.reading.reader import Read, book
 
@@ -463,3 +464,48 @@ def test_what_says_nothing_is_left_out_and_counted_where_that_is_asked_for(tmp_p
 
 def test_what_says_nothing_is_kept_where_that_is_asked_for(tmp_path):
     assert Read(tmp_path, "answer\nn/a\nnone\n").texts == ["n/a", "none"]
+
+
+def test_an_index_without_a_name_is_no_title_above_the_names(tmp_path):
+    read = Read(tmp_path, ",text,,\n0,late again,a,b\n1,too dear,c,d\n")
+    assert read.texts == ["late again", "too dear"]
+
+
+@pytest.mark.parametrize(("yes", "no"), [("x", ""), ("ja", "nein"), ("1", "0"), ("TRUE", "FALSE")])
+@pytest.mark.parametrize("name", ["time", "Zeit", "date"])
+def test_a_code_that_is_called_like_a_time_is_no_column_of_times(tmp_path, name, yes, no):
+    content = f"text,{name},price\nlate again,{yes},{no}\ntoo dear,{no},{yes}\n"
+    read = Read(tmp_path, content)
+    assert read.times == [None, None]
+    assert "cannot be read" not in read.summaries
+    assert read.segments[0].metadata[name] == yes
+    sheet = read_label_file(tmp_path / "reviews.csv", "anna")
+    assert [row.codes for row in sheet.rows] == [(name,), ("price",)]
+
+
+def test_the_sheet_with_long_texts_is_read_where_no_column_is_known_by_its_name(tmp_path):
+    rows = [["Respondent", "Why?"], [1, "We waited three hours there"], [2, "It was far too dear for us"]]
+    content = book(tmp_path, Summary=[["Code", "Count"], ["time", 3]], Raw=rows)
+    assert Read(tmp_path, content, "a.xlsx", text_column="Why?").texts == [row[1] for row in rows[1:]]
+    with pytest.raises(InputError, match=r"among 'Respondent', 'Why\?'; name it with --text-column \('Why\?' holds"):
+        Read(tmp_path, content, "a.xlsx")
+
+
+def test_names_of_sections_above_the_names_of_columns_are_passed_over(tmp_path):
+    rows = [["", "Section A", "Section A"], ["ID", "Likes", "Comment"], [1, "The kind staff", "The waiting time"]]
+    read = Read(tmp_path, book(tmp_path, S=rows), "a.xlsx")
+    assert (read.texts, read.ids) == (["The waiting time"], ["1"])
+
+
+def test_a_survey_whose_text_column_nobody_knows_is_refused_with_its_longest_texts(tmp_path):
+    content = "resp,V12,V13,V14\n1,Female,I waited for three hours,3\n2,Male,The staff were kind to me,4\n"
+    with pytest.raises(InputError, match=r"no column of text among .* name it with --text-column \('V13' holds"):
+        Read(tmp_path, content)
+    assert len(Read(tmp_path, content, text_column="V13").texts) == 2
+
+
+@pytest.mark.parametrize("column", ["annotator_id", "_annotator_id", "coder_name", "rater_email"])
+def test_what_says_who_coded_is_no_column_of_codes(tmp_path, column):
+    (tmp_path / "a.csv").write_text(f"text,{column},code\nlate again,7,time\n", encoding="utf-8")
+    (row,) = read_label_file(tmp_path / "a.csv", "anna").rows
+    assert row.codes == ("time",)

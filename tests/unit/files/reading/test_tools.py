@@ -248,3 +248,19 @@ def test_an_annotation_tools_texts_are_ingested_with_what_else_is_said_of_them(t
     assert read.texts == ["two hours", "two hours", "the nurse"]
     assert read.segments[0].metadata["channel"] == "mail"
     assert read.segments[0].id == read.segments[1].id
+
+
+def test_prodigys_answers_are_known_without_its_hashes(tmp_path):
+    lines = [
+        {"text": "We waited", "options": [{"id": "t", "text": "time"}], "accept": ["t"], "answer": "accept"},
+        {"text": "Too dear", "accept": ["price"], "answer": "reject"},
+        {"text": "Skipped", "accept": [], "answer": "ignore"},
+    ]
+    rows = [json.dumps(line | {"_annotator_id": "s-anna", "_timestamp": 1767225600}) for line in lines]
+    (tmp_path / "p.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    sheet = read_label_file(tmp_path / "p.jsonl")
+    assert [(row.codes, row.coded, row.annotator) for row in sheet.rows] == [
+        (("time",), True, "s-anna"),
+        ((), False, "s-anna"),
+        ((), False, "s-anna"),
+    ]

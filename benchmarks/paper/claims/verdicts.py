@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+HERE = "`make paper`"
+NOT_RUN = "Not part of this run."
 HOLDS, FAILS, OPEN, UNTESTED = "holds", "does not hold", "cannot be told", "not testable here"
 
 
@@ -43,3 +45,16 @@ def verdict(gaps: Iterable[Mapping[str, float]]) -> str:
 def gap(figures: Mapping[str, Any], a: str, b: str) -> Mapping[str, Any] | None:
     """The differences of two systems, if both ran."""
     return next((each for each in figures["differences"] if (each["of"], each["less"]) == (a, b)), None)
+
+
+def pair_gaps(
+    figures: Mapping[str, Any], pairs: Iterable[tuple[str, str]], metric: str
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """One measure's differences of pairs of systems, of which both ran."""
+    there = {pair: gap(figures, *pair) for pair in pairs}
+    return {pair: each[metric] for pair, each in there.items() if each is not None and metric in each}
+
+
+def in_words(gaps: Mapping[tuple[str, str], Mapping[str, Any]], shown: int = 0) -> str:
+    """Differences, each behind the first (or second) system of its pair."""
+    return "; ".join(f"{pair[shown]} {interval(each)}" for pair, each in gaps.items())
