@@ -168,7 +168,7 @@ grid-people: setup
 	@(echo "# Bases, prompts and endings, codes of people alone"; echo; echo '`make grid-people`: one epoch.'; echo; \
 		cat build/grid-people/grid.md) > docs/results/grid-people.md
 
-# Every claim of the paper and of the notice: docs/paper.md; an hour on two cores, and a run that was broken off goes on.
+# Every claim of the paper and of the notice: docs/paper.md; half an hour of one core, and a run that was broken off goes on.
 # QUICK=1: the same page of a handful of texts that ship, under build/paper, in two or three minutes; CI does it.
 paper: setup
 	@$(BIN)/python -m benchmarks.paper $(if $(QUICK),--quick)
