@@ -17,7 +17,7 @@ from infra.files.reading.headers import Table
 from infra.files.reading.items import RawRow, ReadingOptions, ReadingReport, Rejected, TableHeader, TableRow
 from infra.files.reading.json_rows import json_rows
 from infra.files.reading.sheets import sheet_rows
-from infra.refi.documents import project_rows
+from infra.files.refi_documents import project_rows
 from models.errors import InputError
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from infra.refi.archive import RefiProject, read_project, to_xml
+from infra.files.refi_archive import RefiProject, read_project, to_xml
 from infra.refi.writing import PROJECT_SPACE
 from schemas.ids import normalised_label
 

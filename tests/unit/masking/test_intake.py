@@ -174,12 +174,14 @@ def test_forgetting_a_study_forgets_its_originals(opened, key_file):
     assert {row["study"] for table in (originals, masked_values) for row in kept(store, table)} == {"other"}
 
 
-def test_an_erased_segment_that_comes_again_leaves_nothing(opened, key_file):
+def test_an_erased_segment_that_comes_again_leaves_nothing(
+    opened, key_file
+):  # and is known as erased for good, so no other test has it
     store = opened(masking="patterns", masking_key_file=key_file)
-    store.take_in([segment("1"), segment("2", "bob@x.org")])
-    counts = erase_segments(store.database, [segment("1").id], AT)
+    store.take_in([segment("gone"), segment("2", "bob@x.org")])
+    counts = erase_segments(store.database, [segment("gone").id], AT)
     assert (counts["originals"], counts["masked_values"]) == (1, 2)
-    store.take_in([segment("1")])
+    store.take_in([segment("gone")])
     assert [row["segment_id"] for row in kept(store, originals)] == [segment("2").id]
 
 

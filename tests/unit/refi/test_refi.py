@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from infra.annotation.import_labels import Importing, plan
 from infra.annotation.memos import Memo, add_memo
 from infra.codebook.codebook_import import codebook_entries, import_codebook
-from infra.refi.archive import read_project
+from infra.files.refi_archive import read_project
 from infra.refi.reading import RefiContent, read_refi
 from infra.refi.study_project import study_project
 from infra.refi.writing import CodedPassage, codebook_xml, project_archive

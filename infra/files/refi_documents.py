@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from infra.files.reading.documents import document_rows
 from infra.files.reading.items import LeftOut, ReadingOptions, Rejected, TableRow
-from infra.refi.archive import RefiProject, read_project
+from infra.files.refi_archive import RefiProject, read_project
 
 CASE = "case"
 """The attribute that says whose a document, or a part of it, is."""
