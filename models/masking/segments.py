@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _RAW = "_raw"  # a text as it came, with tags and entities: what they hide cannot be looked through
 _OURS = "_"  # what begins so was written by the reader of the file, and holds nobody's words
-_LONGEST_SOURCE = 200  # as in the record
+_LONGEST_SOURCE = 200  # characters, as the record has it
 _SHORT = 3  # words; a shorter attribute is a category (a town, a product) and no text in which somebody is named
 _Mask = Callable[[str, bool], str]
 """Masks a string; with names and places where the second argument says so."""

@@ -23,10 +23,11 @@ def test_a_lead_brings_texts_in_masked_and_looks_at_one_original(house: House, p
     page.get_by_label("Mask personal data").select_option("patterns")
     page.locator("#texts").get_by_role("button", name="Preview").click()
     preview = page.locator("#preview")
-    expect(preview).to_contain_text(MASKED)
+    expect(preview).to_contain_text(MASKED, timeout=60_000)  # a file is read in a process of its own
     expect(preview).to_contain_text("1 segment masked (1 mail, 1 phone)")
     preview.get_by_role("button", name="Take in 2 segments").click()
-    expect(page.get_by_role("status")).to_contain_text("Personal data was masked in 1")
+    page.wait_for_url("**/export?taken=*", timeout=60_000)
+    expect(page.get_by_text("Personal data was masked in 1 segment")).to_be_visible()
     (segment,) = (each for each in house.store.history(Segment, STUDY) if each.own_id == "m1")
     assert segment.text == MASKED
 
@@ -34,7 +35,7 @@ def test_a_lead_brings_texts_in_masked_and_looks_at_one_original(house: House, p
     expect(page.locator("#masked")).to_contain_text("1 mail, 1 phone")
     page.get_by_role("button", name="Show the original").click()
     original = page.locator("#original")
-    expect(original).to_contain_text(TEXT)
+    expect(original).to_contain_text(TEXT, timeout=30_000)
     assert Axe().run(page).response["violations"] == []
     page.reload()
     expect(page.get_by_role("heading", name="Segment", level=1)).to_be_visible()
@@ -54,7 +55,7 @@ def test_rules_say_what_is_masked_by_keyboard(house: House, page: Page) -> None:
     page.keyboard.press("ArrowDown")
     expect(page.locator("#masking-patterns")).to_be_checked()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("status")).to_contain_text("Saved")
+    expect(page.get_by_text("Saved. The rules hold")).to_be_visible(timeout=30_000)
     expect(page.locator("#masking-patterns")).to_be_checked()
     page.locator("#masking-off").check()
     page.get_by_role("button", name="Save").click()
