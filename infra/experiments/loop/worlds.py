@@ -14,7 +14,7 @@ import numpy as np
 from models.ports import Bools, Floats
 from models.routing.risk_control import Earlier, promise
 
-_BATCH, _LATELY = 25, 1_000
+_BATCH, _LATELY = 25, 500
 _AUDIT = 0.02
 _LEAST = 100  # labels drawn by chance from which the others count
 _JITTER = 0.25  # of the confidence, from one look to the next
@@ -130,7 +130,7 @@ def play_stream(world: StreamWorld, seed: int, wrong_share: float, *, weighed: b
 def _look(stream: _Stream, now: int, wrong_share: float, *, weighed: bool) -> float | None:
     """From which confidence on codes are accepted."""
     weighed = weighed and len(stream.by_chance) >= _LEAST
-    rows = stream.by_chance + (stream.others if weighed else [])
+    rows = stream.by_chance + [row for row in stream.others if weighed and row >= now - _LATELY]
     sure, right = stream.judged(rows, now)
     latest = stream.sure[:now].copy()
     latest[rows] = sure

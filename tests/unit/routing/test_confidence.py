@@ -188,8 +188,9 @@ def test_the_signals_of_what_came_lately_are_kept_once_a_segment_and_forgotten_i
     assert list(lately.stream) == [ids[0], ids[2]]
 
 
-def stream(count):
-    return {one.segment_id: one.signals for one in judgements(count, study="stream")}
+def stream(count, *others):
+    came = {one.segment_id: one.signals for one in judgements(count, study="stream")}
+    return came | {one.segment: one.signals for one in others}
 
 
 def test_labels_asked_for_by_confidence_test_a_promise_too_where_enough_were_drawn_and_much_came():
@@ -201,10 +202,11 @@ def test_labels_asked_for_by_confidence_test_a_promise_too_where_enough_were_dra
     def tested(labels, came):
         return fit_confidence(labels, rules(), promising=True, stream=came).promise.labels
 
-    assert tested([*drawn, *asked], stream(300)) == 240
-    assert tested([*drawn, *chosen], stream(300)) == 150
-    assert tested([*drawn, *asked], stream(50)) == tested([*drawn, *asked], None) == 150
-    assert tested([*drawn[:80], *asked], stream(300)) == 80
+    assert tested([*drawn, *asked], stream(300, *asked)) == 240
+    assert tested([*drawn, *asked], stream(300, *asked[:50])) == 200  # the others came too long ago
+    assert tested([*drawn, *chosen], stream(300, *chosen)) == 150
+    assert tested([*drawn, *asked], stream(9, *asked)) == tested([*drawn, *asked], None) == 150
+    assert tested([*drawn[:80], *asked], stream(300, *asked)) == 80
 
 
 def test_what_people_were_asked_since_a_release_counts_as_it_was_said_and_what_it_was_taught_does_not():
