@@ -27,7 +27,7 @@ _OF_THE_TEXT = ("words", "log_words", "not_english")  # signals that stay whiche
 _NOBODYS = UUID(int=0)  # in place of the id of a code that is known by its label
 _DRAWN = 100  # labels drawn by chance, and segments that came, from which a promise looks at what comes alone
 _REMEMBERED = 2_000  # of the codes accepted last
-_STREAM = 500  # of the segments routed last
+_STREAM = 1_000  # of the segments routed last
 _ASKED: frozenset[RequestReason | None] = frozenset(("low confidence", "double coding", "not in the codebook"))
 """Why people are asked where the confidence, or having none, is what decides."""
 
@@ -300,8 +300,7 @@ def fit_confidence(
     """Fit a calibration, and with it find what can be promised.
 
     All labels that were drawn by chance test a promise; see ``unseen_confidences``. Where enough were drawn, those that
-    people were asked for by confidence lately test it too, each weighed by how common codes as sure are in the stream:
-    not the older ones, by which it would not be seen that texts have become harder.
+    people were asked for by confidence lately test it too, each weighed by how common codes as sure are in the stream.
 
     Args:
         judged: A study's, one a segment.

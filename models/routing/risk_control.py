@@ -97,7 +97,8 @@ def promise(
         certainty: How sure that is, between 0 and 1.
         earlier: What was accepted under the promise before.
         stream: Confidences of what came lately, whether anybody looked at it or not: labels then may be of any that
-            people were asked about by confidence, each weighed by how common codes as sure are; see ``weighed``.
+            people were asked about by confidence, each weighed by how common codes as sure are; see ``weighed``. What
+            was saved earlier is then not spent.
 
     Raises:
         SettingError: If share or certainty are not between 0 and 1.
@@ -111,6 +112,8 @@ def promise(
     sizes, wrongs = known.sizes, known.wrongs
     within = wrongs <= wrong_share * sizes + _ROUNDING
     allowed = (earlier or Earlier()).allowed(wrong_share, float(sizes[within].max(initial=0)), certainty)
+    if len(stream):
+        allowed = min(wrong_share, allowed)
     refused = _tails(sizes, wrongs, allowed) <= _level(certainty)
     proven = np.flatnonzero(refused & within & (sizes >= fewest - _ROUNDING))
     if not len(proven):

@@ -14,7 +14,7 @@ import numpy as np
 from models.ports import Bools, Floats
 from models.routing.risk_control import Earlier, promise
 
-_BATCH, _LATELY = 25, 500
+_BATCH, _LATELY = 25, 1_000
 _AUDIT = 0.02
 _LEAST = 100  # labels drawn by chance from which the others count
 _JITTER = 0.25  # of the confidence, from one look to the next
