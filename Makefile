@@ -1,13 +1,18 @@
 # make demo   code 200 real reviews, live, on this machine
+# make up     run everything with the page, for studies of your own
 # make test   run the tests
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning paper measuring setup lock adapters messages language format clean grid grid-people
+.PHONY: demo up test browser postgresql brokers kafka screenshots check docs bench results results-routing results-drift results-kafka results-faults results-retraining results-learning paper measuring setup lock adapters messages language format clean grid grid-people
 
 demo: setup
 	@$(BIN)/qualstream demo
+
+# The whole stack with the page, until Ctrl-C: set a password at the printed link, then bring in your files there.
+up: setup
+	@$(BIN)/qualstream up
 
 # Two workers; the modules that take longest come first. One worker of its own: make test WORKERS=0
 WORKERS ?= 2
@@ -163,7 +168,7 @@ grid-people: setup
 	@(echo "# Bases, prompts and endings, codes of people alone"; echo; echo '`make grid-people`: one epoch.'; echo; \
 		cat build/grid-people/grid.md) > docs/results/grid-people.md
 
-# Every claim of the paper and of the notice: docs/paper.md; an hour on two cores, and a run that was broken off goes on.
+# Every claim of the paper and of the notice: docs/paper.md; half an hour of one core, and a run that was broken off goes on.
 # QUICK=1: the same page of a handful of texts that ship, under build/paper, in two or three minutes; CI does it.
 paper: setup
 	@$(BIN)/python -m benchmarks.paper $(if $(QUICK),--quick)
@@ -180,7 +185,7 @@ lock:
 POT := build/messages.pot
 $(POT): FORCE | setup
 	@mkdir -p $(@D)
-	@PYTHONPATH=. $(BIN)/python -m babel.messages.frontend -q extract --mapping-file infra/web/locale/babel.cfg --keywords "N_ pgettext:1c,2" \
+	@PYTHONPATH=. $(BIN)/python -m babel.messages.frontend -q extract --mapping-file infra/web/locale/babel.cfg --keywords "N_ pgettext:1c,2 plurals:1,2" \
 		--add-comments Translators: --add-location file --no-wrap --project Qualstream --output-file $@ .
 FORCE:
 

@@ -103,7 +103,8 @@ def compared(with_models: bool) -> str:
     )
     models = (
         f" '{SYSTEM}' is the models' code of each segment, before people changed it; it counts for all characters of "
-        "its segment, and a segment that the models have not coded is left out."
+        "its segment. A segment that the models have not coded is left out; where they found no code of the codebook, "
+        "it counts as read and left unmarked."
     )
     return people + models * with_models
 

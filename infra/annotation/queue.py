@@ -96,7 +96,10 @@ class AnnotationQueue:
             if chosen is None:
                 left = _budget(connection, study, annotator, rules, now)
                 if left is None or not left.spent:
-                    chosen = connection.execute(_free(study, annotator, now).limit(1)).scalar()
+                    free = _free(study, annotator, now)
+                    if rules.mode == "people":
+                        free = _as_said(free)
+                    chosen = connection.execute(free.limit(1)).scalar()
             return _lock(connection, study, chosen, annotator, rules, now)
 
     def claim(self, study: str, segment: UUID, annotator: str, rules: StudyRules) -> Task | None:
@@ -201,6 +204,12 @@ def _free(study: str, annotator: str, now: datetime, *, skipped: bool = False) -
     """Of the open requests, those that as many people as are lacking do not have on the screen already."""
     free = _open(study, annotator, now).where(_off_screens(study, annotator, now))
     return free if skipped else free.where(~_skipped(study, annotator, now))
+
+
+def _as_said(free: Select[Any]) -> Select[Any]:
+    """Open requests in the order in which their segments were said, else came: where people read all of them."""
+    joined = free.join(segments, segments.c.id == requests.c.segment_id, isouter=True).order_by(None)
+    return joined.order_by(requests.c.priority.desc(), segments.c.order_at, segments.c.seq)
 
 
 def _in_time(now: datetime) -> ColumnElement[bool]:

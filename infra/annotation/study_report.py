@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
@@ -14,9 +15,9 @@ from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import CLASSIFIERS, ReleaseRegistry
 from models.routing.calibration import Bin, expected_calibration_error, reliability
 from models.routing.confidence import (
-    AcceptedLately,
     ConfidenceModel,
     JudgedAssignment,
+    RoutedLately,
     fit_confidence,
     judged_assignments,
     unseen_confidences,
@@ -24,7 +25,8 @@ from models.routing.confidence import (
 from models.routing.risk_control import error_rate
 from schemas import Annotation, ModelRelease, StudyRules
 
-_ACCEPTED = 2_000  # of the codes accepted last, as the router remembers them
+_PACE_DAYS = 7
+_LATELY = 2_000  # segments routed last, and codes accepted last: no fewer than the router remembers
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,25 @@ class Standing:
     to_people: int
     suggested: int = 0
     """Neither."""
+    pace: float = 0.0
+    """Segments coded a day, in the last seven days in which any were."""
 
     @property
     def accepted_share(self) -> float | None:
         """None where nothing has been routed."""
         routed = self.accepted + self.to_people + self.suggested
         return self.accepted / routed if routed else None
+
+    def days(self, share: float) -> float | None:
+        """After about how many days the promise has its labels if this share is drawn by chance and read at once."""
+        drawn = share * self.pace
+        return self.model.labels_needed / drawn if drawn else None
+
+    @property
+    def share_for_a_week(self) -> float | None:
+        """The share to draw to have the promise's labels in about a week; none where even all would not do."""
+        needed = self.model.labels_needed / (_PACE_DAYS * self.pace) if self.pace else 2.0
+        return needed if needed <= 1 else None
 
 
 def standing(
@@ -100,24 +115,17 @@ def standing(
         .where(assignments.c.study == study)
         .group_by(assignments.c.route)
     )
-    newest = (
-        select(assignments.c.segment_id, assignments.c.confidence, assignments.c.route)
-        .where(assignments.c.study == study, assignments.c.route == "accepted")
-        .order_by(assignments.c.assigned_at.desc())
-        .limit(_ACCEPTED)
-    )
-    lately = AcceptedLately()
     with database.reading() as connection:
-        for row in reversed(connection.execute(newest).all()):
-            lately.add(row.segment_id, row.confidence, accepted=True)
+        lately = _routed_lately(connection, study)
         annotations = [Annotation.from_bytes(raw) for raw in connection.scalars(select(current.c.record))]
         routed: dict[str | None, int] = {row.route: row.segments for row in connection.execute(by_route)}
+        pace = _pace(connection, study)
     serving: ReleaseRegistry[OutOfFoldPredictions] | None = None if taught is None else ReleaseRegistry(taught)
     if serving is not None:
         serving.add_releases(history(database, CLASSIFIERS + study))
     judged = judged_assignments(LatestAnnotations(annotations), None if serving is None else serving.of(study))
     audited = {annotation.segment_id for annotation in annotations if annotation.reason == "audit"}
-    model = fit_confidence(judged, rules, promising=True, earlier=lately.earlier)
+    model = fit_confidence(judged, rules, promising=True, earlier=lately.earlier, stream=lately.stream)
     bins = _reliability(judged)
     return Standing(
         rules=rules,
@@ -131,7 +139,32 @@ def standing(
         accepted=routed.get("accepted", 0),
         to_people=routed.get("people", 0),
         suggested=routed.get("suggested", 0),
+        pace=pace,
     )
+
+
+def _pace(connection: Connection, study: str) -> float:
+    at = assignments.c.assigned_at
+    first, last = connection.execute(select(func.min(at), func.max(at)).where(assignments.c.study == study)).one()
+    if last is None:
+        return 0.0
+    lately = select(func.count()).where(assignments.c.study == study, at > last - timedelta(days=_PACE_DAYS))
+    coded: int = connection.execute(lately).scalar_one()
+    days: int = (last - first).days
+    return coded / min(_PACE_DAYS, max(1, days))
+
+
+def _routed_lately(connection: Connection, study: str) -> RoutedLately:
+    """What the router remembers: the codes accepted last, and the signals of the segments routed last."""
+    newest = select(assignments).where(assignments.c.study == study).order_by(assignments.c.assigned_at.desc())
+    accepted = newest.with_only_columns(assignments.c.segment_id, assignments.c.confidence)
+    came = newest.with_only_columns(assignments.c.segment_id, assignments.c.signals)
+    lately = RoutedLately()
+    for row in reversed(connection.execute(came.where(assignments.c.standing == "code").limit(_LATELY)).all()):
+        lately.add_signals(row.segment_id, row.signals)
+    for row in reversed(connection.execute(accepted.where(assignments.c.route == "accepted").limit(_LATELY)).all()):
+        lately.add_accepted(row.segment_id, row.confidence)
+    return lately
 
 
 def _wrong(judged: Sequence[JudgedAssignment]) -> Rate:

@@ -46,9 +46,9 @@ from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import LabelSheet, read_label_file
 from infra.files.labels.masked_labels import keep_masked
 from infra.files.labels.raw_table import opened, read_table
+from infra.files.refi_archive import is_refi
 from infra.files.rows import ReadingOptions
 from infra.masking.intake import Masking
-from infra.refi.archive import is_refi
 from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
 from infra.refi.reading import RefiContent, read_refi
 from infra.settings import Settings

@@ -63,6 +63,8 @@ class TextsAsked:
     sheet: str = ""
     date_order: str = ""
     unit: str = "turn"
+    interviewer: str = ""
+    """Who asks in a transcript, several with commas between; ``none`` for nobody."""
     non_answers: str = "leave-out"
 
     def source(self, path: Path) -> Source:
@@ -73,6 +75,7 @@ class TextsAsked:
             sheet=self.sheet or None,
             date_order=cast(DateOrder | None, self.date_order or None),
             unit=cast(Unit, self.unit),
+            interviewer="" if self.interviewer.casefold() == "none" else self.interviewer or None,
             leave_out_non_answers=self.non_answers == "leave-out",
             most=(ROWS, CELLS),
         )

@@ -17,6 +17,7 @@ from infra.files.reading.headers import Table
 from infra.files.reading.items import RawRow, ReadingOptions, ReadingReport, Rejected, TableHeader, TableRow
 from infra.files.reading.json_rows import json_rows
 from infra.files.reading.sheets import sheet_rows
+from infra.files.refi_documents import project_rows
 from models.errors import InputError
 
 __all__ = [
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 Item = TableHeader | TableRow | Rejected
-Format = Literal["csv", "tsv", "jsonl", "xlsx", "lines", "docx", "rtf", "pdf", "vtt", "srt", "transcript"]
+Format = Literal["csv", "tsv", "jsonl", "xlsx", "lines", "docx", "rtf", "pdf", "vtt", "srt", "transcript", "qdpx"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 DOCUMENTS = ("docx", "rtf", "pdf", "vtt", "srt", "transcript")
 """Formats that are cut into turns or paragraphs."""
@@ -52,6 +53,7 @@ _ENDINGS: dict[str, Format] = {
     "pdf": "pdf",
     "vtt": "vtt",
     "srt": "srt",
+    "qdpx": "qdpx",
 }
 _SRT = re.compile(r"^\d+\s*\n\d\d:\d\d:\d\d,\d{3} --> ")
 _STARTS: tuple[tuple[bytes, Format], ...] = ((b"%PDF-", "pdf"), (b"{\\rtf", "rtf"), (b"WEBVTT", "vtt"))
@@ -64,7 +66,7 @@ _OTHERS: Mapping[str, str] = {
     **dict.fromkeys(("mp3", "mp4", "m4a", "wav", "mov"), "have it transcribed first"),
     **dict.fromkeys(("png", "jpg", "jpeg", "tif", "tiff"), "have its text recognised first"),
     **dict.fromkeys(("zip", "gz", "7z", "rar"), "unpack it"),
-    **dict.fromkeys(("qdpx", "qdc"), "it is a REFI-QDA file: `qualstream teach` takes it"),
+    "qdc": "it is a codebook: `qualstream codebook import` takes it",
 }
 """Formats that are known and not read, and what to do with them."""
 
@@ -128,6 +130,8 @@ def read_rows(
 def _items(stream: io.BufferedReader, fmt: Format, file: str, options: ReadingOptions) -> Iterator[Item]:
     if fmt == "xlsx":
         yield from Table(file, options).read(sheet_rows(cast(Any, stream), file, options))
+    elif fmt == "qdpx":
+        yield from project_rows(stream, file, options)
     elif fmt in DOCUMENTS:
         yield from _document(stream, fmt, file, options)
     elif fmt in ("csv", "tsv"):

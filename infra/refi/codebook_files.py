@@ -8,8 +8,8 @@ from uuid import UUID
 
 from infra.codebook.codebook_import import codebook_entries, import_codebook
 from infra.codebook.codebook_table import read_codebook_table, write_codebook_table
+from infra.files.refi_archive import is_refi
 from infra.files.tables import MEDIA_TYPES
-from infra.refi.archive import is_refi
 from infra.refi.reading import read_refi
 from infra.refi.writing import codebook_xml
 from models.codebook.codebook import Codebook, CodeState

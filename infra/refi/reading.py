@@ -9,8 +9,8 @@ from typing import Any
 from infra.codebook.codebook_import import CodebookNode, folded_path, parents_of, written
 from infra.files.labels.code_cells import CodeTree, WrittenCode, distinct
 from infra.files.labels.label_sheet import Labelled, LabelSheet, must_fit
+from infra.files.refi_archive import CODEBOOK, RefiProject, read_codebook, read_project
 from infra.files.rows import Rejected
-from infra.refi.archive import CODEBOOK, RefiProject, read_codebook, read_project
 from infra.refi.code_notes import ORIGIN, notes_of
 from infra.storage.annotations import SYSTEM
 from models.errors import InputError

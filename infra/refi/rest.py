@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -10,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from infra.refi.archive import RefiProject, read_project, to_xml
+from infra.files.refi_archive import RefiProject, read_project, to_xml
 from infra.refi.writing import PROJECT_SPACE
 from schemas.ids import normalised_label
 
@@ -50,7 +51,9 @@ def _packed(project: Any, kept: zipfile.ZipFile, own: zipfile.ZipFile, own_files
         archive.writestr("project.qde", to_xml(project, PROJECT_SPACE))
         for entry in kept.infolist():
             if not entry.is_dir() and not entry.filename.casefold().endswith(".qde"):
-                archive.writestr(entry.filename, kept.read(entry))
+                content = kept.read(entry)
+                unmarked = content.removeprefix(BOM_UTF8) if entry.filename.casefold().endswith(".txt") else content
+                archive.writestr(entry.filename, unmarked)
         for name in own_files:
             archive.writestr(f"sources/{name}", own.read(f"sources/{name}"))
     return buffer.getvalue()

@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from infra.annotation.memos import Memo
 from infra.files.labels.code_cells import PATH
-from infra.refi.archive import packed, to_xml
+from infra.files.refi_archive import packed, to_xml
 from infra.refi.code_notes import ORIGIN, description_of
 from infra.refi.memo_notes import MemoNotes
 from models.codebook.codebook import Codebook, CodeState

@@ -80,7 +80,7 @@ def scores(coders: tuple[str, str], rows: DocumentCounts, places: Mapping[str, i
     precision, recall = quotients(second_shared, second), quotients(first_shared, first)
     mean = quotients(2 * precision * recall, precision + recall)
     f1 = np.where(np.isfinite(mean), mean, np.where(first + second > 0, 0.0, np.nan))
-    nothing = [f"{coder} marked nothing with it" for coder in coders]
+    nothing = [f"{coder} marked nothing here" for coder in coders]
     n = len(places)
     counts = [int(count) for count in table.sum(axis=0)]
     return Scores(
@@ -90,7 +90,7 @@ def scores(coders: tuple[str, str], rows: DocumentCounts, places: Mapping[str, i
         second_shared=counts[3],
         precision=figure_of(precision, n, nothing[1]),
         recall=figure_of(recall, n, nothing[0]),
-        f1=figure_of(f1, n, "neither marked anything with it"),
+        f1=figure_of(f1, n, "neither marked anything here"),
     )
 
 

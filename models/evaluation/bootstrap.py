@@ -56,15 +56,19 @@ class PairedDifference:
 def resample(texts: int, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
     """How often each text is in each resample, shape ``(resamples, texts)``; every row sums to ``texts``.
 
-    Of one text there is none: drawn again it is itself, and an interval without width would say that all is certain.
-
     Source:
         Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7 (1979).
     """
-    if texts < _LEAST:
-        return np.zeros((0, texts), dtype=np.float32)
     counts = np.random.default_rng(seed).multinomial(texts, np.full(texts, 1 / texts), size=resamples)
     return counts.astype(np.float32)
+
+
+def draws_of(texts: int, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
+    """The resamples of texts for an ``Estimate``, shape ``(resamples, texts)``.
+
+    Of one text there is none: drawn again it is itself, and an interval without width would say that all is certain.
+    """
+    return resample(texts, resamples if texts >= _LEAST else 0, seed)
 
 
 def centred(value: float, draws: Floats, most: float = float("inf")) -> Estimate:

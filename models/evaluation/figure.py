@@ -41,7 +41,8 @@ def draw_weights(units: int, seed: int) -> Floats:
         Shape ``(1 + draws, units)``.
     """
     draws = min(_MOST_DRAWS, max(_FEWEST_DRAWS, _CELLS // max(units, 1)))
-    return np.concatenate([np.ones((1, units)), resample(units, draws, seed)])
+    drawn = resample(units, draws, seed) if units else np.ones((0, 0))
+    return np.concatenate([np.ones((1, units)), drawn])
 
 
 def figure_of(values: Floats, n: int, why: str) -> Figure:
@@ -55,7 +56,7 @@ def figure_of(values: Floats, n: int, why: str) -> Figure:
     if not n or not np.isfinite(values[0]):
         return Figure(None, None, None, n, why)
     draws = values[1:][np.isfinite(values[1:])]
-    if not len(draws) or len(draws) < _DEFINED * (len(values) - 1) or np.ptp(draws) < _TINY:
+    if len(draws) < _DEFINED * (len(values) - 1) or np.ptp(draws) < _TINY:
         return Figure(float(values[0]), None, None, n)
     low, high = np.quantile(draws, (0.025, 0.975))
     return Figure(float(values[0]), float(low), float(high), n)

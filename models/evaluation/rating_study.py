@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from models.errors import InputError
-from models.evaluation.bootstrap import SEED, Estimate, resample
+from models.evaluation.bootstrap import SEED, Estimate, draws_of
 from models.evaluation.correlation import Correlation, spearman
 from models.ports import Floats
 from schemas.ids import normalised_label
@@ -144,7 +144,7 @@ def add_up(items: Sequence[RatedItem], ratings: Mapping[str, Mapping[str, Marks]
         raise InputError("no item was rated; fill in the columns " + ", ".join(SCALES))
     means = mean_ratings(ratings)
     texts = {item.text: n for n, item in enumerate({item.text: item for item in items}.values())}
-    draws = resample(len(texts), seed=seed)
+    draws = draws_of(len(texts), seed=seed)
     systems = dict.fromkeys(name for item in items for name in item.systems)
     by_name = {name: _of_system(name, items, means, texts, draws) for name in systems}
     return RatingResults(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from models.errors import InputError
-from models.evaluation.bootstrap import RESAMPLES, SEED, Estimate, PairedDifference, centred, difference, resample
+from models.evaluation.bootstrap import RESAMPLES, SEED, Estimate, PairedDifference, centred, difference, draws_of
 from models.evaluation.metrics import (
     COMPOSITE_PARTS,
     Thesaurus,
@@ -200,7 +200,7 @@ def _measured_with(resources: MeasureResources) -> tuple[dict[str, str], dict[st
 
 
 def _set_scores(name: str, where: Floats, score_table: ScoreTable, options: EvaluationOptions) -> SetScores:
-    draws = resample(len(where), options.resamples, options.seed)
+    draws = draws_of(len(where), options.resamples, options.seed)
     human = [tuple(dict.fromkeys(score_table.gold[n].codes)) for n in where]
     codes = {system: [rows[n] for n in where] for system, rows in score_table.systems.items()}
     scores: dict[str, dict[str, Estimate]] = {}

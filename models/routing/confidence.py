@@ -3,7 +3,7 @@
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from models.routing.calibration import LEAST, Calibration, LabelledSignals, fit,
 from models.routing.rated_prior import RATED_CERTAINTY, rated_probability, rated_threshold
 from models.routing.risk_control import Earlier, RiskBound, promise
 from schemas import Annotation, StudyRules
+from schemas.annotation import RequestReason
 from schemas.coding import OUTSIDE_CODEBOOK, STRETCHED, ConfidenceStage
 from schemas.ids import code_id, normalised_label
 
@@ -24,8 +25,11 @@ _STRETCH = 0.4  # what is left where no code was near enough, and a deductive st
 _FALLBACK = 0.7  # what is left of the confidence where the moderator's answer could not be taken
 _OF_THE_TEXT = ("words", "log_words", "not_english")  # signals that stay whichever code the segment gets
 _NOBODYS = UUID(int=0)  # in place of the id of a code that is known by its label
-_DRAWN = 100  # labels drawn by chance from which the others do not teach a promise's confidence
+_DRAWN = 100  # labels drawn by chance, and segments that came, from which a promise looks at what comes alone
 _REMEMBERED = 2_000  # of the codes accepted last
+_STREAM = 1_000  # of the segments routed last
+_ASKED: frozenset[RequestReason | None] = frozenset(("low confidence", "double coding", "not in the codebook"))
+"""Why people are asked where the confidence, or having none, is what decides."""
 
 
 def prior(signals: Mapping[str, float]) -> float:
@@ -83,7 +87,17 @@ class JudgedAssignment:
     sample: bool
     """Whether it was drawn by chance."""
     redecided: bool = False
-    """Whether it is what the system would say now, by all that it has learnt but the segment's own label."""
+    """Whether it is what the system would say now, by all that it has learnt but the segment's own label.
+
+    What the classifier that serves was not taught yet is, as it was said when it came.
+    """
+    asked: bool = False
+    """Whether people were asked about it because of its confidence, by nobody's choice."""
+
+    @property
+    def weighable(self) -> bool:
+        """Whether it tells of codes that are as sure now, beside those that were drawn by chance."""
+        return self.asked and self.redecided
 
 
 def judged_assignments(
@@ -116,7 +130,7 @@ def _judged(segment: UUID, latest: LatestAnnotations, taught: OutOfFoldPredictio
     last = next((annotation for annotation in reversed(decision.standing) if annotation.signals), None)
     again = None if taught is None or decision.undecided else taught.decided.get(segment)
     if taught is not None and again is not None:
-        return _judged_again(segment, taught, again, decision, last, sample)
+        return _judged_again(segment, taught, again, decision, last, sample=sample)
     guess = None if taught is None else taught.likely(segment, LIKELY)
     shown = None if last is None else _shown_code(last)
     if taught is not None and guess is not None and not decision.undecided and not taught.same(guess, shown, last):
@@ -126,7 +140,8 @@ def _judged(segment: UUID, latest: LatestAnnotations, taught: OutOfFoldPredictio
     if decision.accepted is None or last is None or last.signals.get(OUTSIDE_CODEBOOK):
         return None  # what stands outside the codebook is never accepted, so it says nothing of what is
     signals = last.signals if taught is None else taught.updated_signals(segment, last.signals, shown, last.shown)
-    return JudgedAssignment(segment, signals, decision.accepted, sample)
+    newer = taught is not None and segment not in taught.probabilities  # than the release, as what comes is
+    return JudgedAssignment(segment, signals, decision.accepted, sample, redecided=newer, asked=_asked(decision))
 
 
 def _judged_again(
@@ -135,6 +150,7 @@ def _judged_again(
     again: Redecided,
     decision: HumanDecision,
     last: Annotation | None,
+    *,
     sample: bool,
 ) -> JudgedAssignment:
     """Judge what the system would say of a segment now; what was seen of another code than that says nothing of it."""
@@ -145,7 +161,11 @@ def _judged_again(
     kept = earlier if same else {name: earlier[name] for name in _OF_THE_TEXT if name in earlier}
     signals = taught.updated_signals(segment, {**kept, **again.signals}, code or _NOBODYS, again.label)
     accepted = code is not None and code in decision.codes
-    return JudgedAssignment(segment, signals, accepted, sample, redecided=True)
+    return JudgedAssignment(segment, signals, accepted, sample, redecided=True, asked=_asked(decision))
+
+
+def _asked(decision: HumanDecision) -> bool:
+    return any(annotation.reason in _ASKED for annotation in decision.standing)
 
 
 def _shown_code(annotation: Annotation) -> UUID | None:
@@ -156,27 +176,55 @@ def _shown_code(annotation: Annotation) -> UUID | None:
     return ids.get(annotation.shown) or code_id(annotation.study, annotation.shown)
 
 
-class AcceptedLately:
-    """The codes of a study that were accepted last without a person, and how likely each of them is wrong."""
+class RoutedLately:
+    """The segments of a study that were routed last, and how likely each code that was accepted is wrong."""
 
-    def __init__(self, most: int = _REMEMBERED) -> None:
-        """Remember so many at most."""
-        self._most = most
+    def __init__(self, accepted: int = _REMEMBERED, stream: int = _STREAM) -> None:
+        """Remember so many accepted codes, and so many segments' signals, at most."""
+        self._accepted, self._stream = accepted, stream
         self._wrong: OrderedDict[UUID, float] = OrderedDict()
+        self._signals: OrderedDict[UUID, Mapping[str, float]] = OrderedDict()
 
-    def add(self, segment: UUID, confidence: float | None, *, accepted: bool) -> None:
-        """Hear how a segment was routed; its last route counts."""
+    def add(
+        self, segment: UUID, confidence: float | None, signals: Mapping[str, float] | None = None, *, accepted: bool
+    ) -> None:
+        """Hear how a segment was routed; its last route counts.
+
+        Args:
+            segment: Any.
+            confidence: Of its code.
+            signals: Of its code; none where it has no code that could be accepted.
+            accepted: Whether it was accepted without a person.
+        """
+        self.add_accepted(segment, confidence if accepted else None)
+        self.add_signals(segment, signals or {})
+
+    def add_accepted(self, segment: UUID, confidence: float | None) -> None:
+        """Hear of an accepted code, or, without a confidence, that a segment's was not."""
         self._wrong.pop(segment, None)
-        if accepted and confidence is not None:
+        if confidence is not None:
             self._wrong[segment] = 1 - confidence
-        while len(self._wrong) > self._most:
+        while len(self._wrong) > self._accepted:
             self._wrong.popitem(last=False)
+
+    def add_signals(self, segment: UUID, signals: Mapping[str, float]) -> None:
+        """Hear what is known of the code of a segment that came; of one without signals nothing is."""
+        self._signals.pop(segment, None)
+        if signals:
+            self._signals[segment] = signals
+        while len(self._signals) > self._stream:
+            self._signals.popitem(last=False)
 
     @property
     def earlier(self) -> Earlier:
-        """What a promise counts of them."""
+        """What a promise counts of the accepted ones."""
         codes = len(self._wrong)
         return Earlier(codes, math.fsum(self._wrong.values()) / codes if codes else 0.0)
+
+    @property
+    def stream(self) -> dict[UUID, Mapping[str, float]]:
+        """The signals of what came, whether it was accepted or not, oldest first."""
+        return dict(self._signals)
 
 
 @dataclass(frozen=True)
@@ -242,30 +290,55 @@ def load() -> None:
 
 
 def fit_confidence(
-    judged: Sequence[JudgedAssignment], rules: StudyRules, *, promising: bool, earlier: Earlier | None = None
+    judged: Sequence[JudgedAssignment],
+    rules: StudyRules,
+    *,
+    promising: bool,
+    earlier: Earlier | None = None,
+    stream: Mapping[UUID, Mapping[str, float]] | None = None,
 ) -> ConfidenceModel:
     """Fit a calibration, and with it find what can be promised.
 
-    All labels that were drawn by chance test a promise; see ``unseen_confidences``.
+    All labels that were drawn by chance test a promise; see ``unseen_confidences``. Where enough were drawn, those that
+    people were asked for by confidence lately test it too, each weighed by how common codes as sure are in the stream.
 
     Args:
         judged: A study's, one a segment.
         rules: What is to be promised.
         promising: Whether a promise is wanted at all.
         earlier: What was accepted under the promise before.
+        stream: Signals of the segments that came lately.
     """
     if not promising:
         labelled = _labelled(judged)
         return ConfidenceModel(fit(labelled) if len(labelled) >= LEAST else None)  # who has none need not load it
-    fitted, tests = unseen_confidences(judged)
+    fitted, unseen = _unseen(judged)
+    known = ConfidenceModel(fitted)
+    weighs = stream is not None and len(stream) >= _DRAWN and _enough(judged)
+    tests = [
+        (each, sure)
+        for each, sure in unseen
+        if each.sample or (weighs and stream and each.weighable and each.segment in stream)
+    ]
     bound = promise(
-        [sure for sure, _ in tests],
-        [accepted for _, accepted in tests],
+        [sure for _, sure in tests],
+        [each.accepted for each, _ in tests],
         wrong_share=rules.wrong_share,
         certainty=rules.certainty,
         earlier=earlier,
+        stream=_confidences(stream, known, unseen) if weighs and stream else (),
     )
-    return ConfidenceModel(fitted, bound)
+    return replace(known, promise=bound)
+
+
+def _confidences(
+    stream: Mapping[UUID, Mapping[str, float]],
+    known: ConfidenceModel,
+    unseen: Sequence[tuple[JudgedAssignment, float]],
+) -> list[float]:
+    """How sure the system is now of what came: of the labelled without their labels, of the rest as it was said."""
+    again = {each.segment: sure for each, sure in unseen}
+    return [again[segment] if segment in again else known.confidence(signals) for segment, signals in stream.items()]
 
 
 def unseen_confidences(
@@ -280,11 +353,21 @@ def unseen_confidences(
         The calibration, and of each label drawn by chance the confidence that it would have had, had it not been among
         those that taught, with whether it was accepted.
     """
-    enough = sum(assignment.sample for assignment in judged) >= _DRAWN
-    taught = [each for each in judged if each.sample or each.redecided] if enough else judged
+    fitted, unseen = _unseen(judged)
+    return fitted, [(sure, each.accepted) for each, sure in unseen if each.sample]
+
+
+def _unseen(judged: Sequence[JudgedAssignment]) -> tuple[Calibration | None, list[tuple[JudgedAssignment, float]]]:
+    """The calibration, and of each label that teaches it the confidence without it."""
+    taught = [each for each in judged if each.sample or each.redecided] if _enough(judged) else judged
     fitted, unseen = fit_and_hold_out(_labelled(taught)) if len(taught) >= LEAST else (None, [])
     confidences = unseen if fitted is not None else [prior(assignment.signals) for assignment in taught]
-    return fitted, [(sure, each.accepted) for sure, each in zip(confidences, taught, strict=True) if each.sample]
+    return fitted, list(zip(taught, confidences, strict=True))
+
+
+def _enough(judged: Sequence[JudgedAssignment]) -> bool:
+    """Whether so many labels were drawn by chance that they can stand alone."""
+    return sum(assignment.sample for assignment in judged) >= _DRAWN
 
 
 def _labelled(judged: Sequence[JudgedAssignment]) -> list[LabelledSignals]:

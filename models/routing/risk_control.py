@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.errors import SettingError
 from models.evaluation.clopper_pearson import interval
+from models.ports import Floats
+from models.routing.strata import drawn_by_chance, weighed
 
 MOST_LABELS = 10_000  # said where no number of labels would do, and the most that is ever said
 _EACH = 0.8  # of the level, at which every confidence is tested
+_ROUNDING = 1e-9  # of numbers of labels that need not be whole
 _SETTLED = 500  # codes accepted earlier from which what they saved counts whole: a few are no experience
 
 
@@ -23,7 +25,7 @@ class Earlier:
     wrong_share: float = 0.0
     """The share of them that is wrong, as far as can be told."""
 
-    def allowed(self, wrong_share: float, labels: int, certainty: float) -> float:
+    def allowed(self, wrong_share: float, labels: float, certainty: float) -> float:
         """The share that may be wrong of as many further codes, for all together to be within the promise.
 
         Never under half of what was promised: by what happened before, nothing that is accepted now gets worse. What
@@ -55,6 +57,10 @@ class RiskBound:
     """How many more would probably be enough at the present error rate; 0 where the promise is kept."""
     reachable: bool
     """Whether more labels help at all: the surest codes are wrong less often than promised."""
+    share: float | None = None
+    """How much of what is accepted is wrong, as the labels tell; None where nothing is accepted."""
+    weighed: bool = False
+    """Whether labels count that were not drawn by chance."""
 
     @property
     def satisfied(self) -> bool:
@@ -69,6 +75,7 @@ def promise(
     wrong_share: float = 0.1,
     certainty: float = 0.95,
     earlier: Earlier | None = None,
+    stream: Sequence[float] = (),
 ) -> RiskBound:
     """Find the lowest confidence above which the share of wrong codes is proven to be small enough.
 
@@ -84,11 +91,14 @@ def promise(
 
     Args:
         confidences: What the system gave, shape ``(n,)``. Labels of equal confidence stand and fall together.
-        accepted: Whether a person let the code stand, shape ``(n,)``. They must be drawn by chance from what is to be
-            accepted (``sample=True``), and the confidence must not have been fitted on them.
+        accepted: Whether a person let the code stand, shape ``(n,)``. Without ``stream`` they must all be drawn by
+            chance from what is to be accepted (``sample=True``). The confidence must not have been fitted on them.
         wrong_share: The largest share of wrong codes among the accepted ones, between 0 and 1.
         certainty: How sure that is, between 0 and 1.
         earlier: What was accepted under the promise before.
+        stream: Confidences of what came lately, whether anybody looked at it or not: labels then may be of any that
+            people were asked about by confidence, each weighed by how common codes as sure are; see ``weighed``. What
+            was saved earlier is then not spent.
 
     Raises:
         SettingError: If share or certainty are not between 0 and 1.
@@ -98,16 +108,23 @@ def promise(
         its fixed sequence from the surest downwards: that ends at the first unlucky label, and the promise with it.
     """
     fewest, labels = fewest_labels(wrong_share, certainty), len(confidences)
-    thresholds, counts, wrongs = _from_the_surest(confidences, accepted)
-    within = wrongs <= wrong_share * counts
-    allowed = (earlier or Earlier()).allowed(wrong_share, int(counts[within].max(initial=0)), certainty)
-    refused = _tails(counts, wrongs, allowed) <= _level(certainty)
-    proven = np.flatnonzero(refused & within & (counts >= fewest))
+    known = weighed(confidences, accepted, stream) if len(stream) and labels else drawn_by_chance(confidences, accepted)
+    sizes, wrongs = known.sizes, known.wrongs
+    within = wrongs <= wrong_share * sizes + _ROUNDING
+    allowed = (earlier or Earlier()).allowed(wrong_share, float(sizes[within].max(initial=0)), certainty)
+    if len(stream):
+        allowed = min(wrong_share, allowed)
+    refused = _tails(sizes, wrongs, allowed) <= _level(certainty)
+    proven = np.flatnonzero(refused & within & (sizes >= fewest - _ROUNDING))
     if not len(proven):
-        needed = _needed(counts, wrongs, wrong_share, certainty)
+        needed = _needed(sizes, wrongs, wrong_share, certainty)
         return RiskBound(None, 0, 0, labels, needed or MOST_LABELS, needed is not None)
     at = proven[-1]
-    return RiskBound(float(thresholds[at]), int(counts[at]), int(wrongs[at]), labels, 0, True)
+    threshold = float(known.thresholds[at])
+    above = [right for sure, right in zip(confidences, accepted, strict=True) if sure >= threshold]
+    return RiskBound(
+        threshold, len(above), above.count(False), labels, 0, True, float(wrongs[at] / sizes[at]), len(stream) > 0
+    )
 
 
 def _level(certainty: float) -> float:
@@ -127,7 +144,7 @@ def fewest_labels(wrong_share: float, certainty: float) -> int:
     return math.ceil(round(math.log(_level(certainty)) / math.log(1 - wrong_share), 9))
 
 
-def upper_share(share: float, labels: int, certainty: float) -> float:
+def upper_share(share: float, labels: float, certainty: float) -> float:
     """A share of so many labels, bounded from above (Clopper-Pearson); 1 where there are no labels."""
     from scipy.stats import beta
 
@@ -142,41 +159,28 @@ def error_rate(wrong: int, total: int, certainty: float = 0.95) -> tuple[float, 
     return wrong / total, *interval(wrong, total, certainty)
 
 
-def _from_the_surest(
-    confidences: Sequence[float], accepted: Sequence[bool]
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct confidences, falling, and how many labels are at or above each, and how many of these wrong."""
-    if len(confidences) != len(accepted):
-        raise ValueError(f"{len(confidences)} confidences but {len(accepted)} labels")
-    scores = np.asarray(confidences, dtype=float)
-    order = np.argsort(-scores, kind="stable")
-    wrongs = np.cumsum(~np.asarray(accepted, dtype=bool)[order])
-    last_of_equals = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True)) if len(scores) else order
-    return scores[order][last_of_equals], last_of_equals + 1, wrongs[last_of_equals]
+def _tails(sizes: Floats, wrongs: Floats, share: float) -> Floats:
+    """``P(Bin(size, share) <= wrong)``, of sizes and counts that need not be whole."""
+    from scipy.special import betaincc
+
+    left = np.maximum(sizes - wrongs, _ROUNDING)
+    return np.asarray(np.where(sizes <= wrongs, 1.0, betaincc(wrongs + 1, left, share)), dtype=float)
 
 
-def _tails(
-    counts: NDArray[np.int64], wrongs: NDArray[np.int64] | NDArray[np.float64], share: float
-) -> NDArray[np.float64]:
-    from scipy.stats import binom
-
-    return np.asarray(binom.cdf(wrongs, counts, share), dtype=float)
-
-
-def _needed(counts: NDArray[np.int64], wrongs: NDArray[np.int64], share: float, certainty: float) -> int | None:
+def _needed(counts: Floats, wrongs: Floats, share: float, certainty: float) -> int | None:
     """How many more labels would probably do, were the best part of these as wrong later; None if none would."""
     fewest = fewest_labels(share, certainty)
     if not len(counts):
         return fewest
-    labels = int(counts[-1])
+    labels = float(counts[-1])
     enough = np.flatnonzero(counts >= min(fewest, labels))
     tails = _tails(counts[enough], wrongs[enough], share)
     at = int(enough[int(np.argmin(tails))])
     rate, part = float(wrongs[at] / counts[at]), float(counts[at] / labels)
     if rate >= share:
         return None
-    sizes = np.arange(fewest, MOST_LABELS + 1)
+    sizes = np.arange(float(fewest), MOST_LABELS + 1)
     passing = np.flatnonzero(_tails(sizes, np.ceil((sizes * rate).round(9)), share) <= _level(certainty))
     if not len(passing):
         return None
-    return min(MOST_LABELS, max(1, math.ceil(int(sizes[passing[0]]) / part) - labels))
+    return min(MOST_LABELS, max(1, math.ceil(round(float(sizes[passing[0]]) / part - labels, 9))))

@@ -12,9 +12,9 @@ from models.classifier.registry import ReleaseRegistry
 from models.moderation.decision import fell_back
 from models.moderation.voting import CONSENSUS
 from models.routing.confidence import (
-    AcceptedLately,
     ConfidenceModel,
     JudgedAssignment,
+    RoutedLately,
     fit_confidence,
     is_covered,
     judged_assignments,
@@ -57,7 +57,7 @@ class _StudyState:
     """Labels that the model was fitted on."""
     news: int = 0
     """Labels heard since."""
-    lately: AcceptedLately = field(default_factory=AcceptedLately)
+    lately: RoutedLately = field(default_factory=RoutedLately)
     suggestions: Suggestions = field(default_factory=Suggestions)
     judged: dict[UUID, JudgedAssignment | None] = field(default_factory=dict)
     """Labelled segments as they were judged last, for as long as that holds."""
@@ -143,9 +143,10 @@ class Router:
             rules = known.rules
             if known.model is not None and not known.stale:
                 return rules, known.model
-            taught, news, earlier = known.taught, known.news, known.lately.earlier
+            taught, news = known.taught, known.news
+            earlier, stream = known.lately.earlier, known.lately.stream
             judged = judged_assignments(known.annotations, taught, known.judged)
-        model = fit_confidence(judged, rules, promising=may_promise(rules, judged), earlier=earlier)
+        model = fit_confidence(judged, rules, promising=may_promise(rules, judged), earlier=earlier, stream=stream)
         with self._lock:
             if known.rules is rules and known.taught is taught:  # else it is made again for the next batch
                 known.model, known.counted = model, len(judged)
@@ -171,7 +172,8 @@ class Router:
 
     def _remember(self, assignment: Assignment) -> None:
         study, accepted = self._of(assignment.study), assignment.route == "accepted"
-        study.lately.add(assignment.segment_id, assignment.confidence, accepted=accepted)
+        signals = assignment.signals if assignment.standing == "code" else None
+        study.lately.add(assignment.segment_id, assignment.confidence, signals, accepted=accepted)
         if accepted:
             study.suggestions.discard(assignment.segment_id)
         elif assignment.standing == "code":

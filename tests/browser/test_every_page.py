@@ -26,7 +26,7 @@ WATCH = """
 
 
 NARROW = {"width": 390, "height": 844}
-GERMAN = ("", "queue", "codebook", "segments", "agreement", "rules")
+GERMAN = ("queue", "codebook", "segments", "agreement", "rules")
 """Pages of a study that are looked at with German's longer words, on a phone."""
 ROUTES = [route for route in NEEDED if route.startswith("GET ") and route not in ENDLESS]
 

@@ -188,6 +188,17 @@ def test_a_study_without_anything_says_what_is_needed(site):
     assert "data-reliability" not in text
 
 
+def test_how_long_the_promise_takes_is_told_from_the_pace_and_what_share_would_do_it_in_a_week(site):
+    fill(site, 240, people=0)  # one an hour: ten days, 24 a day
+    for share, words in (
+        (0.05, "24 a day, and if people read what is drawn, that is in about 26 days. With 18.5 % drawn by chance"),
+        (0.5, "that is in about 3 days.</p>"),
+    ):
+        rules_ = StudyRules(study=STUDY, mode="suggest", audit_share=share, author="lea", at=site.clock.now())
+        site.store.record([rules_])
+        assert words in read(visit(site, "viewer"))
+
+
 def test_labels_keep_the_promise_and_the_page_shows_its_figures(site):
     fill(site, 10, people=4)
     site.store.record(judgements(600))

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.paper.claims.verdicts import HERE, NOT_RUN, OPEN, Claim, in_words, interval, pair_gaps, verdict
+from benchmarks.paper.claims.verdicts import HERE, HOLDS, NOT_RUN, OPEN, Claim, in_words, interval, pair_gaps, verdict
 from benchmarks.paper.systems import SHIPPED_THRESHOLD, VOTE, adaptive, refined
 
 Figures = Mapping[str, Any]
+_SMALLEST = 0.001
 
 
 def bias(figures: Figures) -> Claim:
@@ -25,8 +26,18 @@ def bias(figures: Figures) -> Claim:
         if rows
         else NOT_RUN,
         HERE,
-        OPEN,
+        _where(rows),
     )
+
+
+def _where(rows: Sequence[Figures]) -> str:
+    """The verdict: it holds of what some group stands out by."""
+    by = dict.fromkeys(f"{row['by']} ({row['measure']})" for row in rows if row["stands_out"])
+    return f"{HOLDS} for {', '.join(by)}; {OPEN} for the rest" if by else OPEN
+
+
+def _chance(p: float) -> str:
+    return "< 0.001" if p < _SMALLEST else f"= {p:.3f}"
 
 
 def _standing_out(rows: Sequence[Figures]) -> str:
@@ -34,7 +45,7 @@ def _standing_out(rows: Sequence[Figures]) -> str:
     out = [row for row in rows if row["stands_out"]]
     listed = "; ".join(
         f"{row['profile']}, {row['by']} {row['group']}: {row['share']:.0%} [{row['low']:.0%}, {row['high']:.0%}] of "
-        f"{row['texts']} {row['measure']} against {row['rest']:.0%} elsewhere (p = {row['p']:.3f})"
+        f"{row['texts']} {row['measure']} against {row['rest']:.0%} elsewhere (p {_chance(row['p'])})"
         for row in out
     )
     return f"of {len(rows)} shares {len(out)} stand out after correction{': ' + listed if listed else ''}"

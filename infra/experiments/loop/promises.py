@@ -2,7 +2,8 @@
 
     python -m infra.experiments.loop.promises
 
-A world is how often codes are right at each confidence; a sample is what people said of segments drawn by chance.
+A world is how often codes are right at each confidence; a sample is what people said of segments drawn by chance. Then
+whole streams, on which the promise is looked at again after every batch.
 """
 
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from infra.experiments.loop.worlds import STREAMS, play_stream
 from models.ports import Bools, Floats
 from models.routing.risk_control import promise
 
@@ -17,6 +19,7 @@ WORLDS = ((1.5, 2.0), (2.4, 0.3), (0.3, 3.0), (1.8, 1.0))
 """Log-odds of a right code: at the middling confidence, and how fast they rise with it."""
 _SEGMENTS = 200_000
 _SAMPLES = 200
+_RUNS = 100
 _WRONG = 0.1
 
 
@@ -40,8 +43,21 @@ def outcomes(
         yield count / len(chances), float(wrong[count - 1]) / count if count else 0.0
 
 
+def print_streams() -> None:
+    """Print a line a stream and way of counting labels."""
+    for stream in STREAMS:
+        for weighed in (False, True):
+            rows = np.array([play_stream(stream, seed, _WRONG, weighed=weighed) for seed in range(_RUNS)])
+            made = rows[:, 0] > 0
+            broken = (rows[made, 1] > _WRONG).mean() if made.any() else 0.0
+            sys.stdout.write(
+                f"{stream.name:26s} {'every label' if weighed else 'drawn only':12s} made {made.mean():.2f}, "
+                f"broken {broken:.3f}, spared {rows[:, 0].mean():.3f}, wrong {rows[made, 1].mean():.3f}\n"
+            )
+
+
 def main() -> None:
-    """Print a line a world and number of labels."""
+    """Print a line a world and number of labels, then the streams."""
     for base, slope in WORLDS:
         chances, right = world(base, slope)
         for labels in (80, 150, 300):
@@ -51,6 +67,7 @@ def main() -> None:
                 f"{base:4.1f} {slope:4.1f} {labels:4d} labels: made {made:.2f}, broken {broken:.3f}, "
                 f"accepted {rows[:, 0].mean():.3f}\n"
             )
+    print_streams()
 
 
 if __name__ == "__main__":

@@ -157,10 +157,10 @@ def _say(passages: list[Passage], asking: set[str], options: ReadingOptions) -> 
     if asking:
         verb, names = "asks" if len(asking) == 1 else "ask", ", ".join(f"'{name}'" for name in sorted(asking))
         options.report.remark(
-            f"{names} {verb}: left out, kept as the question of what follows; --interviewer names another"
+            f"{names} {verb}: left out, kept as the question of what follows; another can be named as the interviewer"
         )
     elif turns and options.interviewer is None:
-        options.report.remark("nobody is told to be the interviewer: all turns are taken; --interviewer names one")
+        options.report.remark("nobody is told to be the interviewer: all turns are taken; one can be named")
 
 
 def _parts(passage: Passage, options: ReadingOptions) -> Iterable[Passage]:

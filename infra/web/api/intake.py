@@ -111,7 +111,9 @@ def why(error: ValueError) -> str:
     """Why a row was refused, in one line."""
     if isinstance(error, ValidationError):
         fault = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+        unknown = "no such field; attributes go under 'metadata'"
+        message = unknown if fault["type"] == "extra_forbidden" else fault["msg"]
+        return f"{'.'.join(map(str, fault['loc']))}: {message}"
     return str(error)
 
 

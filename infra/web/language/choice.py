@@ -21,8 +21,10 @@ def language_of(request: Request, otherwise: str) -> str:
     own = request.cookies.get(COOKIE_NAME, "")
     if own in languages():
         return own
-    preferred = list(_preferred(request.headers.get("accept-language", "")))
-    return negotiate_locale(preferred, list(languages()), sep="-") or otherwise
+    names = {name.replace("_", "-").casefold(): name for name in languages()}
+    preferred = [name.casefold() for name in _preferred(request.headers.get("accept-language", ""))]
+    negotiated = negotiate_locale(preferred, list(names), sep="-")
+    return names.get((negotiated or "").casefold(), otherwise)
 
 
 def _preferred(header: str) -> Iterator[str]:

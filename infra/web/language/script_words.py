@@ -24,7 +24,7 @@ def _queue() -> Words:
     return {
         "chosen": gettext("Chosen: {codes}"),
         "new_code": gettext("{label} (new code)"),
-        "choices": plurals("1 choice", "{count} choices"),
+        "choices": plurals("{count} choice", "{count} choices"),
     }
 
 

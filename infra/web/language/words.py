@@ -148,6 +148,7 @@ ELSEWHERE = (
     N_("The beginning of the segment's text, or the code as it is called now."),
     N_("What they said; empty where it was deleted and others had answered."),
     N_("Who marked the thread as settled, if somebody did."),
+    N_("neither marked anything here"),
     N_("they have at least a character in common"),
     N_("they share at least half of what the two cover together (intersection over union from 0.5)"),
     N_("they begin and end at the same characters"),
@@ -158,8 +159,9 @@ ELSEWHERE = (
     N_(
         "Compared are the parts that people marked, in documents in which both marked something: what one of "
         "the two did not mark there counts as read and left unmarked. 'Qualstream' is the models' code of "
-        "each segment, before people changed it; it counts for all characters of its segment, and a segment "
-        "that the models have not coded is left out."
+        "each segment, before people changed it; it counts for all characters of its segment. A segment that the "
+        "models have not coded is left out; where they found no code of the codebook, it counts as read and left "
+        "unmarked."
     ),
     # what a study holds
     N_("Reviews, survey answers or other short texts"),
@@ -173,6 +175,7 @@ ELSEWHERE = (
 """Whole texts."""
 
 SENTENCES = (
+    N_("{1} marked nothing here"),
     N_("Too early to tell whether more labels pay: {1} trainings are needed, there {2} {3}."),
     N_(
         "Labelling more of the same has stopped paying: the last {1} trainings changed almost none of the classifier's "

@@ -16,10 +16,10 @@ from infra.annotation.import_labels import Importing, Plan, plan
 from infra.annotation.notes_files import COMMENT_COLUMNS, MEMO_COLUMNS, streamed_notes
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
 from infra.files.labels.masked_labels import keep_masked
+from infra.files.refi_archive import PROJECT, is_refi
 from infra.files.segment_export import SegmentChoice
 from infra.files.tables import MEDIA_TYPES
 from infra.refi.apart import parse_refi, read_refi_apart
-from infra.refi.archive import PROJECT, is_refi
 from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
 from infra.refi.study_import import plan_refi
 from infra.refi.study_project import study_project

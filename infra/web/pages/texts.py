@@ -57,10 +57,11 @@ def reading_asked(
     sheet: _Column = "",
     date_order: Annotated[Literal["", "day", "month"], Form()] = "",
     unit: Annotated[Literal["turn", "paragraph", "sentence"], Form()] = "turn",
+    interviewer: Annotated[str, Form(max_length=1000)] = "",
 ) -> TextsAsked:
     """The form's fields beside the file; whose study it is stands elsewhere."""
     columns = (text_column.strip(), id_column.strip(), time_column.strip())
-    return TextsAsked("", *columns, encoding.strip(), sheet.strip(), date_order, unit)
+    return TextsAsked("", *columns, encoding.strip(), sheet.strip(), date_order, unit, interviewer.strip())
 
 
 @router.get("/s/{study}/texts")

@@ -10,9 +10,11 @@ const DASHES = [[], [6, 4], [2, 3], [8, 3, 2, 3]];
 const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
 const hour = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
 
-function times() {
+function times(x) {
   const write = (at, step) => (step < 86_400 ? hour : day).format(at * 1000);
-  return axis({ values: (_chart, marks, _axis, _space, step) => marks.map((at) => write(at, step)) });
+  const options = { values: (_chart, marks, _axis, _space, step) => marks.map((at) => write(at, step)) };
+  const days = [1, 2, 3, 5, 7, 14, 30, 60, 90].map((n) => n * 86_400);  // a day has no hours to mark
+  return axis(x.length > 1 && x[1] - x[0] >= 86_400 ? { ...options, incrs: days } : options);
 }
 
 function counts() {
@@ -24,7 +26,7 @@ function draw(element) {
   const options = {
     height: 260,
     scales: { y: { range: (_chart, _low, high) => [0, Math.max(high, 1)] } },
-    axes: [times(), counts()],
+    axes: [times(x), counts()],
     series: [
       {},
       ...series.map((one, n) => ({

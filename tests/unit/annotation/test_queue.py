@@ -68,6 +68,17 @@ def n_of(task):
     return None if task is None else int(task.segment.text.split()[1])
 
 
+def test_where_people_read_everything_segments_come_in_the_order_in_which_they_were_said(room):
+    asked_at = room.clock.now()
+    for n in range(6):  # the last one is asked about first
+        room.ask(1, start=n, priority=0.0, requested_at=asked_at - timedelta(minutes=n))
+    order = []
+    while (task := room.claim(mode="people")) is not None:
+        order.append(n_of(task))
+        room.code(task)
+    assert order == [0, 1, 2, 3, 4, 5]
+
+
 def test_the_highest_priority_comes_first_and_the_rest_in_order(room):
     room.ask(3)
     for expected in (0, 1, 2):

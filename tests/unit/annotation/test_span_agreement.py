@@ -60,7 +60,7 @@ def test_precision_judges_the_second_and_recall_is_the_first_ones_share():
     assert (whole.precision.value, whole.recall.value) == (10 / 40, 10 / 20)
     assert whole.f1.value == pytest.approx(2 * 10 / 60)
     missing = pair.codes[B].characters
-    assert (missing.precision.why, missing.recall.value, missing.f1.value) == ("ben marked nothing with it", 0.0, 0.0)
+    assert (missing.precision.why, missing.recall.value, missing.f1.value) == ("ben marked nothing here", 0.0, 0.0)
     turned = only_pair(*parts, last={"ana"})
     assert turned.coders == ("ben", "ana")
     assert (turned.whole.characters.precision.value, turned.whole.characters.recall.value) == (10 / 20, 10 / 40)

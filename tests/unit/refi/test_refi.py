@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from infra.annotation.import_labels import Importing, plan
 from infra.annotation.memos import Memo, add_memo
 from infra.codebook.codebook_import import codebook_entries, import_codebook
-from infra.refi.archive import read_project
+from infra.files.refi_archive import read_project
 from infra.refi.reading import RefiContent, read_refi
 from infra.refi.study_project import study_project
 from infra.refi.writing import CodedPassage, codebook_xml, project_archive
@@ -136,6 +136,14 @@ def test_places_in_a_source_are_the_same_in_what_is_written(store, tmp_path):
     text = project.text(source.plain_text_path, source.plain_text_content)
     assert text[27:80] == LONG
     assert text[127:147] == "Zoë even brought tea"
+
+
+def test_no_mark_stands_before_a_text_for_qualcoder_counts_it_as_a_letter(store, tmp_path):
+    bring_in(store, read_refi(PROJECT), "waiting")
+    with zipfile.ZipFile(io.BytesIO(study_project(store, "waiting", AT)[0])) as archive:
+        texts = [archive.read(name) for name in archive.namelist() if name.endswith(".txt")]
+    assert len(texts) == 2
+    assert not any(text.startswith(b"\xef\xbb\xbf") for text in texts)
 
 
 def test_what_the_system_gave_goes_out_under_its_name_and_never_comes_back_as_a_persons(store, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from infra.cli import cli
-from infra.refi.archive import read_project
+from infra.files.refi_archive import read_project
 from infra.refi.reading import read_refi
 from infra.refi.rest import with_the_rest
 from infra.refi.study_project import study_project

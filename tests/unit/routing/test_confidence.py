@@ -13,8 +13,8 @@ from models.annotation.latest import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions, Redecided
 from models.fakes import HandClock
 from models.routing.confidence import (
-    AcceptedLately,
     ConfidenceModel,
+    RoutedLately,
     fit_confidence,
     judged_assignments,
     prior,
@@ -164,7 +164,7 @@ def test_labels_that_people_saw_for_doubt_do_not_teach_a_promise_where_enough_we
 
 
 def test_what_was_accepted_lately_is_counted_once_a_segment_and_forgotten_in_time():
-    lately = AcceptedLately(most=2)
+    lately = RoutedLately(accepted=2)
     ids = [segment(str(n)).id for n in range(3)]
     for one in (ids[0], ids[0], ids[1]):
         lately.add(one, 0.9, accepted=True)
@@ -174,6 +174,49 @@ def test_what_was_accepted_lately_is_counted_once_a_segment_and_forgotten_in_tim
     for one in ids[1:]:
         lately.add(one, 0.7, accepted=True)
     assert (lately.earlier.codes, lately.earlier.wrong_share) == (2, pytest.approx(0.3))
+
+
+def test_the_signals_of_what_came_lately_are_kept_once_a_segment_and_forgotten_in_time():
+    lately = RoutedLately(stream=2)
+    ids = [segment(str(n)).id for n in range(4)]
+    lately.add(ids[0], 0.9, {"agreement": 0.9}, accepted=True)
+    lately.add(ids[1], 0.2, {"agreement": 0.2}, accepted=False)
+    lately.add(ids[0], 0.9, {"agreement": 0.8}, accepted=True)
+    assert lately.stream == {ids[1]: {"agreement": 0.2}, ids[0]: {"agreement": 0.8}}
+    lately.add(ids[2], 0.5, {"agreement": 0.5}, accepted=False)
+    lately.add(ids[3], 0.0, None, accepted=False)  # outside the codebook: it is never accepted
+    assert list(lately.stream) == [ids[0], ids[2]]
+
+
+def stream(count, *others):
+    came = {one.segment_id: one.signals for one in judgements(count, study="stream")}
+    return came | {one.segment: one.signals for one in others}
+
+
+def test_labels_asked_for_by_confidence_test_a_promise_too_where_enough_were_drawn_and_much_came():
+    drawn = judged_assignments(LatestAnnotations(judgements(150)))
+    doubtful = judged_assignments(LatestAnnotations(judgements(90, study="others", sample=False)))
+    asked = [replace(one, redecided=True, asked=True) for one in doubtful]
+    chosen = [replace(one, asked=False) for one in asked]  # by a person, who may have looked for what is right
+
+    def tested(labels, came):
+        return fit_confidence(labels, rules(), promising=True, stream=came).promise.labels
+
+    assert tested([*drawn, *asked], stream(300, *asked)) == 240
+    assert tested([*drawn, *asked], stream(300, *asked[:50])) == 200  # the others came too long ago
+    assert tested([*drawn, *chosen], stream(300, *chosen)) == 150
+    assert tested([*drawn, *asked], stream(9, *asked)) == tested([*drawn, *asked], None) == 150
+    assert tested([*drawn[:80], *asked], stream(300, *asked)) == 80
+
+
+def test_what_people_were_asked_since_a_release_counts_as_it_was_said_and_what_it_was_taught_does_not():
+    ads = code_id("reviews", "ads")
+    said = [judgement(n, shown="ads", reason=reason, sample=False) for n, reason in enumerate(("low confidence", None))]
+    newer = judged_assignments(LatestAnnotations(said), OutOfFoldPredictions({ads: "ads"}, {}))
+    assert [one.weighable for one in newer] == [True, False]
+    rows = {one.segment_id: {ads: 0.3} for one in said}
+    taught = judged_assignments(LatestAnnotations(said), OutOfFoldPredictions({ads: "ads"}, rows))
+    assert not any(one.redecided or one.weighable for one in [*taught, *judged_assignments(LatestAnnotations(said))])
 
 
 def test_a_label_is_judged_by_what_the_classifier_that_serves_would_say_now():

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
@@ -42,6 +42,7 @@ def test_a_promise_about_a_useful_confidence_is_made_in_most_resplits():
     assert np.mean([one.accepted / one.labels for one in made]) > 0.3
 
 
+@settings(deadline=None)
 @given(LABELS, st.sampled_from([0.05, 0.1, 0.3]))
 def test_what_is_accepted_is_counted_and_passes_the_exact_test(labels, share):
     made = promise([c for c, _ in labels], [a for _, a in labels], wrong_share=share)
@@ -56,6 +57,7 @@ def test_what_is_accepted_is_counted_and_passes_the_exact_test(labels, share):
     assert (made.labels_needed, made.reachable) == (0, True)
 
 
+@settings(deadline=None)
 @given(LABELS, st.randoms(use_true_random=False))
 def test_the_order_of_labels_does_not_matter(labels, random):
     shuffled = random.sample(labels, len(labels))

@@ -91,7 +91,7 @@ def test_the_models_code_counts_for_all_characters_of_its_segment_and_what_they_
     assert (slow.first, slow.second, slow.second_shared) == (16, len(TURNS[0]) + len(TURNS[1]), 16)
     assert slow.recall.value == 1.0
     assert code("kindness") not in pair.codes
-    assert pair.codes[code("design")].characters.recall.why == "ana marked nothing with it"
+    assert pair.codes[code("design")].characters.recall.why == "ana marked nothing here"
     alone = ana.get(PAGE).text
     assert "Only ana has marked parts (2)" in alone
     page = ana.get(PAGE, params={"models": "true"}).text
@@ -116,7 +116,7 @@ def test_where_the_models_found_no_code_of_the_codebook_the_segment_counts_as_re
     (pair,) = figures(site, models=True).pairs
     assert set(pair.codes) == {code("kindness"), code("design")}
     kindness = pair.codes[code("kindness")].characters
-    assert (kindness.second, kindness.precision.why) == (0, "Qualstream marked nothing with it")
+    assert (kindness.second, kindness.precision.why) == (0, "Qualstream marked nothing here")
 
 
 def test_reviews_of_one_file_are_documents_of_their_own(site):

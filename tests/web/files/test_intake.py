@@ -82,6 +82,11 @@ def test_a_body_that_cannot_be_read_is_refused_whole(site, send, body, kind, sta
     assert site.store.counts("lifts").taken_in == 0
 
 
+def test_an_attribute_beside_the_fields_is_refused_and_told_where_it_goes(site, send):
+    (refused,) = send({**ROW, "stars": 3}).json()["refused"]
+    assert refused["detail"] == "stars: no such field; attributes go under 'metadata'"
+
+
 def test_a_known_id_with_another_text_is_counted_and_the_old_text_stays(site, send):
     send(ROW)
     answer = send({**ROW, "text": "another"}).json()
@@ -184,6 +189,14 @@ def test_another_column_is_named_and_previewed_again(site):
     client = visit(site, "lead", study="")
     page = begin(client, "x", ("t.csv", b"text,words\nshort,the lift hangs again\n"), text_column="words")
     assert "the lift hangs again" in page.text
+
+
+@pytest.mark.parametrize(("interviewer", "segments"), [("", 2), ("Mara", 2), ("none", 4)])
+def test_the_interviewer_is_named_on_the_page(site, interviewer, segments):
+    client = visit(site, "lead", study="")
+    page = begin(client, "fresh", ("a.txt", INTERVIEW), interviewer=interviewer)
+    assert f"Take in {segments} segments" in page.text
+    assert ("Anna: How was it" in page.text, "<td>How was it?" in page.text) == (False, interviewer != "")
 
 
 def test_rules_come_before_the_first_segment(site):

@@ -33,7 +33,7 @@ from streams import topology
 
 ROOT = Path(__file__).parents[3]
 TRANSLATED = [name for name in languages() if name != SOURCE]
-KEYWORDS = {"_": None, "gettext": None, "N_": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
+KEYWORDS = {"_": None, "gettext": None, "N_": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "plurals": (1, 2)}
 KEYWORDS |= {"npgettext": ((1, "c"), 2, 3)}
 CONTAINERS = {"infra", "models"}
 PLACES = (re.compile(r"%\(\w+\)s|%%"), re.compile(r"<[^>]+>"), re.compile(r"\{[a-z_]+\}"))

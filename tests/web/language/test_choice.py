@@ -32,6 +32,8 @@ def test_a_persons_own_choice_comes_before_their_browsers_and_the_settings(tmp_p
         ("de", GERMAN),
         ("de-AT,de;q=0.9", GERMAN),
         ("DE", GERMAN),
+        ("De-aT", GERMAN),
+        ("de_DE", ENGLISH),
         ("fr,de;q=0.5,en;q=0.1", GERMAN),
         ("en;q=0.3,de;q=0.7", GERMAN),
         ("de;q=0,en", ENGLISH),
@@ -123,7 +125,7 @@ def test_a_switch_without_the_sessions_token_is_refused(site):
 
 def test_switching_is_no_entry_of_the_audit_log(site):
     visit(site, "lead").post("/language", data={"language": "de"})
-    assert "/language" not in visit(site, "admin", study="", name="ada").get("/audit").text
+    assert "/language" not in visit(site, "admin", study="", name="ada").get("/audit.jsonl").text
 
 
 def test_a_form_that_was_refused_is_switched_to_where_it_stands(site):
