@@ -207,11 +207,8 @@ async def _ask_partitions(
 
 
 @asynccontextmanager
-async def _reader(
-    cluster: Cluster, wait_ms: int = _BUSY_WAIT_MS, group_id: str | None = None
-) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer outside any group; the brokers answer a fetch that finds nothing after so long."""
-    options = {**cluster.client_options(), "group_id": group_id, "fetch_max_wait_ms": wait_ms}
+async def _reader(cluster: Cluster, group_id: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    options = {**cluster.client_options(), "group_id": group_id, "fetch_max_wait_ms": _BUSY_WAIT_MS}
     consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
     try:
         with in_plain_words(cluster):
@@ -264,26 +261,19 @@ async def read_batches(
         ends = await _ends(consumer, starts)
         if last is not None:
             starts = await _tails(consumer, starts, ends, last, newer_s)
-        _seek(consumer, starts)
+        for tp, start in starts.items():
+            consumer.seek(tp, start)
         open_ = {tp for tp in partitions if ends[tp] > starts[tp]}
         while open_:
             for messages in await _fetch(consumer):
                 yield messages
             open_ = {tp for tp in open_ if await consumer.position(tp) < ends[tp]}
-        positions = {tp: await consumer.position(tp) for tp in partitions}
-    if follow:
-        yield ()
-        async with _reader(cluster, _IDLE_WAIT_MS) as consumer:
-            consumer.assign(partitions)
-            _seek(consumer, positions)
-            while True:
-                for messages in await _fetch(consumer):
-                    yield messages
-
-
-def _seek(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
-    for tp, offset in offsets.items():
-        consumer.seek(tp, offset)
+        if follow:
+            yield ()
+            consumer._fetcher._fetch_max_wait_ms = _IDLE_WAIT_MS  # aiokafka has no other way
+        while follow:
+            for messages in await _fetch(consumer):
+                yield messages
 
 
 async def _tails(

@@ -175,6 +175,14 @@ def test_times_are_shown_in_the_readers_own_zone(house: House, new_context: NewC
     expect(page.get_by_text("Set by Ana")).to_contain_text("9 Nov 2026, 17:00")  # 08:00 UTC
 
 
+def test_the_legend_of_codes_over_time_has_figures_without_a_mouse(house: House, page: Page) -> None:
+    house.sign_in(page, "lea")
+    page.goto(f"{house.address}/s/app%20reviews/")
+    legend = page.locator("#chart-codes .u-legend")
+    expect(legend).to_contain_text("Time")
+    expect(legend).not_to_contain_text("--")
+
+
 def test_the_overview_keeps_up_with_two_hundred_segments_a_second(house: House, page: Page) -> None:
     seconds, rate, step = 10, 200, 0.2
     house.store.record([record for n in range(100) for record in coded(n, "live")])

@@ -161,7 +161,7 @@ def test_what_was_ingested_is_exported_in_every_format(up, tmp_path):
 
 def test_ingesting_again_codes_nothing_twice(up):
     done = up("ingest", "-", "--format", "csv", "--study", STUDY, "--json", stdin=MIXED)
-    assert lines(done) == [{"read": 4, "new": 0, "rejected": 1, "left_out": 0, "changed": 0}]
+    assert lines(done) == [{"read": 4, "new": 0, "rejected": 1, "left_out": 0, "changed": 0, "masked": 0}]
 
 
 def test_status_tells_a_line_a_role_and_is_healthy(up):
@@ -318,4 +318,4 @@ def test_the_demo_does_not_start_a_study_anew_that_holds_segments_of_your_own(tm
         qualstream(tmp_path / "data", "demo", "--study", "demo"), 2, "study 'demo' holds 1 segments", "--study"
     )
     again = json.loads(qualstream(tmp_path / "data", "ingest", str(mine), "--study", "demo", "--json").stdout)
-    assert again == {"read": 1, "new": 0, "rejected": 0, "left_out": 0, "changed": 0}
+    assert again == {"read": 1, "new": 0, "rejected": 0, "left_out": 0, "changed": 0, "masked": 0}

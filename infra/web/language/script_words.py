@@ -28,6 +28,10 @@ def _queue() -> Words:
     }
 
 
+def _charts() -> Words:
+    return {"time": gettext("Time")}
+
+
 def _curve() -> Words:
     return {"taught": gettext("Segments taught"), "macro_f1": gettext("Macro-F1")}
 
@@ -54,4 +58,11 @@ def _overview() -> Words:
     }
 
 
-_WORDS = {"app": _app, "queue": _queue, "curve": _curve, "reliability": _reliability, "overview": _overview}
+_WORDS = {
+    "app": _app,
+    "queue": _queue,
+    "charts": _charts,
+    "curve": _curve,
+    "reliability": _reliability,
+    "overview": _overview,
+}

@@ -35,6 +35,19 @@ function localTimes(root) {
   }
 }
 
+// --- tables and drawings that are wider than the screen: the arrow keys move them, too ---
+
+function focusWhatScrolls() {
+  for (const wide of document.querySelectorAll(".table, .drawing")) {
+    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+    else wide.removeAttribute("tabindex");
+  }
+}
+
+addEventListener("resize", focusWhatScrolls);
+document.addEventListener("toggle", focusWhatScrolls, true);
+document.addEventListener("htmx:afterSwap", focusWhatScrolls);
+
 // --- confirmations: data-confirm on a form, on its button, or on anything with an hx- attribute ---
 
 function confirmed(question) {
@@ -133,4 +146,5 @@ document.addEventListener("click", async (event) => {
 });
 
 localTimes(document);
+focusWhatScrolls();
 showWhereWeAre();
