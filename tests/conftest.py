@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from tests import postgresql
 from tests.brokers.chosen import EMBEDDED, QUICK, Brokers
@@ -13,6 +14,9 @@ from tests.brokers.kafka import Kafka, KafkaMissingError, require_kafka, running
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # each worker has a core; torch would take all of them in each
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("untimed")
 
 CI = os.environ.get("CI", "").casefold() in ("1", "true")
 
