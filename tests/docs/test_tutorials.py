@@ -94,7 +94,7 @@ def test_the_python_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("QUALSTREAM_PROFILE", str(FAKES))
     monkeypatch.setenv("QUALSTREAM_DATA_DIR", str(tmp_path / "data"))
     code = blocks(DOCS / "python.md", "python")
-    assert len(code) == 6
+    assert len(code) == 7
     exec(compile("\n".join(code), "docs/python.md", "exec"), {"__name__": "page"})
     printed = capsys.readouterr().out
     assert "long waiting time" in printed
