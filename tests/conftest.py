@@ -21,9 +21,16 @@ settings.load_profile("untimed")
 CI = os.environ.get("CI", "").casefold() in ("1", "true")
 
 
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> str:
+    """The session's PostgreSQL, without what a reset leaves there; who uses it resets the rest."""
+    postgresql.forget_what_stays(postgresql_server)
+    return postgresql_server
+
+
 @pytest.fixture(scope="session")
-def postgresql_url() -> Iterator[str]:
-    """A PostgreSQL for the whole session; who uses it empties it first."""
+def postgresql_server() -> Iterator[str]:
+    """A PostgreSQL for the whole session."""
     if postgresql.programs() is None:
         lacking = "PostgreSQL is not installed; on Debian: apt-get install postgresql"
         pytest.fail(lacking) if CI else pytest.skip(lacking)

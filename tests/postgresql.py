@@ -12,9 +12,11 @@ from functools import partial
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from infra.local.processes import end_with
 from infra.local.stack import free_port
+from infra.storage.tables import metadata
 
 _ACCOUNT = "postgres"  # PostgreSQL refuses to run as root; Debian's package makes this account
 _START_S = 60.0
@@ -41,6 +43,15 @@ def running_postgresql() -> Iterator[str]:
             yield url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_what_stays(url: str) -> None:
+    """Delete what outlives a reset: accounts, the audit log, and which segments were erased."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        there = {name for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+        for table in reversed(metadata.sorted_tables):
+            if table.info.get("stays") and table.name in there:
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
 
 
 @contextmanager
