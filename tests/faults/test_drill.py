@@ -17,6 +17,8 @@ from tests.qdrant_server import empty_server
 
 PAUSE_S = 12.0  # twice a session: the group has gone on without who wakes
 
+pytestmark = pytest.mark.timeout(600)  # pauses longer than a session, one after the other
+
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kafka_programs")]
 
