@@ -17,10 +17,11 @@ from tests.qdrant_server import empty_server
 
 PAUSE_S = 12.0  # twice a session: the group has gone on without who wakes
 
-pytestmark = pytest.mark.timeout(600)  # pauses longer than a session, one after the other
-
-
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kafka_programs")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),  # pauses longer than a session, one after the other
+    pytest.mark.usefixtures("kafka_programs"),
+]
 
 
 def test_whatever_is_killed_or_paused_nothing_is_lost_and_nothing_decided_twice(tmp_path: Path) -> None:
