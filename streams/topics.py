@@ -237,22 +237,24 @@ def _harm(topic: Topic, setting: str, state: TopicState) -> str:
     return ""
 
 
+async def _partitions(cluster: Cluster, topics: Sequence[Topic]) -> dict[str, list[int]] | None:
+    """The partitions of each topic, none of a missing one; ``None`` where one is there and not ready yet."""
+    try:
+        return await partitions_of(cluster, [each.name for each in topics])
+    except LeaderNotAvailableError:
+        return None
+
+
 async def _missing(cluster: Cluster, topics: Sequence[Topic]) -> list[Topic]:
     """The topics that are not there, or not ready yet."""
-    try:
-        partitions = await partitions_of(cluster, [each.name for each in topics])
-    except LeaderNotAvailableError:
-        return list(topics)
-    return [each for each in topics if not partitions[each.name]]
+    partitions = await _partitions(cluster, topics)
+    return [each for each in topics if partitions is None or not partitions[each.name]]
 
 
 async def _there(cluster: Cluster, topics: Sequence[Topic]) -> list[Topic]:
     """The topics that a broker still names, ready or not."""
-    try:
-        partitions = await partitions_of(cluster, [each.name for each in topics])
-    except LeaderNotAvailableError:
-        return list(topics)
-    return [each for each in topics if partitions[each.name]]
+    partitions = await _partitions(cluster, topics)
+    return [each for each in topics if partitions is None or partitions[each.name]]
 
 
 async def _delete(cluster: Cluster, topics: Sequence[Topic]) -> None:

@@ -50,10 +50,11 @@ class SegmentIntake:
     def _keep_study(self, taken: Sequence[Segment]) -> int:
         looked = self.mask.look(self.database, taken) if self.mask else None  # before anybody waits for the transaction
         with self.database.writing() as connection:
-            away = erased_of(connection, [each.id for each in taken]) | texts_kept(connection, taken).keys()
-            new = [each for each in _first(looked) if each.segment.id not in away] if looked else []
-            kept = [each for each in taken if each.id not in away]
+            away = erased_of(connection, [each.id for each in taken])
+            kept, new = [each for each in taken if each.id not in away], list[LookedThrough]()
             if self.mask and looked:
+                away |= texts_kept(connection, taken).keys()  # what is known gets no numbers
+                new = [each for each in _first(looked) if each.segment.id not in away]
                 kept = self.mask.keep(connection, new)
             count = insert_segments(connection, kept, datetime.now(UTC))
             texts = texts_kept(connection, taken) if self.changed else {}
