@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from schemas.coding import Assignment
-from schemas.feedback import Segment
+from schemas.feedback import LONGEST_SOURCE, Segment
 from schemas.record import Label, Moment, Record, Share, Study
 
 RequestReason = Literal[
@@ -101,7 +101,9 @@ class Annotation(Record):
     sample: bool = Field(default=False, description="Whether the segment was drawn by chance.")
     decided_at: Moment
     seconds: float | None = Field(default=None, ge=0, description="Time the person took.")
-    source: str | None = Field(default=None, max_length=200, description="Where the segment is from, as a file says.")
+    source: str | None = Field(
+        default=None, max_length=LONGEST_SOURCE, description="Where the segment is from, as a file says."
+    )
     own_id: str | None = Field(default=None, description="The id that its source gave it, as that file says.")
     start: int | None = Field(default=None, ge=0, description="Where its text begins there, in characters.")
     within: UUID | None = Field(

@@ -9,6 +9,7 @@ from schemas.record import Count, Moment, Record, Study
 LONGEST_TEXT = 200_000
 """Characters of a segment's text. More is a document: its turns or paragraphs are segments."""
 LONGEST_OWN_ID = 400
+LONGEST_SOURCE = 200
 LARGEST_METADATA = 256 * 1024
 """Bytes of a segment's metadata as JSON, at every way in."""
 
@@ -19,7 +20,7 @@ class Segment(Record):
     id: UUID
     study: Study
     text: str = Field(max_length=LONGEST_TEXT, description="As the source had it; see cut_from.")
-    source: str = Field(min_length=1, max_length=200, description="File, form or channel it came from.")
+    source: str = Field(min_length=1, max_length=LONGEST_SOURCE, description="File, form or channel it came from.")
     own_id: str | None = Field(
         default=None,
         max_length=LONGEST_OWN_ID,

@@ -25,6 +25,7 @@ from models.codebook.edits import Act
 from models.masking.findings import Value
 from schemas import Annotation, CodeEvent, Record, Segment
 from schemas.annotation import AnnotationKind
+from schemas.feedback import LONGEST_SOURCE
 from schemas.ids import normalised_label
 from schemas.record import later_than
 
@@ -209,7 +210,7 @@ def _annotations(
 
 def _taught_segment(match: Match, row: Labelled, study: str, file: str) -> KnownSegment:
     assert match.id is not None
-    source = (row.source or file)[:200]
+    source = (row.source or file)[:LONGEST_SOURCE]
     return KnownSegment(Segment(id=match.id, study=study, text=row.text or "", source=source), coded_only=True)
 
 
@@ -235,7 +236,7 @@ def _annotation(row: Labelled, known: KnownSegment, book: StudyCodes, who: Impor
         seconds=row.seconds,
         own_id=row.key if known.coded_only else None,
         start=row.start,
-        source=(known.segment.source if not known.coded_only else row.source or known.segment.source)[:200],
+        source=(known.segment.source if not known.coded_only else row.source or known.segment.source)[:LONGEST_SOURCE],
     )
 
 

@@ -14,6 +14,7 @@ from models.errors import InputError
 from models.masking.findings import numberless
 from models.moderation.precedents import CodedText
 from schemas import Segment
+from schemas.feedback import LONGEST_SOURCE
 from schemas.ids import segment_id
 
 
@@ -84,4 +85,4 @@ def own_id(row: Labelled, place: int, study: str, file: str, source: str | None 
         source: In place of the row's own.
     """
     digest = hashlib.sha256(numberless(readable(row.text or "")).encode("utf-8", "replace")).hexdigest()
-    return segment_id(study, (source or row.source or file)[:200], row.key or f"{digest}:{place + 1}")
+    return segment_id(study, (source or row.source or file)[:LONGEST_SOURCE], row.key or f"{digest}:{place + 1}")

@@ -11,14 +11,13 @@ from models.masking.findings import PLACEHOLDER, Kind, MaskedText, PersonalPart,
 from models.masking.numbers import REGIONS
 from models.masking.patterns import in_text
 from schemas import Segment
-from schemas.feedback import LONGEST_OWN_ID, LONGEST_TEXT
+from schemas.feedback import LONGEST_OWN_ID, LONGEST_SOURCE, LONGEST_TEXT
 
 if TYPE_CHECKING:
     from models.ports import NameFinder
 
 _RAW = "_raw"  # a text as it came, with tags and entities: what they hide cannot be looked through
 _OURS = "_"  # what begins so was written by the reader of the file, and holds nobody's words
-_LONGEST_SOURCE = 200  # characters, as the record has it
 _SHORT = 3  # words; a shorter attribute is a category (a town, a product) and no text in which somebody is named
 _Mask = Callable[[str, bool], str]
 """Masks a string; with names and places where the second argument says so."""
@@ -59,13 +58,13 @@ class Masker:
             return text
 
         def note(kind: Kind, text: str) -> str:
-            values.append(self._field_value(kind, text))
+            fields[kind, text] = self._field_value(kind, text)
             return text
 
-        values: list[Value] = []
+        fields: dict[tuple[Kind, str], Value] = {}
         _walk(segment, find, note)
         met = [finding.value for each in findings.values() for finding in each]
-        return LookedThrough(segment, findings, tuple(dict.fromkeys([*met, *values])), self)
+        return LookedThrough(segment, findings, fields, tuple(dict.fromkeys([*met, *fields.values()])))
 
     def _field_value(self, kind: Kind, text: str) -> Value:
         """The value of a personal attribute: what it is by itself, else what its name says."""
@@ -73,11 +72,6 @@ class Masker:
         if len(findings) == 1 and (findings[0].start, findings[0].end) == (0, len(text)):
             return findings[0].value
         return Value(kind, _plain_name(text))
-
-    def field_word(self, kind: Kind, text: str, numbers: Mapping[Value, int]) -> str:
-        """What stands in place of a personal attribute's value."""
-        value = self._field_value(kind, text)
-        return placeholder(value.kind, numbers[value])
 
 
 @dataclass(frozen=True)
@@ -87,9 +81,10 @@ class LookedThrough:
     segment: Segment
     findings: Mapping[tuple[str, bool], Sequence[PersonalPart]]
     """By each of its strings, and whether names were looked for there, what stands in it."""
+    fields: Mapping[tuple[Kind, str], Value]
+    """By the kind and the words of each personal attribute, its value."""
     values: Sequence[Value]
-    """Each once, in the order in which they are met."""
-    masker: Masker
+    """All of them, each once, in the order in which they are met."""
 
     def masked(self, numbers: Mapping[Value, int]) -> Segment:
         """The segment with placeholders; itself where nothing is personal in it."""
@@ -99,8 +94,11 @@ class LookedThrough:
         def mask(text: str, names: bool) -> str:
             return replaced(text, self.findings.get((text, names), ()), numbers).text
 
-        changes = _walk(self.segment, mask, lambda kind, text: self.masker.field_word(kind, text, numbers))
-        return self.segment.model_copy(update=changes)
+        def mask_field(kind: Kind, text: str) -> str:
+            value = self.fields[kind, text]
+            return placeholder(value.kind, numbers[value])
+
+        return self.segment.model_copy(update=_walk(self.segment, mask, mask_field))
 
     def text(self, numbers: Mapping[Value, int]) -> MaskedText:
         """The text alone, with the places of its placeholders."""
@@ -118,7 +116,7 @@ def _walk(segment: Segment, mask: _Mask, field: _MaskField) -> dict[str, Any]:
     changes: dict[str, Any] = {"text": mask(segment.text, True)[:LONGEST_TEXT]}
     if segment.own_id:
         changes["own_id"] = mask(segment.own_id, False)[:LONGEST_OWN_ID]
-    changes["source"] = mask(segment.source, False)[:_LONGEST_SOURCE]
+    changes["source"] = mask(segment.source, False)[:LONGEST_SOURCE]
     changes["metadata"] = {
         mask(name, False): _attribute(name, value, mask, field)
         for name, value in segment.metadata.items()
