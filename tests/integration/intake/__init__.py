@@ -1,1 +1,0 @@
-"""What happens to texts on their way in."""
