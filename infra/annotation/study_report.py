@@ -15,6 +15,8 @@ from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import CLASSIFIERS, ReleaseRegistry
 from models.routing.calibration import Bin, expected_calibration_error, reliability
 from models.routing.confidence import (
+    ACCEPTED_LATELY,
+    ROUTED_LATELY,
     ConfidenceModel,
     JudgedAssignment,
     RoutedLately,
@@ -26,7 +28,6 @@ from models.routing.risk_control import error_rate
 from schemas import Annotation, ModelRelease, StudyRules
 
 _PACE_DAYS = 7
-_LATELY = 2_000  # segments routed last, and codes accepted last: no fewer than the router remembers
 
 
 @dataclass(frozen=True)
@@ -160,9 +161,11 @@ def _routed_lately(connection: Connection, study: str) -> RoutedLately:
     accepted = newest.with_only_columns(assignments.c.segment_id, assignments.c.confidence)
     came = newest.with_only_columns(assignments.c.segment_id, assignments.c.signals)
     lately = RoutedLately()
-    for row in reversed(connection.execute(came.where(assignments.c.standing == "code").limit(_LATELY)).all()):
+    twice = came.where(assignments.c.standing == "code").limit(2 * ROUTED_LATELY)  # old ones may have no signals
+    for row in reversed(connection.execute(twice).all()):
         lately.add_signals(row.segment_id, row.signals)
-    for row in reversed(connection.execute(accepted.where(assignments.c.route == "accepted").limit(_LATELY)).all()):
+    taken = accepted.where(assignments.c.route == "accepted").limit(ACCEPTED_LATELY)
+    for row in reversed(connection.execute(taken).all()):
         lately.add_accepted(row.segment_id, row.confidence)
     return lately
 

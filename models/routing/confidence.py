@@ -26,8 +26,8 @@ _FALLBACK = 0.7  # what is left of the confidence where the moderator's answer c
 _OF_THE_TEXT = ("words", "log_words", "not_english")  # signals that stay whichever code the segment gets
 _NOBODYS = UUID(int=0)  # in place of the id of a code that is known by its label
 _DRAWN = 100  # labels drawn by chance, and segments that came, from which a promise looks at what comes alone
-_REMEMBERED = 2_000  # of the codes accepted last
-_STREAM = 1_000  # of the segments routed last
+ACCEPTED_LATELY, ROUTED_LATELY = 2_000, 1_000
+"""How many of the codes accepted last, and of the segments routed last, are remembered of a study."""
 _ASKED: frozenset[RequestReason | None] = frozenset(("low confidence", "double coding", "not in the codebook"))
 """Why people are asked where the confidence, or having none, is what decides."""
 
@@ -179,7 +179,7 @@ def _shown_code(annotation: Annotation) -> UUID | None:
 class RoutedLately:
     """The segments of a study that were routed last, and how likely each code that was accepted is wrong."""
 
-    def __init__(self, accepted: int = _REMEMBERED, stream: int = _STREAM) -> None:
+    def __init__(self, accepted: int = ACCEPTED_LATELY, stream: int = ROUTED_LATELY) -> None:
         """Remember so many accepted codes, and so many segments' signals, at most."""
         self._accepted, self._stream = accepted, stream
         self._wrong: OrderedDict[UUID, float] = OrderedDict()
@@ -314,19 +314,15 @@ def fit_confidence(
         return ConfidenceModel(fit(labelled) if len(labelled) >= LEAST else None)  # who has none need not load it
     fitted, unseen = _unseen(judged)
     known = ConfidenceModel(fitted)
-    weighs = stream is not None and len(stream) >= _DRAWN and _enough(judged)
-    tests = [
-        (each, sure)
-        for each, sure in unseen
-        if each.sample or (weighs and stream and each.weighable and each.segment in stream)
-    ]
+    came = stream if stream and len(stream) >= _DRAWN and _enough(judged) else {}
+    tests = [(each, sure) for each, sure in unseen if each.sample or (each.weighable and each.segment in came)]
     bound = promise(
         [sure for _, sure in tests],
         [each.accepted for each, _ in tests],
         wrong_share=rules.wrong_share,
         certainty=rules.certainty,
         earlier=earlier,
-        stream=_confidences(stream, known, unseen) if weighs and stream else (),
+        stream=_confidences(came, known, unseen),
     )
     return replace(known, promise=bound)
 
