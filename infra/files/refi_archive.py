@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,6 +35,19 @@ class RefiProject:
         if path is None or not path.startswith(_INTERNAL):
             return None
         return self.texts.get(path.removeprefix(_INTERNAL).strip("/").rpartition("/")[2].casefold())
+
+    def documents(self) -> Iterator[tuple[Any, Any]]:
+        """The sources that are read, each with what holds its text: of a PDF that is its representation, if it has one."""
+        if self.project.sources is not None:
+            for source in self.project.sources.text_source:
+                yield source, source
+            for source in self.project.sources.pdfsource:
+                yield source, source.representation
+
+
+def folded_guid(guid: str) -> str:
+    """An id as it is compared: with or without braces, in whatever case."""
+    return guid.strip("{} ").casefold()
 
 
 def is_refi(name: str) -> bool:

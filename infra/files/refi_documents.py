@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from infra.files.reading.documents import document_rows
 from infra.files.reading.items import LeftOut, ReadingOptions, Rejected, TableRow
-from infra.files.refi_archive import RefiProject, read_project
+from infra.files.refi_archive import RefiProject, folded_guid, read_project
 
 CASE = "case"
 """The attribute that says whose a document, or a part of it, is."""
@@ -47,9 +47,7 @@ def project_rows(stream: io.BufferedReader, file: str, options: ReadingOptions) 
 
 
 def _texts(refi: RefiProject) -> Iterator[tuple[Any, str]]:
-    sources = refi.project.sources
-    for source in [*sources.text_source, *sources.pdfsource] if sources else []:
-        holder = source.representation if hasattr(source, "representation") else source
+    for source, holder in refi.documents():
         text = refi.text(holder.plain_text_path, holder.plain_text_content) if holder is not None else None
         if text is not None and text.strip():
             yield source, text
@@ -70,14 +68,14 @@ def _rows(text: str, name: str, options: ReadingOptions) -> Iterator[TableRow | 
 
 def _variables(refi: RefiProject) -> dict[str, str]:
     variables = refi.project.variables.variable if refi.project.variables else []
-    return {_id(each.guid): each.name for each in variables}
+    return {folded_guid(each.guid): each.name for each in variables}
 
 
 def _values(values: list[Any], names: Mapping[str, str]) -> dict[str, Any]:
     """Variables by name, as JSON has them."""
     known: dict[str, Any] = {}
     for each in values:
-        name = names.get(_id(each.variable_ref.target_guid))
+        name = names.get(folded_guid(each.variable_ref.target_guid))
         kinds = ("text_value", "boolean_value", "integer_value", "float_value", "date_value", "date_time_value")
         value = next((given for kind in kinds if (given := getattr(each, kind)) is not None), None)
         if name and value is not None:
@@ -98,20 +96,18 @@ def _reaches(refi: RefiProject, names: Mapping[str, str]) -> Iterator[_Reach]:
     for case in refi.project.cases.case if refi.project.cases else []:
         own = ({CASE: case.name} if case.name else {}) | _values(case.variable_value, names)
         for ref in case.source_ref:
-            yield _Reach(_id(ref.target_guid), 0, float("inf"), own)
+            yield _Reach(folded_guid(ref.target_guid), 0, float("inf"), own)
         for ref in case.selection_ref:
-            if place := places.get(_id(ref.target_guid)):
+            if place := places.get(folded_guid(ref.target_guid)):
                 yield _Reach(*place, own)
 
 
 def _places(refi: RefiProject) -> dict[str, tuple[str, int, int]]:
     """By selection, its source, and from where to where it goes."""
-    sources = refi.project.sources
     known = {}
-    for source in [*sources.text_source, *sources.pdfsource] if sources else []:
-        holder = source.representation if hasattr(source, "representation") else source
+    for source, holder in refi.documents():
         for each in holder.plain_text_selection if holder is not None else []:
-            known[_id(each.guid)] = (_id(source.guid), each.start_position, each.end_position)
+            known[folded_guid(each.guid)] = (folded_guid(source.guid), each.start_position, each.end_position)
     return known
 
 
@@ -120,7 +116,7 @@ def _of_cases(row: TableRow, source: Any, reaches: list[_Reach]) -> dict[str, An
     start, end = _position(row)
     known: dict[str, list[Any]] = {}
     for reach in reaches:
-        if reach.source == _id(source.guid) and reach.start < max(end, 1) and start < reach.end:
+        if reach.source == folded_guid(source.guid) and reach.start < max(end, 1) and start < reach.end:
             for name, value in reach.attributes.items():
                 listed = known.setdefault(name, [])
                 listed.extend([] if value in listed else [value])
@@ -135,7 +131,3 @@ def _position(row: TableRow) -> tuple[int, int]:
 
 def _added(cells: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {f"attribute {name}" if name in cells else name: value for name, value in attributes.items()}
-
-
-def _id(guid: str) -> str:
-    return guid.strip("{} ").casefold()

@@ -9,16 +9,16 @@ from typing import Any
 from infra.codebook.codebook_import import CodebookNode, folded_path, parents_of, written
 from infra.files.labels.code_cells import CodeTree, WrittenCode, distinct
 from infra.files.labels.label_sheet import Labelled, LabelSheet, must_fit
-from infra.files.refi_archive import CODEBOOK, RefiProject, read_codebook, read_project
+from infra.files.refi_archive import CODEBOOK, RefiProject, folded_guid, read_codebook, read_project
 from infra.files.rows import Rejected
 from infra.refi.code_notes import ORIGIN, notes_of
 from infra.storage.annotations import SYSTEM
 from models.errors import InputError
 from models.text.labels import LONGEST_LABEL, clean_code
+from schemas.feedback import LONGEST_SOURCE
 
 SEPARATE = "\n"
 """Between several memos on one passage."""
-_LONGEST_SOURCE = 200
 _UNTAKEN = {
     "cases": ("cases", "case"),
     "variables": ("variables", "variable"),
@@ -75,7 +75,7 @@ def _nodes(codes: Sequence[Any], used: set[str]) -> tuple[list[CodebookNode], di
         if name is None:
             return
         kept = {**notes_of(code.description or ""), "color": code.color}
-        guid = _guid(code.guid)
+        guid = folded_guid(code.guid)
         node = CodebookNode(name, above, kept, bool(code.is_codable) or guid in used, guid in used)
         nodes.append(node)
         by_guid[guid] = node
@@ -136,15 +136,19 @@ def _passages(refi: RefiProject) -> Iterator[_Passage]:
             start, end = _span(selection, text)
             if not selection.coding or not text[start:end].strip():
                 continue
-            passage = places.setdefault((start, end), _Passage(name, start, text[start:end], _guid(selection.guid)))
+            passage = places.setdefault(
+                (start, end), _Passage(name, start, text[start:end], folded_guid(selection.guid))
+            )
             for coding in selection.coding:
-                coder = _guid(coding.creating_user or selection.creating_user or "")
+                coder = folded_guid(coding.creating_user or selection.creating_user or "")
                 at = _time(coding.creation_date_time or selection.creation_date_time)
-                code = _guid(coding.code_ref.target_guid)
+                code = folded_guid(coding.code_ref.target_guid)
                 passage.codes.add(code)
                 passage.by_coder.setdefault(coder, []).append((code, at))
             if memo := (selection.description or "").strip():
-                coders = {_guid(coding.creating_user or selection.creating_user or "") for coding in selection.coding}
+                coders = {
+                    folded_guid(coding.creating_user or selection.creating_user or "") for coding in selection.coding
+                }
                 for coder in coders:
                     passage.memos.setdefault(coder, []).append(memo)
         yield from places.values()
@@ -175,14 +179,14 @@ def _texts(refi: RefiProject) -> Iterator[tuple[str, str, Sequence[Any]]]:
 
 def _named(name: str | None, text: str | None, selections: Sequence[Any]) -> Iterator[tuple[str, str, Sequence[Any]]]:
     if text is not None:
-        yield (name or "document").strip()[:_LONGEST_SOURCE] or "document", text, selections
+        yield (name or "document").strip()[:LONGEST_SOURCE] or "document", text, selections
 
 
 def _sheet(
     file: str, refi: RefiProject, passages: Sequence[_Passage], codes: _Codes, coder: str, notes: Sequence[str]
 ) -> LabelSheet:
     users = refi.project.users.user if refi.project.users else []
-    people = {_guid(user.guid): user.name or user.id or "" for user in users}
+    people = {folded_guid(user.guid): user.name or user.id or "" for user in users}
     own = refi.project.origin == ORIGIN
     rows: list[Labelled] = []
     rejected: list[Rejected] = []
@@ -246,10 +250,6 @@ def _untaken(refi: RefiProject) -> Iterator[str]:
     taken = [f"{count} {name}" for name, count in counts.items() if count]
     if taken:
         yield f"not taken from the project: {', '.join(taken)}"
-
-
-def _guid(guid: str) -> str:
-    return guid.strip("{} ").casefold()
 
 
 def _time(at: Any) -> datetime | None:

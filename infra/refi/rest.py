@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from infra.files.refi_archive import RefiProject, read_project, to_xml
+from infra.files.refi_archive import RefiProject, folded_guid, read_project, to_xml
 from infra.refi.writing import PROJECT_SPACE
 from schemas.ids import normalised_label
 
@@ -97,7 +97,7 @@ class _Merge:
         for user in self.base.project.users.user if self.base.project.users else []:
             name = " ".join((user.name or user.id or "").split())
             if name in by_name:
-                self._now[_id(user.guid)] = by_name[name]
+                self._now[folded_guid(user.guid)] = by_name[name]
             else:
                 users.append(user)
 
@@ -110,15 +110,15 @@ class _Merge:
             alike = by_leaf.get(path[-1], [])
             same = own.get(path) or (alike[0] if len(alike) == 1 else None)
             if same is not None:
-                self._now[_id(code.guid)] = same.guid
+                self._now[folded_guid(code.guid)] = same.guid
                 same.note_ref.extend(code.note_ref)
 
     def _codes_that_are_named(self) -> None:
         """Codes that the study does not have any more, as far as what is kept names them."""
-        named = {_id(value) for value in _texts_of(self.ours.project, skip="code_book")}
-        lost = [code for _, code in _walk(self.base.project.code_book) if _id(code.guid) not in self._now]
+        named = {folded_guid(value) for value in _texts_of(self.ours.project, skip="code_book")}
+        lost = [code for _, code in _walk(self.base.project.code_book) if folded_guid(code.guid) not in self._now]
         for code in lost:
-            if _id(code.guid) in named:
+            if folded_guid(code.guid) in named:
                 code.code = []
                 self.ours.project.code_book.codes.code.append(code)
 
@@ -128,8 +128,7 @@ class _Merge:
             self.own_files = [_file(source) for source in own.text_source]
             return
         by_name = {_name(source): source for source in own.text_source}
-        for source in [*kept.text_source, *kept.pdfsource]:
-            holder = source.representation if hasattr(source, "representation") else source
+        for source, holder in self.base.documents():
             mine = by_name.pop(_name(source), None) if holder is not None else None
             if mine is not None:
                 rest = self._placed(mine, holder)
@@ -164,7 +163,7 @@ class _Merge:
         for selection in holder.plain_text_selection:
             same = placed.get((selection.start_position, selection.end_position))
             if same:
-                self._now[_id(selection.guid)] = same[0].guid
+                self._now[folded_guid(selection.guid)] = same[0].guid
                 same[0].note_ref.extend(selection.note_ref)
             else:
                 selection.coding = []
@@ -211,8 +210,8 @@ def _renamed(value: Any, now: Mapping[str, str]) -> None:
         return
     for name in type(value).model_fields:
         each = getattr(value, name)
-        if isinstance(each, str) and _id(each) in now:
-            setattr(value, name, now[_id(each)])
+        if isinstance(each, str) and folded_guid(each) in now:
+            setattr(value, name, now[folded_guid(each)])
         else:
             _renamed(each, now)
 
@@ -223,7 +222,3 @@ def _name(source: Any) -> str:
 
 def _file(source: Any) -> str:
     return str(source.plain_text_path).removeprefix("internal://")
-
-
-def _id(guid: str) -> str:
-    return guid.strip("{} ").casefold()
