@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, upd
 
 from infra.storage.annotations import waiting
 from infra.storage.database import Database, chunks
+from infra.storage.final_codes import is_or_became
 from infra.storage.projections import insert
 from infra.storage.tables import codes, comments, segments
 from models.errors import InputError
@@ -89,8 +90,7 @@ def threads(
     if segment is not None:
         narrow.append(comments.c.segment_id == segment)
     if code is not None:
-        merged = select(codes.c.id).where(codes.c.study == study, codes.c.final == code)
-        narrow.append(or_(comments.c.code_id == code, comments.c.code_id.in_(merged)))
+        narrow.append(is_or_became(comments.c.code_id, study, code))
     if unsettled:
         narrow.append(comments.c.settled_at.is_(None))
     first = select(comments).where(comments.c.id == comments.c.thread, *narrow)

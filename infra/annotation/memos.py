@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from infra.storage.annotations import waiting
 from infra.storage.database import Database
+from infra.storage.final_codes import is_or_became
 from infra.storage.projections import insert
 from infra.storage.tables import codes, memos, segments
 from models.errors import InputError
@@ -34,8 +35,7 @@ class Memo:
 
 def memos_of_code(database: Database, study: str, code: UUID) -> list[Memo]:
     """The memos on a code, and on those that were merged into it; the oldest first."""
-    merged = select(codes.c.id).where(codes.c.study == study, codes.c.final == code)
-    return _memos(database, study, or_(memos.c.code_id == code, memos.c.code_id.in_(merged)))
+    return _memos(database, study, is_or_became(memos.c.code_id, study, code))
 
 
 def memos_of_document(database: Database, study: str, document: str) -> list[Memo]:

@@ -37,7 +37,7 @@ class RefiProject:
         return self.texts.get(path.removeprefix(_INTERNAL).strip("/").rpartition("/")[2].casefold())
 
     def documents(self) -> Iterator[tuple[Any, Any]]:
-        """The sources that are read, each with what holds its text: of a PDF that is its representation, if it has one."""
+        """The sources that are read, each with what holds its text: a PDF's representation, if it has one."""
         if self.project.sources is not None:
             for source in self.project.sources.text_source:
                 yield source, source

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeGuard
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
 from infra.storage.annotations import standing_words
 from infra.storage.database import chunks
@@ -103,6 +103,12 @@ def names_now(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Named]:
         for row in connection.execute(query):
             names[row.id] = Named(row.id, row.own) if row.final is None else Named(row.final, row.label)
     return names
+
+
+def is_or_became(column: ColumnElement[UUID], study: str, code: UUID) -> ColumnElement[bool]:
+    """Whether a column names a code of a study, or one that was merged into it."""
+    merged = select(codes.c.id).where(codes.c.study == study, codes.c.final == code)
+    return or_(column == code, column.in_(merged))
 
 
 def _outcome(words: Sequence[Annotation], model: Assigned | None, names: CurrentNames, disputed: Disputed) -> Outcome:

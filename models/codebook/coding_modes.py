@@ -1,8 +1,8 @@
 """Where a study's codes come from: whether models may open them, propose them, or only use those there are (ADR 19)."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
 
+from models.codebook.newest_rules import NewestRules
 from schemas import StudyRules
 from schemas.coding import CodeStanding
 from schemas.study import CodingMode
@@ -37,15 +37,13 @@ class CodingModes:
             default: The mode of a study that has set none.
         """
         self._default = default
-        self._newest: dict[str, tuple[datetime, CodingMode]] = {}
+        self._rules = NewestRules()
 
     def update(self, rules: Iterable[StudyRules]) -> None:
         """Hear what studies want, in any order."""
-        for each in rules:
-            known = self._newest.get(each.study)
-            if known is None or each.at >= known[0]:
-                self._newest[each.study] = each.at, each.coding_mode
+        self._rules.update(rules)
 
     def of(self, study: str) -> CodingMode:
         """The study's mode."""
-        return self._newest[study][1] if study in self._newest else self._default(study)
+        rules = self._rules.of(study)
+        return self._default(study) if rules is None else rules.coding_mode

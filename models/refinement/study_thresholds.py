@@ -1,8 +1,8 @@
 """From which similarity a study's codes are used again: as people set it, as it was learned, as the profile has it."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 
+from models.codebook.newest_rules import NewestRules
 from models.refinement.settings import RefinerSettings
 from models.refinement.thresholds import Threshold
 from schemas import StudyRules
@@ -23,7 +23,7 @@ class StudyThresholds:
         """Know no rules, and nothing learned, yet."""
         self._settings = settings
         self._learned: dict[str, Threshold] = {}
-        self._newest: dict[str, tuple[datetime, Threshold | None]] = {}
+        self._rules = NewestRules()
 
     def learn(self, thresholds: Mapping[str, Threshold]) -> None:
         """Take what people's decisions say of these studies."""
@@ -31,12 +31,10 @@ class StudyThresholds:
 
     def update(self, rules: Iterable[StudyRules]) -> None:
         """Hear what studies want, in any order."""
-        for each in rules:
-            known = self._newest.get(each.study)
-            if known is None or each.at >= known[0]:
-                self._newest[each.study] = each.at, set_threshold(each)
+        self._rules.update(rules)
 
     def of(self, study: str) -> Threshold:
         """The study's threshold, before it is adapted to a label."""
-        chosen = self._newest[study][1] if study in self._newest else None
+        rules = self._rules.of(study)
+        chosen = None if rules is None else set_threshold(rules)
         return chosen or self._learned.get(study) or self._settings.of(study)

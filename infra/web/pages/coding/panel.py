@@ -8,12 +8,13 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
 from infra.accounts.accounts import Visitor
 from infra.profiles.study_rules import rules_of
 from infra.storage.search import count, find
 from infra.web.access import Annotator, Viewer, hides, unread_by
+from infra.web.form_fields import OptionalId
 from infra.web.pages.queue import DecisionForm, offered
 from infra.web.pages.segments import read_mark, segment_page, written_mark
 from infra.web.pages.suggestions import system
@@ -41,7 +42,7 @@ class BulkForm(BaseModel):
 
     segment: list[UUID] = Field(min_length=1, max_length=MOST_AT_ONCE)
     cause: UUID
-    code: Annotated[UUID | None, BeforeValidator(lambda value: value or None)] = None
+    code: OptionalId = None
     new: str = ""
     onward: str = Field(default="", max_length=4000)
 

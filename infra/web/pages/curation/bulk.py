@@ -7,11 +7,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
 from infra.accounts.accounts import Visitor
 from infra.annotation.codebook_view import listed
 from infra.web.access import Lead
+from infra.web.form_fields import OptionalId
 from infra.web.site import Here, Site
 from models.codebook.edits import Act, Curation
 from models.errors import InputError
@@ -21,17 +22,15 @@ router = APIRouter()
 MOST = 500
 """Codes that are changed in one act."""
 
-_Chosen = Annotated[UUID | None, BeforeValidator(lambda value: value or None)]
-
 
 class CodesForm(BaseModel):
     """Codes that were ticked, and what becomes of all of them."""
 
     code: list[UUID] = Field(default=[], max_length=MOST)
     action: Literal["merge", "move", "retire"]
-    into: _Chosen = None
+    into: OptionalId = None
     """Of a merge: one of the ticked codes; none: the most used of them."""
-    theme: _Chosen = None
+    theme: OptionalId = None
     """Of a move; none: out of every theme."""
     cause: UUID
     reason: str = ""

@@ -7,11 +7,12 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
 from infra.annotation.codebook_view import Listed, listed
 from infra.profiles.study_rules import refiner_settings, rules_of
 from infra.web.access import Lead, Viewer
+from infra.web.form_fields import EMPTY_IS_NONE
 from infra.web.site import Here, Site, draw, profile_of
 from models.codebook.near_duplicates import MOST, LabelUse, NearCodes, near_duplicates, size_after
 from models.refinement.study_thresholds import set_threshold
@@ -37,9 +38,7 @@ class SimilarAsked(BaseModel):
 class ThresholdForm(BaseModel):
     """The similarity that a lead chose; none: as the profile has it, and as it is learned."""
 
-    threshold: Annotated[
-        Annotated[float, Field(ge=LOWEST, le=HIGHEST)] | None, BeforeValidator(lambda value: value or None)
-    ] = None
+    threshold: Annotated[Annotated[float, Field(ge=LOWEST, le=HIGHEST)] | None, EMPTY_IS_NONE] = None
 
 
 @dataclass(frozen=True)

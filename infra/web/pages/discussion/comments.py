@@ -21,7 +21,7 @@ from infra.annotation.comments import (
     threads,
 )
 from infra.web.access import Annotator, Viewer, hides, unread_by
-from infra.web.pages.discussion.memos import OrNone
+from infra.web.form_fields import OptionalId
 from infra.web.site import Here, Site, draw
 from models.errors import InputError
 
@@ -36,9 +36,9 @@ class CommentForm(BaseModel):
     cause: UUID
     """The form's id, and the comment's: sent twice, it is one comment."""
     text: str
-    segment: OrNone = None
-    code: OrNone = None
-    thread: OrNone = None
+    segment: OptionalId = None
+    code: OptionalId = None
+    thread: OptionalId = None
     back: Back = ""
 
 

@@ -6,17 +6,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel
 
 from infra.accounts.accounts import Visitor
 from infra.annotation.memos import Memo, add_memo, blind_documents, change_memo, memos_of_document, remove_memo
 from infra.web.access import Annotator, hides
+from infra.web.form_fields import OptionalId
 from infra.web.site import Here, Site
 from models.errors import InputError
 
 router = APIRouter()
-OrNone = Annotated[UUID | None, BeforeValidator(lambda value: value or None)]
-"""An id in a form's field; an empty field has none."""
 
 
 class MemoForm(BaseModel):
@@ -25,7 +24,7 @@ class MemoForm(BaseModel):
     cause: UUID
     """The form's id, and the memo's: sent twice, it is one memo."""
     text: str
-    code: OrNone = None
+    code: OptionalId = None
     document: str = ""
 
 
