@@ -119,7 +119,7 @@ def _measured(items: list[RatedItem], rated: Mapping[str, Mapping[str, float]], 
 def _show(results: RatingResults, console: Console) -> None:
     console.print(f"{results.items} codes of {results.quotes} quotes, {len(results.raters)} raters\n", highlight=False)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    shown = ["mean", *(scale for scale in next(iter(results.systems.values())) if scale != "mean")]
+    shown = ["mean", *results.alpha]
     for head in ("codes of", *shown):
         table.add_column(head, no_wrap=True)
     for name, row in results.systems.items():

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from models.ports import Bools, Floats
+from models.routing.confidence import ROUTED_LATELY
 from models.routing.risk_control import Earlier, promise
 
-_BATCH, _LATELY = 25, 1_000
+_BATCH = 25
 _AUDIT = 0.02
 _LEAST = 100  # labels drawn by chance from which the others count
 _JITTER = 0.25  # of the confidence, from one look to the next
@@ -130,7 +131,7 @@ def play_stream(world: StreamWorld, seed: int, wrong_share: float, *, weighed: b
 def _look(stream: _Stream, now: int, wrong_share: float, *, weighed: bool) -> float | None:
     """From which confidence on codes are accepted."""
     weighed = weighed and len(stream.by_chance) >= _LEAST
-    rows = stream.by_chance + [row for row in stream.others if weighed and row >= now - _LATELY]
+    rows = stream.by_chance + [row for row in stream.others if weighed and row >= now - ROUTED_LATELY]
     sure, right = stream.judged(rows, now)
     latest = stream.sure[:now].copy()
     latest[rows] = sure
@@ -141,5 +142,5 @@ def _look(stream: _Stream, now: int, wrong_share: float, *, weighed: bool) -> fl
         right.tolist(),
         wrong_share=wrong_share,
         earlier=earlier,
-        stream=latest[-_LATELY:].tolist() if weighed else (),
+        stream=latest[-ROUTED_LATELY:].tolist() if weighed else (),
     ).threshold
