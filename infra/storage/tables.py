@@ -285,6 +285,7 @@ accounts = Table(
     Column("epoch", Integer, nullable=False, server_default="0"),  # sessions of an earlier one are void
     Column("disabled", Boolean, nullable=False, server_default=false()),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("language", String(20)),  # that the person chose; none: as their browser says
     info=_STAYS,
 )
 

@@ -17,6 +17,7 @@ NEEDED = {
     "POST /signout": IN_PERSON,
     "GET /account": IN_PERSON,
     "POST /account/password": IN_PERSON,
+    "POST /account/language": IN_PERSON,
     "POST /account/tokens": IN_PERSON,
     "POST /account/tokens/{token}/revoke": IN_PERSON,
     "GET /people": "admin",
