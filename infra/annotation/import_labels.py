@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from infra.annotation.label_matching import KnownSegment, Match, match
+from infra.annotation.memos import Memo
 from infra.annotation.span_matching import match_parts
 from infra.annotation.study_codes import StudyCodes
 from infra.files.labels.label_sheet import Labelled, LabelSheet
@@ -66,6 +67,8 @@ class Plan:
     uncoded: int = 0
     """Rows that have no codes yet, and had none."""
     notes: Sequence[str] = ()
+    memos: Sequence[Memo] = ()
+    """On codes and documents, which the study lacks."""
     numbers: Mapping[Value, int] = field(default_factory=dict)
     """By what was masked in the file, the number that its placeholder has; ``masked_labels.keep_masked`` keeps it."""
 

@@ -76,6 +76,8 @@ class ReadingReport:
     counts: Counter[str] = field(default_factory=Counter)
     places: dict[str, list[int]] = field(default_factory=dict)
     """By reason, the first lines."""
+    size: tuple[int, int] = (0, 0)
+    """How many rows and cells the file has, once all of it was read."""
     days_from_1904: bool = False
     """Whether a workbook counts its days from 1904, as old ones of a Mac do."""
 

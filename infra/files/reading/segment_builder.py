@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -66,6 +66,16 @@ class SegmentBuilder:
         self._keys: dict[bytes, bytes] = {}  # source and key -> text
         self._ids: set[bytes] = set()  # of segments that were built
         self.survey = ColumnSurvey(options)
+
+    def keep_columns(self, there: Sequence[str]) -> None:
+        """A document has these columns and no others: what else was named is for the tables beside it."""
+        named = self._requested
+        known = {name.casefold() for name in there}
+        texts = tuple(name for name in named.texts if name.casefold() in known)
+        id_, time = (name if (name or "").casefold() in {*known, ""} else None for name in (named.id, named.time))
+        self._requested = RequestedColumns(texts, id_, time)
+        if self._requested != named:
+            self._options.report.remark("a document: the columns that were named are for tables")
 
     def see_header(self, header: TableHeader) -> None:
         """Settle the columns of a table.

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, File, Form, HTTPException, Request, Uplo
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from infra.annotation.import_labels import Importing, Plan, plan
+from infra.annotation.memos import keep_memos
 from infra.annotation.notes_files import COMMENT_COLUMNS, MEMO_COLUMNS, streamed_notes
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
 from infra.files.labels.masked_labels import keep_masked
@@ -152,6 +153,7 @@ def confirm(study: str, token: UUID, site: Here, visitor: Lead) -> RedirectRespo
     """Write what the preview showed."""
     planned = _planned(site, study, visitor.name, token)
     keep_masked(site.store.database, planned.annotations, planned.numbers, site.masking)
+    keep_memos(site.store.database, study, planned.memos, site.masking)
     records = planned.records
     for start in range(0, len(records), _TOGETHER):
         site.write(records[start : start + _TOGETHER])
