@@ -74,6 +74,8 @@ class TextsAsked:
     non_answers: str = "leave-out"
     most: tuple[int, int] = (ROWS, CELLS)
     """Rows and cells that may be read."""
+    rows_before: int = 0
+    """Rows of the files that were read before it."""
 
     def source(self, path: Path) -> Source:
         """What is read, within the bounds of the page."""
@@ -86,6 +88,7 @@ class TextsAsked:
             interviewer="" if self.interviewer.casefold() == "none" else self.interviewer or None,
             leave_out_non_answers=self.non_answers == "leave-out",
             most=cast(tuple[int, int], tuple(self.most)),
+            rows_before=self.rows_before,
         )
         return Source(path, None, texts, self.id or None, self.time or None, options)
 
@@ -149,9 +152,10 @@ class _Left:
         """Read the next one; a file that is refused takes nothing but time from those after it."""
         began = monotonic()
         try:
-            texts = self._read(name, path, replace(asked, most=(self.rows, self.cells)))
+            asked = replace(asked, most=(self.rows, self.cells), rows_before=ROWS - self.rows)
+            texts = self._read(name, path, asked)
         except InputError as error:
-            return TextFile(name, refused=f"{error}{self._before()}")
+            return TextFile(name, refused=str(error))
         finally:
             self.seconds -= monotonic() - began
         return TextFile(name, texts)
@@ -167,11 +171,6 @@ class _Left:
         self.rows, self.cells = self.rows - texts.size[0], self.cells - texts.size[1]
         self.size -= len(content)
         return texts
-
-    def _before(self) -> str:
-        """What a file that is refused should know of those before it."""
-        taken = ROWS - self.rows
-        return f" (the files before it have {taken:,} of the {ROWS:,} rows that are read at once)" if taken else ""
 
 
 def _form(columns: SheetColumns, options: ReadingOptions | None) -> dict[str, Any]:

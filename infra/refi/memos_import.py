@@ -117,9 +117,11 @@ def _folded(name: str | None) -> str:
 
 
 def _code(codebook: Codebook, study: str, level: Level, label: str) -> UUID | None:
-    """The code or theme that is called so now, else what became of the one that was made under it."""
-    state = codebook.named(label, study, level)
-    return state.id if state else codebook.current_code(code_id(study, label)) if level == "code" else None
+    """The code or theme that is called so now, else what became of the code that was made under it."""
+    state, made = codebook.named(label, study, level), code_id(study, label)
+    if state is not None or level == "theme":
+        return state.id if state else None
+    return codebook.current_code(made) if made in codebook else None
 
 
 def _documents(database: Database, study: str) -> list[str]:

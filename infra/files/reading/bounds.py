@@ -19,8 +19,10 @@ def bounded(items: Iterable[TableItem], name: str, options: ReadingOptions) -> I
     for rows, item in enumerate(items, 1):
         cells += len(item.cells) if isinstance(item, TableRow) else 0
         if most is not None and (rows > most[0] or cells > most[1]):
+            beside = f" beside the {options.rows_before:,} rows of the files before it" if options.rows_before else ""
             raise InputError(
-                f"{name}: more than {most[0]:,} rows or {most[1]:,} cells; take a part of it, or `qualstream teach`"
+                f"{name}: more than {most[0]:,} rows or {most[1]:,} cells{beside}; take a part of it, or "
+                "`qualstream teach`"
             )
         yield item
     options.report.size = rows, cells

@@ -128,6 +128,8 @@ class ReadingOptions:
     leave_out_non_answers: bool = False
     most: tuple[int, int] | None = None
     """How many rows and cells are read; a file with more is refused. By default all are."""
+    rows_before: int = 0
+    """Rows of the files that are read before it, where what is read of all of them is bounded."""
     unit: Unit = "turn"
     """What a document is cut into."""
     interviewer: str | None = None

@@ -59,6 +59,7 @@ class SegmentBuilder:
         self._place, self._requested, self._options = place, requested, options
         self._by_names: dict[tuple[str, ...], Roles] = {}
         self._questions: dict[str, str] = {}
+        self._is_document = False
         self._text: str | None = None  # the one column of the text, once a row had it
         self._without_text = 0
         self._first_error: InputError | None = None
@@ -73,7 +74,7 @@ class SegmentBuilder:
         known = {name.casefold() for name in there}
         texts = tuple(name for name in named.texts if name.casefold() in known)
         id_, time = (name if (name or "").casefold() in {*known, ""} else None for name in (named.id, named.time))
-        self._requested = RequestedColumns(texts, id_, time)
+        self._requested, self._is_document = RequestedColumns(texts, id_, time), True
         if self._requested != named:
             self._options.report.remark("a document: the columns that were named are for tables")
 
@@ -110,9 +111,9 @@ class SegmentBuilder:
         self._by_names = {
             names: self.survey.settled(roles, self._requested, names) for names, roles in self._by_names.items()
         }
-        for roles in self._by_names.values():
-            self.survey.say(roles)
-            break
+        for roles in list(self._by_names.values())[:1]:
+            if not self._is_document:  # whose columns nobody named
+                self.survey.say(roles)
 
     def finish(self) -> None:
         """Refuse a file in which no row had a text column."""

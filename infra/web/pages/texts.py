@@ -166,7 +166,7 @@ def confirm_texts(
     intake = _take_in(site, texts)
     site.uploads.forget(study, token)
     counts = f"taken={intake.new}&changed={intake.changed}" + (f"&masked={intake.masked}" if intake.masked else "")
-    return RedirectResponse(f"/s/{quote(study)}/" if begins else f"/s/{quote(study)}/export?{counts}", 303)
+    return RedirectResponse(f"/s/{quote(study)}/{'' if begins else 'export'}?{counts}", 303)
 
 
 def _set_rule(site: Site, study: str, masking: MaskingLevel | Literal[""], visitor: Visitor) -> None:

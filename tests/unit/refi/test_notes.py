@@ -6,19 +6,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from infra.annotation.import_labels import Importing
 from infra.annotation.memos import change_memo, keep_memos, study_memos
+from infra.cli import cli
+from infra.factory.stores import build_store
 from infra.files.refi_archive import read_project
 from infra.refi.reading import read_refi
 from infra.refi.rest import with_the_rest
 from infra.refi.study_import import plan_refi
 from infra.refi.study_project import study_project
+from infra.settings import load_settings
 from infra.storage.store import open_store
 from models.codebook.codebook import Codebook
 from models.text.labels import LONGEST_MEMO
 from schemas import Annotation, Segment
 from schemas.ids import segment_id
+from tests.integration.stack import FAKES
 from tests.unit.refi.test_refi import AT, LONG, PROJECT
 
 ANNA, BEN = "25695e33-ef2c-4c95-9d90-d2c21975cd14", "50377fc9-3a93-45e4-ac5a-30e7ffd056f1"
@@ -251,3 +256,20 @@ def test_a_memo_on_a_document_goes_to_the_one_that_the_study_has(store, original
     store.record([own])
     planned = plan_refi(store, read, "p.qdpx", Importing(STUDY, "lea", AT))
     assert {memo.document for memo in planned.memos if memo.document} == {"Interview  1.txt"}
+
+
+def test_commands_bring_notes_in_and_say_so(original, tmp_path, monkeypatch):
+    monkeypatch.setenv("QUALSTREAM_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("QUALSTREAM_PROFILE", str(FAKES))
+
+    def run(*command: str) -> str:
+        done = CliRunner().invoke(cli, [*command, str(original), "--study", STUDY])
+        assert done.exit_code == 0, done.output
+        return done.stderr
+
+    assert "memos on codes and documents: 5 new; 3 left out" in run("ingest")
+    assert "memos on codes and documents: 3 new; 5 there already" in run("codebook", "import")
+    assert "memos on codes and documents: 0 new; 8 there already" in run("teach")
+    with closing(build_store(load_settings(data_dir=tmp_path / "data"))) as kept:
+        assert len(study_memos(kept.database, STUDY)) == 8
+        assert ("Zoë even brought tea", "anna", "ben: Zoe is the cleaner") in on_passages(kept)

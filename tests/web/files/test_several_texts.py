@@ -130,7 +130,7 @@ def test_rows_and_cells_are_bounded_for_all_files_together(site, monkeypatch):
     page = send(client, tables)
     assert "1 file is not taken in" in page.text
     assert "c.csv: more than" in page.text
-    assert "the files before it have" in page.text
+    assert "beside the 26 rows of the files before it" in page.text
     confirm(client, page)
     assert {source for source, _ in kept(site)} == {"a.csv", "b.csv"}
 
