@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from infra.accounts.accounts import EVERYWHERE
 from tests.browser.conftest import PASSWORD, House
+from tests.browser.test_every_page import TAGS, faults
 
 INTERVIEW = """Interviewer: What is hardest about nights?
 Petra: The loneliness. Nobody talks to you, and you decide alone.
@@ -102,6 +103,7 @@ def test_several_interviews_are_dropped_on_the_form_and_a_file_that_cannot_be_re
     expect(page.get_by_role("heading", name="Preview of 3 files")).to_be_visible(timeout=60_000)
     expect(page.get_by_role("alert")).to_contain_text("talk.mp3: a format that is not read")
     expect(page.get_by_role("row", name="aylin.vtt")).to_contain_text("'Dr. Weber' asks")
+    assert faults(page, {"type": "tag", "values": TAGS}, "several files") == []
     page.get_by_role("button", name="Take in 4 segments").click()
     page.get_by_role("main").get_by_role("link", name="Documents").click()
     for name in ("petra.txt", "aylin.vtt"):

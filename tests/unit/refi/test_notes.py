@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from infra.annotation.import_labels import Importing
 from infra.annotation.memos import change_memo, keep_memos, study_memos
 from infra.cli import cli
+from infra.erasure.rows import erase_segments
 from infra.factory.stores import build_store
 from infra.files.refi_archive import read_project
 from infra.refi.reading import read_refi
@@ -273,3 +274,14 @@ def test_commands_bring_notes_in_and_say_so(original, tmp_path, monkeypatch):
     with closing(build_store(load_settings(data_dir=tmp_path / "data"))) as kept:
         assert len(study_memos(kept.database, STUDY)) == 8
         assert ("Zoë even brought tea", "anna", "ben: Zoe is the cleaner") in on_passages(kept)
+
+
+def test_erasing_another_segment_leaves_notes_on_documents_that_labels_alone_name(store, original):
+    bring_in(store, original)
+    other = Segment(id=segment_id(STUDY, "mail", "1"), study=STUDY, text="something else", source="mail")
+    store.record([other])
+    before = memos(store)
+    erase_segments(store.database, {other.id}, AT)
+    assert memos(store) == before
+    erase_segments(store.database, {word.segment_id for word in store.history(Annotation, STUDY)}, AT)
+    assert {about for about, *_ in memos(store)} == {"Waiting time", "Access"}
