@@ -22,6 +22,12 @@ CUES = """WEBVTT
 
 00:00:04.000 --> 00:00:08.000
 <v Aylin>A third person. It is that simple.
+
+00:00:09.000 --> 00:00:10.000
+<v Dr. Weber>And until then?
+
+00:00:11.000 --> 00:00:14.000
+<v Aylin>We help each other.
 """
 DROP = """([form, files]) => {
   const dropped = new DataTransfer();
@@ -104,7 +110,7 @@ def test_several_interviews_are_dropped_on_the_form_and_a_file_that_cannot_be_re
     expect(page.get_by_role("alert")).to_contain_text("talk.mp3: a format that is not read")
     expect(page.get_by_role("row", name="aylin.vtt")).to_contain_text("'Dr. Weber' asks")
     assert faults(page, {"type": "tag", "values": TAGS}, "several files") == []
-    page.get_by_role("button", name="Take in 4 segments").click()
+    page.get_by_role("button", name="Take in 5 segments").click()
     page.get_by_role("main").get_by_role("link", name="Documents").click()
     for name in ("petra.txt", "aylin.vtt"):
         expect(page.get_by_role("main").get_by_role("link", name=name)).to_be_visible()
