@@ -110,6 +110,12 @@ class Node:
         with (self.folder / "node.log").open("ab") as log:
             self.process = spawn(_java("kafka.Kafka", str(self.folder / "node.properties")), log, os.environ)
 
+    @property
+    def pid(self) -> int:
+        """Its process id; fails where it does not run."""
+        assert self.process is not None, f"node {self.number} does not run"
+        return self.process.pid
+
     def signal(self, number: int) -> None:
         """Send its process a signal: SIGSTOP, SIGCONT and so on."""
         if self.process is not None:
