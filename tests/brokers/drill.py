@@ -30,13 +30,15 @@ _PATIENCE_S = 300.0
 _LOOK_S = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass
 class Strike:
     """Something that was done to the system."""
 
     what: str
     at: float
     """Unix time."""
+    moved_s: float | None = None
+    """Of a killed broker, after how many seconds the others led in its place; the system cannot go on before."""
 
 
 @dataclass
@@ -134,15 +136,18 @@ class Drill:
         end = time.monotonic() + seconds
         self.wait(lambda: time.monotonic() >= end, feeding=feeding)
 
-    def strike(self, what: str) -> None:
+    def strike(self, what: str) -> Strike:
         """Note that something is done now."""
         self.strikes.append(Strike(what, time.time()))
+        return self.strikes[-1]
 
     def kill_node(self, node: Node, leads: str) -> None:
         """Kill a broker; when segments flow without it, start it again and wait until the cluster counts it."""
         kafka = self.nodes
-        self.strike(f"broker that leads {leads}")
+        strike = self.strike(f"broker that leads {leads}")
         node.kill()
+        self.wait(lambda: kafka.moved_from(node))
+        strike.moved_s = time.time() - strike.at
         self.flow()
         self.strike("broker comes back")
         node.start()
