@@ -53,7 +53,10 @@ async def recover_lost(store: Store, cluster: Cluster, now: datetime) -> int:
     created = await in_time(lambda: lost_creations(store.database, before), _LONGEST_S)
     if created:
         log.warning("%d codes have segments, but no creation; they are created again", len(created))
-        await publish_history(created, cluster)
+        try:
+            await publish_history(created, cluster)
+        except SettingError as error:  # a right that publishing segments does not need
+            log.warning("they cannot be: %s", error)
     opened = await in_time(lambda: store.reopen(published_before=before), _LONGEST_S)
     if opened:
         log.warning("%d segments have no outcome and nothing is under way of them; they are published again", opened)
