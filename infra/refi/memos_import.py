@@ -118,10 +118,10 @@ def _folded(name: str | None) -> str:
 
 def _code(codebook: Codebook, study: str, level: Level, label: str) -> UUID | None:
     """The code or theme that is called so now, else what became of the code that was made under it."""
-    state, made = codebook.named(label, study, level), code_id(study, label)
+    state, origin = codebook.named(label, study, level), code_id(study, label)
     if state is not None or level == "theme":
         return state.id if state else None
-    return codebook.current_code(made) if made in codebook else None
+    return codebook.current_code(origin) if origin in codebook else None
 
 
 def _documents(database: Database, study: str) -> list[str]:
