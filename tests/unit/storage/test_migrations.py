@@ -20,7 +20,7 @@ from infra.storage.tables import final_codes, metadata
 from schemas import CodeEvent
 
 MIGRATIONS = Path(__file__).parents[3] / "infra" / "storage" / "migrations"
-EARLIER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
+EARLIER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013")
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
@@ -169,6 +169,10 @@ WRITTEN: dict[str, Rows] = {
             {"id": UUID(int=92), "thread": UUID(int=92), "study": STUDY, "segment_id": WAITING, "code_id": None}
             | {"author": "ana", "text": "why?", "at": AT, "settled_by": None, "settled_at": None},
         ],
+    },
+    "0013": {
+        "masked_values": [{"segment_id": WAITING, "kind": "name", "number": 1, "study": STUDY, "digest": b"d"}],
+        "originals": [{"segment_id": WAITING, "study": STUDY, "sealed": b"s", "at": AT}],
     },
 }
 """Rows of the tables that a revision brought, as it wrote them."""
