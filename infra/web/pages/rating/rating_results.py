@@ -75,8 +75,15 @@ def _figures(
     rated = [each.item for each in items]
     results = add_up(rated, marks, rating.seed)
     measured = _measured(site, rated, marks)
-    measures = list(dict.fromkeys([*measured.codes, *measured.systems])) if measured else []
-    return {"results": _best_first(results), "measured": measured, "measures": measures}
+    return {"results": _best_first(results), "measured": measured, "measures": _telling(measured)}
+
+
+def _telling(measured: Rated | None) -> list[str]:
+    """The measures that vary, over single codes or over whose they are."""
+    if measured is None:
+        return []
+    every = [*measured.codes.items(), *measured.systems.items()]
+    return list(dict.fromkeys(name for name, each in every if each.rho is not None))
 
 
 def _best_first(results: RatingResults) -> RatingResults:
