@@ -67,8 +67,8 @@ def draw_quotes(database: Database, rating: RatingStudy, *, blind: bool) -> list
         drawn = list(islice(_candidates(connection, rating, blind=blind), rating.quotes))
     if len(drawn) < rating.quotes:
         raise InputError(
-            f"{len(drawn)} segments have a code of every source and wait for no blind reading, but {rating.quotes} "
-            "quotes are to be rated; ask for fewer quotes, or compare fewer sources"
+            f"{len(drawn)} different texts have a code of every source and wait for no blind reading, but "
+            f"{rating.quotes} quotes are to be rated; ask for fewer quotes, or compare fewer sources"
         )
     places = {each.text: each.segment for each in drawn}
     codes = {source: [each.codes[source] for each in drawn] for source in rating.sources}

@@ -69,13 +69,13 @@ def test_quotes_have_a_code_of_every_source_and_people_s_own_beside_it(database)
     drawn = draw_quotes(database, rating("people", "refiner", quotes=3), blind=False)
     assert {each.item.gold for each in drawn} == {("point 0",), ("point 1",), ("point 2",)}
     assert {each.item.systems for each in drawn} == {("people",), ("refiner",)}
-    with pytest.raises(InputError, match="3 segments have a code of every source"):
+    with pytest.raises(InputError, match="3 different texts have a code of every source"):
         draw_quotes(database, rating("people", quotes=4), blind=False)
 
 
 def test_of_equal_texts_one_is_rated(database):
     assert len({each.segment for each in draw_quotes(database, rating("moderator", quotes=5), blind=False)}) == 5
-    with pytest.raises(InputError, match="5 segments have a code of every source"):
+    with pytest.raises(InputError, match="5 different texts have a code of every source"):
         draw_quotes(database, rating("moderator", quotes=6), blind=False)
 
 

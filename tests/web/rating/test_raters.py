@@ -77,7 +77,7 @@ def test_the_same_form_sent_twice_begins_one_study(site, lea):
     [
         ({"sources": ()}, "No source of codes was chosen"),
         ({"sources": ("member:zzz",)}, "This study has no codes of"),
-        ({"quotes": "15"}, "14 segments have a code of every source"),
+        ({"quotes": "15"}, "14 different texts have a code of every source"),
         ({"sources": ("people", "refiner")}, "This study has no codes of"),
     ],
 )
