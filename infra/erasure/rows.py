@@ -206,6 +206,8 @@ def erase_person(database: Database, person: str, at: datetime) -> Counter[str]:
         counts["comments"] += erase_comments_by(connection, person, GONE)
         own_views = delete(tables.saved_views).where(tables.saved_views.c.owner == person)
         counts["saved_views"] += connection.execute(own_views).rowcount
+        rated = delete(tables.ratings).where(tables.ratings.c.rater == person)
+        counts["ratings"] += connection.execute(rated).rowcount
         for table in (tables.annotations, tables.locks):
             counts[table.name] += connection.execute(delete(table).where(table.c.annotator == person)).rowcount
         if touched:
@@ -226,7 +228,7 @@ def _names(connection: Connection, person: str) -> Counter[str]:
         connection.execute(update(events).where(events.c.id == row.id).values(values))
     renamed = {
         table.name: connection.execute(update(table).where(table.c.author == person).values(author=GONE)).rowcount
-        for table in (marks, tables.saved_views, tables.alert_rules)
+        for table in (marks, tables.saved_views, tables.alert_rules, tables.rating_studies)
     }
     requests = tables.requests
     renamed["requests"] = _in_records(connection, requests, AnnotationRequest, person, requests.c.reason == _BY_PEOPLE)

@@ -30,6 +30,7 @@ OF_A_STUDY = (
     *("analysis/groups", "documents", "agreement", "agreement?models=true", "classifier", "drift", "rules", "export"),
     *("codebook/codes/{code}", "codebook/codes/{code}/merge", "codebook/codes/{code}/split?parts=a%0Ab"),
     *("segments/{segment}", "agreement/{segment}", "segments/{segment}/why", "coding?human=no", "overview/system"),
+    "ratings",
 )
 
 
