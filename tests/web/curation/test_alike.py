@@ -38,6 +38,7 @@ def site(tmp_path):
     yield made
     made.embedder.leave.set()
     made.nearby.wait()
+    made.similar.wait()
     made.store.close()
 
 
@@ -46,9 +47,11 @@ def offers(client):
 
 
 def shown(site, client):
-    """The offers once every label is embedded."""
-    client.get(BASE)
-    site.nearby.wait()
+    """The offers once every label is embedded and compared."""
+    for _ in range(2):
+        client.get(BASE)
+        site.nearby.wait()
+        site.similar.wait()
     return offers(client)
 
 
@@ -80,6 +83,9 @@ def test_the_offer_goes_by_the_studys_threshold(site, lead):
     assert shown(site, lead) != [[], []]
     lead.post(f"{BASE}/similar/threshold", data={"threshold": "0.98"})
     assert offers(lead) == [[], []]
+    assert shown(site, lead) == [[], []]
+    lead.post(f"{BASE}/similar/threshold", data={"threshold": "0.7"})
+    assert shown(site, lead) != [[], []]
 
 
 def test_no_page_waits_for_a_model_and_what_was_counted_last_stays_meanwhile(site, lead):
