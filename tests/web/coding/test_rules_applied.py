@@ -17,7 +17,7 @@ from models.routing.router import Router
 from schemas import Annotation, AnnotationRequest, Assignment, StudyRules
 from schemas.ids import uniform
 from schemas.study import RoutingMode
-from tests.web.site import STUDY, fill, visit
+from tests.web.site import STUDY, fill, make_site, visit
 
 PAGE = f"/s/{STUDY}/rules/coded"
 CODED, ASKED = 40, 10  # of the coded segments, those that wait for people from the start
@@ -165,6 +165,26 @@ def test_what_was_broken_off_is_done_by_doing_it_again(site):
         apply(site, rules, keep, at)
     apply(site, rules, site.store.record, at)
     assert requests(site) == {request.segment_id: request for request in whole}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_either(request, tmp_path):
+    """A page over one database or the other."""
+    given = {"database_url": request.getfixturevalue("postgresql_url")} if request.param == "postgresql" else {}
+    made = make_site(tmp_path, **given)
+    made.store.reset()
+    yield made
+    made.store.close()
+
+
+def test_both_databases_tell_what_is_to_be_asked(on_either):
+    segments = fill(on_either, CODED, people=ASKED)
+    decide(on_either, segments[-1])
+    rules = set_rules(on_either, threshold=0.9, audit_share=0.9)
+    questions = apply(on_either, rules, on_either.store.record)
+    assert (questions.coded, questions.settled, questions.asked) == (CODED, ASKED + 1, CODED - ASKED - 1)
+    assert not questions.is_sample
+    assert apply(on_either, rules).asked == 0
 
 
 # what a draw is worth

@@ -27,7 +27,8 @@ OF_A_STUDY = (
         "segments?q=nothing+such",
         "analysis",
     ),
-    *("analysis/groups", "documents", "agreement", "agreement?models=true", "classifier", "drift", "rules", "export"),
+    *("analysis/groups", "documents", "agreement", "agreement?models=true", "classifier", "drift", "export"),
+    *("rules", "rules/coded"),
     *("codebook/codes/{code}", "codebook/codes/{code}/merge", "codebook/codes/{code}/split?parts=a%0Ab"),
     *("segments/{segment}", "agreement/{segment}", "segments/{segment}/why", "coding?human=no", "overview/system"),
 )
