@@ -4,10 +4,11 @@ import asyncio
 import logging
 import zlib
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import InvalidTimestampError, KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 
 from models.errors import WorkerFault
 from schemas import (
@@ -76,6 +77,21 @@ def outgoing(record: Record) -> Outgoing:
     """A record as a message of its topic, with the key that the topology's table says; ``KeyError`` for other kinds."""
     place, key = _KEYS[type(record)]
     return Outgoing(place.name, key(record).encode(), record.to_bytes())
+
+
+class RefusedTimeError(KafkaError):  # type: ignore[misc]  # aiokafka is not typed here
+    """The brokers refuse messages for their time; that passes when the clocks agree again."""
+
+    def __init__(self, topic: str) -> None:
+        """Say which clock to look at."""
+        super().__init__(
+            f"the brokers do not take the time of records for '{topic}': this machine's clock says "
+            f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; set it right, or that of the brokers (an hour ahead is too much "
+            "unless message.timestamp.after.max.ms is set)"
+        )
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Publisher(Protocol):
@@ -171,6 +187,9 @@ class KafkaPublisher:
                 await delivery  # most are done when the first is: they went in the same batch
             except MessageSizeTooLargeError as error:
                 again.append(self._in_place_of(message, error))
+            except InvalidTimestampError:
+                again.append(message)
+                first = first or RefusedTimeError(message.topic)
             except Exception as error:
                 again.append(message)
                 first = first or error

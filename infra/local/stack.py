@@ -26,6 +26,7 @@ from infra.brokers import HISTORY, broker_file, cluster_at, publish_history
 from infra.local.log_rotation import rotate
 from infra.local.processes import Child, resident_bytes, wait_for_end
 from infra.settings import PREFIX, Settings
+from infra.storage.derived.lost_codes import lost_creations
 from infra.storage.store import Store
 from models.errors import QualstreamError, SettingError
 from streams.cluster import Cluster
@@ -268,6 +269,10 @@ async def prepare_brokers(cluster: Cluster, store: Store) -> None:
     await create_topics(cluster)
     if not fresh:
         return
+    lost = lost_creations(store.database)
+    if lost:
+        log.info("%d codes whose creation went with the old topics are created again", len(lost))
+        store.record(lost)
     for record in HISTORY:
         await publish_history(store.history(record), cluster)
     opened = store.reopen()

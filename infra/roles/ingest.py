@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from aiokafka.errors import KafkaError
 
+from infra.brokers import publish_history
 from infra.roles.definition import RoleDefinition, Worker
+from infra.storage.derived.lost_codes import lost_creations
 from infra.storage.store import Store
 from models.errors import SettingError, UnavailableError
 from streams.cluster import Cluster, consumer_group, group_lag, in_time
@@ -32,22 +34,29 @@ async def run(worker: Worker) -> None:
 
 
 async def _sweep(store: Store, cluster: Cluster) -> None:
-    """Look every so often for segments whose messages, or what came of them, the brokers lost."""
+    """Look every so often for what the brokers lost: segments, what came of them, and the codes that they have."""
     while True:
         await asyncio.sleep(_SWEEP_S)
         try:
-            await reopen_lost(store, cluster, datetime.now(UTC))
+            await recover_lost(store, cluster, datetime.now(UTC))
         except (KafkaError, OSError, UnavailableError) as error:
-            log.warning("cannot look for lost segments: %s", error)
+            log.warning("cannot look for what is lost: %s", error)
 
 
-async def reopen_lost(store: Store, cluster: Cluster, now: datetime) -> int:
-    """Have lost segments published again; two processes that do so at once find each of them once.
+async def recover_lost(store: Store, cluster: Cluster, now: datetime) -> int:
+    """Have lost segments published again, and lost codes created again; two processes may do so at once.
 
     Returns:
-        How many there were.
+        How many segments there were; each is found by one process.
     """
     before = now - (_AT_LEAST if await _idle(cluster) else _AT_MOST)
+    created = await in_time(lambda: lost_creations(store.database, before), _LONGEST_S)
+    if created:
+        log.warning("%d codes have segments, but no creation; they are created again", len(created))
+        try:
+            await publish_history(created, cluster)
+        except SettingError as error:  # a right that publishing segments does not need
+            log.warning("they cannot be: %s", error)
     opened = await in_time(lambda: store.reopen(published_before=before), _LONGEST_S)
     if opened:
         log.warning("%d segments have no outcome and nothing is under way of them; they are published again", opened)

@@ -1,6 +1,7 @@
 """Where a study's codes come from: whether models may open them, propose them, or only use those there are (ADR 19)."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from models.codebook.newest_rules import NewestRules
 from schemas import StudyRules
@@ -36,7 +37,7 @@ class CodingModes:
         Args:
             default: The mode of a study that has set none.
         """
-        self._default = default
+        self._default = cache(default)  # asked for every segment
         self._rules = NewestRules()
 
     def update(self, rules: Iterable[StudyRules]) -> None:

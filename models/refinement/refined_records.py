@@ -4,7 +4,7 @@ from uuid import UUID
 
 from models.codebook.codebook import CodeState
 from models.refinement.batch_index import NearCode
-from schemas import Assignment, CodeEvent, Decision, Neighbour
+from schemas import Assignment, CodeEvent, Neighbour
 from schemas.coding import NONE_FITS, CodeStanding
 from schemas.ids import code_event_id, code_id, no_code_id
 
@@ -21,17 +21,17 @@ def _creation_id(code: UUID, segment: UUID | None) -> UUID:
     return code_event_id(code, "created", str(segment))
 
 
-def created_event(assignment: Assignment, decision: Decision) -> CodeEvent:
+def created_event(assignment: Assignment) -> CodeEvent:
     """The event of the code that an assignment created."""
-    code, study = assignment.code_id, assignment.study
-    same = code == code_id(study, decision.label)
+    code, study, proposed = assignment.code_id, assignment.study, assignment.proposed
+    same = code == code_id(study, proposed)
     return CodeEvent(
         id=_creation_id(code, assignment.segment_id),
         code_id=code,
         study=study,
         kind="created",
-        label=decision.label if same else assignment.label,  # a replay after a renaming gives the first label again
-        author=decision.moderator,
+        label=proposed if same else assignment.label,  # a replay after a renaming gives the first label again
+        author=assignment.models.get("moderator", "moderator"),  # old records do not name it
         at=assignment.assigned_at,
         reason=assignment.why,
         segment_id=assignment.segment_id,

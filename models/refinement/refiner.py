@@ -215,7 +215,7 @@ class Refiner:
             return None
         if before.standing == "code" and before.code_id not in self._origins:
             return None
-        return Refined(before, self._event(before, decision))
+        return Refined(before, self._event(before))
 
     def _embed(self, decisions: Sequence[Decision]) -> Embeddings:
         """What is compared, in one call of the embedder, shape ``(len(decisions), dim)``."""
@@ -355,13 +355,13 @@ class Refiner:
             | self._versions,
             assigned_at=now,
         )
-        return Refined(assignment, self._event(assignment, decision))
+        return Refined(assignment, self._event(assignment))
 
-    def _event(self, assignment: Assignment, decision: Decision) -> CodeEvent | None:
+    def _event(self, assignment: Assignment) -> CodeEvent | None:
         """The event of the code that an assignment created, if it did; one that stands already as it stands."""
         if not assignment.new:
             return None
-        event = created_event(assignment, decision)
+        event = created_event(assignment)
         return self._codebook.event(event.code_id, event.id) or event
 
     def _signals(self, decisions: Sequence[Decision], matches: Sequence[_Match]) -> list[dict[str, float]]:

@@ -30,13 +30,15 @@ _PATIENCE_S = 300.0
 _LOOK_S = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass
 class Strike:
     """Something that was done to the system."""
 
     what: str
     at: float
     """Unix time."""
+    moved_s: float | None = None
+    """Of a killed broker, after how many seconds the others led in its place; the system cannot go on before."""
 
 
 @dataclass
@@ -129,20 +131,23 @@ class Drill:
         least = self.store.counts().routed + _FLOWS
         self.wait(lambda: self.store.counts().routed >= least)
 
-    def calm(self, seconds: float) -> None:
+    def calm(self, seconds: float, *, feeding: bool = True) -> None:
         """Let segments flow for a time without a strike."""
         end = time.monotonic() + seconds
-        self.wait(lambda: time.monotonic() >= end)
+        self.wait(lambda: time.monotonic() >= end, feeding=feeding)
 
-    def strike(self, what: str) -> None:
+    def strike(self, what: str) -> Strike:
         """Note that something is done now."""
         self.strikes.append(Strike(what, time.time()))
+        return self.strikes[-1]
 
     def kill_node(self, node: Node, leads: str) -> None:
         """Kill a broker; when segments flow without it, start it again and wait until the cluster counts it."""
         kafka = self.nodes
-        self.strike(f"broker that leads {leads}")
+        strike = self.strike(f"broker that leads {leads}")
         node.kill()
+        self.wait(lambda: kafka.moved_from(node))
+        strike.moved_s = time.time() - strike.at
         self.flow()
         self.strike("broker comes back")
         node.start()
@@ -203,24 +208,32 @@ async def _coded_at(cluster: Cluster) -> list[float]:
 @contextmanager
 def drill(folder: Path, roles: Sequence[str] = CODING, studies: Sequence[str] = (STUDY,)) -> Iterator[Drill]:
     """Start three nodes and roles with fake models; segments of the studies come in at a steady rate."""
-    with running_kafka(folder / "kafka", nodes=3) as kafka, _flowing(folder, roles, studies, kafka) as drilled:
+    with running_kafka(folder / "kafka", nodes=3) as kafka, flowing(folder / "data", kafka, roles, studies) as drilled:
         yield drilled
 
 
 @contextmanager
-def embedded_drill(folder: Path) -> Iterator[Drill]:
-    """The same on the embedded broker, one study."""
-    with _flowing(folder, CODING, (STUDY,)) as drilled:
-        yield drilled
+def flowing(
+    data: Path,
+    kafka: Kafka | None = None,
+    roles: Sequence[str] = CODING,
+    studies: Sequence[str] = (STUDY,),
+    options: Mapping[str, str] | None = None,
+) -> Iterator[Drill]:
+    """Start roles on these nodes, or on the embedded broker.
 
-
-@contextmanager
-def _flowing(folder: Path, roles: Sequence[str], studies: Sequence[str], kafka: Kafka | None = None) -> Iterator[Drill]:
-    fixed = {"data_dir": folder / "data", "profile": str(FAKES), "study": STUDY}
+    Args:
+        data: Their data folder, which is not there yet.
+        kafka: Running nodes.
+        roles: Which.
+        studies: Segments come in for these in turn.
+        options: What the roles' environment has beside the drill's.
+    """
+    fixed = {"data_dir": data, "profile": str(FAKES), "study": STUDY}
     settings = load_settings(**fixed, **(kafka.options() if kafka else {}))
     settings.data_dir.mkdir(parents=True)
     store = build_store(settings)
-    stack = LocalStack(settings, store, roles, options={"QUALSTREAM_INGEST_RATE": str(RATE)})
+    stack = LocalStack(settings, store, roles, options={"QUALSTREAM_INGEST_RATE": str(RATE), **(options or {})})
     drilled = Drill(stack, store, kafka, studies)
     drilled.feed()
     try:

@@ -110,6 +110,12 @@ class Node:
         with (self.folder / "node.log").open("ab") as log:
             self.process = spawn(_java("kafka.Kafka", str(self.folder / "node.properties")), log, os.environ)
 
+    @property
+    def pid(self) -> int:
+        """Its process id; fails where it does not run."""
+        assert self.process is not None, f"node {self.number} does not run"
+        return self.process.pid
+
     def signal(self, number: int) -> None:
         """Send its process a signal: SIGSTOP, SIGCONT and so on."""
         if self.process is not None:
@@ -232,6 +238,10 @@ class Kafka:
     def coordinator(self, group: str) -> Node:
         """The node that keeps a consumer group's members and offsets."""
         return self._node(asyncio.run(_coordinator(self._asked(), group)))
+
+    def moved_from(self, node: Node) -> bool:
+        """Whether the others name it as the leader of no partition any more, those of the groups' offsets included."""
+        return node.number not in asyncio.run(_leaders(self._asked()))
 
     def _node(self, number: int) -> Node:
         return next(node for node in self.nodes if node.number == number)
@@ -407,6 +417,12 @@ async def _leader(cluster: Cluster, topic: str, partition: int) -> int:
             return next(each["leader"] for each in described["partitions"] if each["partition"] == partition)
 
         return await _answer(ask)
+
+
+async def _leaders(cluster: Cluster) -> set[int]:
+    async with _admin(cluster) as client:
+        described = await client.describe_topics(await client.list_topics())
+        return {partition["leader"] for topic in described for partition in topic["partitions"]}
 
 
 async def _coordinator(cluster: Cluster, group: str) -> int:

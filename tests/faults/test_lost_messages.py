@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from infra.roles.ingest import reopen_lost
-from schemas import AnnotationRequest, StudyRules
+from infra.roles.ingest import recover_lost
+from infra.storage.store import Store
+from schemas import AnnotationRequest, CodeEvent, StudyRules
 from streams.cluster import Cluster
 from streams.publish import outgoing
-from streams.topology import REQUESTS
+from streams.topology import CODEBOOK, REQUESTS
 from tests.brokers.chosen import Brokers
-from tests.integration.stack import STUDY, lag, messages, publish, running, segments, until
+from tests.integration.stack import STUDY, kill, lag, messages, publish, running, segments, until
 
 LATER = timedelta(minutes=6)
 
@@ -25,8 +26,8 @@ def test_a_segment_that_the_brokers_lost_is_published_again_and_coded(tmp_path: 
         store.take_in(wanted[10:])
         store.mark_published([segment.id for segment in wanted[10:]])  # as if they had been, and were lost since
         until(lambda: lag(stack.cluster, "recorder") == 0, stack)
-        assert asyncio.run(reopen_lost(store, stack.cluster, datetime.now(UTC))) == 0
-        opened = asyncio.run(reopen_lost(store, stack.cluster, datetime.now(UTC) + LATER))
+        assert asyncio.run(recover_lost(store, stack.cluster, datetime.now(UTC))) == 0
+        opened = asyncio.run(recover_lost(store, stack.cluster, datetime.now(UTC) + LATER))
         until(lambda: store.open_segments(STUDY) == 0, stack)
     assert opened <= 2
     assert store.counts(STUDY).routed == 12
@@ -36,8 +37,8 @@ def test_while_anything_is_under_way_nothing_counts_as_lost(tmp_path: Path, brok
     with running(tmp_path / "data", brokers=brokers, roles=("ingest",)) as (stack, store):
         store.take_in(segments(5))
         until(lambda: store.counts(STUDY).published == 5, stack)
-        assert asyncio.run(reopen_lost(store, stack.cluster, datetime.now(UTC) + LATER)) == 0
-        assert asyncio.run(reopen_lost(store, stack.cluster, datetime.now(UTC) + timedelta(days=2))) == 5
+        assert asyncio.run(recover_lost(store, stack.cluster, datetime.now(UTC) + LATER)) == 0
+        assert asyncio.run(recover_lost(store, stack.cluster, datetime.now(UTC) + timedelta(days=2))) == 5
 
 
 def test_a_question_to_people_that_was_lost_is_asked_again(tmp_path: Path, brokers: Brokers) -> None:
@@ -56,10 +57,46 @@ def test_a_question_to_people_that_was_lost_is_asked_again(tmp_path: Path, broke
         with store.database.writing() as connection:
             connection.exec_driver_sql("DELETE FROM requests")
         assert store.open_segments(STUDY) == len(people)
-        asyncio.run(reopen_lost(store, stack.cluster, datetime.now(UTC) + LATER))
+        asyncio.run(recover_lost(store, stack.cluster, datetime.now(UTC) + LATER))
         until(lambda: store.open_segments(STUDY) == 0, stack)
         again = _asked(stack.cluster)
     assert again == asked
+
+
+def test_a_code_whose_creation_was_lost_is_created_again_as_it_was(tmp_path: Path, brokers: Brokers) -> None:
+    with running(tmp_path / "data", brokers=brokers) as (stack, store):
+        store.take_in(segments(20))
+        until(lambda: store.counts(STUDY).routed == 20, stack)
+        until(lambda: lag(stack.cluster, "recorder") == 0, stack)
+        created = [*store.code_events(STUDY)]
+        _forget_codes(store)
+        assert asyncio.run(recover_lost(store, stack.cluster, datetime.now(UTC))) == 0
+        assert [*store.code_events(STUDY)] == []  # what was assigned just now may be under way
+        asyncio.run(recover_lost(store, stack.cluster, datetime.now(UTC) + LATER))
+        until(lambda: len([*store.code_events(STUDY)]) == len(created), stack)
+    assert created
+    assert [*store.code_events(STUDY)] == created
+
+
+def test_a_broker_that_takes_unrecorded_codes_along_gets_them_again(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as (stack, store):
+        store.take_in(segments(20))
+        until(lambda: store.counts(STUDY).routed == 20, stack)
+        until(lambda: lag(stack.cluster, "recorder") == 0, stack)
+        created = {event.id: event.to_bytes() for event in store.code_events(STUDY)}
+        _forget_codes(store)
+        kill(stack.pids()["broker"])
+        until(lambda: stack.restarts > 0, stack)
+        again = {CodeEvent.from_bytes(raw).id: raw for raw in messages(stack.cluster, CODEBOOK.name)}
+    assert created
+    assert again == created
+
+
+def _forget_codes(store: Store) -> None:
+    """As if the recorder had ended before it came to the codebook's topic."""
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM code_events")
+        connection.exec_driver_sql("DELETE FROM codes")
 
 
 def _asked(cluster: Cluster) -> dict[UUID, set[bytes]]:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from models.errors import SettingError
 from streams.cluster import Cluster, Names, consumer_group, group_lag, partitions_of
 from streams.preflight import prepare
+from streams.publish import KafkaPublisher
 from streams.topics import create_topics, delete_topics, wait_for_topics
 from streams.topology import CODEBOOK, FEEDBACK, PROPOSALS, TOPICS, role
 from tests.brokers.kafka import Kafka
@@ -107,3 +109,31 @@ def test_too_few_brokers_for_the_replication_end_a_role_with_the_mend(kafka_node
     cluster = replace(behind(kafka_node, "copies."), replication=3)
     with pytest.raises(SettingError, match=r"QUALSTREAM_KAFKA_REPLICATION is 3 but the brokers at .* are fewer"):
         asyncio.run(prepare(cluster, role("router"), consumer_group("router")))
+
+
+async def test_records_whose_time_the_brokers_refuse_wait_until_they_take_it(
+    kafka_node: Kafka, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = behind(kafka_node, "clock.")
+    await make(cluster, FEEDBACK.name, message_timestamp_before_max_ms="1")
+    publisher = KafkaPublisher(cluster, linger_ms=500)  # so long that every record is older than that
+    await publisher.start()
+    sending = asyncio.create_task(publisher.send(feedback(segments(3))))
+    refused = f"the brokers do not take the time of records for '{FEEDBACK.name}': this machine's clock"
+    await asyncio.to_thread(until, lambda: refused in caplog.text)
+    assert not sending.done()
+    await _set(cluster, FEEDBACK.name, message_timestamp_before_max_ms="3600000")
+    await sending
+    await publisher.stop()
+    assert len(await asyncio.to_thread(messages, cluster, FEEDBACK.name)) == 3
+
+
+async def _set(cluster: Cluster, name: str, **config: str) -> None:
+    """Change a topic's settings as somebody else would, written as for ``make``."""
+    admin = AIOKafkaAdminClient(**cluster.client_options())
+    await admin.start()
+    settings = {key.replace("_", "."): value for key, value in config.items()}
+    try:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, cluster.names.at_broker(name), settings)])
+    finally:
+        await admin.close()

@@ -198,3 +198,28 @@ def test_each_stage_has_its_sentence_and_an_old_assignment_has_no_stage():
 def test_rules_that_were_kept_before_there_were_suggestions_still_accept_from_their_threshold():
     old = '{"study": "reviews", "author": "ann", "at": "2026-03-01T10:00:00Z", "threshold": 0.7}'
     assert StudyRules.model_validate_json(old).mode == "threshold"
+
+
+def test_a_rank_is_looked_up_as_it_would_be_counted():
+    suggestions, chance, lately, offered = Suggestions(most=20), random.Random(5), [], []
+    for n, each in enumerate(stream(300, seed=5)):
+        score = _by_agreement if n < 150 else _by_doubt  # what is known changes on the way
+        own = (score(each.signals), uniform(each.segment_id, "equally doubtful"))
+        rank = sum((score(s), uniform(i, "equally doubtful")) < own for i, s in lately)
+        expected = rank + uniform(each.segment_id, "doubtful") < 0.3 * (len(lately) + 1)
+        assert suggestions.is_doubtful(each.segment_id, each.signals, 0.3, score) == expected
+        offered.append(expected)
+        suggestions.add(each.segment_id, each.signals)
+        lately = [*lately, (each.segment_id, each.signals)][-20:]
+        if chance.random() < 0.2:  # one of them is accepted after all
+            gone, _ = lately.pop(chance.randrange(len(lately)))
+            suggestions.discard(gone)
+    assert 0 < sum(offered) < len(offered)
+
+
+def _by_agreement(signals):
+    return round(signals["agreement"], 1)  # many are equal
+
+
+def _by_doubt(signals):
+    return 1 - round(signals["agreement"], 1)
