@@ -18,6 +18,7 @@ from benchmarks.quality import Lab, coded
 from infra.clock import SystemClock
 from infra.profiles.loading import Profile, load_profile
 from infra.settings import ensure_data_dir, load_settings
+from models.evaluation.association import auroc
 from models.evaluation.bootstrap import Estimate, resample
 from models.fakes import MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
@@ -153,8 +154,9 @@ class Run:
     sets: Sequence[str]
 
     def auroc(self, name: str, counts: Floats) -> float:
-        """One score's, each text counting so often."""
-        return auroc(self.scores[name], self.answers, counts)
+        """One score's, each text counting so often; 0.5 where no two can be told apart."""
+        area = auroc(self.scores[name], self.answers, counts)
+        return 0.5 if area is None else area
 
 
 def judge(folds: Sequence[Fold], least: float) -> Run:
@@ -229,21 +231,6 @@ def bins(runs: Sequence[Run], name: str) -> list[Bin]:
         np.concatenate([one for one in each]) for each in ([r.scores[name] for r in runs], [r.answers for r in runs])
     )
     return reliability(scores.tolist(), answers.tolist())
-
-
-def auroc(scores: Floats, answers: NDArray[np.bool_], counts: Floats) -> float:
-    """Share of pairs of an accepted and a refused one that stand in the right order, ties half; 0.5 where none is.
-
-    Args:
-        scores: Shape ``(n,)``.
-        answers: Whether each was accepted.
-        counts: How often each counts.
-    """
-    values, place = np.unique(scores, return_inverse=True)
-    yes = np.bincount(place, counts * answers, len(values))
-    no = np.bincount(place, counts * ~answers, len(values))
-    pairs = yes.sum() * no.sum()
-    return float((yes * (np.cumsum(no) - no / 2)).sum() / pairs) if pairs else 0.5
 
 
 def resplit(study: Study, least: float) -> list[Resplits]:

@@ -1,16 +1,16 @@
 """What blind ratings of codes say: who stands, by how much, and what knew it beforehand."""
 
 import math
-import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import cohen_kappa_score, roc_auc_score
+from sklearn.metrics import cohen_kappa_score
 
 from benchmarks.pages.layout import Report, publish
-from models.ports import Floats
+from models.evaluation.association import auroc
+from models.evaluation.bootstrap import Estimate, draws_of, estimated_mean
 from models.routing.calibration import expected_calibration_error, reliability
 from models.routing.confidence import prior
 from models.routing.rated_prior import ELECTED, elected_rating
@@ -18,7 +18,7 @@ from models.routing.rated_prior import ELECTED, elected_rating
 Item = dict[str, Any]
 SCALES = ("clarity", "conciseness", "relevance")
 SYSTEMS = ("human", "small", "tiny", "swapped")
-RESAMPLES, SEED = 2_000, 7
+_AREAS = 500  # resamples of an area: each ranks all codes
 HIGH = 0.75
 """A confidence from which on codes are counted apart."""
 
@@ -115,13 +115,6 @@ def wilson(share: float, total: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def auroc(scores: Sequence[float], stands: Sequence[bool]) -> float | None:
-    """How often a code that stands has a higher score than one that does not; none where all or none stand."""
-    if len(set(stands)) < 2:
-        return None
-    return float(roc_auc_score(stands, scores))
-
-
 def _system(texts: Mapping[str, Item]) -> Item:
     share = _mean([rating["stands"] for rating in texts.values()])
     low, high = wilson(share, len(texts))
@@ -147,11 +140,10 @@ def _differences(rated: Mapping[str, Mapping[str, Item]], figures: Item) -> list
         if not texts:
             continue
         values = np.array([rated[one][t]["stands"] - rated[other][t]["stands"] for t in texts])
-        low, high = _bootstrap(values)
-        figures[f"{one} - {other}"] = _rounded({"mean": float(values.mean()), "low": low, "high": high})
-        lines.append(
-            f"`{one}` less `{other}`, paired on {len(texts)} texts: {values.mean():+.1%} [{low:+.1%}, {high:+.1%}]"
-        )
+        less = estimated_mean(values, draws_of(len(texts)))
+        figures[f"{one} - {other}"] = _rounded({"mean": less.value, "low": less.low, "high": less.high})
+        interval = f"[{less.low:+.1%}, {less.high:+.1%}]"
+        lines.append(f"`{one}` less `{other}`, paired on {len(texts)} texts: {less.value:+.1%} {interval}")
     return lines
 
 
@@ -164,14 +156,14 @@ def _trust(sample: Sequence[Item], rated: Mapping[str, Mapping[str, Item]], figu
             known = [(value, rated[system][item["id"]]["stands"] >= 0.5, item) for item in items
                      if (value := score(item, system)) is not None]  # fmt: skip
             scores, stands = [value for value, _, _ in known], [ok for _, ok, _ in known]
-            area = auroc(scores, stands)
+            area = _area(scores, stands)
             if area is None:
                 continue
-            low, high = _area_interval(scores, stands)
             order = sorted(range(len(known)), key=lambda n: -scores[n])[: len(known) // 2]
             half = _mean([float(stands[n]) for n in order])
-            figures[f"{name} of {system}"] = _rounded({"auroc": area, "low": low, "high": high, "surest_half": half})
-            area_line = f"`{system}` ranked by {name}: AUROC {area:.2f} [{low:.2f}, {high:.2f}]"
+            interval = {"auroc": area.value, "low": area.low, "high": area.high}
+            figures[f"{name} of {system}"] = _rounded(interval | {"surest_half": half})
+            area_line = f"`{system}` ranked by {name}: AUROC {area.value:.2f} [{area.low:.2f}, {area.high:.2f}]"
             lines.append(f"{area_line}; of the surest half {half:.1%} stand")
     return lines
 
@@ -195,19 +187,13 @@ def _before_labels(sample: Sequence[Item], rated: Mapping[str, Mapping[str, Item
     return lines
 
 
-def _bootstrap(values: Floats) -> tuple[float, float]:
-    draws = np.random.default_rng(SEED).choice(values, (RESAMPLES, len(values))).mean(axis=1)
-    return float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
-
-
-def _area_interval(scores: Sequence[float], stands: Sequence[bool]) -> tuple[float, float]:
-    chance = random.Random(SEED)
-    areas = []
-    for _ in range(500):
-        places = [chance.randrange(len(scores)) for _ in scores]
-        area = auroc([scores[n] for n in places], [stands[n] for n in places])
-        areas += [] if area is None else [area]
-    return float(np.quantile(areas, 0.025)), float(np.quantile(areas, 0.975))
+def _area(scores: Sequence[float], stands: Sequence[bool]) -> Estimate | None:
+    """The area with what it is on other draws of as many codes; draws in which all or none stand tell nothing."""
+    area = auroc(scores, stands)
+    if area is None:
+        return None
+    drawn = [auroc(scores, stands, counts) for counts in draws_of(len(scores), _AREAS)]
+    return Estimate(area, np.array([each for each in drawn if each is not None]))
 
 
 def _agreement(ratings: Sequence[Item], again: Sequence[Item], figures: Item) -> list[str]:

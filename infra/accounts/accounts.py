@@ -47,6 +47,8 @@ class Visitor:
     """Sessions of an earlier one are void."""
     scopes: frozenset[str] = frozenset(SCOPES)
     """What their token was made for; in person, everything."""
+    language: str = ""
+    """In which they chose to read the page; empty: as their browser says."""
 
     def may(self, role: AccountRole, study: str | None) -> bool:
         """Whether they have at least this role in a study; ``None`` asks for a role everywhere."""
@@ -125,7 +127,8 @@ class Accounts:
             row = connection.execute(select(accounts).where(accounts.c.id == account)).one_or_none()
             if row is None or row.disabled:
                 return None
-            return Visitor(row.id, row.name, _roles(connection, [row.id]).get(row.id, {}), epoch=row.epoch)
+            roles = _roles(connection, [row.id]).get(row.id, {})
+            return Visitor(row.id, row.name, roles, epoch=row.epoch, language=row.language or "")
 
     # What they may
 
@@ -159,6 +162,11 @@ class Accounts:
         """End every session, setup link and API token of an account, wherever they are."""
         with self._database.writing() as connection:
             self._end_all(connection, account)
+
+    def set_language(self, account: UUID, language: str) -> None:
+        """Keep in which language somebody reads the page; empty: as their browser says."""
+        with self._database.writing() as connection:
+            connection.execute(update(accounts).where(accounts.c.id == account).values(language=language or None))
 
     # Signing in
 

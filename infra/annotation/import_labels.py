@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from infra.annotation.label_matching import KnownSegment, Match, match
+from infra.annotation.memos import Memo
 from infra.annotation.span_matching import match_parts
 from infra.annotation.study_codes import StudyCodes
 from infra.files.labels.label_sheet import Labelled, LabelSheet
@@ -67,6 +68,8 @@ class Plan:
     uncoded: int = 0
     """Rows that have no codes yet, and had none."""
     notes: Sequence[str] = ()
+    memos: Sequence[Memo] = ()
+    """On codes and documents, which the study lacks."""
     placeholders: Placeholders | None = None
     """What those of the file stand for, where something was masked."""
 

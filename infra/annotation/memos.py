@@ -3,6 +3,7 @@
 Memos on segments and on marked parts are fields of their annotations.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, select, update
 
+from infra.masking.intake import Masking
 from infra.storage.annotations import waiting
 from infra.storage.database import Database
 from infra.storage.final_codes import is_or_became
@@ -17,6 +19,7 @@ from infra.storage.projections import insert
 from infra.storage.tables import codes, memos, segments
 from models.errors import InputError
 from models.text.labels import needed_words
+from schemas import Segment
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,31 @@ def add_memo(database: Database, study: str, memo: Memo) -> None:
     Raises:
         InputError: If it is empty or too long, or is about nothing, or about what the study does not have.
     """
-    row = {"id": memo.id, "study": study, "code_id": memo.code, "document": memo.document, "author": memo.author}
-    row |= {"text": needed_words(memo.text, "memo"), "at": memo.at}
+    row = _row(study, memo)
     _check_subject(database, study, memo)
     statement = insert(memos, database.dialect).on_conflict_do_nothing()
     with database.writing() as connection:
         connection.execute(statement, row)
+
+
+def keep_memos(database: Database, study: str, brought: Sequence[Memo], masking: Masking | None = None) -> None:
+    """Keep memos that were made elsewhere, masked as the study wants it; one that is there is written anew.
+
+    Args:
+        database: The read model's.
+        study: Whose.
+        brought: Each about a code or a document that the study has.
+        masking: How; ``None``: nothing is masked.
+    """
+    looked = masking.look(database, [_as_segment(memo, study) for memo in brought]) if masking else None
+    rows = [_row(study, memo) for memo in brought]
+    statement = insert(memos, database.dialect)
+    anew = {name: statement.excluded[name] for name in ("text", "changed_at")}
+    with database.writing() as connection:
+        if masking and looked:
+            rows = [row | {"text": each.text} for row, each in zip(rows, masking.keep(connection, looked), strict=True)]
+        for row in rows:
+            connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=anew), row)
 
 
 def change_memo(database: Database, study: str, memo: UUID, author: str, text: str, at: datetime) -> Memo | None:
@@ -99,6 +121,17 @@ def remove_memo(database: Database, study: str, memo: UUID, author: str) -> Memo
         row = connection.execute(select(memos).where(*own)).one_or_none()
         connection.execute(delete(memos).where(*own))
     return None if row is None else _memo(row)
+
+
+def _row(study: str, memo: Memo) -> dict[str, Any]:
+    about = {"study": study, "code_id": memo.code, "document": memo.document}
+    words = {"author": memo.author, "text": needed_words(memo.text, "memo"), "at": memo.at}
+    return {"id": memo.id, **about, **words, "changed_at": memo.changed_at}
+
+
+def _as_segment(memo: Memo, study: str) -> Segment:
+    """A memo as a segment is looked through."""
+    return Segment(id=memo.id, study=study, text=memo.text, source="memo")
 
 
 def _memos(database: Database, study: str, *where: ColumnElement[bool]) -> list[Memo]:

@@ -1,7 +1,7 @@
 """Commands on a study's codebook: teach it, group its codes under themes, show its threshold."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from infra.annotation.import_labels import Importing, Plan, plan
+from infra.annotation.memos import keep_memos
 from infra.brokers import open_history
 from infra.cli.commands import CommandList
 from infra.cli.options import (
@@ -49,6 +50,7 @@ from infra.files.refi_archive import is_refi
 from infra.files.rows import ReadingOptions
 from infra.masking.intake import Masking
 from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
+from infra.refi.memos_import import plan_memos
 from infra.refi.reading import RefiContent, read_refi
 from infra.settings import Settings
 from infra.storage.studies import check_study
@@ -57,6 +59,7 @@ from models.codebook.edits import Act
 from models.codebook.themes import ThemeSettings
 from models.coding.labels import label_fault
 from models.refinement.thresholds import Judgement
+from schemas import CodeEvent
 
 SHOWN, FIRST = 20, 10
 """Rows left out that are listed, further ones are counted; and labels that a dry run shows."""
@@ -90,19 +93,22 @@ def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **g
     name = person(coder, "--coder") if coder is not None else ""
     refi = read_refi(source, name) if is_refi(source.name) else None
     nodes = refi.nodes if refi else _codebook_nodes(source, given)
-    if nodes:
-        _bring_in(settings, codebook_entries(nodes), source, name, dry_run=dry_run)
+    masking = Masking(settings)
+    who = Importing(settings.study, name or "teach", datetime.now(UTC), teach_unmatched=True, masking=masking)
+    events = _bring_in(settings, codebook_entries(nodes), source, name, dry_run=dry_run) if nodes else ()
     if nodes and not (refi and refi.sheet.rows):
+        _bring_memos(settings, refi, who, events, dry_run=dry_run)
         _say_untaken(refi)
         return
     sheet = refi.sheet if refi else _read_sheet(source, name, given)
-    who = Importing(settings.study, name or "teach", datetime.now(UTC), teach_unmatched=True, masking=Masking(settings))
     with open_history(settings, read_only=dry_run) as history, closing(build_store(settings)) as store:
         planned = plan(store.database, sheet, who)
         outcome = planned.write(history.write) if planned.changes and not dry_run else ""
     if dry_run:
         show_plan(planned, output_console())
         outcome = "nothing was written (dry run)" if planned.changes else ""
+    sources = {annotation.source for annotation in planned.kept if annotation.source}
+    _bring_memos(settings, refi, who, [*events, *planned.events], sources, dry_run=dry_run)
     for line in _taught(planned, settings.study, outcome, source.name):
         click.echo(line, err=True)
 
@@ -115,6 +121,26 @@ def _say_untaken(refi: RefiContent | None) -> None:
         click.echo(f"{row.file}, passage {row.line}: {row.reason}; left out", err=True)
 
 
+def _bring_memos(
+    settings: Settings,
+    refi: RefiContent | None,
+    who: Importing,
+    events: Sequence[CodeEvent],
+    documents: Collection[str] = (),
+    *,
+    dry_run: bool,
+) -> None:
+    """Bring a project's notes into the study as memos, and say what they came to."""
+    if refi is None or not refi.memos:
+        return
+    with closing(build_store(settings)) as store:
+        history = {event.id: event for event in [*store.code_events(settings.study), *events]}
+        planned = plan_memos(store.database, refi.memos, Codebook(history.values()), who, documents)
+        if not dry_run:
+            keep_memos(store.database, settings.study, planned.memos, who.masking)
+    click.echo(planned.sentence, err=True)
+
+
 def _codebook_nodes(source: Path, given: Mapping[str, Any]) -> Sequence[CodebookNode]:
     """The codes of a table that is a codebook; none of one that has coded texts."""
     options = ReadingOptions(**{name: given[name] for name in ("encoding", "sheet", "header_row")})
@@ -125,8 +151,12 @@ def _codebook_nodes(source: Path, given: Mapping[str, Any]) -> Sequence[Codebook
 
 def _bring_in(
     settings: Settings, entries: Sequence[CodebookEntry], source: Path, author: str, *, dry_run: bool
-) -> None:
-    """Bring a codebook into the study, and say what it came to."""
+) -> Sequence[CodeEvent]:
+    """Bring a codebook into the study, and say what it came to.
+
+    Returns:
+        What it changed, or would change.
+    """
     at = datetime.now(UTC)
     act = Act(author or "import", at, f"imported from {source.name}", "imported")
     with open_history(settings, read_only=dry_run) as history:
@@ -136,6 +166,7 @@ def _bring_in(
     if dry_run and imported.events:
         outcome = "nothing was written (dry run)"
     click.echo(f"codebook: {imported.summary}" + (f"; {outcome}" if outcome else ""), err=True)
+    return imported.events
 
 
 @click.group(cls=CommandList)
@@ -151,12 +182,16 @@ def codebook() -> None:
 def import_(source: Path, study: str | None, author: str, dry_run: bool) -> None:
     """Import a codebook: a table with one code per row (A > B is a path), or a file of REFI-QDA.
 
-    Empty cells change nothing, and no code is removed.
+    Empty cells change nothing, and no code is removed. Of a project, the notes on codes and on documents that the study
+    has become memos.
     """
     settings = read_settings(study=study)
     refi = read_refi(source) if is_refi(source.name) else None
     nodes = refi.nodes if refi else read_codebook_table(source)
-    _bring_in(settings, codebook_entries(nodes), source, person(author, "--author"), dry_run=dry_run)
+    name = person(author, "--author")
+    events = _bring_in(settings, codebook_entries(nodes), source, name, dry_run=dry_run)
+    who = Importing(settings.study, name, datetime.now(UTC), masking=Masking(settings))
+    _bring_memos(settings, refi, who, events, dry_run=dry_run)
     for note in refi.sheet.notes if refi else ():
         click.echo(note, err=True)
 

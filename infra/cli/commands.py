@@ -30,7 +30,7 @@ SECTIONS = {
     },
     "Texts in, codes out": {
         "code": CommandPlace("data", "Code a file without a running stack."),
-        "ingest": CommandPlace("data", "Send a file to the stack."),
+        "ingest": CommandPlace("data", "Send files to the stack."),
         "export": CommandPlace("export", "Write segments with their codes, or people's labels."),
         "segments": CommandPlace("segments", "Show what is known of a segment, or delete some."),
         "dead-letters": CommandPlace("data", "List, show and replay what could not be coded.", "dead_letters"),

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -14,6 +16,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from infra.annotation.import_labels import Importing
+from infra.annotation.memos import keep_memos
 from infra.cli.commands import CommandList
 from infra.cli.options import (
     CASCADE,
@@ -29,7 +33,8 @@ from infra.cli.options import (
     source_options,
 )
 from infra.factory.stores import opened_store
-from infra.files.preview import preview
+from infra.files.preview import preview, repeated
+from infra.files.refi_archive import is_refi
 from infra.files.row_tally import RowTally, Source, accepted_segments
 from infra.masking.intake import Masking, MaskingBeside, MaskingTally
 from infra.profiles.loading import load_profile
@@ -37,6 +42,7 @@ from infra.settings import Settings
 from infra.storage.store import SetAside, Store
 from infra.storage.studies import studies
 from infra.weights.advice import profile_line
+from models.codebook.codebook import Codebook
 from models.errors import InputError
 from schemas import Segment
 from schemas.study import CodingMode, MaskingLevel
@@ -125,7 +131,9 @@ def _progress(console: Console, total: int | None) -> Iterator[Callable[[], None
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument(
+    "sources", metavar="SOURCE...", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True
+)
 @STUDY
 @source_options
 @click.option(
@@ -139,36 +147,117 @@ def _progress(console: Console, total: int | None) -> Iterator[Callable[[], None
 @DRY_RUN
 @JSON_LINES
 def ingest(
-    source: Path, study: str | None, changed: str, mask: str | None, dry_run: bool, as_json: bool, **given: Any
+    sources: tuple[Path, ...],
+    study: str | None,
+    changed: str,
+    mask: str | None,
+    dry_run: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
-    """Send the segments of SOURCE to the study; the running stack, or the next one, codes them."""
+    """Send the segments of files to the study; the running stack, or the next one, codes them.
+
+    SOURCE is a file, several (each a document or source of its own), or - for standard input. A file that cannot be
+    read loses no other.
+    """
     settings = read_settings(study=study, masking=mask)
-    masking, masked = Masking(settings), MaskingTally()
+    masking = Masking(settings)
+    read = [read_source(source, settings, given) for source in sources]
     if dry_run:
         beside = MaskingBeside(masking, _level(settings, masking))
-        _dry_run(read_source(source, settings, given), settings.study, beside)
+        _each(read, lambda source: _dry_run(source, settings.study, beside))
         return
-    tally = RowTally(error_console())
     with opened_store(settings) as store:
         if "study" not in settings.model_fields_set:
             raise InputError(_no_study(store))
         level = masking.level(store.database, settings.study)
-        tally.hidden = level != "off"
-        taken = accepted_segments(settings.study, read_source(source, settings, given), tally)
-        new = store.take_in(taken, tally.changed.append, masked.add)
-        versions = store.take_in(tally.versions(), masked=masked.add) if changed == "version" else 0
-    taken_beside = f"{versions} taken as new versions" if changed == "version" else "--changed version takes it beside"
-    tally.say_changed("taken as a version beside the old one" if changed == "version" else "the old one is kept")
-    report = {"read": tally.good, "new": new + versions, "rejected": len(tally.rejected)}
-    report |= {"left_out": tally.left_out, "changed": len(tally.changed), "masked": masked.segments}
-    if as_json:
-        click.echo(json.dumps(report))
+        intake = _Intake(store, settings.study, masking, changed == "version", hidden=level != "off")
+        try:
+            _each(read, intake.take)
+        finally:
+            if intake.files:
+                intake.say(_masked(intake.masked, masking) if level != "off" else "", as_json=as_json)
+
+
+def _each(sources: Sequence[Source], work: Callable[[Source], None]) -> None:
+    """Work on each of several files; what one is refused for loses no other.
+
+    Raises:
+        InputError: In the end, if one could not be read; with its reason where it was the only one.
+    """
+    if len(sources) == 1:
+        work(sources[0])
         return
-    parts = [f"{tally.good} segments read, {new + versions} of them new; {len(tally.rejected)} rows rejected"]
-    parts += [f"{tally.left_out} left out"] if tally.left_out else []
-    parts += [f"{len(tally.changed)} with another text than before ({taken_beside})"] if tally.changed else []
-    parts += [_masked(masked, masking)] if level != "off" else []
-    click.echo("; ".join(parts), err=True)
+    console, refused = error_console(), 0
+    repeats = repeated([(source.path.name, source.path) for source in sources])
+    for n, source in enumerate(sources):
+        console.print(f"{source.name}:", markup=False, highlight=False, soft_wrap=True)
+        try:
+            if n in repeats:
+                raise InputError(repeats[n])
+            work(source)
+        except InputError as error:
+            console.print(f"not taken in: {error}", markup=False, highlight=False, soft_wrap=True)
+            refused += 1
+    if refused:
+        raise InputError(f"{refused} of {len(sources)} files were not taken in; see above why, the others were")
+
+
+@dataclass
+class _Intake:
+    """Files on their way into a study, and what came of them."""
+
+    store: Store
+    study: str
+    masking: Masking
+    versions: bool
+    """Whether a known id with another text is a version of its own."""
+    hidden: bool
+    """Whether texts are not to be printed."""
+    files: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    masked: MaskingTally = field(default_factory=MaskingTally)
+
+    def take(self, source: Source) -> None:
+        """Take in one file."""
+        tally = RowTally(error_console(), hidden=self.hidden)
+        taken = accepted_segments(self.study, source, tally)
+        new = self.store.take_in(taken, tally.changed.append, self.masked.add)
+        versions = self.store.take_in(tally.versions(), masked=self.masked.add) if self.versions else 0
+        self.files += 1
+        self.counts.update(new=new, versions=versions, changed=len(tally.changed))
+        self.counts.update(read=tally.good, rejected=len(tally.rejected), left_out=tally.left_out)
+        if is_refi(source.name):
+            self._take_notes(source.path)
+        tally.say_changed("taken as a version beside the old one" if self.versions else "the old one is kept")
+
+    def _take_notes(self, project: Path) -> None:
+        """Take in what a project notes of its documents, and of codes that the study has, as memos."""
+        from infra.refi.memos_import import plan_memos
+        from infra.refi.reading import read_refi
+
+        who = Importing(self.study, "import", datetime.now(UTC), masking=self.masking)
+        book = Codebook(self.store.code_events(self.study))
+        planned = plan_memos(self.store.database, read_refi(project).memos, book, who)
+        keep_memos(self.store.database, self.study, planned.memos, self.masking)
+        if planned.sentence:
+            click.echo(planned.sentence, err=True)
+
+    def say(self, masked: str, *, as_json: bool) -> None:
+        """What came of all files, in one line."""
+        counts = self.counts
+        new = counts["new"] + counts["versions"]
+        if as_json:
+            report = {"read": counts["read"], "new": new, "rejected": counts["rejected"]}
+            report |= {"left_out": counts["left_out"], "changed": counts["changed"], "masked": self.masked.segments}
+            click.echo(json.dumps(report))
+            return
+        beside = f"{counts['versions']} taken as new versions" if self.versions else "--changed version takes it beside"
+        parts = [f"{counts['read']} segments read, {new} of them new; {counts['rejected']} rows rejected"]
+        parts += [f"{counts['left_out']} left out"] if counts["left_out"] else []
+        parts += [f"{counts['changed']} with another text than before ({beside})"] if counts["changed"] else []
+        parts += [masked] if masked else []
+        click.echo("; ".join(parts), err=True)
 
 
 def _level(settings: Settings, masking: Masking) -> MaskingLevel:

@@ -73,15 +73,16 @@ def codebook_entries(nodes: Sequence[CodebookNode]) -> list[CodebookEntry]:
     codes = [(node, code) for node, code in codes if node.used or folded_path(node.path) not in parents]
     tree.see(code for _, code in codes)
     is_theme = [node for node in nodes if folded_path(node.path) in parents or not node.codable]
-    entries = [CodebookEntry(_joined(node.path), "theme", None, node.notes) for node in is_theme]
+    entries = [CodebookEntry(joined_path(node.path), "theme", None, node.notes) for node in is_theme]
     own = {id(node) for node in is_theme}
     return entries + [
-        CodebookEntry(tree.label(code), "code", _joined(code.above) or None, {} if id(node) in own else node.notes)
+        CodebookEntry(tree.label(code), "code", joined_path(code.above) or None, {} if id(node) in own else node.notes)
         for node, code in codes
     ]
 
 
-def _joined(names: Sequence[str]) -> str:
+def joined_path(names: Sequence[str]) -> str:
+    """What a theme is called that stands under others."""
     path = " > ".join(names)
     return path if len(path) <= LONGEST_LABEL else f"{path[: LONGEST_LABEL - 1]}…"
 

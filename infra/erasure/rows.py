@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, delete, func, or_, select, update
+from sqlalchemy import Connection, Table, delete, func, or_, select, tuple_, update
 
 from infra.accounts.attempts import counters_of
 from infra.annotation.comments import erase_comments_by
@@ -20,7 +20,7 @@ from infra.storage.database import CHUNK, Database, chunks
 from infra.storage.derived.decided_codes import update_decided_codes
 from infra.storage.erasures import person_hash
 from infra.storage.projections import insert
-from schemas import AnnotationRequest, CodeEvent, StudyRules
+from schemas import Annotation, AnnotationRequest, CodeEvent, StudyRules
 
 GONE = "(erased)"
 """What stands in place of an erased person's name."""
@@ -131,8 +131,10 @@ def quoted_in_notes(database: Database, texts: Collection[str]) -> list[str]:
 def erase_segments(database: Database, ids: Collection[UUID], at: datetime) -> Counter[str]:
     """Delete every row about these segments, and remember that they were erased; how many rows by table."""
     counts: Counter[str] = Counter()
+    documents = set[tuple[str, str]]()
     with database.erasing() as connection:
         for chunk in chunks(sorted(ids, key=str)):
+            documents |= _documents(connection, chunk)
             statement = insert(tables.erasures, connection.dialect.name).on_conflict_do_nothing()
             connection.execute(statement, [{"segment_id": id_, "at": at} for id_ in chunk])
             for table in _BY_SEGMENT:
@@ -142,18 +144,28 @@ def erase_segments(database: Database, ids: Collection[UUID], at: datetime) -> C
                     ).rowcount
             own = delete(tables.segments).where(tables.segments.c.id.in_(chunk))
             counts["segments"] += connection.execute(own).rowcount
-        counts["memos"] += _memos_on_nothing(connection)
+        counts["memos"] += _memos_on_nothing(connection, documents)
         counts += _unsent(connection, {str(id_).encode() for id_ in ids})
         counts += erase_letters(connection, {str(id_).encode() for id_ in ids})
     return +counts
 
 
-def _memos_on_nothing(connection: Connection) -> int:
-    """Memos on documents of which no segment is left: a document's name may be somebody's."""
+def _documents(connection: Connection, ids: Collection[UUID]) -> set[tuple[str, str]]:
+    """The documents of these segments, each with its study; labels name those of segments that were never taken in."""
+    segments, annotations = tables.segments.c, tables.annotations.c
+    taken = connection.execute(select(segments.study, segments.source).where(segments.id.in_(ids)))
+    labels = connection.execute(select(annotations.record).where(annotations.segment_id.in_(ids))).scalars()
+    named = [(each.study, each.source) for each in map(Annotation.from_bytes, labels) if each.source]
+    return {*((row.study, row.source) for row in taken), *named}
+
+
+def _memos_on_nothing(connection: Connection, documents: Collection[tuple[str, str]]) -> int:
+    """Memos on those of the documents of which no segment is left: a document's name may be somebody's."""
     memos, segments = tables.memos.c, tables.segments.c
     left = select(segments.id).where(segments.study == memos.study, segments.source == memos.document).exists()
-    gone = delete(tables.memos).where(memos.document.is_not(None), ~left)
-    return connection.execute(gone).rowcount
+    about = tuple_(memos.study, memos.document)
+    gone = (delete(tables.memos).where(about.in_(chunk), ~left) for chunk in chunks(sorted(documents)))
+    return sum(connection.execute(each).rowcount for each in gone)
 
 
 def _unsent(connection: Connection, keys: Collection[bytes]) -> Counter[str]:
@@ -194,6 +206,8 @@ def erase_person(database: Database, person: str, at: datetime) -> Counter[str]:
         counts["comments"] += erase_comments_by(connection, person, GONE)
         own_views = delete(tables.saved_views).where(tables.saved_views.c.owner == person)
         counts["saved_views"] += connection.execute(own_views).rowcount
+        rated = delete(tables.ratings).where(tables.ratings.c.rater == person)
+        counts["ratings"] += connection.execute(rated).rowcount
         for table in (tables.annotations, tables.locks):
             counts[table.name] += connection.execute(delete(table).where(table.c.annotator == person)).rowcount
         if touched:
@@ -214,7 +228,7 @@ def _names(connection: Connection, person: str) -> Counter[str]:
         connection.execute(update(events).where(events.c.id == row.id).values(values))
     renamed = {
         table.name: connection.execute(update(table).where(table.c.author == person).values(author=GONE)).rowcount
-        for table in (marks, tables.saved_views, tables.alert_rules)
+        for table in (marks, tables.saved_views, tables.alert_rules, tables.rating_studies)
     }
     requests = tables.requests
     renamed["requests"] = _in_records(connection, requests, AnnotationRequest, person, requests.c.reason == _BY_PEOPLE)

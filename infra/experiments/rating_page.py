@@ -11,22 +11,17 @@ from jinja2 import Environment, StrictUndefined
 from infra.experiments.plots import as_page
 from models.evaluation.bootstrap import Estimate
 from models.evaluation.correlation import Rated
-from models.evaluation.rating_study import HIGHEST, LOWEST, SCALES, STANDS, RatedItem, RatingResults
-
-QUESTIONS: Mapping[str, str] = {
-    "clarity": "Would a colleague know what is meant without the quote?",
-    "conciseness": "Is it as short as it can be, without words that say nothing?",
-    "relevance": "Is it what the quote is mainly about?",
-}
-LETS_STAND = "Would you leave the code as it is? Yes, or no if you would change it."
-STEPS = (
-    "very poor: misses it altogether",
-    "poor: a part of it, or unclear",
-    "acceptable: relevant, could be better",
-    "good: right, with hardly anything to mend",
-    "excellent: right, clear and short",
+from models.evaluation.rating_study import (
+    HIGHEST,
+    LETS_STAND,
+    LOWEST,
+    QUESTIONS,
+    SCALES,
+    STANDS,
+    STEPS,
+    RatedItem,
+    RatingResults,
 )
-"""What the numbers mean, from the lowest."""
 
 
 def rating_page(name: str, items: Sequence[RatedItem]) -> str:

@@ -5,12 +5,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from infra.experiments.rating_page import LETS_STAND, QUESTIONS, STEPS, rating_page
+from infra.experiments.rating_page import rating_page
 from infra.files.reading.items import TableRow
 from infra.files.rows import read_rows, tell_format
 from infra.files.tables import Shape, unguarded, write
 from models.errors import InputError
-from models.evaluation.rating_study import HIGHEST, LOWEST, SCALES, STANDS, Marks, RatedItem, in_order_for
+from models.evaluation.rating_study import (
+    HIGHEST,
+    LETS_STAND,
+    LOWEST,
+    QUESTIONS,
+    SCALES,
+    STANDS,
+    STEPS,
+    Marks,
+    RatedItem,
+    in_order_for,
+)
 
 KEY, INSTRUCTIONS = "key.json", "instructions.txt"
 COLUMNS = ("item", "text", "code", *SCALES, STANDS)

@@ -12,18 +12,19 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from threading import BoundedSemaphore
+from time import monotonic
 from typing import Any, cast
 
 from pydantic import TypeAdapter
 
 from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import LabelSheet, read_labels
-from infra.files.preview import Preview, preview
+from infra.files.preview import Preview, TextFile, TextFiles, preview, repeated
 from infra.files.reading.items import Unit
 from infra.files.row_tally import Source
 from infra.files.rows import ReadingOptions
@@ -39,13 +40,18 @@ UNPACKED = 200_000_000
 RATIO = 200
 """How many times larger than the archive its content may be, from ten million bytes."""
 ROWS, CELLS = 100_000, 2_000_000
-"""The most of a file that is read on the page."""
+"""The most of a file, or of all files that are brought in at once, that is read on the page."""
+FILES = 100
+"""The most files that are read at once."""
 _FREE_RATIO = 10_000_000
 _MEMBERS = 1_000  # files in an archive
 _RESULT = 200_000_000  # bytes
+_START_S = 1.0  # of a process, for each further file
 _AT_ONCE = 2
 _SHEET: TypeAdapter[LabelSheet] = TypeAdapter(LabelSheet)
 _TEXTS: TypeAdapter[Preview] = TypeAdapter(Preview)
+_TEXT_FILES: TypeAdapter[TextFiles] = TypeAdapter(TextFiles)
+_LATER = "bring it in after the others"
 _SMALLER = "take a smaller file, or read it with `qualstream teach`"
 _slots = BoundedSemaphore(_AT_ONCE)
 
@@ -66,6 +72,10 @@ class TextsAsked:
     interviewer: str = ""
     """Who asks in a transcript, several with commas between; ``none`` for nobody."""
     non_answers: str = "leave-out"
+    most: tuple[int, int] = (ROWS, CELLS)
+    """Rows and cells that may be read."""
+    rows_before: int = 0
+    """Rows of the files that were read before it."""
 
     def source(self, path: Path) -> Source:
         """What is read, within the bounds of the page."""
@@ -77,7 +87,8 @@ class TextsAsked:
             unit=cast(Unit, self.unit),
             interviewer="" if self.interviewer.casefold() == "none" else self.interviewer or None,
             leave_out_non_answers=self.non_answers == "leave-out",
-            most=(ROWS, CELLS),
+            most=cast(tuple[int, int], tuple(self.most)),
+            rows_before=self.rows_before,
         )
         return Source(path, None, texts, self.id or None, self.time or None, options)
 
@@ -101,17 +112,65 @@ def read_labels_apart(
     return read_apart(path, __name__, ["labels", name, json.dumps({"coder": coder, **_form(columns, options)})])
 
 
-def read_texts_apart(path: Path, name: str, asked: TextsAsked) -> bytes:
-    """Read a file of texts in a process of its own.
+def read_texts_apart(files: Sequence[tuple[str, Path]], asked: TextsAsked) -> TextFiles:
+    """Read files of texts, each in a process of its own; the bounds of one file hold for all of them together.
+
+    Args:
+        files: Each file's name and where it lies.
+        asked: How they are to be read, which holds for all.
 
     Returns:
-        Its segments and how it was understood as JSON, for ``parse_texts``.
+        What each comes to, or why it is refused: it cannot be read, would take more memory, time or room than is left,
+        or is there twice.
 
     Raises:
-        InputError: If the file cannot be read, or would take more memory, time or room than it may.
+        InputError: If there are too many files.
         ReadersBusy: If others' files are being read; try again in a moment.
     """
-    return read_apart(path, __name__, ["texts", name, json.dumps(asdict(asked))])
+    if len(files) > FILES:
+        raise InputError(f"{len(files)} files at once; at most {FILES} are read: bring them in in parts")
+    repeats, left = repeated(files), _Left(SECONDS + _START_S * len(files))
+    with _slot():
+        return TextFiles(
+            [
+                TextFile(name, refused=repeats[n]) if n in repeats else left.read(name, path, asked)
+                for n, (name, path) in enumerate(files)
+            ]
+        )
+
+
+@dataclass
+class _Left:
+    """What is left to files that are read at once."""
+
+    seconds: float
+    rows: int = field(default_factory=lambda: ROWS)
+    cells: int = field(default_factory=lambda: CELLS)
+    size: int = _RESULT
+
+    def read(self, name: str, path: Path, asked: TextsAsked) -> TextFile:
+        """Read the next one; a file that is refused takes nothing but time from those after it."""
+        began = monotonic()
+        try:
+            asked = replace(asked, most=(self.rows, self.cells), rows_before=ROWS - self.rows)
+            texts = self._read(name, path, asked)
+        except InputError as error:
+            return TextFile(name, refused=str(error))
+        finally:
+            self.seconds -= monotonic() - began
+        return TextFile(name, texts)
+
+    def _read(self, name: str, path: Path, asked: TextsAsked) -> Preview:
+        if self.seconds <= 0:
+            raise InputError(f"{name}: not read, since reading files may take {SECONDS} seconds; {_LATER}")
+        _check_archive(path, name)
+        content = _run(path, __name__, ["texts", name, json.dumps(asdict(asked))], self.seconds)
+        if len(content) > self.size:
+            raise InputError(f"{name}: more text than is read at once; {_LATER}")
+        texts = _TEXTS.validate_json(content)
+        self.rows, self.cells = self.rows - texts.size[0], self.cells - texts.size[1]
+        self.size -= len(content)
+        return texts
 
 
 def _form(columns: SheetColumns, options: ReadingOptions | None) -> dict[str, Any]:
@@ -119,9 +178,14 @@ def _form(columns: SheetColumns, options: ReadingOptions | None) -> dict[str, An
     return {"columns": asdict(columns), "reading": reading}
 
 
-def parse_texts(texts: bytes) -> Preview:
-    """What ``read_texts_apart`` gave as JSON."""
-    return _TEXTS.validate_json(texts)
+def dump_texts(files: TextFiles) -> bytes:
+    """What was read, as JSON."""
+    return _TEXT_FILES.dump_json(files)
+
+
+def parse_texts(files: bytes) -> TextFiles:
+    """What ``dump_texts`` gave as JSON."""
+    return _TEXT_FILES.validate_json(files)
 
 
 def read_apart(path: Path, module: str, arguments: list[str]) -> bytes:
@@ -137,10 +201,17 @@ def read_apart(path: Path, module: str, arguments: list[str]) -> bytes:
         ReadersBusy: If others' files are being read; try again in a moment.
     """
     _check_archive(path, arguments[1])
+    with _slot():
+        return _run(path, module, arguments)
+
+
+@contextmanager
+def _slot() -> Iterator[None]:
+    """One of the places for readers, for the time of a block."""
     if not _slots.acquire(timeout=5.0):
         raise ReadersBusy("other files are being read just now; try again in a moment")
     try:
-        return _run(path, module, arguments)
+        yield
     finally:
         _slots.release()
 
@@ -168,7 +239,7 @@ def _check_archive(path: Path, name: str) -> None:
         )
 
 
-def _run(path: Path, module: str, arguments: list[str]) -> bytes:
+def _run(path: Path, module: str, arguments: list[str], seconds: float = SECONDS) -> bytes:
     name = arguments[1]
     clean = {key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL", "TMPDIR") if key in os.environ}
     root = Path(__file__).parents[__name__.count(".")]
@@ -176,7 +247,7 @@ def _run(path: Path, module: str, arguments: list[str]) -> bytes:
     with path.open("rb") as file:
         try:
             ended = subprocess.run(
-                command, stdin=file, capture_output=True, env=clean, cwd=root, timeout=SECONDS + 5, check=False
+                command, stdin=file, capture_output=True, env=clean, cwd=root, timeout=seconds + 5, check=False
             )
         except subprocess.TimeoutExpired:
             raise InputError(f"{name}: it took longer than {SECONDS} seconds to read; {_SMALLER}") from None

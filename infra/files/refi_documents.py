@@ -36,7 +36,7 @@ def project_rows(stream: io.BufferedReader, file: str, options: ReadingOptions) 
     refi = read_project(io.BytesIO(stream.read()))
     names = _variables(refi)
     reaches = list(_reaches(refi, names))
-    options.report.remark("a REFI-QDA project: its texts; `qualstream teach` takes its codes and passages")
+    options.report.remark("a REFI-QDA project: its texts; `qualstream teach` takes its codes, passages and notes")
     for source, text in _texts(refi):
         own = _values(source.variable_value, names)
         name = " ".join((source.name or "document").split())

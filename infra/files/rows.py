@@ -124,7 +124,7 @@ def read_rows(
     """
     options = options or ReadingOptions()
     options = replace(options, text_names=options.text_names or TEXT_NAMES, encoding=encoding or options.encoding)
-    yield from bounded(_items(stream, fmt, file, options), file, options.most)
+    yield from bounded(_items(stream, fmt, file, options), file, options)
 
 
 def _items(stream: io.BufferedReader, fmt: Format, file: str, options: ReadingOptions) -> Iterator[Item]:

@@ -12,11 +12,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from infra.files.reading.columns import ID_NAMES, TEXT_NAMES, TIME_NAMES, usual
 from infra.files.reading.delimited import DELIMITERS
+from infra.files.reading.documents import DOCUMENT_COLUMNS
 from infra.files.reading.encodings import PEEK, told_by_mark
 from infra.files.reading.items import LeftOut, ReadingOptions, Rejected, TableHeader, TableRow
 from infra.files.reading.roles import RequestedColumns, longest_texts
 from infra.files.reading.segment_builder import Place, SegmentBuilder
-from infra.files.rows import Format, known_encoding, known_format, read_rows, tell_format
+from infra.files.rows import DOCUMENTS, Format, known_encoding, known_format, read_rows, tell_format
 from models.errors import InputError
 from schemas import Segment
 from schemas.record import Study
@@ -83,6 +84,8 @@ def _read(
         fmt = fmt or tell_format(source.name if isinstance(source, Path) else None, head)
         if fmt == "lines" and _starts_with_header(head, options.text_names, 2 if isinstance(source, Path) else 1):
             fmt = "csv"
+        if fmt in DOCUMENTS:
+            builder.keep_columns(DOCUMENT_COLUMNS)
         if stream.seekable():
             _look(stream, fmt, file, options, builder)
         for item in read_rows(stream, fmt, file, options=options):

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,10 +11,17 @@ from uuid import UUID, uuid4
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from infra.files.apart import TextsAsked, parse_sheet, parse_texts, read_labels_apart, read_texts_apart
+from infra.files.apart import (
+    TextsAsked,
+    dump_texts,
+    parse_sheet,
+    parse_texts,
+    read_labels_apart,
+    read_texts_apart,
+)
 from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import LabelSheet
-from infra.files.preview import Preview
+from infra.files.preview import TextFiles
 from infra.files.rows import ReadingOptions
 from models.errors import InputError
 
@@ -25,6 +32,7 @@ EACH_STUDY = 5
 ROOM = 500_000_000
 """Bytes that the uploads of all studies may take."""
 _BLOCK = 1 << 20
+_NAMED = 10  # files that are named where none can be read
 
 
 class Uploads:
@@ -64,26 +72,51 @@ class Uploads:
             study, file, asked, now, lambda raw: read_labels_apart(raw, name, coder, columns, options)
         )
 
-    def keep_texts(self, file: BinaryIO, name: str, asked: TextsAsked, now: datetime) -> UUID:
-        """Read an upload of texts, in a process of its own, and keep what it comes to; see ``keep``."""
-        form = {"file": name, "texts": True}
-        return self.keep_read(asked.study, file, form, now, lambda raw: read_texts_apart(raw, name, asked))
+    def keep_texts(self, files: Sequence[tuple[str, BinaryIO]], asked: TextsAsked, now: datetime) -> UUID:
+        """Read files of texts, each in a process of its own, and keep what they come to as one upload; see ``keep``.
+
+        Args:
+            files: Each file's name and what was uploaded.
+            asked: How they are read, and for whose study.
+            now: The time.
+
+        Raises:
+            InputError: If none of them can be read, or all of them are too much.
+        """
+        names = [name for name, _ in files]
+
+        def read(raw: Sequence[Path]) -> bytes:
+            texts = read_texts_apart(list(zip(names, raw, strict=True)), asked)
+            _check_some(texts)
+            return dump_texts(texts)
+
+        return self._keep(asked.study, [file for _, file in files], {"texts": names}, now, read)
 
     def keep_read(
         self, study: str, file: BinaryIO, asked: Mapping[str, Any], now: datetime, reader: Callable[[Path], bytes]
     ) -> UUID:
         """Keep what a reader makes of an upload; see ``keep``."""
+        return self._keep(study, [file], asked, now, lambda raw: reader(raw[0]))
+
+    def _keep(
+        self,
+        study: str,
+        files: Sequence[BinaryIO],
+        asked: Mapping[str, Any],
+        now: datetime,
+        reader: Callable[[Sequence[Path]], bytes],
+    ) -> UUID:
         uploads = self._of(study)
         self._sweep(uploads, now)
         token = uuid4()
-        raw = uploads / f"{token}.data"
+        raw = [uploads / f"{token}.{n}.data" for n in range(len(files))]
         try:
-            with raw.open("wb") as kept:
-                while block := file.read(_BLOCK):
-                    kept.write(block)
+            for path, file in zip(raw, files, strict=True):
+                _copy(file, path)
             sheet = reader(raw)
         finally:
-            raw.unlink(missing_ok=True)
+            for path in raw:
+                path.unlink(missing_ok=True)
         (uploads / f"{token}.sheet").write_bytes(self._sealing.encrypt(sheet) if self._sealing else sheet)
         (uploads / f"{token}.json").write_text(json.dumps(dict(asked)), encoding="utf-8")
         return token
@@ -99,8 +132,8 @@ class Uploads:
             raise InputError("this upload holds texts and no labels; choose the file again")
         return parse_sheet(sheet)
 
-    def read_texts(self, study: str, token: UUID) -> tuple[dict[str, Any], Preview]:
-        """The name of an upload of texts, and what it comes to.
+    def read_texts(self, study: str, token: UUID) -> TextFiles:
+        """What an upload of texts comes to.
 
         Raises:
             InputError: If it is not kept any more.
@@ -108,7 +141,9 @@ class Uploads:
         asked, texts = self.kept(study, token)
         if not asked.get("texts"):
             raise InputError("this upload holds labels and no texts; choose the file again")
-        return asked, parse_texts(texts)
+        if not isinstance(asked["texts"], list):  # an earlier version kept it
+            raise InputError("this upload is not kept any more; choose the file again")
+        return parse_texts(texts)
 
     def kept(self, study: str, token: UUID) -> tuple[dict[str, Any], bytes]:
         """The form of an upload, and what its reader made of it.
@@ -153,3 +188,20 @@ class Uploads:
                 kept.unlink(missing_ok=True)
         if sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file()) > ROOM:
             raise InputError("too many uploads wait for somebody to say yes; say yes or no to some, or wait some hours")
+
+
+def _copy(file: BinaryIO, path: Path) -> None:
+    with path.open("wb") as kept:
+        while block := file.read(_BLOCK):
+            kept.write(block)
+
+
+def _check_some(texts: TextFiles) -> None:
+    """Refuse files of which none can be read: there is nothing to say yes to."""
+    refused = [file.refused for file in texts.refused]
+    if len(refused) < len(texts.files):
+        return
+    if len(refused) == 1:
+        raise InputError(refused[0])
+    more = f"; and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
+    raise InputError(f"none of the {len(refused)} files can be read: {'; '.join(refused[:_NAMED])}{more}")

@@ -1,8 +1,9 @@
 """The demo: 200 real reviews, replayed in the order of their time through the whole stack on this machine."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 
 from rich.console import Console
 
@@ -22,6 +23,7 @@ from streams.topology import ROLES
 
 REVIEWS = "reviews.jsonl"
 _LOOK_S = 0.25
+_PROBE_S = 2.0
 
 
 def demo_segments(study: str) -> list[Segment]:
@@ -133,7 +135,9 @@ def run_stack(settings: Settings, port: int, console: Console) -> None:
             console.print(
                 f"Running, with the broker at {','.join(stack.cluster.servers)}; logs in {stack.log_dir}; Ctrl-C stops."
             )
-            say_page(settings, store, page, console)
+            _await_page(settings, page, stack, stopped)
+            if not stopped:
+                say_page(settings, store, page, console)
             console.print(f"From another terminal: qualstream ingest FILE --study {settings.study}; qualstream status")
             while not stopped:
                 stack.check()
@@ -142,6 +146,25 @@ def run_stack(settings: Settings, port: int, console: Console) -> None:
             stack.stop()
             store.close()
     console.print("Stopped. What is open goes on at the next start.")
+
+
+def _await_page(settings: Settings, port: int, stack: LocalStack, stopped: Sequence[int]) -> None:
+    """Look after the stack until the page answers, so that its link works as soon as it is printed."""
+    while not stopped and not _answers(settings.web_host, port):
+        stack.check()
+        time.sleep(_LOOK_S)
+
+
+def _answers(host: str, port: int) -> bool:
+    at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared only
+    connection = HTTPConnection(at, port, timeout=_PROBE_S)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def page_port(settings: Settings) -> int:

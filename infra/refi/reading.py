@@ -1,20 +1,22 @@
-"""What a REFI-QDA project or codebook says, as a tree of codes and a sheet of labels."""
+"""What a REFI-QDA project or codebook says, as a tree of codes, a sheet of labels, and memos."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from infra.codebook.codebook_import import CodebookNode, folded_path, parents_of, written
+from infra.codebook.codebook_import import CodebookNode, folded_path, joined_path, parents_of, written
 from infra.files.labels.code_cells import CodeTree, WrittenCode, distinct
 from infra.files.labels.label_sheet import Labelled, LabelSheet, must_fit
 from infra.files.refi_archive import CODEBOOK, RefiProject, folded_guid, read_codebook, read_project
 from infra.files.rows import Rejected
 from infra.refi.code_notes import ORIGIN, notes_of
+from infra.refi.notes import Note, ProjectNotes, time_of
 from infra.storage.annotations import SYSTEM
 from models.errors import InputError
 from models.text.labels import LONGEST_LABEL, clean_code
+from schemas.codebook import Level
 from schemas.feedback import LONGEST_SOURCE
 
 SEPARATE = "\n"
@@ -22,7 +24,6 @@ SEPARATE = "\n"
 _UNTAKEN = {
     "cases": ("cases", "case"),
     "variables": ("variables", "variable"),
-    "notes": ("notes", "note"),
     "sets": ("sets", "set"),
     "links": ("links", "link"),
     "graphs": ("graphs", "graph"),
@@ -30,11 +31,22 @@ _UNTAKEN = {
 
 
 @dataclass(frozen=True)
+class Noted:
+    """A note on a code or a document."""
+
+    note: Note
+    code: tuple[Level, str] | None = None
+    """The code's, or the theme's, label."""
+    document: str | None = None
+
+
+@dataclass(frozen=True)
 class RefiContent:
-    """A file's codes, and its coded passages where it is a project."""
+    """A file's codes, and where it is a project its coded passages and what is noted of codes and documents."""
 
     nodes: Sequence[CodebookNode]
     sheet: LabelSheet
+    memos: Sequence[Noted] = ()
 
 
 def read_refi(path: Path, coder: str = "", name: str | None = None) -> RefiContent:
@@ -57,11 +69,15 @@ def read_refi(path: Path, coder: str = "", name: str | None = None) -> RefiConte
         nodes, _, notes = _nodes(book.codes.code if book.codes else [], set())
         return RefiContent(nodes, LabelSheet(name, [], [], {}, notes))
     refi = read_project(path)
-    passages = list(_passages(refi))
+    project_notes = ProjectNotes(refi)
+    passages = list(_passages(refi, project_notes))
     used = {ref for passage in passages for ref in passage.codes}
     listed = refi.project.code_book.codes.code if refi.project.code_book and refi.project.code_book.codes else []
     nodes, by_guid, notes = _nodes(listed, used)
-    return RefiContent(nodes, _sheet(name, refi, passages, _Codes(nodes, by_guid), coder, notes))
+    codes = _Codes(nodes, by_guid)
+    memos = [*_on_codes(listed, codes, project_notes), *_on_documents(refi, project_notes)]
+    notes += _untaken(refi, project_notes)
+    return RefiContent(nodes, _sheet(name, refi, passages, codes, coder, notes), memos)
 
 
 def _nodes(codes: Sequence[Any], used: set[str]) -> tuple[list[CodebookNode], dict[str, CodebookNode], list[str]]:
@@ -102,7 +118,8 @@ class _Codes:
     """What the codes of passages are called."""
 
     def __init__(self, nodes: Sequence[CodebookNode], by_guid: Mapping[str, CodebookNode]) -> None:
-        parents = parents_of(nodes)
+        self._parents = parents = parents_of(nodes)
+        self._nodes = by_guid
         self._codes: dict[str, WrittenCode] = {guid: written(node, parents) for guid, node in by_guid.items()}
         self._tree = CodeTree()
         self._tree.see(
@@ -114,6 +131,14 @@ class _Codes:
     def label(self, guid: str) -> str | None:
         """A code's label; none where the codebook has no such code."""
         return self._tree.label(self._codes[guid]) if guid in self._codes else None
+
+    def named(self, guid: str) -> tuple[Level, str] | None:
+        """What a code is in a study: a theme, or a code, by its label."""
+        node = self._nodes.get(guid)
+        if node is None:
+            return None
+        is_theme = folded_path(node.path) in self._parents or not node.codable
+        return ("theme", joined_path(node.path)) if is_theme else ("code", self._tree.label(self._codes[guid]))
 
 
 @dataclass
@@ -129,7 +154,20 @@ class _Passage:
     memos: dict[str, list[str]] = field(default_factory=dict)
 
 
-def _passages(refi: RefiProject) -> Iterator[_Passage]:
+def _on_codes(codes: Sequence[Any], named: _Codes, notes: ProjectNotes) -> Iterator[Noted]:
+    for code in codes:
+        about = named.named(folded_guid(code.guid))
+        yield from (Noted(note, code=about) for note in notes.about(code) if about is not None)
+        yield from _on_codes(code.code, named, notes)
+
+
+def _on_documents(refi: RefiProject, notes: ProjectNotes) -> Iterator[Noted]:
+    for source, holder in refi.documents():
+        name = (source.name or "document").strip()[:LONGEST_SOURCE] or "document"
+        yield from (Noted(note, document=name) for note in notes.on_document(source, holder))
+
+
+def _passages(refi: RefiProject, notes: ProjectNotes) -> Iterator[_Passage]:
     for name, text, selections in _texts(refi):
         places: dict[tuple[int, int], _Passage] = {}
         for selection in selections:
@@ -140,18 +178,38 @@ def _passages(refi: RefiProject) -> Iterator[_Passage]:
                 (start, end), _Passage(name, start, text[start:end], folded_guid(selection.guid))
             )
             for coding in selection.coding:
-                coder = folded_guid(coding.creating_user or selection.creating_user or "")
-                at = _time(coding.creation_date_time or selection.creation_date_time)
+                coder = _coder(coding, selection)
+                at = time_of(coding.creation_date_time or selection.creation_date_time)
                 code = folded_guid(coding.code_ref.target_guid)
                 passage.codes.add(code)
                 passage.by_coder.setdefault(coder, []).append((code, at))
-            if memo := (selection.description or "").strip():
-                coders = {
-                    folded_guid(coding.creating_user or selection.creating_user or "") for coding in selection.coding
-                }
-                for coder in coders:
-                    passage.memos.setdefault(coder, []).append(memo)
+            for coder, memo in _memos(selection, notes):
+                passage.memos.setdefault(coder, []).append(memo)
         yield from places.values()
+
+
+def _memos(selection: Any, notes: ProjectNotes) -> Iterator[tuple[str, str]]:
+    """What each coder of a selection notes there: what is said of it, and the notes on it and on their codings."""
+    coders = dict.fromkeys(_coder(coding, selection) for coding in selection.coding)
+    whole = hasattr(selection, "start_position")  # else it is a source, whose notes are the document's
+    description = (selection.description or "").strip() if whole else ""
+    shared = notes.about(selection) if whole else []
+    own = {notes.author(coder): coder for coder in coders}
+    for coder in coders:
+        yield from ((coder, memo) for memo in [description] if memo)
+        yield from ((coder, _by(note, coder, own)) for note in shared if own.get(note.author, coder) == coder)
+    for coding in selection.coding:
+        coder = _coder(coding, selection)
+        yield from ((coder, _by(note, coder, own)) for note in notes.about(coding))
+
+
+def _coder(coding: Any, selection: Any) -> str:
+    return folded_guid(coding.creating_user or selection.creating_user or "")
+
+
+def _by(note: Note, coder: str, own: Mapping[str, str]) -> str:
+    """A note as the memo of a coder; where another person wrote it, with their name."""
+    return f"{note.author}: {note.text}" if note.author and own.get(note.author) != coder else note.text
 
 
 def _span(selection: Any, text: str) -> tuple[int, int]:
@@ -201,7 +259,7 @@ def _sheet(
                 rows.append(replace(row, key=passage.guid if own else row.key))
             else:
                 rejected.append(Rejected(file, line, f"'{passage.text[:40]}': {lacks}"))
-    return LabelSheet(file, rows, rejected, {}, [*notes, *_untaken(refi)])
+    return LabelSheet(file, rows, rejected, {}, notes)
 
 
 def _lacks(row: Labelled) -> str | None:
@@ -229,31 +287,32 @@ def _row(line: int, passage: _Passage, guid: str, coder: str, codes: _Codes) -> 
         codes=distinct([label for code, _ in codings if (label := codes.label(code)) is not None]),
         annotator=coder,
         at=max(times) if times else None,
-        memo=SEPARATE.join(dict.fromkeys(passage.memos.get(guid, []))),
+        memo=_joined(passage.memos.get(guid, [])),
         start=passage.start,
     )
 
 
-def _untaken(refi: RefiProject) -> Iterator[str]:
+def _joined(memos: Sequence[str]) -> str:
+    """Several memos as one; what stands in one before it is not said again."""
+    whole = ""
+    for memo in memos:
+        whole = whole if f"{SEPARATE}{memo}{SEPARATE}" in f"{SEPARATE}{whole}{SEPARATE}" else f"{whole}{SEPARATE}{memo}"
+    return whole.strip(SEPARATE)
+
+
+def _untaken(refi: RefiProject, notes: ProjectNotes) -> Iterator[str]:
     """What the project says beside codes and coded passages, which a study has no place for."""
     counts = {}
     for name, (part, listed) in _UNTAKEN.items():
         group = getattr(refi.project, part)
         counts[name] = len(getattr(group, listed)) if group else 0
+    counts["notes about nothing of these"] = notes.others
     sources = refi.project.sources
     if sources is not None:
         media = [*sources.picture_source, *sources.audio_source, *sources.video_source]
         counts["pictures, recordings and films"] = len(media)
         texts = [*sources.text_source, *sources.pdfsource]
-        counts["memos on documents"] = sum(bool((source.description or "").strip()) for source in texts)
         counts["texts outside the file"] = len(texts) - len(list(_texts(refi)))
     taken = [f"{count} {name}" for name, count in counts.items() if count]
     if taken:
         yield f"not taken from the project: {', '.join(taken)}"
-
-
-def _time(at: Any) -> datetime | None:
-    if at is None:
-        return None
-    moment: datetime = at.to_datetime()
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from infra.files.refi_archive import RefiProject, folded_guid, read_project, to_xml
+from infra.refi.notes import ProjectNotes
 from infra.refi.writing import PROJECT_SPACE
 from schemas.ids import normalised_label
 
@@ -73,12 +74,14 @@ class _Merge:
         project, kept = self.ours.project, self.base.project
         self._users()
         self._codes()
+        self._notes()
         self._sources()
         for name in (*_GROUPS, *_OWN):
-            if getattr(kept, name):
+            if getattr(kept, name) and name != "notes":
                 setattr(project, name, getattr(kept, name))
         self._codes_that_are_named()
         _renamed(project, self._now)
+        _name_once(project)
 
     def says(self) -> str:
         """How many of what is in it."""
@@ -113,6 +116,21 @@ class _Merge:
                 self._now[folded_guid(code.guid)] = same.guid
                 same.note_ref.extend(code.note_ref)
 
+    def _notes(self) -> None:
+        """Beside the study's memos, those notes that are none of them."""
+        project, kept = self.ours.project, self.base.project
+        own = project.notes.note if project.notes else []
+        same = {(who, words): note.guid for note, (who, text) in _noted(self.ours) for words in (text, _unquoted(text))}
+        rest = []
+        for note, signed in _noted(self.base):
+            if signed in same:
+                self._now[folded_guid(note.guid)] = same[signed]
+            else:
+                rest.append(note)
+        if kept.notes:
+            project.notes = kept.notes
+            project.notes.note = [*own, *rest]
+
     def _codes_that_are_named(self) -> None:
         """Codes that the study does not have any more, as far as what is kept names them."""
         named = {folded_guid(value) for value in _texts_of(self.ours.project, skip="code_book")}
@@ -131,6 +149,8 @@ class _Merge:
         for source, holder in self.base.documents():
             mine = by_name.pop(_name(source), None) if holder is not None else None
             if mine is not None:
+                source.note_ref.extend(mine.note_ref)
+                mine.note_ref = []
                 rest = self._placed(mine, holder)
                 source.coding = []
                 if rest:
@@ -170,6 +190,32 @@ class _Merge:
                 kept.append(selection)
         holder.plain_text_selection = [*kept, *chain.from_iterable(placed.values())]
         return rest
+
+
+def _noted(refi: RefiProject) -> Iterator[tuple[Any, tuple[str, str]]]:
+    """The notes of a project, each with its author and its text as a memo has it."""
+    notes = ProjectNotes(refi)
+    for note in refi.project.notes.note if refi.project.notes else []:
+        yield note, (notes.author(note.creating_user or note.modifying_user), " ".join(notes.text(note).split()))
+
+
+def _unquoted(text: str) -> str:
+    """A memo's text without the words of the passage that it is about."""
+    return text.partition("” ")[2] if text.startswith("“") else text
+
+
+def _name_once(value: Any) -> None:
+    """Have every element refer to a note once."""
+    if isinstance(value, list):
+        for each in value:
+            _name_once(each)
+    if not isinstance(value, BaseModel):
+        return
+    if refs := getattr(value, "note_ref", None):
+        once = list({folded_guid(ref.target_guid): ref for ref in refs}.values())
+        setattr(value, "note_ref", once)  # noqa: B010 - not every element has it
+    for name in type(value).model_fields:
+        _name_once(getattr(value, name))
 
 
 def _place(words: str, text: str, start: int) -> int | None:

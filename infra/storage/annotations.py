@@ -209,7 +209,7 @@ def _models(connection: Connection, study: str, codes_now: CurrentCodes, segment
         yield _model(row.segment_id, SYSTEM, row.assigned_at, codes_now.resolve([row.code_id], [row.label]))
     for segment_id, proposals, at in connection.execute(decided):
         for proposal in proposals:
-            if label := _usable(proposal):
+            if label := usable_label(proposal):
                 yield _model(segment_id, proposal["member"], at, codes_now.resolve([codes_now.id_of(label)], [label]))
 
 
@@ -217,7 +217,7 @@ def _model(segment: UUID, coder: str, at: datetime, resolved: tuple[tuple[UUID, 
     return Coding(segment, coder, *resolved, kind="coding", at=at, by_model=True)
 
 
-def _usable(proposal: Mapping[str, Any]) -> str | None:
+def usable_label(proposal: Mapping[str, Any]) -> str | None:
     """A member's label; none where it gave nothing usable or was not asked, which is no coding."""
     return None if proposal.get("fault") else proposal.get("label") or None
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from models.errors import InputError, SettingError, UnavailableError
 
-REVISION = "0013"
+REVISION = "0015"
 """The newest revision in ``infra/migrations``; a test compares the two."""
 
 CHUNK = 500

@@ -285,6 +285,7 @@ accounts = Table(
     Column("epoch", Integer, nullable=False, server_default="0"),  # sessions of an earlier one are void
     Column("disabled", Boolean, nullable=False, server_default=false()),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("language", String(20)),  # that the person chose; none: as their browser says
     info=_STAYS,
 )
 
@@ -512,6 +513,50 @@ comments = Table(  # what coders say to each other about a segment or a code
 Index("ix_comments_study", comments.c.study, comments.c.at)
 Index("ix_comments_segment", comments.c.segment_id)
 Index("ix_comments_thread", comments.c.thread)
+
+rating_studies = Table(  # codes that people rate without knowing whose they are
+    "rating_studies",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _study(),
+    Column("sources", JSON, nullable=False),  # whose codes are compared
+    Column("quotes", Integer, nullable=False),
+    Column("raters", Integer, nullable=False),  # at most
+    Column("seed", Integer, nullable=False),
+    Column("author", String(120), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),  # from then on nobody rates, and a lead sees whose each code is
+)
+Index("ix_rating_studies_study", rating_studies.c.study, rating_studies.c.at)
+
+rating_items = Table(  # a code of a quote, and whose it is
+    "rating_items",
+    metadata,
+    Column("rating_id", Uuid, primary_key=True),
+    Column("item", String(20), primary_key=True),
+    _study(),
+    Column("segment_id", Uuid, nullable=False),
+    Column("code", PlainText, nullable=False),
+    Column("systems", JSON, nullable=False),
+    Column("gold", JSON, nullable=False),  # people's own codes of the quote, where they had decided
+)
+Index("ix_rating_items_segment", rating_items.c.segment_id)
+
+ratings = Table(  # what a rater gave a code, 1 to 5, and whether they would let it stand
+    "ratings",
+    metadata,
+    Column("rating_id", Uuid, primary_key=True),
+    Column("item", String(20), primary_key=True),
+    Column("rater", String(120), primary_key=True),
+    _study(),
+    Column("segment_id", Uuid, nullable=False),
+    Column("clarity", Integer, nullable=False),
+    Column("conciseness", Integer, nullable=False),
+    Column("relevance", Integer, nullable=False),
+    Column("stands", Boolean, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+Index("ix_ratings_segment", ratings.c.segment_id)
 
 recodings = Table(  # a stretch of a study coded again beside what stands
     "recodings",

@@ -31,6 +31,7 @@ from infra.web.pages.analysis import documents, groups, tables, views
 from infra.web.pages.coding import original, panel, rules_applied, spans
 from infra.web.pages.curation import bulk, similar
 from infra.web.pages.discussion import comments, memos
+from infra.web.pages.rating import rate, rating_list, rating_results
 from infra.web.sessions import Sessions, signing_key
 from infra.web.site import FOLDER, Site
 
@@ -52,6 +53,9 @@ PAGES = (
     memos,
     comments,
     agreement,
+    rating_list,
+    rate,
+    rating_results,
     classifier,
     drift,
     rules,

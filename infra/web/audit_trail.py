@@ -17,8 +17,8 @@ _CARRIES_AWAY = (
     *("/export/{what}", "/studies/{study}/segments", "/studies/{study}/labels"),
     *("/agreement/figures.json", ".csv", ".jsonl"),  # whatever is a file
 )
-_OWN = ("/language",)
-"""What changes nothing but the asker's own browser."""
+_OWN = ("/language", "/account/language")
+"""What changes nothing but how the asker reads."""
 _NOT_KEPT = (400, 401, 403, 404, 405, 408, 413, 429)
 """Answers to strangers that would let anybody fill the log."""
 

@@ -20,8 +20,8 @@ from infra.web.audit_trail import belongs, note
 from infra.web.cookies import is_secure, set_session
 from infra.web.errors import SAFE, answer_fault
 from infra.web.health import PROBES
-from infra.web.language.choice import language_of
-from infra.web.language.speech import speaking, spoken
+from infra.web.language.choice import is_language, language_of
+from infra.web.language.speech import speak, speaking, spoken
 from infra.web.sessions import COOKIE, Session, Sessions
 from infra.web.site import Site
 from models.errors import UnavailableError
@@ -133,6 +133,8 @@ class Guard:
             state.visitor = await self._of_session(session)
             if state.visitor is None:
                 session = None
+            elif is_language(state.visitor.language):
+                speak(state.visitor.language)
         anew = session is None and request.method in SAFE and OPEN.fullmatch(request.scope["path"]) is not None
         if anew:
             session = sessions.begin(secure=is_secure(request))

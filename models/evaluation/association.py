@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.ports import Floats
+
 
 @dataclass(frozen=True)
 class Association:
@@ -46,3 +48,21 @@ def chi_square(table: Sequence[Sequence[int]]) -> Association | None:
     return Association(
         float(tested.statistic), int(tested.dof), float(tested.pvalue), v, float(tested.expected_freq.min())
     )
+
+
+def auroc(
+    scores: Sequence[float] | Floats, answers: Sequence[bool] | Floats, counts: Floats | None = None
+) -> float | None:
+    """Share of pairs of a yes and a no whose yes has the higher score, ties half; none where all say the same.
+
+    Args:
+        scores: Shape ``(n,)``.
+        answers: Whether each is a yes.
+        counts: How often each counts, such as a row of resamples; once each where it is not given.
+    """
+    values, place = np.unique(np.asarray(scores), return_inverse=True)
+    positive = np.asarray(answers, dtype=bool)
+    weights = np.ones(len(place)) if counts is None else counts
+    yes, no = (np.bincount(place, weights * side, len(values)) for side in (positive, ~positive))
+    pairs = yes.sum() * no.sum()
+    return float((yes * (np.cumsum(no) - no / 2)).sum() / pairs) if pairs else None

@@ -71,6 +71,16 @@ def draws_of(texts: int, resamples: int = RESAMPLES, seed: int = SEED) -> Floats
     return resample(texts, resamples if texts >= _LEAST else 0, seed)
 
 
+def estimated_mean(values: Floats, draws: Floats) -> Estimate:
+    """The mean of one value a text, and what it is in each resample.
+
+    Args:
+        values: Shape ``(texts,)``.
+        draws: From ``draws_of``, shape ``(resamples, texts)``.
+    """
+    return Estimate(float(values.mean()), draws @ values / len(values))
+
+
 def centred(value: float, draws: Floats, most: float = float("inf")) -> Estimate:
     """An estimate of a figure of the whole set, such as a number of distinct codes.
 

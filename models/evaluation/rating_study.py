@@ -25,6 +25,21 @@ SCALES = ("clarity", "conciseness", "relevance")
 STANDS = "stands"
 """Whether the rater would leave the code as it is, 1 or 0: told beside the scales, and no part of their mean."""
 LOWEST, HIGHEST = 1, 5  # of a scale, as in appendix F
+QUESTIONS: Mapping[str, str] = {
+    "clarity": "Would a colleague know what is meant without the quote?",
+    "conciseness": "Is it as short as it can be, without words that say nothing?",
+    "relevance": "Is it what the quote is mainly about?",
+}
+"""What raters are asked, by scale."""
+LETS_STAND = "Would you leave the code as it is? Yes, or no if you would change it."
+STEPS = (
+    "very poor: misses it altogether",
+    "poor: a part of it, or unclear",
+    "acceptable: relevant, could be better",
+    "good: right, with hardly anything to mend",
+    "excellent: right, clear and short",
+)
+"""What the numbers mean, from the lowest."""
 _NAME = 10  # hexadecimal digits of an item's name: some thousand items do not share one
 
 Marks = Mapping[str, float]
@@ -119,8 +134,8 @@ def _item_name(seed: int, text: str, label: str) -> str:
     return hashlib.sha256(f"{seed} {text} {label}".encode()).hexdigest()[:_NAME]
 
 
-def in_order_for(rater: int, items: Sequence[RatedItem], seed: int = SEED) -> list[RatedItem]:
-    """The items as one rater gets them: quotes in an order of the rater's own, the codes of a quote together."""
+def in_order_for(rater: int | str, items: Sequence[RatedItem], seed: int = SEED) -> list[RatedItem]:
+    """The items as one rater (a number or a name) gets them: quotes in an order of their own, their codes together."""
     chance = random.Random(f"{seed} {rater}")
     groups: defaultdict[str, list[RatedItem]] = defaultdict(list)
     for item in items:

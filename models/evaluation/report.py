@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 
 from models.errors import InputError
-from models.evaluation.bootstrap import RESAMPLES, SEED, Estimate, PairedDifference, centred, difference, draws_of
+from models.evaluation.bootstrap import (
+    RESAMPLES,
+    SEED,
+    Estimate,
+    PairedDifference,
+    centred,
+    difference,
+    draws_of,
+    estimated_mean,
+)
 from models.evaluation.metrics import (
     COMPOSITE_PARTS,
     Thesaurus,
@@ -230,7 +239,7 @@ def _row_means(measures: Mapping[str, Floats], where: Floats, draws: Floats) -> 
             there = 1 - measures["empty"][where]
             means[name] = Estimate(_ratio(rows.sum(), there.sum()), _ratios(draws @ rows, draws @ there))
         else:
-            means[name] = Estimate(float(rows.mean()), draws @ rows / len(rows))
+            means[name] = estimated_mean(rows, draws)
     return means
 
 

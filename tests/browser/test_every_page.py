@@ -1,8 +1,10 @@
 """Every page that there is: no fault that axe finds, in light and dark; light to load; nothing moves while it loads."""
 
 import gzip
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID, uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,6 +12,8 @@ from playwright.sync_api import Browser, Page, Response, StorageState
 
 from infra.accounts.accounts import EVERYWHERE
 from infra.annotation.disputes import disagreements
+from infra.annotation.rating.rating_draw import draw_quotes
+from infra.annotation.rating.rating_studies import RatingStudy, start_rating
 from tests.browser import sample
 from tests.browser.conftest import PASSWORD, House, NewContext
 from tests.web.routes import ENDLESS, NEEDED
@@ -26,7 +30,7 @@ WATCH = """
 
 
 NARROW = {"width": 390, "height": 2_400}  # so high that the bar at the foot of the queue covers no target
-GERMAN = ("", "drift", "queue", "codebook", "segments", "agreement", "rules")
+GERMAN = ("", "drift", "queue", "codebook", "segments", "agreement", "rules", "ratings")
 """Pages of a study that are looked at with German's longer words, on a phone."""
 ROUTES = [route for route in NEEDED if route.startswith("GET ") and route not in ENDLESS]
 
@@ -49,7 +53,21 @@ def places(house: House) -> dict[str, str]:
     """What stands in an address: a study, a segment that people coded differently, a code, a document."""
     (disputed, *_), _ = disagreements(house.store.database, sample.STUDY, 1)
     code = next(event.code_id for event in house.store.code_events(sample.STUDY) if event.level == "code")
-    return {"{study}": quote(sample.STUDY), "{segment}": str(disputed.segment_id), "{code}": str(code)}
+    return {
+        "{study}": quote(sample.STUDY),
+        "{segment}": str(disputed.segment_id),
+        "{code}": str(code),
+        "{rating}": str(rating_of(house)),
+    }
+
+
+def rating_of(house: House) -> UUID:
+    """A rating study that has begun."""
+    rating = RatingStudy(
+        uuid4(), sample.STUDY, ("moderator", "refiner", "people"), 3, 2, 1, "lea", datetime.now(UTC)
+    )  # fmt: skip
+    start_rating(house.store.database, rating, draw_quotes(house.store.database, rating, blind=False))
+    return rating.id
 
 
 def weight(answer: Response) -> int:

@@ -78,7 +78,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, module_brokers: Brokers) -> I
         assert stack.runs, stack.said
         store = build_store(load_settings(data_dir=folder))
         it = Page(stack, folder, store, f"http://127.0.0.1:{port}", module_brokers.embedded)
-        until(it.answers)
+        assert httpx.get(f"{it.address}/signin", timeout=60).status_code == 200  # as soon as its link is printed
         yield it
         store.close()
 

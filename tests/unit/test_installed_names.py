@@ -89,9 +89,9 @@ def test_a_file_is_read_apart_by_an_installed_one(site, users):
     (users / "texts.csv").write_text("text\nIt crashes when I upload a photo\n")
     script = (
         "from pathlib import Path\n"
-        "from qualstream.infra.files.apart import TextsAsked, parse_texts, read_texts_apart\n"
-        "content = read_texts_apart(Path('texts.csv'), 'texts.csv', TextsAsked(study='s'))\n"
-        "print(parse_texts(content).first[0].text)"
+        "from qualstream.infra.files.apart import TextsAsked, read_texts_apart\n"
+        "files = read_texts_apart([('texts.csv', Path('texts.csv'))], TextsAsked(study='s'))\n"
+        "print(files.first[0].text)"
     )
     done = run(site, users, "-c", script)
     assert done.stdout.strip() == "It crashes when I upload a photo", done.stderr

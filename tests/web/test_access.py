@@ -49,6 +49,7 @@ def address(name: str, study: str = STUDY) -> str:
         "span": str(uuid4()),
         "memo": str(uuid4()),
         "comment": str(uuid4()),
+        "rating": str(uuid4()),
         "token": str(uuid4()),
         "secret": "nothing",
         "what": "labels.csv",

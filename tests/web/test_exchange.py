@@ -280,6 +280,11 @@ def test_a_project_of_another_program_comes_in_and_goes_out_on_the_page(site):
     coded = [json.loads(line) for line in labels(lead).splitlines()]
     assert len(coded) == 7
     assert {row["annotator"] for row in coded} == {"anna", "ben"}
+    assert "memos on codes and documents: 1 new" in page.text
+    notes = list(csv.DictReader(io.StringIO(lead.get(f"/s/{STUDY}/export/memos").text)))
+    assert [(row["document"], row["author"], row["memo"]) for row in notes] == [
+        ("Interview 1.txt", "anna", "first visit"),
+    ]
     assert visit(site, "viewer", name="ben").get(f"/s/{STUDY}/export/project").status_code == 403
     answer = lead.get(f"/s/{STUDY}/export/project")
     assert 'filename="reviews.qdpx"' in answer.headers["content-disposition"]

@@ -1,9 +1,7 @@
 """The commands of a rating study: sheets for people who do not know whose the codes are, and what they gave."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -19,11 +17,9 @@ from infra.experiments.rating_sheets import read_key, read_sheet, write_study
 from infra.files.gold import read_gold, read_predictions
 from models.errors import InputError
 from models.evaluation.bootstrap import SEED
-from models.evaluation.correlation import Rated, correlate
-from models.evaluation.rating_study import RatedItem, RatingResults, add_up, by_system, draw_items, mean_ratings
-from models.evaluation.report import EvaluationOptions
-from models.evaluation.report import evaluate as measure
-from models.evaluation.score_table import GoldRow
+from models.evaluation.rating_measures import measures_beside
+from models.evaluation.rating_study import RatingResults, add_up, draw_items, mean_ratings
+from models.evaluation.score_table import MeasureResources
 
 _PEOPLE = "human"
 """Stands for people's own codes where they are rated too; ``people`` is what they are measured as."""
@@ -80,9 +76,9 @@ def report(
     items, seed = read_key(key)
     ratings = {path.stem: read_sheet(path, items) for path in sheets}
     results = add_up(items, ratings, seed)
-    rated = _measured(
-        items, by_system(items, mean_ratings(ratings)), measuring_models(embedder, bertscore, None, wordnet)
-    )
+    models = measuring_models(embedder, bertscore, None, wordnet)
+    resources = MeasureResources(models.embedder, models.tokens, models.thesaurus)
+    rated = measures_beside(items, mean_ratings(ratings), resources, _PEOPLE)
     if page is not None:
         _write_page(page, report_page(results, rated))
     if as_json:
@@ -100,20 +96,6 @@ def _write_page(path: Path, page: str) -> None:
     except OSError as error:
         raise InputError(f"cannot write '{path}' ({error.strerror}); give another file with --page") from error
     say_written(path)
-
-
-def _measured(items: list[RatedItem], rated: Mapping[str, Mapping[str, float]], models: Any) -> Rated | None:
-    """How every measure goes with the ratings; without people's own codes, which would be measured by themselves."""
-    texts = {item.text: item.gold for item in items}
-    systems = [name for name in dict.fromkeys(name for item in items for name in item.systems) if name != _PEOPLE]
-    codes = {name: {item.text: item.code for item in items if name in item.systems} for name in systems}
-    ratings = {name: [rated.get(name, {}).get(text) for text in texts] for name in systems}
-    if sum(value is not None for row in ratings.values() for value in row) < 3:
-        return None
-    gold = [GoldRow(text, given) for text, given in texts.items()]
-    predictions = {name: [codes[name].get(text) for text in texts] for name in systems}
-    evaluation = measure(gold, predictions, models.embedder, models.tokens, models.thesaurus, EvaluationOptions())
-    return correlate(evaluation, ratings)
 
 
 def _show(results: RatingResults, console: Console) -> None:

@@ -77,7 +77,7 @@ def _items(stream: io.BufferedReader, name: str, fmt: str | None, options: Readi
     if not head:
         raise InputError(f"{name}: empty; rows of text or ids with codes are expected")
     if head.startswith(PARQUET):
-        return list(bounded(parquet_rows(stream), name, options.most))
+        return list(bounded(parquet_rows(stream), name, options))
     known_format(fmt)
     read_as = cast(Format, fmt) if fmt else tell_format(name, head)
     if read_as == "lines":

@@ -28,6 +28,8 @@ from models.errors import InputError, SettingError
 
 INTERVIEWER = "the interviewer's words"
 COLUMNS = ("text", "speaker", "role", "question", "turn", "start_s", "end_s", "position")
+DOCUMENT_COLUMNS = (*COLUMNS, "timestamp", "source", "code")
+"""All that the rows of a document may have."""
 _WORDS = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _CUE_NAME = re.compile(
     r"^(?:>{2,3}|-)?\s*(?:\[(?P<box>[^\]\n:]{1,40})\][\s:：]+|(?P<name>[^\W\d_][^:：\n]{0,39})[:：]\s*)(?=\S)"
@@ -159,6 +161,8 @@ def _say(passages: list[Passage], asking: set[str], options: ReadingOptions) -> 
         options.report.remark(
             f"{names} {verb}: left out, kept as the question of what follows; another can be named as the interviewer"
         )
+    elif turns and options.interviewer:
+        options.report.warn(f"none of '{options.interviewer}' speaks in it: all turns are taken")
     elif turns and options.interviewer is None:
         options.report.remark("nobody is told to be the interviewer: all turns are taken; one can be named")
 

@@ -76,6 +76,8 @@ class ReadingReport:
     counts: Counter[str] = field(default_factory=Counter)
     places: dict[str, list[int]] = field(default_factory=dict)
     """By reason, the first lines."""
+    size: tuple[int, int] = (0, 0)
+    """How many rows and cells the file has, once all of it was read."""
     days_from_1904: bool = False
     """Whether a workbook counts its days from 1904, as old ones of a Mac do."""
 
@@ -126,6 +128,8 @@ class ReadingOptions:
     leave_out_non_answers: bool = False
     most: tuple[int, int] | None = None
     """How many rows and cells are read; a file with more is refused. By default all are."""
+    rows_before: int = 0
+    """Rows of the files that are read before it, where what is read of all of them is bounded."""
     unit: Unit = "turn"
     """What a document is cut into."""
     interviewer: str | None = None

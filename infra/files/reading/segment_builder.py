@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,6 +59,7 @@ class SegmentBuilder:
         self._place, self._requested, self._options = place, requested, options
         self._by_names: dict[tuple[str, ...], Roles] = {}
         self._questions: dict[str, str] = {}
+        self._is_document = False
         self._text: str | None = None  # the one column of the text, once a row had it
         self._without_text = 0
         self._first_error: InputError | None = None
@@ -66,6 +67,16 @@ class SegmentBuilder:
         self._keys: dict[bytes, bytes] = {}  # source and key -> text
         self._ids: set[bytes] = set()  # of segments that were built
         self.survey = ColumnSurvey(options)
+
+    def keep_columns(self, there: Sequence[str]) -> None:
+        """A document has these columns and no others: what else was named is for the tables beside it."""
+        named = self._requested
+        known = {name.casefold() for name in there}
+        texts = tuple(name for name in named.texts if name.casefold() in known)
+        id_, time = (name if (name or "").casefold() in {*known, ""} else None for name in (named.id, named.time))
+        self._requested, self._is_document = RequestedColumns(texts, id_, time), True
+        if self._requested != named:
+            self._options.report.remark("a document: the columns that were named are for tables")
 
     def see_header(self, header: TableHeader) -> None:
         """Settle the columns of a table.
@@ -100,9 +111,9 @@ class SegmentBuilder:
         self._by_names = {
             names: self.survey.settled(roles, self._requested, names) for names, roles in self._by_names.items()
         }
-        for roles in self._by_names.values():
-            self.survey.say(roles)
-            break
+        for roles in list(self._by_names.values())[:1]:
+            if not self._is_document:  # whose columns nobody named
+                self.survey.say(roles)
 
     def finish(self) -> None:
         """Refuse a file in which no row had a text column."""

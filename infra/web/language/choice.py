@@ -11,15 +11,22 @@ COOKIE_NAME = "qualstream_language"
 _LONGEST = 1_000  # characters of a header that are looked at
 
 
+def is_language(name: str) -> bool:
+    """Whether the page speaks it; an account may have kept one that is not there any more."""
+    return name in languages()
+
+
 def language_of(request: Request, otherwise: str) -> str:
-    """A person's own choice; else the first language of their browser that there is; else the setting's.
+    """What was chosen in this browser; else the first language that it asks for and that there is; else the setting's.
+
+    What somebody who has signed in chose for their account comes before all of it, as soon as it is known who asks.
 
     Args:
         request: Whatever its cookie and header say: what is no language here counts as nothing said.
         otherwise: The language of the setting ``QUALSTREAM_WEB_LANGUAGE``.
     """
     own = request.cookies.get(COOKIE_NAME, "")
-    if own in languages():
+    if is_language(own):
         return own
     names = {name.replace("_", "-").casefold(): name for name in languages()}
     preferred = [name.casefold() for name in _preferred(request.headers.get("accept-language", ""))]

@@ -28,6 +28,13 @@ def _queue() -> Words:
     }
 
 
+def _files() -> Words:
+    return {
+        "files": plurals("{count} file: {names}", "{count} files: {names}"),
+        "folder": gettext("Choose the files of a folder, not the folder itself."),
+    }
+
+
 def _charts() -> Words:
     return {"time": gettext("Time")}
 
@@ -61,6 +68,7 @@ def _overview() -> Words:
 _WORDS = {
     "app": _app,
     "queue": _queue,
+    "files": _files,
     "charts": _charts,
     "curve": _curve,
     "reliability": _reliability,

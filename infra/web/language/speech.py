@@ -31,6 +31,11 @@ def speaking(language: str) -> Iterator[None]:
         _LANGUAGE.reset(before)
 
 
+def speak(language: str) -> None:
+    """Go on in a language until the block of ``speaking`` ends: by then it is known who asks."""
+    _LANGUAGE.set(language)
+
+
 def spoken() -> str:
     """The language of the answer."""
     return _LANGUAGE.get()

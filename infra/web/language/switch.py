@@ -5,10 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from infra.accounts.accounts import Visitor
+from infra.web.access import InPerson
 from infra.web.cookies import keep_language
 from infra.web.errors import local_path
 from infra.web.language.catalogs import languages
+from infra.web.language.choice import is_language
 from infra.web.language.script_words import script_words
+from infra.web.site import Here
 from models.errors import InputError
 
 router = APIRouter()
@@ -22,9 +26,27 @@ def words_of_the_overview() -> dict[str, Any]:
 
 @router.post("/language")
 def choose_language(
-    request: Request, language: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "/"
+    request: Request, site: Here, language: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "/"
 ) -> Response:
-    """Keep a language in this browser's cookie and go back to the page; whoever has not signed in may as well."""
-    if language not in languages():
-        raise InputError(f"{language[:20]!r} is no language of this page; choose one of {', '.join(languages())}")
+    """Keep a language with the account of who has signed in, and in this browser, and go back to the page."""
+    _check(language)
+    visitor: Visitor | None = request.state.visitor
+    if visitor is not None and not visitor.by_token:
+        site.accounts.set_language(visitor.account, language)
     return keep_language(request, language, RedirectResponse(local_path(next), 303))
+
+
+@router.post("/account/language")
+def set_own_language(
+    request: Request, site: Here, visitor: InPerson, language: Annotated[str, Form()] = ""
+) -> Response:
+    """Keep a language with one's account; with none, every browser has its own again."""
+    if language:
+        _check(language)
+    site.accounts.set_language(visitor.account, language)
+    return RedirectResponse("/account?done=language", 303)
+
+
+def _check(language: str) -> None:
+    if not is_language(language):
+        raise InputError(f"{language[:20]!r} is no language of this page; choose one of {', '.join(languages())}")

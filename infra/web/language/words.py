@@ -163,6 +163,16 @@ ELSEWHERE = (
         "models have not coded is left out; where they found no code of the codebook, it counts as read and left "
         "unmarked."
     ),
+    # what raters are asked
+    N_("Would a colleague know what is meant without the quote?"),
+    N_("Is it as short as it can be, without words that say nothing?"),
+    N_("Is it what the quote is mainly about?"),
+    N_("Would you leave the code as it is? Yes, or no if you would change it."),
+    N_("very poor: misses it altogether"),
+    N_("poor: a part of it, or unclear"),
+    N_("acceptable: relevant, could be better"),
+    N_("good: right, with hardly anything to mend"),
+    N_("excellent: right, clear and short"),
     # what a study holds
     N_("Reviews, survey answers or other short texts"),
     N_("models give each one a code, and open a new code where none fits. The most doubtful ones go to people."),

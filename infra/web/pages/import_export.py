@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, File, Form, HTTPException, Request, Uplo
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from infra.annotation.import_labels import Importing, Plan, plan
+from infra.annotation.memos import keep_memos
 from infra.annotation.notes_files import COMMENT_COLUMNS, MEMO_COLUMNS, streamed_notes
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
 from infra.files.refi_archive import PROJECT, is_refi
@@ -24,6 +25,7 @@ from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
 from infra.refi.study_import import plan_refi
 from infra.refi.study_project import study_project
 from infra.web.access import Lead, Viewer, hides, unread_by
+from infra.web.form_fields import count_of
 from infra.web.segment_filters import Asked
 from infra.web.site import Here, Site, draw, masking_values
 from models.annotation.latest import Disputed
@@ -42,8 +44,7 @@ def show_export(request: Request, study: str, site: Here, visitor: Viewer) -> HT
     values: dict[str, Any] = {"formats": FORMATS, "columns": LABEL_COLUMNS, "may_import": visitor.may("lead", study)}
     values["codebook_formats"] = tuple(CODEBOOK_FORMATS)
     values["notes"] = {"memos": MEMO_COLUMNS, "comments": COMMENT_COLUMNS}
-    asked = {name: request.query_params.get(name, "") for name in ("imported", "taken", "changed", "masked")}
-    counts = {name: count if count.isascii() and count.isdecimal() else "" for name, count in asked.items()}
+    counts = {name: count_of(request, name) for name in ("imported", "taken", "changed", "masked")}
     return draw(request, "exchange.html", {**values, **counts, **masking_values(site)})
 
 
@@ -153,6 +154,7 @@ def confirm(study: str, token: UUID, site: Here, visitor: Lead) -> RedirectRespo
     """Write what the preview showed."""
     planned = _planned(site, study, visitor.name, token)
     planned.write(partial(_write, site))
+    keep_memos(site.store.database, study, planned.memos, site.masking)
     site.uploads.forget(study, token)
     return RedirectResponse(f"/s/{quote(study)}/export?imported={len(planned.annotations)}", 303)
 

@@ -1,17 +1,17 @@
-"""A new study on the page: its name, a file, how the file is read, and then its first segments."""
+"""A new study on the page: its name, files, how they are read, and then its first segments."""
 
 import re
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from infra.accounts.accounts import Visitor
 from infra.files.apart import TextsAsked
 from infra.storage.studies import studies
 from infra.web.access import needs
-from infra.web.pages.texts import TakingAsked, preview_page, reading_asked
+from infra.web.pages.texts import FilesAsked, TakingAsked, preview_page, reading_asked
 from infra.web.site import Here, Site, draw, masking_values
 from models.errors import InputError
 
@@ -35,7 +35,7 @@ def begin(
     site: Here,
     visitor: Beginner,
     name: Annotated[str, Form(max_length=200)],
-    file: Annotated[UploadFile, File()],
+    file: FilesAsked,
     asked: Annotated[TextsAsked, Depends(reading_asked)],
     taking: TakingAsked,
 ) -> Response:

@@ -19,6 +19,7 @@ from infra.storage.overview import live, newest, newest_stage
 from infra.storage.search import choices
 from infra.telemetry.status import lags_of
 from infra.web.access import Viewer, hides
+from infra.web.form_fields import count_of
 from infra.web.language.speech import N_
 from infra.web.live_updates import LiveFeeds
 from infra.web.pages.curation.similar import alike
@@ -99,6 +100,7 @@ def show_overview(request: Request, study: str, site: Here, visitor: Viewer, by:
         "open_comments": unsettled(site, visitor, study),
         "alike": alike(site, study),
         "shown": SHOWN,
+        "taken": count_of(request, "taken"),
     }
     return draw(request, "overview.html", values)
 

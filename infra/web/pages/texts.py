@@ -1,5 +1,6 @@
-"""Texts in: a file is read and shown as it is understood, and taken in when somebody says yes."""
+"""Texts in: files are read and shown as they are understood, and taken in when somebody says yes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -11,7 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 
 from infra.accounts.accounts import Visitor
 from infra.files.apart import TextsAsked
-from infra.files.preview import Preview
+from infra.files.preview import FIRST, TextFile, TextFiles
 from infra.masking.intake import MaskingBeside, MaskingTally, stronger
 from infra.profiles.study_kinds import STUDY_KINDS, StudyKind, first_rules, is_untouched, kind_of
 from infra.profiles.study_rules import rules_of
@@ -45,6 +46,8 @@ def taking_asked(
 
 
 TakingAsked = Annotated[Taking, Depends(taking_asked)]
+FilesAsked = Annotated[list[UploadFile], File()]
+"""One file or several, each a field ``file``."""
 _LOOKED_AT = 2_000  # segments that a preview looks through for personal data
 _Column = Annotated[str, Form(max_length=200)]
 
@@ -76,16 +79,16 @@ def preview_texts(
     study: str,
     site: Here,
     visitor: Ingester,
-    file: Annotated[UploadFile, File()],
+    file: FilesAsked,
     asked: Annotated[TextsAsked, Depends(reading_asked)],
     taking: TakingAsked,
     at_once: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Say what the file comes to; nothing is taken in yet, or with ``at_once`` everything, with figures as JSON."""
+    """Say what the files come to; nothing is taken in yet, or with ``at_once`` everything, with figures as JSON."""
     if not at_once:
         return preview_page(request, site, study, file, asked, taking)
-    token, _ = _kept(site, study, file, asked, taking.keep_non_answers)
-    _, texts = site.uploads.read_texts(study, token)
+    token = _kept(site, study, file, asked, taking.keep_non_answers)
+    texts = site.uploads.read_texts(study, token)
     site.uploads.forget(study, token)
     _set_rule(site, study, taking.masking, visitor)
     return JSONResponse(_figures(texts, _take_in(site, texts)))
@@ -95,39 +98,50 @@ def preview_page(
     request: Request,
     site: Site,
     study: str,
-    file: UploadFile,
+    files: Sequence[UploadFile],
     asked: TextsAsked,
     taking: Taking,
 ) -> HTMLResponse:
-    """What a file comes to as segments of a study; it is kept until somebody says yes."""
+    """What files come to as segments of a study; they are kept until somebody says yes."""
     level = stronger(site.masking.level(site.store.database, study), taking.masking or "off")
     beside = MaskingBeside(site.masking, level)
-    token, name = _kept(site, study, file, asked, taking.keep_non_answers)
-    _, texts = site.uploads.read_texts(study, token)
-    shown = [beside.mask(segment) for segment in texts.segments[:_LOOKED_AT]]
-    texts = replace(texts, segments=shown + texts.segments[_LOOKED_AT:])
+    token = _kept(site, study, files, asked, taking.keep_non_answers)
+    texts, looked_at = _masked(site.uploads.read_texts(study, token), beside)
     values = {
         "texts": texts,
         "token": token,
-        "file": name,
+        "asked": asked,
         "target": study,
         "attributes": sorted({column for segment in texts.first for column in segment.metadata}),
         "kinds": STUDY_KINDS if is_untouched(site.store.database, study) else {},
         "kind": kind_of(texts.first),
         "masking": taking.masking,
         "masked": str(beside.tally) if level != "off" else "",
-        "looked_at": len(shown),
+        "looked_at": looked_at,
         **masking_values(site),
     }
     return draw(request, "texts.html", values)
 
 
-def _kept(site: Site, study: str, file: UploadFile, asked: TextsAsked, keep_non_answers: bool) -> tuple[UUID, str]:
-    """Keep an upload as it was read; what it is to be asked for by, and its name."""
-    name = Path(file.filename or "").name[-120:] or "texts.csv"
+def _masked(texts: TextFiles, beside: MaskingBeside) -> tuple[TextFiles, int]:
+    """The files as they would be masked, as far as they are shown and counted, and how many segments that are."""
+    files, looked_at = list[TextFile](), 0
+    for file in texts.files:
+        read = file.texts
+        segments = read.segments if read else []
+        shown = [beside.mask(segment) for segment in segments[: max(FIRST, _LOOKED_AT - looked_at)]]
+        looked_at += len(shown)
+        masked = read and replace(read, segments=[*shown, *segments[len(shown) :]])
+        files.append(replace(file, texts=masked))
+    return TextFiles(files), looked_at
+
+
+def _kept(site: Site, study: str, files: Sequence[UploadFile], asked: TextsAsked, keep_non_answers: bool) -> UUID:
+    """Keep an upload as it was read; what it is to be asked for by."""
     answers = "keep" if keep_non_answers else site.settings.non_answers
     read_as = replace(asked, study=study, non_answers=answers)
-    return site.uploads.keep_texts(file.file, name, read_as, site.clock.now()), name
+    named = [(Path(file.filename or "").name[-120:] or "texts.csv", file.file) for file in files]
+    return site.uploads.keep_texts(named, read_as, site.clock.now())
 
 
 @router.post("/s/{study}/texts/{token}")
@@ -139,11 +153,11 @@ def confirm_texts(
     kind: Annotated[StudyKind | None, Form()] = None,
     masking: MaskingAsked = "",
 ) -> RedirectResponse:
-    """Take in what the preview showed; a known id with another text keeps the old one.
+    """Take in what the preview showed, file by file; a known id with another text keeps the old one.
 
     A study that begins gets the rules of what it is said to hold, before its first segment.
     """
-    _, texts = site.uploads.read_texts(study, token)
+    texts = site.uploads.read_texts(study, token)
     begins = kind is not None and is_untouched(site.store.database, study)
     if kind is not None and begins:
         check_scope(visitor, "manage")
@@ -152,7 +166,7 @@ def confirm_texts(
     intake = _take_in(site, texts)
     site.uploads.forget(study, token)
     counts = f"taken={intake.new}&changed={intake.changed}" + (f"&masked={intake.masked}" if intake.masked else "")
-    return RedirectResponse(f"/s/{quote(study)}/" if begins else f"/s/{quote(study)}/export?{counts}", 303)
+    return RedirectResponse(f"/s/{quote(study)}/{'' if begins else 'export'}?{counts}", 303)
 
 
 def _set_rule(site: Site, study: str, masking: MaskingLevel | Literal[""], visitor: Visitor) -> None:
@@ -172,12 +186,22 @@ class _TakenIn(NamedTuple):
     masked: int
 
 
-def _take_in(site: Site, texts: Preview) -> _TakenIn:
+def _take_in(site: Site, texts: TextFiles) -> _TakenIn:
     changed, masked = list[Segment](), MaskingTally()
     new = site.store.take_in(texts.segments, changed.append, masked.add)
     return _TakenIn(new, len(changed), masked.segments)
 
 
-def _figures(texts: Preview, intake: _TakenIn) -> dict[str, Any]:
-    counts = {"read": texts.good, "new": intake.new, "rejected": texts.rejected, "left_out": texts.left_out}
-    return {**counts, "changed": intake.changed, "masked": intake.masked, "understood": texts.understood}
+def _figures(texts: TextFiles, intake: _TakenIn) -> dict[str, Any]:
+    """What became of all files, and of each."""
+    good, rejected, left_out = texts.counts
+    counts = {"read": good, "new": intake.new, "rejected": rejected, "left_out": left_out}
+    files = [
+        {"file": name, "read": each.good, "rejected": each.rejected, "left_out": each.left_out}
+        | {"understood": each.understood}
+        for name, each in texts.read
+    ]
+    refused = [{"file": file.name, "why": file.refused} for file in texts.refused]
+    counts |= {"changed": intake.changed, "masked": intake.masked}
+    understood = [sentence for _, each in texts.read for sentence in each.understood]
+    return {**counts, "understood": understood, "files": files, "refused": refused}

@@ -3,12 +3,15 @@
 import json
 from statistics import mean
 
+import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from benchmarks.rating import reuse
 from benchmarks.rating.__main__ import read_lines, sheet
-from benchmarks.rating.page import auroc, publish_ratings, rated_systems, wilson
+from benchmarks.rating.page import publish_ratings, rated_systems, wilson
 from infra.profiles.loading import load_profile
+from models.evaluation.association import auroc
 
 
 def item(n: int, human: str, swapped: str, tiny: str, small: str, verifier: float = 0.5) -> dict:
@@ -80,6 +83,13 @@ def test_wilson_is_as_published():
 def test_the_area_counts_ties_half_and_is_none_without_both_kinds():
     assert auroc([0.9, 0.5, 0.5], [True, True, False]) == 0.75
     assert auroc([0.9], [True]) is None
+
+
+def test_a_code_that_counts_twice_is_as_two_in_the_area():
+    scores, stands, counts = [0.9, 0.4, 0.6, 0.2, 0.4], [True, False, True, True, False], [2.0, 1.0, 0.0, 3.0, 1.0]
+    many = [(ok, score) for score, ok, n in zip(scores, stands, counts, strict=True) for _ in range(int(n))]
+    whole = roc_auc_score([ok for ok, _ in many], [score for _, score in many])
+    assert auroc(scores, stands, np.array(counts)) == pytest.approx(whole)
 
 
 def test_the_threshold_of_tiny_lies_where_reused_codes_were_rated_to_stand_about_as_often_as_those_they_replace():

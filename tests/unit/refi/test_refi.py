@@ -207,11 +207,11 @@ def test_a_codebook_of_qualcoders_comes_in_and_goes_out(store, tmp_path):
 
 
 def test_what_is_taken_from_a_project_and_what_is_not_is_said(tmp_path):
-    assert read_refi(PROJECT).sheet.notes == ["not taken from the project: 1 memos on documents"]
+    assert read_refi(PROJECT).sheet.notes == []
     xml = rebuilt(PROJECT, lambda xml: xml.replace("</Project>", CASES + "</Project>"))
     path = tmp_path / "cases.qdpx"
     path.write_bytes(xml)
-    assert read_refi(path).sheet.notes == ["not taken from the project: 1 cases, 1 memos on documents"]
+    assert read_refi(path).sheet.notes == ["not taken from the project: 1 cases"]
 
 
 CASES = '<Cases><Case guid="11111111-1111-4111-8111-111111111111" name="P1"/></Cases>'

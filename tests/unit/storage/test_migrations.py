@@ -20,7 +20,22 @@ from infra.storage.tables import final_codes, metadata
 from schemas import CodeEvent
 
 MIGRATIONS = Path(__file__).parents[3] / "infra" / "storage" / "migrations"
-EARLIER = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
+EARLIER = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+    "0013",
+    "0014",
+)
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
@@ -170,6 +185,13 @@ WRITTEN: dict[str, Rows] = {
             | {"author": "ana", "text": "why?", "at": AT, "settled_by": None, "settled_at": None},
         ],
     },
+    "0013": {
+        "masked_values": [
+            {"segment_id": WAITING, "kind": "mail", "number": 1, "study": STUDY, "digest": b"d"},
+        ],
+        "originals": [{"segment_id": WAITING, "study": STUDY, "sealed": b"s", "at": AT}],
+    },
+    "0014": {},
 }
 """Rows of the tables that a revision brought, as it wrote them."""
 
@@ -190,6 +212,7 @@ WIDENED: dict[str, dict[str, Sequence[Row]]] = {
     "0007": {"tokens": [{"scopes": "read"}]},
     "0009": {"alerts": [{"raised_at": AT}]},
     "0010": {"assignments": [{"standing": "code"}]},
+    "0014": {"accounts": [{"language": None}]},
 }
 """Columns that a revision added to rows of earlier tables, as it wrote them."""
 
@@ -208,6 +231,7 @@ FILLED: dict[str, dict[str, Sequence[Row]]] = {
     "0007": {"tokens": [{"scopes": "read labels ingest manage"}]},
     "0009": {"alerts": [{"raised_at": AT}]},
     "0010": {"assignments": [{"standing": "code"}]},
+    "0014": {"accounts": [{"language": None}]},
 }
 """What a revision fills these columns with where rows were written before it."""
 

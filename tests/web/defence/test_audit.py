@@ -12,7 +12,8 @@ from tests.web.site import STUDY, make_site, nobody, visit
 from tests.web.test_access import GOOD, OTHER, address, send, sign_in
 
 CARRIED = [name for name in NEEDED if name.startswith("GET") and ("/export/" in name or name.endswith((".jsonl", "v")))]
-UNNAMED = ("POST /signin", "POST /setup/{secret}", "POST /language")  # by nobody yet, or of one's own browser alone
+UNNAMED = ("POST /signin", "POST /setup/{secret}", "POST /language", "POST /account/language")
+"""By nobody yet, or of nothing but how somebody reads."""
 CHANGES = [name for name in NEEDED if not name.startswith("GET") and name not in UNNAMED]
 
 

@@ -13,7 +13,9 @@ import pytest
 
 from infra.annotation.comments import NewComment, add_comment
 from infra.annotation.memos import Memo, add_memo
+from infra.annotation.rating.rating_studies import QuotedItem, RatingStudy, start_rating
 from infra.storage.database import Database
+from models.evaluation.rating_study import RatedItem
 from models.fakes import HandClock
 from schemas import Annotation, DriftAlert, Record, Segment
 from schemas.ids import code_id, segment_id
@@ -23,6 +25,7 @@ from tests.web.site import BASE, LABELS, STUDY, app_of, coded, make_site, visit
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ONE, OTHER = segment_id(STUDY, "blind", "one"), segment_id(STUDY, "blind", "other")
+RATING = uuid5(SPACE, "rating")
 CODES = LABELS[:2]
 PUBLIC = tuple(name for name in NEEDED if name.startswith("GET /s/") and name not in ENDLESS)
 SEARCHES = (
@@ -39,6 +42,7 @@ SEARCHES = (
     "agreement?models=true",
     "documents?source=mail",
     "comments?show=all",
+    *(f"ratings/{RATING}?number={n}" for n in (1, 2)),
     "export/comments?fmt=jsonl",
     "export/memos?fmt=jsonl",
     *(f"drift/export/{what}.csv" for what in ("shares", "distance", "sources", "texts")),
@@ -86,10 +90,14 @@ def records(first: str, second: str) -> Iterator[Record]:
 
 
 def discuss(database: Database, first: str, second: str) -> None:
-    """Comments on the two segments and a memo on their document, which say what they were coded as."""
+    """Comments on the two segments, a memo on their document and a rating study, which say what they were coded as."""
     for segment, label in ((ONE, first), (OTHER, second)):
         comment = NewComment(uuid5(segment, "comment"), "ben", f"surely {label}", AT, segment=segment)
         add_comment(database, STUDY, comment)
+    rating = RatingStudy(RATING, STUDY, ("moderator",), 2, 3, 1, "lea", AT)
+    items = ((ONE, RatedItem("1a", "a zebra", first, (), ("moderator",))),)
+    items += ((OTHER, RatedItem("2b", "a giraffe", second, (), ("moderator",))),)
+    start_rating(database, rating, [QuotedItem(*each) for each in items])
     memo = Memo(uuid5(ONE, "memo"), "carl", f"the zebra is {first}", AT, document="mail")
     add_memo(database, STUDY, memo)
 
@@ -112,6 +120,7 @@ def addresses() -> list[str]:
     for name in PUBLIC:
         for segment in (ONE, OTHER):
             values = {"study": STUDY, "segment": segment, "code": code_id(STUDY, CODES[0]), "what": "segments"}
+            values |= {"rating": RATING}
             paths.append(name.partition(" ")[2].format(**values))
     return list(dict.fromkeys([*paths, *(f"/s/{STUDY}/{path}" for path in SEARCHES)]))
 
@@ -144,6 +153,7 @@ TELLING = [
     f"/s/{STUDY}/codebook/codes/{code_id(STUDY, CODES[0])}",
     f"/s/{STUDY}/drift",
     f"/s/{STUDY}/comments",
+    f"/s/{STUDY}/ratings/{RATING}",
     f"/s/{STUDY}/documents?source=mail",
 ]
 

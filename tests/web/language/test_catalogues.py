@@ -24,7 +24,7 @@ from infra.profiles.study_kinds import STUDY_KINDS
 from infra.web.language.catalogs import FOLDER, SOURCE, languages, read_catalog
 from infra.web.language.words import ELSEWHERE, SENTENCES
 from infra.web.site import TEMPLATES
-from models.evaluation import reliability, unitizing
+from models.evaluation import rating_study, reliability, unitizing
 from models.routing.stages import STAGES
 from schemas.annotation import RequestReason
 from schemas.codebook import CodeEventKind
@@ -172,4 +172,5 @@ def test_what_other_rooms_say_is_in_the_catalogues():
     texts += [*get_args(Route), *get_args(Verdict), *get_args(CodeEventKind)]
     texts += set(get_args(RequestReason)) - {"query strategy"}  # for that one the templates have a sentence
     texts += [text for pair in STUDY_KINDS.values() for text in pair]
+    texts += [*rating_study.QUESTIONS.values(), rating_study.LETS_STAND, *rating_study.STEPS]
     assert set(texts) - {*ELSEWHERE, *SENTENCES} == set()

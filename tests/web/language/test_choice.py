@@ -93,6 +93,39 @@ def test_the_switch_keeps_a_language_and_goes_back_to_the_page(site):
     assert ENGLISH in page(client, "de", back)
 
 
+def test_the_language_of_an_account_comes_before_this_browsers(site):
+    visit(site, "lead").post("/language", data={"language": "de"})
+    elsewhere = visit(site, "lead")
+    elsewhere.cookies.set(COOKIE_NAME, "en", domain="127.0.0.1")
+    answer = elsewhere.get("/account", headers={"Accept-Language": "en"})
+    assert GERMAN in answer.text
+    assert answer.headers["content-language"] == "de"
+    assert ENGLISH in page(nobody(site), "en")
+    assert ENGLISH in page(visit(site, "lead", name="ben"), "en", "/account")
+
+
+def test_a_refusal_is_in_the_language_of_the_account(site):
+    client = visit(site, "viewer")
+    client.post("/account/language", data={"language": "de"})
+    refused = client.get("/people", headers={"Accept-Language": "en"})
+    assert (refused.status_code, GERMAN in refused.text) == (403, True)
+
+
+def test_an_account_may_leave_it_to_each_browser_again(site):
+    client = visit(site, "lead")
+    assert client.post("/account/language", data={"language": "de"}).status_code == 200
+    assert '<option value="de" lang="de" selected>' in client.get("/account").text
+    client.post("/account/language", data={"language": ""})
+    assert ENGLISH in page(client, "en", "/account")
+    assert client.post("/account/language", data={"language": "fr"}).status_code == 422
+
+
+def test_a_language_that_is_not_there_any_more_is_passed_over(site):
+    client = visit(site, "lead")
+    site.accounts.set_language(site.accounts.named("ana").id, "xx")
+    assert ENGLISH in page(client, "en", "/account")
+
+
 def test_whoever_has_not_signed_in_may_switch_as_well(site):
     client = nobody(site)
     shown = client.get("/signin").text

@@ -31,6 +31,7 @@ OF_A_STUDY = (
     *("rules", "rules/coded"),
     *("codebook/codes/{code}", "codebook/codes/{code}/merge", "codebook/codes/{code}/split?parts=a%0Ab"),
     *("segments/{segment}", "agreement/{segment}", "segments/{segment}/why", "coding?human=no", "overview/system"),
+    "ratings",
 )
 
 
