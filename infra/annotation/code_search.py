@@ -101,14 +101,18 @@ class Nearby:
         nearby = [CodeMatch(known[at], float(cosines[at])) for at in best]
         return [near for near in nearby if near.code.id not in left_out][:limit]
 
-    def embedded(self, study: str) -> tuple[Sequence[CodeEntry], Embeddings] | None:
+    def embedded(self, study: str, *, waits: bool = True) -> tuple[Sequence[CodeEntry], Embeddings] | None:
         """The living codes with the embeddings of their labels, shape ``(codes, dim)``.
+
+        Args:
+            study: Whose codes.
+            waits: Whether a few that lack are embedded at once, where the embedder is loaded.
 
         Returns:
             ``None`` while they are not all there yet; what lacks is worked on beside.
         """
         shelf = self._shelf(study)
-        self._fill(shelf)
+        self._fill(shelf, waits=waits)
         return shelf.embedded if shelf.complete else None
 
     def wait(self) -> None:
@@ -144,12 +148,12 @@ class Nearby:
         shelf = self._shelves[study] = _EmbeddedCodebook((count, last), read)
         return shelf
 
-    def _fill(self, shelf: _EmbeddedCodebook) -> None:
+    def _fill(self, shelf: _EmbeddedCodebook, *, waits: bool = True) -> None:
         """Fill the shelf's vectors in, as far as it costs nobody time."""
         if shelf.complete:
             return
         missing = [code.label for code in shelf.codes.live if code.label not in self._labels]
-        if missing and self._warm.is_set() and len(missing) <= _AT_ONCE:
+        if waits and missing and self._warm.is_set() and len(missing) <= _AT_ONCE:
             self._learn(missing)
             missing = []
         elif missing:

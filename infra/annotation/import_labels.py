@@ -4,9 +4,10 @@ Nothing is written here: a plan is shown first, and its records are kept when so
 planned again changes nothing; of a corrected one, what changed takes the place of what the same coder said before.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, select
@@ -16,20 +17,20 @@ from infra.annotation.memos import Memo
 from infra.annotation.span_matching import match_parts
 from infra.annotation.study_codes import StudyCodes
 from infra.files.labels.label_sheet import Labelled, LabelSheet
-from infra.files.labels.masked_labels import mask_labels
+from infra.files.labels.masked_labels import Placeholders, mask_labels
 from infra.files.rows import Rejected
 from infra.masking.intake import Masking
 from infra.storage.database import Database, chunks
 from infra.storage.tables import annotations
 from models.annotation.spans import part_of, placed
 from models.codebook.edits import Act
-from models.masking.findings import Value
 from schemas import Annotation, CodeEvent, Record, Segment
 from schemas.annotation import AnnotationKind
 from schemas.feedback import LONGEST_SOURCE
 from schemas.ids import normalised_label
 from schemas.record import later_than
 
+Outcome = TypeVar("Outcome")
 _AHEAD = timedelta(days=1)
 
 
@@ -69,13 +70,26 @@ class Plan:
     notes: Sequence[str] = ()
     memos: Sequence[Memo] = ()
     """On codes and documents, which the study lacks."""
-    numbers: Mapping[Value, int] = field(default_factory=dict)
-    """By what was masked in the file, the number that its placeholder has; ``masked_labels.keep_masked`` keeps it."""
+    placeholders: Placeholders | None = None
+    """What those of the file stand for, where something was masked."""
 
     @property
-    def records(self) -> list[Record]:
-        """All that is to be written, the codes first."""
-        return [*self.events, *self.annotations]
+    def changes(self) -> int:
+        """How many records are to be written."""
+        return len(self.events) + len(self.annotations)
+
+    def write(self, keep: Callable[[list[Record]], Outcome]) -> Outcome:
+        """Write what the import comes to: which placeholders its texts hold, then its records.
+
+        Args:
+            keep: Keeps records; it gets them all, the codes first.
+
+        Returns:
+            What ``keep`` says.
+        """
+        if self.placeholders is not None:
+            self.placeholders.keep(self.annotations)
+        return keep([*self.events, *self.annotations])
 
 
 @dataclass(frozen=True)
@@ -123,7 +137,7 @@ def plan(database: Database, sheet: LabelSheet, who: Importing) -> Plan:
         taken_back=planned.taken_back,
         uncoded=planned.uncoded,
         notes=[*sheet.notes, *([str(masked.tally)] if masked.tally.segments else []), *notes],
-        numbers=masked.numbers,
+        placeholders=masked.placeholders,
     )
 
 

@@ -16,7 +16,6 @@ from infra.brokers import open_history
 from infra.factory.stores import build_store
 from infra.files.export import labels, segments_coded
 from infra.files.labels.label_sheet import read_labels
-from infra.files.labels.masked_labels import keep_masked
 from infra.files.segments import LeftOut, ReadingOptions, Rejected, read_segments
 from infra.masking.intake import Masking, MaskingTally
 from infra.settings import Settings, load_settings
@@ -170,8 +169,7 @@ class Connection:
         who = Importing(self.study, coder, datetime.now(UTC), teach_unmatched=True, masking=self._masking)
         with open_history(self._settings) as history:
             planned = plan(self._store.database, sheet, who)
-            keep_masked(self._store.database, planned.annotations, planned.numbers, self._masking)
-            return history.write(planned.records) if planned.records else "nothing is new"
+            return planned.write(history.write) if planned.changes else "nothing is new"
 
 
 def connect(study: str | None = None, **settings: Any) -> Connection:

@@ -45,7 +45,6 @@ from infra.files.coded_texts import nothing_coded
 from infra.files.labels.code_cells import distinct
 from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import LabelSheet, read_label_file
-from infra.files.labels.masked_labels import keep_masked
 from infra.files.labels.raw_table import opened, read_table
 from infra.files.refi_archive import is_refi
 from infra.files.rows import ReadingOptions
@@ -102,15 +101,12 @@ def teach(source: Path, study: str | None, coder: str | None, dry_run: bool, **g
         _say_untaken(refi)
         return
     sheet = refi.sheet if refi else _read_sheet(source, name, given)
-    with open_history(settings, read_only=dry_run) as history:
-        with closing(build_store(settings)) as store:
-            planned = plan(store.database, sheet, who)
-            if not dry_run:
-                keep_masked(store.database, planned.annotations, planned.numbers, masking)
-        outcome = history.write(planned.records) if planned.records and not dry_run else ""
+    with open_history(settings, read_only=dry_run) as history, closing(build_store(settings)) as store:
+        planned = plan(store.database, sheet, who)
+        outcome = planned.write(history.write) if planned.changes and not dry_run else ""
     if dry_run:
         show_plan(planned, output_console())
-        outcome = "nothing was written (dry run)" if planned.records else ""
+        outcome = "nothing was written (dry run)" if planned.changes else ""
     sources = {annotation.source for annotation in planned.kept if annotation.source}
     _bring_memos(settings, refi, who, [*events, *planned.events], sources, dry_run=dry_run)
     for line in _taught(planned, settings.study, outcome, source.name):

@@ -41,6 +41,7 @@ SECTIONS = {
         "codebook": CommandPlace("codebook", "Import or export a codebook."),
         "themes": CommandPlace("codebook", "Group codes under themes."),
         "threshold": CommandPlace("codebook", "Show from which similarity codes are reused."),
+        "rules": CommandPlace("rules", "Show a study's rules, or apply them to what is coded."),
         "agreement": CommandPlace("measuring.agreement", "Measure how well coders agree."),
         "account": CommandPlace("account", "Manage who may use the page, and in which role."),
     },

@@ -91,7 +91,7 @@ def code(
     if dry_run:
         _dry_run(read_source(source, settings, given), settings.study, masking)
         return
-    codes = given_codes(settings, coded, codebook_of_file(codebook, settings.study) if codebook else (), mode)
+    codes = given_codes(settings, masking, coded, codebook_of_file(codebook, settings.study) if codebook else (), mode)
     tally = RowTally(error_console())
     segments: Iterable[Segment] = map(
         masking.mask, accepted_segments(settings.study, read_source(source, settings, given), tally)

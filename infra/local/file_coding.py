@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.factory.pipeline import NOTHING_GIVEN, GivenCodes, build_pipeline
 from infra.files.coded_texts import read_human_coded
-from infra.masking.intake import Masking, MaskingBeside
+from infra.masking.intake import MaskingBeside
 from infra.profiles.loading import load_profile
 from infra.profiles.study_rules import default_rules
 from infra.settings import Settings
@@ -58,12 +58,17 @@ class CodingTally:
 
 
 def given_codes(
-    settings: Settings, coded: Path | None, codebook: Sequence[CodeEvent], mode: CodingMode | None
+    settings: Settings,
+    masking: MaskingBeside,
+    coded: Path | None,
+    codebook: Sequence[CodeEvent],
+    mode: CodingMode | None,
 ) -> GivenCodes:
     """What a file's coding starts from.
 
     Args:
         settings: Study and profile.
+        masking: What masks the segments too, so that one value has one placeholder in both.
         coded: A file of texts that people coded already: codebook and precedents.
         codebook: A codebook's history.
         mode: Where further codes come from; else as the profile says.
@@ -72,9 +77,8 @@ def given_codes(
         InputError: If the file of coded texts cannot be read, or codes are to come from a codebook that is not there.
         SettingError: If the profile is not as it must be.
     """
-    masking = MaskingBeside(Masking(settings), settings.masking)
     texts = read_human_coded(coded, settings.study) if coded else []
-    precedents = [replace(text, segment=masking.mask(text.segment)).coded for text in texts]
+    precedents = [replace(text, segment=masking.mask(text.segment, counted=False)).coded for text in texts]
     chosen = mode or default_rules(load_profile(settings.profile), settings.study).coding_mode
     if chosen == "deductive" and not precedents and not any(event.level == "code" for event in codebook):
         raise InputError(

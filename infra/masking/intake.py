@@ -150,12 +150,18 @@ class MaskingBeside:
         self._numbers: dict[Value, int] = {}
         self._highest: Counter[str] = Counter()
 
-    def mask(self, segment: Segment) -> Segment:
-        """The segment with placeholders; itself where nothing is to be masked."""
+    def mask(self, segment: Segment, *, counted: bool = True) -> Segment:
+        """The segment with placeholders; itself where nothing is to be masked.
+
+        Args:
+            segment: As it comes.
+            counted: Whether the tally counts it: not where it only goes with others.
+        """
         if self._masker is None:
             return segment
         looked = self._masker.look(segment)
-        self.tally.add(looked)
+        if counted:
+            self.tally.add(looked)
         self._numbers |= numbered(looked.values, self._numbers, self._highest)
         for value in looked.values:
             self._highest[value.kind] = max(self._highest[value.kind], self._numbers[value])

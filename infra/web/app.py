@@ -28,7 +28,7 @@ from infra.web.pages import (
     texts,
 )
 from infra.web.pages.analysis import documents, groups, tables, views
-from infra.web.pages.coding import original, panel, spans
+from infra.web.pages.coding import original, panel, rules_applied, spans
 from infra.web.pages.curation import bulk, similar
 from infra.web.pages.discussion import comments, memos
 from infra.web.pages.rating import rate, rating_list, rating_results
@@ -59,6 +59,7 @@ PAGES = (
     classifier,
     drift,
     rules,
+    rules_applied,
     import_export,
     new_study,
     texts,

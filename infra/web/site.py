@@ -15,6 +15,7 @@ from infra.accounts.accounts import Accounts
 from infra.accounts.audit import AuditLog
 from infra.annotation.code_search import Nearby
 from infra.annotation.queue import AnnotationQueue
+from infra.annotation.similar_codes import SimilarCodes
 from infra.files.uploads import Uploads
 from infra.masking.intake import Masking
 from infra.profiles.loading import Profile, load_profile
@@ -55,6 +56,8 @@ class Site:
     """What is masked of what comes in; its key, where there is one."""
     nearby: Nearby = field(init=False)
     """The codebooks as things are looked up in them, one for all requests."""
+    similar: SimilarCodes = field(init=False)
+    """Which of their codes look alike."""
 
     def __post_init__(self) -> None:
         """Build what stands on the stores; nothing is read yet."""
@@ -62,6 +65,7 @@ class Site:
         object.__setattr__(self, "queue", AnnotationQueue(self.store.database, self.clock))
         object.__setattr__(self, "masking", Masking(self.settings, self.clock))
         object.__setattr__(self, "nearby", Nearby(self.store.database, self.embedder))
+        object.__setattr__(self, "similar", SimilarCodes(self.store.database, self.nearby))
 
     @property
     def audit(self) -> AuditLog:

@@ -153,6 +153,11 @@ class Router:
                 known.news -= news
         return rules, model
 
+    def drawn_share(self, study: str) -> float:
+        """The share of a study's segments that is drawn by chance, 0 to 1: all while a promise waits for its labels."""
+        rules, known = self.fitted(study)
+        return 1.0 if _waits(rules, known) else rules.audit_share
+
     def route(self, assignments: Sequence[Assignment]) -> list[Routed]:
         """Give each assignment its confidence and route, in order."""
         studies = dict.fromkeys(assignment.study for assignment in assignments)
@@ -225,6 +230,11 @@ def _least(rules: StudyRules, known: ConfidenceModel, signals: Mapping[str, floa
     return rules.certainty if rules.mode == "budget" else rules.threshold
 
 
+def _waits(rules: StudyRules, known: ConfidenceModel) -> bool:
+    """Whether a promise still needs labels: until it has them all that comes is its sample."""
+    return rules.mode == "promise" and (known.promise is None or known.promise.threshold is None)
+
+
 def _drawn(segment: UUID, rules: StudyRules) -> bool:
     """Whether a segment is in the sample that is drawn by chance, whatever its confidence."""
     return uniform(segment, "sample") < rules.audit_share
@@ -238,7 +248,7 @@ def _why(known: ConfidenceModel) -> str:
 
 def _request(routed: Assignment, rules: StudyRules, known: ConfidenceModel) -> AnnotationRequest | None:
     """Ask about a segment, as ``_priority`` orders them."""
-    waits = rules.mode == "promise" and _least(rules, known, routed.signals) is None  # then all are a sample
+    waits = _waits(rules, known)
     sample = waits or _drawn(routed.segment_id, rules)
     if routed.route == "suggested" or (routed.route == "accepted" and not sample):
         return None

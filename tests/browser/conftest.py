@@ -29,6 +29,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "curated": {"threshold": 0.0, "audit_share": 0.0},
     "pairs": {"mode": "promise", "double_share": 1.0},  # without labels there is no promise: everything goes to people
     "reuse": {"threshold": 0.0, "audit_share": 0.0},
+    "before": {"threshold": 0.0, "audit_share": 0.0},  # all is accepted until a lead has other rules
     "live": {"threshold": 0.0, "audit_share": 0.0},
     "hostile": {},
     "nothing yet": {},

@@ -5,7 +5,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser import sample
 from tests.browser.conftest import House, NewContext
 from tests.browser.test_research import BASE
-from tests.browser.test_scenarios import coded_as, said_text
+from tests.browser.test_scenarios import all_said, coded_as, said_text
 
 CODEBOOK = f"{BASE}/codebook"
 
@@ -112,6 +112,28 @@ def test_a_code_is_dragged_onto_a_theme_s_heading_and_stands_under_it(house: Hou
     page.get_by_role("button", name="Undo").click()
     page.goto(f"{house.address}{CODEBOOK}")
     expect(theme.get_by_role("link", name="company")).to_have_count(0)
+
+
+def test_new_rules_are_applied_to_what_is_coded_already_and_a_coder_gets_it(house: House, page: Page) -> None:
+    house.store.take_in([said_text("before", f"{word} is broken") for word in ("lift", "door", "lamp")])
+    house.until(lambda: house.store.counts("before").accepted == 3)
+    house.sign_in(page, "lea")
+    page.goto(f"{house.address}/s/before/rules")
+    page.get_by_label("Never:").check()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("link", name="Apply them to what is coded already").click()
+    expect(page.get_by_text("Of 3 coded segments 3 would be asked about.")).to_be_visible()
+    page.get_by_role("button", name="Ask people about 3 segments").click()
+    expect(page.get_by_role("status").filter(has_text="People are asked about 3 segments.")).to_be_visible()
+    expect(page.get_by_text("Of 3 coded segments 0 would be asked about.")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    house.sign_in(page, "ana")
+    page.goto(f"{house.address}/s/before/queue")
+    first = page.locator("#segment").inner_text()
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    expect(page.locator("#segment")).not_to_have_text(first)
+    house.until(lambda: len(all_said(house, "before")) == 1)
 
 
 def test_a_threshold_that_a_lead_sets_holds_for_segments_to_come(house: House, page: Page) -> None:

@@ -76,7 +76,7 @@ class Product:
         with self.store() as store:
             who = Importing(study, "lead", datetime.now(UTC), teach_unmatched=False)
             found = plan(store.database, read_label_file(self.file(name), coder), who)
-            store.record(found.records)
+            found.write(store.record)
         return found
 
     def rename(self, study: str, before: str, after: str) -> None:

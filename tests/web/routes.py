@@ -113,6 +113,8 @@ NEEDED = {
     "POST /s/{study}/drift/rules/{rule}/remove": "lead",
     "GET /s/{study}/rules": "viewer",
     "POST /s/{study}/rules": "lead",
+    "GET /s/{study}/rules/coded": "lead",
+    "POST /s/{study}/rules/coded": "lead",
     "GET /s/{study}/export": "viewer",
     "GET /s/{study}/export/{what}": "viewer",
     "GET /s/{study}/import": "lead",

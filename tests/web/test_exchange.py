@@ -233,7 +233,7 @@ def test_labels_without_a_time_are_not_imported_twice(site):
     (one,) = fill(site, 1)
     rows = f"segment_id,codes\n{one.id},x\n"
     first = planned(site, rows, coder="ana")
-    site.write(first.records)
+    first.write(site.write)
     again = planned(site, rows, coder="ana")
     assert (len(again.annotations), again.already, again.events) == (0, 1, [])
     assert len(planned(site, rows.replace(",x", ",y"), coder="ana").annotations) == 1

@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 from sqlalchemy import func, select
 
-from infra.annotation.study_report import standing
 from infra.profiles.loading import load_profile
 from infra.profiles.study_rules import default_rules, rules_of
+from infra.routing.study_report import standing
 from infra.storage.tables import outbox
 from infra.web.pages.rules import CODING_MODES, STRATEGIES
 from models.classifier.predictions import OutOfFoldPredictions

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from infra.files.labels.label_sheet import Labelled, LabelSheet
 from infra.masking.intake import Masking, MaskingTally
+from infra.masking.keys import MaskingKey
 from infra.masking.originals import give_numbers, keep_values
 from infra.storage.database import Database
 from models.masking.findings import PLACEHOLDER, Value, placeholder
@@ -16,11 +17,30 @@ _NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True)
+class Placeholders:
+    """What the placeholders of a masked sheet stand for."""
+
+    database: Database
+    """Where that is kept."""
+    numbers: Mapping[Value, int]
+    key: MaskingKey | None
+
+    def keep(self, annotations: Iterable[Annotation]) -> None:
+        """Keep which placeholders imported texts and memos hold, before they are written."""
+        by_word = {placeholder(value.kind, number): value for value, number in self.numbers.items()}
+        with self.database.writing() as connection:
+            for annotation in annotations:
+                words = PLACEHOLDER.finditer(f"{annotation.text or ''} {annotation.memo} {annotation.own_id or ''}")
+                values = {value: self.numbers[value] for word in words if (value := by_word.get(word[0])) is not None}
+                keep_values(connection, annotation.study, annotation.segment_id, values, self.key)
+
+
+@dataclass(frozen=True)
 class MaskedLabels:
-    """A sheet with placeholders, and what they stand for."""
+    """A sheet with placeholders, and what they stand for, where there are any."""
 
     sheet: LabelSheet
-    numbers: Mapping[Value, int] = field(default_factory=dict)
+    placeholders: Placeholders | None = None
     tally: MaskingTally = field(default_factory=MaskingTally)
 
 
@@ -42,21 +62,8 @@ def mask_labels(database: Database, sheet: LabelSheet, study: str, masking: Mask
     with database.reading() as connection:
         numbers = give_numbers(connection, study, values, masking.key)
     rows = [_masked(row, each, numbers) for row, each in zip(sheet.rows, looked, strict=True)]
-    return MaskedLabels(replace(sheet, rows=rows, cells={}), numbers, tally)
-
-
-def keep_masked(
-    database: Database, annotations: Iterable[Annotation], numbers: Mapping[Value, int], masking: Masking | None
-) -> None:
-    """Keep which placeholders imported texts and memos hold, before they are written."""
-    if not numbers or masking is None:
-        return
-    by_word = {placeholder(value.kind, number): value for value, number in numbers.items()}
-    with database.writing() as connection:
-        for annotation in annotations:
-            words = PLACEHOLDER.finditer(f"{annotation.text or ''} {annotation.memo} {annotation.own_id or ''}")
-            values = {value: numbers[value] for word in words if (value := by_word.get(word[0])) is not None}
-            keep_values(connection, annotation.study, annotation.segment_id, values, masking.key)
+    placeholders = Placeholders(database, numbers, masking.key) if numbers else None
+    return MaskedLabels(replace(sheet, rows=rows, cells={}), placeholders, tally)
 
 
 def _as_segment(row: Labelled, study: str) -> Segment:

@@ -105,6 +105,14 @@ class RefusedSegment(BaseModel):
     detail: str
 
 
+class NothingTaken(Problem):
+    """A request of which no segment was taken in."""
+
+    refused: list[RefusedSegment] = Field(
+        default_factory=list, description="Each segment with its reason; none where the body cannot be read at all."
+    )
+
+
 class Taken(BaseModel):
     """What was taken in."""
 

@@ -128,9 +128,18 @@ def show_segment(study: StudyName, segment: UUID, site: Here, visitor: Reader) -
     return _entry(matches[0], blind=bool(unread_by(site, visitor, study, [segment])))
 
 
-@router.post("/studies/{study}/segments", status_code=202, openapi_extra=described())
-async def take_in(request: Request, study: StudyName, site: Here, visitor: Sender) -> bodies.Taken:
+@router.post(
+    "/studies/{study}/segments",
+    status_code=202,
+    response_model=bodies.Taken,
+    openapi_extra=described(),
+    responses={422: {"model": bodies.NothingTaken, "description": "No segment can be taken in; why, by segment."}},
+)
+async def take_in(request: Request, study: StudyName, site: Here, visitor: Sender) -> bodies.Taken | JSONResponse:
     """Take segments in; the running stack, or the next one, codes them. The same ones again change nothing.
+
+    Where at least one can be taken in the answer is 202 and names those that cannot; where none can it is 422 with the
+    reason of each.
 
     Where more wait to be coded than the installation allows, none is taken: send the request again after as many
     seconds as `Retry-After` says.
@@ -139,7 +148,7 @@ async def take_in(request: Request, study: StudyName, site: Here, visitor: Sende
     return await run_in_threadpool(_take_in, site, study, kind, await request.body())
 
 
-def _take_in(site: Site, study: str, kind: str, body: bytes) -> bodies.Taken:
+def _take_in(site: Site, study: str, kind: str, body: bytes) -> bodies.Taken | JSONResponse:
     most = site.settings.intake_backlog
     if site.store.backlog(most) >= most:
         raise HTTPException(429, f"{most:,} segments wait to be coded; send it again later", {"Retry-After": "30"})
@@ -151,11 +160,21 @@ def _take_in(site: Site, study: str, kind: str, body: bytes) -> bodies.Taken:
         except ValueError as error:
             taken.append(None)
             refused.append(bodies.RefusedSegment(index=index, detail=why(error)))
+    if len(refused) == len(taken):
+        return JSONResponse(_nothing_taken(refused).model_dump(), 422)
     changed, masked = list[Segment](), MaskingTally()
     segments = (segment for segment in taken if segment is not None)
     new = site.store.take_in(segments, changed.append, masked.add)
     ids = [segment and segment.id for segment in taken]
     return bodies.Taken(ids=ids, new=new, changed=len(changed), masked=masked.segments, refused=refused)
+
+
+def _nothing_taken(refused: list[bodies.RefusedSegment]) -> bodies.NothingTaken:
+    count = len(refused)
+    which = "the segment is" if count == 1 else f"all {count:,} segments are"
+    others = "" if count == 1 else "; 'refused' has the reason of each"
+    detail = f"{which} refused, so nothing was taken in: {refused[0].detail}{others}"
+    return bodies.NothingTaken(detail=detail, refused=refused)
 
 
 @router.get(

@@ -30,7 +30,7 @@ from infra.web.pages.codebook_forms import (
     part_names,
 )
 from infra.web.pages.coding.spans import visible_spans
-from infra.web.pages.curation.similar import LOWEST
+from infra.web.pages.curation.similar import LOWEST, alike
 from infra.web.pages.discussion.comments import comments_shown, unsettled
 from infra.web.site import Here, Site, draw
 from models.annotation.spans import MarkedPart
@@ -87,6 +87,7 @@ def list_codes(
         "more": len(codes) > start + PAGE,
         "cause": uuid4(),
         "open_comments": unsettled(site, visitor, study),
+        "alike": alike(site, study),
         **asked.model_dump(),
     }
     return draw(request, "codebook.html", values)
@@ -174,10 +175,7 @@ def compare_versions(
 ) -> HTMLResponse:
     """What became different between two moments, or from one until now."""
     events = list(site.store.code_events(study))
-    try:
-        first, second = _moment(then), _moment(now) if now else None
-    except InputError as error:
-        raise HTTPException(422, str(error)) from None
+    first, second = _moment(then), _moment(now) if now else None
     if second is not None and second < first:
         first, second = second, first
     before = Codebook(event for event in events if event.at <= first)

@@ -1,6 +1,7 @@
 """Files out and in: segments with their codes, people's labels, and labels that were made elsewhere."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,7 +17,6 @@ from infra.annotation.import_labels import Importing, Plan, plan
 from infra.annotation.memos import keep_memos
 from infra.annotation.notes_files import COMMENT_COLUMNS, MEMO_COLUMNS, streamed_notes
 from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
-from infra.files.labels.masked_labels import keep_masked
 from infra.files.refi_archive import PROJECT, is_refi
 from infra.files.segment_export import SegmentChoice
 from infra.files.tables import MEDIA_TYPES
@@ -30,6 +30,7 @@ from infra.web.segment_filters import Asked
 from infra.web.site import Here, Site, draw, masking_values
 from models.annotation.latest import Disputed
 from models.codebook.codebook import Codebook
+from schemas import Record
 
 router = APIRouter()
 SHOWN = 50
@@ -152,13 +153,15 @@ def preview(
 def confirm(study: str, token: UUID, site: Here, visitor: Lead) -> RedirectResponse:
     """Write what the preview showed."""
     planned = _planned(site, study, visitor.name, token)
-    keep_masked(site.store.database, planned.annotations, planned.numbers, site.masking)
+    planned.write(partial(_write, site))
     keep_memos(site.store.database, study, planned.memos, site.masking)
-    records = planned.records
-    for start in range(0, len(records), _TOGETHER):
-        site.write(records[start : start + _TOGETHER])
     site.uploads.forget(study, token)
     return RedirectResponse(f"/s/{quote(study)}/export?imported={len(planned.annotations)}", 303)
+
+
+def _write(site: Site, records: Sequence[Record]) -> None:
+    for start in range(0, len(records), _TOGETHER):
+        site.write(records[start : start + _TOGETHER])
 
 
 def _planned(site: Site, study: str, author: str, token: UUID) -> Plan:

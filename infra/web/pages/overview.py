@@ -22,6 +22,7 @@ from infra.web.access import Viewer, hides
 from infra.web.form_fields import count_of
 from infra.web.language.speech import N_
 from infra.web.live_updates import LiveFeeds
+from infra.web.pages.curation.similar import alike
 from infra.web.pages.discussion.comments import unsettled
 from infra.web.segment_filters import Asked
 from infra.web.site import Here, Site, draw, profile_of
@@ -97,6 +98,7 @@ def show_overview(request: Request, study: str, site: Here, visitor: Viewer, by:
         **_series(request, site, visitor, study, by),
         "tiles": _COUNTS,
         "open_comments": unsettled(site, visitor, study),
+        "alike": alike(site, study),
         "shown": SHOWN,
         "taken": count_of(request, "taken"),
     }

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 
-from infra.annotation.study_report import standing
 from infra.masking.originals import masked_in_study
 from infra.profiles.study_rules import rules_of
+from infra.routing.study_report import standing
 from infra.storage.overview import newest_stage
 from infra.training.loader import out_of_fold_loader
 from infra.web.access import Lead, Viewer

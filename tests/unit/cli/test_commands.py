@@ -47,9 +47,10 @@ def test_the_same_commands_are_there_as_ever():
     assert {path[0] for path in EVERY} == {
         *("account", "agreement", "bias", "check", "code", "codebook", "dead-letters", "demo", "drift", "evaluate"),
         *("export", "erase", "finetune", "ingest", "learn", "loop", "masking-key", "rate", "reopen", "replay"),
-        *("reset", "segments", "status", "tail", "teach", "themes", "threshold", "topics", "topology", "up", "weights"),
+        *("reset", "rules", "segments", "status", "tail", "teach", "themes", "threshold", "topics", "topology"),
+        *("up", "weights"),
     }
-    assert len(EVERY) == 53
+    assert len(EVERY) == 56
 
 
 def test_the_help_lists_each_command_once_under_its_heading_in_one_line():

@@ -76,6 +76,15 @@ def test_code_masks_what_models_see_and_what_it_prints(run):
     assert "zoe" not in done.stdout.casefold()
 
 
+def test_coded_texts_and_segments_have_one_numbering(run, tmp_path):
+    (tmp_path / "coded.csv").write_text("text,codes\nask ben@x.org,help\nask zoe@x.org,help\n")
+    done = run("code", "{folder}/rows.csv", "--study", "s", "--mask", "patterns", "--coded", "{folder}/coded.csv")
+    first = json.loads(done.stdout.splitlines()[0])
+    assert first["text"] == "hangs, ask [mail 2] or [phone 1]"
+    assert "1 segment masked (1 mail, 1 name, 1 phone)" in done.stderr
+    assert "x.org" not in done.stdout
+
+
 def test_teach_masks_the_texts_that_it_keeps(run, tmp_path):
     (tmp_path / "coded.csv").write_text("text,codes\nask zoe@x.org,help\n")
     run("teach", "{folder}/coded.csv", "--study", "s", "--coder", "ana", "--mask", "patterns")

@@ -98,9 +98,9 @@ def test_labels_go_out_and_into_another_study_and_nothing_is_lost(tmp_path_facto
         sheet = read_labels(io.BytesIO(out.getvalue()), f"labels.{fmt}")
         assert sheet.rejected == []
         again = plan(store.database, sheet, Importing("here", "lea", AT + timedelta(days=1), teach_unmatched=True))
-        assert again.records == []
+        assert again.changes == 0
         planned = plan(store.database, sheet, Importing("there", "lea", AT + timedelta(days=1), teach_unmatched=True))
-        store.record(planned.records)
+        planned.write(store.record)
         assert said(list(store.history(Annotation, "there"))) == said(words)
 
 

@@ -280,7 +280,7 @@ def records(folder: Path, content: str = CSV, coder: str = "ana", at: datetime =
     sheet = read_label_file(file(folder, content), coder, SheetColumns(coder_given=True))
     planned = plan(database, sheet, Importing("reviews", coder, at, teach_unmatched=True))
     database.close()
-    return planned.records
+    return planned.write(list)
 
 
 def test_each_code_is_created_once_by_its_author_and_each_text_is_annotated(tmp_path):

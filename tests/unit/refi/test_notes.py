@@ -122,8 +122,8 @@ def store(tmp_path):
 def bring_in(store, path: Path, study: str = STUDY):
     """What the import on the page does with a project."""
     planned = plan_refi(store, read_refi(path), path.name, Importing(study, "lea", AT, teach_unmatched=True))
+    planned.write(store.record)
     keep_memos(store.database, study, planned.memos)
-    store.record(planned.records)
     return planned
 
 

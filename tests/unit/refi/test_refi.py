@@ -47,7 +47,7 @@ def bring_in(store: Store, content: RefiContent, study: str) -> None:
     store.record(list(events))
     planned = plan(store.database, content.sheet, Importing(study, "lea", AT, teach_unmatched=True))
     assert [row.reason for row in planned.rejected] == []
-    store.record(planned.records)
+    planned.write(store.record)
 
 
 def tree(store: Store, study: str) -> set[tuple[object, ...]]:

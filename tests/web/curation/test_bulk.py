@@ -5,7 +5,6 @@ from uuid import uuid4
 
 import pytest
 
-from infra.web.pages.curation.similar import preview
 from models.codebook.near_duplicates import LabelUse, near_duplicates, size_after
 from models.codebook.themes import theme_id
 from models.fakes import HashEmbedder
@@ -106,7 +105,7 @@ def test_near_codes_are_offered_at_a_threshold_and_merged_as_ticked(site, lead):
     assert "Merge into slow checkout…" in lead.get(f"{BASE}/codes/{code('slow checkout here')}").text
     lead.post(f"{BASE}/similar", data={"cause": str(uuid4()), "pair": pairs})
     assert book(site).current_code(code("slow checkout here")) == code("slow checkout")
-    assert preview(site, STUDY, 0.7).codes == 7
+    assert site.similar.preview(STUDY, 0.7).codes == 7
     nonsense = lead.post(f"{BASE}/similar", data={"cause": str(uuid4()), "pair": ["x=y"]}).text
     assert "names no two codes" in nonsense
 

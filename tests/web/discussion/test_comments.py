@@ -134,7 +134,7 @@ def test_a_token_needs_the_scope_of_labels_and_a_form_its_session(site, segment)
 @pytest.mark.parametrize(
     ("form", "why"),
     [
-        ({"text": " "}, "the comment is empty"),
+        ({"text": " "}, "The comment is empty"),
         ({"text": "x" * 4001}, "at most 4000"),
         ({"text": "x", "segment": ""}, "about a segment or a code"),
         ({"text": "x", "code": uuid4()}, "about one of the two"),

@@ -69,7 +69,7 @@ def test_only_who_wrote_a_memo_changes_or_deletes_it(site):
 @pytest.mark.parametrize(
     ("form", "why"),
     [
-        ({"text": "  "}, "the memo is empty"),
+        ({"text": "  "}, "The memo is empty"),
         ({"text": "x" * 4001}, "at most 4000"),
         ({"text": "x", "document": "nowhere.txt"}, "no document &#39;nowhere.txt&#39;"),
         ({"text": "x", "document": ""}, "about a code or a document"),

@@ -61,6 +61,45 @@ def test_segments_come_in_whatever_form_once_and_each_that_cannot_is_named(site,
     assert (first.timestamp is not None, str(first.metadata["floor"])) == (True, "3")
 
 
+BAD = {"text": "b", "stars": 3}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "reasons"),
+    [
+        ({"txt": "b"}, "application/json", ["text: Field required"]),
+        ([BAD, {"text": ""}, 7], "application/json", ["stars: no such field", "text: String", "int found"]),
+        ({"segments": [BAD]}, "application/json", ["stars: no such field"]),
+        (json.dumps(BAD), "application/x-ndjson", ["stars: no such field"]),
+        ("{no json\n7\n", "application/jsonl", ["no JSON", "int found"]),
+        ("text,timestamp\nx,never\ny,2026-03-01,too many\n", "text/csv", ["timestamp: 'never'", "1 more cells"]),
+        ('text\n""\n', "text/csv", ["text: Field required"]),
+    ],
+)
+def test_where_every_row_is_refused_the_whole_request_is_with_the_reason_of_each(site, send, body, kind, reasons):
+    answer = send(body, kind)
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert problem["detail"].startswith("the segment is refused" if len(reasons) == 1 else "all ")
+    assert [each["index"] for each in problem["refused"]] == list(range(len(reasons)))
+    for each, reason in zip(problem["refused"], reasons, strict=True):
+        assert each["detail"].startswith(reason)
+    assert site.store.counts("lifts").taken_in == 0
+
+
+def test_known_segments_alone_are_no_refusal(send):
+    assert [send(ROW).status_code for _ in range(2)] == [202, 202]
+    assert send({**ROW, "text": "another"}).status_code == 202
+
+
+def test_the_schema_says_what_is_answered_where_nothing_is_taken(site):
+    described = nobody(site).get("/api/v1/openapi.json").json()
+    answers = described["paths"]["/api/v1/studies/{study}/segments"]["post"]["responses"]
+    named = [answers[status]["content"]["application/json"]["schema"]["$ref"] for status in ("202", "422")]
+    assert [name.rpartition("/")[2] for name in named] == ["Taken", "NothingTaken"]
+    assert described["components"]["schemas"]["NothingTaken"]["properties"].keys() == {"detail", "refused"}
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
     [

@@ -11,7 +11,6 @@ from infra.accounts.accounts import Visitor
 from infra.annotation.saved_views import EVERYBODY, SavedView, remove_view, save_view
 from infra.web.access import Viewer
 from infra.web.site import Here
-from models.errors import InputError
 
 router = APIRouter()
 
@@ -29,10 +28,7 @@ def keep_view(study: str, site: Here, visitor: Viewer, form: Annotated[ViewForm,
     """Keep a filter under a name; a lead may keep it for everybody."""
     name = " ".join(form.name.split())
     view = SavedView(name, form.query.lstrip("?"), _owner(study, visitor, shared=form.shared), visitor.name)
-    try:
-        save_view(site.store.database, study, view, site.clock.now())
-    except InputError as error:
-        raise HTTPException(422, str(error)) from None
+    save_view(site.store.database, study, view, site.clock.now())
     return _back(study, view.query)
 
 

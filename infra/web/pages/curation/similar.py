@@ -1,6 +1,5 @@
 """Codes whose labels are near to each other, and how large the codebook is when they are merged."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -9,12 +8,10 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
-from infra.annotation.codebook_view import Listed, listed
 from infra.profiles.study_rules import refiner_settings, rules_of
 from infra.web.access import Lead, Viewer
 from infra.web.form_fields import EMPTY_IS_NONE
 from infra.web.site import Here, Site, draw, profile_of
-from models.codebook.near_duplicates import MOST, LabelUse, NearCodes, near_duplicates, size_after
 from models.refinement.study_thresholds import set_threshold
 from models.refinement.thresholds import Threshold
 
@@ -41,19 +38,6 @@ class ThresholdForm(BaseModel):
     threshold: Annotated[Annotated[float, Field(ge=LOWEST, le=HIGHEST)] | None, EMPTY_IS_NONE] = None
 
 
-@dataclass(frozen=True)
-class CodebookPreview:
-    """What merging at a threshold comes to."""
-
-    threshold: float
-    codes: int
-    """That the study has now."""
-    after: int
-    """That it has when all groups are merged."""
-    groups: list[NearCodes]
-    compared: int
-
-
 @router.get("/s/{study}/codebook/similar", response_class=HTMLResponse)
 def show_similar(
     request: Request, study: str, site: Here, visitor: Viewer, asked: Annotated[SimilarAsked, Query()]
@@ -63,7 +47,7 @@ def show_similar(
     used = set_threshold(rules) or default
     at = min(max(used.value if asked.threshold is None else asked.threshold, LOWEST), HIGHEST)
     values: dict[str, Any] = {
-        "preview": preview(site, study, at),
+        "preview": site.similar.preview(study, at),
         "used": used,
         "default": default,
         "chosen": rules.reuse_threshold is not None,
@@ -96,18 +80,7 @@ def _default(site: Site, study: str) -> Threshold:
     return refiner_settings(profile_of(site)).of(study)
 
 
-def preview(site: Site, study: str, threshold: float) -> CodebookPreview | None:
-    """The near codes of a study; ``None`` while their labels are still being embedded."""
-    embedded = site.nearby.embedded(study)
-    if embedded is None:
-        return None if site.nearby.codes(study).live else CodebookPreview(threshold, 0, 0, [], 0)
-    codes, vectors = embedded
-    uses = _uses(listed(site.store.database, study))
-    rows = sorted(range(len(codes)), key=lambda row: -uses.get(codes[row].id, 0))[:MOST]
-    compared = [LabelUse(codes[row].id, codes[row].label, uses.get(codes[row].id, 0)) for row in rows]
-    groups = near_duplicates(compared, vectors[rows], threshold)
-    return CodebookPreview(threshold, len(codes), size_after(len(codes), groups), groups, len(rows))
-
-
-def _uses(every: list[Listed]) -> dict[object, int]:
-    return {code.id: code.count for code in every}
+def alike(site: Site, study: str) -> int:
+    """How many codes look like another one at the threshold that the study uses; 0 until that is known."""
+    used = set_threshold(rules_of(site.store.database, profile_of(site), study)) or _default(site, study)
+    return site.similar.pairs(study, min(max(used.value, LOWEST), HIGHEST))

@@ -23,7 +23,6 @@ from infra.annotation.comments import (
 from infra.web.access import Annotator, Viewer, hides, unread_by
 from infra.web.form_fields import OptionalId
 from infra.web.site import Here, Site, draw
-from models.errors import InputError
 
 router = APIRouter()
 Back = Literal["", "list"]
@@ -91,10 +90,7 @@ def write_comment(
     comment = NewComment(
         form.cause, visitor.name, form.text, site.clock.now(), form.thread, form.segment, form.code
     )  # fmt: skip
-    try:
-        thread = add_comment(site.store.database, study, comment)
-    except InputError as error:
-        raise HTTPException(422, str(error)) from None
+    thread = add_comment(site.store.database, study, comment)
     request.state.subject = f"comment {comment.id} in thread {thread.id}"
     return _to_thread(study, thread, form.back)
 

@@ -13,7 +13,6 @@ from infra.annotation.memos import Memo, add_memo, blind_documents, change_memo,
 from infra.web.access import Annotator, hides
 from infra.web.form_fields import OptionalId
 from infra.web.site import Here, Site
-from models.errors import InputError
 
 router = APIRouter()
 
@@ -47,10 +46,7 @@ def write_memo(
 ) -> RedirectResponse:
     """Keep a memo on a code or a document."""
     memo = Memo(form.cause, visitor.name, form.text, site.clock.now(), form.code, form.document or None)
-    try:
-        add_memo(site.store.database, study, memo)
-    except InputError as error:
-        raise HTTPException(422, str(error)) from None
+    add_memo(site.store.database, study, memo)
     request.state.subject = f"memo {memo.id}"
     return _back(study, memo)
 
@@ -60,10 +56,7 @@ def rewrite_memo(
     study: str, memo: UUID, site: Here, visitor: Annotator, form: Annotated[MemoText, Form()]
 ) -> RedirectResponse:
     """Write one's own memo anew."""
-    try:
-        changed = change_memo(site.store.database, study, memo, visitor.name, form.text, site.clock.now())
-    except InputError as error:
-        raise HTTPException(422, str(error)) from None
+    changed = change_memo(site.store.database, study, memo, visitor.name, form.text, site.clock.now())
     return _back(study, _mine(changed))
 
 

@@ -110,7 +110,6 @@ def standing(
     Raises:
         UnavailableError: If the database does not answer.
     """
-    current = current_annotations(study)
     by_route = (
         select(assignments.c.route, func.count().label("segments"))
         .where(assignments.c.study == study)
@@ -118,7 +117,7 @@ def standing(
     )
     with database.reading() as connection:
         lately = _routed_lately(connection, study)
-        annotations = [Annotation.from_bytes(raw) for raw in connection.scalars(select(current.c.record))]
+        annotations = read_annotations(connection, study)
         routed: dict[str | None, int] = {row.route: row.segments for row in connection.execute(by_route)}
         pace = _pace(connection, study)
     serving: ReleaseRegistry[OutOfFoldPredictions] | None = None if taught is None else ReleaseRegistry(taught)
@@ -142,6 +141,11 @@ def standing(
         suggested=routed.get("suggested", 0),
         pace=pace,
     )
+
+
+def read_annotations(connection: Connection, study: str) -> list[Annotation]:
+    """Each person's last word on each segment of a study; withdrawn ones are left out."""
+    return [Annotation.from_bytes(raw) for raw in connection.scalars(select(current_annotations(study).c.record))]
 
 
 def _pace(connection: Connection, study: str) -> float:

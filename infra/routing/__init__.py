@@ -1,0 +1,1 @@
+"""A study's rules where they meet its labels and its coded segments."""
