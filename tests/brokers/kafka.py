@@ -241,7 +241,8 @@ class Kafka:
 
     def moved_from(self, node: Node) -> bool:
         """Whether the others name it as the leader of no partition any more, those of the groups' offsets included."""
-        return node.number not in asyncio.run(_leaders(self._asked()))
+        leaders = asyncio.run(_leaders(self._asked()))
+        return leaders is not None and node.number not in leaders
 
     def _node(self, number: int) -> Node:
         return next(node for node in self.nodes if node.number == number)
@@ -419,10 +420,14 @@ async def _leader(cluster: Cluster, topic: str, partition: int) -> int:
         return await _answer(ask)
 
 
-async def _leaders(cluster: Cluster) -> set[int]:
-    async with _admin(cluster) as client:
-        described = await client.describe_topics(await client.list_topics())
-        return {partition["leader"] for topic in described for partition in topic["partitions"]}
+async def _leaders(cluster: Cluster) -> set[int] | None:
+    """The nodes that lead a partition of any topic; none where the brokers do not say, as while one of them goes."""
+    try:
+        async with _admin(cluster) as client:
+            described = await client.describe_topics(await client.list_topics())
+    except (KafkaError, OSError):
+        return None
+    return {partition["leader"] for topic in described for partition in topic["partitions"]}
 
 
 async def _coordinator(cluster: Cluster, group: str) -> int:
