@@ -4,8 +4,11 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from sqlalchemy import select
 
+from infra.storage.tables import rating_studies
 from tests.web.poison import code_of, poison, segment_of
+from tests.web.rating.raters import begin
 from tests.web.routes import ENDLESS, NEEDED
 from tests.web.site import HOSTILE, STUDY, make_site, visit
 
@@ -42,9 +45,17 @@ def twins(tmp_path_factory):
     plain, hostile = (make_site(tmp_path_factory.mktemp(name)) for name in ("plain", "hostile"))
     poison(plain, [f"plain words {k}" for k in range(len(HOSTILE))])
     poison(hostile, HOSTILE)
+    for site in (plain, hostile):
+        assert begin(visit(site, "lead", name="ana"), sources=("moderator", "refiner")).status_code == 303
     yield plain, hostile
     plain.store.close()
     hostile.store.close()
+
+
+def rating_of(site):
+    """The study's rating of codes."""
+    with site.store.database.reading() as connection:
+        return connection.execute(select(rating_studies.c.id)).scalar_one()
 
 
 def pages(site, name: str) -> list[str]:
@@ -61,6 +72,7 @@ def pages(site, name: str) -> list[str]:
     found = []
     for k in each:
         values = {"study": STUDY, "segment": segment_of(k), "code": code_of(k), "secret": "x", "what": "labels.csv"}
+        values["rating"] = rating_of(site)
         asked = {"segment": str(segment_of(1)), "search": "words"} if "/queue/" in path else None
         answer = client.get(path.format(**values), params=asked)
         if "text/html" in answer.headers["content-type"]:

@@ -51,7 +51,7 @@ def client(tmp_path_factory):
 
 def asked(path: str, fields: dict[str, str]) -> str:
     values = {"study": STUDY, "segment": str(segment_of(0)), "code": str(code_of(0)), "what": "segments"}
-    values |= {"account": str(segment_of(1)), "secret": "nothing", "study": STUDY}
+    values |= {"account": str(segment_of(1)), "secret": "nothing", "rating": str(segment_of(2))}
     query = "&".join(f"{quote(name)}={quote(value, errors='surrogatepass')}" for name, value in fields.items())
     return f"{path.format(**values)}?{query}"
 
