@@ -25,7 +25,8 @@ HOW = """\
 - **Prompt.** Member with chat template, prompt 4 and {examples} examples, greedy, at most {tokens} new tokens. The
   server renders the template itself, from the same messages.
 - **Server.** {server}, started on loopback with {slots} slots, {threads} threads and the same machine to itself while
-  it is asked; it keeps the part that all prompts share. {slots} requests are under way at a time.
+  it is asked; it keeps the part that all prompts share. {slots} requests are under way at a time. It has to be started
+  anew for each run: texts that it was asked before are in its cache.
 - **Here.** Batches of {batch}; what all prompts share is computed once.
 - **Time.** From the first segment to the last answer, after one that is not counted. The arms take turns of
   {batch} segments, so that neither has the quieter machine.
