@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,6 +36,12 @@ class RefiProject:
         if path is None or not path.startswith(_INTERNAL):
             return None
         return self.texts.get(path.removeprefix(_INTERNAL).strip("/").rpartition("/")[2].casefold())
+
+    @cached_property
+    def people(self) -> dict[str, str]:
+        """The users' names by their folded ids; a program may know no more of them than an id."""
+        users = self.project.users.user if self.project.users else []
+        return {folded_guid(user.guid): user.name or user.id or "" for user in users}
 
     def documents(self) -> Iterator[tuple[Any, Any]]:
         """The sources that are read, each with what holds its text: a PDF's representation, if it has one."""

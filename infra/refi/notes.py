@@ -84,9 +84,7 @@ class ProjectNotes:
 
     def author(self, guid: str | None) -> str:
         """Who somebody is; empty where nobody is named."""
-        users = self.refi.project.users.user if self.refi.project.users else []
-        names = {folded_guid(user.guid): user.name or user.id or "" for user in users}
-        return " ".join(names.get(folded_guid(guid or ""), "").split())[:120]
+        return " ".join(self.refi.people.get(folded_guid(guid or ""), "").split())[:120]
 
     def text(self, element: Any) -> str:
         """A note's title, unless its text begins with it; what is said of it; and its text."""

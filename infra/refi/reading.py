@@ -222,35 +222,23 @@ def _span(selection: Any, text: str) -> tuple[int, int]:
 
 def _texts(refi: RefiProject) -> Iterator[tuple[str, str, Sequence[Any]]]:
     """Every plain text of the project, with its name and what is selected in it."""
-    sources = refi.project.sources
-    if sources is None:
-        return
-    for source in sources.text_source:
-        text = refi.text(source.plain_text_path, source.plain_text_content)
-        yield from _named(source.name, text, [*source.plain_text_selection, *([source] if source.coding else [])])
-    for source in sources.pdfsource:
-        shown = source.representation
-        if shown is not None:
-            text = refi.text(shown.plain_text_path, shown.plain_text_content)
-            yield from _named(source.name, text, shown.plain_text_selection)
-
-
-def _named(name: str | None, text: str | None, selections: Sequence[Any]) -> Iterator[tuple[str, str, Sequence[Any]]]:
-    if text is not None:
-        yield (name or "document").strip()[:LONGEST_SOURCE] or "document", text, selections
+    for source, holder in refi.documents():
+        text = None if holder is None else refi.text(holder.plain_text_path, holder.plain_text_content)
+        if text is not None:
+            name = (source.name or "document").strip()[:LONGEST_SOURCE] or "document"
+            whole = [source] if holder is source and source.coding else []
+            yield name, text, [*holder.plain_text_selection, *whole]
 
 
 def _sheet(
     file: str, refi: RefiProject, passages: Sequence[_Passage], codes: _Codes, coder: str, notes: Sequence[str]
 ) -> LabelSheet:
-    users = refi.project.users.user if refi.project.users else []
-    people = {folded_guid(user.guid): user.name or user.id or "" for user in users}
     own = refi.project.origin == ORIGIN
     rows: list[Labelled] = []
     rejected: list[Rejected] = []
     for line, passage in enumerate(passages, 1):
         for guid in passage.by_coder:
-            who = " ".join((people.get(guid) or coder).split())[:120]
+            who = " ".join((refi.people.get(guid) or coder).split())[:120]
             if own and who == SYSTEM:
                 continue  # what the system gave is no person's coding
             row = _row(line, passage, guid, who, codes)
