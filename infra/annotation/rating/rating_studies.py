@@ -1,6 +1,6 @@
 """Rating studies as they are kept: begun with their items, rated one by one, ended."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -118,6 +118,29 @@ def given_ratings(database: Database, rating: RatingStudy, rater: str | None = N
     with database.reading() as connection:
         rows = connection.execute(query.order_by(ratings.c.rater, ratings.c.item)).all()
     return [GivenRating(row.rater, row.item, _marks(row), row.at) for row in rows]
+
+
+def count_items(database: Database, study: str) -> Counter[UUID]:
+    """How many codes each of a study's rating studies has; those of segments that were erased are not counted."""
+    query = (
+        select(rating_items.c.rating_id, func.count())
+        .join(segments, segments.c.id == rating_items.c.segment_id)
+        .where(rating_items.c.study == study)
+        .group_by(rating_items.c.rating_id)
+    )
+    with database.reading() as connection:
+        return Counter({rating: count for rating, count in connection.execute(query)})
+
+
+def count_rated(database: Database, study: str, rater: str) -> Counter[UUID]:
+    """How many codes somebody has rated in each of a study's rating studies."""
+    query = (
+        select(ratings.c.rating_id, func.count())
+        .where(ratings.c.study == study, ratings.c.rater == rater)
+        .group_by(ratings.c.rating_id)
+    )
+    with database.reading() as connection:
+        return Counter({rating: count for rating, count in connection.execute(query)})
 
 
 def by_rater(given: Collection[GivenRating]) -> dict[str, dict[str, Marks]]:

@@ -34,7 +34,7 @@ def show_quote(
     given = {each.item: each.marks for each in given_ratings(site.store.database, known, visitor.name)}
     quotes = _visible(site, visitor, known)
     shown = next((each for each in quotes if each.number == number), None) if number else go_on_at(quotes, given)
-    return _draw_quote(request, visitor, known, shown, given, _entered(shown, given))
+    return _draw_quote(request, visitor, known, quotes, shown, given, _entered(shown, given))
 
 
 @router.post("/s/{study}/ratings/{rating}")
@@ -57,7 +57,7 @@ def rate(
         keep_ratings(site.store.database, known, visitor.name, rated.segment, marks, site.clock.now())
     except InputError as error:
         given = {each.item: each.marks for each in given_ratings(site.store.database, known, visitor.name)}
-        return _draw_quote(request, visitor, known, rated, given, fields, str(error))
+        return _draw_quote(request, visitor, known, quotes, rated, given, fields, str(error))
     request.state.subject = f"rating study {known.id}, {len(marks)} codes"
     given = {each.item: each.marks for each in given_ratings(site.store.database, known, visitor.name)}
     onward = go_on_at(quotes, given, after=rated.number)
@@ -88,13 +88,13 @@ def _draw_quote(
     request: Request,
     visitor: Visitor,
     rating: RatingStudy,
+    quotes: list[Quote],
     shown: Quote | None,
     given: dict[str, Marks],
     entered: Fields,
     fault: str = "",
 ) -> HTMLResponse:
     site: Site = request.app.state.site
-    quotes = _visible(site, visitor, rating)
     values = {
         "rating": rating,
         "quote": shown,

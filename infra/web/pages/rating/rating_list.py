@@ -12,10 +12,10 @@ from infra.accounts.accounts import Visitor
 from infra.annotation.rating.rating_draw import MOST_QUOTES, MOST_RATERS, code_sources, draw_quotes
 from infra.annotation.rating.rating_studies import (
     RatingStudy,
+    count_items,
+    count_rated,
     end_rating,
     find_rating,
-    given_ratings,
-    items_of,
     list_ratings,
     start_rating,
 )
@@ -93,11 +93,10 @@ def _draw_list(
 ) -> HTMLResponse:
     database = site.store.database
     listed = list_ratings(database, study)
-    own = {rating.id: len(given_ratings(database, rating, visitor.name)) for rating in listed}
     values = {
         "ratings": listed,
-        "rated": own,
-        "codes": {rating.id: len(items_of(database, rating)) for rating in listed},
+        "rated": count_rated(database, study, visitor.name),
+        "codes": count_items(database, study),
         "sources": code_sources(database, study) if visitor.may("lead", study) else [],
         "form": form,
         "cause": form.form if form else uuid4(),
