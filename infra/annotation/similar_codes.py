@@ -97,6 +97,8 @@ class SimilarCodes:
         return compare
 
     def _count_beside(self, study: str, threshold: float, codes: CodeLookup) -> None:
+        if self._worker is not None and self._worker.is_alive():
+            return  # a later visit asks again
         compare = self._comparison(study, threshold, waits=False)
         if compare is None:
             return
