@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import time
+from time import monotonic, time
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -26,6 +26,7 @@ T = TypeVar("T")
 LONGEST_PAUSE_S = 15.0
 _NO_ERROR = {0, ReplicaNotAvailableError.errno}  # a replica that is away keeps nobody from reading
 _BUSY_WAIT_MS, _IDLE_WAIT_MS = 50, 500  # a fetch that finds nothing: while a topic is read to its end, and then
+_LET_IN_S = 10.0  # the brokers of a cluster let one that stood still in again within a few seconds
 _TRIES = 10  # to fetch the last batches: a compacted topic may end without any message
 
 
@@ -150,9 +151,25 @@ async def connected(cluster: Cluster) -> AsyncIterator[AIOKafkaClient]:
             except KafkaConnectionError:
                 await raise_refusal(cluster)
                 raise
+            await _wait_for_brokers(client, cluster)
             yield client
     finally:
         await client.close()
+
+
+async def _wait_for_brokers(client: AIOKafkaClient, cluster: Cluster) -> None:
+    """An Apache Kafka that starts, or stood still, answers a while before it names a broker to turn to: itself neither.
+
+    Raises:
+        KafkaConnectionError: If none is named within ten seconds.
+    """
+    end = monotonic() + _LET_IN_S
+    while not client.cluster.brokers():
+        if monotonic() > end:
+            servers = ",".join(cluster.servers)
+            raise KafkaConnectionError(f"the brokers at {servers} answer, but name none that works: are they starting?")
+        await asyncio.sleep(0.2)
+        await client.force_metadata_update()
 
 
 async def partitions_of(cluster: Cluster, names: Iterable[str]) -> dict[str, list[int]]:

@@ -8,10 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from aiokafka.errors import KafkaError
 
 from infra.brokers import data_folder_lock
 from infra.factory.stores import build_store
@@ -21,7 +24,7 @@ from infra.settings import load_settings
 from infra.storage.store import Store
 from schemas import Segment
 from schemas.ids import segment_id
-from streams.cluster import Cluster, consumer_group, group_lag, read_topic
+from streams.cluster import Cluster, consumer_group, group_lag, read_topic, retry_with_backoff
 from streams.publish import KafkaPublisher, Outgoing
 from streams.side_inputs import follow_side_inputs
 from streams.stage import Stage
@@ -30,6 +33,7 @@ from streams.topology import FEEDBACK, ROLES
 from tests.brokers.chosen import EMBEDDED, QUICK, Brokers
 from tests.brokers.kafka import Node, running_kafka
 
+T = TypeVar("T")
 FAKES = Path(__file__).parent.parent / "data" / "fakes.toml"
 STUDY = "reviews"
 _WORDS = [
@@ -225,7 +229,17 @@ def feedback(wanted: Sequence[Segment]) -> list[Outgoing]:
 def lag(cluster: Cluster, role: str) -> int:
     """Messages that a role has not acknowledged."""
     reads = next(one.reads for one in ROLES if one.name == role)
-    return sum(asyncio.run(group_lag(cluster, consumer_group(role), reads)).values())
+    return sum(_asked(lambda: group_lag(cluster, consumer_group(role), reads)).values())
+
+
+def _asked(question: Callable[[], Awaitable[T]], seconds: float = 60) -> T:
+    """What the brokers answer; a broker that comes back may name no leader yet, so they are asked again."""
+
+    async def ask() -> T:
+        async with asyncio.timeout(seconds):
+            return await retry_with_backoff("asking the brokers", question, KafkaError)
+
+    return asyncio.run(ask())
 
 
 def publish(cluster: Cluster, messages: list[Outgoing]) -> None:
@@ -259,4 +273,4 @@ def messages(cluster: Cluster, topic: str) -> list[bytes]:
     async def read() -> list[bytes]:
         return [value async for _, _, _, value in read_topic(cluster, topic) if value is not None]
 
-    return asyncio.run(read())
+    return _asked(read)

@@ -19,9 +19,6 @@ from tests.integration.stack import feedback, publish, segments, until, worker
 
 PASSWORDS = {"admin": "a-password", "app": "another", "stranger": "a-third"}
 CODERS = role("coders")
-pytestmark = pytest.mark.filterwarnings(  # the client library leaves connections open that were refused
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 
 
 @pytest.fixture(scope="module")
