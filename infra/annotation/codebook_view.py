@@ -9,7 +9,7 @@ from sqlalchemy import Connection, case, func, select
 
 from infra.annotation.disputes import read_adjudication_case
 from infra.storage.database import Database, chunks
-from infra.storage.search import Filters, SegmentMatch, find
+from infra.storage.segment_search import Filters, SegmentMatch, find
 from infra.storage.tables import assignments, codes, final_codes, requests, segments
 from models.annotation.adjudication import AdjudicationCase, NamedCode, move_segment
 from models.codebook.edits import Act

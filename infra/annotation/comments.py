@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, upd
 
 from infra.storage.annotations import waiting
 from infra.storage.database import Database, chunks
-from infra.storage.final_codes import is_or_became
+from infra.storage.outcomes import is_or_became
 from infra.storage.projections import insert
 from infra.storage.tables import codes, comments, segments
 from models.errors import InputError

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from infra.masking.intake import Masking
 from infra.storage.annotations import waiting
 from infra.storage.database import Database
-from infra.storage.final_codes import is_or_became
+from infra.storage.outcomes import is_or_became
 from infra.storage.projections import insert
 from infra.storage.tables import codes, memos, segments
 from models.errors import InputError

@@ -7,7 +7,7 @@ from infra.annotation.comments import threads
 from infra.annotation.memos import blind_documents, study_memos
 from infra.files.tables import OutputRow, Shape, encoded, write
 from infra.storage.database import Database
-from infra.storage.final_codes import names_now
+from infra.storage.outcomes import names_now
 
 MEMO_COLUMNS = {
     "study": "The study.",

@@ -13,7 +13,7 @@ from infra.storage.analysis.documents import is_passage
 from infra.storage.analysis.spans import spans
 from infra.storage.annotations import SYSTEM
 from infra.storage.database import Database, chunks
-from infra.storage.final_codes import Assigned, CurrentNames, names_now
+from infra.storage.outcomes import Assigned, CurrentNames, names_now
 from infra.storage.tables import annotations, assignments, code_events, segments
 from models.annotation.span_agreement import Overlap, PairOverlap, SpanAgreement, span_agreement
 from models.annotation.span_scores import CHARACTERS, Scores

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from infra.storage.final_codes import names_now
+from infra.storage.outcomes import names_now
 from infra.storage.tables import codes
 from models.codebook.edits import Act
 from models.codebook.themes import theme_id

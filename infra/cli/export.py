@@ -14,7 +14,7 @@ from infra.cli.options import STUDY, Command, output_file, read_settings, severa
 from infra.clock import SystemClock
 from infra.factory.stores import opened_store
 from infra.files.timestamps import read_time
-from infra.storage.search import Filters
+from infra.storage.segment_search import Filters
 from infra.storage.store import Store
 from infra.storage.studies import check_study
 from infra.storage.tables import codes

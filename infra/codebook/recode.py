@@ -16,7 +16,7 @@ from infra.profiles.loading import load_profile
 from infra.profiles.study_rules import rules_of
 from infra.settings import Settings
 from infra.storage.database import Database
-from infra.storage.final_codes import names_now, outcomes
+from infra.storage.outcomes import names_now, outcomes
 from infra.storage.projections import insert
 from infra.storage.tables import assignments, recodings, segments
 from models.errors import InputError

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from infra.files.segment_export import COLUMNS, INNER, MADE, SegmentChoice, segment_shape, segments_coded
 from infra.files.tables import FORMATS, OutputRow, Shape, encoded, write
 from infra.storage.database import CHUNK, chunks
-from infra.storage.final_codes import names_now
+from infra.storage.outcomes import names_now
 from infra.storage.store import Store
 from infra.storage.tables import annotations, segments
 from schemas import Annotation

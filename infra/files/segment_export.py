@@ -8,11 +8,11 @@ from sqlalchemy import Connection, select
 
 from infra.files.tables import OutputRow, Shape
 from infra.storage.database import chunks
-from infra.storage.final_codes import Assigned, Outcome, outcomes
-from infra.storage.search import Filters, attribute_names, matching_ids
+from infra.storage.outcomes import Assigned, Outcome, outcomes
+from infra.storage.segment_search import Filters, attribute_names, matching_ids
 from infra.storage.store import Store
 from infra.storage.tables import codes, segments
-from models.annotation.latest import Disputed
+from models.annotation.human_decision import Disputed
 from schemas.coding import stage_of
 
 _SAID = ("id", "own_id", "study", "text", "source", "timestamp", "language")

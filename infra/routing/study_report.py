@@ -10,7 +10,7 @@ from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
 from infra.storage.releases import history
 from infra.storage.tables import assignments
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import CLASSIFIERS, ReleaseRegistry
 from models.routing.calibration import Bin, expected_calibration_error, reliability

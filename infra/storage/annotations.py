@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from infra.storage.database import Database, chunks
 from infra.storage.tables import annotations, assignments, codes, decisions, locks, requests
-from models.annotation.latest import chosen_codes
+from models.annotation.human_decision import chosen_codes
 from schemas import Annotation
 from schemas.annotation import AnnotationKind
 from schemas.ids import code_id, normalised_label
@@ -258,7 +258,7 @@ def update_open_slots(connection: Connection, segments: Collection[UUID]) -> Non
 
 
 def abstaining(of: FromClause) -> ColumnElement[bool]:
-    """``models.annotation.latest.abstains`` in SQL: somebody was unsure and gave no code."""
+    """``models.annotation.human_decision.abstains`` in SQL: somebody was unsure and gave no code."""
     given = (cast(of.c[name], String) for name in ("code_ids", "labels"))
     return and_(of.c.unsure, *(column == "[]" for column in given))
 

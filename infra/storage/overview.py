@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 from infra.storage.alerts import waits
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
-from infra.storage.final_codes import Assigned, outcomes
+from infra.storage.outcomes import Assigned, outcomes
 from infra.storage.tables import alerts, assignments, codes, dead_letters, requests, segments
 from schemas.coding import ConfidenceStage, stage_of
 

@@ -20,7 +20,7 @@ from infra.storage.database import chunks
 from infra.storage.derived.decided_codes import coded_with, update_decided_codes
 from infra.storage.derived.successors import update_finals
 from infra.storage.erasures import not_erased
-from infra.storage.final_codes import names_now
+from infra.storage.outcomes import names_now
 from models.codebook.codebook import CodeState
 from schemas import (
     Annotation,

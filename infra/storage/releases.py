@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from infra.storage.database import Database
 from infra.storage.store import Store
 from infra.storage.tables import releases
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.classifier.training_set import TrainingExample, TrainingSet, training_set
 from models.codebook.codebook import Codebook
 from schemas import Annotation, ModelRelease

@@ -222,7 +222,7 @@ annotations = Table(
 )
 Index("ix_annotations_study", annotations.c.study, annotations.c.decided_at)
 
-decided_codes = Table(  # what people have decided, a row a code: by models.annotation.latest from ``annotations``
+decided_codes = Table(  # what people decided, a row a code: by models.annotation.human_decision from ``annotations``
     "decided_codes",
     metadata,
     Column("segment_id", Uuid, primary_key=True),

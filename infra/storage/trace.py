@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, or_, select
 
 from infra.storage.database import Database
-from infra.storage.final_codes import Assigned, Named, Outcome, names_now, outcomes
+from infra.storage.outcomes import Assigned, Named, Outcome, names_now, outcomes
 from infra.storage.store import SetAside
 from infra.storage.tables import (
     annotations,

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from infra.profiles.loading import TrainerProfile
-from infra.storage.final_codes import Named, names_now
+from infra.storage.outcomes import Named, names_now
 from infra.storage.releases import CoderTotal, history, labels_of, people_of
 from infra.storage.store import Store
 from infra.training.checkpoints import Checkpoints

@@ -27,7 +27,7 @@ from infra.training.classifier_factory import ClassifierFactory
 from infra.training.query_pool import OpenPool, Pool, ask
 from infra.training.releases import announce, choice_holds_for
 from infra.training.state import TrainingState, read_training_state, write_training_state
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.classifier.promotion import PromotionCriteria, PromotionResult
 from models.classifier.redecision import redecide
 from models.classifier.registry import ReleaseRegistry

@@ -7,7 +7,7 @@ decided again: by the texts that people coded since, all but itself, and by a cl
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions, Redecided
 from models.moderation.classifier_vote import CLASSIFIER, guess_of
 from models.moderation.decision import ConsensusModerator

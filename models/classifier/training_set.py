@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from models.annotation.latest import HumanDecision, LatestAnnotations
+from models.annotation.human_decision import HumanDecision, LatestAnnotations
 from models.codebook.codebook import Codebook
 from schemas.ids import uniform
 
@@ -95,7 +95,7 @@ def matrix(rows: Sequence[TrainingExample], codes: Sequence[UUID]) -> Matrix:
 def training_set(
     latest: LatestAnnotations, codebook: Codebook, *, least_examples: int = 4, held_out: float = 0.25
 ) -> TrainingSet:
-    """What people have decided about a study, as it can be taught now; ``models.annotation.latest`` has the rule.
+    """What people decided about a study, as it can be taught now; ``models.annotation.human_decision`` has the rule.
 
     An undecided segment teaches nothing, and that no code fits is a label too. A merged code counts as what it became;
     a retired one is dropped; a segment with a code that was split teaches nothing until it is coded again, because

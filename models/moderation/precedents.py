@@ -13,7 +13,7 @@ from uuid import UUID
 
 import numpy as np
 
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.codebook.clustering import ALIKE
 from models.errors import UncodableError
 from models.moderation.classifier_vote import guess_of, is_confident

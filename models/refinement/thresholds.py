@@ -9,7 +9,7 @@ from uuid import UUID
 
 import numpy as np
 
-from models.annotation.latest import HumanDecision, LatestAnnotations, Succession
+from models.annotation.human_decision import HumanDecision, LatestAnnotations, Succession
 from models.ports import Embedder, Embeddings
 from models.text.polarity import opposite
 from schemas import Annotation, Assignment, CodeEvent
@@ -169,7 +169,7 @@ def corrections(
     """What people's decisions say about the refiner: codes it should not have reused, or should have.
 
     A reused code that people replaced stands apart from the ones they chose; a new code that they replaced by its
-    runner-up was none. Decisions that nobody is sure of say nothing; ``models.annotation.latest`` has the rule.
+    runner-up was none. Decisions that nobody is sure of say nothing; ``models.annotation.human_decision`` has the rule.
 
     Args:
         assignments: What the refiner gave.

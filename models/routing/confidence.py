@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from uuid import UUID
 
-from models.annotation.latest import HumanDecision, LatestAnnotations
+from models.annotation.human_decision import HumanDecision, LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions, Redecided
 from models.moderation.classifier_vote import LIKELY
 from models.moderation.precedents import PrecedentSettings

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.registry import ReleaseRegistry
 from models.moderation.decision import fell_back

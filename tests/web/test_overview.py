@@ -15,7 +15,7 @@ import uvicorn
 
 from infra.storage.analysis.timeline import over_time
 from infra.storage.overview import live
-from infra.storage.search import Filters
+from infra.storage.segment_search import Filters
 from infra.storage.store import WorkerState
 from infra.web.guard import COOKIE
 from infra.web.live_updates import LiveFeed, LiveFeeds

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from infra.annotation.rating.rating_studies import QuotedItem, RatingStudy
 from infra.storage.annotations import usable_label, waiting
 from infra.storage.database import Database, chunks
-from infra.storage.final_codes import outcomes
+from infra.storage.outcomes import outcomes
 from infra.storage.tables import assignments, decided_codes, decisions, segments
 from models.errors import InputError
 from models.evaluation.rating_study import draw_items

@@ -9,7 +9,7 @@ from infra.experiments.loop.course import SPARED, LoopCourse, LoopRun, Texts
 from infra.training.candidates import Candidate, Champion, compare, teach_head
 from infra.training.classifier_factory import ClassifierFactory
 from infra.training.trainer import TrainerSettings
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.classifier.predictions import Classifiers, OutOfFoldPredictions, StudyClassifier
 from models.classifier.redecision import redecide
 from models.classifier.registry import CLASSIFIERS, ReleaseRegistry

@@ -53,7 +53,7 @@ def texts_with(connection: Connection, study: str, code: UUID, hides: str = "") 
         connection: A transaction that reads.
         study: Whose.
         code: The code.
-        hides: Which segments are left out, as for ``infra.storage.search.Filters``.
+        hides: Which segments are left out, as for ``infra.storage.segment_search.Filters``.
     """
     final = final_codes.c
     query = (

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
 from infra.storage.tables import assignments, segments
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.evaluation.group_rates import MOST_GROUPS, CodedSegment, length_group
 from schemas import Annotation
 

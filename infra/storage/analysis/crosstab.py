@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, String, cast, distinct, func, select
 
 from infra.storage.annotations import waiting
-from infra.storage.final_codes import Named, names_now
-from infra.storage.search import attribute_text
+from infra.storage.outcomes import Named, names_now
+from infra.storage.segment_search import attribute_text
 from infra.storage.tables import final_codes, segments
 from models.evaluation.association import Association, chi_square
 
@@ -85,7 +85,7 @@ def crosstab(connection: Connection, study: str, by: str, hides: Hides = "") -> 
         connection: A transaction that reads.
         study: Whose.
         by: ``source``, or an attribute's name.
-        hides: Which segments are left out, as for ``infra.storage.search.Filters``.
+        hides: Which segments are left out, as for ``infra.storage.segment_search.Filters``.
     """
     value = segments.c.source if by == SOURCE else attribute_text(by, connection.dialect.name)
     value = func.coalesce(func.nullif(cast(value, String), ""), WITHOUT).label("value")

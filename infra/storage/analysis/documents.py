@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, select
 
-from infra.storage.final_codes import Assigned, Outcome, outcomes
+from infra.storage.outcomes import Assigned, Outcome, outcomes
 from infra.storage.tables import assignments, segments
 
 MOST = 2_000

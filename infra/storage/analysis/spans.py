@@ -8,9 +8,9 @@ from sqlalchemy import Connection, select
 
 from infra.storage.annotations import current_annotations
 from infra.storage.database import chunks
-from infra.storage.final_codes import CurrentNames, names_now
+from infra.storage.outcomes import CurrentNames, names_now
 from infra.storage.tables import annotations, segments
-from models.annotation.latest import chosen_codes
+from models.annotation.human_decision import chosen_codes
 from models.annotation.spans import MarkedPart
 from schemas import Annotation
 

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from infra.storage.database import Database
-from infra.storage.final_codes import Named, names_now
-from infra.storage.search import Filters, matching_ids
+from infra.storage.outcomes import Named, names_now
+from infra.storage.segment_search import Filters, matching_ids
 from infra.storage.tables import final_codes, segments
 
 TimeStep = Literal["hour", "day"]

@@ -1,4 +1,4 @@
-"""What people have decided about each segment, kept as rows by the rule of ``models.annotation.latest``.
+"""What people have decided about each segment, kept as rows by the rule of ``models.annotation.human_decision``.
 
 The view ``final_codes`` reads these rows where there are any, else the system's assignment: one answer for every count.
 """
@@ -11,9 +11,9 @@ from sqlalchemy import Connection, String, and_, cast, delete, insert, or_, sele
 
 from infra.storage.annotations import standing_words
 from infra.storage.database import chunks
-from infra.storage.final_codes import CurrentNames, names_now
+from infra.storage.outcomes import CurrentNames, names_now
 from infra.storage.tables import annotations, decided_codes
-from models.annotation.latest import chosen_codes, human_decision
+from models.annotation.human_decision import chosen_codes, human_decision
 from schemas import Annotation
 
 _LOCK = 7_305_804  # any number that nothing else locks in this database

@@ -15,8 +15,8 @@ from infra.annotation.codebook_view import listed
 from infra.files.export import streamed
 from infra.masking.intake import MaskingTally
 from infra.profiles.study_rules import rules_of
-from infra.storage.final_codes import Named
-from infra.storage.search import Filters, SegmentMatch, among, find
+from infra.storage.outcomes import Named
+from infra.storage.segment_search import Filters, SegmentMatch, among, find
 from infra.storage.studies import studies
 from infra.web.access import check_scope, hides, needs, unread_by, visitor_of
 from infra.web.api import bodies

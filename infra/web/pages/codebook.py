@@ -15,7 +15,7 @@ from infra.annotation.code_search import CodeMatch
 from infra.annotation.codebook_view import Listed, listed, moved, with_code
 from infra.annotation.memos import memos_of_code
 from infra.files.timestamps import read_time
-from infra.storage.search import SegmentMatch
+from infra.storage.segment_search import SegmentMatch
 from infra.web.access import Lead, Viewer, hides, unread_by, visitor_of
 from infra.web.pages.codebook_forms import (
     Action,

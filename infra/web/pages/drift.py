@@ -24,7 +24,7 @@ from infra.files.tables import MEDIA_TYPES
 from infra.storage.alerts import AlertMark, MarkKind, Raised, mark, raised, reopen
 from infra.storage.database import Database
 from infra.storage.observations import count_observations, observations, texts_of
-from infra.storage.search import choices
+from infra.storage.segment_search import choices
 from infra.storage.tables import annotations, assignments, segments
 from infra.web.access import Lead, Viewer, unread_by
 from infra.web.language.speech import gettext

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
-from infra.storage.final_codes import names_now
+from infra.storage.outcomes import names_now
 from infra.storage.releases import history
 from infra.storage.trace import Trace, trace
 from infra.training.explain import Explainer

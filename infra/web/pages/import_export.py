@@ -26,9 +26,9 @@ from infra.refi.study_import import plan_refi
 from infra.refi.study_project import study_project
 from infra.web.access import Lead, Viewer, hides, unread_by
 from infra.web.form_fields import count_of
-from infra.web.segment_filters import Asked
+from infra.web.search_query import Asked
 from infra.web.site import Here, Site, draw, masking_values
-from models.annotation.latest import Disputed
+from models.annotation.human_decision import Disputed
 from models.codebook.codebook import Codebook
 from schemas import Record
 

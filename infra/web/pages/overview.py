@@ -16,7 +16,7 @@ from infra.profiles.study_rules import rules_of
 from infra.storage.analysis.timeline import OverTime, TimeStep, over_time
 from infra.storage.annotations import unread
 from infra.storage.overview import live, newest, newest_stage
-from infra.storage.search import choices
+from infra.storage.segment_search import choices
 from infra.telemetry.status import lags_of
 from infra.web.access import Viewer, hides
 from infra.web.form_fields import count_of
@@ -24,7 +24,7 @@ from infra.web.language.speech import N_
 from infra.web.live_updates import LiveFeeds
 from infra.web.pages.curation.similar import alike
 from infra.web.pages.discussion.comments import unsettled
-from infra.web.segment_filters import Asked
+from infra.web.search_query import Asked
 from infra.web.site import Here, Site, draw, profile_of
 from models.routing.stages import STAGES
 from streams.topology import ROLES

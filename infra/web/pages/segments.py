@@ -16,13 +16,13 @@ from infra.accounts.accounts import Visitor
 from infra.annotation.saved_views import saved
 from infra.masking.originals import masked_in
 from infra.storage.overview import newest_stage
-from infra.storage.search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
+from infra.storage.segment_search import COUNTED, Filters, Mark, SegmentMatch, among, choices, count, find
 from infra.storage.trace import trace
 from infra.vectors.segment_index import Filled, SegmentIndex, place_of
 from infra.web.access import Lead, Viewer, hides, unread_by
 from infra.web.pages.discussion.comments import comments_shown
 from infra.web.pages.explanation import classifier_now, guessed
-from infra.web.segment_filters import Asked
+from infra.web.search_query import Asked
 from infra.web.site import Here, Site, draw
 from models.errors import QualstreamError
 

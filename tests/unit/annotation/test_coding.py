@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.annotation.coding import CodeEntry, CodeLookup, CodingChoice, Task, decide, undo
-from models.annotation.latest import human_decision
+from models.annotation.human_decision import human_decision
 from models.errors import InputError
 from schemas import AnnotationRequest, Assignment
 from schemas.coding import NONE_FITS

@@ -2,7 +2,7 @@
 
 from infra.training.classifier_factory import ClassifierFactory
 from infra.training.file_classifier import LEAST_TEXTS, teach_from_file
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.fakes import HashEmbedder
 from models.moderation.precedents import CodedText
 from models.routing.confidence import judged_assignments

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.classifier.training_set import TrainingSet, held_out, training_set
 from models.codebook.codebook import Codebook
 from models.fakes import HandClock

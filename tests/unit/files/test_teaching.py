@@ -20,7 +20,7 @@ from infra.files.labels.label_columns import SheetColumns
 from infra.files.labels.label_sheet import read_label_file
 from infra.settings import load_settings
 from infra.storage.database import open_database
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.codebook.codebook import Codebook
 from models.errors import InputError, SettingError
 from models.fakes import HashEmbedder

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from models.annotation.latest import AsWritten
+from models.annotation.human_decision import AsWritten
 from models.codebook.coding_modes import CodingModes
 from models.fakes import HandClock, HashEmbedder, MemoryCodeIndex
 from models.refinement.refiner import Refiner

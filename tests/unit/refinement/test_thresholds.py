@@ -16,7 +16,7 @@ from infra.profiles.loading import load_profile
 from infra.profiles.study_rules import refiner_settings
 from infra.settings import load_settings
 from infra.storage.store import open_store
-from models.annotation.latest import AsWritten
+from models.annotation.human_decision import AsWritten
 from models.fakes import HandClock, HashEmbedder
 from models.refinement.thresholds import (
     Correction,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.rating.prior import KINDS, OUT, all_fitted
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions, Redecided
 from models.fakes import HandClock
 from models.routing.confidence import (

@@ -1,6 +1,6 @@
 """Labelled segments are decided again by what was learnt since, and never by their own label."""
 
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.redecision import redecide
 from models.fakes import HashEmbedder

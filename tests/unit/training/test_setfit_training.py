@@ -11,7 +11,7 @@ from infra.training.checkpoints import Checkpoints
 from infra.training.classifier_factory import saved_body, sentence_classifier_factory
 from infra.training.loader import ClassifierLoader
 from infra.training.releases import announce
-from models.annotation.latest import LatestAnnotations
+from models.annotation.human_decision import LatestAnnotations
 from models.backends.sentence.classifier import TextClassifier
 from models.backends.sentence.contrastive import TunedBody
 from models.backends.sentence.embedder import load_body

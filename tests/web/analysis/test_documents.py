@@ -2,7 +2,7 @@
 
 import re
 
-from infra.storage.search import Filters, find
+from infra.storage.segment_search import Filters, find
 from schemas import StudyRules
 from tests.web.analysis.test_tables import store, take  # noqa: F401
 from tests.web.site import STUDY, fill, visit

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from infra.storage.final_codes import Assigned, outcomes
+from infra.storage.outcomes import Assigned, outcomes
 from infra.storage.tables import requests
 from models.codebook.themes import theme_id
 from schemas import Annotation, AnnotationRequest, CodeEvent

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from infra.files.tables import OutputRow, Shape
 from infra.storage.analysis.code_counts import CodeCount, code_counts
-from infra.storage.search import Filters, SegmentMatch, find
+from infra.storage.segment_search import Filters, SegmentMatch, find
 from infra.web.language.speech import gettext, ngettext, spoken, written_day, written_time
 from infra.web.site import TEMPLATES, Site
 from models.errors import SettingError

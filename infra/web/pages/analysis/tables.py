@@ -12,7 +12,7 @@ from infra.files.tables import OutputRow, Shape, encoded
 from infra.storage.analysis.code_counts import CodeCount, code_counts, texts_with
 from infra.storage.analysis.crosstab import SOURCE, Cooccurrence, Crosstab, Within, cooccurrence, crosstab
 from infra.storage.analysis.spans import span_counts
-from infra.storage.search import attribute_names
+from infra.storage.segment_search import attribute_names
 from infra.web.access import Viewer, hides
 from infra.web.pages.analysis.figures import code_network, frequency_bars
 from infra.web.pages.analysis.quotes import QUOTE_COLUMNS, quote_rows, quotes_document, quotes_page

@@ -12,16 +12,16 @@ from pydantic import BaseModel, Field
 
 from infra.accounts.accounts import Visitor
 from infra.profiles.study_rules import rules_of
-from infra.storage.search import count, find
+from infra.storage.segment_search import count, find
 from infra.web.access import Annotator, Viewer, hides, unread_by
 from infra.web.form_fields import OptionalId
 from infra.web.pages.queue import DecisionForm, offered
 from infra.web.pages.segments import read_mark, segment_page, written_mark
 from infra.web.pages.suggestions import system
-from infra.web.segment_filters import Asked
+from infra.web.search_query import Asked
 from infra.web.site import Here, Site, draw, profile_of
 from models.annotation.coding import CodeLookup, CodingChoice, Task, decide
-from models.annotation.latest import chosen_codes
+from models.annotation.human_decision import chosen_codes
 from models.errors import InputError
 from schemas import Annotation, CodeEvent
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from infra.storage.final_codes import Assigned, outcomes
-from infra.storage.search import Filters, among, choices, count, find
+from infra.storage.outcomes import Assigned, outcomes
+from infra.storage.segment_search import Filters, among, choices, count, find
 from infra.storage.store import open_store
 from infra.storage.trace import trace
 from schemas import Annotation, AnnotationRequest, CodeEvent

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Request
 
 from infra.files.timestamps import read_time
-from infra.storage.search import Filters, RouteFilter
+from infra.storage.segment_search import Filters, RouteFilter
 from infra.web.language.speech import gettext
 
 _EARLIEST, _LATEST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)  # whatever is added, a time

@@ -14,11 +14,11 @@ from infra.annotation.disputes import disagreements
 from infra.files.export import segments_coded
 from infra.storage.annotations import codings
 from infra.storage.database import Database
-from infra.storage.final_codes import Assigned, outcomes
+from infra.storage.outcomes import Assigned, outcomes
 from infra.storage.store import open_store
 from infra.storage.tables import final_codes as final_view
 from infra.storage.tables import requests
-from models.annotation.latest import FinalCodes, LatestAnnotations, final_codes, human_decision
+from models.annotation.human_decision import FinalCodes, LatestAnnotations, final_codes, human_decision
 from models.classifier.training_set import training_set
 from models.codebook.codebook import Codebook
 from models.fakes import HandClock, HashEmbedder

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, String, case, cas
 
 from infra.storage.annotations import current_annotations, waiting
 from infra.storage.database import Database
-from infra.storage.final_codes import Assigned, Outcome, outcomes
+from infra.storage.outcomes import Assigned, Outcome, outcomes
 from infra.storage.tables import annotations, assignments, codes, decided_codes, final_codes, segments
 
 COUNTED = 10_000

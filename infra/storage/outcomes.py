@@ -1,4 +1,4 @@
-"""What segments are coded in the end, and who says so: the read model's rows by ``models.annotation.latest``."""
+"""What segments are coded in the end, and who says so: read from the rows by ``models.annotation.human_decision``."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 from infra.storage.annotations import standing_words
 from infra.storage.database import chunks
 from infra.storage.tables import codes
-from models.annotation.latest import DecidedBy, Disputed, chosen_codes, final_codes, human_decision
+from models.annotation.human_decision import DecidedBy, Disputed, chosen_codes, final_codes, human_decision
 from schemas import Annotation
 
 

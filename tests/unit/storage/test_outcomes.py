@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from infra.storage.final_codes import Assigned, outcomes
+from infra.storage.outcomes import Assigned, outcomes
 from infra.storage.store import Store, open_store
 from infra.storage.tables import assignments, codes, final_codes
 from models.codebook.codebook import Codebook
