@@ -16,7 +16,7 @@ from infra.storage.store import Store
 from infra.storage.studies import check_study
 from infra.storage.trace import Trace, segments_named, trace
 from models.errors import InputError
-from models.routing.stages import STAGES
+from models.routing.confidence_stages import STAGES
 
 _STANDINGS = {"code": "code", "proposed": "proposed code", "none": "no code"}
 _NAMES = click.argument("names", metavar="ID...", nargs=-1, required=True)

@@ -18,9 +18,9 @@ from infra.files.labels.code_cells import CODE_NAMES as LABEL_NAMES
 from infra.files.labels.code_cells import WEAK_CODE_NAMES
 from infra.files.reading.answers import is_non_answer
 from infra.files.reading.cells import plain_id, readable
+from infra.files.reading.column_roles import listed, say_times
 from infra.files.reading.columns import ID_NAMES, TEXT_NAMES, TIME_NAMES, folded, role_names, usual
 from infra.files.reading.items import LeftOut, ReadingReport
-from infra.files.reading.roles import listed, say_times
 from infra.files.row_tally import RowTally
 from infra.files.rows import (
     PEEK,

@@ -10,12 +10,12 @@ from typing import Any, BinaryIO, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from infra.files.reading.column_roles import RequestedColumns, longest_texts
 from infra.files.reading.columns import ID_NAMES, TEXT_NAMES, TIME_NAMES, usual
 from infra.files.reading.delimited import DELIMITERS
 from infra.files.reading.documents import DOCUMENT_COLUMNS
 from infra.files.reading.encodings import PEEK, told_by_mark
 from infra.files.reading.items import LeftOut, ReadingOptions, Rejected, TableHeader, TableRow
-from infra.files.reading.roles import RequestedColumns, longest_texts
 from infra.files.reading.segment_builder import Place, SegmentBuilder
 from infra.files.rows import DOCUMENTS, Format, known_encoding, known_format, read_rows, tell_format
 from models.errors import InputError

@@ -11,7 +11,11 @@ from uuid import UUID, uuid4
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from infra.files.apart import (
+from infra.files.labels.label_columns import SheetColumns
+from infra.files.labels.label_sheet import LabelSheet
+from infra.files.preview import TextFiles
+from infra.files.rows import ReadingOptions
+from infra.files.sandbox import (
     TextsAsked,
     dump_texts,
     parse_sheet,
@@ -19,10 +23,6 @@ from infra.files.apart import (
     read_labels_apart,
     read_texts_apart,
 )
-from infra.files.labels.label_columns import SheetColumns
-from infra.files.labels.label_sheet import LabelSheet
-from infra.files.preview import TextFiles
-from infra.files.rows import ReadingOptions
 from models.errors import InputError
 
 KEPT = timedelta(hours=6)

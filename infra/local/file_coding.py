@@ -15,7 +15,7 @@ from infra.settings import Settings
 from infra.storage.projections import skipped_rows
 from models.errors import InputError
 from models.pipeline import CodedSegment, CodingOutcome
-from models.routing.stages import STAGES
+from models.routing.confidence_stages import STAGES
 from schemas import CodeEvent, Proposal, Segment
 from schemas.coding import CodeStanding, ConfidenceStage
 from schemas.study import CodingMode

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from infra.storage.overview import newest_stage
 from infra.storage.store import LiveViewLine, StageCounts, Store
-from models.routing.stages import STAGES
+from models.routing.confidence_stages import STAGES
 
 _RATE_WINDOW_S = 20.0
 _SAME_AGAIN_S = 30.0  # where nothing is repainted, and nothing has changed

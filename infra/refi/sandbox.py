@@ -1,11 +1,11 @@
-"""Projects and codebooks of strangers, read in a process of their own; see ``infra.files.apart``."""
+"""Projects and codebooks of strangers, read in a process of their own; see ``infra.files.sandbox``."""
 
 import sys
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from infra.files.apart import copied_input, read_apart, within_limits
+from infra.files.sandbox import copied_input, read_apart, within_limits
 from infra.refi.reading import RefiContent, read_refi
 
 _CONTENT: TypeAdapter[RefiContent] = TypeAdapter(RefiContent)

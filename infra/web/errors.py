@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from infra.accounts.attempts import TooManyAttempts
-from infra.files.apart import ReadersBusy
+from infra.files.sandbox import ReadersBusy
 from infra.web.language.speech import N_, gettext
 from infra.web.site import draw
 from models.errors import InputError, QualstreamError, SettingError, UnavailableError

@@ -28,7 +28,7 @@ from infra.web.language.script_words import script_words
 from infra.web.language.speech import looked_up, spoken, teach
 from infra.web.sessions import signing_key
 from models.ports import Clock, Embedder
-from models.routing.stages import STAGES
+from models.routing.confidence_stages import STAGES
 from schemas import Record
 
 FOLDER = Path(__file__).parent

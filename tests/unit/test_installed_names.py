@@ -89,7 +89,7 @@ def test_a_file_is_read_apart_by_an_installed_one(site, users):
     (users / "texts.csv").write_text("text\nIt crashes when I upload a photo\n")
     script = (
         "from pathlib import Path\n"
-        "from qualstream.infra.files.apart import TextsAsked, read_texts_apart\n"
+        "from qualstream.infra.files.sandbox import TextsAsked, read_texts_apart\n"
         "files = read_texts_apart([('texts.csv', Path('texts.csv'))], TextsAsked(study='s'))\n"
         "print(files.first[0].text)"
     )

@@ -11,8 +11,8 @@ from pydantic import JsonValue, ValidationError
 
 from infra.files.reading.answers import is_non_answer
 from infra.files.reading.cells import plain_id, readable, spreadsheet_error
+from infra.files.reading.column_roles import ColumnSurvey, RequestedColumns, Roles, choose_roles, listed
 from infra.files.reading.items import LeftOut, ReadingOptions, Rejected, TableHeader, TableRow
-from infra.files.reading.roles import ColumnSurvey, RequestedColumns, Roles, choose_roles, listed
 from infra.files.timestamps import read_time, with_clock
 from models.errors import InputError
 from schemas import Segment

@@ -1,7 +1,7 @@
 """What the page's scripts say: they take it from the page, or ask for it, in its language (static/words.js)."""
 
 from infra.web.language.speech import gettext, plurals
-from models.routing.stages import STAGES
+from models.routing.confidence_stages import STAGES
 
 Words = dict[str, str | dict[str, str]]
 """By name, what a script says; ``{...}`` stands for what it puts in. With a count: by CLDR's name of the form."""

@@ -20,8 +20,8 @@ from infra.files.export import FORMATS, LABEL_COLUMNS, streamed
 from infra.files.refi_archive import PROJECT, is_refi
 from infra.files.segment_export import SegmentChoice
 from infra.files.tables import MEDIA_TYPES
-from infra.refi.apart import parse_refi, read_refi_apart
 from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
+from infra.refi.sandbox import parse_refi, read_refi_apart
 from infra.refi.study_import import plan_refi
 from infra.refi.study_project import study_project
 from infra.web.access import Lead, Viewer, hides, unread_by

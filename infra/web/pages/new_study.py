@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from infra.accounts.accounts import Visitor
-from infra.files.apart import TextsAsked
+from infra.files.sandbox import TextsAsked
 from infra.storage.studies import studies
 from infra.web.access import needs
 from infra.web.pages.texts import FilesAsked, TakingAsked, preview_page, reading_asked

@@ -26,7 +26,7 @@ from infra.web.pages.curation.similar import alike
 from infra.web.pages.discussion.comments import unsettled
 from infra.web.search_query import Asked
 from infra.web.site import Here, Site, draw, profile_of
-from models.routing.stages import STAGES
+from models.routing.confidence_stages import STAGES
 from streams.topology import ROLES
 
 SHOWN = 20

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from infra.accounts.accounts import Visitor
-from infra.files.apart import TextsAsked
 from infra.files.preview import FIRST, TextFile, TextFiles
+from infra.files.sandbox import TextsAsked
 from infra.masking.intake import MaskingBeside, MaskingTally, stronger
 from infra.profiles.study_kinds import STUDY_KINDS, StudyKind, first_rules, is_untouched, kind_of
 from infra.profiles.study_rules import rules_of

@@ -9,8 +9,8 @@ import pytest
 from models.fakes import HandClock
 from models.routing import rated_prior
 from models.routing.confidence import ConfidenceModel, prior
+from models.routing.confidence_stages import STAGES
 from models.routing.router import Router
-from models.routing.stages import STAGES
 from models.routing.suggestions import Suggestions
 from schemas import Assignment, StudyRules
 from schemas.coding import stage_of

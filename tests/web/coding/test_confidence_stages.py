@@ -13,7 +13,7 @@ from infra.local.live_view import summary
 from infra.storage.overview import newest_stage
 from models.fakes import HandClock
 from models.pipeline import CodedSegment
-from models.routing.stages import STAGES
+from models.routing.confidence_stages import STAGES
 from schemas import Assignment, Decision
 from tests.unit.builders import segment
 from tests.web.site import STUDY, coded, visit

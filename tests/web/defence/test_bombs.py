@@ -14,7 +14,7 @@ import httpx
 import pytest
 from openpyxl import Workbook
 
-from infra.files import apart, uploads
+from infra.files import sandbox, uploads
 from infra.web.sessions import COOKIE
 from tests.web.site import STUDY, fill, make_site, visit
 from tests.web.test_overview import served
@@ -121,14 +121,14 @@ def test_a_row_that_would_take_too_much_is_refused_and_the_rest_is_read(site, ro
 
 def test_others_are_served_while_a_file_is_read(site, monkeypatch):
     reading, goes_on = Event(), Event()
-    run = apart.subprocess.run
+    run = sandbox.subprocess.run
 
     def slow(*args, **options):
         reading.set()
         goes_on.wait(20)
         return run(*args, **options)
 
-    monkeypatch.setattr(apart.subprocess, "run", slow)
+    monkeypatch.setattr(sandbox.subprocess, "run", slow)
     with served(site) as (url, *_), ThreadPoolExecutor() as pool:
         lea = visit(site, "lead", name="lea")
         headers = {"Cookie": f"{COOKIE}={lea.cookies[COOKIE]}", "X-CSRF-Token": lea.csrf}
@@ -162,7 +162,7 @@ def test_a_file_that_would_take_too_much_is_refused_and_nothing_of_it_stays(site
 _MEASURE = """
 import resource, sys
 from pathlib import Path
-from infra.files.apart import SheetColumns, read_labels_apart
+from infra.files.sandbox import SheetColumns, read_labels_apart
 try:
     read_labels_apart(Path(sys.argv[1]), sys.argv[2], "lea", SheetColumns())
 except Exception as error:
@@ -177,7 +177,7 @@ def test_a_reader_stays_within_its_memory(tmp_path, bomb):
     command = [sys.executable, "-c", _MEASURE, str(tmp_path / name), name]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert said[0] == "InputError"
-    assert int(said[1]) < apart.MEMORY / 1_000
+    assert int(said[1]) < sandbox.MEMORY / 1_000
 
 
 def test_a_sound_file_is_read_and_only_its_rows_are_kept(site):
@@ -204,12 +204,12 @@ def test_the_reader_knows_no_secret(tmp_path, monkeypatch):
     monkeypatch.setenv("QUALSTREAM_WEB_SECRET", "x" * 40)
     path = tmp_path / "a.csv"
     path.write_bytes(b"text,code\na,b\n")
-    run, environments = apart.subprocess.run, []
+    run, environments = sandbox.subprocess.run, []
 
     def watched(*args, **options):
         environments.append(options["env"])
         return run(*args, **options)
 
-    monkeypatch.setattr(apart.subprocess, "run", watched)
-    apart.read_labels_apart(path, "a.csv", "lea", apart.SheetColumns())
+    monkeypatch.setattr(sandbox.subprocess, "run", watched)
+    sandbox.read_labels_apart(path, "a.csv", "lea", sandbox.SheetColumns())
     assert not [name for name in environments[0] if "QUALSTREAM" in name]

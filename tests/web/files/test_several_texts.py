@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 from docx import Document
 
-from infra.files import apart
+from infra.files import sandbox
 from tests.web.site import STUDY, visit
 
 FIRST = "I: How was it?\nPetra: We waited three hours.\nI: And then?\nPetra: Nobody came.\n"
@@ -124,7 +124,7 @@ def test_an_interviewer_who_does_not_speak_in_a_file_is_said(site):
 
 
 def test_rows_and_cells_are_bounded_for_all_files_together(site, monkeypatch):
-    monkeypatch.setattr(apart, "ROWS", 30)
+    monkeypatch.setattr(sandbox, "ROWS", 30)
     tables = {f"{n}.csv": "text\n" + "".join(f"text {n} {row}\n" for row in range(12)) for n in "abc"}
     client = visit(site, "lead")
     page = send(client, tables)
@@ -136,7 +136,7 @@ def test_rows_and_cells_are_bounded_for_all_files_together(site, monkeypatch):
 
 
 def test_more_files_than_are_read_at_once_are_refused(site, monkeypatch):
-    monkeypatch.setattr(apart, "FILES", 2)
+    monkeypatch.setattr(sandbox, "FILES", 2)
     answer = send(visit(site, "lead"), INTERVIEWS)
     assert (answer.status_code, "at most 2 are read" in answer.text) == (422, True)
 

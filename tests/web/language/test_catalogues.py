@@ -25,7 +25,7 @@ from infra.web.language.catalogs import FOLDER, SOURCE, languages, read_catalog
 from infra.web.language.words import ELSEWHERE, SENTENCES
 from infra.web.site import TEMPLATES
 from models.evaluation import rating_study, reliability, unitizing
-from models.routing.stages import STAGES
+from models.routing.confidence_stages import STAGES
 from schemas.annotation import RequestReason
 from schemas.codebook import CodeEventKind
 from schemas.coding import Route, Verdict
