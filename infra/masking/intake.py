@@ -17,7 +17,7 @@ from infra.storage.database import Database
 from infra.storage.tables import study_rules
 from models.errors import SettingError
 from models.masking.findings import PLACEHOLDER, Value, numbered, numberless
-from models.masking.segments import LookedThrough, Masker, original_of
+from models.masking.masker import LookedThrough, Masker, original_of
 from schemas import Segment, StudyRules
 from schemas.study import MaskingLevel
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from infra.storage.database import Database
 from infra.storage.erasures import erased_of
 from infra.storage.projections import insert_segments, texts_kept
-from models.masking.segments import LookedThrough
+from models.masking.masker import LookedThrough
 from schemas import Segment
 
 OnSegment = Callable[[Segment], None]

@@ -11,7 +11,7 @@ from models.backends.named_entities import PresidioNames
 from models.errors import SettingError
 from models.fakes import ListedNames
 from models.masking.findings import numbered
-from models.masking.segments import Masker
+from models.masking.masker import Masker
 
 NAMES, PLACES = ("Zoe Zebra", "Jürgen"), ("Bonn", "New York")
 

@@ -10,7 +10,7 @@ from infra.masking.keys import MaskingKey
 from infra.masking.originals import give_numbers, keep_values
 from infra.storage.database import Database
 from models.masking.findings import PLACEHOLDER, Value, placeholder
-from models.masking.segments import LookedThrough
+from models.masking.masker import LookedThrough
 from schemas import Annotation, Segment
 
 _NOBODY = UUID(int=0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.fakes import ListedNames
 from models.masking.fields import personal_kind
 from models.masking.findings import PersonalPart, Value, apart, numbered, numberless, placeholder, replaced
-from models.masking.segments import Masker, original_of
+from models.masking.masker import Masker, original_of
 from schemas import Segment
 
 NAMES = Masker(ListedNames(["Zoe", "Zoe Zebra"], ["Bonn"]))
