@@ -41,6 +41,7 @@ function save(event) {
 }
 
 for (const button of form?.querySelectorAll("[data-clears]") ?? []) {
+  button.hidden = false; // without a script it does nothing
   button.addEventListener("click", () => {
     for (const input of button.closest("[data-code]").querySelectorAll("input")) input.checked = false;
   });
