@@ -153,9 +153,12 @@ def _rows(passages: list[Passage], file: str, options: ReadingOptions) -> Iterat
 def _say(passages: list[Passage], asking: set[str], options: ReadingOptions) -> None:
     turns = Counter(passage.speaker for passage in passages if passage.speaker)
     spoken = ", ".join(f"'{name}' ({count})" for name, count in turns.most_common())
-    unit = "paragraphs" if not turns else "turns"
-    cut = f", cut into {options.unit}s" if options.unit != "turn" and turns else ""
-    options.report.remark(f"{len(passages)} {unit}{f' of {spoken}' if spoken else ''}{cut}")
+    if not turns:
+        options.report.remark(f"{len(passages)} paragraphs")
+    elif options.unit == "turn":
+        options.report.remark(f"{len(passages)} turns of {spoken}")
+    else:
+        options.report.remark(f"{len(passages)} turns of {spoken}, cut into {options.unit}s")
     if asking:
         verb, names = "asks" if len(asking) == 1 else "ask", ", ".join(f"'{name}'" for name in sorted(asking))
         options.report.remark(

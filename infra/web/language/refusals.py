@@ -1,7 +1,8 @@
-"""Errors' sentences in other languages. They are raised in English, as logs and the command line show them.
+"""What other rooms say, in other languages: errors, and how a file is read. Logs and the command line say it in English.
 
-Babel finds them by ``extract``: what one of ``REFUSALS`` is given as its sentence, with ``{1}``, ``{2}`` ... where
-values stand in it. A page that shows an error looks its sentence up among these.
+Babel finds it by ``extract``: the sentences that ``REFUSALS`` and ``REMARKS`` are given, and those that are yielded,
+with ``{1}``, ``{2}`` ... where values stand in them. A page that shows one looks it up among these; a value may be
+a sentence too.
 """
 
 import ast
@@ -14,9 +15,36 @@ from babel.messages.extract import extract_python
 
 from infra.web.language.catalogs import SOURCE, read_catalog, translations
 
-REFUSALS = frozenset({"InputError", "HTTPException", "TooManyAttempts", "ReadersBusy"})
+REFUSALS = frozenset({"InputError", "HTTPException", "TooManyAttempts", "ReadersBusy", "_Nothing", "_Unfit"})
 """Errors whose sentence a page shows."""
+REMARKS = frozenset({"remark", "warn", "count", "count_alike", "Rejected", "LeftOut"})
+"""What says how a file is read, and what of it is not taken."""
+NAMED = frozenset({"reason", "why", "AGAIN", "INTERVIEWER"})
+"""Names that such a sentence, or a part of it, is bound to before it is said."""
+FRAMES = frozenset(
+    {
+        "a passage with a further code",
+        "columns: {1}",
+        "columns: {1}; no column of {2}",
+        "columns: {1}; no column of {2} and none of {3}",
+        "encoding: {1}",
+        "line {1}",
+        "line {1}: {2}",
+        "lines {1}",
+        "lines {1} to {2}",
+        "no answer",
+        "no text",
+        "warning: {1}",
+        "{1} x {2} ({3})",
+        "{1} further rows cannot be taken",
+        "{1}, confidence {2}",
+        "UTF-8, with lines in {1} among it",
+        "cells parted by {1}",
+    }
+)
+"""What such sentences are set into, and parts that are joined before they are said."""
 _LONGEST = 1_000  # characters of a sentence that is looked up: a value in it may be anything
+_DEEPEST = 2  # "warning: ", a sentence, and why
 _PLACE = re.compile(r"\\\{(\d+)\\\}")
 
 
@@ -25,13 +53,26 @@ def extract(
 ) -> Iterator[tuple[Any, ...]]:
     """Babel's extraction from a module: what is marked in it, and what it raises."""
     yield from extract_python(file, keywords, comment_tags, options)
+    if file.name.endswith("language/refusals.py"):
+        yield from ((0, "gettext", frame, []) for frame in sorted(FRAMES))
     file.seek(0)
     for node in ast.walk(ast.parse(file.read())):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in REFUSALS:
-            for argument in node.args:
-                message = _message(argument)
-                if message and " " in message:
-                    yield node.lineno, "gettext", message, []
+        for sentence in _sentences(node):
+            message = _message(sentence)
+            if message and " " in message and "\n" not in message:
+                yield sentence.lineno, "gettext", message, []
+
+
+def _sentences(node: ast.AST) -> Sequence[ast.expr]:
+    """What may be a sentence for a page."""
+    match node:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in REFUSALS | REMARKS:
+            return node.args
+        case ast.Yield(value=ast.expr() as sentence):
+            return [sentence]
+        case ast.Assign(targets=[ast.Name(id=name)], value=sentence) if name in NAMED:
+            return [sentence.body, sentence.orelse] if isinstance(sentence, ast.IfExp) else [sentence]
+    return []
 
 
 def _message(node: ast.expr) -> str | None:
@@ -47,8 +88,14 @@ def _message(node: ast.expr) -> str | None:
     return None
 
 
-def translated(sentence: str, language: str) -> str:
-    """An error's sentence in a language; as it is where the catalogue does not know it."""
+def translated(sentence: str, language: str, within: int = 0) -> str:
+    """A sentence of another room in a language; as it is where the catalogue does not know it.
+
+    Args:
+        sentence: In English.
+        language: Of the catalogue.
+        within: In how many sentences it stands as a value; a value of three is left as it is.
+    """
     if language == SOURCE or not 0 < len(sentence) <= _LONGEST:
         return sentence
     for candidate in (sentence, sentence[:1].lower() + sentence[1:]):
@@ -56,8 +103,13 @@ def translated(sentence: str, language: str) -> str:
             return _cased(known, sentence)
         for pattern, say in _patterns(language):
             if match := pattern.fullmatch(candidate):
-                return _cased(say(match.groupdict()), sentence)
+                values = {name: _within(value, language, within + 1) for name, value in match.groupdict().items()}
+                return _cased(say(values), sentence)
     return sentence
+
+
+def _within(value: str, language: str, depth: int) -> str:
+    return translated(value, language, depth) if " " in value and depth <= _DEEPEST else value
 
 
 def _cased(text: str, like: str) -> str:

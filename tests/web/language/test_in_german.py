@@ -6,6 +6,8 @@ from html import unescape
 
 import pytest
 
+from infra.files.preview import preview
+from infra.files.row_tally import Source
 from infra.web.language.catalogs import languages, read_catalog
 from infra.web.language.refusals import translated
 from infra.web.language.script_words import script_words
@@ -160,3 +162,32 @@ def test_a_thread_that_is_asked_by_a_request_speaks_its_language_and_the_next_on
     assert 'lang="en"' in admin.get("/account", headers={"Accept-Language": "en"}).text
     assert looked_up("accepted") == "accepted"
     assert list(languages()) == ["en", "de"]
+
+
+ODD_FILES = {
+    "semicolons.csv": "id;text;when\n1;Zu teuer für mich;03/04/2026\n1;Zu teuer für mich;05/06/2026\n2;;x\n".encode("cp1252"),
+    "titles.csv": b"Our survey\n\ntext,day\ntoo slow,13/04/2026\n#NAME?,soon\ntext,day\ntoo slow,14/04/2026\n",
+    "survey.csv": b'Q1,Q2_TEXT\nHow?,Why?\n"{""ImportId"":""QID1""}","{""ImportId"":""QID2_TEXT""}"\n1,too slow\n',
+    "plain.jsonl": b'{"text": "good"}\n[1]\n{"text": 5}\nnothing\n',
+    "interview.txt": b"a note\nI: How was it?\nPetra: We waited.\nI: And then?\nPetra: Nobody came.\n",
+    "essay.txt": b"One paragraph.\n\nAnother one.\n",
+}
+
+
+@pytest.mark.parametrize("name", ODD_FILES)
+def test_how_a_file_is_read_is_said_in_german(admin, tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(ODD_FILES[name])
+    seen = preview(Source(path), "german")
+    english = [*seen.understood, *seen.not_taken]
+    page = admin.post("/studies/new", data={"name": "german"}, files={"file": (name, path.read_bytes())}, headers=HEADER)
+    assert page.status_code == 200
+    shown = words_of(page.text)
+    assert english or name == "essay.txt"
+    assert [sentence for sentence in english if sentence in shown] == []
+
+
+def test_a_value_that_is_a_sentence_itself_is_in_german_too():
+    assert translated("2 x time in 'when' that cannot be read, such as 'x y' (lines 4, 5)", "de") == (
+        "2 x Zeit in „when“, die nicht gelesen werden kann, wie „x y“ (Zeilen 4, 5)"
+    )
