@@ -1,4 +1,4 @@
-"""What other rooms say, in other languages: errors, and how a file is read. Logs and the command line say it in English.
+"""What other rooms say, in other languages: errors, and how a file is read. Logs and commands say it in English.
 
 Babel finds it by ``extract``: the sentences that ``REFUSALS`` and ``REMARKS`` are given, and those that are yielded,
 with ``{1}``, ``{2}`` ... where values stand in them. A page that shows one looks it up among these; a value may be
@@ -21,28 +21,6 @@ REMARKS = frozenset({"remark", "warn", "count", "count_alike", "Rejected", "Left
 """What says how a file is read, and what of it is not taken."""
 NAMED = frozenset({"reason", "why", "AGAIN", "INTERVIEWER"})
 """Names that such a sentence, or a part of it, is bound to before it is said."""
-FRAMES = frozenset(
-    {
-        "a passage with a further code",
-        "columns: {1}",
-        "columns: {1}; no column of {2}",
-        "columns: {1}; no column of {2} and none of {3}",
-        "encoding: {1}",
-        "line {1}",
-        "line {1}: {2}",
-        "lines {1}",
-        "lines {1} to {2}",
-        "no answer",
-        "no text",
-        "warning: {1}",
-        "{1} x {2} ({3})",
-        "{1} further rows cannot be taken",
-        "{1}, confidence {2}",
-        "UTF-8, with lines in {1} among it",
-        "cells parted by {1}",
-    }
-)
-"""What such sentences are set into, and parts that are joined before they are said."""
 _LONGEST = 1_000  # characters of a sentence that is looked up: a value in it may be anything
 _DEEPEST = 2  # "warning: ", a sentence, and why
 _PLACE = re.compile(r"\\\{(\d+)\\\}")
@@ -53,8 +31,6 @@ def extract(
 ) -> Iterator[tuple[Any, ...]]:
     """Babel's extraction from a module: what is marked in it, and what it raises."""
     yield from extract_python(file, keywords, comment_tags, options)
-    if file.name.endswith("language/refusals.py"):
-        yield from ((0, "gettext", frame, []) for frame in sorted(FRAMES))
     file.seek(0)
     for node in ast.walk(ast.parse(file.read())):
         for sentence in _sentences(node):

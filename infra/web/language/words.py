@@ -205,3 +205,24 @@ SENTENCES = (
     N_("today's time is used up: the study's rules allow no more minutes a day"),
 )
 """Texts that come with values in them, or from where nothing lists them."""
+
+OF_FILES = (
+    N_("a passage with a further code"),
+    N_("columns: {1}"),
+    N_("columns: {1}; no column of {2}"),
+    N_("columns: {1}; no column of {2} and none of {3}"),
+    N_("encoding: {1}"),
+    N_("line {1}"),
+    N_("line {1}: {2}"),
+    N_("lines {1}"),
+    N_("lines {1} to {2}"),
+    N_("no answer"),
+    N_("no text"),
+    N_("warning: {1}"),
+    N_("{1} x {2} ({3})"),
+    N_("{1} further rows cannot be taken"),
+    N_("{1}, confidence {2}"),
+    N_("UTF-8, with lines in {1} among it"),
+    N_("cells parted by {1}"),
+)
+"""What is said of a file that is read: what sentences are set into, and parts that are joined."""
