@@ -17,7 +17,7 @@ up: setup
 # Two workers; the modules that take longest come first. One worker of its own: make test WORKERS=0
 WORKERS ?= 2
 test: setup browser postgresql brokers
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --no-loadscope-reorder
 
 # Brings a package of Debian's where this is root on a Debian.
 debian = ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \

@@ -3,10 +3,12 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import postgresql
 from tests.brokers.chosen import EMBEDDED, QUICK, Brokers
@@ -88,12 +90,26 @@ LONGEST = ("tests/browser", "tests/integration", "tests/faults", "tests/contract
 """What takes longest comes first, so that at the end no worker waits long for the other."""
 
 
-@pytest.hookimpl(tryfirst=True)
+class OneWorkerAModule(LoadScopeScheduling):
+    """Keeps a module's tests on one worker, which sets up once what they share; the browser's stack is many modules'.
+
+    xdist 3.8's own way, groups, does nothing with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return "tests/browser" if module.startswith("tests/browser") else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Say which worker runs what."""
+    return OneWorkerAModule(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module on one worker, and all that share the browser's stack; note which broker a test is for."""
+    """Begin with what takes longest; note which broker a test is for."""
     for item in items:
-        module = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("browser" if module.startswith("tests/browser") else module))
         if isinstance(item, pytest.Function):
             item.user_properties.append(("broker", _broker(item)))
     items.sort(key=lambda item: next((n for n, way in enumerate(LONGEST) if item.nodeid.startswith(way)), len(LONGEST)))
