@@ -146,7 +146,7 @@ def measure(site: Site, decisions: int) -> dict[str, list[float]]:
     """Milliseconds of each decision, and of each search."""
     client, csrf = sign_in(site)
     page = client.get(f"/s/{STUDY}/queue")
-    client.app.state.nearby.wait()
+    site.nearby.wait()
     times: dict[str, list[float]] = {"decision": [], "decision, CPU": [], "search": []}
     for n in range(decisions + 5):
         found = re.search(
