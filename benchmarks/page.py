@@ -142,6 +142,19 @@ def sign_in(site: Site) -> Any:
     return client, app.state.sessions.csrf(session)
 
 
+def run(folder: Path, given: Any) -> dict[str, list[float]]:
+    """Fill a read model in a folder, and measure on it what ``main`` has options for."""
+    site = make_site(folder, given.profile)
+    names = list(dict.fromkeys(islice(labels(), given.codes)))
+    rest = history(names, given.segments, given.open, given.done)
+    while batch := list(islice(rest, 2_000)):
+        site.store.record(batch)
+    print(f"{given.segments:,} segments are recorded", flush=True)
+    times = measure(site, given.decisions)
+    site.store.close()
+    return times
+
+
 def measure(site: Site, decisions: int) -> dict[str, list[float]]:
     """Milliseconds of each decision, and of each search."""
     client, csrf = sign_in(site)
@@ -194,14 +207,7 @@ def main() -> None:
     parser.add_argument("--profile", default="tiny", help="whose embedder looks for near codes")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="qualstream-bench-") as folder:
-        site = make_site(Path(folder), given.profile)
-        names = list(dict.fromkeys(islice(labels(), given.codes)))
-        rest = history(names, given.segments, given.open, given.done)
-        while batch := list(islice(rest, 2_000)):
-            site.store.record(batch)
-        print(f"{given.segments:,} segments are recorded", flush=True)
-        times = measure(site, given.decisions)
-        site.store.close()
+        times = run(Path(folder), given)
     publish(as_report(times, given), write=given.write)
 
 

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 32  # labels that a request waits for; more are embedded beside it
 LEAST = 0.25
 """Cosine under which a code is not what somebody meant, nor near to a text."""
+_NOT_AT_ALL = 9  # rank of a label that is spelt in another way; 0 is best
 _REMEMBERED = 512  # texts whose embeddings are kept
 
 _Version = tuple[int, datetime | None]
@@ -127,11 +128,10 @@ class Nearby:
         typed = normalised_label(words)
         if not typed:
             return []
-        known = self._shelf(study).codes.live
-        ranked = ((_rank(normalised_label(code.label), typed), code) for code in known)
-        spelt = [code for rank, code in sorted((pair for pair in ranked if pair[0] < 9), key=lambda pair: pair[0])][
-            :limit
-        ]
+        parts = [f" {part}" for part in typed.split()]
+        ranked = ((_rank(normalised_label(code.label), typed, parts), code) for code in self._shelf(study).codes.live)
+        fitting = sorted((pair for pair in ranked if pair[0] < _NOT_AT_ALL), key=lambda pair: pair[0])
+        spelt = [code for _, code in fitting[:limit]]
         if len(spelt) == limit or len(typed) < 3:
             return spelt
         meant = self.nearest(study, [words], limit, [code.id for code in spelt]) or []
@@ -197,11 +197,11 @@ class Nearby:
         return self._labels.get(text) if embedding is None else embedding
 
 
-def _rank(label: str, typed: str) -> int:
-    """How well a label is spelt as somebody typed it: 0 is best, 9 not at all."""
+def _rank(label: str, typed: str, parts: Sequence[str]) -> int:
+    """How well a label is spelt as somebody typed it, all of it or words' beginnings, each with a blank before it."""
     if label.startswith(typed):
         return 0 if label == typed else 1
-    words = label.split()
-    if all(any(word.startswith(part) for word in words) for part in typed.split()):
+    spaced = f" {label}"
+    if all(part in spaced for part in parts):
         return 2
-    return 3 if typed in label else 9
+    return 3 if typed in label else _NOT_AT_ALL

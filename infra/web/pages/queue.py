@@ -56,7 +56,7 @@ class SecondForm(BaseModel):
 @router.get("/s/{study}/queue")
 def queue(request: Request, here: Here, who: Annotator, study: str, note: str = "") -> HTMLResponse:
     """The next segment, locked for the person; the one that they have already, if they have one."""
-    return _next(request, here, who.name, study, note)
+    return _next(request, here, who.name, _rules(here, study), note)
 
 
 @router.post("/s/{study}/queue/decide")
@@ -70,19 +70,20 @@ def decided(
     try:
         done = decide(task, form.choice(_seconds(here, task, rules)), codes, who.name, here.clock.now())
     except InputError as error:
-        return _page(request, here, who.name, study, {"task": task, "fault": str(error), "entered": form}, status=422)
+        return _page(request, here, who.name, rules, {"task": task, "fault": str(error), "entered": form}, status=422)
     here.write(done.records)
     if task.blind and not done.annotation.accepted and done.annotation.code_ids:
         seen = {"task": task, "mine": done.annotation, "reveal": True}
-        return _page(request, here, who.name, study, seen)
+        return _page(request, here, who.name, rules, seen)
     late = not (task.held or task.open_slots or (task.last and not task.last.withdrawn))
-    return _onward(request, here, who.name, study, "taken" if late else "")
+    return _onward(request, here, who.name, rules, "taken" if late else "")
 
 
 @router.post("/s/{study}/queue/second")
 def second(request: Request, here: Here, who: Annotator, study: str, form: Annotated[SecondForm, Form()]) -> Response:
     """Keep or change a blind choice, now that the system's code is seen; both stay in the history."""
-    task = _task(here, study, form.segment, who.name, _rules(here, study))
+    rules = _rules(here, study)
+    task = _task(here, study, form.segment, who.name, rules)
     first = task.last
     if first is None or first.withdrawn:
         raise HTTPException(409, "there is no first choice to change; code the segment again")
@@ -96,16 +97,16 @@ def second(request: Request, here: Here, who: Annotator, study: str, form: Annot
             done = decide(task, choice, here.nearby.codes(study), who.name, here.clock.now())
         except InputError as error:
             seen = {"task": task, "mine": first, "reveal": True, "fault": str(error)}
-            return _page(request, here, who.name, study, seen, status=422)
+            return _page(request, here, who.name, rules, seen, status=422)
         here.write(done.records)
-    return _onward(request, here, who.name, study)
+    return _onward(request, here, who.name, rules)
 
 
 @router.post("/s/{study}/queue/skip")
 def skip(request: Request, here: Here, who: Annotator, study: str, segment: Annotated[UUID, Form()]) -> Response:
     """Another one first; this one comes back to the person tomorrow."""
     here.queue.skip(study, segment, who.name)
-    return _onward(request, here, who.name, study)
+    return _onward(request, here, who.name, _rules(here, study))
 
 
 @router.post("/s/{study}/queue/leave")
@@ -126,7 +127,7 @@ def take_back(request: Request, here: Here, who: Annotator, study: str, segment:
     if annotation is not None and not annotation.withdrawn:
         here.write([undo(annotation, here.clock.now())])
     taken = here.queue.claim(study, segment, who.name, rules)
-    return _onward(request, here, who.name, study, "gone" if taken is None else "")
+    return _onward(request, here, who.name, rules, "gone" if taken is None else "")
 
 
 @router.get("/s/{study}/queue/codes")
@@ -168,23 +169,22 @@ def _seconds(here: Site, task: Task, rules: StudyRules) -> float | None:
     return min(max(0.0, (here.clock.now() - task.since).total_seconds()), rules.lock_minutes * 60)
 
 
-def _onward(request: Request, here: Site, annotator: str, study: str, note: str = "") -> Response:
+def _onward(request: Request, here: Site, annotator: str, rules: StudyRules, note: str = "") -> Response:
     """The next segment: at once for HTMX, by a fresh page (which can be reloaded) for everybody else."""
     if request.headers.get("HX-Request"):
-        return _next(request, here, annotator, study, note)
-    return RedirectResponse(f"/s/{quote(study)}/queue" + (f"?note={note}" if note else ""), status_code=303)
+        return _next(request, here, annotator, rules, note)
+    return RedirectResponse(f"/s/{quote(rules.study)}/queue" + (f"?note={note}" if note else ""), status_code=303)
 
 
-def _next(request: Request, here: Site, annotator: str, study: str, note: str = "") -> HTMLResponse:
-    task = here.queue.claim_next(study, annotator, _rules(here, study))
-    return _page(request, here, annotator, study, {"task": task, "note": _NOTES.get(note, "")})
+def _next(request: Request, here: Site, annotator: str, rules: StudyRules, note: str = "") -> HTMLResponse:
+    task = here.queue.claim_next(rules.study, annotator, rules)
+    return _page(request, here, annotator, rules, {"task": task, "note": _NOTES.get(note, "")})
 
 
 def _page(
-    request: Request, here: Site, annotator: str, study: str, values: dict[str, object], *, status: int = 200
+    request: Request, here: Site, annotator: str, rules: StudyRules, values: dict[str, object], *, status: int = 200
 ) -> HTMLResponse:
-    rules, task = _rules(here, study), values["task"]
-    nearby = here.nearby
+    study, task, nearby = rules.study, values["task"], here.nearby
     shown: dict[str, Any] = {
         "rules": rules,
         "waiting": here.queue.waiting(study, annotator, rules),
