@@ -10,8 +10,8 @@ from infra.cli import cli
 from infra.settings import load_settings
 from infra.storage.store import open_store
 from models.errors import InputError
-from tests.unit.annotation.test_latest import ASSIGNED, OPENED, SEGMENT, said
-from tests.unit.annotation.test_latest import STUDY as REVIEWS
+from tests.unit.annotation.test_human_decision import ASSIGNED, OPENED, SEGMENT, said
+from tests.unit.annotation.test_human_decision import STUDY as REVIEWS
 
 
 @pytest.fixture

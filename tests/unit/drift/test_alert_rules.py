@@ -11,7 +11,7 @@ from models.errors import InputError
 from models.fakes import HandClock
 from schemas import Annotation, DriftAlert
 from schemas.ids import code_id
-from tests.unit.storage.test_final_codes import coded, event
+from tests.unit.storage.test_outcomes import coded, event
 
 CLOCK = HandClock(datetime(2026, 3, 5, tzinfo=UTC))
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

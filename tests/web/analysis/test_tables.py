@@ -13,7 +13,7 @@ from infra.storage.store import open_store
 from infra.web.pages.analysis.figures import code_network
 from schemas import Annotation, StudyRules
 from schemas.ids import code_id
-from tests.unit.storage.test_final_codes import coded, event
+from tests.unit.storage.test_outcomes import coded, event
 from tests.unit.storage.test_store import minutes
 from tests.web.site import HOSTILE, STUDY, fill, visit
 
