@@ -5,6 +5,7 @@ from typing import Any
 
 import faust
 import faust.tables.manager
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 
 POLLS = 4  # a stream's queue has room for so many, so that one more always fits where half of it is free
@@ -24,6 +25,10 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
         return consumer
 
+    async def seek_to_committed(self) -> Any:
+        """Go back to what is acknowledged on each partition."""
+        return await self.call_thread(seek_to_acknowledged, self._ensure_consumer())
+
     async def check_coordinator(self) -> None:
         """Raise what aiokafka's part in the group ended with; to be called in this thread."""
         if self._consumer is not None and self._consumer._coordinator is not None:
@@ -37,6 +42,21 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
         if self._consumer is not None:
             self._consumer._coordinator._group_instance_id = None
         await super().on_thread_stop()
+
+
+async def seek_to_acknowledged(consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int | None]:
+    """Have each partition read again from what is acknowledged, or from its start where nothing is yet.
+
+    aiokafka leaves a partition alone of which nothing is acknowledged. What was fetched of it before Faust let messages
+    through, and so was thrown away, would never be read: the next acknowledgement would be beyond it.
+
+    Returns:
+        What is acknowledged, by partition; ``None`` where nothing is.
+    """
+    acknowledged: Mapping[TopicPartition, int | None] = await consumer.seek_to_committed()
+    if fresh := [partition for partition, offset in acknowledged.items() if not offset]:
+        await consumer.seek_to_beginning(*fresh)
+    return acknowledged
 
 
 class _Listener(driver.ConsumerRebalanceListener):  # type: ignore[misc]
