@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -51,6 +51,35 @@ class CodeMatch(NamedTuple):
     """Cosine of the embeddings of text and label."""
 
 
+class WorkBeside:
+    """One piece of work at a time beside the requests; nobody waits for it, and it ends with the process."""
+
+    def __init__(self, name: str) -> None:
+        """Name the thread; nothing is done yet."""
+        self._name = name
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether work is under way."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Begin, unless work is under way: whoever needs it asks again."""
+        with self._lock:
+            if not self.busy:
+                self._thread = threading.Thread(target=work, name=self._name, daemon=True)
+                self._thread.start()
+
+    def wait(self) -> None:
+        """Return when what is under way now is done."""
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+
 @dataclass
 class _EmbeddedCodebook:
     version: _Version
@@ -74,7 +103,7 @@ class Nearby:
         self._texts: dict[str, Embeddings] = {}
         self._lock = threading.Lock()
         self._warm = threading.Event()
-        self._worker: threading.Thread | None = None
+        self._beside = WorkBeside("nearby")
 
     def codes(self, study: str) -> CodeLookup:
         """The study's codebook as it is now."""
@@ -118,10 +147,7 @@ class Nearby:
 
     def wait(self) -> None:
         """Return when the labels that are being embedded now are done."""
-        with self._lock:
-            worker = self._worker
-        if worker is not None:
-            worker.join()
+        self._beside.wait()
 
     def search(self, study: str, words: str, limit: int) -> list[CodeEntry]:
         """The living codes that somebody means by a few letters or words: as they are spelt first, then by meaning."""
@@ -176,10 +202,7 @@ class Nearby:
             except Exception:  # the page goes on without; the next visit tries again
                 log.exception("the codebook's labels cannot be embedded, so the page shows no near codes")
 
-        with self._lock:
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = threading.Thread(target=work, name="nearby", daemon=True)
-                self._worker.start()
+        self._beside.start(work)
 
     def _embed(self, texts: Sequence[str]) -> Embeddings:
         """Embed texts, shape ``(n, dim)``; the same page asks for the same ones again."""

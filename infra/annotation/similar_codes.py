@@ -1,11 +1,10 @@
 """Codes of a study whose labels are near to each other, and how large its codebook is when they are merged."""
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from infra.annotation.code_search import Nearby
+from infra.annotation.code_search import Nearby, WorkBeside
 from infra.annotation.codebook_view import listed
 from infra.storage.database import Database
 from models.annotation.coding import CodeLookup
@@ -47,8 +46,7 @@ class SimilarCodes:
         """Share the read model's database and the page's codebooks; nothing is read yet."""
         self._database, self._nearby = database, nearby
         self._counts: dict[str, _PairCount] = {}
-        self._lock = threading.Lock()
-        self._worker: threading.Thread | None = None
+        self._beside = WorkBeside("similar codes")
 
     def pairs(self, study: str, threshold: float) -> int:
         """How many codes look like another one, as last counted: nobody who asks waits for a model or for a count.
@@ -74,10 +72,7 @@ class SimilarCodes:
 
     def wait(self) -> None:
         """Return when what is being counted now is counted."""
-        with self._lock:
-            worker = self._worker
-        if worker is not None:
-            worker.join()
+        self._beside.wait()
 
     def _comparison(self, study: str, threshold: float, *, waits: bool) -> Callable[[], CodebookPreview] | None:
         """What compares the codes: everything that it needs has been read; none while embeddings lack."""
@@ -97,7 +92,7 @@ class SimilarCodes:
         return compare
 
     def _count_beside(self, study: str, threshold: float, codes: CodeLookup) -> None:
-        if self._worker is not None and self._worker.is_alive():
+        if self._beside.busy:
             return  # a later visit asks again
         compare = self._comparison(study, threshold, waits=False)
         if compare is None:
@@ -109,7 +104,4 @@ class SimilarCodes:
             except Exception:  # the pages go on without; the next visit tries again
                 log.exception("near codes of study %r cannot be counted, so pages offer none", study)
 
-        with self._lock:
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = threading.Thread(target=work, name="similar codes", daemon=True)
-                self._worker.start()
+        self._beside.start(work)

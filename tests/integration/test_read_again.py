@@ -5,14 +5,38 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from infra.factory.stores import build_store
-from infra.local.stack import LocalStack
-from infra.settings import load_settings
+from streams.cluster import Cluster
 from streams.faust_consumer import seek_to_acknowledged
 from streams.publish import Outgoing
 from streams.topology import DECISIONS
 from tests.brokers.chosen import Brokers
-from tests.integration.stack import publish
+from tests.integration.stack import publish, running
+
+
+def test_a_partition_is_read_again_from_its_start_until_something_is_acknowledged(
+    tmp_path: Path, brokers: Brokers
+) -> None:
+    sent = [Outgoing(DECISIONS.name, b"one key, so one partition", b"%d" % n) for n in range(50)]
+    with running(tmp_path / "data", roles=(), brokers=brokers) as (stack, _):
+        publish(stack.cluster, sent)
+        asyncio.run(_is_read_again(stack.cluster, [message.value for message in sent]))
+
+
+async def _is_read_again(cluster: Cluster, values: list[bytes | None]) -> None:
+    options = cluster.client_options() | {"group_id": cluster.names.at_broker("reads again")}
+    consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.subscribe([cluster.names.at_broker(DECISIONS.name)])
+        assert await _read(consumer, 50) == values
+        assert set((await seek_to_acknowledged(consumer)).values()) <= {None, 0}
+        assert await _read(consumer, 50) == values
+        (partition,) = [each for each in consumer.assignment() if await consumer.position(each) == 50]
+        await consumer.commit({partition: 20})
+        assert (await seek_to_acknowledged(consumer))[TopicPartition(*partition)] == 20
+        assert await _read(consumer, 30) == values[20:]
+    finally:
+        await consumer.stop()
 
 
 async def _read(consumer: AIOKafkaConsumer, count: int) -> list[bytes | None]:
@@ -23,33 +47,3 @@ async def _read(consumer: AIOKafkaConsumer, count: int) -> list[bytes | None]:
             fetched = await consumer.getmany(timeout_ms=200)
             values += [message.value for messages in fetched.values() for message in messages]
     return values
-
-
-async def test_a_partition_is_read_again_from_its_start_until_something_is_acknowledged(
-    tmp_path: Path, brokers: Brokers
-) -> None:
-    settings = load_settings(data_dir=tmp_path, **brokers.options)
-    store = build_store(settings)
-    stack = LocalStack(settings, store, roles=())
-    sent = [Outgoing(DECISIONS.name, b"one key, so one partition", b"%d" % n) for n in range(50)]
-    values = [message.value for message in sent]
-    try:
-        await asyncio.to_thread(stack.start)
-        await asyncio.to_thread(publish, stack.cluster, sent)
-        options = stack.cluster.client_options() | {"group_id": stack.cluster.names.at_broker("reads again")}
-        consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            consumer.subscribe([stack.cluster.names.at_broker(DECISIONS.name)])
-            assert await _read(consumer, 50) == values
-            assert set((await seek_to_acknowledged(consumer)).values()) <= {None, 0}
-            assert await _read(consumer, 50) == values
-            (partition,) = [each for each in consumer.assignment() if await consumer.position(each) == 50]
-            await consumer.commit({partition: 20})
-            assert (await seek_to_acknowledged(consumer))[TopicPartition(*partition)] == 20
-            assert await _read(consumer, 30) == values[20:]
-        finally:
-            await consumer.stop()
-    finally:
-        stack.stop()
-        store.close()

@@ -3,14 +3,12 @@
 import asyncio
 from pathlib import Path
 
-from infra.factory.stores import build_store
 from infra.local.stack import LocalStack
-from infra.settings import load_settings
 from streams.cluster import group_lag, read_batches
 from streams.publish import Outgoing
 from streams.topology import PROPOSALS
 from tests.brokers.chosen import Brokers
-from tests.integration.stack import messages, publish
+from tests.integration.stack import messages, publish, running
 
 
 async def _tail(stack: LocalStack, newer_s: float) -> list[bytes | None]:
@@ -19,18 +17,15 @@ async def _tail(stack: LocalStack, newer_s: float) -> list[bytes | None]:
     return [message.value for batch in batches for message in batch]
 
 
-async def test_the_last_batch_of_a_topic_is_read_and_counts_as_lag(tmp_path: Path, brokers: Brokers) -> None:
-    settings = load_settings(data_dir=tmp_path, **brokers.options)
-    store = build_store(settings)
-    stack = LocalStack(settings, store, roles=())
-    try:
-        await asyncio.to_thread(stack.start)
-        sent = [Outgoing(PROPOSALS.name, b"one key, so one partition", b"%d" % n) for n in range(3_000)]
-        await asyncio.to_thread(publish, stack.cluster, sent)
-        assert await asyncio.to_thread(messages, stack.cluster, PROPOSALS.name) == [m.value for m in sent]
-        assert await _tail(stack, newer_s=0) == await _tail(stack, newer_s=1e-3) == [m.value for m in sent[-10:]]
-        assert await _tail(stack, newer_s=3_600) == [m.value for m in sent]
-        assert sum((await group_lag(stack.cluster, "nobody", [PROPOSALS])).values()) == len(sent)
-    finally:
-        stack.stop()
-        store.close()
+def test_the_last_batch_of_a_topic_is_read_and_counts_as_lag(tmp_path: Path, brokers: Brokers) -> None:
+    sent = [Outgoing(PROPOSALS.name, b"one key, so one partition", b"%d" % n) for n in range(3_000)]
+    with running(tmp_path / "data", roles=(), brokers=brokers) as (stack, _):
+        publish(stack.cluster, sent)
+        assert messages(stack.cluster, PROPOSALS.name) == [m.value for m in sent]
+        asyncio.run(_tails_are_right(stack, sent))
+
+
+async def _tails_are_right(stack: LocalStack, sent: list[Outgoing]) -> None:
+    assert await _tail(stack, newer_s=0) == await _tail(stack, newer_s=1e-3) == [m.value for m in sent[-10:]]
+    assert await _tail(stack, newer_s=3_600) == [m.value for m in sent]
+    assert sum((await group_lag(stack.cluster, "nobody", [PROPOSALS])).values()) == len(sent)

@@ -19,7 +19,7 @@ REFUSALS = frozenset({"InputError", "HTTPException", "TooManyAttempts", "Readers
 """Errors whose sentence a page shows."""
 REMARKS = frozenset({"remark", "warn", "count", "count_alike", "Rejected", "LeftOut"})
 """What says how a file is read, and what of it is not taken."""
-NAMED = frozenset({"reason", "why", "AGAIN", "INTERVIEWER"})
+NAMED = frozenset({"reason", "why"})
 """Names that such a sentence, or a part of it, is bound to before it is said."""
 _LONGEST = 1_000  # characters of a sentence that is looked up: a value in it may be anything
 _DEEPEST = 2  # "warning: ", a sentence, and why

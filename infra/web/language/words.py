@@ -218,6 +218,8 @@ OF_FILES = (
     N_("lines {1} to {2}"),
     N_("no answer"),
     N_("no text"),
+    N_("the id and text of an earlier row: they are one segment"),
+    N_("the interviewer's words"),
     N_("warning: {1}"),
     N_("{1} x {2} ({3})"),
     N_("{1} further rows cannot be taken"),

@@ -20,9 +20,11 @@ from infra.annotation.notes_files import COMMENT_COLUMNS, MEMO_COLUMNS
 from infra.annotation.part_agreement import OVERLAP_RULES, compared
 from infra.drift.report_html import CAUSES
 from infra.files.export import LABEL_COLUMNS
+from infra.files.reading.documents import INTERVIEWER
+from infra.files.reading.segment_builder import AGAIN, NO_TEXT, NON_ANSWER, PASSAGE
 from infra.profiles.study_kinds import STUDY_KINDS
 from infra.web.language.catalogs import FOLDER, SOURCE, languages, read_catalog
-from infra.web.language.words import ELSEWHERE, SENTENCES
+from infra.web.language.words import ELSEWHERE, OF_FILES, SENTENCES
 from infra.web.site import TEMPLATES
 from models.evaluation import rating_study, reliability, unitizing
 from models.routing.confidence_stages import STAGES
@@ -173,4 +175,5 @@ def test_what_other_rooms_say_is_in_the_catalogues():
     texts += set(get_args(RequestReason)) - {"query strategy"}  # for that one the templates have a sentence
     texts += [text for pair in STUDY_KINDS.values() for text in pair]
     texts += [*rating_study.QUESTIONS.values(), rating_study.LETS_STAND, *rating_study.STEPS]
-    assert set(texts) - {*ELSEWHERE, *SENTENCES} == set()
+    texts += [AGAIN, INTERVIEWER, NON_ANSWER, NO_TEXT, PASSAGE]
+    assert set(texts) - {*ELSEWHERE, *SENTENCES, *OF_FILES} == set()

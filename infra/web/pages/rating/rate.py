@@ -31,7 +31,7 @@ def show_quote(
 ) -> HTMLResponse:
     """A quote with its codes: the one of this number, else the first that is not rated whole."""
     known = known_rating(site, study, rating)
-    given = {each.item: each.marks for each in given_ratings(site.store.database, known, visitor.name)}
+    given = _given(site, visitor, known)
     quotes = _visible(site, visitor, known)
     shown = next((each for each in quotes if each.number == number), None) if number else go_on_at(quotes, given)
     return _draw_quote(request, visitor, known, quotes, shown, given, _entered(shown, given))
@@ -56,13 +56,18 @@ def rate(
         marks = read_marks(rated, fields)
         keep_ratings(site.store.database, known, visitor.name, rated.segment, marks, site.clock.now())
     except InputError as error:
-        given = {each.item: each.marks for each in given_ratings(site.store.database, known, visitor.name)}
+        given = _given(site, visitor, known)
         return _draw_quote(request, visitor, known, quotes, rated, given, fields, str(error))
     request.state.subject = f"rating study {known.id}, {len(marks)} codes"
-    given = {each.item: each.marks for each in given_ratings(site.store.database, known, visitor.name)}
+    given = _given(site, visitor, known)
     onward = go_on_at(quotes, given, after=rated.number)
     place = f"?number={onward.number}" if onward else ""
     return RedirectResponse(f"/s/{quote(study)}/ratings/{known.id}{place}", 303)
+
+
+def _given(site: Site, visitor: Visitor, rating: RatingStudy) -> dict[str, Marks]:
+    """What the visitor gave so far, by item."""
+    return {each.item: each.marks for each in given_ratings(site.store.database, rating, visitor.name)}
 
 
 def _visible(site: Site, visitor: Visitor, rating: RatingStudy) -> list[Quote]:
