@@ -7,11 +7,11 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from models.errors import QualstreamError
 
@@ -28,11 +28,42 @@ def end_with(parent: int) -> None:
         os._exit(1)
 
 
-def spawn(command: Sequence[str], log_to: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+class Running(Protocol):
+    """A process that was launched; ``subprocess.Popen`` is one."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
+
+    def poll(self) -> int | None:
+        """What it ended with, negative where a signal ended it; none while it runs."""
+        ...
+
+    def wait(self) -> int:
+        """Wait until it has ended; what it ended with."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        ...
+
+    def kill(self) -> None:
+        """End it."""
+        ...
+
+
+Launch = Callable[[Sequence[str], IO[bytes], Mapping[str, str]], Running]
+"""Starts a command that adds to an open log, with an environment of its own."""
+
+
+def spawn(
+    command: Sequence[str], log_to: IO[bytes], environment: Mapping[str, str], stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
     """Start a process that ends when this one does, however that comes about. Call it from the main thread."""
     return subprocess.Popen(
         command,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=log_to,
         stderr=log_to,
         env=dict(environment),
@@ -78,6 +109,7 @@ class Child:
         log: Where it writes what it has to say.
         beats: The folder in which it writes every second, in a file of its process id, what the monotonic clock says.
         lenience: How much is borne of it.
+        launch: How it is started.
     """
 
     name: str
@@ -86,7 +118,8 @@ class Child:
     log: Path
     beats: Path
     lenience: Lenience = Lenience()
-    _process: subprocess.Popen[bytes] | None = None
+    launch: Launch = spawn
+    _process: Running | None = None
     _started: float = 0.0
     _restart_at: float | None = None
     _proven: bool = False
@@ -102,7 +135,7 @@ class Child:
         self._restart_at = None
         self.log.touch(mode=0o600)
         with self.log.open("ab") as file:
-            self._process = spawn(self.command, file, self.environment)
+            self._process = self.launch(self.command, file, self.environment)
         self._started = time.monotonic()
 
     def needs_start(self) -> bool:

@@ -23,8 +23,9 @@ from types import FrameType
 from pydantic import SecretStr
 
 from infra.brokers import HISTORY, broker_file, cluster_at, publish_history
+from infra.local.forks import fork
 from infra.local.log_rotation import rotate
-from infra.local.processes import Child, resident_bytes, wait_for_end
+from infra.local.processes import Child, Launch, resident_bytes, spawn, wait_for_end
 from infra.settings import PREFIX, Settings
 from infra.storage.derived.lost_codes import lost_creations
 from infra.storage.store import Store
@@ -95,6 +96,8 @@ class LocalStack:
     roles: Sequence[str] = CODING
     port: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
+    forks: bool = True
+    """Whether roles are forked from a process that has imported what they share, or each imports it for itself."""
     restarts: int = 0
     renewals: int = 0
     """How often the embedded broker was begun anew for its memory's sake."""
@@ -138,11 +141,15 @@ class LocalStack:
             self._start_broker()
         asyncio.run(prepare_brokers(self.cluster, self.store))
         for role in self.roles:
-            self.add(role, [sys.executable, "-m", "qualstream", "up", "--role", role])
+            if self.forks:
+                self.add(role, ["qualstream", "up", "--role", role], fork)
+            else:
+                self.add(role, [sys.executable, "-m", "qualstream", "up", "--role", role])
 
-    def add(self, name: str, command: Sequence[str]) -> Child:
+    def add(self, name: str, command: Sequence[str], launch: Launch = spawn) -> Child:
         """Start one more process, and keep it alive as the roles are."""
         child = self._children[name] = self._child(name, command)
+        child.launch = launch
         child.start()
         return child
 

@@ -233,7 +233,9 @@ def flowing(
     settings = load_settings(**fixed, **(kafka.options() if kafka else {}))
     settings.data_dir.mkdir(parents=True)
     store = build_store(settings)
-    stack = LocalStack(settings, store, roles, options={"QUALSTREAM_INGEST_RATE": str(RATE), **(options or {})})
+    chosen = {"QUALSTREAM_INGEST_RATE": str(RATE), **(options or {})}
+    forks = "LD_PRELOAD" not in chosen  # which is read when a program is loaded, not when it is forked
+    stack = LocalStack(settings, store, roles, options=chosen, forks=forks)
     drilled = Drill(stack, store, kafka, studies)
     drilled.feed()
     try:

@@ -3,16 +3,27 @@
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from schemas import Assignment, CodeEvent, DeadLetter
 from streams.publish import Outgoing
-from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, FEEDBACK
+from streams.topology import ASSIGNMENTS, CODEBOOK, DEAD_LETTERS, FEEDBACK, ROLES
 from tests.brokers.chosen import Brokers
-from tests.integration.stack import FAKES, STUDY, alive, kill, messages, publish, running, segments, until
+from tests.integration.stack import (
+    CODING,
+    FAKES,
+    STUDY,
+    alive,
+    kill,
+    messages,
+    publish,
+    running,
+    segments,
+    started,
+    until,
+)
 
 UNREADABLE = {
     "not UTF-8": b"\xff\xfe\x00",
@@ -110,28 +121,32 @@ def test_a_stopped_run_goes_on_and_codes_nothing_twice(tmp_path: Path, brokers: 
 
 def test_a_killed_supervisor_leaves_no_process_behind(tmp_path: Path) -> None:
     environment = os.environ | {"QUALSTREAM_DATA_DIR": str(tmp_path / "data"), "QUALSTREAM_PROFILE": str(FAKES)}
-    command = [sys.executable, "-m", "infra.cli", "up"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as supervisor:
-        until(lambda: len(_children(supervisor.pid)) >= 7)
-        children = _children(supervisor.pid)
-        kill(supervisor.pid)
-    until(lambda: not any(alive(pid) for pid in children), seconds=10)
-    assert len(children) >= 7
+    with started([sys.executable, "-m", "infra.cli", "up"], tmp_path / "log", environment) as supervisor:
+        processes = _below(supervisor.process.pid, 2 + len(ROLES))
+        kill(supervisor.process.pid)
+        until(lambda: not any(alive(pid) for pid in processes), seconds=10)
 
 
 def test_ctrl_c_ends_every_process_and_says_that_nothing_is_lost(tmp_path: Path) -> None:
     environment = os.environ | {"QUALSTREAM_DATA_DIR": str(tmp_path / "data"), "QUALSTREAM_PROFILE": str(FAKES)}
-    command = [sys.executable, "-m", "infra.cli", "demo"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as demo:
-        until(lambda: len(_children(demo.pid)) >= 7)
-        children = _children(demo.pid)
-        demo.send_signal(signal.SIGINT)
-        said, _ = demo.communicate(timeout=30)
-    assert demo.returncode == 130
-    assert "Nothing is lost" in said
-    assert not any(alive(pid) for pid in children)
+    with started([sys.executable, "-m", "infra.cli", "demo"], tmp_path / "log", environment) as demo:
+        processes = _below(demo.process.pid, 2 + len(CODING))
+        demo.signal(signal.SIGINT)
+        assert demo.process.wait(30) == 130
+        assert "Nothing is lost" in demo.said
+        assert not any(alive(pid) for pid in processes)
 
 
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in tasks.read_text(encoding="ascii").split()]
+def _below(pid: int, count: int) -> list[int]:
+    """The processes of a stack, once so many are there: broker, fork server and the roles that it forks."""
+    until(lambda: len(_descendants(pid)) == count)
+    return _descendants(pid)
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        tasks = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    except OSError:  # it has ended since it was seen
+        return []
+    children = [int(child) for child in tasks.split()]
+    return [*children, *(below for child in children for below in _descendants(child))]
