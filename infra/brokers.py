@@ -73,11 +73,18 @@ def _lock_file(settings: Settings) -> Path:
 
 
 def started_by_stack(settings: Settings) -> bool:
-    """Whether the process that started this one is the local stack that holds the data folder."""
+    """Whether this process was started, or forked by one that was started, by the stack that holds the data folder."""
     try:
-        return int(_lock_file(settings).read_text(encoding="ascii")) == os.getppid()
+        holder = int(_lock_file(settings).read_text(encoding="ascii"))
+        return holder in {os.getppid(), _parent(os.getppid())}
     except (OSError, ValueError):
         return False
+
+
+def _parent(pid: int) -> int:
+    """The process that started a process; raises ``OSError`` where it has ended."""
+    status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    return int(status.rpartition(")")[2].split()[1])  # the name before it may hold anything
 
 
 @contextmanager

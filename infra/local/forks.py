@@ -4,6 +4,7 @@ A second of imports is most of what a role's start takes. So it is paid for once
 what is imported lies in memory once.
 """
 
+import atexit
 import json
 import os
 import signal
@@ -143,5 +144,7 @@ class ForkServer:
         return self._control
 
 
-fork = ForkServer(_SHARED).fork
+_server = ForkServer(_SHARED)
+atexit.register(_server.stop)
+fork = _server.fork
 """Forks from the one server that this process has."""

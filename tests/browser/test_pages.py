@@ -168,6 +168,20 @@ def test_what_cannot_be_undone_is_asked_for_first(house: House, page: Page) -> N
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+def test_what_asks_first_asks_although_the_other_scripts_are_not_there_yet(
+    house: House, page: Page, watch: Watch
+) -> None:
+    watch.expect("net::ERR_FAILED")
+    house.sign_in(page, "ana")
+    for late in ("app", "htmx.min"):
+        page.route(f"**/static/{late}.js", lambda route: route.abort())
+    page.goto(house.address + "/account")
+    page.get_by_role("button", name="Sign out everywhere").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Sign out of every browser")
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page).to_have_url(house.address + "/account")
+
+
 def test_times_are_shown_in_the_readers_own_zone(house: House, new_context: NewContext) -> None:
     page = new_context(timezone_id="Asia/Tokyo").new_page()
     house.sign_in(page, "lea")

@@ -1,4 +1,4 @@
-// What every page shares: notices, confirmations, the help about keys, times in the reader's own zone, HTMX's manners.
+// What every page shares: notices, the help about keys, times in the reader's own zone, HTMX's manners.
 
 import { locale, word } from "./words.js";
 
@@ -47,37 +47,6 @@ function focusWhatScrolls() {
 addEventListener("resize", focusWhatScrolls);
 document.addEventListener("toggle", focusWhatScrolls, true);
 document.addEventListener("htmx:afterSwap", focusWhatScrolls);
-
-// --- confirmations: data-confirm on a form, on its button, or on anything with an hx- attribute ---
-
-function confirmed(question) {
-  const dialog = document.getElementById("confirm");
-  dialog.querySelector("#confirm-text").textContent = question;
-  dialog.returnValue = "no";
-  dialog.showModal();
-  return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true }));
-}
-
-const agreed = new WeakSet();
-
-document.addEventListener("submit", async (event) => {
-  const form = event.target;
-  const question = event.submitter?.dataset.confirm ?? form.dataset.confirm;
-  if (!question || agreed.delete(form)) return;
-  event.preventDefault();
-  event.stopImmediatePropagation();
-  const button = event.submitter;
-  if (!(await confirmed(question))) return;
-  agreed.add(form);
-  form.requestSubmit(button);
-}, true);
-
-document.addEventListener("htmx:confirm", async (event) => {
-  const question = event.detail.elt.dataset?.confirm;
-  if (!question || event.detail.elt.matches("form") || event.detail.elt.form) return;
-  event.preventDefault();
-  if (await confirmed(question)) event.detail.issueRequest(true);
-});
 
 // --- HTMX ---
 
