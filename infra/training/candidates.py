@@ -64,6 +64,8 @@ class Candidate:
     """What teaching took."""
     description: str = "a head"
     """What was taught, in words."""
+    untuned: bool = False
+    """Whether its body has seen no labels, so that what is known out of fold is known of all of them."""
 
     @property
     def taught(self) -> tuple[TrainingExample, ...]:
@@ -114,7 +116,8 @@ def teach_head(factory: ClassifierFactory, body: Embedder, data: TrainingSet) ->
     )
     compared_on_none = slice(len(data.training))
     found = thresholds(targets[compared_on_none], probabilities[compared_on_none])
-    return Candidate(data, "head", classifier, found, Unseen(rows, probabilities), seconds)
+    unseen = Unseen(rows, probabilities)
+    return Candidate(data, "head", classifier, found, unseen, seconds, untuned=body is factory.base)
 
 
 def teach_tuned(factory: ClassifierFactory, data: TrainingSet) -> Candidate:
@@ -143,28 +146,40 @@ def compare(
 ) -> PromotionResult:
     """Put a candidate beside what serves, or against who knows the commonest code alone.
 
-    Both on the held-out segments, by what is known of each out of fold where it was taught them.
+    By what is known of each out of fold where it was taught a segment. Two heads on a body that has seen no labels are
+    compared on all of them, which tells more than the held-out ones; others on those, which no body was tuned on.
     """
-    data = candidate.data
+    data, rows = candidate.data, _compared(candidate, champion)
     theirs = [] if champion is None else [codebook.current_code(code) for code in champion.classifier.codes]
     codes = tuple(dict.fromkeys([*data.codes, *(code for code in theirs if code is not None)]))
-    truth = data.matrix(data.held_out, codes)
+    truth = data.matrix(rows, codes)
     known = {} if candidate.unseen is None else candidate.unseen.by_segment(candidate.classifier.codes)
-    own = _unseen_guesses(candidate.classifier, data.held_out, candidate.thresholds, known)
+    own = _unseen_guesses(candidate.classifier, rows, candidate.thresholds, known)
     mine = _columns(own, candidate.classifier.codes, codes)
     if champion is None:
         old, name = commonest(data.matrix(data.training, codes), len(truth)), "always saying the commonest code"
     else:
-        said = _unseen_guesses(champion.classifier, data.held_out, champion.thresholds, champion.unseen)
+        said = _unseen_guesses(champion.classifier, rows, champion.thresholds, champion.unseen)
         old = _columns(said, theirs, codes)
         name = f"version {champion.version}"
     grown = champion is not None and _grown(candidate, champion, criteria)
     return compare_to_champion(truth, mine, old, codes, criteria, share=data.held_out_share, champion=name, grown=grown)
 
 
+def _compared(candidate: Candidate, champion: Champion | None) -> tuple[TrainingExample, ...]:
+    """The segments on which they are compared."""
+    if champion is None or not candidate.untuned or not champion.unseen or not _same_body(candidate, champion):
+        return candidate.data.held_out
+    return candidate.data.rows
+
+
+def _same_body(candidate: Candidate, champion: Champion) -> bool:
+    return candidate.classifier.body.version == champion.classifier.body.version
+
+
 def _grown(candidate: Candidate, champion: Champion, criteria: PromotionCriteria) -> bool:
     """Whether a head differs from what serves only by many more labels."""
-    same = candidate.tier == "head" and candidate.classifier.body.version == champion.classifier.body.version
+    same = candidate.tier == "head" and _same_body(candidate, champion)
     return same and 0 < champion.labels * criteria.growth <= len(candidate.taught)
 
 

@@ -95,7 +95,7 @@ def _manifest(study: str, candidate: Candidate, at: datetime) -> Manifest:
 
 def _metrics(candidate: Candidate, result: PromotionResult) -> dict[str, float]:
     sizes = {
-        "held_out": float(len(candidate.data.held_out)),
+        "held_out": float(result.compared or len(candidate.data.held_out)),
         "codes": float(len(candidate.classifier.codes)),
         "training_s": round(candidate.seconds, 3),
     }

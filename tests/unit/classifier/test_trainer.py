@@ -175,10 +175,13 @@ def test_a_head_is_compared_by_what_is_known_out_of_fold_of_what_it_was_taught()
     champion = Champion(candidate.classifier, candidate.thresholds, "1", len(said), known)
     by_itself = Champion(candidate.classifier, candidate.thresholds, "1", len(said))
     criteria = PromotionCriteria()
-    assert compare(candidate, champion, codebook, criteria).difference.mean == 0
+    same = compare(candidate, champion, codebook, criteria)
+    assert (same.difference.mean, same.compared) == (0, len(said))
     assert compare(candidate, by_itself, codebook, criteria).difference.mean <= 0  # it was taught what it is asked
     none_known = replace(champion, unseen={segment: dict.fromkeys(row, 0.0) for segment, row in known.items()})
     assert compare(candidate, none_known, codebook, criteria).before == 0
+    on_a_tuned_body = compare(replace(candidate, untuned=False), champion, codebook, criteria)
+    assert on_a_tuned_body.compared == sum(held_out(one.segment_id, 0.25) for one in said)
 
 
 def test_one_that_is_worse_is_refused_says_so_and_the_old_one_serves_on(tmp_path):
