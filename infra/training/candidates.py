@@ -114,10 +114,10 @@ def teach_head(factory: ClassifierFactory, body: Embedder, data: TrainingSet) ->
     probabilities = _out_of_fold(
         rows, targets, _HEAD_FOLDS, lambda part, targets: factory.fit(body, part, targets, codes, like=classifier)
     )
-    compared_on_none = slice(len(data.training))
-    found = thresholds(targets[compared_on_none], probabilities[compared_on_none])
+    tunable = slice(len(data.training))
+    from_there = thresholds(targets[tunable], probabilities[tunable])
     unseen = Unseen(rows, probabilities)
-    return Candidate(data, "head", classifier, found, unseen, seconds, untuned=body is factory.base)
+    return Candidate(data, "head", classifier, from_there, unseen, seconds, untuned=body is factory.base)
 
 
 def teach_tuned(factory: ClassifierFactory, data: TrainingSet) -> Candidate:
@@ -159,8 +159,8 @@ def compare(
     if champion is None:
         old, name = commonest(data.matrix(data.training, codes), len(truth)), "always saying the commonest code"
     else:
-        said = _unseen_guesses(champion.classifier, rows, champion.thresholds, champion.unseen)
-        old = _columns(said, theirs, codes)
+        predicted = _unseen_guesses(champion.classifier, rows, champion.thresholds, champion.unseen)
+        old = _columns(predicted, theirs, codes)
         name = f"version {champion.version}"
     grown = champion is not None and _grown(candidate, champion, criteria)
     return compare_to_champion(truth, mine, old, codes, criteria, share=data.held_out_share, champion=name, grown=grown)
