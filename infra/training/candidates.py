@@ -1,8 +1,12 @@
-"""A classifier that was just taught: how it does on segments that it was not taught, beside what serves and served."""
+"""A classifier that was just taught: how it does on segments that it was not taught, beside what serves and served.
+
+A head is taught all labels. What it makes of one is told by a head that was taught the other folds, which costs
+milliseconds; so the segments on which classifiers are compared need not be lost to it. A tuned body never sees them.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import UUID
 
@@ -60,6 +64,13 @@ class Candidate:
     """What teaching took."""
     description: str = "a head"
     """What was taught, in words."""
+    untuned: bool = False
+    """Whether its body has seen no labels, so that what is known out of fold is known of all of them."""
+
+    @property
+    def taught(self) -> tuple[TrainingExample, ...]:
+        """What it was taught: a head all labels, a tuned body those that are not held out."""
+        return self.data.rows if self.tier == "head" else self.data.training
 
     def name(self, code: UUID) -> str:
         """A code's label."""
@@ -89,25 +100,30 @@ class Champion:
     version: str
     labels: int = 0
     """How many it was taught; 0 where that is not known."""
+    unseen: Mapping[UUID, Mapping[UUID, float]] = field(default_factory=dict)
+    """Labelled segment to code to probability, by classifiers that were not taught it; of all it was taught."""
 
 
 def teach_head(factory: ClassifierFactory, body: Embedder, data: TrainingSet) -> Candidate:
-    """Fit a head on a body as it is, and thresholds out of fold."""
+    """Fit a head on a body as it is to all labels, and thresholds out of fold to those that are not held out."""
     began = time.perf_counter()
-    texts, targets, codes = _training_data(data)
+    rows = (*data.training, *data.held_out)
+    texts, targets, codes = _teachable(data, rows)
     classifier = factory.fit(body, texts, targets, codes)
     seconds = time.perf_counter() - began
     probabilities = _out_of_fold(
-        data, _HEAD_FOLDS, lambda part, targets: factory.fit(body, part, targets, codes, like=classifier)
+        rows, targets, _HEAD_FOLDS, lambda part, targets: factory.fit(body, part, targets, codes, like=classifier)
     )
-    unseen = _with_held_out(data, classifier, probabilities)
-    return Candidate(data, "head", classifier, thresholds(targets, probabilities), unseen, seconds)
+    tunable = slice(len(data.training))
+    from_there = thresholds(targets[tunable], probabilities[tunable])
+    unseen = Unseen(rows, probabilities)
+    return Candidate(data, "head", classifier, from_there, unseen, seconds, untuned=body is factory.base)
 
 
 def teach_tuned(factory: ClassifierFactory, data: TrainingSet) -> Candidate:
     """Tune the body and fit a head on it."""
     began = time.perf_counter()
-    texts, targets, codes = _training_data(data)
+    texts, targets, codes = _teachable(data, data.training)
     classifier = factory.fit_tuned(texts, targets, codes)
     seconds = time.perf_counter() - began
     return Candidate(data, "tuned", classifier, (HALF,) * len(codes), None, seconds, factory.tuned_description)
@@ -118,35 +134,74 @@ def with_unseen(factory: ClassifierFactory, candidate: Candidate) -> Candidate:
     if candidate.unseen is not None or not factory.tunes:
         return candidate
     data = candidate.data
-    _, _, codes = _training_data(data)
-    probabilities = _out_of_fold(data, _TUNED_FOLDS, lambda part, targets: factory.fit_tuned(part, targets, codes))
+    _, targets, codes = _teachable(data, data.training)
+    probabilities = _out_of_fold(
+        data.training, targets, _TUNED_FOLDS, lambda part, targets: factory.fit_tuned(part, targets, codes)
+    )
     return replace(candidate, unseen=_with_held_out(data, candidate.classifier, probabilities))
 
 
 def compare(
     candidate: Candidate, champion: Champion | None, codebook: Codebook, criteria: PromotionCriteria
 ) -> PromotionResult:
-    """Put a candidate beside what serves, or against who knows the commonest code alone."""
-    data = candidate.data
-    texts = [row.text for row in data.held_out]
+    """Put a candidate beside what serves, or against who knows the commonest code alone.
+
+    By what is known of each out of fold where it was taught a segment. Two heads on a body that has seen no labels are
+    compared on all of them, which tells more than the held-out ones; others on those, which no body was tuned on.
+    """
+    data, rows = candidate.data, _compared(candidate, champion)
     theirs = [] if champion is None else [codebook.current_code(code) for code in champion.classifier.codes]
     codes = tuple(dict.fromkeys([*data.codes, *(code for code in theirs if code is not None)]))
-    truth = data.matrix(data.held_out, codes)
-    own = guesses(candidate.classifier, texts, candidate.thresholds)
+    truth = data.matrix(rows, codes)
+    known = {} if candidate.unseen is None else candidate.unseen.by_segment(candidate.classifier.codes)
+    own = _unseen_guesses(candidate.classifier, rows, candidate.thresholds, known)
     mine = _columns(own, candidate.classifier.codes, codes)
     if champion is None:
-        old, name = commonest(data.matrix(data.training, codes), len(texts)), "always saying the commonest code"
+        old, name = commonest(data.matrix(data.training, codes), len(truth)), "always saying the commonest code"
     else:
-        old = _columns(guesses(champion.classifier, texts, champion.thresholds), theirs, codes)
+        predicted = _unseen_guesses(champion.classifier, rows, champion.thresholds, champion.unseen)
+        old = _columns(predicted, theirs, codes)
         name = f"version {champion.version}"
     grown = champion is not None and _grown(candidate, champion, criteria)
     return compare_to_champion(truth, mine, old, codes, criteria, share=data.held_out_share, champion=name, grown=grown)
 
 
+def _compared(candidate: Candidate, champion: Champion | None) -> tuple[TrainingExample, ...]:
+    """The segments on which they are compared."""
+    if champion is None or not candidate.untuned or not champion.unseen or not _same_body(candidate, champion):
+        return candidate.data.held_out
+    return candidate.data.rows
+
+
+def _same_body(candidate: Candidate, champion: Champion) -> bool:
+    return candidate.classifier.body.version == champion.classifier.body.version
+
+
 def _grown(candidate: Candidate, champion: Champion, criteria: PromotionCriteria) -> bool:
     """Whether a head differs from what serves only by many more labels."""
-    same = candidate.tier == "head" and candidate.classifier.body.version == champion.classifier.body.version
-    return same and 0 < champion.labels * criteria.growth <= len(candidate.data.training)
+    same = candidate.tier == "head" and _same_body(candidate, champion)
+    return same and 0 < champion.labels * criteria.growth <= len(candidate.taught)
+
+
+def _unseen_guesses(
+    classifier: TaughtClassifier,
+    rows: Sequence[TrainingExample],
+    thresholds: Sequence[float],
+    known: Mapping[UUID, Mapping[UUID, float]],
+) -> Matrix:
+    """Which codes a classifier gives each segment out of fold; it is asked itself about those it was not taught."""
+    new = [row for row in rows if row.segment not in known]
+    asked = dict(
+        zip((row.segment for row in new), guesses(classifier, [row.text for row in new], thresholds), strict=True)
+    )
+    decided = np.zeros((len(rows), len(classifier.codes)), dtype=np.bool_)
+    for n, row in enumerate(rows):
+        if row.segment in asked:
+            decided[n] = asked[row.segment]
+            continue
+        values = [known[row.segment].get(code, 0.0) for code in classifier.codes]
+        decided[n] = np.array(values) >= np.asarray(thresholds)
+    return decided
 
 
 class StoppingMonitor:
@@ -177,17 +232,21 @@ class StoppingMonitor:
         return advise([_columns(decided, known, codes) for known, decided in self._decided]).metrics
 
 
-def _training_data(data: TrainingSet) -> tuple[list[str], Matrix, list[tuple[UUID, str]]]:
+def _teachable(data: TrainingSet, rows: Sequence[TrainingExample]) -> tuple[list[str], Matrix, list[tuple[UUID, str]]]:
+    """Texts, targets and codes, as a classifier is taught them."""
     codes = [(code, data.names.get(code, str(code))) for code in data.codes]
-    return [row.text for row in data.training], data.matrix(data.training), codes
+    return [row.text for row in rows], data.matrix(rows), codes
 
 
 def _out_of_fold(
-    data: TrainingSet, folds: int, teach: Callable[[Sequence[str], Matrix], TaughtClassifier]
+    rows: Sequence[TrainingExample],
+    targets: Matrix,
+    folds: int,
+    teach: Callable[[Sequence[str], Matrix], TaughtClassifier],
 ) -> NDArray[np.float64]:
-    """What classifiers that were taught the other folds make of each, shape ``(taught, codes)``."""
-    texts, targets, _ = _training_data(data)
-    at = even_folds([row.segment for row in data.training], targets, min(folds, len(texts)))
+    """What classifiers that were taught the other folds make of each, shape ``(rows, codes)``."""
+    texts = [row.text for row in rows]
+    at = even_folds([row.segment for row in rows], targets, min(folds, len(texts)))
     probabilities = np.zeros(targets.shape, dtype=np.float64)
     for fold in np.unique(at):
         here = at == fold

@@ -48,7 +48,7 @@ def announce(
     Raises:
         OSError: If it cannot be written.
     """
-    data, codes, at = candidate.data, candidate.classifier.codes, later(now, current)
+    codes, at = candidate.classifier.codes, later(now, current)
     predictions = candidate.predictions
     again = redecide(predictions) if redecide is not None and result.promoted else {}
     staged = checkpoints.stage(
@@ -68,10 +68,10 @@ def announce(
         sha256=staged.sha256,
         metrics=_metrics(candidate, result),
         per_code={candidate.name(code): round(score.f1, 4) for code, score in result.per_code.items()},
-        labels=len(data.training),
+        labels=len(candidate.taught),
         replaces=None if current is None else current.version,
         author=AUTHOR,
-        why=f"{candidate.description} taught {len(data.training)} labels of {len(codes)} codes: {result.why}",
+        why=f"{candidate.description} taught {len(candidate.taught)} labels of {len(codes)} codes: {result.why}",
         released_at=at,
     )
 
@@ -88,14 +88,14 @@ def _manifest(study: str, candidate: Candidate, at: datetime) -> Manifest:
             for code, threshold in zip(classifier.codes, candidate.thresholds, strict=True)
         ),
         sure_from=candidate.confidence_threshold,
-        labels=len(data.training),
+        labels=len(candidate.taught),
         data=data.digest,
     )
 
 
 def _metrics(candidate: Candidate, result: PromotionResult) -> dict[str, float]:
     sizes = {
-        "held_out": float(len(candidate.data.held_out)),
+        "held_out": float(result.compared or len(candidate.data.held_out)),
         "codes": float(len(candidate.classifier.codes)),
         "training_s": round(candidate.seconds, 3),
     }

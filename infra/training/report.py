@@ -145,7 +145,7 @@ class ClassifierReport:
     def missing(self) -> Missing:
         """What the first classifier waits for: labels to compare on, and a code with enough examples."""
         labels, least, tests = self.labels, PromotionCriteria().least, len(self.labels.held_out)
-        counts = Counter(code for row in labels.training for code in row.codes)
+        counts = Counter(code for row in labels.rows for code in row.codes)
         lacking = [
             (self.names[code], self.least_examples - n) for code, n in counts.most_common() if code not in labels.codes
         ]

@@ -218,7 +218,8 @@ class Trainer:
         checkpoint = self._checkpoints.load(release)
         thresholds = tuple(code.threshold for code in checkpoint.manifest.codes)
         classifier = self._factory.open(checkpoint)
-        champion = Champion(classifier, thresholds, release.version, checkpoint.manifest.labels)
+        labels, unseen = checkpoint.manifest.labels, checkpoint.out_of_fold()
+        champion = Champion(classifier, thresholds, release.version, labels, unseen)
         return Served(release, checkpoint, champion)
 
     # At every batch of labels

@@ -1,4 +1,4 @@
-"""What people's labels teach a study's classifier: one row a segment, in today's codes, some held out for good."""
+"""What people's labels teach a study's classifier: one row a segment, in today's codes, some to compare on."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,13 @@ from models.codebook.codebook import Codebook
 from schemas.ids import uniform
 
 MOST_HELD_OUT = 60
-"""Segments, about, that are held out at most; the rest can teach.
+"""Segments, about, that are held out at most; a body can be tuned on the rest.
 
-With 40 in place of 100 the closed loop on game reviews (seeds 0 to 3, at most 10% wrong) spares 78.3% instead of 75.0%;
-but with 40 a head that was taught 60 wrong labels among 220 was not told from the one before it, and took over.
+When heads were not taught them either, the closed loop on game reviews (seeds 0 to 3, at most 10% wrong) spared 78.3%
+with 40 in place of 100, before 75.0%; but a head that was taught 60 wrong labels among 220 was not told from the one
+before it, and took over.
 
-The share falls as labels come, so a segment that is held out now was held out from every classifier before.
+The share falls as labels come, so no body before was tuned on a segment that is held out now.
 """
 Matrix = NDArray[np.bool_]
 """Which segment has which code, shape ``(segments, codes)``."""
@@ -43,23 +44,26 @@ class TrainingExample:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A study's labels: what a classifier is taught, and what it is tested on and never taught."""
+    """A study's labels: what a body is tuned on, and what classifiers are compared on; a head is taught both."""
 
     rows: tuple[TrainingExample, ...]
     codes: tuple[UUID, ...]
-    """Those with enough examples among what is taught, the commonest first; a row may have others, or none of them."""
+    """Those with enough examples, the commonest first; a row may have others, or none of them."""
     names: Mapping[UUID, str] = field(default_factory=dict)
     """Labels of the codes."""
     held_out_share: float = 0.25
 
     @cached_property
     def training(self) -> tuple[TrainingExample, ...]:
-        """What a classifier is taught."""
+        """What a body is tuned on."""
         return tuple(row for row in self.rows if not held_out(row.segment, self.held_out_share))
 
     @cached_property
     def held_out(self) -> tuple[TrainingExample, ...]:
-        """What it is tested on: the same segments for every classifier of the study."""
+        """What classifiers are compared on, the same segments for all of a study.
+
+        No body is tuned on them, and of a head it counts what heads say that were not taught them.
+        """
         return tuple(row for row in self.rows if held_out(row.segment, self.held_out_share))
 
     def matrix(self, rows: Sequence[TrainingExample], codes: Sequence[UUID] | None = None) -> Matrix:
@@ -78,7 +82,7 @@ class TrainingSet:
 
 
 def held_out(segment: UUID, share: float) -> bool:
-    """Whether a segment is kept from every classifier, to test them all on."""
+    """Whether classifiers are compared on a segment."""
     return uniform(segment, "held-out") < share
 
 
@@ -104,15 +108,14 @@ def training_set(
     Args:
         latest: What people said about the study.
         codebook: What its codes are by now; one that it does not know yet counts as it is.
-        least_examples: How often a code must be among what is taught to be taught.
-        held_out: Share of the segments that are only tested on, less where that would be over ``MOST_HELD_OUT``.
+        least_examples: How often people must have given a code for it to be taught.
+        held_out: Share of segments that classifiers are compared on, less where that would be over ``MOST_HELD_OUT``.
     """
     decisions = {segment: latest.decision(segment, codebook) for segment in latest}
     rows = [row for segment, decision in decisions.items() if (row := _example(segment, decision, codebook))]
     rows.sort(key=lambda row: (row.at, str(row.segment)))
     held_out = min(held_out, MOST_HELD_OUT / max(1, len(rows)))
-    training = TrainingSet(tuple(rows), (), held_out_share=held_out).training
-    counts = Counter(code for row in training for code in row.codes)
+    counts = Counter(code for row in rows for code in row.codes)
     kept = sorted((c for c, n in counts.items() if n >= least_examples), key=lambda c: (-counts[c], str(c)))
     written = {code: label for decision in decisions.values() if decision for code, label in decision.labels.items()}
     names = {code: codebook.label(code) or written.get(code, str(code)) for code in kept}

@@ -253,7 +253,7 @@ class _LoopTrainer:
         labels, sure = list(predictions.labels.values()), predictions.confidence_threshold
         self.taught = _Serving(StudyClassifier(candidate.classifier, labels, sure, version), predictions)
         self._champion = Champion(
-            candidate.classifier, candidate.thresholds, version, labels=len(candidate.data.training)
+            candidate.classifier, candidate.thresholds, version, len(candidate.taught), predictions.probabilities
         )
         return ModelRelease(
             model=CLASSIFIERS + STUDY,
@@ -263,7 +263,7 @@ class _LoopTrainer:
             uri="memory",
             sha256="0" * 64,
             metrics={},
-            labels=len(candidate.data.training),
+            labels=len(candidate.taught),
             author=_PERSON,
             why="a head of the loop",
             released_at=last.decided_at,

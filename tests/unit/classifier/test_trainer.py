@@ -2,6 +2,7 @@
 
 import random
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from infra.training.background import ThreadTask
+from infra.training.candidates import Champion, compare, teach_head
 from infra.training.checkpoints import Checkpoints
 from infra.training.classifier_factory import ClassifierFactory
 from infra.training.query_pool import Pool, Unlabelled
@@ -16,8 +18,11 @@ from infra.training.releases import again
 from infra.training.trainer import Trainer, TrainerSettings
 from infra.training.training_log import TrainingLog
 from infra.vectors.embedding_cache import CachedEmbedder
+from models.annotation.human_decision import LatestAnnotations
+from models.classifier.promotion import PromotionCriteria
 from models.classifier.schedule import Schedule
-from models.classifier.training_set import held_out
+from models.classifier.training_set import held_out, training_set
+from models.codebook.codebook import Codebook
 from models.errors import SettingError, UnavailableError
 from models.fakes import HandClock, HashEmbedder
 from schemas import Annotation, AnnotationRequest, Assignment, CodeEvent, DriftAlert, ModelRelease
@@ -138,24 +143,45 @@ def test_a_head_is_released_as_soon_as_there_are_labels_to_test_it_on(tmp_path):
     assert set(first.per_code) == set(WORDS)
     assert first.metrics["macro_f1"] > 0.9
     assert first.why.startswith("a head taught ")
-    taught = sum(not held_out(one.segment_id, 0.25) for one in labels(100))
-    assert (first.labels, first.metrics["held_out"]) == (taught, 100 - taught)
+    compared = sum(held_out(one.segment_id, 0.25) for one in labels(100))
+    assert (first.labels, first.metrics["held_out"]) == (100, compared)
     opened = desk.opened(first)
     best = opened.probabilities(["advert banner", "slow lag"]).argmax(axis=1)
     assert [opened.codes[at] for at in best] == [code_id(STUDY, "ads"), code_id(STUDY, "speed")]
 
 
-def test_nothing_that_is_held_out_is_taught_and_out_of_fold_covers_all_that_is_labelled(tmp_path):
+def test_a_head_is_taught_all_labels_and_each_is_known_by_a_head_that_was_not_taught_it(tmp_path):
     desk = Desk(tmp_path)
     said = labels(100)
     (first,) = released(desk.learn(said))
-    unseen = desk.checkpoints.load(first).out_of_fold()
+    checkpoint = desk.checkpoints.load(first)
+    unseen, opened = checkpoint.out_of_fold(), desk.opened(first)
     assert set(unseen) == {one.segment_id for one in said}
-    opened = desk.opened(first)
-    for one in said:
-        if held_out(one.segment_id, 0.25):
-            mine = opened.probabilities([one.text])[0]
-            assert np.allclose([unseen[one.segment_id][code] for code in opened.codes], mine, atol=1e-5)
+    assert checkpoint.manifest.labels == len(said)
+    own = opened.probabilities([one.text for one in said])
+    folds = np.array([[unseen[one.segment_id][code] for code in opened.codes] for one in said])
+    right = np.array([[code == one.code_ids[0] for code in opened.codes] for one in said])
+    for kind in (True, False):
+        compared = np.array([held_out(one.segment_id, 0.25) is kind for one in said])
+        assert own[compared][right[compared]].mean() > folds[compared][right[compared]].mean() + 0.01
+
+
+def test_a_head_is_compared_by_what_is_known_out_of_fold_of_what_it_was_taught():
+    said = labels(100)
+    latest, codebook = LatestAnnotations(said), Codebook()
+    factory = ClassifierFactory(HashEmbedder())
+    candidate = teach_head(factory, factory.base, training_set(latest, codebook))
+    known = candidate.predictions.probabilities
+    champion = Champion(candidate.classifier, candidate.thresholds, "1", len(said), known)
+    by_itself = Champion(candidate.classifier, candidate.thresholds, "1", len(said))
+    criteria = PromotionCriteria()
+    same = compare(candidate, champion, codebook, criteria)
+    assert (same.difference.mean, same.compared) == (0, len(said))
+    assert compare(candidate, by_itself, codebook, criteria).difference.mean <= 0  # it was taught what it is asked
+    none_known = replace(champion, unseen={segment: dict.fromkeys(row, 0.0) for segment, row in known.items()})
+    assert compare(candidate, none_known, codebook, criteria).before == 0
+    on_a_tuned_body = compare(replace(candidate, untuned=False), champion, codebook, criteria)
+    assert on_a_tuned_body.compared == sum(held_out(one.segment_id, 0.25) for one in said)
 
 
 def test_one_that_is_worse_is_refused_says_so_and_the_old_one_serves_on(tmp_path):
