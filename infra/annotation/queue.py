@@ -20,7 +20,7 @@ from sqlalchemy import (
     select,
 )
 
-from infra.annotation.tasks import ask_again, read_asked, read_task
+from infra.annotation.tasks import ask_again, read_asked, read_neighbours, read_task
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
 from infra.storage.projections import insert
@@ -119,6 +119,11 @@ class AnnotationQueue:
         now = self._clock.now()
         with self._database.reading() as connection:
             return read_task(connection, study, segment, annotator, rules, now)
+
+    def with_neighbours(self, task: Task) -> Task:
+        """The same, with the segments before and after it."""
+        with self._database.reading() as connection:
+            return read_neighbours(connection, task)
 
     def skip(self, study: str, segment: UUID, annotator: str) -> None:
         """Keep a segment from a person until tomorrow (UTC); others get it at once."""
@@ -293,7 +298,8 @@ def _lock(
     since = connection.execute(select(locks.c.since).where(*own, locks.c.segment_id == segment)).scalar() or now
     until = now + timedelta(minutes=rules.lock_minutes)
     _keep_lock(connection, study, segment, annotator, LOCKED, since=since, until=until)
-    return read_task(connection, study, segment, annotator, rules, now)
+    task = read_task(connection, study, segment, annotator, rules, now)
+    return None if task is None else read_neighbours(connection, task)
 
 
 def _keep_lock(

@@ -1,6 +1,7 @@
 """What is known about a segment that people are asked about, read from the read model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,10 @@ from schemas import Annotation, AnnotationRequest, Assignment, Decision, Segment
 def read_task(
     connection: Connection, study: str, segment: UUID, annotator: str, rules: StudyRules, now: datetime
 ) -> Task | None:
-    """A segment as a person who codes it sees it, asked about or not; ``None`` where the study has none such."""
+    """A segment as a person who codes it sees it, asked about or not; ``None`` where the study has none such.
+
+    Those before and after it are read by ``read_neighbours``: a decision does not need them.
+    """
     own = and_(annotations.c.segment_id == segment, annotations.c.annotator == annotator)
     last = select(annotations.c.record).where(own).order_by(annotations.c.decided_at.desc()).limit(1)
     query = (
@@ -26,8 +30,6 @@ def read_task(
             decisions.c.record.label("decision"),
             last.scalar_subquery().label("last"),
             requests.c.lacks,
-            segments.c.order_at,
-            segments.c.seq,
             locks.c.since,
             locks.c.until,
         )
@@ -48,12 +50,22 @@ def read_task(
         assignment=Assignment.from_bytes(row.assignment) if row.assignment else None,
         decision=Decision.from_bytes(row.decision) if row.decision else None,
         last=Annotation.from_bytes(row.last) if row.last else None,
-        before=_beside(connection, shown, (row.order_at, row.seq), -1),
-        after=_beside(connection, shown, (row.order_at, row.seq), 1),
         blind=rules.blind or (request is not None and request.blind),
         since=row.since,
         held=row.until is not None and row.until > now,
         open_slots=row.lacks or 0,
+    )
+
+
+def read_neighbours(connection: Connection, task: Task) -> Task:
+    """A segment with those before and after it in the same source."""
+    where = select(segments.c.order_at, segments.c.seq).where(segments.c.id == task.segment.id)
+    row = connection.execute(where).one_or_none()
+    if row is None:  # it was erased meanwhile
+        return task
+    at = (row.order_at, row.seq)
+    return replace(
+        task, before=_beside(connection, task.segment, at, -1), after=_beside(connection, task.segment, at, 1)
     )
 
 

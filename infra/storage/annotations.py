@@ -234,10 +234,10 @@ def update_open_slots(connection: Connection, segments: Collection[UUID]) -> Non
     """Bring the requests of these segments up to what people have said, inside the connection's transaction."""
     for chunk in chunks(sorted(segments)):
         in_chunk = requests.c.segment_id.in_(chunk)
-        # Two decisions at once: the second counts when the first is in (on SQLite it has waited for that already).
-        connection.execute(
-            select(requests.c.segment_id).where(in_chunk).order_by(requests.c.segment_id).with_for_update()
-        ).all()
+        if connection.dialect.name == "postgresql":  # two decisions at once: the second counts when the first is in
+            connection.execute(
+                select(requests.c.segment_id).where(in_chunk).order_by(requests.c.segment_id).with_for_update()
+            ).all()
         current = current_annotations(None, annotations.c.segment_id.in_(chunk))
         settles = func.max(case((current.c.kind == "adjudication", 1), else_=0)) == 1
         answers = (

@@ -96,14 +96,17 @@ class CachedEmbedder:
     def _known(self) -> dict[bytes, Embeddings]:
         if self._vectors is None:
             self._vectors = {}
-            parts = sorted(self._folder.glob("*.safetensors"))
-            for part in parts:
+            parts = self._parts()
+            for part in (*parts, *(self._parts() - parts)):  # others may make one of many while these are read
                 self._vectors.update(_read(part, self.dim))
-            if len(parts) > _MOST_PARTS:
+            if len(parts) > _MOST_PARTS and self._vectors:
                 self._write(self._vectors)
                 for part in parts:
                     part.unlink(missing_ok=True)
         return self._vectors
+
+    def _parts(self) -> set[Path]:
+        return set(self._folder.glob("*.safetensors"))
 
     def _write(self, vectors: dict[bytes, Embeddings]) -> None:
         """Add a part; one that cannot be written costs only time at the next start."""
@@ -127,6 +130,8 @@ def _read(part: Path, dim: int) -> dict[bytes, Embeddings]:
     try:
         tensors = load_file(part)
         keys, vectors = tensors[_KEYS], tensors[_VECTORS].astype(np.float32)
+    except FileNotFoundError:
+        return {}  # it is in another part by now
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         log.warning("'%s' is no part of the kept embeddings and is passed over: %s", part, error)
         return {}

@@ -132,9 +132,6 @@ class Task:
     """The members' proposals and the moderator's verdict."""
     last: Annotation | None
     """This person's last word on it, a withdrawn one too."""
-    before: Segment | None
-    """The one before it in the same source, and after it the next."""
-    after: Segment | None
     blind: bool
     """Whether the system's code is hidden until a first choice."""
     since: datetime | None
@@ -143,6 +140,9 @@ class Task:
     """Whether it is theirs alone now."""
     open_slots: int
     """How many people it still lacks."""
+    before: Segment | None = None
+    """The one before it in the same source, and after it the next, where they were read."""
+    after: Segment | None = None
 
     @property
     def code(self) -> UUID | None:

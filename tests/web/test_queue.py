@@ -228,6 +228,18 @@ def test_after_a_blind_choice_the_systems_code_is_shown_and_may_be_taken(site):
     assert (final.labels, final.blind, final.accepted, final.seconds) == (["slow app"], True, True, 2.0)
 
 
+def test_the_segments_beside_it_are_shown_whenever_a_segment_is(site):
+    first = ask(site, 0, text="it is slow", blind=True)
+    ask(site, 1, text="and then it stopped")
+    client = visit(site)
+    unclear = "a" * 10_000
+    pages = [page_of(client), post(client, "decide", first, new=[unclear]), post(client, "decide", first, new=["mine"])]
+    pages.append(post(client, "second", first, keep="system"))
+    assert [page.status_code for page in pages] == [200, 422, 200, 200]
+    for page, other in zip(pages, [*["and then it stopped"] * 3, "it is slow"], strict=True):
+        assert re.search(rf"(Before|After):</span> {other}", page.text)
+
+
 def test_keeping_a_blind_choice_adds_nothing_and_both_adds_the_systems_code(site):
     first, second = ask(site, 0, blind=True), ask(site, 1, blind=True)
     client = visit(site)

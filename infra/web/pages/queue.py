@@ -70,10 +70,11 @@ def decided(
     try:
         done = decide(task, form.choice(_seconds(here, task, rules)), codes, who.name, here.clock.now())
     except InputError as error:
-        return _page(request, here, who.name, rules, {"task": task, "fault": str(error), "entered": form}, status=422)
+        seen = {"task": here.queue.with_neighbours(task), "fault": str(error), "entered": form}
+        return _page(request, here, who.name, rules, seen, status=422)
     here.write(done.records)
     if task.blind and not done.annotation.accepted and done.annotation.code_ids:
-        seen = {"task": task, "mine": done.annotation, "reveal": True}
+        seen = {"task": here.queue.with_neighbours(task), "mine": done.annotation, "reveal": True}
         return _page(request, here, who.name, rules, seen)
     late = not (task.held or task.open_slots or (task.last and not task.last.withdrawn))
     return _onward(request, here, who.name, rules, "taken" if late else "")
@@ -96,7 +97,8 @@ def second(request: Request, here: Here, who: Annotator, study: str, form: Annot
         try:
             done = decide(task, choice, here.nearby.codes(study), who.name, here.clock.now())
         except InputError as error:
-            seen = {"task": task, "mine": first, "reveal": True, "fault": str(error)}
+            shown = here.queue.with_neighbours(task)
+            seen = {"task": shown, "mine": first, "reveal": True, "fault": str(error)}
             return _page(request, here, who.name, rules, seen, status=422)
         here.write(done.records)
     return _onward(request, here, who.name, rules)

@@ -17,7 +17,7 @@ from infra.training.query_pool import Pool, Unlabelled
 from infra.training.releases import again
 from infra.training.trainer import Trainer, TrainerSettings
 from infra.training.training_log import TrainingLog
-from infra.vectors.embedding_cache import CachedEmbedder
+from infra.vectors.embedding_cache import CachedEmbedder, _hash
 from models.annotation.human_decision import LatestAnnotations
 from models.classifier.promotion import PromotionCriteria
 from models.classifier.schedule import Schedule
@@ -558,6 +558,24 @@ def test_embeddings_outlive_the_process_and_damage_costs_only_time(tmp_path):
     third = Counting()
     CachedEmbedder(third, tmp_path).embed(["one"])
     assert third.asked == ["one"]
+
+
+def test_parts_that_another_process_makes_one_of_while_they_are_read_cost_nothing(tmp_path, monkeypatch, caplog):
+    texts = [f"text {n}" for n in range(40)]
+    for text in texts:
+        CachedEmbedder(HashEmbedder(), tmp_path)._write({_hash(text): HashEmbedder().embed([text])[0]})
+    listed, meanwhile = CachedEmbedder._parts, [CachedEmbedder(HashEmbedder(), tmp_path).load]
+
+    def parts(cached):
+        found = listed(cached)
+        if meanwhile:
+            meanwhile.pop()()
+        return found
+
+    monkeypatch.setattr(CachedEmbedder, "_parts", parts)
+    inner = Counting()
+    assert np.allclose(CachedEmbedder(inner, tmp_path).embed(texts), HashEmbedder().embed(texts))
+    assert (inner.asked, caplog.text) == ([], "")
 
 
 def test_no_texts_have_no_embeddings(tmp_path):
