@@ -114,10 +114,10 @@ def teach_head(factory: ClassifierFactory, body: Embedder, data: TrainingSet) ->
     probabilities = _out_of_fold(
         rows, targets, _HEAD_FOLDS, lambda part, targets: factory.fit(body, part, targets, codes, like=classifier)
     )
-    tunable = slice(len(data.training))
-    from_there = thresholds(targets[tunable], probabilities[tunable])
+    kept = len(data.training)  # the rows come first that are not held out
+    limits = thresholds(targets[:kept], probabilities[:kept])
     unseen = Unseen(rows, probabilities)
-    return Candidate(data, "head", classifier, from_there, unseen, seconds, untuned=body is factory.base)
+    return Candidate(data, "head", classifier, limits, unseen, seconds, untuned=body is factory.base)
 
 
 def teach_tuned(factory: ClassifierFactory, data: TrainingSet) -> Candidate:
