@@ -170,7 +170,7 @@ def _facts(status: ClassifierReport) -> Iterator[tuple[str, str]]:
     yield "study", status.study
     yield from _serves(status)
     coders = ", ".join(f"{coder.name} {coder.segments}" for coder in status.coders)
-    counted = f"{len(labels.rows)} segments, {len(labels.training)} taught and {len(labels.held_out)} held out"
+    counted = f"{len(labels.rows)} segments, {len(labels.held_out)} of them held out from a body that is tuned"
     yield "labels", counted + (f"; by {coders}" if coders else "")
     if status.next is not None:
         yield "next", status.next.sentence
@@ -202,7 +202,7 @@ def _serves(status: ClassifierReport) -> Iterator[tuple[str, str]]:
     low, high = release.metrics.get("macro_f1_low"), release.metrics.get("macro_f1_high")
     around = "" if low is None or high is None else f", 95% interval {low:.3f} to {high:.3f}"
     held = release.metrics.get("held_out")
-    tested = "" if held is None else f" on {held:.0f} held-out segments that people labelled"
+    tested = "" if held is None else f" on {held:.0f} segments that people labelled, judged by what was not taught them"
     yield "macro-F1", (_figure(release.metrics.get("macro_f1")) or "not measured") + tested + around
 
 

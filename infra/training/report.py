@@ -35,6 +35,7 @@ class CodeRow:
     before: float | None
     """Its F1 when the release before was judged."""
     taught: int
+    """Labels, those to compare on too: a head is taught all, a tuned body the others only."""
     held_out: int
 
 
@@ -115,7 +116,7 @@ class ClassifierReport:
     def people(self) -> Sequence[CoderTotal]:
         """Whose labels it was taught, who gave most first; without a classifier, whose would be."""
         until = None if self.first is None else self.first.released_at
-        return people_of(self.labels.training, until)
+        return people_of(self.labels.rows, until)
 
     @cached_property
     def coders(self) -> Sequence[CoderTotal]:
@@ -134,7 +135,7 @@ class ClassifierReport:
         if self.current is None:
             return []
         before = {} if self.before is None else self.before.per_code
-        taught = Counter(self.names[code] for row in self.labels.training for code in row.codes)
+        taught = Counter(self.names[code] for row in self.labels.rows for code in row.codes)
         tests = Counter(self.names[code] for row in self.labels.held_out for code in row.codes)
         judged = sorted(self.current.per_code.items(), key=lambda each: (-each[1], each[0]))
         rows = [CodeRow(label, f1, before.get(label), taught[label], tests[label]) for label, f1 in judged]
@@ -222,7 +223,7 @@ def to_json(report: ClassifierReport, attempts: int) -> dict[str, Any]:
         "codes": [asdict(row) for row in report.codes],
         "labels": {
             "segments": len(labels.rows),
-            "taught": len(labels.training),
+            "taught": len(labels.rows),
             "held_out": len(labels.held_out),
             "by_coder": {coder.name: coder.segments for coder in report.coders},
         },

@@ -123,7 +123,7 @@ def test_what_serves_is_told_with_its_figures_and_what_they_rest_on(site):
     newest = newest.model_copy(update={"metrics": newest.metrics | more})
     site.store.record([release(1), newest, refused(3)])
     text = read(visit(site, "viewer"))
-    assert '<span class="big num">0.50</span> <span>macro-F1 on 14 held-out segments; 95% interval 0.30 to 0.80' in text
+    assert '<span class="big num">0.50</span> <span>macro-F1 on 14 segments; 95% interval 0.30 to 0.80' in text
     assert "on the same segments: 0.50 against 0.46, +0.04, 95% interval -0.01 to +0.09" in text
     assert 'Taught on <strong class="num">50</strong> segments' in text
     row = text.split('<th scope="row">slow checkout', 1)[1].split("</tr>")[0]
@@ -131,6 +131,15 @@ def test_what_serves_is_told_with_its_figures_and_what_they_rest_on(site):
     assert '<span class="tag warn">few examples</span>' in row
     assert text.count('<span class="tag good">serves</span>') == 1
     assert "trainer: not better: training 3" in text
+
+
+def test_beside_what_serves_stands_how_many_labels_there_are_by_now(site):
+    site.store.record([release(1)])
+    segments = told(fill(site, 40))
+    label(site, segments)
+    text = read(visit(site, "viewer"))
+    labelled, kept = re.search(r"(\d+) segments have labels by now; (\d+) of them are kept from tuning", text).groups()
+    assert int(labelled) == len(segments) > int(kept) > 0
 
 
 def test_the_learning_curve_has_every_training_once_and_a_table(site):
