@@ -74,10 +74,8 @@ def test_the_table_says_what_serves_how_good_it_is_and_why_the_last_one_was_refu
     assert done.exit_code == 0, done.output
     text = " ".join(done.stdout.split())
     assert f"serves {release(2).version} since 2026-11-20 11:00 UTC, by trainer, taught 50 segments" in text
-    assert (
-        "macro-F1 0.500 on 14 segments that people labelled, judged by what was not taught them, 95% interval 0.300 to 0.800"
-        in text
-    )
+    assert "macro-F1 0.500 on 14 segments that people labelled, judged by what was not taught them" in text
+    assert ", 95% interval 0.300 to 0.800" in text
     assert "slow checkout 0.600 0.550" in text
     assert "; by ana 20, ben 8" in text
     assert "Labelling still pays" in text
