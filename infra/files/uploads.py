@@ -3,9 +3,11 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, BinaryIO
 from uuid import UUID, uuid4
 
@@ -179,15 +181,28 @@ class Uploads:
 
     def _sweep(self, uploads: Path, now: datetime) -> None:
         """Forget uploads to which nobody said yes, and make room for one more."""
-        for kept in uploads.iterdir():
-            if kept.stat().st_mtime < (now - KEPT).timestamp():
+        for kept, status in _still_there(uploads.iterdir()):
+            if status.st_mtime < (now - KEPT).timestamp():
                 kept.unlink(missing_ok=True)
-        waiting = sorted(uploads.glob("*.sheet"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for sheet in waiting[EACH_STUDY - 1 :]:
+        waiting = sorted(
+            ((status.st_mtime, path) for path, status in _still_there(uploads.glob("*.sheet"))), reverse=True
+        )
+        for _, sheet in waiting[EACH_STUDY - 1 :]:
             for kept in uploads.glob(f"{sheet.stem}.*"):
                 kept.unlink(missing_ok=True)
-        if sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file()) > ROOM:
+        files = (status for _, status in _still_there(self._folder.rglob("*")) if S_ISREG(status.st_mode))
+        if sum(status.st_size for status in files) > ROOM:
             raise InputError("too many uploads wait for somebody to say yes; say yes or no to some, or wait some hours")
+
+
+def _still_there(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    """What the file system says of each; others may have forgotten some since they were listed."""
+    for path in paths:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        yield path, status
 
 
 def _copy(file: BinaryIO, path: Path) -> None:

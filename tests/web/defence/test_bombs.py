@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 
 import httpx
@@ -198,6 +199,28 @@ def test_previews_have_a_quota(site, monkeypatch):
     assert len(list((site.settings.data_dir / "imports").rglob("*.sheet"))) == uploads.EACH_STUDY
     monkeypatch.setattr(uploads, "ROOM", 10)
     assert lea.post(IMPORT, data={"coder": "lea"}, files=sheet).status_code == 422
+
+
+def test_uploads_that_go_while_others_are_counted_do_no_harm(site, monkeypatch):
+    lea = visit(site, "lead", name="lea")
+    asked = {"data": {"coder": "lea", "teach_unmatched": "true"}, "files": {"file": ("a.csv", b"text,code\na,slow\n")}}
+    lea.post(IMPORT, **asked)
+    listings = []
+
+    def with_one_that_is_gone(name, whole):
+        def listing(path, *pattern):
+            paths = list(whole(path, *pattern))
+            if path.is_relative_to(site.settings.data_dir / "imports") and paths:
+                listings.append(name)
+                paths.append(paths[0].with_name("gone-since-it-was-listed.sheet"))
+            return iter(paths)
+
+        return listing
+
+    for name in ("iterdir", "glob", "rglob"):
+        monkeypatch.setattr(Path, name, with_one_that_is_gone(name, getattr(Path, name)))
+    assert lea.post(IMPORT, **asked).status_code == 200
+    assert {"iterdir", "glob", "rglob"} <= set(listings)
 
 
 def test_the_reader_knows_no_secret(tmp_path, monkeypatch):
