@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO
@@ -47,15 +46,17 @@ class Fork:
         """What it ended with, negative where a signal ended it; none while it runs."""
         if self.pid and self._pipe is not None:
             self._read(wait=False)
-        if self._pipe is not None:
-            return None
-        return self._numbers[1] if len(self._numbers) > 1 else _GONE
+        return self._status if self._pipe is None else None
 
     def wait(self) -> int:
         """Wait until it has ended; what it ended with."""
-        while (status := self.poll()) is None:
-            time.sleep(0.005)
-        return status
+        while self._pipe is not None:
+            self._read(wait=True)
+        return self._status
+
+    @property
+    def _status(self) -> int:
+        return self._numbers[1] if len(self._numbers) > 1 else _GONE
 
     def terminate(self) -> None:
         """Ask it to end."""

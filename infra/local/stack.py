@@ -148,8 +148,7 @@ class LocalStack:
 
     def add(self, name: str, command: Sequence[str], launch: Launch = spawn) -> Child:
         """Start one more process, and keep it alive as the roles are."""
-        child = self._children[name] = self._child(name, command)
-        child.launch = launch
+        child = self._children[name] = self._child(name, command, launch=launch)
         child.start()
         return child
 
@@ -224,10 +223,13 @@ class LocalStack:
         gained = held - self._began_with
         return gained > self.most_bytes or (gained > self.idle_bytes and not self.store.open_segments())
 
-    def _child(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Child:
+    def _child(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None, launch: Launch = spawn
+    ) -> Child:
         if environment is None:
             environment = {**os.environ, **self.options, **role_environment(self.settings, self.cluster.servers)}
-        return Child(name, command, environment, self.log_dir / f"{name}.log", self.settings.beat_folder)
+        log_file, beats = self.log_dir / f"{name}.log", self.settings.beat_folder
+        return Child(name, command, environment, log_file, beats, launch=launch)
 
     def _await_port(self, broker: Child, port: int) -> None:
         for _ in range(200):

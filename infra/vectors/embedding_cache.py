@@ -97,7 +97,9 @@ class CachedEmbedder:
         if self._vectors is None:
             self._vectors = {}
             parts = self._parts()
-            for part in (*parts, *(self._parts() - parts)):  # others may make one of many while these are read
+            for part in parts:
+                self._vectors.update(_read(part, self.dim))
+            for part in self._parts() - parts:  # others may have made one of many while these were read
                 self._vectors.update(_read(part, self.dim))
             if len(parts) > _MOST_PARTS and self._vectors:
                 self._write(self._vectors)

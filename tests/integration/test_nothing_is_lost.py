@@ -125,6 +125,7 @@ def test_a_killed_supervisor_leaves_no_process_behind(tmp_path: Path) -> None:
         processes = _below(supervisor.process.pid, 2 + len(ROLES))
         kill(supervisor.process.pid)
         until(lambda: not any(alive(pid) for pid in processes), seconds=10)
+        assert len(processes) == 2 + len(ROLES)
 
 
 def test_ctrl_c_ends_every_process_and_says_that_nothing_is_lost(tmp_path: Path) -> None:
@@ -139,8 +140,14 @@ def test_ctrl_c_ends_every_process_and_says_that_nothing_is_lost(tmp_path: Path)
 
 def _below(pid: int, count: int) -> list[int]:
     """The processes of a stack, once so many are there: broker, fork server and the roles that it forks."""
-    until(lambda: len(_descendants(pid)) == count)
-    return _descendants(pid)
+    seen: list[int] = []
+
+    def all_there() -> bool:
+        seen[:] = _descendants(pid)
+        return len(seen) == count
+
+    until(all_there)
+    return seen
 
 
 def _descendants(pid: int) -> list[int]:

@@ -19,22 +19,25 @@ def test_a_partition_is_read_again_from_its_start_until_something_is_acknowledge
     sent = [Outgoing(DECISIONS.name, b"one key, so one partition", b"%d" % n) for n in range(50)]
     with running(tmp_path / "data", roles=(), brokers=brokers) as (stack, _):
         publish(stack.cluster, sent)
-        asyncio.run(_is_read_again(stack.cluster, [message.value for message in sent]))
+        read = asyncio.run(_read_again_and_again(stack.cluster))
+    values = [message.value for message in sent]
+    assert read == [values, values, values[20:]]
 
 
-async def _is_read_again(cluster: Cluster, values: list[bytes | None]) -> None:
+async def _read_again_and_again(cluster: Cluster) -> list[list[bytes | None]]:
+    """What is read at first, again with nothing acknowledged, and again with twenty."""
     options = cluster.client_options() | {"group_id": cluster.names.at_broker("reads again")}
     consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         consumer.subscribe([cluster.names.at_broker(DECISIONS.name)])
-        assert await _read(consumer, 50) == values
+        first = await _read(consumer, 50)
         assert set((await seek_to_acknowledged(consumer)).values()) <= {None, 0}
-        assert await _read(consumer, 50) == values
+        again = await _read(consumer, 50)
         (partition,) = [each for each in consumer.assignment() if await consumer.position(each) == 50]
         await consumer.commit({partition: 20})
         assert (await seek_to_acknowledged(consumer))[TopicPartition(*partition)] == 20
-        assert await _read(consumer, 30) == values[20:]
+        return [first, again, await _read(consumer, 30)]
     finally:
         await consumer.stop()
 

@@ -17,7 +17,6 @@ from infra.training.query_pool import Pool, Unlabelled
 from infra.training.releases import again
 from infra.training.trainer import Trainer, TrainerSettings
 from infra.training.training_log import TrainingLog
-from infra.vectors.embedding_cache import CachedEmbedder, _hash
 from models.annotation.human_decision import LatestAnnotations
 from models.classifier.promotion import PromotionCriteria
 from models.classifier.schedule import Schedule
@@ -528,55 +527,3 @@ def test_the_stage_hears_what_its_role_says(tmp_path):
     stage.tick()
     assert desk.trainer._studies[STUDY].rules.ask_segments == 3
     assert REQUESTS in role("trainer").writes
-
-
-# Embeddings
-
-
-class Counting(HashEmbedder):
-    """Counts what it is asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        object.__setattr__(self, "asked", [])
-
-    def embed(self, texts):
-        self.asked.extend(texts)
-        return super().embed(texts)
-
-
-def test_embeddings_outlive_the_process_and_damage_costs_only_time(tmp_path):
-    first = Counting()
-    vectors = CachedEmbedder(first, tmp_path).embed(["one", "two", "one"])
-    assert first.asked == ["one", "two"]
-    assert np.allclose(vectors, HashEmbedder().embed(["one", "two", "one"]))
-    second = Counting()
-    assert np.allclose(CachedEmbedder(second, tmp_path).embed(["two", "three"]), HashEmbedder().embed(["two", "three"]))
-    assert second.asked == ["three"]
-    for part in tmp_path.rglob("*.safetensors"):
-        part.write_bytes(part.read_bytes()[:-3])
-    third = Counting()
-    CachedEmbedder(third, tmp_path).embed(["one"])
-    assert third.asked == ["one"]
-
-
-def test_parts_that_another_process_makes_one_of_while_they_are_read_cost_nothing(tmp_path, monkeypatch, caplog):
-    texts = [f"text {n}" for n in range(40)]
-    for text in texts:
-        CachedEmbedder(HashEmbedder(), tmp_path)._write({_hash(text): HashEmbedder().embed([text])[0]})
-    listed, meanwhile = CachedEmbedder._parts, [CachedEmbedder(HashEmbedder(), tmp_path).load]
-
-    def parts(cached):
-        found = listed(cached)
-        if meanwhile:
-            meanwhile.pop()()
-        return found
-
-    monkeypatch.setattr(CachedEmbedder, "_parts", parts)
-    inner = Counting()
-    assert np.allclose(CachedEmbedder(inner, tmp_path).embed(texts), HashEmbedder().embed(texts))
-    assert (inner.asked, caplog.text) == ([], "")
-
-
-def test_no_texts_have_no_embeddings(tmp_path):
-    assert CachedEmbedder(HashEmbedder(), tmp_path).embed([]).shape == (0, 32)
