@@ -157,9 +157,9 @@ def _print(status: ClassifierReport, console: Console) -> None:
         facts.add_row(name, value)
     console.print(facts)
     if status.codes:
-        codes = _columns("code", "F1", "before", "held out", "taught")
+        codes = _columns("code", "F1", "before", "labels")
         for row in status.codes:
-            codes.add_row(row.label, _figure(row.f1), _figure(row.before), str(row.held_out), str(row.taught))
+            codes.add_row(row.label, _figure(row.f1), _figure(row.before), str(row.taught))
         console.print("", codes)
     if status.releases:
         console.print("", _table(status.releases[:_ATTEMPTS], status.current))
@@ -170,7 +170,7 @@ def _facts(status: ClassifierReport) -> Iterator[tuple[str, str]]:
     yield "study", status.study
     yield from _serves(status)
     coders = ", ".join(f"{coder.name} {coder.segments}" for coder in status.coders)
-    counted = f"{len(labels.rows)} segments, {len(labels.held_out)} of them held out from a body that is tuned"
+    counted = f"{len(labels.rows)} segments"
     yield "labels", counted + (f"; by {coders}" if coders else "")
     if status.next is not None:
         yield "next", status.next.sentence
@@ -193,7 +193,7 @@ def _serves(status: ClassifierReport) -> Iterator[tuple[str, str]]:
             )
         else:
             yield "needed", "Labels enough: the first serves once it is better than always saying the commonest code."
-        yield "to test on", f"{need.held_out} of {need.least} held-out labels"
+        yield "to compare on", f"{need.labelled} of {need.least} labels"
         lacking = [f"{label} ({more} more)" for label, more in need.lacking]
         yield "codes", ", ".join([*need.enough, *lacking]) or f"none has {status.least_examples} examples yet"
         return
@@ -210,7 +210,7 @@ def _columns(*names: str) -> Table:
     """A plain table; figures stand at the right, and only reasons and labels wrap."""
     table = Table(box=None, pad_edge=False)
     for name in names:
-        figures = name in ("labels", "macro-F1", "F1", "before", "held out", "taught")
+        figures = name in ("labels", "macro-F1", "F1", "before")
         table.add_column(name, justify="right" if figures else "left", no_wrap=name not in ("why", "code"))
     return table
 

@@ -117,9 +117,10 @@ class TrainerProfile(Table):
 
     body: Model | None = Field(default=None, description="The sentence model that is taught; unset, the embedder's.")
     least_examples: int = Field(default=4, ge=1, description="How often a code must be among what is taught.")
-    every_labels: int = Field(default=25, ge=1, description="New labels after which the body is tuned.")
+    every_labels: int = Field(
+        default=25, ge=1, description="New labels after which the body is tuned; of over 200 an eighth."
+    )
     every_minutes: float = Field(default=60.0, gt=0, description="Time after which it is, if any label is new.")
-    held_out: float = Field(default=0.25, gt=0, lt=1, description="Share of labels that are only tested on.")
     tune: bool = Field(default=True, description="Whether the body is tuned at all; else heads alone are fitted.")
     method: TuningMethod = Field(
         default="contrastive", description="How it is tuned: our own way, or SetFit with one of its two heads."

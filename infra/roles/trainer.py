@@ -46,7 +46,7 @@ def _trainer(models: Models, checkpoints: Checkpoints) -> Trainer:
     factory = build_classifier_factory(models, settings.data_dir / EMBEDDINGS)
     load(factory.base)
     schedule = Schedule(profile.every_labels, profile.every_minutes)
-    options = TrainerSettings(profile.least_examples, profile.held_out, schedule)
+    options = TrainerSettings(profile.least_examples, schedule)
     return Trainer(
         factory,
         checkpoints,

@@ -38,20 +38,19 @@ def count(database: Database, model: str) -> int:
         return connection.execute(query).scalar_one()
 
 
-def labels_of(store: Store, study: str, *, least_examples: int = 4, held_out: float = 0.25) -> TrainingSet:
+def labels_of(store: Store, study: str, *, least_examples: int = 4) -> TrainingSet:
     """A study's labels as its trainer counts them now.
 
     Args:
         store: The read model.
         study: Whose labels.
         least_examples: How often a code must be among what is taught.
-        held_out: Share of labelled segments that are only tested on.
 
     Raises:
         UnavailableError: If the database does not answer.
     """
     latest = LatestAnnotations(store.history(Annotation, study))
-    return training_set(latest, Codebook(store.code_events(study)), least_examples=least_examples, held_out=held_out)
+    return training_set(latest, Codebook(store.code_events(study)), least_examples=least_examples)
 
 
 @dataclass(frozen=True)

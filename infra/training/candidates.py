@@ -1,12 +1,13 @@
 """A classifier that was just taught: how it does on segments that it was not taught, beside what serves and served.
 
-A head is taught all labels. What it makes of one is told by a head that was taught the other folds, which costs
-milliseconds; so the segments on which classifiers are compared need not be lost to it. A tuned body never sees them.
+It is taught all labels. What it makes of one is told by a classifier of its kind that was taught the other folds, so
+that no label is lost to comparing: that costs a head milliseconds, and a tuned body as many tunings as there are folds.
+A head on a tuned body cannot tell of the labels that the body was tuned on: what was known of them then stays.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
@@ -16,7 +17,6 @@ from numpy.typing import NDArray
 from infra.training.classifier_factory import ClassifierFactory, TaughtClassifier, guesses
 from models.classifier.predictions import OutOfFoldPredictions
 from models.classifier.promotion import (
-    HALF,
     PromotionCriteria,
     PromotionResult,
     commonest,
@@ -31,7 +31,8 @@ from models.codebook.codebook import Codebook
 from models.ports import Embedder
 
 _HEAD_FOLDS, _TUNED_FOLDS = 10, 3
-"""Out of fold a head costs milliseconds, a tuned body as much as the tuning itself."""
+_Known = Mapping[UUID, Mapping[UUID, float]]
+"""Labelled segment to code to probability, by classifiers that were not taught the segment."""
 _LOOKED_AT, _LEAST_LOOKED_AT = 200, 30  # segments on which successive trainings are laid beside each other
 _TRAININGS_KEPT = 20
 
@@ -44,8 +45,8 @@ class Unseen:
     probabilities: NDArray[np.float64]
     """Shape ``(rows, codes)``."""
 
-    def by_segment(self, codes: Sequence[UUID]) -> dict[UUID, dict[UUID, float]]:
-        """Segment to code to probability."""
+    def by_segment(self, codes: Sequence[UUID]) -> _Known:
+        """The same by segment and code."""
         values = self.probabilities.tolist()
         return {row.segment: dict(zip(codes, line, strict=True)) for row, line in zip(self.rows, values, strict=True)}
 
@@ -58,19 +59,14 @@ class Candidate:
     tier: Literal["head", "tuned"]
     classifier: TaughtClassifier
     thresholds: tuple[float, ...]
-    unseen: Unseen | None
-    """None where it was not worth its time: what is not better needs none."""
+    unseen: Unseen
+    """What is known of all labels out of fold."""
     seconds: float
     """What teaching took."""
     description: str = "a head"
     """What was taught, in words."""
-    untuned: bool = False
-    """Whether its body has seen no labels, so that what is known out of fold is known of all of them."""
-
-    @property
-    def taught(self) -> tuple[TrainingExample, ...]:
-        """What it was taught: a head all labels, a tuned body those that are not held out."""
-        return self.data.rows if self.tier == "head" else self.data.training
+    tuned_on: frozenset[UUID] = frozenset()
+    """Segments that its body has seen."""
 
     def name(self, code: UUID) -> str:
         """A code's label."""
@@ -80,14 +76,12 @@ class Candidate:
     def predictions(self) -> OutOfFoldPredictions:
         """What is known out of fold, as those who weigh labels need it."""
         codes = self.classifier.codes
-        rows = {} if self.unseen is None else self.unseen.by_segment(codes)
-        return OutOfFoldPredictions({code: self.name(code) for code in codes}, rows, self.confidence_threshold)
+        names = {code: self.name(code) for code in codes}
+        return OutOfFoldPredictions(names, self.unseen.by_segment(codes), self.confidence_threshold)
 
     @property
     def confidence_threshold(self) -> float | None:
         """The probability from which its best guess is sure; none where that cannot be told."""
-        if self.unseen is None:
-            return None
         return confidence_threshold(self.data.matrix(self.unseen.rows), self.unseen.probabilities)
 
 
@@ -100,45 +94,59 @@ class Champion:
     version: str
     labels: int = 0
     """How many it was taught; 0 where that is not known."""
-    unseen: Mapping[UUID, Mapping[UUID, float]] = field(default_factory=dict)
-    """Labelled segment to code to probability, by classifiers that were not taught it; of all it was taught."""
+    unseen: _Known = field(default_factory=dict)
+    """Of all it was taught."""
+    tuned_on: frozenset[UUID] = frozenset()
+    """Segments that its body has seen."""
+
+    def seen_by_body(self, codebook: Codebook) -> _Known:
+        """What is known out of fold of the segments that its body has seen, by the codes as they are now."""
+        return {segment: _by_current_code(self.unseen.get(segment, {}), codebook) for segment in self.tuned_on}
 
 
-def teach_head(factory: ClassifierFactory, body: Embedder, data: TrainingSet) -> Candidate:
-    """Fit a head on a body as it is to all labels, and thresholds out of fold to those that are not held out."""
-    began = time.perf_counter()
-    rows = (*data.training, *data.held_out)
-    texts, targets, codes = _teachable(data, rows)
+def _by_current_code(values: Mapping[UUID, float], codebook: Codebook) -> dict[UUID, float]:
+    current: dict[UUID, float] = {}
+    for code, value in values.items():
+        now = codebook.current_code(code)
+        if now is not None:
+            current[now] = max(value, current.get(now, 0.0))
+    return current
+
+
+def teach_head(factory: ClassifierFactory, body: Embedder, data: TrainingSet, seen: _Known | None = None) -> Candidate:
+    """Fit a head on a body as it is.
+
+    Args:
+        factory: Makes classifiers.
+        body: Embeds texts.
+        data: All labels.
+        seen: The segments that the body was tuned on, and what was known of them out of fold when it was.
+    """
+    began, seen = time.perf_counter(), seen or {}
+    texts, targets, codes = _teachable(data)
     classifier = factory.fit(body, texts, targets, codes)
     seconds = time.perf_counter() - began
     probabilities = _out_of_fold(
-        rows, targets, _HEAD_FOLDS, lambda part, targets: factory.fit(body, part, targets, codes, like=classifier)
+        data.rows, targets, _HEAD_FOLDS, lambda part, targets: factory.fit(body, part, targets, codes, like=classifier)
     )
-    kept = len(data.training)  # the rows come first that are not held out
-    limits = thresholds(targets[:kept], probabilities[:kept])
-    unseen = Unseen(rows, probabilities)
-    return Candidate(data, "head", classifier, limits, unseen, seconds, untuned=body is factory.base)
+    for n, row in enumerate(data.rows):
+        if row.segment in seen:
+            probabilities[n] = [seen[row.segment].get(code, 0.0) for code in data.codes]
+    limits, unseen = thresholds(targets, probabilities), Unseen(data.rows, probabilities)
+    return Candidate(data, "head", classifier, limits, unseen, seconds, tuned_on=frozenset(seen))
 
 
 def teach_tuned(factory: ClassifierFactory, data: TrainingSet) -> Candidate:
-    """Tune the body and fit a head on it."""
+    """Tune the body and fit a head on it; then bodies on parts of the labels, for what it makes of the others."""
     began = time.perf_counter()
-    texts, targets, codes = _teachable(data, data.training)
+    texts, targets, codes = _teachable(data)
     classifier = factory.fit_tuned(texts, targets, codes)
-    seconds = time.perf_counter() - began
-    return Candidate(data, "tuned", classifier, (HALF,) * len(codes), None, seconds, factory.tuned_description)
-
-
-def with_unseen(factory: ClassifierFactory, candidate: Candidate) -> Candidate:
-    """The same with what is known out of fold: for a tuned body that takes twice as long as the tuning."""
-    if candidate.unseen is not None or not factory.tunes:
-        return candidate
-    data = candidate.data
-    _, targets, codes = _teachable(data, data.training)
     probabilities = _out_of_fold(
-        data.training, targets, _TUNED_FOLDS, lambda part, targets: factory.fit_tuned(part, targets, codes)
+        data.rows, targets, _TUNED_FOLDS, lambda part, targets: factory.fit_tuned(part, targets, codes)
     )
-    return replace(candidate, unseen=_with_held_out(data, candidate.classifier, probabilities))
+    seconds, tuned_on = time.perf_counter() - began, frozenset(row.segment for row in data.rows)
+    limits, unseen = thresholds(targets, probabilities), Unseen(data.rows, probabilities)
+    return Candidate(data, "tuned", classifier, limits, unseen, seconds, factory.tuned_description, tuned_on)
 
 
 def compare(
@@ -146,31 +154,23 @@ def compare(
 ) -> PromotionResult:
     """Put a candidate beside what serves, or against who knows the commonest code alone.
 
-    By what is known of each out of fold where it was taught a segment. Two heads on a body that has seen no labels are
-    compared on all of them, which tells more than the held-out ones; others on those, which no body was tuned on.
+    On all labels, by what is known of each out of fold where it was taught the segment, and else by what it says.
     """
-    data, rows = candidate.data, _compared(candidate, champion)
+    data, rows = candidate.data, candidate.data.rows
     theirs = [] if champion is None else [codebook.current_code(code) for code in champion.classifier.codes]
     codes = tuple(dict.fromkeys([*data.codes, *(code for code in theirs if code is not None)]))
     truth = data.matrix(rows, codes)
-    known = {} if candidate.unseen is None else candidate.unseen.by_segment(candidate.classifier.codes)
+    known = candidate.unseen.by_segment(candidate.classifier.codes)
     own = _unseen_guesses(candidate.classifier, rows, candidate.thresholds, known)
     mine = _columns(own, candidate.classifier.codes, codes)
     if champion is None:
-        old, name = commonest(data.matrix(data.training, codes), len(truth)), "always saying the commonest code"
+        old, name = commonest(truth, len(truth)), "always saying the commonest code"
     else:
         predicted = _unseen_guesses(champion.classifier, rows, champion.thresholds, champion.unseen)
         old = _columns(predicted, theirs, codes)
         name = f"version {champion.version}"
     grown = champion is not None and _grown(candidate, champion, criteria)
-    return compare_to_champion(truth, mine, old, codes, criteria, share=data.held_out_share, champion=name, grown=grown)
-
-
-def _compared(candidate: Candidate, champion: Champion | None) -> tuple[TrainingExample, ...]:
-    """The segments on which they are compared."""
-    if champion is None or not candidate.untuned or not champion.unseen or not _same_body(candidate, champion):
-        return candidate.data.held_out
-    return candidate.data.rows
+    return compare_to_champion(truth, mine, old, codes, criteria, champion=name, grown=grown)
 
 
 def _same_body(candidate: Candidate, champion: Champion) -> bool:
@@ -180,14 +180,14 @@ def _same_body(candidate: Candidate, champion: Champion) -> bool:
 def _grown(candidate: Candidate, champion: Champion, criteria: PromotionCriteria) -> bool:
     """Whether a head differs from what serves only by many more labels."""
     same = candidate.tier == "head" and _same_body(candidate, champion)
-    return same and 0 < champion.labels * criteria.growth <= len(candidate.taught)
+    return same and 0 < champion.labels * criteria.growth <= len(candidate.data.rows)
 
 
 def _unseen_guesses(
     classifier: TaughtClassifier,
     rows: Sequence[TrainingExample],
     thresholds: Sequence[float],
-    known: Mapping[UUID, Mapping[UUID, float]],
+    known: _Known,
 ) -> Matrix:
     """Which codes a classifier gives each segment out of fold; it is asked itself about those it was not taught."""
     new = [row for row in rows if row.segment not in known]
@@ -232,10 +232,10 @@ class StoppingMonitor:
         return advise([_columns(decided, known, codes) for known, decided in self._decided]).metrics
 
 
-def _teachable(data: TrainingSet, rows: Sequence[TrainingExample]) -> tuple[list[str], Matrix, list[tuple[UUID, str]]]:
+def _teachable(data: TrainingSet) -> tuple[list[str], Matrix, list[tuple[UUID, str]]]:
     """Texts, targets and codes, as a classifier is taught them."""
     codes = [(code, data.names.get(code, str(code))) for code in data.codes]
-    return [row.text for row in rows], data.matrix(rows), codes
+    return [row.text for row in data.rows], data.matrix(data.rows), codes
 
 
 def _out_of_fold(
@@ -257,13 +257,6 @@ def _out_of_fold(
 
 def _select(texts: Sequence[str], which: NDArray[np.bool_]) -> list[str]:
     return [texts[n] for n in np.flatnonzero(which).tolist()]
-
-
-def _with_held_out(data: TrainingSet, classifier: TaughtClassifier, probabilities: NDArray[np.float64]) -> Unseen:
-    """What is known out of fold, and what the classifier itself makes of what it was never taught."""
-    held = classifier.probabilities([row.text for row in data.held_out]) if data.held_out else None
-    both = probabilities if held is None else np.vstack([probabilities, held])
-    return Unseen((*data.training, *data.held_out), both)
 
 
 def _columns(decided: Matrix, has: Sequence[UUID | None], codes: Sequence[UUID]) -> Matrix:

@@ -1,7 +1,7 @@
 """Classifiers on disk: written whole or not at all, verified before anything of them is read, never a pickle.
 
 <data folder>/classifiers/<study>/<version>/    manifest.json, head.safetensors, head.json, out_of_fold.json,
-                                               redecided.json, body/
+                                               redecided.json; of a tuned body tuned_on.json, body/
 <data folder>/classifiers/bodies/<sha256>/      tuned bodies; the files in ``body/`` are links to these
 """
 
@@ -26,11 +26,12 @@ from models.errors import SettingError, SpareError
 from schemas import ModelRelease
 from schemas.record import Label, Share, describe
 
-MANIFEST, OUT_OF_FOLD, REDECIDED, BODY = "manifest.json", "out_of_fold.json", "redecided.json", "body"
+MANIFEST, OUT_OF_FOLD, REDECIDED, TUNED_ON = "manifest.json", "out_of_fold.json", "redecided.json", "tuned_on.json"
+BODY = "body"
 FORMAT = 1
 _OURS = ("bodies", "lock")
 _STAGED = ".staged-"
-_DATA = "data:"
+_DATA, _TUNED = "data:", "sha256:"
 
 
 class TaughtCode(BaseModel):
@@ -89,6 +90,13 @@ class Checkpoint(_Written):
             UUID(segment): {UUID(code): float(value) for code, value in row.items()} for segment, row in rows.items()
         }
 
+    def tuned_on(self) -> frozenset[UUID]:
+        """The segments that a tuned body has seen; in older checkpoints perhaps any that there were labels of."""
+        path = self.folder / TUNED_ON
+        if not path.exists():
+            path = self.folder / OUT_OF_FOLD if self.manifest.body.startswith(_TUNED) else None
+        return frozenset() if path is None else frozenset(map(UUID, json.loads(path.read_bytes())))
+
     def redecided(self) -> dict[UUID, Redecided]:
         """By labelled segment what it would be coded with, were its label away; of none in older checkpoints."""
         path = self.folder / REDECIDED
@@ -101,7 +109,7 @@ def _seal(folder: Path, manifest: Manifest) -> Staged:
     refuse_unsafe(folder)
     files = {str(path.relative_to(folder)): _sha256(path) for path in _files(folder)}
     body = content_of(files)
-    whole = manifest.model_copy(update={"files": files} | ({"body": f"sha256:{body}"} if body else {}))
+    whole = manifest.model_copy(update={"files": files} | ({"body": _TUNED + body} if body else {}))
     raw = whole.model_dump_json(indent=1).encode()
     (folder / MANIFEST).write_bytes(raw)
     _sync(folder)
@@ -155,6 +163,7 @@ class Checkpoints:
         write: Callable[[Path], None],
         out_of_fold: Mapping[UUID, Mapping[UUID, float]],
         redecided: Mapping[UUID, Redecided] | None = None,
+        tuned_on: Iterable[UUID] = (),
     ) -> Staged:
         """Write a classifier beside its place, with all of it on the disk when this returns.
 
@@ -163,6 +172,7 @@ class Checkpoints:
             write: Writes the classifier into a folder: ``head.safetensors``, ``head.json`` and perhaps ``body/``.
             out_of_fold: See ``Checkpoint.out_of_fold``.
             redecided: See ``Checkpoint.redecided``.
+            tuned_on: See ``Checkpoint.tuned_on``.
 
         Raises:
             SettingError: If a file was written that must not be in a checkpoint.
@@ -176,6 +186,9 @@ class Checkpoints:
             if redecided:
                 again = {str(segment): asdict(decided) for segment, decided in redecided.items()}
                 (folder / REDECIDED).write_text(json.dumps(again), encoding="utf-8")
+            seen = sorted(map(str, tuned_on))
+            if seen:
+                (folder / TUNED_ON).write_text(json.dumps(seen), encoding="utf-8")
             return _seal(folder, manifest)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

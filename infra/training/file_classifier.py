@@ -70,7 +70,7 @@ def _training_set(coded: Sequence[CodedText]) -> TrainingSet:
         rows.append(TrainingExample(identity, text.text, frozenset(codes), (_PERSON,), _LONG_AGO))
     counts = Counter(code for row in rows for code in row.codes)
     kept = sorted((c for c, n in counts.items() if n >= _LEAST_EXAMPLES), key=lambda c: (-counts[c], str(c)))
-    return TrainingSet(tuple(rows), tuple(kept), names, held_out_share=0.0)
+    return TrainingSet(tuple(rows), tuple(kept), names)
 
 
 def _annotation(study: str, row: TrainingExample, names: Mapping[UUID, str]) -> Annotation:

@@ -95,7 +95,7 @@ def ask(
     if number <= 0:
         return []
     texts = [row.text for row in pool.rows]
-    known = data.training
+    known = data.rows
     embeddings = _embedded(classifier, texts)
     chosen = choose(
         rules.strategy,

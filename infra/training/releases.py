@@ -52,7 +52,7 @@ def announce(
     predictions = candidate.predictions
     again = redecide(predictions) if redecide is not None and result.promoted else {}
     staged = checkpoints.stage(
-        _manifest(study, candidate, at), candidate.classifier.save, predictions.probabilities, again
+        _manifest(study, candidate, at), candidate.classifier.save, predictions.probabilities, again, candidate.tuned_on
     )
     uri = ""
     if result.promoted:
@@ -68,10 +68,10 @@ def announce(
         sha256=staged.sha256,
         metrics=_metrics(candidate, result),
         per_code={candidate.name(code): round(score.f1, 4) for code, score in result.per_code.items()},
-        labels=len(candidate.taught),
+        labels=len(candidate.data.rows),
         replaces=None if current is None else current.version,
         author=AUTHOR,
-        why=f"{candidate.description} taught {len(candidate.taught)} labels of {len(codes)} codes: {result.why}",
+        why=f"{candidate.description} taught {len(candidate.data.rows)} labels of {len(codes)} codes: {result.why}",
         released_at=at,
     )
 
@@ -88,14 +88,14 @@ def _manifest(study: str, candidate: Candidate, at: datetime) -> Manifest:
             for code, threshold in zip(classifier.codes, candidate.thresholds, strict=True)
         ),
         sure_from=candidate.confidence_threshold,
-        labels=len(candidate.taught),
+        labels=len(candidate.data.rows),
         data=data.digest,
     )
 
 
 def _metrics(candidate: Candidate, result: PromotionResult) -> dict[str, float]:
     sizes = {
-        "held_out": float(result.compared or len(candidate.data.held_out)),
+        "held_out": float(len(candidate.data.rows)),
         "codes": float(len(candidate.classifier.codes)),
         "training_s": round(candidate.seconds, 3),
     }

@@ -1,6 +1,5 @@
 """What a lead wants to know of a study's classifier, as its page and ``qualstream learn status`` show it."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -35,8 +34,7 @@ class CodeRow:
     before: float | None
     """Its F1 when the release before was judged."""
     taught: int
-    """Labels, those to compare on too: a head is taught all, a tuned body the others only."""
-    held_out: int
+    """Segments that have it, as labels stand today."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,9 @@ class Missing:
 
     labels: int
     """About so many more."""
-    held_out: int
+    labelled: int
     least: int
+    """Labels that a comparison needs."""
     enough: Sequence[str]
     """Codes with enough examples."""
     lacking: Sequence[tuple[str, int]]
@@ -136,24 +135,23 @@ class ClassifierReport:
             return []
         before = {} if self.before is None else self.before.per_code
         taught = Counter(self.names[code] for row in self.labels.rows for code in row.codes)
-        tests = Counter(self.names[code] for row in self.labels.held_out for code in row.codes)
         judged = sorted(self.current.per_code.items(), key=lambda each: (-each[1], each[0]))
-        rows = [CodeRow(label, f1, before.get(label), taught[label], tests[label]) for label, f1 in judged]
+        rows = [CodeRow(label, f1, before.get(label), taught[label]) for label, f1 in judged]
         new = [self.names[code] for code in self.labels.codes if self.names[code] not in self.current.per_code]
-        return rows + [CodeRow(label, None, None, taught[label], tests[label]) for label in new]
+        return rows + [CodeRow(label, None, None, taught[label]) for label in new]
 
     @cached_property
     def missing(self) -> Missing:
         """What the first classifier waits for: labels to compare on, and a code with enough examples."""
-        labels, least, tests = self.labels, PromotionCriteria().least, len(self.labels.held_out)
+        labels, least = self.labels, PromotionCriteria().least
         counts = Counter(code for row in labels.rows for code in row.codes)
         lacking = [
             (self.names[code], self.least_examples - n) for code, n in counts.most_common() if code not in labels.codes
         ]
-        for_tests = math.ceil(max(0, least - tests) / labels.held_out_share)
+        for_tests = max(0, least - len(labels.rows))
         for_codes = 0 if labels.codes else min((more for _, more in lacking), default=self.least_examples)
         enough = [self.names[code] for code in labels.codes]
-        return Missing(max(for_tests, for_codes), tests, least, enough, lacking[:_NEAREST])
+        return Missing(max(for_tests, for_codes), len(labels.rows), least, enough, lacking[:_NEAREST])
 
 
 def first_of(releases: Sequence[ModelRelease], version: str | None) -> ModelRelease | None:
@@ -176,7 +174,7 @@ def report(store: Store, data_dir: Path, study: str, trainer: TrainerProfile, no
         UnavailableError: If the database does not answer.
     """
     releases = history(store.database, classifier_of(study))
-    labels = labels_of(store, study, least_examples=trainer.least_examples, held_out=trainer.held_out)
+    labels = labels_of(store, study, least_examples=trainer.least_examples)
     used = {code for row in labels.rows for code in row.codes}
     with store.database.reading() as connection:
         named = names_now(connection, used)
@@ -223,8 +221,6 @@ def to_json(report: ClassifierReport, attempts: int) -> dict[str, Any]:
         "codes": [asdict(row) for row in report.codes],
         "labels": {
             "segments": len(labels.rows),
-            "taught": len(labels.rows),
-            "held_out": len(labels.held_out),
             "by_coder": {coder.name: coder.segments for coder in report.coders},
         },
         "missing": asdict(report.missing) if current is None else None,

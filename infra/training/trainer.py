@@ -8,7 +8,7 @@ next one reads the labels, sees that they are others than the last attempt had, 
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,7 +20,6 @@ from infra.training.candidates import (
     compare,
     teach_head,
     teach_tuned,
-    with_unseen,
 )
 from infra.training.checkpoints import Checkpoint, Checkpoints
 from infra.training.classifier_factory import ClassifierFactory
@@ -50,8 +49,6 @@ class TrainerSettings:
 
     least_examples: int = 4
     """How often a code must be among what is taught."""
-    held_out: float = 0.25
-    """Share of labelled segments that are only tested on."""
     schedule: Schedule = field(default_factory=Schedule)
     gate: PromotionCriteria = field(default_factory=PromotionCriteria)
     keep: int = 5
@@ -219,7 +216,7 @@ class Trainer:
         thresholds = tuple(code.threshold for code in checkpoint.manifest.codes)
         classifier = self._factory.open(checkpoint)
         labels, unseen = checkpoint.manifest.labels, checkpoint.out_of_fold()
-        champion = Champion(classifier, thresholds, release.version, labels, unseen)
+        champion = Champion(classifier, thresholds, release.version, labels, unseen, checkpoint.tuned_on())
         return Served(release, checkpoint, champion)
 
     # At every batch of labels
@@ -233,14 +230,14 @@ class Trainer:
             study.annotations,
             study.codebook,
             least_examples=self._settings.least_examples,
-            held_out=self._settings.held_out,
         )
         served = self._serving.of(study.name)
         known = data.digest in (study.attempts.head, served and served.checkpoint.manifest.data)
         if known or not _teachable(data) or self._rolled_back(study, served):
             return
         body = served.champion.classifier.body if served else self._factory.base
-        candidate = teach_head(self._factory, body, data)
+        seen = served.champion.seen_by_body(study.codebook) if served else {}
+        candidate = teach_head(self._factory, body, data, seen)
         result = compare(candidate, served.champion if served else None, study.codebook, self._settings.gate)
         study.attempts = study.attempts.model_copy(update={"head": data.digest})
         self._tried[study.name] = study.attempts
@@ -280,12 +277,11 @@ class Trainer:
         """Tune, and choose what people should see next; beside the stream, so on nothing that it changes."""
         champion = served.champion if served else None
         candidate = None
-        if self._factory.tunes and len(data.held_out) >= self._settings.gate.least:
+        better = False
+        if self._factory.tunes and len(data.rows) >= self._settings.gate.least:
             candidate = teach_tuned(self._factory, data)
-            if compare(candidate, champion, codebook, self._settings.gate).promoted:
-                candidate = with_unseen(self._factory, candidate)
+            better = compare(candidate, champion, codebook, self._settings.gate).promoted
         trained = candidate or teach_head(self._factory, self._factory.base, data)
-        better = candidate is not None and candidate.unseen is not None
         asks = champion.classifier if champion and not better else trained.classifier
         try:
             pool = self._pool(study.name, self._settings.pool) if self._pool else Pool(())
@@ -314,8 +310,6 @@ class Trainer:
         if tuning.candidate is None:
             return
         result = compare(tuning.candidate, served.champion if served else None, study.codebook, self._settings.gate)
-        if result.promoted and tuning.candidate.unseen is None:  # it only became better since: what it needs is missing
-            result = replace(result, promoted=False, why=f"not better when it was taught; now {result.why}")
         self._announce(study, tuning.candidate, result, tuning.cause, tuning.asked)
 
     def _tuned(self) -> None:
@@ -365,4 +359,4 @@ class Trainer:
 
 
 def _teachable(data: TrainingSet) -> bool:
-    return bool(data.codes) and len(data.training) > 1
+    return bool(data.codes) and len(data.rows) > 1

@@ -67,8 +67,7 @@ def entry_of(training: TrainingRecord, settings: TrainerSettings) -> Entry:
             "codes": by_code,
             "coders": dict(coders),
             "asked": [str(request.segment_id) for request in training.asked],
-            "taught": [str(row.segment) for row in candidate.taught],
-            "held_out": [str(row.segment) for row in candidate.data.held_out],
+            "taught": [str(row.segment) for row in candidate.data.rows],
         },
     )
 

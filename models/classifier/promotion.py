@@ -1,6 +1,5 @@
 """Whether a new classifier takes the old one's place: only if it is better on labels that neither was taught."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,10 +26,10 @@ _CERTAINTY = 0.8  # that they are right so often
 class PromotionCriteria:
     """What a new classifier must show."""
 
-    least: int = 12
-    """Held-out labels below which nothing is compared."""
+    least: int = 40
+    """Labels below which nothing is compared."""
     certainty: float = 0.8
-    """Share of the bootstrap's draws in which it must be better. Not 0.95: a study has few held-out labels, every
+    """Share of the bootstrap's draws in which it must be better. Not 0.95: a study has few labels, every
     classifier is judged on all of them again, and one that is taken wrongly is as good as the old one, about."""
     resamples: int = 1_000
     growth: float = 1.1
@@ -45,7 +44,7 @@ class CodeScore:
     f1: float
     before: float
     examples: int
-    """Held-out segments that have it."""
+    """Segments that have it."""
 
 
 @dataclass(frozen=True)
@@ -75,30 +74,28 @@ def compare_to_champion(
     codes: Sequence[UUID],
     criteria: PromotionCriteria,
     *,
-    share: float = 0.25,
     champion: str = "",
     grown: bool = False,
 ) -> PromotionResult:
-    """Compare two classifiers on the same held-out segments.
+    """Compare two classifiers on the same labelled segments.
 
-    Macro-F1 is the mean over the codes that any held-out segment has; a code that a classifier does not know counts
+    Macro-F1 is the mean over the codes that any segment has; a code that a classifier does not know counts
     as never guessed. The draws of the bootstrap are the same for both.
 
     Args:
-        truth: Which held-out segment has which code, shape ``(n, k)``.
+        truth: Which segment has which code, shape ``(n, k)``.
         new: What the new classifier says, of the same shape.
         old: What it must be better than.
         codes: The columns.
         criteria: What it must show.
-        share: Share of labels that are held out, to say how many more are needed.
         champion: What ``old`` is, in words.
         grown: Whether the new one differs from it only by having been taught many more labels; see ``growth``.
     """
     if len(truth) < criteria.least:
-        return PromotionResult(False, _too_few(len(truth), criteria.least, share))
+        return PromotionResult(False, _too_few(len(truth), criteria.least))
     compared: NDArray[np.bool_] = np.asarray(truth.any(axis=0))
     if not compared.any():
-        return PromotionResult(False, f"none of the {len(truth)} held-out labels has a code that could be compared")
+        return PromotionResult(False, f"none of the {len(truth)} labels has a code that could be compared")
     draws = resample(len(truth), criteria.resamples)
     mine, theirs = f1_by_code(truth, new), f1_by_code(truth, old)
     macro, before = float(mine[compared].mean()), float(theirs[compared].mean())
@@ -115,7 +112,7 @@ def compare_to_champion(
     }
     return PromotionResult(
         promoted=promoted,
-        why=_why(promoted, difference, macro, before, champion),
+        why=_why(promoted, difference, macro, before, champion, len(truth)),
         macro_f1=macro,
         low=low,
         high=high,
@@ -132,14 +129,15 @@ def _ends(draws: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _too_few(labels: int, least: int, share: float) -> str:
-    more = math.ceil((least - labels) / max(share, 1e-9))
-    return f"{labels} held-out labels are too few to compare on, {least} are needed: about {more} more"
+def _too_few(labels: int, least: int) -> str:
+    return f"{labels} labels are too few to compare on, {least} are needed: {least - labels} more"
 
 
-def _why(promoted: bool, difference: PairedDifference, macro: float, before: float, champion: str) -> str:
+def _why(
+    promoted: bool, difference: PairedDifference, macro: float, before: float, champion: str, compared: int
+) -> str:
     comparison = (
-        f"macro-F1 {macro:.3f} against {before:.3f} of {champion or 'what serves'} on held-out labels "
+        f"macro-F1 {macro:.3f} against {before:.3f} of {champion or 'what serves'} on {compared} labels "
         f"({difference.mean:+.3f}, 95% interval {difference.low:+.3f} to {difference.high:+.3f})"
     )
     if promoted:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
+_PART_NEW = 8  # of the labels that the last tuning had
 Cause = Literal["first", "labels", "time", "drift"]
 
 
@@ -14,6 +15,7 @@ class Schedule:
     """When to tune."""
 
     every_labels: int = 25
+    """After so many labels, or an eighth more: a tuning takes the longer, the more there are."""
     every_minutes: float = 60.0
     """After so much time, if there is any new label at all."""
 
@@ -37,7 +39,8 @@ def labels_left(schedule: Schedule, labels: int, last: Tuned | None) -> int:
         labels: How many segments are labelled now.
         last: What the last tuning had; none where there was none.
     """
-    return max(0, schedule.every_labels - abs(labels - (last.labels if last else 0)))
+    before = last.labels if last else 0
+    return max(0, max(schedule.every_labels, before // _PART_NEW) - abs(labels - before))
 
 
 def tuned_by_time(schedule: Schedule, last: Tuned) -> datetime:

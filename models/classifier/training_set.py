@@ -1,4 +1,4 @@
-"""What people's labels teach a study's classifier: one row a segment, in today's codes, some to compare on."""
+"""What people's labels teach a study's classifier: one row a segment, in today's codes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,7 @@ from numpy.typing import NDArray
 
 from models.annotation.human_decision import HumanDecision, LatestAnnotations
 from models.codebook.codebook import Codebook
-from schemas.ids import uniform
 
-MOST_HELD_OUT = 60
-"""Segments, about, that are held out at most; a body can be tuned on the rest.
-
-When heads were not taught them either, the closed loop on game reviews (seeds 0 to 3, at most 10% wrong) spared 78.3%
-with 40 in place of 100, before 75.0%; but a head that was taught 60 wrong labels among 220 was not told from the one
-before it, and took over.
-
-The share falls as labels come, so no body before was tuned on a segment that is held out now.
-"""
 Matrix = NDArray[np.bool_]
 """Which segment has which code, shape ``(segments, codes)``."""
 
@@ -44,27 +34,13 @@ class TrainingExample:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A study's labels: what a body is tuned on, and what classifiers are compared on; a head is taught both."""
+    """A study's labels: what its classifiers are taught, and, each by what was not taught it, compared on."""
 
     rows: tuple[TrainingExample, ...]
     codes: tuple[UUID, ...]
     """Those with enough examples, the commonest first; a row may have others, or none of them."""
     names: Mapping[UUID, str] = field(default_factory=dict)
     """Labels of the codes."""
-    held_out_share: float = 0.25
-
-    @cached_property
-    def training(self) -> tuple[TrainingExample, ...]:
-        """What a body is tuned on."""
-        return tuple(row for row in self.rows if not held_out(row.segment, self.held_out_share))
-
-    @cached_property
-    def held_out(self) -> tuple[TrainingExample, ...]:
-        """What classifiers are compared on, the same segments for all of a study.
-
-        No body is tuned on them, and of a head it counts what heads say that were not taught them.
-        """
-        return tuple(row for row in self.rows if held_out(row.segment, self.held_out_share))
 
     def matrix(self, rows: Sequence[TrainingExample], codes: Sequence[UUID] | None = None) -> Matrix:
         """Which of the rows has which code, shape ``(len(rows), len(codes))``; without codes, those of the set."""
@@ -72,18 +48,13 @@ class TrainingSet:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that is taught or tested: two sets with the same one lead to the same classifier."""
+        """SHA-256 of all that is taught: two sets with the same one lead to the same classifier."""
         lines = [
             f"{row.segment} {sha256(row.text.encode('utf-8', 'surrogatepass')).hexdigest()} "
             + " ".join(sorted(str(code) for code in row.codes))
             for row in self.rows
         ]
         return sha256("\n".join([" ".join(map(str, self.codes)), *sorted(lines)]).encode()).hexdigest()
-
-
-def held_out(segment: UUID, share: float) -> bool:
-    """Whether classifiers are compared on a segment."""
-    return uniform(segment, "held-out") < share
 
 
 def matrix(rows: Sequence[TrainingExample], codes: Sequence[UUID]) -> Matrix:
@@ -96,9 +67,7 @@ def matrix(rows: Sequence[TrainingExample], codes: Sequence[UUID]) -> Matrix:
     return table
 
 
-def training_set(
-    latest: LatestAnnotations, codebook: Codebook, *, least_examples: int = 4, held_out: float = 0.25
-) -> TrainingSet:
+def training_set(latest: LatestAnnotations, codebook: Codebook, *, least_examples: int = 4) -> TrainingSet:
     """What people decided about a study, as it can be taught now; ``models.annotation.human_decision`` has the rule.
 
     An undecided segment teaches nothing, and that no code fits is a label too. A merged code counts as what it became;
@@ -109,17 +78,15 @@ def training_set(
         latest: What people said about the study.
         codebook: What its codes are by now; one that it does not know yet counts as it is.
         least_examples: How often people must have given a code for it to be taught.
-        held_out: Share of segments that classifiers are compared on, less where that would be over ``MOST_HELD_OUT``.
     """
     decisions = {segment: latest.decision(segment, codebook) for segment in latest}
     rows = [row for segment, decision in decisions.items() if (row := _example(segment, decision, codebook))]
     rows.sort(key=lambda row: (row.at, str(row.segment)))
-    held_out = min(held_out, MOST_HELD_OUT / max(1, len(rows)))
     counts = Counter(code for row in rows for code in row.codes)
     kept = sorted((c for c, n in counts.items() if n >= least_examples), key=lambda c: (-counts[c], str(c)))
     written = {code: label for decision in decisions.values() if decision for code, label in decision.labels.items()}
     names = {code: codebook.label(code) or written.get(code, str(code)) for code in kept}
-    return TrainingSet(tuple(rows), tuple(kept), names, held_out)
+    return TrainingSet(tuple(rows), tuple(kept), names)
 
 
 def _example(segment: UUID, decision: HumanDecision | None, codebook: Codebook) -> TrainingExample | None:

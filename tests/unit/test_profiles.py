@@ -242,7 +242,6 @@ def test_a_profile_without_a_trainer_has_the_defaults_and_one_with_it_its_own(tm
         "least_examples": 4,
         "every_labels": 25,
         "every_minutes": 60.0,
-        "held_out": 0.25,
         "tune": True,
         "method": "contrastive",
     }

@@ -106,11 +106,11 @@ def test_labels_bring_the_first_one_nearer_and_the_page_names_who_gave_them(site
 
 
 def test_refusals_are_shown_with_their_reasons_before_anything_serves(site):
-    site.store.record([refused(1, metrics={"held_out": 5.0}, why="5 held-out labels are too few: about 28 more")])
+    site.store.record([refused(1, metrics={"held_out": 5.0}, why="5 labels are too few: 35 more")])
     text = read(visit(site, "lead"))
     assert "No classifier yet" in text
     assert '<span class="tag bad">refused</span>' in text
-    assert "trainer: 5 held-out labels are too few: about 28 more" in text
+    assert "trainer: 5 labels are too few: 35 more" in text
     assert "Go back to it" not in text
 
 

@@ -16,9 +16,9 @@ from infra.experiments.loop.course import NAMES, LoopCourse, LoopRun
 from infra.experiments.loop.members import read_proposals
 from infra.experiments.loop.results import HEADER, LoopResult, as_json, rows, wrong_share
 from infra.experiments.loop.runs import PLAYED, play
+from infra.factory.classifiers import build_classifier_factory
 from infra.factory.models import Models
 from infra.settings import ensure_data_dir
-from infra.vectors.embedding_cache import CachedEmbedder
 from models.errors import InputError
 
 _COUNT = click.IntRange(1)
@@ -46,6 +46,12 @@ def loop() -> None:
 @click.option("--seeds", type=_COUNT, default=10, show_default=True)
 @click.option("--first-seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--shuffle/--keep-order", default=True, show_default=True, help="Order by seed, or that of the file.")
+@click.option(
+    "--tune/--no-tune",
+    default=True,
+    show_default=True,
+    help="Whether bodies are tuned, as in the stream.",
+)
 @click.option("--arm", "arms", multiple=True, type=click.Choice(PLAYED), default=PLAYED, help="Default: all.")
 @click.option(
     "--proposals",
@@ -65,18 +71,18 @@ def simulate_loop(data: Path, arms: Sequence[str], seeds: int, out: Path | None,
     coded = read_coded(data, Columns(options["text_column"], options["labels_column"]), options["codes"])
     course = LoopCourse(
         options["wrong"], options["certainty"], options["audit"], options["error_rate"], options["limit"],
-        options["shuffle"],
+        options["shuffle"], tune=options["tune"],
     )  # fmt: skip
     folder = ensure_data_dir(settings)
     out = out or folder / "loops" / coded.name
     said = read_proposals(options["proposals"]) if options["proposals"] else None
-    embedder = CachedEmbedder(Models.of(settings).embedder, folder / "embeddings")
+    factory = build_classifier_factory(Models.of(settings), folder / "embeddings")
     err = error_console()
     for note in coded.notes:
         err.print(note, highlight=False, markup=False, soft_wrap=True)
     err.print(f"{len(coded.texts)} texts, {len(coded.codes)} codes, {len(arms)} arms, {seeds} seeds", highlight=False)
     numbers = range(options["first_seed"], options["first_seed"] + seeds)
-    runs = _announced(play(coded, course, numbers, arms, embedder, out / "runs.jsonl", said), seeds * len(arms), err)
+    runs = _announced(play(coded, course, numbers, arms, factory, out / "runs.jsonl", said), seeds * len(arms), err)
     _hand_over(LoopResult(coded.name, course, tuple(runs)), out, options["seconds_per_label"])
 
 

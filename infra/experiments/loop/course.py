@@ -46,6 +46,8 @@ class LoopCourse:
     """Whether the seed draws the order; else it is the file's, and only the person and the audits differ by seed."""
     batch: int = 25
     """Segments that are coded before people answer."""
+    tune: bool = True
+    """Whether the classifier's body is tuned, as in the stream; else heads alone are fitted."""
 
 
 @dataclass(frozen=True)

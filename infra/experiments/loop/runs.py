@@ -1,6 +1,7 @@
 """Runs of the loop: each finished one is a line of a file, so that what was broken off goes on."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from infra.experiments.active_learning.datasets import CodedTexts
@@ -8,7 +9,7 @@ from infra.experiments.loop.baselines import run_baseline
 from infra.experiments.loop.course import LoopCourse, LoopRun, Texts, lay_out, run_key
 from infra.experiments.loop.system import LoopSystem
 from infra.experiments.run_file import append_run, read_runs
-from models.ports import Embedder
+from infra.training.classifier_factory import ClassifierFactory
 from schemas import Proposal
 
 PLAYED = ("whole", "classifier", "precedents", "head", "random")
@@ -20,7 +21,7 @@ def play(
     course: LoopCourse,
     seeds: Sequence[int],
     arms: Sequence[str],
-    embedder: Embedder,
+    factory: ClassifierFactory,
     file: Path,
     said: Mapping[str, Sequence[Proposal]] | None = None,
 ) -> Iterator[LoopRun]:
@@ -37,7 +38,7 @@ def play(
             run = known.get(run_key(sha256, arm, seed, course))
             if run is None:
                 texts = texts or lay_out(data, course, seed)
-                run = _played(texts, course, arm, embedder, sha256, said)
+                run = _played(texts, course, arm, factory, sha256, said)
                 append_run(file, run.to_json())
             yield run
 
@@ -46,12 +47,14 @@ def _played(
     texts: Texts,
     course: LoopCourse,
     arm: str,
-    embedder: Embedder,
+    factory: ClassifierFactory,
     sha256: str,
     said: Mapping[str, Sequence[Proposal]] | None,
 ) -> LoopRun:
     if arm not in ("whole", "classifier"):
-        return run_baseline(texts, embedder.embed(texts.texts), course, arm, sha256)
+        return run_baseline(texts, factory.base.embed(texts.texts), course, arm, sha256)
     whole = arm == "whole"
-    system = LoopSystem(texts, course, embedder, precedents=whole, said=said if whole else None)
+    if not course.tune:
+        factory = replace(factory, tune=None, teach=None)
+    system = LoopSystem(texts, course, factory, precedents=whole, said=said if whole else None)
     return system.run(sha256, arm)

@@ -1,19 +1,19 @@
 """The loop with the stream's own parts: pipeline, moderator, refiner, router, and the trainer's head and gate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from infra.experiments.loop.course import SPARED, LoopCourse, LoopRun, Texts
-from infra.training.candidates import Candidate, Champion, compare, teach_head
+from infra.training.candidates import Candidate, Champion, compare, teach_head, teach_tuned
 from infra.training.classifier_factory import ClassifierFactory
 from infra.training.trainer import TrainerSettings
 from models.annotation.human_decision import LatestAnnotations
 from models.classifier.predictions import Classifiers, OutOfFoldPredictions, StudyClassifier
 from models.classifier.redecision import redecide
 from models.classifier.registry import CLASSIFIERS, ReleaseRegistry
-from models.classifier.training_set import training_set
+from models.classifier.training_set import TrainingSet, training_set
 from models.codebook.codebook import Codebook
 from models.fakes import HandClock, MemoryCodeIndex
 from models.moderation.decision import ConsensusModerator
@@ -29,6 +29,7 @@ from schemas.ids import code_id, normalised_label, segment_id
 STUDY = "loop"
 _PERSON = "simulated"
 _LEAST_NEW, _PART_NEW = 25, 8  # a head is taught anew after so many labels, or an eighth more
+_TUNED_FROM, _TUNED_GROWTH = 75, 1.5  # a body is tuned from so many labels on, and anew after half more
 _LONGEST = 60  # characters of a label: the codebook's own bound
 
 
@@ -91,7 +92,7 @@ class LoopSystem:
         self,
         texts: Texts,
         course: LoopCourse,
-        embedder: Embedder,
+        factory: ClassifierFactory,
         *,
         precedents: bool = True,
         said: Mapping[str, Sequence[Proposal]] | None = None,
@@ -101,16 +102,17 @@ class LoopSystem:
         Args:
             texts: One seed's.
             course: What is promised, and how.
-            embedder: Of texts and labels.
+            factory: Makes classifiers; its base embeds texts and labels, and is tuned if the factory tunes.
             precedents: Whether what people coded leads the moderator; else the classifier stands alone.
             said: What members proposed for each text; without, a member that names the nearest label.
         """
+        embedder = factory.base
         self._texts, self._course, self._embedder = texts, course, embedder
         self._clock, self._index = HandClock(), MemoryCodeIndex()
         self._nearest = NearestLabel(embedder)
         self._precedents = Precedents(embedder) if precedents else None
         self._releases: dict[str, _Serving] = {}
-        self._trainer = _LoopTrainer(embedder, precedents)
+        self._trainer = _LoopTrainer(factory, precedents)
         coder: Coder = ReplayedMembers(said, self._nearest) if said else self._nearest
         self._router = Router(self._rules, ReleaseRegistry(lambda release: self._releases[release.version].predictions))
         self._classifiers = Classifiers(ReleaseRegistry(lambda release: self._releases[release.version].classifier))
@@ -214,16 +216,15 @@ def _reason(outcome: CodingOutcome) -> str:
 
 @dataclass
 class _LoopTrainer:
-    """The trainer's head and gate, without folders and topics."""
+    """The trainer's heads, tuned bodies and gate, without folders and topics; what it teaches is there at once."""
 
-    embedder: Embedder
+    factory: ClassifierFactory
     precedents: bool = True
     settings: TrainerSettings = field(default_factory=TrainerSettings)
 
     def __post_init__(self) -> None:
-        self._factory = ClassifierFactory(self.embedder)
         self._latest, self._codebook = LatestAnnotations(), Codebook()
-        self._heard = self._tried = self._count = 0
+        self._heard = self._tried = self._tuned = self._count = 0
         self._champion: Champion | None = None
 
     def hear(self, words: Sequence[Annotation]) -> ModelRelease | None:
@@ -236,24 +237,38 @@ class _LoopTrainer:
             self._latest,
             self._codebook,
             least_examples=self.settings.least_examples,
-            held_out=self.settings.held_out,
         )
-        if not data.codes or len(data.training) < 2:
+        if not data.codes or len(data.rows) < 2:
             return None
-        candidate = teach_head(self._factory, self.embedder, data)
-        result = compare(candidate, self._champion, self._codebook, self.settings.gate)
-        return self._release(candidate, words[-1]) if result.promoted else None
+        for candidate in self._candidates(data):
+            if compare(candidate, self._champion, self._codebook, self.settings.gate).promoted:
+                return self._release(candidate, words[-1])
+        return None
+
+    def _candidates(self, data: TrainingSet) -> Iterator[Candidate]:
+        """A tuned body where it is due; where that may not serve, a head on the body that does."""
+        if self.factory.tunes and len(data.rows) >= max(_TUNED_FROM, _TUNED_GROWTH * self._tuned):
+            self._tuned = len(data.rows)
+            yield teach_tuned(self.factory, data)
+        serves = self._champion
+        body = self.factory.base if serves is None else serves.classifier.body
+        yield teach_head(self.factory, body, data, {} if serves is None else serves.seen_by_body(self._codebook))
 
     def _release(self, candidate: Candidate, last: Annotation) -> ModelRelease:
         self._count += 1
         version = f"{self._count:04d}"
         predictions = candidate.predictions
         if self.precedents:
-            predictions = replace(predictions, decided=redecide(self._latest, predictions, self.embedder))
+            predictions = replace(predictions, decided=redecide(self._latest, predictions, self.factory.base))
         labels, sure = list(predictions.labels.values()), predictions.confidence_threshold
         self.taught = _Serving(StudyClassifier(candidate.classifier, labels, sure, version), predictions)
         self._champion = Champion(
-            candidate.classifier, candidate.thresholds, version, len(candidate.taught), predictions.probabilities
+            candidate.classifier,
+            candidate.thresholds,
+            version,
+            len(candidate.data.rows),
+            predictions.probabilities,
+            candidate.tuned_on,
         )
         return ModelRelease(
             model=CLASSIFIERS + STUDY,
@@ -263,8 +278,8 @@ class _LoopTrainer:
             uri="memory",
             sha256="0" * 64,
             metrics={},
-            labels=len(candidate.taught),
+            labels=len(candidate.data.rows),
             author=_PERSON,
-            why="a head of the loop",
+            why=candidate.description,
             released_at=last.decided_at,
         )

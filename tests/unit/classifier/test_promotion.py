@@ -30,7 +30,7 @@ def worse(right, share, seed=2):
     return right ^ (np.random.default_rng(seed).random(right.shape) < share)
 
 
-def test_a_classifier_that_is_better_on_held_out_labels_is_promoted_with_its_scores_by_code():
+def test_a_classifier_that_is_better_on_the_same_labels_is_promoted_with_its_scores_by_code():
     right = truth()
     verdict = compare_to_champion(right, worse(right, 0.05), worse(right, 0.4), CODES, PromotionCriteria())
     assert verdict.promoted
@@ -49,26 +49,26 @@ def test_one_that_is_worse_or_the_same_is_not():
     )
     assert not refused.promoted
     assert refused.why.startswith("not better: ")
-    assert "of version 7 on held-out labels" in refused.why
+    assert "of version 7 on 60 labels" in refused.why
     assert not compare_to_champion(right, right, right, CODES, PromotionCriteria()).promoted
 
 
 def test_one_that_is_better_by_a_hair_on_a_few_labels_is_not_surely_better():
-    right = truth(14)
+    right = truth(40)
     old = right.copy()
     old[0, 0] ^= True
     verdict = compare_to_champion(right, right, old, CODES, PromotionCriteria())
     assert (verdict.promoted, verdict.why.partition(":")[0]) == (False, "not surely better")
 
 
-def test_too_few_held_out_labels_are_not_compared_and_it_says_how_many_more_are_needed():
-    verdict = compare_to_champion(truth(5), truth(5), ~truth(5), CODES, PromotionCriteria(least=12), share=0.25)
+def test_too_few_labels_are_not_compared_and_it_says_how_many_more_are_needed():
+    verdict = compare_to_champion(truth(5), truth(5), ~truth(5), CODES, PromotionCriteria(least=12))
     assert not verdict.promoted
-    assert verdict.why == "5 held-out labels are too few to compare on, 12 are needed: about 28 more"
+    assert verdict.why == "5 labels are too few to compare on, 12 are needed: 7 more"
 
 
-def test_held_out_labels_without_any_known_code_tell_nothing():
-    none = np.zeros((20, 3), dtype=bool)
+def test_labels_without_any_known_code_tell_nothing():
+    none = np.zeros((40, 3), dtype=bool)
     assert "has a code" in compare_to_champion(none, ~none, none, CODES, PromotionCriteria()).why
 
 
@@ -179,3 +179,4 @@ def test_what_is_left_until_a_tuning_counts_labels_that_came_and_that_went():
     last = Tuned(50, NOW, "those")
     assert [labels_left(Schedule(25), labels, last) for labels in (20, 40, 50, 60, 80)] == [0, 15, 25, 15, 0]
     assert [labels_left(Schedule(25), labels, None) for labels in (0, 24, 25)] == [25, 1, 0]
+    assert labels_left(Schedule(25), 810, Tuned(800, NOW, "")) == 90  # of many labels an eighth more

@@ -20,7 +20,7 @@ from infra.training.training_log import TrainingLog
 from models.annotation.human_decision import LatestAnnotations
 from models.classifier.promotion import PromotionCriteria
 from models.classifier.schedule import Schedule
-from models.classifier.training_set import held_out, training_set
+from models.classifier.training_set import training_set
 from models.codebook.codebook import Codebook
 from models.errors import SettingError, UnavailableError
 from models.fakes import HandClock, HashEmbedder
@@ -142,8 +142,7 @@ def test_a_head_is_released_as_soon_as_there_are_labels_to_test_it_on(tmp_path):
     assert set(first.per_code) == set(WORDS)
     assert first.metrics["macro_f1"] > 0.9
     assert first.why.startswith("a head taught ")
-    compared = sum(held_out(one.segment_id, 0.25) for one in labels(100))
-    assert (first.labels, first.metrics["held_out"]) == (100, compared)
+    assert (first.labels, first.metrics["held_out"]) == (100, 100)
     opened = desk.opened(first)
     best = opened.probabilities(["advert banner", "slow lag"]).argmax(axis=1)
     assert [opened.codes[at] for at in best] == [code_id(STUDY, "ads"), code_id(STUDY, "speed")]
@@ -160,9 +159,7 @@ def test_a_head_is_taught_all_labels_and_each_is_known_by_a_head_that_was_not_ta
     own = opened.probabilities([one.text for one in said])
     folds = np.array([[unseen[one.segment_id][code] for code in opened.codes] for one in said])
     right = np.array([[code == one.code_ids[0] for code in opened.codes] for one in said])
-    for kind in (True, False):
-        compared = np.array([held_out(one.segment_id, 0.25) is kind for one in said])
-        assert own[compared][right[compared]].mean() > folds[compared][right[compared]].mean() + 0.01
+    assert own[right].mean() > folds[right].mean() + 0.01
 
 
 def test_a_head_is_compared_by_what_is_known_out_of_fold_of_what_it_was_taught():
@@ -179,8 +176,6 @@ def test_a_head_is_compared_by_what_is_known_out_of_fold_of_what_it_was_taught()
     assert compare(candidate, by_itself, codebook, criteria).difference.mean <= 0  # it was taught what it is asked
     none_known = replace(champion, unseen={segment: dict.fromkeys(row, 0.0) for segment, row in known.items()})
     assert compare(candidate, none_known, codebook, criteria).before == 0
-    on_a_tuned_body = compare(replace(candidate, untuned=False), champion, codebook, criteria)
-    assert on_a_tuned_body.compared == sum(held_out(one.segment_id, 0.25) for one in said)
 
 
 def test_one_that_is_worse_is_refused_says_so_and_the_old_one_serves_on(tmp_path):
@@ -293,7 +288,7 @@ def test_a_tuned_body_that_is_better_takes_the_heads_place_with_out_of_fold_prob
     assert better.replaces == (before[-1].version if before else None)
     checkpoint = desk.checkpoints.load(better)
     assert checkpoint.manifest.tier == "tuned"
-    assert set(checkpoint.out_of_fold()) == {one.segment_id for one in said}
+    assert set(checkpoint.out_of_fold()) == checkpoint.tuned_on() == {one.segment_id for one in said}
 
 
 def test_a_tuning_that_fails_leaves_the_stream_alone(tmp_path, caplog):

@@ -1,4 +1,4 @@
-"""What people's labels come to as something to teach: last words, in today's codes, with some held out for good."""
+"""What people's labels come to as something to teach: last words, in today's codes."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -6,7 +6,7 @@ from uuid import uuid4
 import numpy as np
 
 from models.annotation.human_decision import LatestAnnotations
-from models.classifier.training_set import TrainingSet, held_out, training_set
+from models.classifier.training_set import TrainingSet, training_set
 from models.codebook.codebook import Codebook
 from models.fakes import HandClock
 from schemas import Annotation, CodeEvent
@@ -123,20 +123,6 @@ def test_codes_with_too_few_examples_are_left_out_and_their_segments_stay_as_row
     assert table["text f1"] == [False]
     assert table["text f2"] == [True]
     assert len(found.rows) == 14
-
-
-def test_the_held_out_segments_are_the_same_whatever_else_is_labelled_and_are_never_taught():
-    few = labels_of(*(said(f"s{n}", "ads") for n in range(40)))
-    some = labels_of(*(said(f"s{n}", "ads") for n in range(120)))
-    more = labels_of(*(said(f"s{n}", "ads") for n in range(400)))
-    held = {row.segment for row in few.held_out}
-    assert held == {row.segment for row in some.held_out} & {row.segment for row in few.rows}
-    assert {row.segment for row in more.held_out} & {row.segment for row in some.rows} <= {
-        row.segment for row in some.held_out
-    }
-    assert not {row.segment for row in more.held_out} & {row.segment for row in few.training}
-    assert 0.1 < len(more.held_out) / 400 < 0.2  # at most about sixty
-    assert all(held_out(row.segment, 0.25) for row in more.held_out)
 
 
 def test_the_digest_changes_with_labels_texts_and_codes_and_not_with_the_order_they_come_in():

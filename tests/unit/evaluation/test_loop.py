@@ -10,11 +10,13 @@ from infra.experiments.loop.course import LoopCourse, LoopRun, lay_out
 from infra.experiments.loop.results import LoopResult, as_json, rows
 from infra.experiments.loop.runs import PLAYED, play
 from infra.experiments.run_file import read_runs
+from infra.training.classifier_factory import ClassifierFactory
 from models.errors import InputError
 from models.fakes import HashEmbedder
 
 WORDS = {"slow app": "slow lagging app", "ads": "adverts everywhere", "login": "password refused"}
 COURSE = LoopCourse(limit=300)
+FACTORY = ClassifierFactory(HashEmbedder())
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def texts():
 @pytest.fixture(scope="module")
 def played(texts, tmp_path_factory):
     file = tmp_path_factory.mktemp("loop") / "runs.jsonl"
-    runs = tuple(play(texts, COURSE, [0], PLAYED, HashEmbedder(), file))
+    runs = tuple(play(texts, COURSE, [0], PLAYED, FACTORY, file))
     return runs, file
 
 
@@ -52,13 +54,33 @@ def test_every_segment_was_spared_or_labelled_for_a_reason(played):
 
 def test_a_run_that_is_kept_is_not_played_again(texts, played):
     runs, file = played
-    again = tuple(play(texts, COURSE, [0], PLAYED, HashEmbedder(), file))
+    again = tuple(play(texts, COURSE, [0], PLAYED, FACTORY, file))
     assert again == runs
     assert len(read_runs(file, LoopRun.from_json)) == len(PLAYED)
     with file.open("a", encoding="utf-8") as out:
         out.write('{"broken": ')
     assert read_runs(file, LoopRun.from_json) == list(runs)
     assert LoopRun.from_json(runs[0].to_json()) == runs[0]
+
+
+def test_bodies_are_tuned_on_all_labels_and_anew_after_half_more_unless_the_course_says_not(texts, tmp_path):
+    tunings = []
+
+    def tune(said, targets):
+        tunings.append(len(said))
+        return HashEmbedder(128)
+
+    factory = replace(FACTORY, tune=tune)
+    (run,) = play(texts, COURSE, [0], ["whole"], factory, tmp_path / "runs.jsonl")
+    whole = [size for size in tunings if size > 0.9 * max(tunings)]
+    assert tunings[0] >= 75
+    assert len(tunings) % 4 == 0  # one on all labels, and three to know them out of fold
+    assert len(whole) == 1
+    assert run.wrong.sum() <= 0.1 * run.spared.sum()
+    tunings.clear()
+    (heads,) = play(texts, replace(COURSE, tune=False), [0], ["whole"], factory, tmp_path / "runs.jsonl")
+    assert tunings == []
+    assert heads.key != run.key
 
 
 def test_an_oracle_is_never_behind_and_people_are_spared_nothing_where_all_goes_to_them(played):

@@ -128,7 +128,7 @@ def test_the_trainer_teaches_with_it_and_releases_it_through_the_same_gate(body,
     released = announce(checkpoints, "reviews", candidate, result, None, HandClock().now())
     assert released.why.startswith("a body tuned by SetFit taught ")
     opened = ClassifierLoader(tmp_path, factory)(released)
-    texts = [row.text for row in data.held_out]
+    texts = [row.text for row in data.rows]
     assert np.allclose(opened.classifier.probabilities(texts), candidate.classifier.probabilities(texts), atol=1e-5)
 
 
@@ -147,7 +147,7 @@ def labelled(count):
         )
         for n in range(count)
     ]
-    return training_set(LatestAnnotations(coded), Codebook(), least_examples=2, held_out=0.4)
+    return training_set(LatestAnnotations(coded), Codebook(), least_examples=2)
 
 
 def test_a_profile_chooses_the_method_and_an_unknown_one_is_refused(tmp_path):
