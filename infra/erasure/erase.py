@@ -17,7 +17,7 @@ from infra.factory.models import Models
 from infra.files.uploads import Uploads
 from infra.settings import Settings
 from infra.storage.store import Store
-from infra.training.checkpoints import OUT_OF_FOLD, Checkpoints
+from infra.training.checkpoints import Checkpoints, taught_segments
 from infra.vectors.embedding_cache import forget_texts
 from infra.vectors.segment_index import SegmentIndex, place_of
 from models.errors import InputError, SettingError, UnavailableError
@@ -135,17 +135,16 @@ class Eraser:
 
 
 def _classifiers(data_dir: Path, study: str, ids: Collection[str], store: Store, receipt: Receipt) -> None:
-    """Delete the versions that were taught what was erased; the one that serves goes with the next training."""
+    """Delete the versions that were taught what was erased; the one that serves stays until another takes its place."""
     checkpoints = Checkpoints(data_dir)
     serving = serving_versions(store, study)
     for folder in checkpoints.versions(study):
-        taught = json.loads((folder / OUT_OF_FOLD).read_bytes()) if (folder / OUT_OF_FOLD).is_file() else {}
-        if not ids & taught.keys():
+        if taught_segments(folder).isdisjoint(ids):
             continue
         if folder.name in serving:
             receipt.left.append(
-                f"classifier {folder.name} of study '{study}' was taught what was erased and serves until the next "
-                "training; it holds weights and the segments' ids, and no text"
+                f"classifier {folder.name} of study '{study}' was taught what was erased and serves until a later "
+                "one takes its place; it holds weights and the segments' ids, and no text"
             )
         else:
             checkpoints.remove([folder])

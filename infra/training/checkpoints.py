@@ -92,10 +92,9 @@ class Checkpoint(_Written):
 
     def tuned_on(self) -> frozenset[UUID]:
         """The segments that a tuned body has seen; in older checkpoints perhaps any that there were labels of."""
-        path = self.folder / TUNED_ON
-        if not path.exists():
-            path = self.folder / OUT_OF_FOLD if self.manifest.body.startswith(_TUNED) else None
-        return frozenset() if path is None else frozenset(map(UUID, json.loads(path.read_bytes())))
+        if (self.folder / TUNED_ON).exists():
+            return frozenset(map(UUID, json.loads((self.folder / TUNED_ON).read_bytes())))
+        return frozenset(self.out_of_fold()) if self.manifest.body.startswith(_TUNED) else frozenset()
 
     def redecided(self) -> dict[UUID, Redecided]:
         """By labelled segment what it would be coded with, were its label away; of none in older checkpoints."""
@@ -333,6 +332,12 @@ def _compare(folder: Path, manifest: Manifest) -> None:
                 f"{folder / name} has SHA-256 {actual[:12]}… but the manifest says {digest[:12]}…; it was changed: "
                 "release another version, or train again"
             )
+
+
+def taught_segments(folder: Path) -> set[str]:
+    """The ids of all segments that a classifier's head was taught or its body was tuned on."""
+    files = [folder / name for name in (OUT_OF_FOLD, TUNED_ON)]
+    return {segment for path in files if path.is_file() for segment in json.loads(path.read_bytes())}
 
 
 def content_of(files: Mapping[str, str]) -> str | None:

@@ -128,17 +128,21 @@ def test_an_author_is_told_by_the_metadata_whatever_its_case(site, metadata):
 
 def test_a_classifier_that_was_taught_it_goes_unless_it_serves(site, tmp_path):
     versions = {"20260101T000000Z-1": zoe(), "20260102T000000Z-2": zoe("other"), "20260103T000000Z-3": zoe()}
+    tuned = "20260101T000000Z-4"  # its head was taught after the label went, its body before
     for version, segment in versions.items():
         folder = tmp_path / "classifiers" / STUDY / version
         folder.mkdir(parents=True)
         (folder / "out_of_fold.json").write_text(json.dumps({str(segment.id): {}}))
+    (tmp_path / "classifiers" / STUDY / tuned).mkdir()
+    (tmp_path / "classifiers" / STUDY / tuned / "out_of_fold.json").write_text(json.dumps({str(zoe("other").id): {}}))
+    (tmp_path / "classifiers" / STUDY / tuned / "tuned_on.json").write_text(json.dumps([str(zoe().id)]))
     serves = ModelRelease(
         model=f"classifier/{STUDY}", version="20260103T000000Z-3", study=STUDY, uri="data:x", sha256="0" * 64,
         released_at=AT,
     )  # fmt: skip
     site.store.record([serves])
     receipt = Eraser(site.settings, site.store, site.clock).segments([zoe().id], "segments by id")
-    assert receipt.classifiers == ["20260101T000000Z-1"]
+    assert sorted(receipt.classifiers) == ["20260101T000000Z-1", tuned]
     assert any("20260103T000000Z-3" in line for line in receipt.left)
     there = {path.name for path in (tmp_path / "classifiers" / STUDY).iterdir()}
     assert there == {"20260102T000000Z-2", "20260103T000000Z-3"}
