@@ -87,8 +87,8 @@ def told(segments):
 def test_a_study_without_a_classifier_says_what_it_waits_for(site):
     text = read(visit(site, "annotator"))
     assert "No classifier yet" in text
-    assert 'About <span class="num">48</span> more labelled segments' in text
-    assert "0 of 12" in text
+    assert 'About <span class="num">40</span> more labelled segments' in text
+    assert "0 of 40" in text
     assert "Go to the queue" in text
 
 
@@ -97,7 +97,7 @@ def test_labels_bring_the_first_one_nearer_and_the_page_names_who_gave_them(site
     label(site, segments)
     text = read(visit(site, "viewer"))
     asked = int(re.search(r'About <span class="num">(\d+)</span> more', text)[1])
-    assert 0 < asked < 48
+    assert asked == 40 - len(segments) > 0
     assert f"{len(segments)} segments have labels" in text
     assert "ana (" in text
     assert '<span class="tag good">slow checkout</span>' in text
@@ -127,7 +127,7 @@ def test_what_serves_is_told_with_its_figures_and_what_they_rest_on(site):
     assert "on the same segments: 0.50 against 0.46, +0.04, 95% interval -0.01 to +0.09" in text
     assert 'Taught on <strong class="num">50</strong> segments' in text
     row = text.split('<th scope="row">slow checkout', 1)[1].split("</tr>")[0]
-    assert re.findall(r'<td class="num">([^<]*)</td>', row) == ["0.60", "0.55", "0", "0"]
+    assert re.findall(r'<td class="num">([^<]*)</td>', row) == ["0.60", "0.55", "0"]
     assert '<span class="tag warn">few examples</span>' in row
     assert text.count('<span class="tag good">serves</span>') == 1
     assert "trainer: not better: training 3" in text
@@ -138,8 +138,7 @@ def test_beside_what_serves_stands_how_many_labels_there_are_by_now(site):
     segments = told(fill(site, 40))
     label(site, segments)
     text = read(visit(site, "viewer"))
-    labelled, kept = re.search(r"(\d+) segments have labels by now; (\d+) of them are kept from tuning", text).groups()
-    assert int(labelled) == len(segments) > int(kept) > 0
+    assert f"{len(segments)} segments have labels by now" in text
 
 
 def test_the_learning_curve_has_every_training_once_and_a_table(site):
