@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     ingest_rate: float | None = _setting(
         None, "segments a second above 0, or none for as fast as possible", gt=0, allow_inf_nan=False
     )
+    ingest_lag: int | None = _setting(None, "a whole number from 1", ge=1)
     intake_backlog: int = _setting(50_000, "a whole number from 1: segments that may wait while more are sent", ge=1)
     web_host: str = _setting("127.0.0.1", "the address that the page listens on", pattern=r"^[\w.:\-]+$")
     web_port: int = _setting(8642, "a port from 0 (any free one) to 65535", ge=0, le=65_535)

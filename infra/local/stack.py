@@ -40,6 +40,7 @@ STOP_S = 10.0
 _HARMLESS = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 _MIB = 1024 * 1024
 _LOOK_S = 10.0  # between two looks at the broker's memory
+_INGEST_LAG = 20_000  # messages that wait in the embedded broker's memory, at most, if no setting says otherwise
 
 CODING = tuple(role.name for role in ROLES if not role.for_people)
 """The roles that code what comes in; the others are there for what people do."""
@@ -103,7 +104,7 @@ class LocalStack:
     """How often the embedded broker was begun anew for its memory's sake."""
     idle_bytes: int = 256 * _MIB
     """What the embedded broker may hold in memory beside what it began with, when nothing is under way."""
-    most_bytes: int = 1_536 * _MIB
+    most_bytes: int = 1_024 * _MIB
     """What it may hold beside that in any case: nothing is lost with it, so it is better begun anew than the machine
     filled."""
     _look_at: float = 0.0
@@ -228,6 +229,8 @@ class LocalStack:
     ) -> Child:
         if environment is None:
             environment = {**os.environ, **self.options, **role_environment(self.settings, self.cluster.servers)}
+            most = self.settings.ingest_lag or (_INGEST_LAG if self.embedded else None)
+            environment |= {} if most is None else {"QUALSTREAM_INGEST_LAG": str(most)}
         log_file, beats = self.log_dir / f"{name}.log", self.settings.beat_folder
         return Child(name, command, environment, log_file, beats, launch=launch)
 

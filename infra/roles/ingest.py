@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from aiokafka.errors import KafkaError
 
@@ -13,7 +16,7 @@ from infra.storage.store import Store
 from models.errors import SettingError, UnavailableError
 from streams.cluster import Cluster, consumer_group, group_lag, in_time
 from streams.topology import ROLES
-from streams.worker import run_ingest
+from streams.worker import Intake, run_ingest
 
 log = logging.getLogger(__name__)
 _SWEEP_S = 600.0  # a look at every segment and at the lag of every role
@@ -22,15 +25,60 @@ _AT_LEAST = timedelta(minutes=5)
 _AT_MOST = timedelta(days=1)
 """So long after it was published a segment without an outcome is lost, whatever the roles have to read."""
 _LONGEST_S = 300.0
+_LAG_S = 2.0  # between two looks at what roles have yet to read, while that is too much
+_STAGES = tuple(role for role in ROLES if role.reads and not role.for_people)
 
 
 async def run(worker: Worker) -> None:
     """Publish the read model's segments that were not published yet, until the worker is stopped."""
-    sweeping = asyncio.create_task(_sweep(worker.store, worker.options.cluster))
+    cluster, most = worker.options.cluster, worker.settings.ingest_lag
+    intake: Intake = worker.store
+    if most is not None:
+        intake = BoundedIntake(worker.store, most, lambda: asyncio.run(_longest_lag(cluster)))
+    sweeping = asyncio.create_task(_sweep(worker.store, cluster))
     try:
-        await run_ingest(worker.store, worker.options, worker.settings.ingest_rate, worker.heartbeat, worker.stop)
+        await run_ingest(intake, worker.options, worker.settings.ingest_rate, worker.heartbeat, worker.stop)
     finally:
         sweeping.cancel()
+
+
+class BoundedIntake:
+    """What was taken in, as long as no role has too much to read: the rest waits in the read model, not in brokers."""
+
+    def __init__(self, intake: Intake, most: int, lag: Callable[[], int]) -> None:
+        """Take what is to be published.
+
+        Args:
+            intake: The read model.
+            most: Messages that a role has yet to read from which on nothing is published.
+            lag: Asks how many there are, of the role that has most.
+        """
+        self._intake, self._most, self._lag = intake, most, lag
+        self._room, self._look_at = 0, 0.0
+
+    def unpublished(self, limit: int) -> Sequence[tuple[UUID, str, bytes]]:
+        """The oldest segments that have not been published; none while a role has too much to read."""
+        if self._room <= 0:
+            if time.monotonic() < self._look_at:
+                return []
+            self._look_at = time.monotonic() + _LAG_S
+            self._room = self._most - self._lag()
+        return self._intake.unpublished(min(limit, self._room)) if self._room > 0 else []
+
+    def mark_published(self, ids: Sequence[UUID]) -> None:
+        """They have been confirmed by the brokers."""
+        self._room -= len(ids)
+        self._intake.mark_published(ids)
+
+
+async def _longest_lag(cluster: Cluster) -> int:
+    """How much the role has yet to read that has most; 0 where that may not be asked, or no broker answers."""
+    try:
+        lags = await asyncio.gather(*(group_lag(cluster, consumer_group(role.name), role.reads) for role in _STAGES))
+    except (SettingError, KafkaError, OSError) as error:
+        log.warning("cannot ask how much roles have yet to read, so segments are published without a limit: %s", error)
+        return 0
+    return max(sum(lag.values()) for lag in lags)
 
 
 async def _sweep(store: Store, cluster: Cluster) -> None:

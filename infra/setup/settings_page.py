@@ -46,6 +46,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "batch_size": "Messages that a role takes together, at most.",
         "batch_wait_s": "How long it waits for a batch to fill.",
         "ingest_rate": "How fast segments that were taken in are published.",
+        "ingest_lag": "From so many messages on that a role has yet to read, no segments are published. Unset, no "
+        "limit on Kafka, and 20,000 on the embedded broker, which has its topics in memory.",
         "intake_backlog": "From so many on that wait, programs that send more over HTTP are told to come back later.",
     },
     "Stores": {
