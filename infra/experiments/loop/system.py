@@ -189,7 +189,7 @@ class LoopSystem:
         self._router.update_annotations(words)
         release = self._trainer.hear(words)
         if release is not None:
-            self._releases[release.version] = self._trainer.taught
+            self._releases = {release.version: self._trainer.taught}  # each may have a body of its own
             self._classifiers.serving.add_releases([release])
             self._router.update_releases([release])
 
