@@ -110,7 +110,8 @@ class LoopRun:
     def from_json(cls, values: dict[str, Any]) -> Self:
         """What ``to_json`` gave."""
         fields = {name: value for name, value in values.items() if name != "key"}
-        return cls(**{**fields, "course": LoopCourse(**fields["course"])})
+        course = {"tune": False} | fields["course"]  # runs of before bodies were tuned do not say so
+        return cls(**{**fields, "course": LoopCourse(**course)})
 
 
 def run_key(sha256: str, arm: str, seed: int, course: LoopCourse) -> str:

@@ -61,6 +61,9 @@ def test_a_run_that_is_kept_is_not_played_again(texts, played):
         out.write('{"broken": ')
     assert read_runs(file, LoopRun.from_json) == list(runs)
     assert LoopRun.from_json(runs[0].to_json()) == runs[0]
+    earlier = runs[0].to_json()
+    del earlier["course"]["tune"]
+    assert LoopRun.from_json(earlier).key != runs[0].key
 
 
 def test_bodies_are_tuned_on_all_labels_and_anew_after_half_more_unless_the_course_says_not(texts, tmp_path):
