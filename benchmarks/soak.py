@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 STUDY = "soak"
 TARGET_MIB = 2_000
 _LEVEL_MIB, _LEVEL_SHARE = 32, 0.1
-_FED, _WAITING = 1_000, 2_000  # segments that are taken in at once, while fewer than so many wait
-_EVERY_S, _PATIENCE_S = 5.0, 300.0
+_FED, _WAITING = 1_000, 10_000  # segments that are taken in at once, while fewer than so many wait
+_EVERY_S, _COUNTED_S, _PATIENCE_S = 5.0, 60.0, 300.0  # counting takes seconds where a million are kept
 _SUBJECTS = ("payment screen", "login button", "voice message", "photo upload", "account page", "study timer")
 _JUDGEMENTS = ("fast", "slow", "broken", "helpful", "confusing", "missing")
 
@@ -57,16 +57,19 @@ class Soak:
     """What was seen of one run."""
 
     seconds: list[float] = field(default_factory=list)
-    coded: list[int] = field(default_factory=list)
     memory: dict[str, list[float]] = field(default_factory=dict)
     """MiB by process, one a look; not a number where it was not there."""
 
-    def look(self, at: float, coded: int, held: Mapping[str, float]) -> None:
+    coded: int = 0
+    """Segments with an outcome in the end."""
+    took: float = 0.0
+    """Seconds until then."""
+
+    def look(self, at: float, held: Mapping[str, float]) -> None:
         """Note what each process holds."""
         for name in held.keys() - self.memory.keys():
             self.memory[name] = [float("nan")] * len(self.seconds)
         self.seconds.append(at)
-        self.coded.append(coded)
         for name, series in self.memory.items():
             series.append(held.get(name, float("nan")))
 
@@ -115,7 +118,7 @@ def run(local: LocalStack, store: Store, segments: int, seconds: float) -> Soak:
     """
     soak, feed, began, fed = Soak(), texts(), time.monotonic(), 0
     local.start()
-    last, moved_at, look_at = 0, began, began
+    coded, moved_at, look_at, count_at = 0, began, began, began
     while True:
         local.check()
         now = time.monotonic()
@@ -124,13 +127,15 @@ def run(local: LocalStack, store: Store, segments: int, seconds: float) -> Soak:
             fed += store.take_in(list(islice(feed, min(_FED, segments - fed))))
         if now >= look_at:
             look_at = now + _EVERY_S
-            coded = fed - store.open_segments(STUDY)
-            soak.look(now - began, coded, {name: held(pid) for name, pid in local.pids().items()})
-            if len(soak.seconds) % 12 == 1:
-                print(f"{now - began:6.0f} s  {coded:>9,} coded  {soak.total[-1]:6.0f} MiB", flush=True)
+            soak.look(now - began, {name: held(pid) for name, pid in local.pids().items()})
+        if now >= count_at:
+            count_at = now + (_EVERY_S if full else _COUNTED_S)
+            before, coded = coded, fed - store.open_segments(STUDY)
+            print(f"{now - began:6.0f} s  {coded:>9,} coded  {soak.total[-1]:6.0f} MiB", flush=True)
             if full and coded == fed:
+                soak.coded, soak.took = coded, now - began
                 return soak
-            last, moved_at = (coded, now) if coded > last else (last, moved_at)
+            moved_at = now if coded > before else moved_at
             if now - moved_at > _PATIENCE_S:
                 raise QualstreamError(f"only {coded} of {fed} came through; see {local.log_dir}")
         time.sleep(0.1)
@@ -164,7 +169,7 @@ def as_report(soak: Soak, profile: str, renewals: int, restarts: int, faults: in
     for name, series in [*sorted(soak.memory.items()), ("together", soak.total)]:
         before, after, most = fifths(series)
         lines.append([name, f"{before:.0f}", f"{after:.0f}", f"{most:.0f}", "yes" if is_level(series) else "no"])
-    coded, seconds = soak.coded[-1], soak.seconds[-1]
+    coded, seconds = soak.coded, soak.took
     unlevel = [name for name, series in soak.memory.items() if not is_level(series)]
     most = max(soak.total)
     verdicts = [

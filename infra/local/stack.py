@@ -222,7 +222,7 @@ class LocalStack:
         if self._began_with is None:
             self._began_with = held
         gained = held - self._began_with
-        return gained > self.most_bytes or (gained > self.idle_bytes and not self.store.open_segments())
+        return gained > self.most_bytes or (gained > self.idle_bytes and not self.store.has_open_segments())
 
     def _child(
         self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None, launch: Launch = spawn

@@ -242,6 +242,12 @@ class Store:
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one()
 
+    def has_open_segments(self) -> bool:
+        """Whether any segment has no outcome yet; soon told where one has not, for the newest are asked first."""
+        query = select(segments.c.seq).where(~has_outcome()).order_by(segments.c.seq.desc()).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is not None
+
     def newest(self, study: str | None, limit: int) -> list[LiveViewLine]:
         """The segments coded last, newest first."""
         done = assignments.c

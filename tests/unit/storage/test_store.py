@@ -146,6 +146,7 @@ def test_reopening_publishes_again_what_has_no_outcome_and_nothing_else(store: S
     store.record([request(routed), assignment(unasked, route="people")])
     store.mark_replayed(letter(2).id)
     assert store.open_segments("app") == 5
+    assert store.has_open_segments()
     assert store.reopen() == 4
     opened = {one.id for one in store.unpublished(10)}
     assert opened == {bare.id, refined.id, replayed.id, waiting.id, unasked.id}
@@ -433,6 +434,7 @@ def test_processes_that_open_and_write_at_once_lose_nothing(url: str) -> None:
     assert (counts.taken_in, counts.published, counts.routed, counts.codes) == (500, 500, 500, 1)
     assert len(list(store.code_events())) == 25
     assert store.open_segments("app") == 0
+    assert not store.has_open_segments()
     store.close()
 
 
