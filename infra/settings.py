@@ -86,9 +86,7 @@ class Settings(BaseSettings):
     device: str = _setting("auto", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     batch_size: int | None = _setting(None, "a whole number from 1; unset, each role has its own", ge=1, le=100_000)
     batch_wait_s: float | None = _setting(None, "seconds, 0 or more; unset, each role has its own", ge=0, le=3600)
-    ingest_rate: float | None = _setting(
-        None, "segments a second above 0, or none for as fast as possible", gt=0, allow_inf_nan=False
-    )
+    ingest_rate: float | None = _setting(None, "segments a second above 0, or none", gt=0, allow_inf_nan=False)
     ingest_lag: int | None = _setting(None, "a whole number from 1", ge=1)
     intake_backlog: int = _setting(50_000, "a whole number from 1: segments that may wait while more are sent", ge=1)
     web_host: str = _setting("127.0.0.1", "the address that the page listens on", pattern=r"^[\w.:\-]+$")

@@ -31,7 +31,6 @@ from schemas import CodeEvent, DeadLetter, Record, Segment
 from schemas.coding import Route
 
 R = TypeVar("R", bound=Record)
-T = TypeVar("T")
 _SEEN_LATELY_S = 15.0  # a worker says every second how it goes
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 _COUNTED = ((segments, "taken_in"), (decisions, "decided"), (assignments, "refined"), (dead_letters, "dead_lettered"))
@@ -244,9 +243,9 @@ class Store:
 
     def has_open_segments(self) -> bool:
         """Whether any segment has no outcome yet; soon told where one has not, for the newest are asked first."""
-        query = select(segments.c.seq).where(~has_outcome()).order_by(segments.c.seq.desc()).limit(1)
+        newest_open = select(segments.c.seq).where(~has_outcome()).order_by(segments.c.seq.desc()).limit(1)
         with self._database.reading() as connection:
-            return connection.execute(query).first() is not None
+            return connection.execute(newest_open).first() is not None
 
     def newest(self, study: str | None, limit: int) -> list[LiveViewLine]:
         """The segments coded last, newest first."""
@@ -275,9 +274,8 @@ class Store:
     def rows(self, study: str | None = None, *where: ColumnElement[bool]) -> Generator[dict[str, Any], None, None]:
         """Every segment with what became of it, in the order it was said, for an export; memory stays flat.
 
-        ``where`` narrows the rows of ``segments``.
-
-        What has not come yet is ``None``; ``proposals``, ``models`` and ``metadata`` are JSON values.
+        ``where`` narrows the rows of ``segments``. What has not come yet is ``None``; ``proposals``, ``models`` and
+        ``metadata`` are JSON values.
         """
         query = (
             select(*_EXPORTED)

@@ -1,0 +1,1 @@
+"""Whether memory stays level over a long run."""
