@@ -41,6 +41,7 @@ BROKERS = {
 }
 _SUBJECTS = ("payment screen", "login button", "voice message", "photo upload", "account page", "study timer")
 _JUDGEMENTS = ("fast", "slow", "broken", "helpful", "confusing", "missing")
+OPENINGS = tuple(f"The {subject} is {judgement}" for subject, judgement in product(_SUBJECTS, _JUDGEMENTS))
 _REST = (
     " since the last update. I use it every day on the way to work and at home, and my friends say the same about "
     "theirs; please have a look at it soon, because I would rather not change to another one. Thank you."
@@ -71,13 +72,12 @@ HOW = """\
 
 def segments(count: int) -> Iterator[Segment]:
     """Reviews of about 480 bytes as JSON, the same in every run."""
-    openings = [f"The {subject} is {judgement}" for subject, judgement in product(_SUBJECTS, _JUDGEMENTS)]
     start = datetime(2026, 1, 1, tzinfo=UTC)
     for n in range(count):
         yield Segment(
             id=segment_id(STUDY, "benchmark", str(n)),
             study=STUDY,
-            text=openings[n % len(openings)] + _REST,
+            text=OPENINGS[n % len(OPENINGS)] + _REST,
             source="benchmark",
             timestamp=start + timedelta(seconds=n),
             language="en",

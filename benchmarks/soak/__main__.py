@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import func, select
 
 from benchmarks.pages.layout import RESULTS, Report, options, publish
-from benchmarks.transport import STUBS
+from benchmarks.transport import OPENINGS, STUBS
 from infra.experiments.plots import clean, inked
 from infra.factory.stores import build_store
 from infra.local.stack import LocalStack
 from infra.settings import load_settings
 from infra.storage.store import Store
-from infra.storage.tables import segments as rows
 from infra.telemetry.invariant_check import check
 from models.errors import QualstreamError
 from schemas import Segment
@@ -36,8 +34,6 @@ TARGET_MIB = 2_048
 _LEVEL_MIB, _LEVEL_SHARE = 32, 0.1
 _FED, _WAITING = 1_000, 10_000  # segments that are taken in at once, while fewer than so many wait
 _EVERY_S, _COUNTED_S, _PATIENCE_S = 5.0, 60.0, 300.0  # counting takes seconds where a million are kept
-_SUBJECTS = ("payment screen", "login button", "voice message", "photo upload", "account page", "study timer")
-_JUDGEMENTS = ("fast", "slow", "broken", "helpful", "confusing", "missing")
 
 HOW = """\
 - **System.** Ingest, coders, moderator, refiner, router and recorder, each a process, and the embedded broker, kept
@@ -96,10 +92,9 @@ def is_level(series: Sequence[float]) -> bool:
 
 def texts() -> Iterator[Segment]:
     """Short segments without an end, no two alike."""
-    openings = [f"The {subject} is {judgement}" for subject in _SUBJECTS for judgement in _JUDGEMENTS]
     n = 0
     while True:
-        text = f"{openings[n % len(openings)]}, and that was visit {n}."
+        text = f"{OPENINGS[n % len(OPENINGS)]}, and that was visit {n}."
         yield Segment(id=segment_id(STUDY, "soak", str(n)), study=STUDY, text=text, source="soak", language="en")
         n += 1
 
@@ -126,7 +121,7 @@ def run(local: LocalStack, store: Store, segments: int, seconds: float) -> Soak:
         local.check()
         now = time.monotonic()
         full = fed >= segments or now - began >= seconds
-        if not full and _waiting(store) < _WAITING:
+        if not full and store.backlog(_WAITING) < _WAITING:
             fed += store.take_in(list(islice(feed, min(_FED, segments - fed))))
         if now >= look_at:
             look_at = now + _EVERY_S
@@ -142,12 +137,6 @@ def run(local: LocalStack, store: Store, segments: int, seconds: float) -> Soak:
             if now - moved_at > _PATIENCE_S:
                 raise QualstreamError(f"only {coded} of {fed} came through; see {local.log_dir}")
         time.sleep(0.1)
-
-
-def _waiting(store: Store) -> int:
-    unpublished = select(func.count()).select_from(rows).where(rows.c.published_at.is_(None))
-    with store.database.reading() as connection:
-        return int(connection.execute(unpublished).scalar_one())
 
 
 def draw(soak: Soak, name: str) -> "Figure":
@@ -201,7 +190,7 @@ def as_report(soak: Soak, profile: str, renewals: int, restarts: int, faults: in
     header = ("process", "MiB, second fifth", "MiB, last fifth", "most", "level")
     name = f"soak-{profile}"
     return Report(
-        name, f"A long run with `{profile}`: memory", how, header, lines, verdicts, figures, "python -m benchmarks.soak"
+        name, f"A long run with `{profile}`: memory", how, header, lines, verdicts, figures, "benchmarks.soak"
     )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from infra.storage.derived.lost_codes import lost_creations
 from infra.storage.store import Store
 from models.errors import SettingError, UnavailableError
 from streams.cluster import Cluster, consumer_group, group_lag, in_time
-from streams.topology import ROLES
+from streams.topology import ROLES, Role
 from streams.worker import Intake, run_ingest
 
 log = logging.getLogger(__name__)
@@ -74,11 +74,16 @@ class BoundedIntake:
 async def _longest_lag(cluster: Cluster) -> int:
     """How much the role has yet to read that has most; 0 where that may not be asked, or no broker answers."""
     try:
-        lags = await asyncio.gather(*(group_lag(cluster, consumer_group(role.name), role.reads) for role in _STAGES))
+        return max(await _lags(cluster, _STAGES))
     except (SettingError, KafkaError, OSError) as error:
         log.warning("cannot ask how much roles have yet to read, so segments are published without a limit: %s", error)
         return 0
-    return max(sum(lag.values()) for lag in lags)
+
+
+async def _lags(cluster: Cluster, roles: Iterable[Role]) -> list[int]:
+    """How many messages each role has yet to read."""
+    lags = await asyncio.gather(*(group_lag(cluster, consumer_group(role.name), role.reads) for role in roles))
+    return [sum(lag.values()) for lag in lags]
 
 
 async def _sweep(store: Store, cluster: Cluster) -> None:
@@ -113,12 +118,10 @@ async def recover_lost(store: Store, cluster: Cluster, now: datetime) -> int:
 
 async def _idle(cluster: Cluster) -> bool:
     """Whether every role of the stream has finished all that stands on its topics; not where that may not be asked."""
-    stages = [role for role in ROLES if role.reads]
     try:
-        lags = await asyncio.gather(*(group_lag(cluster, consumer_group(role.name), role.reads) for role in stages))
+        return not any(await _lags(cluster, [role for role in ROLES if role.reads]))
     except SettingError:  # a right that publishing does not need
         return False
-    return not any(any(lag.values()) for lag in lags)
 
 
 ROLE = RoleDefinition("ingest", run)

@@ -27,11 +27,11 @@ from schemas import ModelRelease
 from schemas.record import Label, Share, describe
 
 MANIFEST, OUT_OF_FOLD, REDECIDED, TUNED_ON = "manifest.json", "out_of_fold.json", "redecided.json", "tuned_on.json"
-BODY = "body"
+BODY, TUNED = "body", "sha256:"
 FORMAT = 1
 _OURS = ("bodies", "lock")
 _STAGED = ".staged-"
-_DATA, _TUNED = "data:", "sha256:"
+_DATA = "data:"
 
 
 class TaughtCode(BaseModel):
@@ -94,7 +94,7 @@ class Checkpoint(_Written):
         """The segments that a tuned body has seen; in older checkpoints perhaps any that there were labels of."""
         if (self.folder / TUNED_ON).exists():
             return frozenset(map(UUID, json.loads((self.folder / TUNED_ON).read_bytes())))
-        return frozenset(self.out_of_fold()) if self.manifest.body.startswith(_TUNED) else frozenset()
+        return frozenset(self.out_of_fold()) if self.manifest.body.startswith(TUNED) else frozenset()
 
     def redecided(self) -> dict[UUID, Redecided]:
         """By labelled segment what it would be coded with, were its label away; of none in older checkpoints."""
@@ -108,7 +108,7 @@ def _seal(folder: Path, manifest: Manifest) -> Staged:
     refuse_unsafe(folder)
     files = {str(path.relative_to(folder)): _sha256(path) for path in _files(folder)}
     body = content_of(files)
-    whole = manifest.model_copy(update={"files": files} | ({"body": _TUNED + body} if body else {}))
+    whole = manifest.model_copy(update={"files": files} | ({"body": TUNED + body} if body else {}))
     raw = whole.model_dump_json(indent=1).encode()
     (folder / MANIFEST).write_bytes(raw)
     _sync(folder)

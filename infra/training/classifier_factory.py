@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.profiles.loading import TuningMethod
-from infra.training.checkpoints import BODY, Checkpoint
+from infra.training.checkpoints import BODY, TUNED, Checkpoint
 from models.classifier.training_set import Matrix
 from models.errors import SettingError
 from models.ports import Classifier, Embedder
@@ -21,8 +21,6 @@ from models.text.labels import spoken
 if TYPE_CHECKING:
     from models.backends.sentence.heads import Head, LogisticHead
     from models.backends.sentence.setfit_training import SetFitSettings
-
-_TUNED = "sha256:"
 
 
 class TaughtClassifier(Classifier, Protocol):
@@ -117,7 +115,7 @@ class ClassifierFactory:
         from models.backends.sentence.classifier import TextClassifier
 
         named = checkpoint.manifest.body
-        if named.startswith(_TUNED) and self.open_body is not None:
+        if named.startswith(TUNED) and self.open_body is not None:
             body = self.open_body(checkpoint.folder / BODY)
         elif named == self.base.version:
             body = self.base

@@ -45,14 +45,6 @@ CODES = [code_id("reviews", label) for label in ("slow app", "crashes")]
 QUICK = {"iterations": 2, "head_epochs": 8}
 
 
-@pytest.fixture(scope="module")
-def body():
-    model = load_body()
-    inner = model[0].auto_model  # a layer is enough, and six take their time
-    inner.encoder.layer, inner.config.num_hidden_layers = inner.encoder.layer[:1], 1
-    return model
-
-
 @pytest.fixture(scope="module", params=["logistic", "differentiable"])
 def taught(request, body):
     settings = SetFitSettings(head=request.param, **QUICK)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from infra.training.background import ThreadTask
 from infra.training.candidates import Champion, teach_head, teach_tuned
@@ -13,7 +12,7 @@ from infra.training.releases import announce
 from infra.training.trainer import Trainer, TrainerSettings
 from models.annotation.human_decision import LatestAnnotations
 from models.backends.sentence.contrastive import TunedBody
-from models.backends.sentence.embedder import SentenceEmbedder, load_body
+from models.backends.sentence.embedder import SentenceEmbedder
 from models.classifier.promotion import PromotionResult
 from models.classifier.training_set import training_set
 from models.codebook.codebook import Codebook
@@ -22,14 +21,6 @@ from schemas.ids import code_id
 from tests.unit.classifier.test_trainer import STUDY, WORDS, codebook_event, labels, tune_well
 
 TAKEN = PromotionResult(True, "")
-
-
-@pytest.fixture(scope="module")
-def body():
-    model = load_body()
-    inner = model[0].auto_model  # a layer is enough, and six take their time
-    inner.encoder.layer, inner.config.num_hidden_layers = inner.encoder.layer[:1], 1
-    return model
 
 
 def labelled(count):
