@@ -150,7 +150,7 @@ async def measure(cluster: Cluster, outbox: Outbox, repeats: int, warm: int) -> 
     await publisher.start()
     outbox.keep([StudyRules(study=STUDY, mode="promise", author="lea", at=datetime.now(UTC))])
     background = [
-        asyncio.create_task(outbox.deliver(publisher)),
+        asyncio.create_task(outbox.deliver(publisher.send)),
         asyncio.create_task(probing(publisher)),
         asyncio.create_task(seen.follow(cluster, ASSIGNMENTS.name, assigned)),
         asyncio.create_task(seen.follow(cluster, REQUESTS.name, asked)),

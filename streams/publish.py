@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from math import inf
+from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidTimestampError, KafkaConnectionError, KafkaError, MessageSizeTooLargeError
+from aiokafka.protocol.produce import ProduceRequest
 
 from models.errors import WorkerFault
 from schemas import (
@@ -94,11 +97,26 @@ class RefusedTimeError(KafkaError):  # type: ignore[misc]  # aiokafka is not typ
         return str(self.args[0])
 
 
+class TooLateError(KafkaError):  # type: ignore[misc]  # aiokafka is not typed here
+    """A batch came to the socket when it was not to be sent any more; aiokafka does not try it again."""
+
+    def __str__(self) -> str:
+        return "not sent: its worker may have lost its partitions while it stood still"
+
+
 class Publisher(Protocol):
     """Delivers messages."""
 
-    async def send(self, messages: Sequence[Outgoing]) -> None:
-        """Return when all of them have been confirmed."""
+    async def send(self, messages: Sequence[Outgoing], until: float = inf) -> Sequence[Outgoing]:
+        """Return when all of them have been confirmed.
+
+        Args:
+            messages: In order.
+            until: A moment of the monotonic clock; from then on nothing more is sent.
+
+        Returns:
+            What was not confirmed by then: none of it goes out later.
+        """
         ...
 
 
@@ -120,6 +138,7 @@ class KafkaPublisher:
         self._set_aside = set_aside
         self._linger_ms = linger_ms
         self._producer: AIOKafkaProducer | None = None
+        self._until = inf
 
     async def start(self) -> None:
         """Connect; waits while the brokers are away.
@@ -138,6 +157,7 @@ class KafkaPublisher:
                 max_request_size=LARGEST_MESSAGE,
                 request_timeout_ms=20_000,
             )
+            producer.client.send = self._in_time(producer.client.send)
             try:
                 await producer.start()
             except KafkaConnectionError:
@@ -156,24 +176,44 @@ class KafkaPublisher:
         if self._producer is not None:
             await self._producer.stop()
 
-    async def send(self, messages: Sequence[Outgoing]) -> None:
+    def _in_time(self, send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """The client's way to the socket, closed to records from a moment on.
+
+        A process may stand still anywhere: before that moment when it handed records over, long after it when aiokafka
+        writes them, or writes them again.
+        """
+
+        async def in_time(node: int, request: Any, **options: Any) -> Any:
+            if isinstance(request, ProduceRequest) and monotonic() >= self._until:
+                raise TooLateError
+            return await send(node, request, **options)
+
+        return in_time
+
+    async def send(self, messages: Sequence[Outgoing], until: float = inf) -> Sequence[Outgoing]:
         """Deliver the messages in order of their keys; those that failed are sent again.
+
+        The limit of the last call holds for all.
 
         Raises:
             SettingError: If the brokers refuse one for good.
         """
         left = list(messages)
+        self._until = until
 
         async def attempt() -> None:
             nonlocal left
             while left:
                 with in_plain_words(self._cluster):
                     left, error = await self._attempt(left)
+                    if error is not None and monotonic() >= until:
+                        return
                     if error is not None:
                         raise error
 
         if left:
             await retry_with_backoff("delivery", attempt, KafkaError)
+        return left
 
     async def _attempt(self, messages: Sequence[Outgoing]) -> tuple[list[Outgoing], Exception | None]:
         """Send messages at once; returns what is to be sent yet, and why where that is to be waited with."""

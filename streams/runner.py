@@ -273,10 +273,12 @@ class Runner:
             await retry_with_backoff("waiting", partial(self._attempt, result.settle), UnavailableError)
         traced = self._tracer.pass_on(result.done, result.messages) if self._tracer else TracedBatch(result.messages)
         first = len(result.before)
-        for part in filter(None, (traced.send[:first], traced.send[first:])):
-            if monotonic() >= until and (until := await self._owned_until(result)) is None:
-                return None  # it stood still meanwhile
-            await self._publisher.send(part)
+        for part in (traced.send[:first], traced.send[first:]):
+            left = part
+            while left:
+                if monotonic() >= until and (until := await self._owned_until(result)) is None:
+                    return None  # it stood still meanwhile
+                left = await self._publisher.send(left, until)
         self._progress.delivered(result.messages)
         _say_set_aside(result.messages)
         return traced

@@ -53,7 +53,7 @@ async def deliver(
     publisher = KafkaPublisher(cluster)
     await publisher.start()
     try:
-        await outbox.deliver(_Counting(publisher, progress, tracer))
+        await outbox.deliver(_Counting(publisher, progress, tracer).send)
     finally:
         with suppress(QualstreamError):
             await publisher.stop()

@@ -6,11 +6,11 @@ that dies between the two leaves nothing undone: the next one sends what is left
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select
 
@@ -20,7 +20,7 @@ from infra.storage.tables import outbox
 from models.errors import UnavailableError
 from schemas import Record
 from streams.cluster import in_time
-from streams.publish import Outgoing, Publisher, outgoing
+from streams.publish import Outgoing, outgoing
 
 log = logging.getLogger(__name__)
 _MOST = 500  # messages delivered at once
@@ -97,14 +97,18 @@ class Outbox:
         with self._database.writing() as connection:
             connection.execute(delete(outbox).where(outbox.c.seq.in_([waiting.seq for waiting in batch])))
 
-    async def deliver(self, publisher: Publisher) -> None:
-        """Deliver what is kept, and what is kept later, until cancelled."""
+    async def deliver(self, send: Callable[[Sequence[Outgoing]], Awaitable[Any]]) -> None:
+        """Deliver what is kept, and what is kept later, until cancelled.
+
+        Args:
+            send: Returns when all that it was given has been confirmed.
+        """
         self._loop = asyncio.get_running_loop()
         while True:
             self._kept.clear()
             try:
                 while batch := await in_time(self.waiting, _LONGEST_S):
-                    await publisher.send([waiting.message for waiting in batch])
+                    await send([waiting.message for waiting in batch])
                     await in_time(partial(self.sent, batch), _LONGEST_S)
             except UnavailableError as error:
                 log.warning("the outbox cannot be read: %s", error)

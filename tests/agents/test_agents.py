@@ -54,6 +54,7 @@ class Collecting:
 
     said: list
     error: Exception | None = None
+    late: int = 0  # so many times the moment until which it may send has passed
     sent: list = field(default_factory=list)
     began: asyncio.Queue = field(default_factory=asyncio.Queue)
     confirmed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,14 +62,18 @@ class Collecting:
     def __post_init__(self):
         self.confirmed.set()
 
-    async def send(self, messages):
+    async def send(self, messages, until):
         if self.error is not None:
             raise self.error
         self.began.put_nowait(messages)
         await self.confirmed.wait()
+        if self.late:
+            self.late -= 1
+            return messages
         if messages:
             self.said.append("delivered")
         self.sent += messages
+        return []
 
     def of(self, topic, record):
         return [record.from_bytes(message.value) for message in self.sent if message.topic == topic.name]
@@ -291,6 +296,32 @@ async def test_nothing_is_published_or_acknowledged_of_partitions_that_are_anoth
         assert [one.segment.text for one in bench.publisher.of(PROPOSALS, Proposals)] == ["one", "two"]
         assert bench.acked == [True, True, False, False, False, False]
         assert questions[0] == {("feedback", 0): bench.events[0].message.offset}
+
+
+async def test_what_came_to_the_socket_too_late_goes_out_once_the_broker_says_again_that_it_may():
+    group = Group([], certain_s=-1.0)
+    async with running("coders", coders(), Batches(2, 30), membership=group) as bench:
+        bench.publisher.late = 2
+        await bench.put(*texts("one", "two"))
+        await bench.progress.reach(2)
+        assert [one.segment.text for one in bench.publisher.of(PROPOSALS, Proposals)] == ["one", "two"]
+        assert group.asked.qsize() == 1 + 3
+
+
+async def test_what_came_to_the_socket_too_late_is_left_to_whoever_has_its_partition_by_then():
+    group = Group([], certain_s=-1.0)
+    async with running("coders", coders(), Batches(1, 30), membership=group) as bench:
+        bench.publisher.late = 1
+        bench.publisher.confirmed.clear()
+        await bench.put(*texts("one"))
+        await bench.publisher.began.get()
+        group.mine = False
+        bench.publisher.confirmed.set()
+        await bench.put(*texts("two"))
+        for _ in range(4):
+            await group.asked.get()
+        assert bench.publisher.sent == []
+        assert bench.acked == [False, False]
 
 
 async def test_the_broker_is_asked_again_after_so_many_messages_though_its_answer_still_holds():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -124,6 +125,20 @@ async def test_records_whose_time_the_brokers_refuse_wait_until_they_take_it(
     assert not sending.done()
     await _set(cluster, FEEDBACK.name, message_timestamp_before_max_ms="3600000")
     await sending
+    await publisher.stop()
+    assert len(await asyncio.to_thread(messages, cluster, FEEDBACK.name)) == 3
+
+
+async def test_what_comes_to_the_socket_too_late_is_not_sent_then_or_later(kafka_node: Kafka) -> None:
+    cluster = behind(kafka_node, "late.")
+    await make(cluster, FEEDBACK.name)
+    publisher = KafkaPublisher(cluster, linger_ms=500)
+    await publisher.start()
+    mail = feedback(segments(3))
+    late = await publisher.send(mail, until=monotonic() + 0.05)
+    assert late == mail
+    assert await asyncio.to_thread(messages, cluster, FEEDBACK.name) == []
+    assert await publisher.send(late, until=monotonic() + 60) == []
     await publisher.stop()
     assert len(await asyncio.to_thread(messages, cluster, FEEDBACK.name)) == 3
 

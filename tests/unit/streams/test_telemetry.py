@@ -73,8 +73,9 @@ class Collecting:
     def __init__(self):
         self.sent = []
 
-    async def send(self, messages):
+    async def send(self, messages, until):
         self.sent += messages
+        return []
 
 
 def batch(*values, taken=AT):
