@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from infra.storage.database import Database
 from infra.storage.outbox import Outbox
+from infra.storage.outcomes import is_coded
 from infra.storage.tables import alert_rules, codes, final_codes, segments
 from models.errors import InputError
 from models.ports import Clock
@@ -109,7 +110,7 @@ def _broken(connection: Connection, rule: AlertRule, now: datetime) -> DriftAler
     coded = (
         select(final_codes.c.segment_id, final_codes.c.code_id)
         .join_from(segments, final_codes, segments.c.id == final_codes.c.segment_id)
-        .where(segments.c.study == rule.study, final_codes.c.study == rule.study, at > since)
+        .where(segments.c.study == rule.study, final_codes.c.study == rule.study, at > since, is_coded())
         .subquery()
     )
     segment = coded.c.segment_id

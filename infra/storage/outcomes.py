@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 from infra.storage.annotations import standing_words
 from infra.storage.database import chunks
 from infra.storage.tables import codes
+from infra.storage.tables import final_codes as endings
 from models.annotation.human_decision import DecidedBy, Disputed, chosen_codes, final_codes, human_decision
 from schemas import Annotation
 
@@ -103,6 +104,14 @@ def names_now(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Named]:
         for row in connection.execute(query):
             names[row.id] = Named(row.id, row.own) if row.final is None else Named(row.final, row.label)
     return names
+
+
+def is_coded() -> ColumnElement[bool]:
+    """Whether a row of ``final_codes`` is a segment's outcome: a code, or that none fits, if people said so.
+
+    A code that models propose and nobody has admitted is none, nor what people do not agree on.
+    """
+    return or_(endings.c.code_id.is_not(None), endings.c.decided_by.in_(("people", "adjudication")))
 
 
 def is_or_became(column: ColumnElement[UUID], study: str, code: UUID) -> ColumnElement[bool]:

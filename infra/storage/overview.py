@@ -81,7 +81,7 @@ def live(database: Database, study: str, now: datetime) -> Live:
             people=by_route.get("people", 0),
             suggested=by_route.get("suggested", 0),
             open_requests=_count(connection, requests.c.segment_id, *asked, unexpired),
-            human_coded=connection.execute(select(func.count(coded.c.segment_id.distinct()))).scalar_one(),
+            human_coded=_count(connection, segments.c.id, mine, segments.c.id.in_(select(coded.c.segment_id))),
             dead_letters=_count(connection, dead_letters.c.id, *dead),
             codes=_count(connection, codes.c.id, *in_use),
             alerts=_count(connection, alerts.c.id, alerts.c.study == study, waits(now)),

@@ -82,6 +82,8 @@ class SegmentMatch:
     own_id: str | None = None
     """The source's."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    proposed: str | None = None
+    """A label that models propose and nobody has admitted yet."""
 
 
 @dataclass(frozen=True)
@@ -288,6 +290,7 @@ def _found(
             None if cosines is None else cosines[row.id],
             row.own_id,
             row.metadata,
+            row.label if row.standing == "proposed" else None,
         )
         for row in rows
     ]

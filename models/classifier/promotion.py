@@ -63,8 +63,6 @@ class PromotionResult:
     better: float = 0.0
     """Share of the bootstrap's draws in which the new one is better."""
     per_code: Mapping[UUID, CodeScore] = field(default_factory=dict)
-    compared: int = 0
-    """Segments on which they were compared."""
 
 
 def compare_to_champion(
@@ -120,7 +118,6 @@ def compare_to_champion(
         difference=difference,
         better=better,
         per_code=scores,
-        compared=len(truth),
     )
 
 

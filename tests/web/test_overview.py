@@ -21,7 +21,7 @@ from infra.web.guard import COOKIE
 from infra.web.live_updates import LiveFeed, LiveFeeds
 from infra.web.pages.overview import stop_streams
 from models.errors import UnavailableError
-from schemas import CodeEvent
+from schemas import Annotation, Assignment, CodeEvent
 from schemas.ids import code_event_id, code_id
 from tests.web.site import HOSTILE, STUDY, app_of, coded, fill, nobody, visit
 
@@ -41,6 +41,26 @@ def test_counts_are_those_of_the_study(site):
     page = visit(site, "viewer").get(PAGE)
     shown = dict(re.findall(r'data-count="(\w+)">(\d+)<', page.text))
     assert (shown["taken_in"], shown["open_requests"], shown["codes"]) == ("21", "5", "7")
+
+
+def test_what_people_coded_is_as_many_here_as_there_are_in_the_list(site):
+    segment, *_ = fill(site, 3)
+    word = {"study": STUDY, "annotator": "ana", "labels": ["app crashes"], "decided_at": site.clock.now()}
+    whole = Annotation(segment_id=segment.id, code_ids=[code_id(STUDY, "app crashes")], **word)
+    part = whole.model_copy(update={"segment_id": code_id(STUDY, "a marked part")})  # no segment has this id
+    site.store.record([whole, part])
+    assert live(site.store.database, STUDY, site.clock.now()).human_coded == 1
+    listed = visit(site, "viewer").get(f"{PAGE}segments", params={"human": "yes"}).text
+    assert listed.count(f"{PAGE}segments/") == 1
+
+
+def test_a_code_that_models_propose_is_said_to_be_proposed_in_every_list(site):
+    (segment,) = fill(site, 1)
+    given = next(each for each in coded(segment, "unheard of", at=site.clock.now()) if isinstance(each, Assignment))
+    site.store.record([given.model_copy(update={"standing": "proposed"})])
+    client = visit(site, "viewer")
+    for page in (PAGE, f"{PAGE}segments"):
+        assert "proposed: unheard of" in client.get(page).text
 
 
 def test_codes_over_time_are_drawn_and_told_in_a_table_merged_ones_as_what_they_became(site):

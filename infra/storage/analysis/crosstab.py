@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, String, cast, distinct, func, select
 
 from infra.storage.annotations import waiting
-from infra.storage.outcomes import Named, names_now
+from infra.storage.outcomes import Named, is_coded, names_now
 from infra.storage.segment_search import attribute_text
 from infra.storage.tables import final_codes, segments
 from models.evaluation.association import Association, chi_square
@@ -144,12 +144,12 @@ class _Rows:
 
 
 def _coded(study: str, hides: Hides, value: Any) -> Any:
-    """Each segment's final codes with its value; segments for which no code fits have none."""
+    """Each coded segment's final codes with its value; segments for which no code fits have none."""
     final = final_codes.c
     query = (
         select(final.segment_id, final.code_id, final.label, value)
         .join_from(segments, final_codes, segments.c.id == final.segment_id)
-        .where(segments.c.study == study, final.study == study)
+        .where(segments.c.study == study, final.study == study, is_coded())
     )
     if hides:
         query = query.where(segments.c.id.not_in(waiting(study, every=hides == "all")))

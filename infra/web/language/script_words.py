@@ -51,6 +51,7 @@ def _overview() -> Words:
     return {
         "undecided": gettext("undecided"),
         "no_code": gettext("no code fits"),
+        "proposed": gettext("proposed: {code}"),
         "new": gettext("new"),
         "empty": gettext("(empty)"),
         "to_people": gettext("to people"),

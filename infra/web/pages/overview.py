@@ -36,7 +36,7 @@ _WANTED_S = 60.0  # lags are asked for as long as somebody looked so lately
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _COUNTS = (
     ("taken_in", N_("taken in"), "segments"),
-    ("coded", N_("coded"), "segments"),
+    ("coded", N_("read by the models"), "segments"),
     ("suggested", N_("suggested"), "segments?route=suggested"),
     ("people", N_("to people"), "segments?route=people"),
     ("accepted", N_("accepted"), "segments?route=accepted"),

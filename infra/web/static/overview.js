@@ -25,8 +25,13 @@ function tag(text, kind = "") {
   return span;
 }
 
+function uncoded(one) {
+  if (one.by === "undecided") return word("undecided");
+  return one.proposed && !one.by ? word("proposed", { code: one.proposed }) : word("no_code");
+}
+
 function code(one) {
-  const td = cell(one.code === null ? tag(word(one.by === "undecided" ? "undecided" : "no_code")) : tag(one.code));
+  const td = cell(tag(one.code ?? uncoded(one)));
   if (one.by === "people" || one.by === "adjudication") td.append(" ", tag(word(one.by), "good"));
   else if (one.new && one.by === "model") td.append(" ", tag(word("new"), "good"));
   return td;

@@ -68,6 +68,18 @@ def test_a_few_segments_are_no_share_and_people_take_a_code_away(store):
     assert look(store) == 0
 
 
+def test_the_share_is_of_segments_that_are_coded(store):
+    add_rule(store.database, "app", code_id("app", "a"), 0.5, 1, "lea", AT)
+    say(store, "aaaaaa", 0)
+    for n in range(6, 30):
+        segment, assignment = coded(n, "unheard of")
+        proposed = assignment.model_copy(update={"standing": "proposed"})
+        store.record([segment.model_copy(update={"timestamp": AT + timedelta(minutes=n)}), proposed])
+    assert look(store) == 1
+    (alert,) = store.history(DriftAlert, "app")
+    assert "is the code of 100% of 6 segments" in alert.says
+
+
 def test_a_rule_is_kept_within_bounds_and_taken_away(store):
     for share, hours in ((0, 1), (1.1, 1), (0.5, 0), (0.5, 1e9)):
         with pytest.raises(InputError, match="found; expected"):

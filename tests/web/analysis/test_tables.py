@@ -60,6 +60,21 @@ def test_codes_are_counted_by_an_attribute_of_any_kind(store):
     assert (table.row_share(0, 0), table.column_share(0, 1)) == (0.5, 1.0)
 
 
+def test_what_nobody_has_admitted_or_agreed_on_is_not_coded(store):
+    take(store, [("a", {}, "x"), ("b", {}, "y"), ("c", {}, "y")])
+    segment, assignment = coded(3, "unheard of")
+    store.record([segment.model_copy(update={"source": "z"}), assignment.model_copy(update={"standing": "proposed"})])
+    segment, assignment = coded(4, "nothing like it")
+    none = assignment.model_copy(update={"standing": "none"})
+    store.record([segment.model_copy(update={"source": "z"}), none])
+    say(store, 2, "a")
+    other = {"segment_id": coded(2, "c")[0].id, "study": "app", "annotator": "ben", "labels": ["b"]}
+    store.record([Annotation(**other, code_ids=[code_id("app", "b")], decided_at=minutes(9))])
+    with store.database.reading() as connection:
+        table = crosstab(connection, "app", "source")
+    assert (table.values, table.totals) == (["x", "y"], [1, 1])
+
+
 def test_what_people_decided_counts_and_several_codes_take_the_whole_test_away(store):
     take(store, [("a", {}, "x"), ("a", {}, "y"), ("b", {}, "y"), ("c", {}, "y")])
     say(store, 0, "b", "c")
