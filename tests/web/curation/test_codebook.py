@@ -48,6 +48,20 @@ def test_codes_are_listed_with_their_segments_by_theme_and_found_by_words(site, 
     assert "Nothing matches" in lead.get(f"{BASE}?q=zebra").text
 
 
+def test_a_segment_with_two_codes_of_a_theme_counts_as_two_codings_of_it(site, lead):
+    made = {"cause": str(uuid4()), "level": "theme", "label": "speed", "parent": ""}
+    ok(lead.post(f"{BASE}/codes", data=made, follow_redirects=False))
+    theme = theme_id(STUDY, "speed")
+    labels = ["slow checkout", "login fails"]
+    for label in labels:
+        ok(change(lead, site, label, "move", theme=str(theme)))
+    for segment in fill(site, 40):
+        word = {"segment_id": segment.id, "study": STUDY, "annotator": "ana", "decided_at": site.clock.now()}
+        site.store.record([Annotation(**word, labels=labels, code_ids=[code(each) for each in labels])])
+    assert "80 codings" in lead.get(BASE).text
+    assert "80 codings" in lead.get(f"{BASE}/codes/{theme}").text
+
+
 def test_an_empty_study_says_what_to_do(tmp_path):
     site = make_site(tmp_path)
     lead = visit(site, "lead")
