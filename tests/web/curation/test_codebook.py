@@ -50,7 +50,7 @@ def test_codes_are_listed_with_their_segments_by_theme_and_found_by_words(site, 
 
 def test_a_segment_with_two_codes_of_a_theme_counts_as_two_codings_of_it(site, lead):
     made = {"cause": str(uuid4()), "level": "theme", "label": "speed", "parent": ""}
-    ok(lead.post(f"{BASE}/codes", data=made, follow_redirects=False))
+    ok(lead.post(f"{BASE}/new", data=made, follow_redirects=False))
     theme = theme_id(STUDY, "speed")
     labels = ["slow checkout", "login fails"]
     for label in labels:
