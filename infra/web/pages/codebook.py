@@ -318,7 +318,7 @@ def _near(site: Site, study: str, state: CodeState) -> list[CodeMatch]:
 
 def _theme(code: CodeState, codebook: Codebook) -> CodeState | None:
     """The active theme that a code stands under."""
-    theme = None if code.parent is None else codebook.current_theme(code.parent)
+    theme = codebook.theme_of(code.id)
     return None if theme is None else codebook.get(theme)
 
 
