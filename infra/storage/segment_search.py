@@ -74,6 +74,7 @@ class SegmentMatch:
     text: str
     source: str
     said_at: datetime
+    """Where nobody said when, the time at which it was taken in."""
     confidence: float | None
     route: str | None
     outcome: Outcome
@@ -82,6 +83,8 @@ class SegmentMatch:
     own_id: str | None = None
     """The source's."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    timestamp: datetime | None = None
+    """When it was said, as far as its source tells."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ _ROWS = select(
     segments.c.own_id,
     segments.c.metadata,
     segments.c.order_at,
+    segments.c.timestamp,
     assignments.c.code_id,
     assignments.c.label,
     assignments.c.confidence,
@@ -288,6 +292,7 @@ def _found(
             None if cosines is None else cosines[row.id],
             row.own_id,
             row.metadata,
+            row.timestamp,
         )
         for row in rows
     ]
