@@ -46,7 +46,7 @@ def _narrowing(command: Command) -> Command:
     type=click.Choice(["csv", "jsonl", "parquet", "qdpx"]),
     default="csv",
     show_default=True,
-    help="qdpx: a REFI-QDA project with the codebook, all coded passages, their coders and memos.",
+    help="qdpx: a REFI-QDA project with all texts, the codebook, every coded passage, its coders and memos.",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File; default: standard output.")
 @click.option("--labels", is_flag=True, help="What people decided instead, with who and when: their last words.")
@@ -66,7 +66,7 @@ def _narrowing(command: Command) -> Command:
     "--base",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="With qdpx: the project that was taken in; what a study has no place for (cases, variables, notes, sets, "
-    "links, pictures, recordings, texts without codes) is written out again as it is there.",
+    "links, pictures, recordings, texts that were not taken in) is written out again as it is there.",
 )
 @_narrowing
 def export(study: str | None, fmt: str, out: Path | None, labels: bool, history: bool, **given: Any) -> None:

@@ -141,16 +141,16 @@ def _nested(nodes: Sequence[CodebookNode]) -> list[CodebookNode]:
 def write_codebook_table(codebook: Codebook, study: str, segments: Mapping[Any, int], fmt: str, out: BinaryIO) -> int:
     """Write a study's active codes and themes, a row each; returns how many."""
     states = [state for state in codebook.values() if state.active and state.study == study]
-    themes = {state.id: state.label for state in states if state.level == "theme"}
     ordered = sorted(states, key=lambda state: (state.level != "theme", state.label.casefold()))
-    return write(_SHAPE, (_row(state, themes, segments) for state in ordered), fmt, out)
+    return write(_SHAPE, (_row(state, codebook, segments) for state in ordered), fmt, out)
 
 
-def _row(state: CodeState, themes: Mapping[Any, str], segments: Mapping[Any, int]) -> OutputRow:
+def _row(state: CodeState, codebook: Codebook, segments: Mapping[Any, int]) -> OutputRow:
+    theme = codebook.theme_of(state.id)
     return {
         "code": state.label,
         "level": state.level,
-        "theme": themes.get(state.parent) if state.parent else None,
+        "theme": codebook.label(theme) if theme else None,
         "definition": state.definition,
         "inclusion": state.inclusion,
         "exclusion": state.exclusion,

@@ -60,8 +60,8 @@ def _markdown(codebook: Codebook, study: str, segments: Mapping[UUID, int]) -> s
     lines = [f"# Codebook of {_plain(study)}", ""]
     for theme in themes:
         lines += [f"## {_plain(theme.label)}", "", *_notes(theme)]
-        lines += _entries([code for code in codes if code.parent == theme.id], segments)
-    rest = [code for code in codes if code.parent not in known]
+        lines += _entries([code for code in codes if codebook.theme_of(code.id) == theme.id], segments)
+    rest = [code for code in codes if codebook.theme_of(code.id) not in known]
     if rest:
         lines += ["## Without a theme" if themes else "## Codes", "", *_entries(rest, segments)]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ def with_the_rest(archive: bytes, original: Path) -> tuple[bytes, str]:
     """A study's project with what the project that it came from says beside it.
 
     Codes, coders and codings are the study's, as they are now. Variables, cases, notes, links, sets, graphs, pictures,
-    recordings, texts that nobody coded, and memos on documents are the original's, as they were; what they name is
+    recordings, texts that were not taken in, and memos on documents are the original's, as they were; what they name is
     named by its id in the new project. A text that both have is the original's whole text, with the study's passages
     at their places; a passage whose words the original does not have stays in a text of its own.
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from infra.annotation.memos import Memo
@@ -35,20 +35,31 @@ class CodedPassage:
     memo: str = ""
     start: int | None = None
     """Where the text begins in its source, if known."""
-    inside: "Whole | None" = None
-    """The segment that it is a part of, where somebody marked a part."""
+    inside: "PartPlace | None" = None
+    """Where it stands in a segment, where somebody marked a part."""
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A segment in which parts are marked."""
+class PartPlace:
+    """A part's place in a segment, which is among the texts."""
 
     segment: UUID
+    offset: int
+    """In characters."""
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """A segment of a study, coded or not."""
+
+    segment: UUID
+    source: str
     text: str
     start: int | None
     """Where it begins in its source, if known."""
-    offset: int
-    """Where the part begins in it, in characters."""
+
+
+Sourced = TypeVar("Sourced", SourceText, CodedPassage)
 
 
 def codebook_xml(codebook: Codebook, study: str) -> bytes:
@@ -60,12 +71,17 @@ def codebook_xml(codebook: Codebook, study: str) -> bytes:
 
 
 def project_archive(
-    codebook: Codebook, study: str, passages: Iterable[CodedPassage], now: datetime, memos: Sequence[Memo] = ()
+    codebook: Codebook,
+    study: str,
+    passages: Iterable[CodedPassage],
+    now: datetime,
+    memos: Sequence[Memo] = (),
+    texts: Iterable[SourceText] = (),
 ) -> bytes:
     """A study as a project (.qdpx).
 
     The segments of a source are one text in the order they are given, or where they stood if that is known; between
-    them, blanks stand for what the study does not have.
+    them, a line's end and blanks stand for what the study does not have.
 
     Args:
         codebook: The study's; codes that have ended are written where a passage has them.
@@ -73,6 +89,7 @@ def project_archive(
         passages: One per segment and coder; those of one segment name the same text.
         now: When.
         memos: On codes and documents; they are the project's notes.
+        texts: Every segment of the study; passages may be of other texts, too, but parts are not.
     """
     from pyrefiqda.models import project as refi
 
@@ -81,17 +98,19 @@ def project_archive(
     codes = [_noted(node, notes) for node in _tree(codebook, study, used)]
     people = {each.coder for each in listed} | notes.authors
     users = {name: uuid5(NAMESPACE_URL, f"coder:{name}") for name in sorted(people)}
-    sources, texts = [], {}
-    for name, group in _by_source(listed).items():
-        document, file = _Document(), f"{uuid5(NAMESPACE_URL, f'{study}/{name}')}.txt"
-        selections = [each for coded in _by_segment(group).values() for each in _selections(document, coded, users)]
-        texts[file] = document.text
+    sources, files, own, coded = [], {}, _by_source(texts), _by_source(listed)
+    for name in own | coded:
+        file, group = f"{uuid5(NAMESPACE_URL, f'{study}/{name}')}.txt", coded.get(name, [])
+        document = _Document([*own.get(name, []), *(each for each in group if each.inside is None)])
+        files[file] = document.text
         sources.append(
             refi.TextSourceType(
                 guid=str(uuid5(NAMESPACE_URL, f"source:{study}/{name}")),
                 name=_legal(name),
                 plain_text_path=f"internal://{file}",
-                plain_text_selection=selections,
+                plain_text_selection=[
+                    each for coding in _by_segment(group) for each in _selections(document, coding, users)
+                ],
                 note_ref=notes.of_document(name),
             )
         )
@@ -104,7 +123,7 @@ def project_archive(
         sources=refi.SourcesType(text_source=sources),
         notes=notes.elements(users, _legal, _xml_time),
     )
-    return packed(to_xml(project, PROJECT_SPACE), texts)
+    return packed(to_xml(project, PROJECT_SPACE), files)
 
 
 @dataclass
@@ -132,7 +151,8 @@ def _tree(codebook: Codebook, study: str, used: set[UUID] | None = None) -> list
     codes = sorted((state for state in states if state.level == "code"), key=lambda state: state.label)
     leaves = [normalised_label(PATH.split(code.label)[-1]) for code in codes]
     for code in codes:
-        above = themes[code.parent].label if code.parent in themes else None
+        parent = codebook.theme_of(code.id)
+        above = themes[parent].label if parent in themes else None
         home = _home(top, above, study) if above else None
         name = _below(code.label, above, leaves)
         if home is not None and normalised_label(code.label) == normalised_label(home.name):
@@ -194,65 +214,68 @@ def _noted(node: _Node, notes: MemoNotes) -> Any:
 class _Document:
     """A source's text, put together from its segments."""
 
-    def __init__(self) -> None:
-        self._text: list[str] = []
-        self._places: dict[UUID, int] = {}
+    def __init__(self, texts: Iterable[SourceText | CodedPassage]) -> None:
+        """Put each segment where it stood, those with a place first; the first that is given of a segment counts."""
+        self._letters: list[str | None] = []
+        self._places: dict[UUID, tuple[int, int]] = {}
+        for each in sorted(texts, key=lambda each: each.start is None):
+            if each.segment not in self._places:
+                start = self._put(each.text, each.start)
+                self._places[each.segment] = start, start + len(each.text)
 
     @property
     def text(self) -> str:
-        """As far as it is known."""
-        return "".join(self._text)
+        """As far as it is known; a line ends where the study lacks something."""
+        befores = [None, *self._letters]
+        filled = ("\n" if before else " " for before in befores)
+        return "".join(fill if letter is None else letter for letter, fill in zip(self._letters, filled, strict=False))
 
-    def place(self, text: str, start: int | None) -> int:
-        """Put a segment where it stood, unless something else stands there, or else at the end; returns where."""
+    def place_of(self, passage: CodedPassage) -> tuple[int, int]:
+        """From where to where a passage goes."""
+        if passage.inside is None:
+            return self._places[passage.segment]
+        start = self._places[passage.inside.segment][0] + passage.inside.offset
+        return start, start + len(passage.text)
+
+    def _put(self, text: str, start: int | None) -> int:
+        """Put a text where it stood, unless something else stands there, or else at the end; returns where."""
         if start is None or not self._fits(text, start):
-            self._text.extend(_GAP if self._text else "")
-            start = len(self._text)
-        self._text.extend(" " * (start + len(text) - len(self._text)))
-        self._text[start : start + len(text)] = text
+            self._letters.extend(_GAP if self._letters else "")
+            start = len(self._letters)
+        self._letters.extend([None] * (start + len(text) - len(self._letters)))
+        self._letters[start : start + len(text)] = text
         return start
 
-    def place_of(self, passage: CodedPassage) -> int:
-        """Put a passage where it stood; a part where it stands in its segment, which is put there whole."""
-        inside = passage.inside
-        if inside is None:
-            self._places[passage.segment] = start = self.place(passage.text, passage.start)
-            return start
-        if inside.segment not in self._places:
-            self._places[inside.segment] = self.place(inside.text, inside.start)
-        return self._places[inside.segment] + inside.offset
-
     def _fits(self, text: str, start: int) -> bool:
-        there = self._text[start : start + len(text)]
-        return all(a in (" ", b) for a, b in zip(there, text, strict=False))
+        there = self._letters[start : start + len(text)]
+        return all(a in (None, b) for a, b in zip(there, text, strict=False))
 
 
-def _by_source(passages: Iterable[CodedPassage]) -> dict[str, list[CodedPassage]]:
-    groups: dict[str, list[CodedPassage]] = {}
-    for passage in passages:
-        groups.setdefault(passage.source, []).append(passage)
+def _by_source(texts: Iterable[Sourced]) -> dict[str, list[Sourced]]:
+    groups: dict[str, list[Sourced]] = {}
+    for text in texts:
+        groups.setdefault(text.source, []).append(text)
     return groups
 
 
-def _by_segment(passages: Iterable[CodedPassage]) -> dict[UUID, list[CodedPassage]]:
+def _by_segment(passages: Iterable[CodedPassage]) -> list[list[CodedPassage]]:
     groups: dict[UUID, list[CodedPassage]] = {}
     for passage in passages:
         groups.setdefault(passage.segment, []).append(passage)
-    # parts last, when their segments have been put there; before them those with a place first
-    return dict(sorted(groups.items(), key=lambda item: (item[1][0].inside is not None, item[1][0].start is None)))
+    return list(groups.values())
 
 
 def _selections(document: _Document, passages: Sequence[CodedPassage], users: Mapping[str, UUID]) -> Iterator[Any]:
     """A selection a coder, for its description is that coder's memo; the first has the segment's id."""
     from pyrefiqda.models import project as refi
 
-    start = document.place_of(passages[0])
+    start, end = document.place_of(passages[0])
     for n, passage in enumerate(passages):
         yield refi.PlainTextSelectionType(
             guid=str(uuid5(passage.segment, passage.coder) if n else passage.segment),
             name=_legal(" ".join(passage.text.split())[:_NAMED]),
             start_position=start,
-            end_position=start + len(passages[0].text),
+            end_position=end,
             creating_user=str(users[passage.coder]),
             creation_date_time=_xml_time(passage.at) if passage.at else None,
             description=_legal(passage.memo) or None,

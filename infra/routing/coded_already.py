@@ -36,7 +36,7 @@ class NewQuestions:
     coded: int
     """Segments that have a code and a route."""
     settled: int
-    """Of these, those that people decided or are being asked about: they are left alone."""
+    """Of these, those that people decided or are being asked about, and that need no second person: left alone."""
     reasons: Mapping[RequestReason, int]
     """Why people are asked about the others, and about how many of them."""
     is_sample: bool
@@ -57,7 +57,8 @@ def apply_rules(
 ) -> NewQuestions:
     """Route a study's coded segments once more, and ask people as the router would have asked.
 
-    Segments are read a few hundred at a time. Nothing is asked twice and nothing is withdrawn, so that what was broken
+    What one person coded, or is asked about, gets a second one where the rules of double coding say so. Segments are
+    read a few hundred at a time. Nothing is asked twice and nothing is withdrawn, so that what was broken
     off is simply done again.
 
     Args:
@@ -73,14 +74,24 @@ def apply_rules(
     study, router = rules.study, _router(database, rules, taught)
     coded, settled, reasons = 0, 0, Counter[RequestReason]()
     is_sample = not _gap(database, study, router.drawn_share(study), now)
-    for batch, closed in _batches(database, study, now):
+    for batch, seen_to in _batches(database, study, now):
         routed = router.route([each.model_copy(update={"assigned_at": now}) for each in batch])
-        asked = list(_requests(routed, closed, is_sample=is_sample))
+        asked = list(_requests(routed, seen_to, is_sample=is_sample))
         if keep is not None and asked:
             keep(asked)
-        coded, settled = coded + len(batch), settled + len(closed)
+        coded, settled = coded + len(batch), settled + len(seen_to.closed - {each.segment_id for each in asked})
         reasons.update(request.reason for request in asked)
     return NewQuestions(coded, settled, reasons, is_sample)
+
+
+@dataclass(frozen=True)
+class _SeenTo:
+    """Which of some segments people see to already."""
+
+    closed: frozenset[UUID]
+    """Those that people decided or are being asked about."""
+    by_one: Mapping[UUID, bool]
+    """Of these, those of one person whom a second may follow, with whether they were drawn by chance."""
 
 
 def _router(database: Database, rules: StudyRules, taught: TaughtBy) -> Router:
@@ -95,11 +106,14 @@ def _router(database: Database, rules: StudyRules, taught: TaughtBy) -> Router:
     return router
 
 
-def _requests(routed: Sequence[Routed], closed: frozenset[UUID], *, is_sample: bool) -> Iterator[AnnotationRequest]:
-    """What is asked about those that people do not see to already."""
-    for each in routed:
-        if each.request is not None and each.request.segment_id not in closed:
-            yield each.request.model_copy(update={"sample": each.request.sample and is_sample})
+def _requests(routed: Sequence[Routed], seen_to: _SeenTo, *, is_sample: bool) -> Iterator[AnnotationRequest]:
+    """What is asked about those that people do not see to already, and where one does and two should."""
+    for request in (each.request for each in routed if each.request is not None):
+        segment = request.segment_id
+        if segment not in seen_to.closed:
+            yield request.model_copy(update={"sample": request.sample and is_sample})
+        elif segment in seen_to.by_one and request.coders > 1:
+            yield request.model_copy(update={"sample": seen_to.by_one[segment]})
 
 
 def _gap(database: Database, study: str, share: float, now: datetime) -> bool:
@@ -117,7 +131,7 @@ def _gap(database: Database, study: str, share: float, now: datetime) -> bool:
     return any(uniform(segment, "sample") < share for segment in others - drawn)
 
 
-def _batches(database: Database, study: str, now: datetime) -> Iterator[tuple[list[Assignment], frozenset[UUID]]]:
+def _batches(database: Database, study: str, now: datetime) -> Iterator[tuple[list[Assignment], _SeenTo]]:
     """The coded segments in the order in which they were coded, and which of them people see to already."""
     order = (assignments.c.assigned_at, assignments.c.segment_id)
     with database.reading() as connection:
@@ -126,8 +140,9 @@ def _batches(database: Database, study: str, now: datetime) -> Iterator[tuple[li
         with database.reading() as connection:
             rows = _coded(study, assignments.c.record).where(assignments.c.segment_id.in_(chunk)).order_by(*order)
             batch = [Assignment.from_bytes(raw) for raw in connection.scalars(rows)]
-            closed = _closed(connection, chunk, now)
-        yield batch, closed.intersection(each.segment_id for each in batch)
+            closed = _closed(connection, chunk, now).intersection(each.segment_id for each in batch)
+            seen_to = _SeenTo(closed, _by_one(connection, closed))
+        yield batch, seen_to
 
 
 def _closed(connection: Connection, segments: Sequence[UUID], now: datetime) -> frozenset[UUID]:
@@ -135,6 +150,23 @@ def _closed(connection: Connection, segments: Sequence[UUID], now: datetime) -> 
     current = current_annotations(None, annotations.c.segment_id.in_(segments))
     asked = select(requests.c.segment_id).where(requests.c.segment_id.in_(segments), _open(now))
     return frozenset(connection.scalars(select(current.c.segment_id))) | frozenset(connection.scalars(asked))
+
+
+def _by_one(connection: Connection, closed: frozenset[UUID]) -> dict[UUID, bool]:
+    """Segments that one person coded, or one is asked about, as ``_SeenTo.by_one``; nothing settled or asked again."""
+    ids, kept = list(closed), requests.c
+    current = current_annotations(None, annotations.c.segment_id.in_(ids))
+    words = connection.execute(select(current.c.segment_id, current.c.kind)).all()
+    coders = Counter(word.segment_id for word in words)
+    settled = {word.segment_id for word in words if word.kind == "adjudication"}
+    query = select(kept.segment_id, kept.coders, kept.reason, kept.sample).where(kept.segment_id.in_(ids))
+    asked = {row.segment_id: row for row in connection.execute(query)}
+    settled |= {row.segment_id for row in asked.values() if row.coders > 1 or row.reason == "asked again"}
+    return {
+        segment: segment in asked and asked[segment].sample
+        for segment in closed
+        if segment not in settled and coders[segment] < 2
+    }
 
 
 def _coded(study: str, column: Column[Any]) -> Select[Any]:

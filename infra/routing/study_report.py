@@ -26,6 +26,7 @@ from models.routing.confidence import (
 )
 from models.routing.risk_control import error_rate
 from schemas import Annotation, ModelRelease, StudyRules
+from schemas.coding import OUTSIDE_CODEBOOK
 
 _PACE_DAYS = 7
 
@@ -71,6 +72,8 @@ class Standing:
     to_people: int
     suggested: int = 0
     """Neither."""
+    outside: int = 0
+    """Segments that people coded whose code stood outside the codebook: as no such code is accepted, none is judged."""
     pace: float = 0.0
     """Segments coded a day, in the last seven days in which any were."""
 
@@ -123,7 +126,8 @@ def standing(
     serving: ReleaseRegistry[OutOfFoldPredictions] | None = None if taught is None else ReleaseRegistry(taught)
     if serving is not None:
         serving.add_releases(history(database, CLASSIFIERS + study))
-    judged = judged_assignments(LatestAnnotations(annotations), None if serving is None else serving.of(study))
+    latest = LatestAnnotations(annotations)
+    judged = judged_assignments(latest, None if serving is None else serving.of(study))
     audited = {annotation.segment_id for annotation in annotations if annotation.reason == "audit"}
     model = fit_confidence(judged, rules, promising=True, earlier=lately.earlier, stream=lately.stream)
     bins = _reliability(judged)
@@ -139,6 +143,7 @@ def standing(
         accepted=routed.get("accepted", 0),
         to_people=routed.get("people", 0),
         suggested=routed.get("suggested", 0),
+        outside=_outside(latest, judged),
         pace=pace,
     )
 
@@ -146,6 +151,11 @@ def standing(
 def read_annotations(connection: Connection, study: str) -> list[Annotation]:
     """Each person's last word on each segment of a study; withdrawn ones are left out."""
     return [Annotation.from_bytes(raw) for raw in connection.scalars(select(current_annotations(study).c.record))]
+
+
+def _outside(latest: LatestAnnotations, judged: Sequence[JudgedAssignment]) -> int:
+    others = set(latest) - {assignment.segment for assignment in judged}
+    return sum(any(word.signals.get(OUTSIDE_CODEBOOK) for word in latest.of(segment)) for segment in others)
 
 
 def _pace(connection: Connection, study: str) -> float:

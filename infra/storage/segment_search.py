@@ -74,6 +74,7 @@ class SegmentMatch:
     text: str
     source: str
     said_at: datetime
+    """Where nobody said when, the time at which it was taken in."""
     confidence: float | None
     route: str | None
     outcome: Outcome
@@ -84,6 +85,8 @@ class SegmentMatch:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     proposed: str | None = None
     """A label that models propose and nobody has admitted yet."""
+    timestamp: datetime | None = None
+    """When it was said, as far as its source tells."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,7 @@ _ROWS = select(
     segments.c.own_id,
     segments.c.metadata,
     segments.c.order_at,
+    segments.c.timestamp,
     assignments.c.code_id,
     assignments.c.label,
     assignments.c.confidence,
@@ -291,6 +295,7 @@ def _found(
             row.own_id,
             row.metadata,
             row.label if row.standing == "proposed" else None,
+            row.timestamp,
         )
         for row in rows
     ]

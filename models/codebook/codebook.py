@@ -235,6 +235,11 @@ class Codebook(Mapping[UUID, CodeState]):
         """The one theme that a theme is by now, in the same way."""
         return current(theme, self._ended["theme"])
 
+    def theme_of(self, code: UUID) -> UUID | None:
+        """The active theme that a code stands under; where its own was merged, the one that it became."""
+        home = self._states[code].parent
+        return None if home is None else self.current_theme(home)
+
     def successors(self, code: UUID) -> set[UUID]:
         """The active codes that one which has ended became; none while it is active."""
         return successors(code, self._ended["code"])

@@ -324,9 +324,8 @@ def codes_and_themes(codebook: Codebook, study: str, segments: Mapping[UUID, int
     codes = []
     for state in active:
         if state.level == "code":
-            home = None if state.parent is None else codebook.current_theme(state.parent)
             by_person = state.placed_by is not None and not _ours(state.placed_by)
-            codes.append(Code(state.id, state.label, segments.get(state.id, 0), home, by_person))
+            codes.append(Code(state.id, state.label, segments.get(state.id, 0), codebook.theme_of(state.id), by_person))
     return codes, themes
 
 

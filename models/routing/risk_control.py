@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,11 +56,13 @@ class RiskBound:
     labels_needed: int
     """How many more would probably be enough at the present error rate; 0 where the promise is kept."""
     reachable: bool
-    """Whether more labels help at all: the surest codes are wrong less often than promised."""
+    """Whether more labels may help: it is not proven that even the surest codes are wrong more often than promised."""
     share: float | None = None
     """How much of what is accepted is wrong, as the labels tell; None where nothing is accepted."""
     weighed: bool = False
     """Whether labels count that were not drawn by chance."""
+    unclear: bool = False
+    """Whether more is wrong so far than was promised, by too few labels to tell: then at least so many are needed."""
 
     @property
     def satisfied(self) -> bool:
@@ -117,8 +119,8 @@ def promise(
     refused = _tails(sizes, wrongs, allowed) <= _level(certainty)
     proven = np.flatnonzero(refused & within & (sizes >= fewest - _ROUNDING))
     if not len(proven):
-        needed = _needed(sizes, wrongs, wrong_share, certainty)
-        return RiskBound(None, 0, 0, labels, needed or MOST_LABELS, needed is not None)
+        unproven = RiskBound(None, 0, 0, labels, fewest, reachable=True)
+        return _with_outlook(unproven, sizes, wrongs, wrong_share, certainty) if labels else unproven
     at = proven[-1]
     threshold = float(known.thresholds[at])
     above = [right for sure, right in zip(confidences, accepted, strict=True) if sure >= threshold]
@@ -167,20 +169,26 @@ def _tails(sizes: Floats, wrongs: Floats, share: float) -> Floats:
     return np.asarray(np.where(sizes <= wrongs, 1.0, betaincc(wrongs + 1, left, share)), dtype=float)
 
 
-def _needed(counts: Floats, wrongs: Floats, share: float, certainty: float) -> int | None:
-    """How many more labels would probably do, were the best part of these as wrong later; None if none would."""
-    fewest = fewest_labels(share, certainty)
-    if not len(counts):
-        return fewest
-    labels = float(counts[-1])
+def _with_outlook(bound: RiskBound, counts: Floats, wrongs: Floats, share: float, certainty: float) -> RiskBound:
+    """What is not proven yet, with how many more labels would probably do, were the best part of these as wrong later.
+
+    Out of reach is said as a promise is, by proof: of as many labels as a promise needs at least the best part is
+    wrong so often that codes which keep the promise would seldom be (the exact binomial tail).
+    """
+    from scipy.special import betainc
+
+    fewest, labels = fewest_labels(share, certainty), float(counts[-1])
     enough = np.flatnonzero(counts >= min(fewest, labels))
     tails = _tails(counts[enough], wrongs[enough], share)
     at = int(enough[int(np.argmin(tails))])
     rate, part = float(wrongs[at] / counts[at]), float(counts[at] / labels)
     if rate >= share:
-        return None
+        as_wrong = float(betainc(wrongs[at], counts[at] - wrongs[at] + 1, share))
+        if labels >= fewest - _ROUNDING and as_wrong <= 1 - certainty:
+            return replace(bound, labels_needed=MOST_LABELS, reachable=False)
+        return replace(bound, unclear=True)
     sizes = np.arange(float(fewest), MOST_LABELS + 1)
     passing = np.flatnonzero(_tails(sizes, np.ceil((sizes * rate).round(9)), share) <= _level(certainty))
-    if not len(passing):
-        return None
-    return min(MOST_LABELS, max(1, math.ceil(round(float(sizes[passing[0]]) / part - labels, 9))))
+    most = float(sizes[passing[0]]) if len(passing) else float(MOST_LABELS)
+    needed = min(MOST_LABELS, max(1, math.ceil(round(most / part - labels, 9))))
+    return replace(bound, labels_needed=needed)

@@ -243,7 +243,8 @@ def _drawn(segment: UUID, rules: StudyRules) -> bool:
 def _why(known: ConfidenceModel) -> str:
     if known.promise is not None and not known.promise.reachable:
         return "codes are wrong too often for the promise, however sure they are"
-    return f"the promise needs about {known.labels_needed} more labels"
+    about = "at least" if known.promise is not None and known.promise.unclear else "about"
+    return f"the promise needs {about} {known.labels_needed} more labels"
 
 
 def _request(routed: Assignment, rules: StudyRules, known: ConfidenceModel) -> AnnotationRequest | None:

@@ -6,16 +6,17 @@ from html import unescape
 from typing import get_args
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from infra.profiles.loading import load_profile
 from infra.profiles.study_rules import default_rules, rules_of
 from infra.routing.study_report import standing
-from infra.storage.tables import outbox
+from infra.storage.tables import assignments, outbox
 from infra.web.pages.rules import CODING_MODES, STRATEGIES
 from models.classifier.predictions import OutOfFoldPredictions
 from models.fakes import HandClock
 from schemas import StudyRules
+from schemas.coding import CONFIDENCE, OUTSIDE_CODEBOOK
 from schemas.ids import code_id
 from schemas.study import CodingMode, QueryStrategy
 from tests.unit.builders import judgement, judgements, release
@@ -214,6 +215,33 @@ def test_labels_keep_the_promise_and_the_page_shows_its_figures(site):
 def test_codes_that_are_wrong_too_often_are_said_to_be_out_of_reach(site):
     site.store.record([judgement(n, accepted=n % 2 == 0) for n in range(300)])
     assert '<span class="tag bad">out of reach</span>' in read(visit(site, "viewer"))
+
+
+def test_a_few_wrong_labels_are_too_few_to_say_so(site):
+    site.store.record([judgement(n, accepted=False) for n in range(3)])
+    text = read(visit(site, "viewer"))
+    assert "out of reach" not in text
+    assert '<span class="big num">31</span> more labels needed, at least' in text
+
+
+def test_what_people_coded_outside_the_codebook_is_said_not_to_count(site):
+    outside = [judgement(n) for n in range(21)]
+    signals = [{**each.signals, OUTSIDE_CODEBOOK: 1.0} for each in outside]
+    site.store.record([each.model_copy(update={"signals": s}) for each, s in zip(outside, signals, strict=True)])
+    text = read(visit(site, "viewer"))
+    assert "0 segments judged by people" in text
+    assert "21 more segments that people coded do not count" in text
+
+
+def test_calibration_and_what_the_confidence_is_worth_say_the_same(site):
+    fill(site, 10, people=0)
+    site.store.record([judgement(n) for n in range(5)])
+    for stage, words in (("rated", "it comes from blind ratings"), ("uncalibrated", "it is a score so far")):
+        with site.store.database.writing() as connection:
+            connection.execute(update(assignments).values(models={CONFIDENCE: stage}))
+        text = read(visit(site, "viewer"))
+        assert words in text
+        assert ("about that share of such codes stood" in text) == (stage == "rated")
 
 
 def test_the_audits_error_counts_accepted_codes_alone_and_comes_with_its_interval(site):

@@ -69,7 +69,9 @@ class SegmentEntry(BaseModel):
     own_id: str | None = Field(description="The source's own id, if it has one.")
     text: str
     source: str
-    said_at: datetime = Field(description="When it was said, else taken in.")
+    said_at: datetime = Field(description="When it was said, else taken in: by it segments are sorted.")
+    timestamp: datetime | None = Field(description="When it was said, as it was sent; null where nobody told.")
+    metadata: dict[str, JsonValue] = Field(description="Its attributes.")
     blind: bool = Field(description="Whether its code is kept back: somebody is to read it blind first.")
     route: str | None = Field(description="`accepted`, `people` or `suggested`; null until routed, or if it is blind.")
     confidence: float | None

@@ -225,6 +225,8 @@ def _entry(match: SegmentMatch, *, blind: bool) -> bodies.SegmentEntry:
         text=match.text,
         source=match.source,
         said_at=match.said_at,
+        timestamp=match.timestamp,
+        metadata={name: value for name, value in match.attributes.items() if not name.startswith("_")},
         blind=blind,
         route=None if blind else match.route,
         confidence=None if blind else match.confidence,

@@ -277,13 +277,14 @@ def _code_page(
     codebook = Codebook(events)
     state = codebook.get(code) or _missing(study, code)
     every = {each.id: each for each in listed(site.store.database, study)}
-    lines = [line for line in history_lines(events) if line.event.code_id == code]
+    lines = [line for line in history_lines(events) if line.touches(code)]
     segments = with_code(site.store.database, study, code, SHOWN) if state.level == "code" else []
     origin = [state.origin] if state.origin else []
     hidden = unread_by(site, visitor_of(request), study, [*origin, *(segment.id for segment in segments)])
     shown = {
         "code": state,
         "names": {id_: each.label for id_, each in codebook.items()},
+        "states": codebook,
         "numbers": every.get(code),
         "theme": _theme(state, codebook),
         "themes": [each for each in every.values() if each.live and each.level == "theme"],
@@ -318,7 +319,7 @@ def _near(site: Site, study: str, state: CodeState) -> list[CodeMatch]:
 
 def _theme(code: CodeState, codebook: Codebook) -> CodeState | None:
     """The active theme that a code stands under."""
-    theme = None if code.parent is None else codebook.current_theme(code.parent)
+    theme = codebook.theme_of(code.id)
     return None if theme is None else codebook.get(theme)
 
 

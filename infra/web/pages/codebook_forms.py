@@ -87,6 +87,12 @@ class HistoryLine:
     description: str
     taken_back: bool
     by_refiner: bool
+    into: frozenset[UUID]
+    """What the code became by it, or by what it takes back."""
+
+    def touches(self, code: UUID) -> bool:
+        """Whether a code is changed by it, or is what another one became."""
+        return code == self.event.code_id or code in self.into
 
 
 class OvertakenError(InputError):
@@ -171,7 +177,17 @@ def history_lines(events: Iterable[CodeEvent]) -> list[HistoryLine]:
     undone = set[UUID]().union(*(taken_back(history) for history in by_code.values()))
     names = {event.code_id: event.label for event in ordered}
     known = {event.id: event for event in ordered}
-    return [HistoryLine(e, _description(e, names, known), e.id in undone, _by_refiner(e)) for e in ordered]
+    return [
+        HistoryLine(e, _description(e, names, known), e.id in undone, _by_refiner(e), _became(e, known))
+        for e in ordered
+    ]
+
+
+def _became(event: CodeEvent, known: Mapping[UUID, CodeEvent]) -> frozenset[UUID]:
+    """What an event, or the one that it takes back, made of its code."""
+    while event.undoes is not None and event.undoes in known:
+        event = known[event.undoes]
+    return frozenset(event.into)
 
 
 _SENTENCES = {

@@ -159,7 +159,7 @@ def _similar(request: Request, site: Site, study: str, text: str, most: int = 6)
 
 def read_mark(after: str) -> Mark | None:
     """Where a page ended, as an address has it; ``None`` where it is no such place."""
-    moment, _, seq = after.rpartition(",")
+    moment, _, seq = after.replace(" ", "+").rpartition(",")  # a bare + of an address, as earlier marks had one
     try:
         at = datetime.fromisoformat(moment)
         mark = Mark((at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC), int(seq))
@@ -169,5 +169,5 @@ def read_mark(after: str) -> Mark | None:
 
 
 def written_mark(mark: Mark) -> str:
-    """Where a page ended, for an address."""
-    return f"{mark.order_at.isoformat()},{mark.seq}"
+    """Where a page ended, for an address, in which it stands as it is."""
+    return f"{mark.order_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ},{mark.seq}"

@@ -15,13 +15,16 @@ from hypothesis import strategies as st
 from infra.annotation.import_labels import Importing, plan
 from infra.annotation.memos import Memo, add_memo
 from infra.codebook.codebook_import import codebook_entries, import_codebook
+from infra.codebook.codebook_table import read_codebook_table
 from infra.files.refi_archive import read_project
+from infra.files.segments import read_segments
+from infra.refi.codebook_files import CODEBOOK_FORMATS, write_codebook
 from infra.refi.reading import RefiContent, read_refi
 from infra.refi.study_project import study_project
 from infra.refi.writing import CodedPassage, codebook_xml, project_archive
 from infra.storage.store import Store, open_store
 from models.codebook.codebook import Codebook
-from models.codebook.edits import Act
+from models.codebook.edits import Act, Curation
 from models.errors import InputError
 from schemas import Annotation, CodeEvent, Segment
 from schemas.ids import code_event_id, code_id
@@ -31,6 +34,7 @@ DATA = Path(__file__).parents[2] / "data"
 PROJECT, BOOK = DATA / "qualcoder_project.qdpx", DATA / "qualcoder_codebook.qdc"
 """Written by QualCoder's own export code (July 2026) from a project made for these tests."""
 AT = datetime(2026, 3, 5, 12, tzinfo=UTC)
+LATER = AT.replace(hour=13)
 LONG = "I sat there for two hours 😀 and nobody said anything."
 
 
@@ -166,6 +170,50 @@ def test_what_the_system_gave_goes_out_under_its_name_and_never_comes_back_as_a_
     assert [(row.text, row.annotator, row.codes, row.memo) for row in read_refi(path).sheet.rows] == [
         ("so kind", "ana", ("staff",), "m")
     ]
+
+
+@pytest.mark.parametrize("gap", [None, 1, 2, 9], ids=["no places", "lines", "paragraphs", "questions between"])
+def test_a_document_goes_out_whole_whichever_of_its_segments_are_coded(store, tmp_path, gap):
+    said = [f"On night {n} nobody came." for n in range(5)]
+    each = len(said[0]) + (gap or 0)
+    places = [{} if gap is None else {"position": [n * each, n * each + len(said[0])]} for n in range(5)]
+    texts = [Segment(study="s", source="n.txt", id=uuid5(UUID(int=4), text), text=text, metadata=place)
+             for text, place in zip(said, places, strict=True)]  # fmt: skip
+    store.take_in(texts)
+    store.record([*created("s", ["alone"]), assignment(texts[1], "alone", study="s")])
+    store.record([Annotation.about(texts[3], "ana", {code_id("s", "alone"): "alone"}, AT)])
+    path = tmp_path / "s.qdpx"
+    path.write_bytes(study_project(store, "s", AT)[0])
+    assert [segment.text for segment in read_segments(path, study="again")] == said
+    (source,) = read_project(path).project.sources.text_source
+    assert [selection.name for selection in source.plain_text_selection] == [said[1], said[3]]
+
+
+def test_what_was_merged_goes_out_as_what_it_became(store, tmp_path):
+    one = Segment(study="s", source="n.txt", id=uuid5(UUID(int=4), "1"), text="Nobody came.")
+    store.record([one, *created("s", ["alone", "alone at night"]), assignment(one, "alone", study="s")])
+    store.record([Annotation.about(one, "ana", {code_id("s", "alone"): "alone"}, AT)])
+    at_night, alone = code_id("s", "alone at night"), code_id("s", "alone")
+    events, act = list(store.code_events("s")), Act("lea", LATER, "same", "c")
+    themes = [event for name in ("Night", "Dark") for event in Curation(events, "s", act).create(name, "theme")]
+    events += themes
+    events += Curation(events, "s", act).move(at_night, themes[0].code_id)
+    events += Curation(events, "s", act).merge([themes[0].code_id], themes[1].code_id)
+    store.record([*events, *Curation(events, "s", act).merge([alone], at_night)])
+    book, files = Codebook(store.code_events("s")), {}
+    for fmt in CODEBOOK_FORMATS:
+        write_codebook(book, "s", {}, fmt, files.setdefault(fmt, io.BytesIO()))
+    path = tmp_path / "s.qdpx"
+    path.write_bytes(study_project(store, "s", AT)[0])
+    (theme,) = read_project(path).project.code_book.codes.code
+    (code,) = theme.code
+    assert (theme.name, code.name) == ("Dark", "alone at night")
+    assert {row.codes for row in read_refi(path).sheet.rows} == {("alone at night",)}
+    (tmp_path / "s.qdc").write_bytes(files["qdc"].getvalue())
+    (tmp_path / "s.csv").write_bytes(files["csv"].getvalue())
+    for nodes in (read_refi(tmp_path / "s.qdc").nodes, read_codebook_table(tmp_path / "s.csv")):
+        assert [node.above for node in nodes if node.name == "alone at night"] == [("Dark",)]
+    assert "Without a theme" not in files["md"].getvalue().decode()
 
 
 def test_memos_on_codes_and_documents_go_out_as_notes_that_these_refer_to(store, tmp_path):

@@ -84,6 +84,30 @@ def test_codes_that_are_wrong_too_often_are_out_of_reach_however_many_labels_com
     assert (hopeless.threshold, hopeless.labels_needed, hopeless.reachable) == (None, MOST_LABELS, False)
 
 
+@pytest.mark.parametrize(("wrong", "labels"), [(1, 1), (3, 3), (30, 30), (6, 40), (13, 100)])
+def test_more_wrong_than_promised_is_not_out_of_reach_while_labels_are_too_few_to_tell(wrong, labels):
+    early = promise([0.9] * labels, [n >= wrong for n in range(labels)])
+    assert (early.reachable, early.unclear, early.labels_needed) == (True, True, 31)
+
+
+@pytest.mark.parametrize(("wrong", "labels"), [(31, 31), (9, 40), (20, 100)])
+def test_out_of_reach_is_proven_by_labels(wrong, labels):
+    late = promise([0.9] * labels, [n >= wrong for n in range(labels)])
+    assert (late.reachable, late.unclear) == (False, False)
+    assert error_rate(wrong, labels, 0.9)[1] > 0.1
+
+
+def test_a_share_that_is_hardly_smaller_than_promised_is_not_out_of_reach():
+    near = promise([0.9] * 1001, [n >= 100 for n in range(1001)])
+    assert (near.reachable, near.unclear, near.labels_needed) == (True, False, 8_999)
+
+
+def test_codes_that_keep_a_promise_are_seldom_called_out_of_reach():
+    draws = np.random.default_rng(1).random((400, 200)) >= 0.1
+    verdicts = [promise([0.9] * 200, right.tolist()).reachable for right in draws]
+    assert np.mean(verdicts) >= 0.95
+
+
 def test_what_is_said_to_be_needed_is_about_what_is_needed():
     labels = [n % 20 != 7 for n in range(60)]  # three wrong ones
     more = promise([0.9] * 60, labels)

@@ -137,6 +137,27 @@ def test_what_people_decided_is_left_alone_and_what_expired_unanswered_is_asked_
     assert (later.asked, later.settled) == (CODED - ASKED - 1, ASKED + 1)  # those of the start never expire
 
 
+def test_a_second_person_is_asked_about_the_share_that_the_rules_say_of_what_one_coded_or_is_asked_about(site, lead):
+    segments = fill(site, CODED, people=CODED - 1)  # the last one was coded without a question
+    for segment in (*segments[:20], segments[-1]):
+        decide(site, segment, annotator="lea")
+    decide(site, segments[0], annotator="kim")
+    decide(site, segments[1], annotator="lea", kind="adjudication")
+    before = {segment: request.sample for segment, request in requests(site).items()}
+    rules = set_rules(site, mode="people", double_share=0.5)
+    twice = {each.id for each in segments if uniform(each.id, "double") < 0.5} - {segments[0].id, segments[1].id}
+    assert f'<span class="num">{len(twice)}</span> to be coded by two people' in text(lead.get(PAGE))
+    questions = apply(site, rules, site.store.record)
+    assert (questions.reasons, questions.settled) == ({"double coding": len(twice)}, CODED - len(twice))
+    asked = {segment: request for segment, request in requests(site).items() if request.coders == 2}
+    assert asked.keys() == twice
+    assert all(request.blind and request.sample == before.get(segment, False) for segment, request in asked.items())
+    open_ = {segment.id for segment in segments[20:-1]}
+    assert site.queue.waiting(STUDY, "ben", rules).open == len(twice | open_)
+    assert site.queue.waiting(STUDY, "lea", rules).open == len(open_)
+    assert apply(site, rules).asked == 0
+
+
 def test_nothing_is_lost_or_repeated_by_what_qualstream_check_counts(site, segments):
     apply(site, set_rules(site, mode="people"), site.store.record)
     assert audit_of_store(site.store, STUDY).faults(all_taken_in=True) == []

@@ -180,6 +180,21 @@ def test_a_merge_says_how_many_segments_move_moves_them_and_undo_brings_them_bac
     assert "is taken back already" in again.text
 
 
+def test_a_codes_page_tells_what_became_it_and_takes_that_back(site, lead):
+    ok(change(lead, site, "login fails", "merge", into=str(code("app crashes"))))
+    ok(change(lead, site, "slow checkout", "split", parts="app crashes\npayment"))
+    page = lead.get(f"{BASE}/codes/{code('app crashes')}").text
+    history = page[page.index('id="history"') :]
+    for was, words in (("login fails", "merged into “app crashes”"), ("slow checkout", "split into “app crashes”")):
+        assert re.search(f">{was}</a>: {words}", history)
+        (form,) = re.findall(f'action="({BASE}/codes/{code(was)}/undo)">(.*?)</form>', history, re.S)
+        fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[1]))
+        ok(lead.post(form[0], data=fields, follow_redirects=False))
+        assert book(site)[code(was)].active
+    history = lead.get(f"{BASE}/codes/{code('app crashes')}").text
+    assert "took back: merged into “app crashes”" in history
+
+
 def test_a_split_places_segments_by_hand_asks_people_about_the_rest_and_leaves_some(site, lead):
     here = f"{BASE}/codes/{code('login fails')}"
     page = lead.get(f"{here}/split", params={"parts": "password wrong\nlogin fails\npassword  wrong"}).text

@@ -1,6 +1,7 @@
 """The JSON API: what its schema says is so, whatever is asked, and each route for whom it is meant."""
 
 import json
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -79,6 +80,28 @@ def test_segments_come_page_by_page_each_once(site, bearer):
     one = client.get(f"{API}/studies/{STUDY}/segments/{ids[0]}", headers=bearer).json()
     assert one["codes"][0]["label"] in one["text"]
     assert client.get(f"{API}/studies/elsewhere/segments/{ids[0]}", headers=bearer).status_code == 404
+
+
+def test_a_mark_stands_in_an_address_as_it_is_and_earlier_ones_are_read_still(site, bearer):
+    client, asked = nobody(site), f"{API}/studies/{STUDY}/segments?limit=7&after="
+    mark = client.get(asked, headers=bearer).json()["next"]
+    assert quote(mark, safe=":,") == mark
+    (following,) = {
+        tuple(each["id"] for each in client.get(f"{asked}{each}", headers=bearer).json()["items"])
+        for each in (mark, mark.replace("Z", "+00:00"), mark.replace("Z", "%2B00:00"))
+    }
+    assert len(following) == 7
+
+
+def test_what_was_sent_comes_out_again_and_no_time_where_none_was_sent(site, bearer):
+    at = {"timestamp": "2026-03-01T12:00:00Z", "metadata": {"floor": 3, "open": True, "_inner": 1}}
+    sent = [{"text": "The beds squeak."}, {"text": "The lift hangs.", **at}]
+    answer = nobody(site).post(f"{API}/studies/beds/segments", json={"segments": sent}, headers=bearer).json()
+    beds, lift = (
+        nobody(site).get(f"{API}/studies/beds/segments/{id_}", headers=bearer).json() for id_ in answer["ids"]
+    )
+    assert (beds["timestamp"], beds["metadata"]) == (None, {})
+    assert (lift["timestamp"], lift["metadata"]) == (at["timestamp"], {"floor": 3, "open": True})
 
 
 def test_a_segments_own_id_comes_out_again_and_is_that_of_a_file(site, bearer):

@@ -45,7 +45,7 @@ def quote_rows(site: Site, study: str, hidden: Any) -> Iterator[OutputRow]:
                 "code": count.label,
                 "text": match.text,
                 "source": match.source,
-                "said_at": match.said_at,
+                "said_at": match.timestamp,
                 "decided_by": match.outcome.by,
                 "own_id": match.own_id,
                 "id": match.id,
@@ -82,7 +82,8 @@ def quotes_document(site: Site, study: str, hidden: Any) -> bytes:
         document.add_paragraph(form % {"segments": count.segments} + people)
         for match in matches:
             document.add_paragraph(_plain(match.text), style="Quote")
-            place = [match.source, written_day(match.said_at), *([match.own_id] if match.own_id else [])]
+            day = match.timestamp and written_day(match.timestamp)
+            place = [each for each in (match.source, day, match.own_id) if each]
             document.add_paragraph(_plain(", ".join(place)), style="Caption")
     written = io.BytesIO()
     document.save(written)
