@@ -126,6 +126,24 @@ def test_a_word_that_came_later_counts_for_how_it_is_coded_and_not_as_a_segment(
     assert "two people agree" in report("a file", [], found, {})
 
 
+@pytest.mark.parametrize("count", [4, 60, 99, 130, 2_001])
+def test_a_quarter_holds_a_fourth_of_the_segments_however_few_there_are(count):
+    found = ReportData(count)
+    for n, one in enumerate(segments(count)):
+        found.add(replace(one, confidence=float(n)))
+    fourths = np.array_split(np.arange(count), 4)
+    assert found.quarters()["confidence"] == pytest.approx([part.mean() for part in fourths], abs=1)
+
+
+def test_a_code_rises_in_the_last_fourth_of_a_short_stream_and_is_first_seen_when_it_was_said():
+    found = ReportData(60)
+    for n, one in enumerate(segments(60, change=60)):
+        found.add(replace(one, code="late" if n >= 46 else "early"))
+    (late,) = found.emerging()
+    assert (late.code, late.segments, late.after) == ("late", 14, pytest.approx(14 / 15))
+    assert late.first == START + timedelta(minutes=46)
+
+
 def test_shares_add_up_and_a_stream_of_any_length_has_as_many_stretches():
     for count in (200, 4_000, 40_000):
         found = ReportData(count)
