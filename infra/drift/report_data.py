@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.drift.alert_rules import KIND as RULE
 from models.drift.observation import Observed
 from models.evaluation.metrics import jensen_shannon
 from models.ports import Embeddings
@@ -248,9 +249,15 @@ class ReportData:
         return points, explained
 
 
+def change_points(alerts: Sequence[DriftAlert]) -> list[datetime]:
+    """Since when something is as it was not before; of a rule's alert that is not known: it compares nothing."""
+    return [alert.at for alert in alerts if alert.kind != RULE]
+
+
 def main_change(alerts: Sequence[DriftAlert]) -> datetime | None:
-    """The change that before and after are told by: what is said first, then the surest."""
-    ordered = sorted(alerts, key=lambda alert: (alert.cause not in ("input", "volume"), alert.p, alert.at))
+    """The change that before and after are told by: what is said first, then the surest; not a rule's alert."""
+    changes = [alert for alert in alerts if alert.kind != RULE]
+    ordered = sorted(changes, key=lambda alert: (alert.cause not in ("input", "volume"), alert.p, alert.at))
     return ordered[0].at if ordered else None
 
 

@@ -17,7 +17,7 @@ from infra.drift.alert_rules import LONGEST_HOURS, add_rule, remove_rule, rules
 from infra.drift.charts import distance, scatter, stacked
 from infra.drift.figures import distances_csv, points_csv, shares_csv
 from infra.drift.notifications import build_hooks, deliveries, send_again
-from infra.drift.report_data import EmergingCode, ReportData, main_change
+from infra.drift.report_data import EmergingCode, ReportData, change_points, main_change
 from infra.drift.report_html import CAUSES, interval, shown_p, shown_time
 from infra.drift.scan_study import with_judgements
 from infra.files.tables import MEDIA_TYPES
@@ -109,7 +109,7 @@ def download_figures(study: str, what: str, site: Here, visitor: Viewer) -> Resp
     data = _counted(database, study, _version(database, study))
     made: Mapping[str, Callable[[], bytes]] = {
         "shares.csv": lambda: shares_csv(data.bins, "codes"),
-        "distance.csv": lambda: distances_csv(data.distances([alert.at for alert in alerts])),
+        "distance.csv": lambda: distances_csv(data.distances(change_points(alerts))),
         "sources.csv": lambda: shares_csv(data.bins, "sources"),
         "texts.csv": lambda: points_csv(_embedded(database, study, site.embedder).projection(main_change(alerts))[0]),
     }
@@ -213,7 +213,7 @@ def _draw(database: Database, study: str, raised_alerts: Sequence[Raised]) -> Dr
         segments=data.segments,
         shares=shares("codes", codes),
         step=data.bins[0].segments,
-        distances=_chart(distance(data.distances([alert.at for alert in alerts]), marks, ends)),
+        distances=_chart(distance(data.distances(change_points(alerts)), marks, ends)),
         sources=shares("sources", sources) if len(data.totals("sources")) > 1 else Markup(),
         signals=data.quarters(),
         emerging=data.emerging(),

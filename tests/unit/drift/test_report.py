@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from infra.drift.charts import distance
-from infra.drift.report_data import BINS, ReportData
+from infra.drift.report_data import BINS, ReportData, change_points, main_change
 from infra.drift.report_html import report, write_report
 from models.drift.observation import Observed
 from models.errors import InputError
@@ -111,6 +111,12 @@ def test_the_line_of_distances_is_broken_where_the_reference_was_begun_anew():
     assert sum(len(line) for line in lines) == len(distances) == drawn.count("<circle")
     assert len(lines) == drawn.count('class="limit"') == 2
     assert distance(found.distances([]), [], ends).count('class="line"') == 1
+
+
+def test_a_rules_alert_is_no_change_that_before_and_after_are_told_by():
+    rule = alert(kind="rule", p=1.0)
+    assert change_points([rule, alert(1_300)]) == [alert(1_300).at]
+    assert (main_change([rule]), main_change([rule, alert(1_300, p=1.0)])) == (None, alert(1_300).at)
 
 
 def test_a_word_that_came_later_counts_for_how_it_is_coded_and_not_as_a_segment():
