@@ -93,8 +93,8 @@ def stacked(
     for row, name in enumerate(labels):
         above = [low + float(share) for low, share in zip(below, shares[row], strict=True)]
         path = _outline(frame, edges, above) + _outline(frame, edges, below, back=True)
-        told = say(f"{name}: {shares[row][0]:.1%} at the beginning, {shares[row][-1]:.1%} at the end")
-        areas.append(f'<path d="M{path}Z" fill="{_colour(row, len(names))}"><title>{escape(told)}</title></path>')
+        tooltip = say(f"{name}: {shares[row][0]:.1%} at the beginning, {shares[row][-1]:.1%} at the end")
+        areas.append(f'<path d="M{path}Z" fill="{_colour(row, len(names))}"><title>{escape(tooltip)}</title></path>')
         below = above
     drawn = "".join(areas) + frame.axes("share") + frame.marks(changes)
     return _svg(drawn, title) + _legend([(name, _colour(n, len(names))) for n, name in enumerate(labels)])

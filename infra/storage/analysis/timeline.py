@@ -73,9 +73,9 @@ def over_time(database: Database, study: str, by: TimeStep, most: int = 8, filte
         moments = _moments(first, last, coded, by, _MOST_STEPS if filters.since else STEPS[by][1])
         rows = _rows(connection, study, by, [*which, segments.c.order_at >= moments[0]])
         names = names_now(connection, {row.code_id for row in rows})
-    found = _table(rows, names, moments, most)
+    timeline = _table(rows, names, moments, most)
     later = _floor(last, by) > moments[-1]
-    return replace(found, segments=n, untimed=n - timed, earlier=first < moments[0], later=later)
+    return replace(timeline, segments=n, untimed=n - timed, earlier=first < moments[0], later=later)
 
 
 def _last_coded(connection: Connection, study: str, which: Sequence[ColumnElement[bool]]) -> datetime | None:
