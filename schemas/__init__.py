@@ -4,7 +4,7 @@ from schemas.annotation import Annotation, AnnotationRequest
 from schemas.codebook import CodeEvent
 from schemas.coding import Assignment, Classified, Decision, Guess, Neighbour, Proposal, Proposals
 from schemas.feedback import Segment
-from schemas.operations import DeadLetter, DriftAlert, ModelRelease
+from schemas.operations import DeadLetter, DriftAlert, ModelRelease, RuleCount
 from schemas.record import Record
 from schemas.study import StudyRules
 
@@ -23,6 +23,7 @@ __all__ = [
     "Proposal",
     "Proposals",
     "Record",
+    "RuleCount",
     "Segment",
     "StudyRules",
 ]

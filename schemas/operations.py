@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from schemas.record import Count, Moment, Offset, Record, Study
+from schemas.record import Count, Moment, Offset, Record, Share, Study
 
 
 class ModelRelease(Record):
@@ -29,8 +29,18 @@ class ModelRelease(Record):
     released_at: Moment
 
 
+class RuleCount(Record):
+    """What a rule for alerts has counted, and the limit that somebody set. Nothing is compared with before."""
+
+    share: Share = Field(description="Of the segments, those with the code.")
+    limit: Share = Field(description="From which share on there is an alert.")
+    hours: float = Field(gt=0, description="How much of the stream's own time is counted.")
+    segments: Count = Field(description="Coded in those hours.")
+    author: str = Field(min_length=1, description="Who set the limit.")
+
+
 class DriftAlert(Record):
-    """Something changed; a message on ``drift.alerts``."""
+    """Something changed, or passed a limit that people set; a message on ``drift.alerts``."""
 
     id: UUID
     study: Study
@@ -39,7 +49,11 @@ class DriftAlert(Record):
     at: Moment = Field(description="Estimated change point, in the segments' own time.")
     detected_at: Moment
     raised_at: Moment | None = Field(default=None, description="By the clock; the other times are the stream's own.")
-    p: float = Field(ge=0, le=1, description="After paying for every look at the stream and everything looked at.")
+    p: float = Field(
+        ge=0,
+        le=1,
+        description="After paying for every look and everything looked at; 1 of a rule, which tests nothing.",
+    )
     effect: float = Field(description="Newer against older: a difference of shares or means, or a distance.")
     codes: list[str] = Field(default_factory=list, description="Those that contribute most, the most first.")
     sources: list[str] = Field(default_factory=list, description="Those that contribute most, the most first.")
@@ -61,6 +75,7 @@ class DriftAlert(Record):
     changes: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="Share or mean before and after, by code, source or signal."
     )
+    rule: RuleCount | None = Field(default=None, description="Of an alert that a rule raised.")
 
 
 class DeadLetter(Record):

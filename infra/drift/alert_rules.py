@@ -13,7 +13,7 @@ from infra.storage.outcomes import is_coded
 from infra.storage.tables import alert_rules, codes, final_codes, segments
 from models.errors import InputError
 from models.ports import Clock
-from schemas import DriftAlert
+from schemas import DriftAlert, RuleCount
 
 KIND = "rule"
 LEAST = 5
@@ -133,5 +133,6 @@ def _broken(connection: Connection, rule: AlertRule, now: datetime) -> DriftAler
         codes=[rule.label[:120]],
         examples=list(mine[:5]),
         after=total,
+        rule=RuleCount(share=share, limit=rule.share, hours=rule.hours, segments=total, author=rule.author),
         says=f"{says}the limit that {rule.author} set is {rule.share:.0%}",
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from infra.drift.alert_rules import KIND as RULE
 from schemas import DriftAlert
 
 _CARD = "application/vnd.microsoft.card.adaptive"
@@ -10,8 +11,11 @@ _CARD = "application/vnd.microsoft.card.adaptive"
 
 def told(alert: DriftAlert) -> list[str]:
     """What is known of an alert, a line each; no text of a code breaks a line."""
+    since, seen = f"{alert.at:%Y-%m-%d %H:%M} UTC", f"{alert.detected_at:%Y-%m-%d %H:%M} UTC"
+    if alert.kind == RULE:
+        return [f"Counted: {since} to {seen}", " ".join(f"Codes: {', '.join(alert.codes)}".split())]
     lines = [
-        f"Since: {alert.at:%Y-%m-%d %H:%M} UTC, seen {alert.detected_at:%Y-%m-%d %H:%M} UTC",
+        f"Since: {since}, seen {seen}",
         f"What moved: {alert.cause}",
         f"Codes: {', '.join(alert.codes) or '-'}",
         f"Sources: {', '.join(alert.sources) or '-'}",

@@ -1,6 +1,6 @@
 """Charts of a drift report as inline SVG: readable without a script, in print and in both colour schemes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
 
@@ -10,6 +10,7 @@ COLOURS = ("#2f7fb8", "#d9822b", "#3a9c5f", "#b64a76", "#7d62c3", "#a08620", "#2
 _WIDTH, _HEIGHT = 960, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 22, 34
 _TICKS = 6
+Say = Callable[[str], str]
 _NOTHING = 1e-9  # of a share: what is left of rounding
 
 
@@ -70,6 +71,8 @@ def stacked(
     shares: FloatArray,
     changes: Sequence[tuple[datetime, str]],
     title: str,
+    *,
+    say: Say = str,
 ) -> str:
     """Shares over time, one area above the other.
 
@@ -79,27 +82,30 @@ def stacked(
         shares: Shape ``(names + 1, bins)``; the last row is all others.
         changes: Moments to mark, and what changed then.
         title: For those who cannot see it.
+        say: Puts the chart's own words into the reader's language.
     """
     if not bins:
         return ""
     frame = _Frame(bins[0].start, bins[-1].end, 1.0)
     edges = [each.start for each in bins] + [bins[-1].end]
     below, areas = [0.0] * len(bins), []
-    labels = [*names, OTHERS] if shares[-1].max() > _NOTHING else list(names)
+    labels = [*names, say(OTHERS)] if shares[-1].max() > _NOTHING else list(names)
     for row, name in enumerate(labels):
         above = [low + float(share) for low, share in zip(below, shares[row], strict=True)]
         path = _outline(frame, edges, above) + _outline(frame, edges, below, back=True)
-        areas.append(
-            f'<path d="M{path}Z" fill="{_colour(row, len(names))}"><title>{escape(name)}: {shares[row][0]:.1%} at the '
-            f"beginning, {shares[row][-1]:.1%} at the end</title></path>"
-        )
+        tooltip = say(f"{name}: {shares[row][0]:.1%} at the beginning, {shares[row][-1]:.1%} at the end")
+        areas.append(f'<path d="M{path}Z" fill="{_colour(row, len(names))}"><title>{escape(tooltip)}</title></path>')
         below = above
     drawn = "".join(areas) + frame.axes("share") + frame.marks(changes)
     return _svg(drawn, title) + _legend([(name, _colour(n, len(names))) for n, name in enumerate(labels)])
 
 
 def distance(
-    distances: Sequence[BinDistance], changes: Sequence[tuple[datetime, str]], ends: tuple[datetime, datetime]
+    distances: Sequence[BinDistance],
+    changes: Sequence[tuple[datetime, str]],
+    ends: tuple[datetime, datetime],
+    *,
+    say: Say = str,
 ) -> str:
     """The distance from what came before, with its control limit; what lies above is marked.
 
@@ -115,19 +121,18 @@ def distance(
         f"{each.at:%Y-%m-%d %H:%M}: {each.value:.3f}, limit {each.limit:.3f}</title></circle>"
         for each in distances
     )
-    legend = _legend([("distance", COLOURS[0]), ("control limit (99%)", "#a12a24")])
-    return (
-        _svg(frame.axes("number") + limits + lines + dots + frame.marks(changes), "Distance of the codes over time")
-        + legend
-    )
+    legend = _legend([(say("distance"), COLOURS[0]), (say("control limit (99%)"), "#a12a24")])
+    drawn = frame.axes("number") + limits + lines + dots + frame.marks(changes)
+    return _svg(drawn, say("Distance of the codes over time")) + legend
 
 
-def scatter(points: Sequence[TextPoint], *, named: bool = True) -> str:
+def scatter(points: Sequence[TextPoint], *, named: bool = True, say: Say = str) -> str:
     """Texts in two dimensions, those before the change and those after it.
 
     Args:
         points: The texts.
         named: Whether each says its code.
+        say: Puts the chart's own words into the reader's language.
     """
     if not points:
         return ""
@@ -140,13 +145,13 @@ def scatter(points: Sequence[TextPoint], *, named: bool = True) -> str:
         x = 14 + (point.x - left) / wide * (_WIDTH - 28)
         y = 14 + (high - point.y) / tall * (height - 28)
         side = "after" if point.after else "before"
-        title = f"<title>{escape(point.code)}, {side}</title>" if named else ""
+        title = f"<title>{escape(point.code)}, {say(side)}</title>" if named else ""
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2" class="{side}">{title}</circle>'
 
     before = "".join(place(point) for point in points if not point.after)
     after = "".join(place(point) for point in points if point.after)
-    legend = _legend([("before", COLOURS[0]), ("after", COLOURS[1])])
-    return _svg(before + after, "Texts in two dimensions, before and after", height) + legend
+    legend = _legend([(say("before"), COLOURS[0]), (say("after"), COLOURS[1])])
+    return _svg(before + after, say("Texts in two dimensions, before and after"), height) + legend
 
 
 def _lines(frame: _Frame, kind: str, distances: Sequence[BinDistance], values: Sequence[float]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.drift.alert_rules import KIND as RULE
 from models.drift.observation import Observed
 from models.evaluation.metrics import jensen_shannon
 from models.ports import Embeddings
@@ -48,8 +49,20 @@ class StreamBin:
     segments: int = 0
     codes: Counter[str] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Quarter:
+    """A fourth of the stream's segments: a stretch is too long to tell it, where they are few."""
+
+    codes: Counter[str] = field(default_factory=Counter)
     signals: dict[str, tuple[int, float]] = field(default_factory=dict)
     """How often a signal was known, and its sum."""
+
+    def mean(self, signal: str) -> float | None:
+        """Of those segments of which it was known; none where there are none."""
+        count, total = self.signals.get(signal, (0, 0.0))
+        return total / count if count else None
 
 
 @dataclass(frozen=True)
@@ -90,10 +103,12 @@ class ReportData:
     """Counts, and a sample of the embeddings."""
 
     def __init__(self, segments: int, seed: int = 7) -> None:
-        """Expect so many segments: they are drawn in stretches of equal size."""
+        """Expect so many segments: they are drawn in stretches of equal size, and told by quarters."""
+        self._expected = max(1, segments)
         self._size = max(LEAST, -(-segments // BINS))
         self._random = Random(seed)
-        self._known: set[str] = set()
+        self._first_seen: dict[str, datetime] = {}
+        self._quarters = [Quarter() for _ in range(4)]
         self._sample: list[tuple[datetime, str, Embeddings]] = []
         self.bins: list[StreamBin] = []
         self.embedded = 0
@@ -113,24 +128,31 @@ class ReportData:
         now.end = observed.at
         now.sources[observed.source] += 1
         if not observed.dead:
-            now.codes[self._counted(observed.code)] += 1
+            code = self._counted(observed)
+            now.codes[code] += 1
+            self._quarter.codes[code] += 1
         self._measure(observed)
         if observed.vector is not None:
             self._keep(observed)
 
+    @property
+    def _quarter(self) -> Quarter:
+        """That of the segment counted last; those that were not expected are in the last one."""
+        return self._quarters[min(3, (self.segments - 1) * 4 // self._expected)]
+
     def _measure(self, observed: Observed) -> None:
-        now = self.bins[-1]
+        now = self._quarter
         for name in _WORDS if observed.judged else SIGNALS:
             value = getattr(observed, name)
             if value is not None:
                 count, total = now.signals.get(name, (0, 0.0))
                 now.signals[name] = (count + 1, total + value)
 
-    def _counted(self, code: str) -> str:
-        if code not in self._known and len(self._known) >= _MOST_CODES:
+    def _counted(self, observed: Observed) -> str:
+        if observed.code not in self._first_seen and len(self._first_seen) >= _MOST_CODES:
             return OTHERS
-        self._known.add(code)
-        return code
+        self._first_seen.setdefault(observed.code, observed.at)
+        return observed.code
 
     def _keep(self, observed: Observed) -> None:
         self.embedded += 1
@@ -160,9 +182,7 @@ class ReportData:
         Returns:
             What they are, for a reader, with the four means.
         """
-        quarter = max(1, len(self.bins) // 4)
-        parts = [self.bins[n * quarter : (n + 1) * quarter if n < 3 else None] for n in range(4)]
-        means = {title: [_mean(part, name) for part in parts] for name, title in SIGNALS.items()}
+        means = {title: [part.mean(name) for part in self._quarters] for name, title in SIGNALS.items()}
         return {title: each for title, each in means.items() if any(each)}
 
     def shares(self, what: str, names: Sequence[str]) -> FloatArray:
@@ -195,9 +215,8 @@ class ReportData:
 
     def emerging(self, most: int = 8) -> list[EmergingCode]:
         """Codes that rose most from the first three quarters to the last, by a z-test of the two shares."""
-        quarter = max(1, len(self.bins) // 4)
-        early, late = self.bins[:-quarter], self.bins[-quarter:]
-        before, after = _summed(early), _summed(late)
+        *early, late = self._quarters
+        before, after = sum((part.codes for part in early), Counter[str]()), late.codes
         n, m = before.total(), after.total()
         rises: list[tuple[float, EmergingCode]] = []
         for code, count in after.items() if n and m else ():
@@ -205,8 +224,7 @@ class ReportData:
             pooled = (before[code] + count) / (n + m)
             z = (q - p) / max((pooled * (1 - pooled) * (1 / n + 1 / m)) ** 0.5, 1e-12)
             if count >= _RARE and z > 3 and code != OTHERS:
-                first = next(bin_.start for bin_ in self.bins if bin_.codes[code])
-                rises.append((z, EmergingCode(code, first, p, q, count)))
+                rises.append((z, EmergingCode(code, self._first_seen[code], p, q, count)))
         return [each for _, each in sorted(rises, key=lambda rise: -rise[0])[:most]]
 
     def projection(self, change: datetime | None) -> tuple[list[TextPoint], FloatArray]:
@@ -231,9 +249,15 @@ class ReportData:
         return points, explained
 
 
+def change_points(alerts: Sequence[DriftAlert]) -> list[datetime]:
+    """Since when something is as it was not before; of a rule's alert that is not known: it compares nothing."""
+    return [alert.at for alert in alerts if alert.kind != RULE]
+
+
 def main_change(alerts: Sequence[DriftAlert]) -> datetime | None:
-    """The change that before and after are told by: what is said first, then the surest."""
-    ordered = sorted(alerts, key=lambda alert: (alert.cause not in ("input", "volume"), alert.p, alert.at))
+    """The change that before and after are told by: what is said first, then the surest; not a rule's alert."""
+    changes = [alert for alert in alerts if alert.kind != RULE]
+    ordered = sorted(changes, key=lambda alert: (alert.cause not in ("input", "volume"), alert.p, alert.at))
     return ordered[0].at if ordered else None
 
 
@@ -253,16 +277,3 @@ def _distance(counts: NDArray[Any], others: NDArray[Any]) -> FloatArray:
     """
     distances: FloatArray = np.sqrt(jensen_shannon(counts, others))
     return distances
-
-
-def _mean(bins: Sequence[StreamBin], signal: str) -> float | None:
-    known = [bin_.signals[signal] for bin_ in bins if signal in bin_.signals]
-    count = sum(each for each, _ in known)
-    return sum(total for _, total in known) / count if count else None
-
-
-def _summed(bins: Sequence[StreamBin]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for bin_ in bins:
-        total.update(bin_.codes)
-    return total

@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from infra.drift.charts import distance, scatter, stacked
-from infra.drift.report_data import ReportData, main_change
+from infra.drift.report_data import ReportData, change_points, main_change
 from models.errors import InputError
 from schemas import DriftAlert
 
@@ -178,7 +178,7 @@ def _codes(alerts: Sequence[DriftAlert], data: ReportData) -> str:
 def _distance(alerts: Sequence[DriftAlert], data: ReportData) -> str:
     if not data.bins or len(data.totals()) < 2:
         return ""
-    distances = data.distances([alert.at for alert in alerts])
+    distances = data.distances(change_points(alerts))
     chart = distance(distances, _changes(alerts), (data.bins[0].start, data.bins[-1].end))
     if not chart:
         return ""

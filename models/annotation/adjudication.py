@@ -15,6 +15,9 @@ from schemas.record import later_than
 NamedCode = tuple[UUID, str]
 """A code and its label."""
 
+DISPUTED = "a new code where coders disagreed"
+"""Why a code is created."""
+
 
 @dataclass(frozen=True)
 class AdjudicationCase:
@@ -61,7 +64,7 @@ def adjudicate(
     if bool(taken) == choice.none_fits:
         problem = "codes are chosen, and that none fits" if taken else "no code is chosen"
         raise InputError(f"{problem}; choose codes, write one, or say that none fits")
-    created = created_for(case.segment, fresh, lead, at, choice.cause, "a new code where coders disagreed")
+    created = created_for(case.segment, fresh, lead, at, choice.cause, DISPUTED)
     annotation = Annotation.about(
         case.segment,
         lead,

@@ -14,6 +14,8 @@ from schemas.coding import CodeStanding
 from schemas.ids import code_event_id, code_id, normalised_label
 from schemas.record import later_than
 
+ADMITTED, OPENED = "admitted: models had proposed it", "a new code for a segment"
+"""Why a code is created."""
 _MOST_CODES = 20  # of one segment
 
 
@@ -216,8 +218,8 @@ def decide(task: Task, choice: CodingChoice, codes: CodeLookup, annotator: str, 
     admitted = {code: label for code, label in fresh.items() if choice.accept and code == task.code}
     opened = {code: label for code, label in fresh.items() if code not in admitted}
     created = (
-        *created_for(task.segment, admitted, annotator, at, choice.cause, "admitted: models had proposed it"),
-        *created_for(task.segment, opened, annotator, at, choice.cause, "a new code for a segment"),
+        *created_for(task.segment, admitted, annotator, at, choice.cause, ADMITTED),
+        *created_for(task.segment, opened, annotator, at, choice.cause, OPENED),
     )
     return CodingRecords(_annotation(task, choice, taken, codes, annotator, at), created)
 

@@ -26,6 +26,8 @@ from schemas.ids import code_event_id, code_id, normalised_label
 from schemas.record import later_than
 
 AUTHOR = "themes@1"
+TOGETHER = "codes that belong together"
+"""Why a theme is created."""
 """Who wrote our events: this rule with its revision, then the embedder."""
 
 _DIGITS = 5  # a cosine differs behind them with the batch that a label was embedded in
@@ -348,7 +350,7 @@ def to_events(arrangement: Arrangement, codebook: Codebook, study: str, author: 
             label=theme.label,
             author=author,
             at=now,
-            reason="codes that belong together",
+            reason=TOGETHER,
         )
         for theme in arrangement.created
     ]

@@ -3,12 +3,13 @@
 from pathlib import Path
 from urllib.parse import quote
 
+import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from infra.storage.tables import annotations
 from tests.browser import sample
-from tests.browser.conftest import House
+from tests.browser.conftest import House, NewContext
 
 BASE = f"/s/{quote(sample.STUDY)}"
 
@@ -125,3 +126,50 @@ def test_a_drawing_is_saved_as_a_picture(house: House, page: Page) -> None:
         page.get_by_role("button", name="Save code frequencies as PNG").click()
     assert download.value.suggested_filename == "code frequencies.png"
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+_COLOURS = """async (bytes) => {
+  const picture = await createImageBitmap(new Blob([new Uint8Array(bytes)]));
+  const canvas = new OffscreenCanvas(picture.width, picture.height);
+  const pen = canvas.getContext("2d");
+  pen.drawImage(picture, 0, 0);
+  const { data } = pen.getImageData(0, picture.height - 60, picture.width, 60);
+  const seen = new Set();
+  for (let n = 0; n < data.length; n += 4) seen.add(data.slice(n, n + 4).join());
+  return [...seen];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_saved_picture_has_the_names_of_its_colours_on_the_pages_ground(
+    house: House, new_context: NewContext, scheme: str
+) -> None:
+    page = new_context(color_scheme=scheme).new_page()
+    house.sign_in(page, "vic")
+    page.goto(f"{house.address}{BASE}/drift")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save shares of the codes over time as SVG").click()
+    drawn = Path(download.value.path()).read_text(encoding="utf-8")
+    assert ">general praise</text>" in drawn
+    assert f'fill="{"#ffffff" if scheme == "light" else "#1d2125"}"' in drawn
+    page.goto(f"{house.address}{BASE}/?by=day")
+    page.locator("#chart-codes canvas").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save codes over time as PNG").click()
+    seen = page.evaluate(_COLOURS, list(Path(download.value.path()).read_bytes()))
+    ground, first, second = "255,255,255" if scheme == "light" else "29,33,37", "47,127,184", "217,130,43"
+    assert {f"{colour},255" for colour in (ground, first, second)} <= set(seen)
+    assert all(colour.endswith(",255") for colour in seen)
+
+
+@pytest.mark.parametrize("name", ["segments", "codebook"])
+def test_a_column_of_ticks_is_as_wide_as_a_tick_and_what_is_ticked_stands_in_sight(
+    house: House, new_context: NewContext, name: str
+) -> None:
+    for width in (390, 1280):
+        page = new_context(viewport={"width": width, "height": 800}).new_page()
+        house.sign_in(page, "lea")
+        page.goto(f"{house.address}{BASE}/{name}")
+        tick = page.locator("td:has(> [type=checkbox])").first
+        assert tick.bounding_box()["width"] < 60
+        assert tick.locator("+ *").bounding_box()["x"] < 100 or width > 390

@@ -62,6 +62,17 @@ def test_an_alert_says_what_changed_since_when_and_why(site):
     assert "Acknowledge" not in page
 
 
+def test_a_rules_alert_says_what_was_counted_and_of_no_comparison(site):
+    fill(site, 60)
+    assert "Numbers mark the changes above" not in visit(site, "viewer").get(PAGE).text
+    site.store.record([alert(kind="rule", p=1.0, after=21, changes={}, causes={})])
+    page = visit(site, "viewer").get(PAGE).text
+    assert "<dt>Segments</dt><dd>21</dd>" in page
+    assert "Numbers mark the changes above" in page
+    for said in ("0 before", "How sure", "Since", "what people say changed"):
+        assert said not in page
+
+
 def test_an_alert_about_texts_says_what_is_new_in_them(site):
     segments = fill(site, 60)
     new = {"terms": ["covid refund", "<b>voucher</b>"], "nearest": ["late refund"], "name": "Pandemic refunds"}

@@ -122,6 +122,28 @@ def test_a_range_of_dates_shows_more_steps_than_the_last_thirty(site):
     assert len(over_time(site.store.database, STUDY, "day", filters=Filters(since=since)).moments) == 51
 
 
+def test_where_the_last_steps_have_no_coded_segment_those_up_to_the_newest_coded_one_are_shown_and_said(site):
+    newest = fill(site, 28)[-1]
+    for n, days in enumerate((80, 82)):
+        later = {"id": code_id(STUDY, str(n)), "timestamp": newest.timestamp + timedelta(days=days)}
+        site.store.take_in([newest.model_copy(update=later)])
+    for step in ("hour", "day"):
+        found = over_time(site.store.database, STUDY, step)
+        assert (sum(n for _, n in found.totals), found.later, found.is_course) == (28, True, True)
+    page = visit(site, "viewer").get(PAGE).text
+    assert "data-chart" in page
+    assert f"Shown by day: {found.moments[0]:%Y-%m-%d} to {found.moments[-1]:%Y-%m-%d} (UTC)" in page
+    assert "No segment after that has a code." in page
+
+
+def test_the_chart_says_what_time_it_shows_and_that_earlier_segments_are_left_out(site):
+    segments = fill(site, 60)
+    page = visit(site, "viewer").get(f"{PAGE}?by=hour").text
+    assert f"to {segments[-1].timestamp:%Y-%m-%d %H}:00 (UTC)" in page
+    assert "Earlier segments are left out" in page
+    assert "Earlier segments are left out" not in visit(site, "viewer").get(f"{PAGE}?by=day").text
+
+
 def test_where_no_segment_has_a_time_that_is_said_and_bars_count_the_codes(site):
     segments = fill(site, 9)
     site.store.reset(STUDY)

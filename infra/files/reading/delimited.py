@@ -21,7 +21,8 @@ _MOST_LINES = 1000  # of one row; more means that a quote was never closed
 _SAMPLED = 200
 _STATED = re.compile(r"^\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)  # Excel's own line
 _BACKSLASHED = {quote: re.compile(rf"(?<!\\)((?:\\\\)*)\\{quote}") for quote in "\"'"}
-_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+"""How a file's remarks call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,4 +231,4 @@ def _faults(lines: list[str], dialect: Dialect) -> int:
 
 
 def _named(delimiter: str) -> str:
-    return _NAMES.get(delimiter, f"'{delimiter}'")
+    return SEPARATORS.get(delimiter, f"'{delimiter}'")

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from infra.storage.analysis.crosstab import WITHOUT
 from infra.storage.annotations import current_annotations
 from infra.storage.database import Database
 from infra.storage.tables import assignments, segments
@@ -15,7 +16,6 @@ from schemas import Annotation
 
 FIXED = ("source", "language", "length")
 """What every segment has; everything else is an attribute of its own metadata."""
-_UNKNOWN = "(none)"
 _LONGEST_NAME = 60  # characters of a group's name
 
 
@@ -58,7 +58,7 @@ def _group(row: Any, name: str) -> str:
     if name == "length":
         return length_group(len(row.text.split()))
     value = {"source": row.source, "language": row.language}.get(name) if name in FIXED else row.metadata.get(name)
-    return _UNKNOWN if value in (None, "") else " ".join(str(value).split())[:_LONGEST_NAME]
+    return WITHOUT if value in (None, "") else " ".join(str(value).split())[:_LONGEST_NAME]
 
 
 def _attributes(rows: Sequence[Any]) -> Iterator[str]:

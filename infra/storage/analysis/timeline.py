@@ -1,7 +1,7 @@
 """How often codes were given over time, in all of a study or a part of it; without times, how often in all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -33,6 +33,10 @@ class OverTime:
     """Of the study, or of the part of it."""
     untimed: int = 0
     """Those of them that do not say when they were said: they stand at the time they were taken in."""
+    earlier: bool = False
+    """Whether some of them are older than the first step."""
+    later: bool = False
+    """Whether some are newer than the last step: none of those has a code."""
 
     @property
     def is_course(self) -> bool:
@@ -46,7 +50,7 @@ class OverTime:
 
 
 def over_time(database: Database, study: str, by: TimeStep, most: int = 8, filters: Filters | None = None) -> OverTime:
-    """The codes that most segments of the last steps have in the end.
+    """The codes that most segments of the last steps have in the end; of earlier ones where no newer one is coded.
 
     Args:
         database: The read model's.
@@ -65,16 +69,28 @@ def over_time(database: Database, study: str, by: TimeStep, most: int = 8, filte
         if not n:
             return OverTime((), (), ())
         timed = connection.execute(select(func.count(segments.c.timestamp)).where(*which)).scalar_one()
-        moments = _moments(first, last, by, _MOST_STEPS if filters.since else STEPS[by][1])
+        coded = _last_coded(connection, study, which) or last
+        moments = _moments(first, last, coded, by, _MOST_STEPS if filters.since else STEPS[by][1])
         rows = _rows(connection, study, by, [*which, segments.c.order_at >= moments[0]])
         names = names_now(connection, {row.code_id for row in rows})
-    return _table(rows, names, moments, most, n, n - timed)
+    timeline = _table(rows, names, moments, most)
+    later = _floor(last, by) > moments[-1]
+    return replace(timeline, segments=n, untimed=n - timed, earlier=first < moments[0], later=later)
 
 
-def _moments(first: datetime, last: datetime, by: TimeStep, steps: int) -> list[datetime]:
+def _last_coded(connection: Connection, study: str, which: Sequence[ColumnElement[bool]]) -> datetime | None:
+    final = final_codes.c
+    query = select(func.max(segments.c.order_at)).join_from(segments, final_codes, segments.c.id == final.segment_id)
+    return connection.execute(query.where(*which, final.study == study, final.code_id.is_not(None))).scalar()
+
+
+def _moments(first: datetime, last: datetime, coded: datetime, by: TimeStep, steps: int) -> list[datetime]:
+    """The last steps, or those up to the last coded segment where it is older than that."""
     length = STEPS[by][0]
-    ends = _floor(last, by)
-    begins = max(ends - length * (steps - 1), _floor(first, by))
+    span = length * (steps - 1)
+    oldest, newest, coded = (_floor(moment, by) for moment in (first, last, coded))
+    begins = max(oldest, (newest if coded >= newest - span else coded) - span)
+    ends = min(newest, begins + span)
     return [begins + length * n for n in range((ends - begins) // length + 1)]
 
 
@@ -89,9 +105,7 @@ def _rows(connection: Connection, study: str, by: TimeStep, which: Sequence[Colu
     return connection.execute(query).all()
 
 
-def _table(
-    rows: Sequence[Any], names: dict[UUID, Named], moments: list[datetime], most: int, n: int, untimed: int
-) -> OverTime:
+def _table(rows: Sequence[Any], names: dict[UUID, Named], moments: list[datetime], most: int) -> OverTime:
     counts: dict[Named, dict[datetime, int]] = {}
     for row in rows:
         code = names.get(row.code_id, Named(row.code_id, row.label))
@@ -99,7 +113,7 @@ def _table(
         of_code[moment] = of_code.get(moment, 0) + row.n
     ordered = sorted(counts, key=lambda code: (-sum(counts[code].values()), code.label))[:most]
     by_code = [[counts[code].get(moment, 0) for moment in moments] for code in ordered]
-    return OverTime(moments, ordered, by_code, n, untimed)
+    return OverTime(moments, ordered, by_code)
 
 
 def _floor(moment: datetime, by: TimeStep) -> datetime:

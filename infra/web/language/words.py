@@ -103,6 +103,32 @@ ELSEWHERE = (
     N_("the codebook changed"),
     N_("the people who judge changed"),
     N_("where it comes from changed"),
+    # what charts of drift name, and how it is coded
+    N_("other codes"),
+    N_("before"),
+    N_("after"),
+    N_("distance"),
+    N_("control limit (99%)"),
+    N_("Distance of the codes over time"),
+    N_("Texts in two dimensions, before and after"),
+    N_("confidence"),
+    N_("agreement of the members"),
+    N_("similarity to the code reused"),
+    N_("let stand by people"),
+    N_("two people agree"),
+    N_("rewritten by the moderator"),
+    N_("new codes"),
+    N_("dead letters"),
+    # groups of segments
+    N_("source"),
+    N_("language"),
+    N_("length"),
+    N_("under 10 words"),
+    N_("10 to 24 words"),
+    N_("25 to 49 words"),
+    N_("50 words and more"),
+    N_("(none)"),
+    N_("(others)"),
     # columns of the labels
     N_("The study."),
     N_("The segment's id."),
@@ -186,6 +212,8 @@ ELSEWHERE = (
 
 SENTENCES = (
     N_("{1} marked nothing here"),
+    N_("'{1}' is the code of {2} of {3} segments in {4} h; the limit that {5} set is {6}"),
+    N_("{1}: {2} at the beginning, {3} at the end"),
     N_("Too early to tell whether more labels pay: {1} trainings are needed, there {2} {3}."),
     N_(
         "Labelling more of the same has stopped paying: the last {1} trainings changed almost none of the classifier's "
@@ -205,6 +233,14 @@ SENTENCES = (
     N_("today's time is used up: the study's rules allow no more minutes a day"),
 )
 """Texts that come with values in them, or from where nothing lists them."""
+
+REASONS = (
+    N_("a new code for a segment"),
+    N_("a new code where coders disagreed"),
+    N_("admitted: models had proposed it"),
+    N_("codes that belong together"),
+)
+"""Why the program itself changed the codebook; what people wrote stays as it is."""
 
 OF_FILES = (
     N_("a passage with a further code"),
@@ -226,5 +262,9 @@ OF_FILES = (
     N_("{1}, confidence {2}"),
     N_("UTF-8, with lines in {1} among it"),
     N_("cells parted by {1}"),
+    N_("cells parted by commas"),
+    N_("cells parted by semicolons"),
+    N_("cells parted by tabs"),
+    N_("cells parted by bars"),
 )
 """What is said of a file that is read: what sentences are set into, and parts that are joined."""

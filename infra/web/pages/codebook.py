@@ -17,6 +17,7 @@ from infra.annotation.memos import memos_of_code
 from infra.files.timestamps import read_time
 from infra.storage.segment_search import SegmentMatch
 from infra.web.access import Lead, Viewer, hides, unread_by, visitor_of
+from infra.web.language.words import REASONS
 from infra.web.pages.codebook_forms import (
     Action,
     CodeForm,
@@ -165,7 +166,7 @@ def _history_page(
     lines = [line for line in reversed(history_lines(events)) if show == "all" or not line.by_refiner]
     start = (page - 1) * PAGE
     shown = {"lines": lines[start : start + PAGE], "more": len(lines) > start + PAGE, "any": bool(events)}
-    given = {"show": show, "page": page, "cause": uuid4(), **shown}
+    given = {"show": show, "page": page, "cause": uuid4(), "reasons": REASONS, **shown}
     return draw(request, "codebook_history.html", {**values, **given}, status=status)
 
 
@@ -295,6 +296,7 @@ def _code_page(
         "near": _near(site, study, state),
         "parts": [span for span in _visible(request, site, study) if any(each == code for each, _ in span.codes)],
         "lines": list(reversed(lines)),
+        "reasons": REASONS,
         "cause": uuid4(),
         "memos": memos_of_code(site.store.database, study, code),
         "memo_on": {"code": code},

@@ -17,8 +17,8 @@ from infra.drift.alert_rules import LONGEST_HOURS, add_rule, remove_rule, rules
 from infra.drift.charts import distance, scatter, stacked
 from infra.drift.figures import distances_csv, points_csv, shares_csv
 from infra.drift.notifications import build_hooks, deliveries, send_again
-from infra.drift.report_data import EmergingCode, ReportData, main_change
-from infra.drift.report_html import CAUSES, interval, shown_p, shown_time
+from infra.drift.report_data import EmergingCode, ReportData, change_points, main_change
+from infra.drift.report_html import CAUSES, shown_p
 from infra.drift.scan_study import with_judgements
 from infra.files.tables import MEDIA_TYPES
 from infra.storage.alerts import AlertMark, MarkKind, Raised, mark, raised, reopen
@@ -27,7 +27,7 @@ from infra.storage.observations import count_observations, observations, texts_o
 from infra.storage.segment_search import choices
 from infra.storage.tables import annotations, assignments, segments
 from infra.web.access import Lead, Viewer, unread_by
-from infra.web.language.speech import gettext
+from infra.web.language.speech import gettext, looked_up, written_day, written_time
 from infra.web.site import Here, draw
 from models.drift.settings import DriftSettings
 from models.ports import Embedder
@@ -72,9 +72,8 @@ def page(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLRespo
         "causes": CAUSES,
         "snooze_days": _SNOOZE_DAYS,
         "drawn": _draw(database, study, alerts),
-        "shown_time": shown_time,
+        "shown_time": _shown_time,
         "shown_p": shown_p,
-        "interval": interval,
         "newest": NEWEST,
         "needed": DriftSettings().needed,
         "deliveries": deliveries(database, study),
@@ -93,10 +92,10 @@ def texts(request: Request, study: str, site: Here, visitor: Viewer) -> HTMLResp
     data = _embedded(database, study, site.embedder)
     points, explained = data.projection(change)
     values = {
-        "chart": _chart(scatter(points, named=False)),  # some of them may wait to be read blind
+        "chart": _chart(scatter(points, named=False, say=looked_up)),  # some of them may wait to be read blind
         "texts": len(points),
         "explained": explained,
-        "change": change and shown_time(change),
+        "change": change and _shown_time(change),
     }
     return draw(request, "drift_texts.html", values)
 
@@ -109,7 +108,7 @@ def download_figures(study: str, what: str, site: Here, visitor: Viewer) -> Resp
     data = _counted(database, study, _version(database, study))
     made: Mapping[str, Callable[[], bytes]] = {
         "shares.csv": lambda: shares_csv(data.bins, "codes"),
-        "distance.csv": lambda: distances_csv(data.distances([alert.at for alert in alerts])),
+        "distance.csv": lambda: distances_csv(data.distances(change_points(alerts))),
         "sources.csv": lambda: shares_csv(data.bins, "sources"),
         "texts.csv": lambda: points_csv(_embedded(database, study, site.embedder).projection(main_change(alerts))[0]),
     }
@@ -196,7 +195,7 @@ def _draw(database: Database, study: str, raised_alerts: Sequence[Raised]) -> Dr
     if not data.bins:
         return None
     alerts = [each.alert for each in _in_order(raised_alerts)]
-    marks = [(alert.at, alert.says or alert.kind) for alert in alerts]
+    marks = [(alert.at, looked_up(alert.says or alert.kind)) for alert in alerts]
     ends = (data.bins[0].start, data.bins[-1].end)
     codes = data.shown("codes", [code for alert in alerts for code in alert.codes[:3]])
     sources = data.shown("sources", [source for alert in alerts for source in alert.sources[:3]])
@@ -207,17 +206,22 @@ def _draw(database: Database, study: str, raised_alerts: Sequence[Raised]) -> Dr
     }
 
     def shares(what: str, names: Sequence[str]) -> Markup:
-        return _chart(stacked(data.bins, names, data.shares(what, names), marks, over_time[what]))
+        return _chart(stacked(data.bins, names, data.shares(what, names), marks, over_time[what], say=looked_up))
 
     return Drawn(
         segments=data.segments,
         shares=shares("codes", codes),
         step=data.bins[0].segments,
-        distances=_chart(distance(data.distances([alert.at for alert in alerts]), marks, ends)),
+        distances=_chart(distance(data.distances(change_points(alerts)), marks, ends, say=looked_up)),
         sources=shares("sources", sources) if len(data.totals("sources")) > 1 else Markup(),
         signals=data.quarters(),
         emerging=data.emerging(),
     )
+
+
+def _shown_time(at: datetime) -> str:
+    """A moment in UTC, to the minute; a day alone where it is its beginning."""
+    return written_day(at) if (at.hour, at.minute, at.second) == (0, 0, 0) else written_time(at)
 
 
 def _chart(svg: str) -> Markup:

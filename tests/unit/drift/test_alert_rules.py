@@ -9,7 +9,7 @@ from infra.storage.outbox import Outbox
 from infra.storage.store import open_store
 from models.errors import InputError
 from models.fakes import HandClock
-from schemas import Annotation, DriftAlert
+from schemas import Annotation, DriftAlert, RuleCount
 from schemas.ids import code_id
 from tests.unit.storage.test_outcomes import coded, event
 
@@ -45,6 +45,7 @@ def test_a_rule_raises_one_alert_as_the_share_rises_and_another_after_it_was_bel
     (alert,) = store.history(DriftAlert, "app")
     assert alert.says == "'a' is the code of 100% of 6 segments in 0.1 h; the limit that lea set is 50%"
     assert (alert.kind, alert.codes, alert.raised_at, len(alert.examples)) == ("rule", ["a"], CLOCK.now(), 5)
+    assert alert.rule == RuleCount(share=1, limit=0.5, hours=0.1, segments=6, author="lea")
     say(store, "b" * 10, 20)
     assert look(store) == 0
     say(store, "a" * 30, 40)

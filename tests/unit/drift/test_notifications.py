@@ -31,7 +31,7 @@ from infra.storage.store import open_store
 from infra.storage.tables import alert_deliveries, alert_marks
 from models.errors import SettingError
 from models.fakes import HandClock
-from schemas import DriftAlert
+from schemas import DriftAlert, RuleCount
 from schemas.ids import code_id
 
 CLOCK = HandClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
@@ -128,6 +128,20 @@ def test_a_webhook_is_told_once_and_can_check_who_says_it(database):
     assert said == sign(SECRET, int(seconds), body) != sign(b"another secret 16", int(seconds), body)
     told = json.loads(body)
     assert (told["id"], told["page"]) == (str(alert().id), f"http://page/s/app/drift#{alert().id}")
+
+
+def test_a_rule_tells_its_share_limit_and_hours_and_of_no_comparison(tmp_path):
+    store = open_store(f"sqlite:///{tmp_path / 'rule.db'}")
+    counted = RuleCount(share=0.33, limit=0.05, hours=72, segments=21, author="lea")
+    store.record([alert(kind="rule", p=1.0, after=21, codes=["slow"], says="'slow' is often said", rule=counted)])
+    with running(Server()) as server:
+        notify(store.database, [webhook(server), ChatHook(webhook(server).url, MESSAGES["slack"], "p", "slack")], CLOCK)
+    store.close()
+    told, chat = (json.loads(body) for _, body in server.got)
+    assert told["rule"].items() >= {"share": 0.33, "limit": 0.05, "hours": 72, "segments": 21, "author": "lea"}.items()
+    assert (told["p"], told["effect"], told["before"]) == (None, None, None)
+    assert "Counted: 2026-03-01 10:00 UTC to 2026-03-01 11:00 UTC" in str(chat)
+    assert "What moved" not in str(chat)
 
 
 def test_what_failed_is_tried_again(database):

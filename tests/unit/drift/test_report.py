@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from infra.drift.charts import distance
-from infra.drift.report_data import BINS, ReportData
+from infra.drift.report_data import BINS, ReportData, change_points, main_change
 from infra.drift.report_html import report, write_report
 from models.drift.observation import Observed
 from models.errors import InputError
@@ -113,6 +113,12 @@ def test_the_line_of_distances_is_broken_where_the_reference_was_begun_anew():
     assert distance(found.distances([]), [], ends).count('class="line"') == 1
 
 
+def test_a_rules_alert_is_no_change_that_before_and_after_are_told_by():
+    rule = alert(kind="rule", p=1.0)
+    assert change_points([rule, alert(1_300)]) == [alert(1_300).at]
+    assert (main_change([rule]), main_change([rule, alert(1_300, p=1.0)])) == (None, alert(1_300).at)
+
+
 def test_a_word_that_came_later_counts_for_how_it_is_coded_and_not_as_a_segment():
     found, first = ReportData(100), next(segments())
     found.add(replace(first, accepted=True, judged=True))
@@ -124,6 +130,24 @@ def test_a_word_that_came_later_counts_for_how_it_is_coded_and_not_as_a_segment(
     assert found.quarters()["two people agree"] == [None, None, None, 1.0]
     assert "let stand by people" not in found.quarters()  # the mean is 0
     assert "two people agree" in report("a file", [], found, {})
+
+
+@pytest.mark.parametrize("count", [4, 60, 99, 130, 2_001])
+def test_a_quarter_holds_a_fourth_of_the_segments_however_few_there_are(count):
+    found = ReportData(count)
+    for n, one in enumerate(segments(count)):
+        found.add(replace(one, confidence=float(n)))
+    fourths = np.array_split(np.arange(count), 4)
+    assert found.quarters()["confidence"] == pytest.approx([part.mean() for part in fourths], abs=1)
+
+
+def test_a_code_rises_in_the_last_fourth_of_a_short_stream_and_is_first_seen_when_it_was_said():
+    found = ReportData(60)
+    for n, one in enumerate(segments(60, change=60)):
+        found.add(replace(one, code="late" if n >= 46 else "early"))
+    (late,) = found.emerging()
+    assert (late.code, late.segments, late.after) == ("late", 14, pytest.approx(14 / 15))
+    assert late.first == START + timedelta(minutes=46)
 
 
 def test_shares_add_up_and_a_stream_of_any_length_has_as_many_stretches():

@@ -18,15 +18,22 @@ from infra.accounts.keys import SCOPES
 from infra.annotation.agreement import CONVENTION, MEANINGS
 from infra.annotation.notes_files import COMMENT_COLUMNS, MEMO_COLUMNS
 from infra.annotation.part_agreement import OVERLAP_RULES, compared
+from infra.drift.report_data import OTHERS, SIGNALS
 from infra.drift.report_html import CAUSES
 from infra.files.export import LABEL_COLUMNS
+from infra.files.reading.delimited import SEPARATORS
 from infra.files.reading.documents import INTERVIEWER
 from infra.files.reading.segment_builder import AGAIN, NO_TEXT, NON_ANSWER, PASSAGE
 from infra.profiles.study_kinds import STUDY_KINDS
+from infra.storage.analysis.coded_segments import FIXED
+from infra.storage.analysis.crosstab import WITHOUT
 from infra.web.language.catalogs import FOLDER, SOURCE, languages, read_catalog
-from infra.web.language.words import ELSEWHERE, OF_FILES, SENTENCES
+from infra.web.language.words import ELSEWHERE, OF_FILES, REASONS, SENTENCES
 from infra.web.site import TEMPLATES
-from models.evaluation import rating_study, reliability, unitizing
+from models.annotation import adjudication, coding
+from models.codebook import themes
+from models.evaluation import group_rates, rating_study, reliability, unitizing
+from models.evaluation.group_rates import length_group
 from models.routing.confidence_stages import STAGES
 from schemas.annotation import RequestReason
 from schemas.codebook import CodeEventKind
@@ -176,4 +183,7 @@ def test_what_other_rooms_say_is_in_the_catalogues():
     texts += [text for pair in STUDY_KINDS.values() for text in pair]
     texts += [*rating_study.QUESTIONS.values(), rating_study.LETS_STAND, *rating_study.STEPS]
     texts += [AGAIN, INTERVIEWER, NON_ANSWER, NO_TEXT, PASSAGE]
+    texts += [OTHERS, *SIGNALS.values(), *FIXED, WITHOUT, group_rates.OTHERS, *map(length_group, (1, 10, 25, 50))]
+    texts += [f"cells parted by {name}" for name in SEPARATORS.values()]
     assert set(texts) - {*ELSEWHERE, *SENTENCES, *OF_FILES} == set()
+    assert {coding.ADMITTED, coding.OPENED, adjudication.DISPUTED, themes.TOGETHER} == set(REASONS)

@@ -192,3 +192,10 @@ def test_a_value_that_is_a_sentence_itself_is_in_german_too():
     assert translated("2 x time in 'when' that cannot be read, such as 'x y' (lines 4, 5)", "de") == (
         "2 x Zeit in „when“, die nicht gelesen werden kann, wie „x y“ (Zeilen 4, 5)"
     )
+
+
+def test_a_rules_alert_is_in_german_and_the_codes_name_stays():
+    said = "'slow {2} checkout' is the code of 33% of 21 segments in 72 h; the limit that lea set is 5%"
+    german = translated(said, "de")
+    assert "is the code of" not in german
+    assert all(value in german for value in ("„slow {2} checkout“", "33%", "21", "72", "lea", "5%"))

@@ -10,7 +10,16 @@ from markupsafe import Markup
 
 from infra.files.tables import OutputRow, Shape, encoded
 from infra.storage.analysis.code_counts import CodeCount, code_counts, texts_with
-from infra.storage.analysis.crosstab import SOURCE, Cooccurrence, Crosstab, Within, cooccurrence, crosstab
+from infra.storage.analysis.crosstab import (
+    OTHERS,
+    SOURCE,
+    WITHOUT,
+    Cooccurrence,
+    Crosstab,
+    Within,
+    cooccurrence,
+    crosstab,
+)
 from infra.storage.analysis.spans import span_counts
 from infra.storage.segment_search import attribute_names
 from infra.web.access import Viewer, hides
@@ -40,6 +49,7 @@ def show_analysis(
     marked = visible_spans(site, study, hidden)
     with site.store.database.reading() as connection:
         values: dict[str, Any] = {
+            "ours": {"names": (SOURCE,), "values": (OTHERS, WITHOUT)},
             "parts": span_counts(marked),
             "counts": code_counts(connection, study),
             "table": crosstab(connection, study, by, hidden),
