@@ -121,7 +121,6 @@ def teach(environment: Environment) -> None:
         gettext, ngettext, newstyle=True, pgettext=pgettext, npgettext=npgettext
     )
     environment.filters |= {
-        "t": looked_up,
         "number": number,
         "figure": figure,
         "written_time": written_time,

@@ -86,7 +86,10 @@ def test_a_program_takes_in_a_file_at_once_and_gets_figures(site):
 def test_a_file_that_cannot_be_read_says_why_in_one_line(site):
     answer = upload(visit(site, "lead"), b"a,b\n1,2\n")
     assert answer.status_code == 422
-    assert "no column of text among" in answer.text
+    assert (
+        "answers.csv, line 1: no column of text among &#39;a&#39;, &#39;b&#39;; name it with “Column of the text”"
+        in answer.text
+    )
 
 
 def test_an_upload_of_labels_is_no_upload_of_texts(site):
