@@ -31,11 +31,12 @@ from infra.web.sessions import signing_key
 from models.ports import Clock, Embedder
 from models.routing.confidence_stages import STAGES
 from schemas import Record
+from schemas.feedback import attributes_of
 
 FOLDER = Path(__file__).parent
 TEMPLATES = Jinja2Templates(FOLDER / "templates")  # escapes everything: text from the stream is never HTML
 teach(TEMPLATES.env)
-TEMPLATES.env.filters["t"] = page_words
+TEMPLATES.env.filters |= {"t": page_words, "attributes": attributes_of}
 _FAULTS = ("fault", "error", "token_fault", "said")
 """Values of a template that are an error's sentence."""
 

@@ -42,6 +42,10 @@ def test_a_date_stays_that_day_and_a_time_without_a_zone_as_it_was_written(site)
         assert {kind: sorted(re.findall(rf'data-kept="{kind}">([^<]*)<', each.text)) for kind in shown} == shown
 
 
+def test_notes_of_how_a_text_is_read_are_no_attributes_in_the_preview(site):
+    assert "Attributes: stars<" in upload(visit(site, "lead"), "id,text,stars\n1,<b>loud</b>,2\n").text
+
+
 def test_what_was_shown_is_taken_in_when_somebody_says_yes(site):
     client = visit(site, "lead")
     assert confirm(client, upload(client, DUTCH_DAYS)).headers["location"].endswith("?taken=2&changed=0")
