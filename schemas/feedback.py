@@ -1,5 +1,6 @@
 """What comes in: one review, or one segment of an interview."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from pydantic import Field, JsonValue
@@ -12,6 +13,14 @@ LONGEST_OWN_ID = 400
 LONGEST_SOURCE = 200
 LARGEST_METADATA = 256 * 1024
 """Bytes of a segment's metadata as JSON, at every way in."""
+
+READING_NOTES = frozenset({"_raw", "_encoding", "_nul_removed", "_version_of"})
+"""What the metadata keeps of how a text was read; no attribute of whoever said it."""
+
+
+def attributes_of(metadata: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A segment's attributes: its metadata without notes of how it was read."""
+    return {name: value for name, value in metadata.items() if name not in READING_NOTES}
 
 
 class Segment(Record):

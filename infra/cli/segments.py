@@ -17,6 +17,7 @@ from infra.storage.studies import check_study
 from infra.storage.trace import Trace, segments_named, trace
 from models.errors import InputError
 from models.routing.confidence_stages import STAGES
+from schemas.feedback import attributes_of
 
 _STANDINGS = {"code": "code", "proposed": "proposed code", "none": "no code"}
 _NAMES = click.argument("names", metavar="ID...", nargs=-1, required=True)
@@ -77,7 +78,7 @@ def _story(story: Trace) -> Iterator[tuple[str, object]]:
     yield "id", str(segment.id)
     yield "source", segment.source
     yield "text", segment.text
-    yield "attributes", segment.metadata
+    yield "attributes", attributes_of(segment.metadata)
     yield "taken in", story.taken_in_at.isoformat()
     yield "published", None if story.published_at is None else story.published_at.isoformat()
     if decision is not None:

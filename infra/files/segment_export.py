@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from infra.files.tables import OutputRow, Shape
 from infra.storage.database import chunks
 from infra.storage.outcomes import Assigned, Outcome, outcomes
-from infra.storage.segment_search import Filters, attribute_names, matching_ids
+from infra.storage.segment_search import Filters, matching_ids, metadata_names
 from infra.storage.store import Store
 from infra.storage.tables import codes, segments
 from models.annotation.human_decision import Disputed
@@ -48,7 +48,7 @@ class SegmentChoice:
 def segment_shape(store: Store, study: str | None, choice: SegmentChoice) -> Shape:
     """The columns of a file: each attribute that any segment of the study has is one."""
     with store.database.reading() as connection:
-        attributes = attribute_columns(attribute_names(connection, study))
+        attributes = attribute_columns(metadata_names(connection, study))
     columns = (*COLUMNS, *(INNER if choice.full else ()), *attributes)
     return Shape(columns, {**dict.fromkeys(attributes, "any"), **_KINDS})
 
@@ -66,7 +66,7 @@ def segments_coded(
 ) -> Iterator[OutputRow]:
     """The chosen segments with what became of them, in the order they were said; memory stays flat."""
     with store.database.reading() as connection:
-        attributes = attribute_columns(attribute_names(connection, study))
+        attributes = attribute_columns(metadata_names(connection, study))
         themes = _themes(connection, study)
         narrow = []
         if study is not None and choice.filters != Filters():

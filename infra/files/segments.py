@@ -121,7 +121,7 @@ def _see(header: TableHeader, rows: Iterator[Any], builder: SegmentBuilder) -> N
         names = ", ".join(f"'{name}'" for name in likely)
         hint = f" ({names} {'hold' if len(likely) > 1 else 'holds'} the longest texts)" if likely else ""
         if len(header.columns) == 1:
-            hint = "; if each line is a text, --format lines says it"
+            hint = "; --format lines takes each line as a text"
         raise InputError(f"{error}{hint}") from None
 
 

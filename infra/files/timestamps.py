@@ -70,6 +70,8 @@ _DAY = re.compile(r"^(19|20)\d{2}[01]\d[0-3]\d$")  # 20260213, also as a number
 _YEAR = re.compile(r"^(?:19|20)\d{2}$")
 _ZONE = re.compile(r"\d\s+\(?([A-Z]{3,4})\)?$")
 _NO_ZONES = ("UTC", "GMT")
+_TIMED = re.compile(r"\d:\d{2}|\s\d{1,2}\.\d{2}(?:\.\d{2})?$")
+_ZONED = re.compile(r"Z\b|[+-]\d|[A-Z]{3}|[A-Z][a-z]+/[A-Z]")  # behind a time of day
 _CENTURY = 69  # two digits from here on are of the last century, as in POSIX
 
 
@@ -129,6 +131,8 @@ class TimeColumn:
     example: str = ""
     zone: str = ""
     """A zone's name that was seen."""
+    zoneless: bool = False
+    """Whether a time of day was seen that says no zone."""
 
     def see(self, value: JsonValue) -> None:
         """Take a value into account."""
@@ -140,6 +144,9 @@ class TimeColumn:
         zone = _ZONE.search(value.strip())
         if zone and zone[1] not in _NO_ZONES:
             self.zone = zone[1]
+        timed = _TIMED.search(value)
+        if timed and not _ZONED.search(value, timed.end()):
+            self.zoneless = True
 
     def _see_order(self, first: int, second: int, value: str) -> None:
         if first > 12:
@@ -180,6 +187,8 @@ class TimeColumn:
             )
         if self.zone:
             yield f"'{column}': zones by name, such as {self.zone}, are read as they are usually meant"
+        if self.zoneless:
+            yield f"'{column}': a time of day without a zone stays as it is written, and counts as UTC"
 
 
 def _in_words(text: str, order: DateOrder | None) -> datetime | None:

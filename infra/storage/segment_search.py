@@ -12,6 +12,7 @@ from infra.storage.annotations import current_annotations, waiting
 from infra.storage.database import Database
 from infra.storage.outcomes import Assigned, Outcome, outcomes
 from infra.storage.tables import annotations, assignments, codes, decided_codes, final_codes, segments
+from schemas.feedback import READING_NOTES
 
 COUNTED = 10_000
 """Matches are counted up to here; a page needs no more."""
@@ -151,8 +152,13 @@ def choices(database: Database, study: str) -> Choices:
         )
 
 
-def attribute_names(connection: Connection, study: str | None) -> list[str]:
-    """The attributes that segments of a study, or of all, have, by name."""
+def attribute_names(connection: Connection, study: str) -> list[str]:
+    """The attributes that segments of a study have, by name."""
+    return [name for name in metadata_names(connection, study) if name not in READING_NOTES]
+
+
+def metadata_names(connection: Connection, study: str | None) -> list[str]:
+    """All that the metadata of a study's segments, or of all, holds, by name."""
     each = func.json_each if connection.dialect.name == "sqlite" else func.json_each_text
     pairs = each(segments.c.metadata).table_valued("key", "value", name="pairs")
     query = select(pairs.c.key).select_from(segments.join(pairs, true())).distinct()

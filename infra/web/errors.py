@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from infra.accounts.attempts import TooManyAttempts
 from infra.files.sandbox import ReadersBusy
+from infra.web.language.form_words import capital
 from infra.web.language.speech import N_, gettext
 from infra.web.site import draw
 from models.errors import InputError, QualstreamError, SettingError, UnavailableError
@@ -103,13 +104,13 @@ def _answer_of(error: Exception) -> tuple[int, str, dict[str, str]]:
         case RequestValidationError():
             answer = 422, "; ".join(_field(fault) for fault in error.errors()[:5]), {}
         case TooManyAttempts():
-            answer = 429, _sentence(error), {"Retry-After": str(error.wait_s)}
+            answer = 429, capital(str(error)), {"Retry-After": str(error.wait_s)}
         case ReadersBusy():
-            answer = 503, _sentence(error), {"Retry-After": "5"}
+            answer = 503, capital(str(error)), {"Retry-After": "5"}
         case DataError() | StatementError(orig=OverflowError() | ValueError()) | OverflowError():
             answer = 422, _UNFIT, {}
         case InputError():
-            answer = 422, _sentence(error), {}
+            answer = 422, capital(str(error)), {}
         case UnavailableError():
             answer = 503, _AWAY, {"Retry-After": "5"}
         case SettingError():
@@ -122,8 +123,3 @@ def _answer_of(error: Exception) -> tuple[int, str, dict[str, str]]:
 def _field(fault: Mapping[str, Any]) -> str:
     place = ".".join(str(part) for part in fault["loc"][1:]) or "the request"
     return f"{place}: {str(fault['msg']).removeprefix('Value error, ')}"
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return text[:1].upper() + text[1:]

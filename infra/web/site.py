@@ -24,16 +24,19 @@ from infra.storage.alerts import count_open
 from infra.storage.outbox import Outbox
 from infra.storage.store import Store
 from infra.web.language.catalogs import languages
+from infra.web.language.form_words import page_sentence, page_words
 from infra.web.language.script_words import script_words
-from infra.web.language.speech import looked_up, spoken, teach
+from infra.web.language.speech import spoken, teach
 from infra.web.sessions import signing_key
 from models.ports import Clock, Embedder
 from models.routing.confidence_stages import STAGES
 from schemas import Record
+from schemas.feedback import attributes_of
 
 FOLDER = Path(__file__).parent
 TEMPLATES = Jinja2Templates(FOLDER / "templates")  # escapes everything: text from the stream is never HTML
 teach(TEMPLATES.env)
+TEMPLATES.env.filters |= {"t": page_words, "attributes": attributes_of}
 _FAULTS = ("fault", "error", "token_fault", "said")
 """Values of a template that are an error's sentence."""
 
@@ -116,7 +119,7 @@ def draw(request: Request, template: str, values: Mapping[str, Any], *, status: 
         "here_path": _here(request),
         "script_words": script_words,
     }
-    faults = {name: looked_up(values[name]) for name in _FAULTS if isinstance(values.get(name), str)}
+    faults = {name: page_sentence(values[name]) for name in _FAULTS if isinstance(values.get(name), str)}
     return TEMPLATES.TemplateResponse(request, template, {**shared, **values, **faults}, status_code=status)
 
 

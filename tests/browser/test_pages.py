@@ -189,6 +189,22 @@ def test_times_are_shown_in_the_readers_own_zone(house: House, new_context: NewC
     expect(page.get_by_text("Set by Ana")).to_contain_text("9 Nov 2026, 17:00")  # 08:00 UTC
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_the_day_that_a_file_says_is_that_day_wherever_it_is_read(
+    house: House, new_context: NewContext, zone: str
+) -> None:
+    times = {"day": datetime(2026, 11, 3, tzinfo=UTC), "time": datetime(2026, 11, 3, 23, 30, tzinfo=UTC)}
+    made = [
+        Segment(id=segment_id("calls", "f", k), study="calls", text=k, source="f", timestamp=at)
+        for k, at in times.items()
+    ]
+    house.store.take_in(made)
+    page = new_context(timezone_id=zone).new_page()
+    house.sign_in(page, "lea")
+    page.goto(f"{house.address}/s/calls/segments?since=2026-11-03&until=2026-11-03")
+    expect(page.locator("time[data-kept]")).to_have_text(["3 Nov 2026, 23:30 UTC", "3 Nov 2026"])
+
+
 def test_the_legend_of_codes_over_time_has_figures_without_a_mouse(house: House, page: Page) -> None:
     house.sign_in(page, "lea")
     page.goto(f"{house.address}/s/app%20reviews/")

@@ -21,7 +21,7 @@ from infra.files.reading.columns import (
     usual,
 )
 from infra.files.reading.items import ReadingOptions, ReadingReport, TableHeader, TableRow
-from infra.files.timestamps import DateOrder, TimeColumn, is_date
+from infra.files.timestamps import DateOrder, TimeColumn, is_date, with_clock
 
 _WORDS = 2.5  # of a column that holds texts, on average
 _NOT_SAID = re.compile(
@@ -127,7 +127,8 @@ class ColumnSurvey:
     def see(self, row: TableRow, roles: Roles) -> None:
         """Take a row into account."""
         if roles.time:
-            self.time.see(row.cells.get(roles.time))
+            clock = row.cells.get(roles.clock) if roles.clock else None
+            self.time.see(with_clock(row.cells.get(roles.time), clock))
             self._see_tick(row.cells.get(roles.time))
         if not roles.time or self._ticked:
             self._see_dates(row, roles)

@@ -13,6 +13,7 @@ from infra.storage.tables import assignments, segments
 from models.annotation.human_decision import LatestAnnotations
 from models.evaluation.group_rates import MOST_GROUPS, CodedSegment, length_group
 from schemas import Annotation
+from schemas.feedback import attributes_of
 
 FIXED = ("source", "language", "length")
 """What every segment has; everything else is an attribute of its own metadata."""
@@ -65,7 +66,7 @@ def _attributes(rows: Sequence[Any]) -> Iterator[str]:
     """Attributes that make groups: with more than one value, and few."""
     values: Mapping[str, set[str]] = defaultdict(set)
     for row in rows:
-        for name, value in row.metadata.items():
+        for name, value in attributes_of(row.metadata).items():
             if name not in FIXED and len(values[name]) <= MOST_GROUPS:
                 values[name].add(str(value))
     return (name for name, each in sorted(values.items()) if 1 < len(each) <= MOST_GROUPS)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import UTC, datetime, time
 
 from babel import Locale
 from babel.dates import format_datetime
@@ -86,13 +86,23 @@ def figure(value: float, digits: int | None = None, *, signed: bool = False) -> 
 def written_time(when: datetime) -> str:
     """A time in UTC, to the minute."""
     # Translators: how a time is written, in the letters of Unicode's CLDR
-    return format_datetime(when, gettext("yyyy-MM-dd HH:mm"), locale=spoken())
+    return format_datetime(when.astimezone(UTC), gettext("yyyy-MM-dd HH:mm"), locale=spoken())
 
 
 def written_day(when: datetime) -> str:
     """A day in UTC."""
     # Translators: how a day is written, in the letters of Unicode's CLDR
-    return format_datetime(when, gettext("yyyy-MM-dd"), locale=spoken())
+    return format_datetime(when.astimezone(UTC), gettext("yyyy-MM-dd"), locale=spoken())
+
+
+def is_day(when: datetime) -> bool:
+    """Whether a time is a day: files' dates are kept as the beginning of theirs in UTC."""
+    return when.astimezone(UTC).time() == time.min
+
+
+def kept_time(when: datetime) -> str:
+    """A day, or a time that says that it is UTC."""
+    return written_day(when) if is_day(when) else f"{written_time(when)} UTC"
 
 
 def plurals(singular: str, plural: str) -> dict[str, str]:
@@ -111,9 +121,10 @@ def teach(environment: Environment) -> None:
         gettext, ngettext, newstyle=True, pgettext=pgettext, npgettext=npgettext
     )
     environment.filters |= {
-        "t": looked_up,
         "number": number,
         "figure": figure,
         "written_time": written_time,
         "written_day": written_day,
+        "kept_time": kept_time,
     }
+    environment.tests["day"] = is_day

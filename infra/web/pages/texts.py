@@ -19,6 +19,7 @@ from infra.profiles.study_rules import rules_of
 from infra.web.access import Lead, check_scope, needs
 from infra.web.site import Here, Site, draw, masking_values, profile_of
 from schemas import Segment
+from schemas.feedback import attributes_of
 from schemas.record import later_than
 from schemas.study import MaskingLevel
 
@@ -112,7 +113,7 @@ def preview_page(
         "token": token,
         "asked": asked,
         "target": study,
-        "attributes": sorted({column for segment in texts.first for column in segment.metadata}),
+        "attributes": sorted({column for segment in texts.first for column in attributes_of(segment.metadata)}),
         "kinds": STUDY_KINDS if is_untouched(site.store.database, study) else {},
         "kind": kind_of(texts.first),
         "masking": taking.masking,

@@ -1,4 +1,4 @@
-// What every page shares: notices, the help about keys, times in the reader's own zone, HTMX's manners.
+// What every page shares: notices, the help about keys, times as the reader writes them, HTMX's manners.
 
 import { locale, word } from "./words.js";
 
@@ -23,15 +23,23 @@ export function notify(text, kind = "") {
 
 // --- times ---
 
+// What was done, in the reader's own zone; when a text was said, as it is kept: in UTC, so that a file's dates stay.
 const zoned = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+const keptTime = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
+const keptDay = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" });
 
-function localTimes(root) {
+function written(moment, kept) {
+  if (kept === "day") return keptDay.format(moment);
+  return kept ? `${keptTime.format(moment)} UTC` : zoned.format(moment);
+}
+
+function writeTimes(root) {
   for (const element of root.querySelectorAll("time[datetime]:not([data-utc])")) {
     const moment = new Date(element.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
     element.dataset.utc = element.textContent;
-    element.title = moment.toISOString().replace("T", " ").slice(0, 19) + " UTC";
-    element.textContent = zoned.format(moment);
+    if (!element.dataset.kept) element.title = moment.toISOString().replace("T", " ").slice(0, 19) + " UTC";
+    element.textContent = written(moment, element.dataset.kept);
   }
 }
 
@@ -74,9 +82,9 @@ function reason(answer) {
 
 // A handler says something in passing by the header HX-Trigger: {"notice": {"text": "...", "kind": "good"}}.
 document.addEventListener("notice", (event) => notify(event.detail.text ?? String(event.detail.value), event.detail.kind));
-document.addEventListener("htmx:afterSwap", (event) => localTimes(event.detail.target ?? document));
-document.addEventListener("htmx:oobAfterSwap", (event) => localTimes(event.detail.target ?? document));
-document.addEventListener("htmx:sseMessage", () => localTimes(document));
+document.addEventListener("htmx:afterSwap", (event) => writeTimes(event.detail.target ?? document));
+document.addEventListener("htmx:oobAfterSwap", (event) => writeTimes(event.detail.target ?? document));
+document.addEventListener("htmx:sseMessage", () => writeTimes(document));
 
 // --- keys ---
 
@@ -114,6 +122,6 @@ document.addEventListener("click", async (event) => {
   if (button) (await import("./save.js")).save(button.dataset);
 });
 
-localTimes(document);
+writeTimes(document);
 focusWhatScrolls();
 showWhereWeAre();

@@ -6,10 +6,11 @@ import { locale, word } from "./words.js";
 const COLOURS = ["#2f7fb8", "#d9822b", "#3a9c5f", "#b64a76", "#7d62c3", "#a08620", "#2a9d9d", "#c0473c"];
 const DASHES = [[], [6, 4], [2, 3], [8, 3, 2, 3]];
 
-// Dates and times as the reader's language has them.
-const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
-const hour = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
-const moment = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+// Dates and times as the reader's language has them, in the days and hours that were counted: those of UTC.
+const UTC = { timeZone: "UTC" };
+const day = new Intl.DateTimeFormat(locale, { ...UTC, day: "numeric", month: "short" });
+const hour = new Intl.DateTimeFormat(locale, { ...UTC, hour: "2-digit", minute: "2-digit" });
+const moment = new Intl.DateTimeFormat(locale, { ...UTC, day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 
 const byDay = (x) => x.length > 1 && x[1] - x[0] >= 86_400;
 
@@ -27,13 +28,14 @@ function counts() {
 // The legend says what is under the mouse, and where there is none the newest, so that it is read without one.
 function draw(element) {
   const { x, series } = JSON.parse(element.dataset.chart);
-  const write = byDay(x) ? day : moment;
+  const write = (at) => (byDay(x) ? day.format(at) : `${moment.format(at)} UTC`);
   const options = {
     height: 260,
+    tzDate: (at) => window.uPlot.tzDate(new Date(at * 1000), "UTC"),
     scales: { y: { range: (_chart, _low, high) => [0, Math.max(high, 1)] } },
     axes: [times(x), counts()],
     series: [
-      { label: word("time"), value: (_chart, at) => write.format((at ?? x.at(-1)) * 1000) },
+      { label: word("time"), value: (_chart, at) => write((at ?? x.at(-1)) * 1000) },
       ...series.map((one, n) => ({
         label: one.label,
         value: (_chart, count) => count ?? one.values.at(-1),

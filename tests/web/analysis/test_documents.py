@@ -3,9 +3,11 @@
 import re
 
 from infra.storage.segment_search import Filters, find
-from schemas import StudyRules
+from schemas import Segment, StudyRules
+from schemas.feedback import READING_NOTES
+from schemas.ids import segment_id
 from tests.web.analysis.test_tables import store, take  # noqa: F401
-from tests.web.site import STUDY, fill, visit
+from tests.web.site import STUDY, coded, fill, visit
 
 
 def interview(site):
@@ -67,3 +69,17 @@ def test_attributes_are_columns_of_the_list_and_are_taken_away_again(site):
     assert "1 segment, newest first" in page
     away = re.search(r'<a class="[^"]+" href="([^"]+)">stars: 2', page)[1]
     assert "6 segments, newest first" in client.get(away.replace("&amp;", "&")).text
+
+
+def test_notes_of_how_a_text_was_read_are_no_attributes_on_any_page(site):
+    for n in range(4):
+        metadata = {**dict.fromkeys(READING_NOTES, f"<b>{n % 2}</b>"), "stars": n % 2}
+        id_ = segment_id(STUDY, "f", str(n))
+        segment = Segment(id=id_, study=STUDY, text="loud", source="f", metadata=metadata)
+        site.store.record(coded(segment, "noise", at=site.clock.now(), new=not n, confidence=0.35))
+    client = visit(site, "lead")
+    for path in ("", "segments", "analysis", "analysis/groups", "queue", "coding", f"segments/{id_}"):
+        page = client.get(f"/s/{STUDY}/{path}").text
+        assert "stars" in page, path
+        assert [note for note in READING_NOTES if note in page] == [], path
+    assert "&lt;b&gt;1&lt;/b&gt;" in page

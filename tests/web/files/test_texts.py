@@ -30,6 +30,22 @@ def test_a_file_is_shown_as_it_is_understood_and_nothing_is_taken_in(site):
     assert kept(site) == {}
 
 
+def test_a_date_stays_that_day_and_a_time_without_a_zone_as_it_was_written(site):
+    client = visit(site, "lead")
+    page = upload(
+        client, "id;text;date\n1;dear;2026-11-03\n2;late;03.11.2026 18:57\n3;zoned;2026-11-04T00:30:00+01:00\n"
+    )
+    confirm(client, page)
+    there = client.get(f"/s/{STUDY}/segments", params={"since": "2026-11-03", "until": "2026-11-03"})
+    shown = {"day": ["2026-11-03"], "time": ["2026-11-03 18:57 UTC", "2026-11-03 23:30 UTC"]}
+    for each in (page, there):
+        assert {kind: sorted(re.findall(rf'data-kept="{kind}">([^<]*)<', each.text)) for kind in shown} == shown
+
+
+def test_notes_of_how_a_text_is_read_are_no_attributes_in_the_preview(site):
+    assert "Attributes: stars<" in upload(visit(site, "lead"), "id,text,stars\n1,<b>loud</b>,2\n").text
+
+
 def test_what_was_shown_is_taken_in_when_somebody_says_yes(site):
     client = visit(site, "lead")
     assert confirm(client, upload(client, DUTCH_DAYS)).headers["location"].endswith("?taken=2&changed=0")
@@ -74,7 +90,10 @@ def test_a_program_takes_in_a_file_at_once_and_gets_figures(site):
 def test_a_file_that_cannot_be_read_says_why_in_one_line(site):
     answer = upload(visit(site, "lead"), b"a,b\n1,2\n")
     assert answer.status_code == 422
-    assert "no column of text among" in answer.text
+    assert (
+        "answers.csv, line 1: no column of text among &#39;a&#39;, &#39;b&#39;; name it with “Column of the text”"
+        in answer.text
+    )
 
 
 def test_an_upload_of_labels_is_no_upload_of_texts(site):

@@ -28,6 +28,7 @@ from infra.profiles.study_kinds import STUDY_KINDS
 from infra.storage.analysis.coded_segments import FIXED
 from infra.storage.analysis.crosstab import WITHOUT
 from infra.web.language.catalogs import FOLDER, SOURCE, languages, read_catalog
+from infra.web.language.form_words import COMMAND_ONLY, FIELDS, page_sentence
 from infra.web.language.words import ELSEWHERE, OF_FILES, REASONS, SENTENCES
 from infra.web.site import TEMPLATES
 from models.annotation import adjudication, coding
@@ -164,6 +165,23 @@ class _Words(HTMLParser):
 def _speaks(text: str) -> bool:
     words = re.sub(r"&\w+;", "", text).strip(" ·:,;.()~–…\n")
     return not NO_WORDS.issuperset(words.split()) and re.search(r"[^\W\d_]{2,}", words) is not None
+
+
+def test_no_sentence_on_the_page_names_an_option_of_a_command():
+    sentences = [message for message, _ in shown_in_code() if "`qualstream " not in message and "<code>" not in message]
+    options = {option for sentence in sentences for option in re.findall(r"--[a-z][a-z-]+", sentence)}
+    assert options >= {"--text-column", "--sheet", "--code-columns"}
+    assert options <= {*FIELDS, *COMMAND_ONLY}
+    assert [each for each in map(page_sentence, sentences) if "--" in each] == []
+
+
+def test_a_sentence_begins_with_a_capital_and_a_files_name_as_it_is():
+    said = {"there is a code": "There is a code", "my answers.csv, line 1: no text": "my answers.csv, line 1: no text"}
+    said |= {"a.xlsx: no sheet 'b'; give one with --sheet": "a.xlsx: no sheet 'b'; give one with “Sheet”"}
+    said |= {
+        "no codes; name them with --codes-column, or yes and no with --code-columns": "No codes; name them with “Codes”"
+    }
+    assert {sentence: page_sentence(sentence) for sentence in said} == said
 
 
 def test_what_other_rooms_say_is_in_the_catalogues():

@@ -417,6 +417,22 @@ def test_a_zone_by_name_is_said(tmp_path):
     assert "zones by name, such as EST" in Read(tmp_path, "date,text\n2026-01-01 23:30:00 EST,a\n").remarks
 
 
+@pytest.mark.parametrize(
+    "written", ["03.11.2026 18:57", "2026-11-03T18:57:00", "3 Nov 2026 6:57 PM", "03.11.2026 18.57"]
+)
+def test_that_a_time_without_a_zone_counts_as_utc_is_said(tmp_path, written):
+    read = Read(tmp_path, f"date;text\n{written};a\n")
+    assert read.segments[0].timestamp == datetime.fromisoformat("2026-11-03T18:57Z")
+    assert "'date': a time of day without a zone stays as it is written, and counts as UTC" in read.remarks
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-11-03", "03.11.2026", "2026-11-03T18:57Z", "2026-11-03 18:57 +01:00", "2026"]
+)
+def test_dates_and_times_with_a_zone_need_no_such_word(tmp_path, written):
+    assert "counts as UTC" not in Read(tmp_path, f"date;text\n{written};a\n").remarks
+
+
 def test_times_that_cannot_be_read_are_counted_with_their_lines(tmp_path):
     read = Read(tmp_path, "date,text\n2026-01-01,a\nlast week,b\nsoon,c\n,d\n")
     assert read.texts == ["a", "b", "c", "d"]
