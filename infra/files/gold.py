@@ -108,7 +108,8 @@ def read_predictions(path: Path, gold: Gold, ratings: str | None = None) -> Pred
     """Read a file of codes and bring it into the order of the gold rows.
 
     Rows are matched by id where every gold row has one and some are the same (the source's own id counts too), else by
-    text; equal texts are matched in order.
+    text; equal texts are matched in order. Where each such id stands for another text and the same texts are there,
+    the ids are not the same: rows were counted anew.
 
     Args:
         path: What ``qualstream code`` writes: ``id`` or ``text``, and ``code``; or ``codes``, the first of which is
@@ -123,7 +124,7 @@ def read_predictions(path: Path, gold: Gold, ratings: str | None = None) -> Pred
     sheet = _predictions(path)
     lines = [_Line.of(row, _codes(row, sheet.cells[row.line]), sheet.cells[row.line]) for row in sheet.rows]
     asked = [*gold.lines, *gold.none_fits]
-    ours, theirs = _key(path, lines, gold)
+    ours, theirs, note = _key(path, lines, gold)
     found = _matched(path, lines, gold, asked, (ours, theirs))
     chosen, none_fits = found[: len(gold.lines)], found[len(gold.lines) :]
     wanted = {line.keys[theirs] for line in asked}
@@ -132,7 +133,7 @@ def read_predictions(path: Path, gold: Gold, ratings: str | None = None) -> Pred
         ratings=[_rating(line.cells.get(ratings), path, line.number, ratings) if ratings else None for line in chosen],
         others=len({line.keys[ours] for line in lines} - wanted),
         none_fits=sum(not line.codes for line in none_fits),
-        notes=_notes(sheet, uncoded=False),
+        notes=[*_notes(sheet, uncoded=False), *note],
     )
 
 
@@ -170,18 +171,33 @@ def _codes(row: Labelled, cells: Mapping[str, Any]) -> tuple[str, ...]:
     return row.codes
 
 
-def _key(path: Path, lines: Sequence[_Line], gold: Gold) -> tuple[str, str]:
-    """By which key of the predictions, and which of the gold, rows are matched."""
+def _key(path: Path, lines: Sequence[_Line], gold: Gold) -> tuple[str, str, Sequence[str]]:
+    """By which key of the predictions, and which of the gold, rows are matched; and what is to be said of it."""
+    note: list[str] = []
     pairs = [("id", "id"), (_OWN_ID, "id"), ("id", _OWN_ID), (_OWN_ID, _OWN_ID), ("text", "text")]
     for ours, theirs in pairs:
         keys = [line.keys[theirs] for line in [*gold.lines, *gold.none_fits]]
-        if None not in keys and set(keys) & {line.keys[ours] for line in lines}:
-            return ours, theirs
+        if None in keys or not set(keys) & {line.keys[ours] for line in lines}:
+            continue
+        if theirs != "text" and (key := _of_other_texts(lines, gold, ours, theirs)):
+            note.append(f"{ours} '{key[:_SHOWN]}' and all that both files have stand for other texts: matched by text")
+            continue
+        return ours, theirs, note
     has = [name for name in ("id", "text") if all(line.keys[name] is not None for line in lines)]
     raise InputError(
         f"no row of {path} fits a row of {gold.path}: the predictions have {' and '.join(has) or 'neither id nor text'}"
         "; give both files the same `id` or the same `text`"
     )
+
+
+def _of_other_texts(lines: Sequence[_Line], gold: Gold, ours: str, theirs: str) -> str | None:
+    """An id that both files have, where all of those stand for other texts and both have texts in common."""
+    texts = {line.keys[ours]: line.keys["text"] for line in lines if line.keys["text"]}
+    asked = [line for line in [*gold.lines, *gold.none_fits] if line.keys["text"]]
+    both = [line for line in asked if line.keys[theirs] in texts]
+    if not both or any(texts[line.keys[theirs]] == line.keys["text"] for line in both):
+        return None
+    return both[0].keys[theirs] if {line.keys["text"] for line in asked} & {*texts.values()} else None
 
 
 def _matched(

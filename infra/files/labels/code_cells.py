@@ -38,6 +38,10 @@ PATH = re.compile(r"\s+>\s+")
 """Between the names of a code's path, as coding tools write it."""
 _NAMES = ("choices", "labels", "label", "name", "taxonomy", "answer", "accept")
 """Where an object of a labelling tool has its codes."""
+_QUOTED = r"""(?:'[^'\\]*'|"[^"\\]*")"""
+_NUMPY = re.compile(rf"\[\s*{_QUOTED}(?:\s+{_QUOTED})+\s*\]")
+"""An array of texts as numpy and pandas write it; Python would join its texts to one."""
+_GAP = re.compile(r"""(?<=['"])\s+(?=['"])""")
 _WHOLE = re.compile(r"-?\d+(\.0+)?")
 
 
@@ -172,7 +176,7 @@ def says_nothing(cell: Any) -> bool:
 def json_codes(cell: Any) -> list[Any] | None:
     """The codes of a list or an object, or of one that a text holds as JSON; ``None`` for anything else."""
     if isinstance(cell, str):
-        if not cell.lstrip().startswith(("[", "{")):
+        if not cell.lstrip().startswith(("[", "{", "(")):
             return None
         cell = _parsed(cell)
     if not isinstance(cell, list | dict):
@@ -181,16 +185,17 @@ def json_codes(cell: Any) -> list[Any] | None:
 
 
 def _parsed(cell: str) -> Any:
-    """A text as the JSON that it holds, or as the list that Python writes: ``['rent', 'heating']``."""
+    """A text as the JSON that it holds, or as what Python writes: ``['rent', 'heating']``, numpy without the comma."""
     try:
         return json.loads(cell)
     except (ValueError, RecursionError):
         pass
+    written = cell.strip()
     try:
-        value = ast.literal_eval(cell.strip())
+        value = ast.literal_eval(_GAP.sub(", ", written) if _NUMPY.fullmatch(written) else written)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None
-    listed = sorted(value, key=str) if isinstance(value, set) else value
+    listed = sorted(value, key=str) if isinstance(value, set) else list(value) if isinstance(value, tuple) else value
     return listed if isinstance(listed, list) and all(isinstance(each, str | int | float) for each in listed) else None
 
 

@@ -55,6 +55,16 @@ def test_rows_whose_ids_differ_are_matched_by_text(write):
     assert read_predictions(write("a", renamed), gold).codes == [("slow app",), (), ("crashes",)]
 
 
+def test_ids_that_all_stand_for_other_texts_are_not_the_same_ids_and_it_is_said(write):
+    gold = read_gold(write("gold", GOLD))
+    counted_anew = [{**row, "id": str(int(row["id"]) % 3 + 1)} for row in PREDICTED]
+    found = read_predictions(write("a", counted_anew), gold)
+    assert found.codes == [("slow app",), (), ("crashes",)]
+    assert any("stand for other texts: matched by text" in note for note in found.notes)
+    cleaned = [{**row, "text": f"{row['text']} (cleaned)"} for row in PREDICTED]
+    assert read_predictions(write("b", cleaned), gold).codes == [("slow app",), (), ("crashes",)]
+
+
 def test_texts_that_come_twice_under_two_ids_share_a_prediction_by_text(write):
     gold = read_gold(write("gold", [*GOLD, {**GOLD[2], "id": "4"}]))
     rows = [{key: row[key] for key in ("text", "code")} for row in PREDICTED]

@@ -141,6 +141,11 @@ def test_equal_texts_with_different_codes_are_one_text_and_with_the_same_code_tw
         (["version 2.0", "3.0"], [("version 2.0",), ("3.0",)]),
         (["1.0", "2.0;3.0"], [("1",), ("2", "3")]),
         (["['rent', 'heating']", "['heating']"], [("rent", "heating"), ("heating",)]),
+        (
+            ["['rent' 'heating']", "['rent'\n 'late \"fee\"' \"it's cold\"]"],
+            [("rent", "heating"), ("rent", 'late "fee"', "it's cold")],
+        ),
+        (["('rent', 'heating')", "('heating',)", "(other)"], [("rent", "heating"), ("heating",), ("(other)",)]),
         (["家賃、暖房", "暖房", "家賃"], [("家賃", "暖房"), ("暖房",), ("家賃",)]),
         (["家賃；暖房", "rent\theating"], [("家賃", "暖房"), ("rent", "heating")]),
         (["food / drink", "food", "drink"], [("food / drink",), ("food",), ("drink",)]),
