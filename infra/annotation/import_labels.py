@@ -5,14 +5,14 @@ planned again changes nothing; of a corrected one, what changed takes the place 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from infra.annotation.label_matching import KnownSegment, Match, match
+from infra.annotation.label_matching import KnownSegment, Match, by_own_ids, match
 from infra.annotation.memos import Memo
 from infra.annotation.span_matching import match_parts
 from infra.annotation.study_codes import StudyCodes
@@ -112,6 +112,8 @@ def plan(database: Database, sheet: LabelSheet, who: Importing) -> Plan:
     codes is empty takes back what a file had said for the same coder, and else says nothing. Which segment a row is
     about, ``label_matching.match`` says; which code a label means, ``StudyCodes``.
     """
+    with database.reading() as connection:
+        sheet = replace(sheet, rows=by_own_ids(connection, sheet.rows, who.study))
     masked = mask_labels(database, sheet, who.study, who.masking)
     sheet, rejected = masked.sheet, list(sheet.rejected)
     rows = [row for row in sheet.rows if not _ahead(row, sheet.name, who.at, rejected)]

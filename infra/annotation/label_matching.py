@@ -1,7 +1,7 @@
 """Which segment each row of a file of labels is about: by id, by the source's own id, or by text."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import Connection, select
@@ -67,6 +67,20 @@ def match(connection: Connection, rows: Sequence[Labelled], study: str, file: st
         n: matches[n] or found.get(n) or _unknown(row, each, known)
         for n, (row, each) in enumerate(zip(rows, candidates, strict=True))
     }
+
+
+def by_own_ids(connection: Connection, rows: Sequence[Labelled], study: str) -> list[Labelled]:
+    """Rows with the ids that their sources gave, where the segments' ids beside them are not the study's.
+
+    An export of another study has both: by text alone equal texts would get each other's codes.
+    """
+    written = {n: id_ for n, row in enumerate(rows) if row.own_id is not None for id_ in _uuid(row.key)}
+    known: set[UUID] = set(_known(connection, study, written.values())) if written else set()
+    if not known.issuperset(written.values()):
+        known |= _Taught.read(connection, study).segments.keys()
+    return [
+        replace(row, key=row.own_id) if n in written and written[n] not in known else row for n, row in enumerate(rows)
+    ]
 
 
 def _unknown(row: Labelled, candidates: "_Candidates", known: Mapping[UUID, KnownSegment]) -> Match:

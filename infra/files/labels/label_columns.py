@@ -47,7 +47,7 @@ SUBCODE_NAMES = (
     "unterkategorie",
 )
 """What the codes of the lower of two levels are called, where those of the upper are the codes."""
-_OTHERS = ("unsure", "withdrawn", "kind", "blind", "seconds")
+_OTHERS = ("unsure", "withdrawn", "kind", "blind", "seconds", "own_id", "within")
 _OF_A_CODER = ("id", "ids", "name", "names", "email", "e_mail", "number", "count", "type", "role", "group", "notes")
 """What a column says of a coder: ``annotator_id`` is no column of codes of somebody called Id."""
 _PREFIXES = ("coder_", "annotator_", "rater_")

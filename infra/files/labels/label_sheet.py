@@ -44,6 +44,8 @@ class Labelled:
     seconds: float | None = None
     start: int | None = None
     """Where the text begins in its source, in characters."""
+    own_id: str | None = None
+    """The source's own id, where an export has it beside ``key``; none of a marked part, which has none of its own."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,14 @@ class _Reader:
             adjudicates=kind == "adjudication",
             blind=self._truth(row, "blind") if blind and not is_blank(row.cells.get(blind)) else True,
             seconds=_seconds(_text(row, columns.other("seconds"))),
+            own_id=self._own_id(row),
         )
+
+    def _own_id(self, row: TableRow) -> str | None:
+        column, within = self._columns.other("own_id"), self._columns.other("within")
+        if column is None or column == self._columns.id or (within and not is_blank(row.cells.get(within))):
+            return None
+        return plain_key(row.cells.get(column))
 
     def _label(self, code: WrittenCode) -> str:
         label, theme = self._tree.label(code), self._tree.theme(code)

@@ -24,7 +24,24 @@ from schemas.ids import code_event_id, code_id, normalised_label, segment_id
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOSTILE = [
-    *("a; b", "a|b", "a, b", "b", "x#y", "=1+1", "'=x", "'quoted'", '"', "A > B", "[1]", '["a"]', '{"choices": ["b"]}'),
+    *(
+        "a; b",
+        "a|b",
+        "a, b",
+        "b",
+        "x#y",
+        "=1+1",
+        "'=x",
+        "'quoted'",
+        '"',
+        "A > B",
+        "[1]",
+        '["a"]',
+        '{"choices": ["b"]}',
+        "(1, 2)",
+        "('a', 'b')",
+        "['a' 'b']",
+    ),
     *("2.0", "-1", "+1", "@x", "n/a", "none 1", "a\tb", "TRUE1", "Café", "ß", "日本", "nan", "1;2", "x\\ny", "'", "0"),
 ]
 FORMATS = ("csv", "jsonl", "parquet")
@@ -80,7 +97,13 @@ def created(study: str, names: set[str]) -> list[CodeEvent]:
 def said(words: list[Annotation]) -> list[tuple[object, ...]]:
     """What words say, whatever the study calls their segments."""
     return sorted(
-        (each.text, each.annotator, sorted(map(normalised_label, each.labels)), each.decided_at.isoformat())
+        (
+            each.own_id,
+            each.text,
+            each.annotator,
+            sorted(map(normalised_label, each.labels)),
+            each.decided_at.isoformat(),
+        )
         for each in words
     )
 
@@ -102,6 +125,22 @@ def test_labels_go_out_and_into_another_study_and_nothing_is_lost(tmp_path_facto
         planned = plan(store.database, sheet, Importing("there", "lea", AT + timedelta(days=1), teach_unmatched=True))
         planned.write(store.record)
         assert said(list(store.history(Annotation, "there"))) == said(words)
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_labels_of_equal_texts_come_to_the_segments_of_another_study_that_have_their_ids(tmp_path, fmt):
+    codes = ["staff", "price", "food", "room", "lift", "view"]
+    words = [word("here", n, "Good", [name], "ana") for n, name in enumerate(codes)]
+    ids = {str(n): segment_id("there", "made", str(n)) for n in range(len(codes))}
+    taken = [Segment(id=ids[n], study="there", text="Good", source="made", own_id=n) for n in ids]
+    with closing(open_store(f"sqlite:///{tmp_path / 'study.db'}")) as store:
+        store.record([*created("here", set(codes)), *words, *taken])
+        out = io.BytesIO()
+        export_labels(store, "here", fmt, out)
+        sheet = read_labels(io.BytesIO(out.getvalue()), f"labels.{fmt}")
+        plan(store.database, sheet, Importing("there", "lea", AT + timedelta(days=1))).write(store.record)
+        found = {each.segment_id: each.labels for each in store.history(Annotation, "there")}
+    assert found == {ids[str(n)]: [name] for n, name in enumerate(codes)}
 
 
 @given(rows=codings)
