@@ -146,7 +146,16 @@ def _codebook_nodes(source: Path, given: Mapping[str, Any]) -> Sequence[Codebook
     options = ReadingOptions(**{name: given[name] for name in ("encoding", "sheet", "header_row")})
     with opened(source) as stream:
         table = read_table(stream, source.name, given["fmt"], options)
-    return read_codebook_table(source, given["fmt"], options) if is_codebook(table) else ()
+    return _table_nodes(source, given["fmt"], options) if is_codebook(table) else ()
+
+
+def _table_nodes(source: Path, fmt: str | None = None, options: ReadingOptions | None = None) -> Sequence[CodebookNode]:
+    """The codes of a table, and words about what of it is not read."""
+    options = options or ReadingOptions()
+    nodes = read_codebook_table(source, fmt, options)
+    for sentence in options.report.warnings:
+        click.echo(f"warning: {sentence}", err=True)
+    return nodes
 
 
 def _bring_in(
@@ -187,7 +196,7 @@ def import_(source: Path, study: str | None, author: str, dry_run: bool) -> None
     """
     settings = read_settings(study=study)
     refi = read_refi(source) if is_refi(source.name) else None
-    nodes = refi.nodes if refi else read_codebook_table(source)
+    nodes = refi.nodes if refi else _table_nodes(source)
     name = person(author, "--author")
     events = _bring_in(settings, codebook_entries(nodes), source, name, dry_run=dry_run)
     who = Importing(settings.study, name, datetime.now(UTC), masking=Masking(settings))

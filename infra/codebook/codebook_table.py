@@ -1,15 +1,16 @@
 """A codebook as a table: read from other tools' files, and written."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from infra.codebook.codebook_import import CodebookNode
+from infra.codebook.codebook_import import CodebookNode, folded_path
 from infra.files.labels.code_cells import PATH, is_blank, json_codes, read_code
 from infra.files.labels.label_columns import TEXTS
 from infra.files.labels.raw_table import RawTable, opened, read_table
 from infra.files.reading.columns import usual
-from infra.files.reading.items import ReadingOptions, Rejected, TableRow
+from infra.files.reading.items import ReadingOptions, ReadingReport, TableRow
 from infra.files.tables import OutputRow, Shape, write
 from models.codebook.codebook import Codebook, CodeState
 from models.errors import InputError
@@ -24,6 +25,20 @@ ABOVE = (
     *("oberkategorie", "hauptkategorie", "obercode", "main_code", "main_category", "level_1", "ebene_1"),
     *("theme", "parent", "parent_code", "category", "group", "folder", "code_group", "parent_name"),
 )
+BETWEEN = (
+    *(
+        "subcategory",
+        "sub_category",
+        "subtheme",
+        "sub_theme",
+        "sub_group",
+        "subgroup",
+        "unterkategorie",
+        "subkategorie",
+    ),
+    *("level_2", "ebene_2"),
+)
+"""What stands between a code and what it stands under, where the code has a column of its own."""
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "definition": (
         "definition",
@@ -42,9 +57,38 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "descrição",
         "descrizione",
     ),
-    "inclusion": ("inclusion", "when_to_use", "include", "inclusion_criteria", "use"),
-    "exclusion": ("exclusion", "when_not_to_use", "exclude", "exclusion_criteria", "do_not_use"),
-    "examples": ("examples", "example", "quotes", "quote", "example_quote"),
+    "inclusion": (
+        *(
+            "inclusion",
+            "when_to_use",
+            "use_when",
+            "use_it_when",
+            "include",
+            "include_when",
+            "includes",
+            "use",
+            "einschluss",
+        ),
+        *(
+            "inclusion_criteria",
+            "inclusion_criterion",
+            "inclusions",
+            "einschlusskriterien",
+            "kodierregel",
+            "coding_rule",
+        ),
+    ),
+    "exclusion": (
+        *("exclusion", "when_not_to_use", "do_not_use_when", "do_not_use_it_when", "don't_use_when", "exclude"),
+        *("exclude_when", "excludes", "exclusion_criteria", "exclusion_criterion", "exclusions", "do_not_use"),
+        *("ausschluss", "ausschlusskriterien"),
+    ),
+    "examples": (
+        *("examples", "example", "quotes", "quote", "example_quote", "example_quotes", "examples_from_data"),
+        *("example_from_data", "examples_from_the_data", "typical_example", "typical_examples", "sample_quote"),
+        *("illustrative_quote", "illustrative_quotes", "anchor_example", "ankerbeispiel", "ankerbeispiele"),
+        *("beispiel", "beispiele"),
+    ),
     "color": ("color", "colour", "code_color", "farbe"),
 }
 _SHAPE = Shape(
@@ -55,6 +99,8 @@ _SHAPE = Shape(
 
 _NO_TEXTS = ("definition", "description", "meaning", "code_memo", "example", "examples", "example_quote")
 """Columns that say what codes mean, where no other column has texts."""
+_OWN = ("level", "id", "segments")
+"""Columns of an export of this project that an import has no use for."""
 
 
 def is_codebook(table: RawTable) -> bool:
@@ -73,9 +119,12 @@ def read_codebook_table(
 ) -> list[CodebookNode]:
     """Read a table with a row a code: its name or path, what it stands under, what it means.
 
+    What is not read of it, and what is in doubt, is among the warnings of the options' report.
+
     Raises:
         InputError: If there is no column with codes, or no row that can be taken.
     """
+    options = options or ReadingOptions()
     with opened(path) as stream:
         table = read_table(stream, path.name, fmt, options)
     name = usual(table.names, NAMES)
@@ -84,28 +133,83 @@ def read_codebook_table(
             f"{path.name}: no column with codes among {', '.join(table.names)[:200]}; one of {', '.join(NAMES)} is "
             "expected"
         )
-    above = usual([each for each in table.names if each != name], ABOVE)
-    columns = {
-        note: usual([n for n in table.names if n not in (name, above)], names) for note, names in COLUMNS.items()
-    }
-    nodes = list(_nodes(table.rows, name, above, columns))
+    columns = _columns_of(table.names, name)
+    rows = [row for row in table.rows if not is_blank(row.cells.get(name))]
+    _say_unread(table, {name, *columns.above, *columns.notes.values()}, options.report)
+    nodes = list(_nodes(_filled_down(rows, columns.above, options.report), name, columns))
     if not nodes:
         raise InputError(f"{path.name}: no row has a code under '{name}'; a row a code is expected")
-    return _nested(nodes)
+    return _once(_nested(nodes), options.report)
 
 
-def _nodes(
-    rows: Iterable[TableRow | Rejected], name: str, above: str | None, columns: Mapping[str, str | None]
-) -> Iterator[CodebookNode]:
-    for row in rows:
-        cell = row.cells.get(name) if isinstance(row, TableRow) else None
-        if not isinstance(row, TableRow) or is_blank(cell):
+@dataclass(frozen=True)
+class _Columns:
+    above: Sequence[str]
+    """What a code stands under, the outermost first."""
+    notes: Mapping[str, str]
+    """By the names of notes, where they stand."""
+
+
+def _columns_of(names: Sequence[str], name: str) -> _Columns:
+    rest = [each for each in names if each != name]
+    above = [column for names in (ABOVE, BETWEEN) if (column := usual(rest, names)) is not None]
+    rest = [each for each in rest if each not in above]
+    notes = {note: column for note, names in COLUMNS.items() if (column := usual(rest, names)) is not None}
+    return _Columns(list(dict.fromkeys(above)), notes)
+
+
+def _say_unread(table: RawTable, read: set[str], report: ReadingReport) -> None:
+    unread = [each for each in table.names if each not in read and usual((each,), _OWN) is None]
+    unread = [each for each in unread if any(not is_blank(row.cells.get(each)) for row in table.rows)]
+    if unread:
+        report.warn(f"columns not read: {', '.join(unread)[:300]}")
+
+
+def _filled_down(rows: Sequence[TableRow], above: Sequence[str], report: ReadingReport) -> list[TableRow]:
+    """Rows of a workbook whose empty cells above a code mean the cell before them, as merged cells leave them.
+
+    They do where the first row has one and none comes a second time: then each begins a group of its own.
+    """
+    filled = list(rows)
+    for place, name in enumerate(above):
+        outer = above[:place]
+        groups = [tuple(row.cells.get(each) for each in (*outer, name)) for row in filled]
+        own = [group for group in groups if not is_blank(group[-1])]
+        is_merged = rows and all(row.typed for row in rows) and len(own) == len(set(own)) < len(groups)
+        if not is_merged or is_blank(groups[0][-1]):
             continue
+        count, last = 0, groups[0]
+        for n, group in enumerate(groups):
+            if is_blank(group[-1]) and group[:-1] == last[:-1]:
+                filled[n] = replace(filled[n], cells=filled[n].cells | {name: last[-1]})
+                count += 1
+            else:
+                last = group
+        report.warn(f"{count} empty cells under '{name}' are read as the cell above them; fill them in if they are not")
+    return filled
+
+
+def _nodes(rows: Iterable[TableRow], name: str, columns: _Columns) -> Iterator[CodebookNode]:
+    for row in rows:
         level = row.cells.get("level")  # as an export of this project says: then a name is no path
         parts = _whole if level in ("code", "theme") else _path
-        path = [*parts(row.cells.get(above) if above else None), *parts(cell)]
-        notes = {note: _note(note, row.cells.get(column)) for note, column in columns.items() if column}
+        path = [part for column in (*columns.above, name) for part in parts(row.cells.get(column))]
+        notes = {note: _note(note, row.cells.get(column)) for note, column in columns.notes.items()}
         yield CodebookNode(path[-1], tuple(path[:-1]), notes, codable=level != "theme", used=level == "code")
+
+
+def _once(nodes: Sequence[CodebookNode], report: ReadingReport) -> list[CodebookNode]:
+    """Each code once, with all that its rows say; where two say different things, the first one counts."""
+    known: dict[tuple[bool, tuple[str, ...]], CodebookNode] = {}
+    for node in nodes:
+        first = known.setdefault((node.codable, folded_path(node.path)), node)
+        said = {note: value for note, value in node.notes.items() if value}
+        differ = [note for note, value in said.items() if first.notes.get(note) and first.notes[note] != value]
+        if differ:
+            report.warn(f"the code '{node.name}' has several rows that differ in {', '.join(differ)}; the first counts")
+        stands = {note: value for note, value in first.notes.items() if value}
+        known[node.codable, folded_path(node.path)] = replace(first, notes={**first.notes, **said, **stands})
+    return list(known.values())
 
 
 def _path(cell: Any) -> list[str]:

@@ -291,6 +291,22 @@ def is_left_away(value: Any) -> bool:
     return isinstance(value, dict) and value.get("kind") == "more" and isinstance(value.get("data"), dict)
 
 
+def _is_play(value: Cells) -> bool:
+    comments = value.get("comments")
+    sides = {"userComment", "developerComment"}
+    return "reviewId" in value and isinstance(comments, list) and any(sides & set(_object(each)) for each in comments)
+
+
+def _play(value: Cells) -> Iterator[Cells]:
+    """A review as Google Play's interface has it: what the user wrote; the developer's reply stands beside it."""
+    kept = {name: each for name, each in value.items() if name != "comments"}
+    replies = [_object(_object(each).get("developerComment")).get("text") for each in value["comments"]]
+    said = "\n".join(reply for reply in replies if isinstance(reply, str))
+    for comment in filter(None, (_object(_object(each).get("userComment")) for each in value["comments"])):
+        modified = _object(comment.get("lastModified")).get("seconds")
+        yield kept | comment | {"lastModified": modified} | ({"developerComment": said} if said else {})
+
+
 def _is_note(question: str) -> bool:
     """Whether a question is for what people say about their choice, not for the choice."""
     return usual((question,), (*MEMO_NAMES, *_NOTES)) is not None
@@ -308,4 +324,5 @@ _SHAPES: tuple[tuple[Callable[[Cells], bool], Callable[[Cells], Iterator[Cells]]
     (_is_entity_list, _entity_list),
     (_is_user_list, _user_list),
     (_is_reddit, _reddit),
+    (_is_play, _play),
 )

@@ -106,8 +106,7 @@ class Table:
                 )
             return places[0]
         rows = {n: item for n, item in enumerate(first) if isinstance(item, RawRow)}
-        named = _named_place(rows, self.options.text_names)
-        return _wide_place(rows) if named is None else named
+        return _told_place(rows, self.options.text_names)
 
     def _qualtrics(self, row: RawRow, place: int, after: Sequence[RawRow]) -> _Start | None:
         """Qualtrics writes the questions and an object with the import id below the names."""
@@ -165,6 +164,17 @@ class Table:
         if cells > width:
             return f"{cells} cells found, {width} expected as in the row of column names{hint}"
         return f"{cells} cells found, {width} expected as in the row of column names{hint}" if open_quote else ""
+
+
+def column_names(rows: Sequence[RawRow], options: ReadingOptions) -> tuple[str, ...]:
+    """What the columns of a table that begins with these rows are called, titles above the names passed over."""
+    named = [row for row in rows if row.line == options.header_row]
+    return _header(named[0] if named else rows[_told_place(dict(enumerate(rows)), options.text_names)]).columns
+
+
+def _told_place(rows: dict[int, RawRow], text_names: Sequence[str]) -> int:
+    named = _named_place(rows, text_names)
+    return _wide_place(rows) if named is None else named
 
 
 def _from_1900(cells: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any
 
 from infra.files.reading.annotation_tools import flattened, is_left_away, is_row, lifted, unwrapped
-from infra.files.reading.columns import TEXT_NAMES, usual
+from infra.files.reading.columns import ID_NAMES, TEXT_NAMES, TIME_NAMES, usual
 from infra.files.reading.delimited import Line
 from infra.files.reading.items import LeftOut, Rejected, TableRow
 from models.errors import InputError
@@ -121,30 +121,72 @@ def _speech(value: Any) -> list[Any] | None:
 
 
 def _objects(value: Any, file: str) -> list[Any]:
-    """The objects that are rows: of an array, or of the arrays in an object, wherever they lie in it."""
+    """The objects that are rows: of an array, or of the arrays in an object, wherever they lie in it.
+
+    An object with a text of its own that goes by the same name as those in its arrays is a row before these.
+    """
     table = _speech(value) or _tabular(value)
     if table is not None:
         return table
     if isinstance(value, list):
-        nested = [row for each in value for row in (_objects(each, file) if _is_page(each) else [each])]
-        return nested or value
+        return [row for each in value for row in _members(each, file)] or value
     if is_row(value):
         return [value]
     lists = [*_lists(value)]
     with_text = [each for each in lists if any(is_row(row) or is_row(lifted(row)) for row in each)]
     if len(lists) > 1 and len(with_text) != 1:
         raise InputError(f"{file}: an object with {len(lists)} arrays found; one array of objects is expected")
-    return _objects((with_text or lists)[0], file) if lists else [value]
+    rows = _objects((with_text or lists)[0], file) if lists else [value]
+    own = lifted(_without_arrays(value)) if isinstance(value, dict) else value
+    is_first = is_row(own) and _text_name(own) in map(_text_name, rows)
+    return [own, *rows] if is_first else rows
+
+
+def _members(value: Any, file: str) -> list[Any]:
+    """A value of an array, or the rows that it holds."""
+    return _below(value, _objects(value, file)) if _is_page(value) else [value]
 
 
 def _is_page(value: Any) -> bool:
-    """Whether an object of an array is none of the rows but holds them, as the pages of an interface do."""
-    return isinstance(value, dict) and not is_row(value) and not is_row(lifted(value)) and any(_lists(value))
+    """Whether an object is none of the rows but holds them, as pages of an interface and threads of comments do."""
+    if not isinstance(value, dict) or is_row(value) or is_row(lifted(value)):
+        return False
+    return any(is_row(row) or is_row(lifted(row)) or _is_page(row) for rows in _lists(value) for row in rows)
+
+
+def _without_arrays(value: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: each for name, each in value.items() if not _is_array(each)}
+    return {name: _without_arrays(each) if isinstance(each, dict) else each for name, each in kept.items()}
+
+
+def _text_name(row: Any) -> str | None:
+    row = lifted(row)
+    return usual(tuple(row), TEXT_NAMES) if isinstance(row, dict) else None
+
+
+def _below(above: dict[str, Any], rows: list[Any]) -> list[Any]:
+    """The rows of an object's own array with what it says of all of them: its id only where there is one of them."""
+    if not any(map(_is_array, above.values())):
+        return rows
+    said = {name: each for name, each in above.items() if isinstance(each, str | int | float)}
+    for names in (TEXT_NAMES, *([ID_NAMES] if len(rows) > 1 else [])):
+        said = {name: each for name, each in said.items() if usual((name,), names) is None}
+    return [_joined(said, lifted(unwrapped(row))) if isinstance(row, dict) else row for row in rows]
+
+
+def _joined(said: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """A row with what is said of it above; its own id and time stand."""
+    has = [names for names in (ID_NAMES, TIME_NAMES) if usual(tuple(row), names) is not None]
+    return {name: each for name, each in said.items() if all(usual((name,), names) is None for names in has)} | row
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _lists(value: dict[str, Any]) -> Iterator[list[Any]]:
     """The arrays of objects in an object: its own, or else those of the objects in it."""
-    own = [each for each in value.values() if isinstance(each, list) and each and isinstance(each[0], dict)]
+    own = [each for each in value.values() if _is_array(each)]
     inner = [each for each in value.values() if isinstance(each, dict)]
     yield from own or (each for part in inner for each in _lists(part))
 
@@ -161,7 +203,13 @@ def _line_rows(line: Line, file: str) -> Iterator[TableRow | Rejected]:
     except (ValueError, RecursionError) as error:
         yield Rejected(file, line.number, f"JSON that cannot be read: {str(error)[:100]}")
     else:
-        yield from _rows(value, line, file)
+        try:
+            members = _members(value, file)
+        except InputError as error:
+            yield Rejected(file, line.number, str(error).removeprefix(f"{file}: "))
+            return
+        for each in members:
+            yield from _rows(each, line, file)
 
 
 def _rows(value: Any, line: Line, file: str) -> Iterator[TableRow | Rejected]:

@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 from pydantic import JsonValue
 
 from infra.files.reading.columns import usual
-from infra.files.reading.headers import LOOKED_AT
+from infra.files.reading.headers import LOOKED_AT, column_names
 from infra.files.reading.items import RawRow, ReadingOptions
 from models.errors import InputError
 
@@ -51,8 +51,8 @@ def sheet_rows(stream: BinaryIO, file: str, options: ReadingOptions) -> Iterator
 
 def _say_alike(chosen: Any, sheets: Sequence[Any], options: ReadingOptions) -> None:
     """Warn of further sheets with the same columns: each is a part of the same data."""
-    header = next(_raw(chosen, 1)).cells
-    alike = [sheet.title for sheet in sheets if sheet is not chosen and next(_raw(sheet, 1)).cells == header]
+    names_of = {sheet.title: column_names(list(_raw(sheet, LOOKED_AT)), options) for sheet in sheets}
+    alike = [title for title, names in names_of.items() if title != chosen.title and names == names_of[chosen.title]]
     if alike:
         names = ", ".join(f"'{title}'" for title in alike)
         options.report.warn(f"{names}: the same columns as '{chosen.title}', and not read; read each with --sheet")

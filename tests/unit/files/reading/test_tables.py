@@ -413,6 +413,14 @@ def test_a_further_sheet_with_the_same_columns_is_warned_of(tmp_path):
     assert "'2026': the same columns as '2025', and not read" in read.warnings
 
 
+def test_so_it_is_below_titles_and_no_other_sheet_is_named(tmp_path):
+    months = {name: [[f"{name} 2026"], [], ["id", "text"], [1, name]] for name in ("May", "June")}
+    content = book(tmp_path, **months, Staff=[["Staff"], [], ["id", "name"], [1, "Anna"]])
+    assert Read(tmp_path, content, "a.xlsx").warnings == (
+        "'June': the same columns as 'May', and not read; read each with --sheet"
+    )
+
+
 def test_a_zone_by_name_is_said(tmp_path):
     assert "zones by name, such as EST" in Read(tmp_path, "date,text\n2026-01-01 23:30:00 EST,a\n").remarks
 
