@@ -11,7 +11,7 @@ from infra.accounts.keys import Scope
 from infra.profiles.study_rules import rules_of
 from infra.storage.annotations import unread
 from infra.storage.studies import is_study
-from infra.web.errors import SAFE
+from infra.web.errors import SAFE, SIGN_IN
 from infra.web.site import Site, profile_of, site_of
 
 
@@ -19,7 +19,7 @@ def visitor_of(request: Request) -> Visitor:
     """Who is asking; raises 401 (a page is sent to the sign-in) where nobody has signed in."""
     visitor: Visitor | None = getattr(request.state, "visitor", None)
     if visitor is None:
-        raise HTTPException(401, "sign in first")
+        raise HTTPException(401, SIGN_IN)
     return visitor
 
 
