@@ -67,6 +67,8 @@ class Plan:
     """How many take back what the coder said before, whose cell is empty now."""
     uncoded: int = 0
     """Rows that have no codes yet, and had none."""
+    columns: str = ""
+    """What the file's columns are read as."""
     notes: Sequence[str] = ()
     memos: Sequence[Memo] = ()
     """On codes and documents, which the study lacks."""
@@ -138,6 +140,7 @@ def plan(database: Database, sheet: LabelSheet, who: Importing) -> Plan:
         changed=planned.changed,
         taken_back=planned.taken_back,
         uncoded=planned.uncoded,
+        columns=sheet.columns,
         notes=[*sheet.notes, *([str(masked.tally)] if masked.tally.segments else []), *notes],
         placeholders=masked.placeholders,
     )

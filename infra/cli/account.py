@@ -10,6 +10,7 @@ from infra.cli.commands import CommandList
 from infra.cli.options import read_settings
 from infra.factory.stores import opened_store
 from infra.settings import Settings
+from infra.storage.studies import is_study
 
 
 @click.group(cls=CommandList)
@@ -24,12 +25,16 @@ def account() -> None:
 def add(name: str, role: AccountRole, study: str | None) -> None:
     """Make the account NAME, or give it one more role; prints a link that sets its password once."""
     settings = read_settings()
-    with _accounts(settings) as accounts:
+    with opened_store(settings) as store:
+        accounts = Accounts(store.database)
         known = {each.name: each.id for each in accounts.all()}
         account_id = known.get(name) or accounts.create(name)
+        begins = study is not None and not is_study(store.database, study)
         accounts.grant(account_id, study or EVERYWHERE, role)
         accounts.audit.add_command("account add", scope=study, subject=f"{name}: {role}")
         click.echo(f"{name} is {role} in {f'study {study!r}' if study else 'every study'}", err=True)
+        if begins:
+            click.echo(f"there was no study {study!r} so far; the role holds from its first text on", err=True)
         if name not in known:
             _print_link(settings, accounts, name)
 

@@ -103,7 +103,8 @@ class Eraser:
         return self._written_down(receipt, "erase a person")
 
     def _written_down(self, receipt: Receipt, action: str) -> Receipt:
-        subject = f"{receipt.what}: {receipt.segments} segments, {receipt.rows.total()} rows"
+        segments = f"{receipt.segments} segment{'' if receipt.segments == 1 else 's'}"
+        subject = f"{receipt.what}: {segments}, {receipt.rows.total()} rows"
         if self._store.database.dialect == "postgresql":
             receipt.left.append("PostgreSQL keeps deleted rows until it next vacuums; backups keep what they hold")
         AuditLog(self._store.database, self._clock).add_command(action, subject=subject)

@@ -8,7 +8,7 @@ from sqlalchemy import Column, ColumnElement, func, select
 
 from infra.storage.alerts import waits
 from infra.storage.database import Database
-from infra.storage.tables import alerts, assignments, codes, requests, segments, study_rules
+from infra.storage.tables import alerts, annotations, assignments, codes, grants, requests, segments, study_rules
 from models.errors import InputError
 
 
@@ -58,6 +58,13 @@ def studies(database: Database, now: datetime | None = None) -> list[StudyCounts
         )
         for name in sorted(named, key=str.casefold)
     ]
+
+
+def is_study(database: Database, study: str) -> bool:
+    """Whether somebody made a study: it has texts, codes, rules or labels, or a person has a role in it."""
+    made_by = (segments.c.study, codes.c.study, study_rules.c.study, annotations.c.study, grants.c.scope)
+    with database.reading() as connection:
+        return any(connection.execute(select(name).where(name == study).limit(1)).first() for name in made_by)
 
 
 def check_study(database: Database, study: str) -> None:

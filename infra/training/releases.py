@@ -71,9 +71,13 @@ def announce(
         labels=len(candidate.data.rows),
         replaces=None if current is None else current.version,
         author=AUTHOR,
-        why=f"{candidate.description} taught {len(candidate.data.rows)} labels of {len(codes)} codes: {result.why}",
+        why=f"{candidate.description} taught {_taught(len(candidate.data.rows), len(codes))}: {result.why}",
         released_at=at,
     )
+
+
+def _taught(labels: int, codes: int) -> str:
+    return f"{labels} label{'' if labels == 1 else 's'} of {codes} code{'' if codes == 1 else 's'}"
 
 
 def _manifest(study: str, candidate: Candidate, at: datetime) -> Manifest:

@@ -10,15 +10,16 @@ from infra.accounts.accounts import AccountRole, Visitor
 from infra.accounts.keys import Scope
 from infra.profiles.study_rules import rules_of
 from infra.storage.annotations import unread
-from infra.web.errors import SAFE
-from infra.web.site import Site, profile_of
+from infra.storage.studies import is_study
+from infra.web.errors import SAFE, SIGN_IN
+from infra.web.site import Site, profile_of, site_of
 
 
 def visitor_of(request: Request) -> Visitor:
     """Who is asking; raises 401 (a page is sent to the sign-in) where nobody has signed in."""
     visitor: Visitor | None = getattr(request.state, "visitor", None)
     if visitor is None:
-        raise HTTPException(401, "sign in first")
+        raise HTTPException(401, SIGN_IN)
     return visitor
 
 
@@ -35,15 +36,20 @@ def check_scope(visitor: Visitor, scope: Scope) -> None:
 def needs(role: AccountRole, scope: Scope | None = None) -> Callable[..., Visitor]:
     """A dependency: the visitor, if they have at least this role in the study of the path (else everywhere).
 
+    What reads is for studies that there are; what writes may begin one.
+
     Args:
         role: The least role.
         scope: What a token must have been made for; by default as method and role tell.
     """
 
     def check(request: Request, visitor: Annotated[Visitor, Depends(visitor_of)]) -> Visitor:
-        if not visitor.may(role, request.path_params.get("study")):
+        study = request.path_params.get("study")
+        if not visitor.may(role, study):
             raise HTTPException(403, f"role '{role}' is needed here; ask who runs the study")
         check_scope(visitor, scope or _scope_of(request.method, role))
+        if study and request.method in SAFE and not is_study(site_of(request).store.database, study):
+            raise HTTPException(404, f"there is no study '{study}'; the list of studies has those that there are")
         return visitor
 
     check.role = role  # type: ignore[attr-defined]  # read by the test that asks every role for every route

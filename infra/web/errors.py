@@ -21,6 +21,7 @@ from models.errors import InputError, QualstreamError, SettingError, Unavailable
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that change nothing."""
+SIGN_IN = "sign in first; a program sends a token of the account page in a header: Authorization: Bearer qs_..."
 _TITLES = {
     400: N_("This cannot be answered"),
     401: N_("Please sign in"),

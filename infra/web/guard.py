@@ -18,7 +18,7 @@ from infra.accounts.accounts import Visitor
 from infra.settings import Settings
 from infra.web.audit_trail import belongs, note
 from infra.web.cookies import is_secure, set_session
-from infra.web.errors import SAFE, answer_fault
+from infra.web.errors import SAFE, SIGN_IN, answer_fault
 from infra.web.health import PROBES
 from infra.web.language.choice import is_language, language_of
 from infra.web.language.speech import speak, speaking, spoken
@@ -164,7 +164,7 @@ class Guard:
         if foreign or (origin is not None and urlsplit(origin).netloc != request.headers.get("host")):
             raise HTTPException(403, "this was sent from another site's page; open the page here and send it again")
         if visitor is None and not OPEN.fullmatch(request.scope["path"]):
-            raise HTTPException(401, "sign in first")
+            raise HTTPException(401, SIGN_IN)
 
 
 def _secret(request: Request) -> str:

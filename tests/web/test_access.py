@@ -17,6 +17,8 @@ from infra.web.guard import COOKIE, allowed_hosts, host_of
 from infra.web.sessions import signing_key
 from models.errors import InputError, SettingError, UnavailableError
 from models.fakes import HandClock
+from schemas import CodeEvent, StudyRules
+from schemas.ids import code_event_id, code_id
 from tests.web.poison import code_of, poison, segment_of
 from tests.web.routes import ANYBODY, BY_HAND, ENDLESS, IN_PERSON, INGESTS, NEEDED, OPEN
 from tests.web.site import BASE, STUDY, Visit, app_of, fill, make_site, nobody, visit
@@ -62,6 +64,41 @@ def send(client: Visit, name: str, **options):
     if method == "GET":
         return client.get(path, follow_redirects=False, **options)
     return client.post(path, follow_redirects=False, **options)
+
+
+def test_a_study_that_nobody_made_is_not_found_on_any_page_and_in_no_answer(site):
+    client, missing = visit(site, "admin", study=""), []
+    for name in routes(app_of(site)):
+        if name.startswith("GET ") and "{study}" in name:
+            missing += [name] if client.get(address(name, "nigths"), follow_redirects=False).status_code != 404 else []
+    assert missing == []
+    assert "There is no study &#39;nigths&#39;" in client.get("/s/nigths/").text
+    assert client.get("/api/v1/studies/nigths/segments").json()["detail"].startswith("there is no study 'nigths'")
+
+
+@pytest.mark.parametrize("made", ["text", "rules", "codes", "person"])
+def test_a_study_is_there_before_its_first_text_where_somebody_made_it(site, made):
+    client, at = visit(site, "admin", study=""), site.clock.now()
+    if made == "text":
+        assert client.post("/s/new/texts", data={"at_once": "true"}, files={"file": ("a.csv", b"text\na\n")}).is_success
+    elif made == "person":
+        site.accounts.grant(site.accounts.create("new person"), "new", "viewer")
+    elif made == "rules":
+        site.store.record([StudyRules(study="new", author="lea", at=at)])
+    else:
+        code = code_id("new", "noise")
+        named = {"study": "new", "label": "noise", "author": "lea", "at": at}
+        site.store.record([CodeEvent(id=code_event_id(code, "created", "x"), code_id=code, kind="created", **named)])
+    assert client.get("/s/new/").status_code == 200
+
+
+def test_a_role_in_a_study_that_nobody_made_is_given_and_said(site):
+    client = visit(site, "admin", study="")
+    fill(site, 1)
+    account = site.accounts.create("ben")
+    for study, said in ((STUDY, False), ("nigths", True), ("nigths", False)):
+        page = client.post(f"/people/{account}/grant", data={"role": "viewer", "scope": study}, follow_redirects=True)
+        assert ("There was no study “nigths” so far" in page.text) == said
 
 
 def may(role: str | None, name: str) -> bool:
@@ -625,7 +662,7 @@ def test_static_files_and_refusals_carry_them_too(site, enter):
         (UnavailableError("postgres://secret-host is away"), 503, "database does not answer"),
         (SettingError("/secret/path"), 500, "not set up"),
         (RuntimeError("secret words"), 500, "Something went wrong"),
-        (HTTPException(409, "somebody was faster"), 409, "somebody was faster"),
+        (HTTPException(409, "somebody was faster"), 409, "Somebody was faster"),
     ],
 )
 def test_an_error_is_a_page_for_people_and_json_for_programs(tmp_path, error, status, words):

@@ -176,6 +176,8 @@ def test_nothing_is_written_before_somebody_says_so_and_once_they_do_it_is_on_it
         lead, f"text,codes\n{json.dumps(segments[0].text, ensure_ascii=False)},Slow Checkout; brand new\n", coder="ana"
     )
     assert "New codes: 1" in page.text
+    assert "Codes of the file that the study has already: 1" in page.text
+    assert "columns: codes 'codes', text 'text'; no column of time of coding" in unescape(page.text)
     assert list(site.store.history(Annotation)) == []
     assert site.outbox.backlog() == 0
     assert "1 label imported" in confirmed(lead, page).text

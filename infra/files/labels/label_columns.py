@@ -7,13 +7,16 @@ from typing import Any
 
 from infra.files.labels.code_cells import CODE_NAMES, WEAK_CODE_NAMES, is_blank, json_codes
 from infra.files.reading.cells import NO, YES
+from infra.files.reading.column_roles import listed
 from infra.files.reading.columns import ID_NAMES, MEMO_NAMES, TEXT_NAMES, folded, role_names, usual
 from infra.files.reading.items import TableRow
 from models.errors import InputError
 from models.text.labels import clean_code
 
 CODER_NAMES = ("annotator", "coder", "coded_by", "rater", "created_by", "author", "user")
-TIME_NAMES = ("decided_at", "coded_at", "annotated_at", "labelled_at", "time", "at")
+TIME_NAMES = ("decided_at", "coded_at", "annotated_at", "labelled_at")
+UNSURE_TIME_NAMES = ("time", "at", "date")
+"""Where somebody said who coded, these are when the text was said."""
 QUOTE_NAMES = (
     "quotation_content",
     "quotation",
@@ -65,6 +68,7 @@ _NUMBERED = re.compile(
     r"^(?:codes?|labels?|themes?|tags?|kodes?|códigos?|codierung|category|kategorie|topic|thema|thème|tema)_?\d{1,2}$"
 )
 _OWN_OF_TOOLS = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time", "sentiment_id")
+_CODED_AT = "time of coding"
 _LEAST_ROWS, _MOST_DISTINCT, _LONGEST_CODE = 4, 0.5, 40  # of a column that may be proposed for the codes
 
 
@@ -110,6 +114,15 @@ class LabelColumns:
         """The column of a further field, if there is one."""
         return self.others.get(name)
 
+    @property
+    def sentence(self) -> str:
+        """What the columns are read as."""
+        codes = [*self.codes_by_coder, *self.indicators]
+        roles = {"text": self.text, "id": self.id, "coder": self.coder, _CODED_AT: self.time}
+        roles |= {"source": self.source, "memo": self.memo, "theme": self.theme}
+        named = [f"codes {listed(codes)}", *(f"{role} '{name}'" for role, name in roles.items() if name)]
+        return f"columns: {', '.join(named)}" + ("" if self.time else f"; no column of {_CODED_AT}")
+
     @classmethod
     def of(cls, names: Sequence[str], rows: Sequence[TableRow], named: SheetColumns, place: str) -> "LabelColumns":
         """Tell the columns.
@@ -133,7 +146,7 @@ class LabelColumns:
         by_coder = {codes: ""} if codes else {} if named.codes else _numbered(rest, rows) or _of_coders(rest, rows)
         by_coder = {} if named.indicators else by_coder
         coders = role_names(names, "coder", CODER_NAMES[:-2] if named.coder_given else CODER_NAMES)
-        times = role_names(names, "coded_at", TIME_NAMES[:-2] if named.coder_given else TIME_NAMES)
+        times = role_names(names, "coded_at", TIME_NAMES if named.coder_given else (*TIME_NAMES, *UNSURE_TIME_NAMES))
         taken = {
             "coder": named_or_usual(rest, named.coder, coders),
             "time": _unless_ticked(named_or_usual(rest, named.time, times), rows),

@@ -59,6 +59,8 @@ class LabelSheet:
     """By code the theme that it stands under, where the file has a tree."""
     notes: Sequence[str] = ()
     """How the columns were understood, where that was not plain."""
+    columns: str = ""
+    """What each is read as, in a sentence."""
     cells: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     """By line, the row as it stands in the file."""
 
@@ -118,7 +120,7 @@ def _sheet(name: str, table: RawTable, coder: str, named: SheetColumns, order: D
     labelled, rejected = reader.read_all(name)
     rejected = sorted([*rejected, *table.rejected], key=lambda row: row.line)
     cells = {row.line: row.cells for row in table.rows}
-    return LabelSheet(name, labelled, rejected, reader.themes, reader.notes, cells)
+    return LabelSheet(name, labelled, rejected, reader.themes, reader.notes, columns.sentence, cells)
 
 
 class _Reader:

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from infra.accounts.accounts import EVERYWHERE, ROLES, Account, AccountRole, Visitor
 from infra.accounts.attempts import TooManyAttempts
 from infra.accounts.keys import LASTS, SCOPES
-from infra.storage.studies import studies
+from infra.storage.studies import is_study, studies
 from infra.web.access import Admin, InPerson, check_scope, visitor_of
 from infra.web.audit_trail import address_of
 from infra.web.cookies import begin_session, device_of, end_session, mark_device
@@ -175,10 +175,12 @@ def add_person(
         account_role = _role(role)
         request.state.subject = f"{name}: {role} in {scope.strip() or EVERYWHERE}"
         account = site.accounts.create(name)
+        begun = _begun(site, scope)
         site.accounts.grant(account, scope.strip() or EVERYWHERE, account_role)
     except InputError as error:
         return _people(request, site, fault=str(error), status=422)
-    return _people(request, site, link_for=site.accounts.named(name), link=_link(request, site, account))
+    link = _link(request, site, account)
+    return _people(request, site, link_for=site.accounts.named(name), link=link, begun=begun)
 
 
 @router.post("/people/{account}/link")
@@ -204,10 +206,11 @@ def grant_role(
     try:
         account_role, where = _role(role), scope.strip() or EVERYWHERE
         _keep_oneself(visitor, account, lowers=where == EVERYWHERE and account_role != "admin")
+        begun = _begun(site, scope)
         site.accounts.grant(account, where, account_role)
     except InputError as error:
         return _people(request, site, fault=str(error), status=422)
-    return RedirectResponse("/people", 303)
+    return _people(request, site, begun=begun) if begun else RedirectResponse("/people", 303)
 
 
 @router.post("/people/{account}/revoke")
@@ -260,8 +263,14 @@ def _people(request: Request, site: Site, *, status: int = 200, **more: Any) -> 
     names = [each.name for each in studies(site.store.database)]
     values = {"people": site.accounts.all(), "studies": names, "roles": ROLES}
     values |= {"tokens": site.accounts.keys.all_tokens(), "now": site.clock.now(), "scopes": SCOPES}
-    messages = {"fault": None, "link_for": None, "link": None}
+    messages = {"fault": None, "link_for": None, "link": None, "begun": ""}
     return draw(request, "people.html", {**values, **messages, **more}, status=status)
+
+
+def _begun(site: Site, scope: str) -> str:
+    """The study of a role, if there was none of that name."""
+    study = scope.strip()
+    return "" if study in ("", EVERYWHERE) or is_study(site.store.database, study) else study
 
 
 def _link(request: Request, site: Site, account: UUID) -> str:

@@ -317,6 +317,15 @@ def test_when_something_was_said_is_not_when_it_was_coded(tmp_path, name):
     assert [one.decided_at for one in made if isinstance(one, Annotation)] == [AT]
 
 
+@pytest.mark.parametrize("name", ["decided_at", "coded_at", "time", "at", "date"])
+def test_what_the_columns_are_read_as_is_said_the_time_of_coding_too(tmp_path, name):
+    sheet = read_label_file(file(tmp_path, f"quote,codes,coder,{name}\nslow,speed,ana,2020-01-01\n"))
+    assert [row.at for row in sheet.rows] == [datetime(2020, 1, 1, tzinfo=UTC)]
+    assert sheet.columns == f"columns: codes 'codes', text 'quote', coder 'coder', time of coding '{name}'"
+    sheet = read_label_file(file(tmp_path, "text,codes,day\nslow,speed,2020-01-01\n"), "ana")
+    assert sheet.columns == "columns: codes 'codes', text 'text'; no column of time of coding"
+
+
 # Where it is kept
 
 

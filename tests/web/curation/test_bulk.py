@@ -69,9 +69,9 @@ def test_a_new_code_goes_under_a_theme_that_there_is_by_its_name(site, lead):
 @pytest.mark.parametrize(
     ("action", "labels", "words"),
     [
-        ("merge", ["app crashes"], "at least two"),
+        ("merge", ["app crashes"], "t least two"),
         ("move", [], "stands there already"),
-        ("retire", [], "no code is ticked"),
+        ("retire", [], "No code is ticked"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_changes_nothing(site, lead, action, labels, words):

@@ -99,7 +99,7 @@ def test_a_code_is_made_defined_moved_and_renamed_and_its_page_tells_who_and_why
 def test_a_label_that_another_code_has_is_refused_and_what_was_typed_stays(site, lead):
     refused = change(lead, site, "slow checkout", "rename", label="Login Fails")
     assert refused.status_code == 422
-    assert "there is a code &#39;login fails&#39; already" in refused.text
+    assert "There is a code &#39;login fails&#39; already" in refused.text
     assert 'value="Login Fails"' in refused.text
     again = lead.post(f"{BASE}/new", data={"cause": str(uuid4()), "label": "login fails", "definition": "mine"})
     assert again.status_code == 422

@@ -210,7 +210,7 @@ def test_deletions_have_the_keys_of_what_is_erased_and_labels_are_taken_back_fir
 def test_an_erasure_is_in_the_audit_log_without_a_name(site):
     Eraser(site.settings, site.store, site.clock).segments([zoe().id], "segments of an author")
     (entry,) = site.audit.newest(AuditFilter(action="erase segments"), 5)
-    assert (entry.by, entry.subject.startswith("segments of an author: 1 segments")) == ("command", True)
+    assert (entry.by, entry.subject.startswith("segments of an author: 1 segment,")) == ("command", True)
 
 
 def test_a_reset_study_leaves_nothing_of_it_and_everything_of_the_others(site, tmp_path):

@@ -184,6 +184,11 @@ def test_a_sentence_begins_with_a_capital_and_a_files_name_as_it_is():
     assert {sentence: page_sentence(sentence) for sentence in said} == said
 
 
+def test_what_is_counted_has_a_singular():
+    counted = re.compile(r"^%\(\w+\)s (?:\w+ )?(?:segments|codes|labels|parts|files|memos|quotes|comments)\b")
+    assert [message for message, _ in shown_in_code() if counted.match(message)] == []
+
+
 def test_what_other_rooms_say_is_in_the_catalogues():
     texts = [*STAGES.values(), *SCOPES, *SCOPES.values(), *ROLES, *CAUSES.values()]
     texts += [role.does for role in topology.ROLES]
