@@ -211,8 +211,8 @@ def test_who_does_not_lead_may_not_go_back(site, role):
     [
         (release(2).version, "serves already"),
         (release(3).version, "was refused and has never served"),
-        ("v0", "no version 'v0' of this classifier was released"),
-        ("", "no version ''"),
+        ("v0", "No version 'v0' of this classifier was released"),
+        ("", "No version ''"),
     ],
 )
 def test_what_cannot_serve_again_is_refused_in_one_line(site, version, says):

@@ -50,7 +50,7 @@ def test_a_part_is_coded_with_its_place_in_code_points_and_shown_in_the_document
     assert [label for _, label in span.codes] == ["slow", "checkout"]
     assert (span.annotation.within, span.annotation.start, span.annotation.memo) == (whole.id, 104, "both")
     assert 'title="slow, checkout (ana)">checkout is slow</mark>' in page
-    assert "1 marked parts" in page
+    assert "1 marked part" in page
     codes = {event.label: event.segment_id for event in site.store.code_events(STUDY)}
     assert codes == {"slow": whole.id, "checkout": whole.id}
 
@@ -92,7 +92,7 @@ def test_a_place_without_words_is_refused(site, whole, start, end):
 
 def test_a_part_without_a_code_is_refused_and_a_segment_of_another_study_is_not_found(site, whole):
     client = visit(site, "annotator")
-    assert "no code is chosen" in mark(client, whole, "slow").text
+    assert "No code is chosen" in mark(client, whole, "slow").text
     form = {"cause": str(uuid4()), "start": 0, "end": 4, "new": "a"}
     assert client.post(f"{BASE}/segments/{uuid4()}/spans", data=form).status_code == 404
 
