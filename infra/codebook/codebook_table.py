@@ -203,12 +203,12 @@ def _once(nodes: Sequence[CodebookNode], report: ReadingReport) -> list[Codebook
     known: dict[tuple[bool, tuple[str, ...]], CodebookNode] = {}
     for node in nodes:
         first = known.setdefault((node.codable, folded_path(node.path)), node)
-        said = {note: value for note, value in node.notes.items() if value}
-        differ = [note for note, value in said.items() if first.notes.get(note) and first.notes[note] != value]
+        notes = {note: value for note, value in node.notes.items() if value}
+        differ = [note for note, value in notes.items() if first.notes.get(note) and first.notes[note] != value]
         if differ:
             report.warn(f"the code '{node.name}' has several rows that differ in {', '.join(differ)}; the first counts")
         stands = {note: value for note, value in first.notes.items() if value}
-        known[node.codable, folded_path(node.path)] = replace(first, notes={**first.notes, **said, **stands})
+        known[node.codable, folded_path(node.path)] = replace(first, notes={**first.notes, **notes, **stands})
     return list(known.values())
 
 

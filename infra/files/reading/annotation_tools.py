@@ -301,10 +301,10 @@ def _play(value: Cells) -> Iterator[Cells]:
     """A review as Google Play's interface has it: what the user wrote; the developer's reply stands beside it."""
     kept = {name: each for name, each in value.items() if name != "comments"}
     replies = [_object(_object(each).get("developerComment")).get("text") for each in value["comments"]]
-    said = "\n".join(reply for reply in replies if isinstance(reply, str))
+    reply = "\n".join(each for each in replies if isinstance(each, str))
     for comment in filter(None, (_object(_object(each).get("userComment")) for each in value["comments"])):
         modified = _object(comment.get("lastModified")).get("seconds")
-        yield kept | comment | {"lastModified": modified} | ({"developerComment": said} if said else {})
+        yield kept | comment | {"lastModified": modified} | ({"developerComment": reply} if reply else {})
 
 
 def _is_note(question: str) -> bool:

@@ -168,16 +168,16 @@ def _below(above: dict[str, Any], rows: list[Any]) -> list[Any]:
     """The rows of an object's own array with what it says of all of them: its id only where there is one of them."""
     if not any(map(_is_array, above.values())):
         return rows
-    said = {name: each for name, each in above.items() if isinstance(each, str | int | float)}
+    shared = {name: each for name, each in above.items() if isinstance(each, str | int | float)}
     for names in (TEXT_NAMES, *([ID_NAMES] if len(rows) > 1 else [])):
-        said = {name: each for name, each in said.items() if usual((name,), names) is None}
-    return [_joined(said, lifted(unwrapped(row))) if isinstance(row, dict) else row for row in rows]
+        shared = {name: each for name, each in shared.items() if usual((name,), names) is None}
+    return [_joined(shared, lifted(unwrapped(row))) if isinstance(row, dict) else row for row in rows]
 
 
-def _joined(said: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+def _joined(shared: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     """A row with what is said of it above; its own id and time stand."""
     has = [names for names in (ID_NAMES, TIME_NAMES) if usual(tuple(row), names) is not None]
-    return {name: each for name, each in said.items() if all(usual((name,), names) is None for names in has)} | row
+    return {name: each for name, each in shared.items() if all(usual((name,), names) is None for names in has)} | row
 
 
 def _is_array(value: Any) -> bool:

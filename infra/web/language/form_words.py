@@ -25,8 +25,8 @@ _OF_A_FILE = re.compile(r"[^:]{1,250}\.\w{1,8}(?:, \w+ \d+)?: ")
 
 def page_words(sentence: str) -> str:
     """A sentence in the answer's language, with the fields that its options are on the page."""
-    said = _CLAUSE.sub("", looked_up(sentence))
-    return _OPTION.sub(lambda option: gettext("“%(field)s”") % {"field": gettext(FIELDS[option[0]])}, said)
+    shown = _CLAUSE.sub("", looked_up(sentence))
+    return _OPTION.sub(lambda option: gettext("“%(field)s”") % {"field": gettext(FIELDS[option[0]])}, shown)
 
 
 def page_sentence(sentence: str) -> str:
