@@ -151,6 +151,8 @@ def _about_texts(rows: Sequence[Labelled], matches: Mapping[int, Match]) -> Iter
     for n, each in matches.items():
         if each.other_text:
             yield f"line {rows[n].line}: the segment with this id has another text"
+        if each.by_text_alone:
+            yield f"line {rows[n].line}: the segment with this id has another text; the one with this text is taken"
     elsewhere = sum(each.other_elsewhere for each in matches.values())
     if elsewhere:
         yield f"{elsewhere} rows have ids that stand for other texts in another file: they are texts of their own"

@@ -38,6 +38,8 @@ class Match:
     """Whether the segment with the row's id has another text."""
     other_elsewhere: bool = False
     """Whether a segment of another source has the row's id, and another text."""
+    by_text_alone: bool = False
+    """Whether the row's id is another text's, and its text that of this segment alone."""
 
 
 def match(connection: Connection, rows: Sequence[Labelled], study: str, file: str) -> dict[int, Match]:
@@ -45,7 +47,8 @@ def match(connection: Connection, rows: Sequence[Labelled], study: str, file: st
 
     A row belongs to the segment with its id; else to the one with the source's own id, in the row's source or in this
     file, or, where its text is the same or the id is in one source alone, in any other; else to the one with its text:
-    the second segment with the same text to the second one that was labelled.
+    the second segment with the same text to the second one that was labelled. Where the id is another text's, and the
+    row's text that of one segment alone which no other row has by its id, rows were numbered anew: the text decides.
     """
     taught = _Taught.read(connection, study)
     sources = _sources(connection, study) | taught.sources
@@ -60,7 +63,14 @@ def match(connection: Connection, rows: Sequence[Labelled], study: str, file: st
     known |= {id_: segment for id_, segment in taught.segments.items() if id_ not in known}
     matches = {n: _by_id(row, each, known) for n, (row, each) in enumerate(zip(rows, candidates, strict=True))}
     loose = {n: row for n, row in enumerate(rows) if matches[n] is None and row.text is not None}
-    by_text = _with_text(connection, study, {folded_text(row.text) for row in loose.values()}, taught)
+    doubtful = {n: rows[n] for n, each in matches.items() if each is not None and each.other_text}
+    texts = {folded_text(row.text) for row in (*loose.values(), *doubtful.values())}
+    by_text = _with_text(connection, study, texts, taught)
+    sure = {each.id for n, each in matches.items() if each is not None and n not in doubtful}
+    anew = _numbered_anew(doubtful, by_text, sure)
+    taken = {each.id for each in anew.values()}
+    others = {n for n in doubtful if n not in anew and (each := matches[n]) is not None and each.id in taken}
+    matches |= anew | dict.fromkeys(others, Match(None, None, other_text=True))
     used = {each.id for each in matches.values() if each is not None}
     found = _by_text(loose, places, by_text, used)
     return {
@@ -154,6 +164,20 @@ def _by_text(
         place = places[n].apart if most[text] < len(free[text]) else places[n].together
         if place < len(free[text]):
             matches[n] = Match(free[text][place], free[text][place].segment.id)
+    return matches
+
+
+def _numbered_anew(
+    doubtful: Mapping[int, Labelled],
+    by_text: Mapping[str | None, Sequence[KnownSegment]],
+    sure: set[UUID | None],
+) -> dict[int, Match]:
+    """Of rows whose ids are other texts', those whose text one segment alone has, and no other row has by its id."""
+    matches = {}
+    for n, row in doubtful.items():
+        with_it = by_text.get(folded_text(row.text), ())
+        if len(with_it) == 1 and with_it[0].segment.id not in sure:
+            matches[n] = Match(with_it[0], with_it[0].segment.id, by_text_alone=True)
     return matches
 
 

@@ -253,7 +253,7 @@ def _taught(planned: Plan, study: str, outcome: str, file: str) -> Iterator[str]
     yield from planned.notes
     yield from (f"{file}, line {row.line}: {row.reason}; left out" for row in planned.rejected[:SHOWN])
     yield from (
-        f"{file}, line {row.line}: {row.text[:60]!r} has no text, and is no segment of the study; left out"
+        f"{file}, line {row.line}: {row.text[:60]!r} is no segment of the study; left out"
         for row in planned.unmatched[:SHOWN]
         if not row.taught
     )

@@ -448,6 +448,22 @@ def test_ids_that_stand_for_other_texts_are_said(data, tmp_path):
     assert "line 2: the segment with this id has another text" in said
 
 
+def test_rows_that_were_numbered_anew_go_by_their_texts_and_a_new_text_among_them_is_left_out(data, tmp_path):
+    rows = "id,text,codes\n1,login,slow\n2,menu,fast\n3,price,high\n"
+    run(file(tmp_path, rows, "one.csv"), "--coder", "ana", "--study", "reviews")
+    anew = "id,text,codes\n1,menu,quick\n2,price,dear\n3,colours,dull\n"
+    said = run(file(tmp_path, anew, "one.csv"), "--coder", "ben", "--study", "reviews")
+    given = {(word.text, word.annotator): word.labels for word in kept()[1]}
+    by_ben = {text: codes for (text, coder), codes in given.items() if coder == "ben"}
+    assert {text: tuple(codes) for text, codes in by_ben.items()} == {
+        "menu": ("quick",),
+        "price": ("dear",),
+    }
+    assert "line 4: the segment with this id has another text" in said
+    assert "'colours' is no segment of the study; left out" in said
+    assert "line 2: the segment with this id has another text; the one with this text is taken" in said
+
+
 def test_columns_that_are_codes_can_be_named(data, tmp_path):
     rows = "id,text,female,rent,heating\n1,login,yes,1,0\n2,menu,no,0,1\n"
     run(file(tmp_path, rows), "--coder", "ana", "--study", "reviews", "--code-columns", "rent, heating")
