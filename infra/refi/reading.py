@@ -76,7 +76,7 @@ def read_refi(path: Path, coder: str = "", name: str | None = None) -> RefiConte
     nodes, by_guid, notes = _nodes(listed, used)
     codes = _Codes(nodes, by_guid)
     memos = [*_on_codes(listed, codes, project_notes), *_on_documents(refi, project_notes)]
-    notes += _untaken(refi, project_notes)
+    notes += [*_untaken(refi, project_notes), *_beyond(refi)]
     return RefiContent(nodes, _sheet(name, refi, passages, codes, coder, notes), memos)
 
 
@@ -218,6 +218,17 @@ def _span(selection: Any, text: str) -> tuple[int, int]:
         return 0, len(text)
     start, end = sorted((selection.start_position, selection.end_position))
     return start, end
+
+
+def _beyond(refi: RefiProject) -> Iterator[str]:
+    """Coded passages that end beyond their text: it has changed since, or its characters are counted otherwise."""
+    for name, text, selections in _texts(refi):
+        ends = sorted(end for each in selections if each.coding and (end := _span(each, text)[1]) > len(text))
+        if ends:
+            yield (
+                f"'{name}': coded passages end beyond its text ({len(ends)}; the last at {ends[-1]} of {len(text)} "
+                "characters): what lies beyond is left out, and others may lie elsewhere too; compare them"
+            )
 
 
 def _texts(refi: RefiProject) -> Iterator[tuple[str, str, Sequence[Any]]]:

@@ -143,7 +143,9 @@ class LabelColumns:
         if text is None and id_ is None:
             raise InputError(f"{place}: neither a column with text nor one with ids among {', '.join(names)[:200]}")
         codes = named_or_usual(rest, named.codes, role_names(names, "codes", CODE_NAMES))
-        by_coder = {codes: ""} if codes else {} if named.codes else _numbered(rest, rows) or _of_coders(rest, rows)
+        by_coder = {codes: ""} if codes else {} if named.codes else _of_question(text, rest)
+        if not by_coder and not named.codes:
+            by_coder = _numbered(rest, rows) or _of_coders(rest, rows)
         by_coder = {} if named.indicators else by_coder
         coders = role_names(names, "coder", CODER_NAMES[:-2] if named.coder_given else CODER_NAMES)
         times = role_names(names, "coded_at", TIME_NAMES if named.coder_given else (*TIME_NAMES, *UNSURE_TIME_NAMES))
@@ -207,13 +209,29 @@ def _of_coders(names: Sequence[str], rows: Sequence[TableRow]) -> dict[str, str]
     }
     if known:
         return known
-    matches = {name: match for name in names if (match := _CODES_OF.match(folded(name)))}
+    of = _codes_of(names)
+    others = [folded(name) for name in names if name not in of]
     likely = {
-        name: " ".join((match["before"] or match["behind"]).split("_")).strip(" ()")
-        for name, match in matches.items()
-        if (match["before"] or match["behind"]).strip("()") not in _NO_CODERS and not _all_numbers_or_truths(name, rows)
+        name: " ".join(whose.split("_")).strip(" ()")
+        for name, whose in of.items()
+        if whose.strip("()") not in _NO_CODERS
+        and not _all_numbers_or_truths(name, rows)
+        and not any(other.startswith(f"{whose}_") for other in others)  # then it is a question
     }
     return likely if len(likely) > 1 and not any(coder.isdecimal() for coder in likely.values()) else {}
+
+
+def _codes_of(names: Sequence[str]) -> dict[str, str]:
+    """Columns such as ``code_anna`` and ``Q1_code``, with whose codes they have: a coder's, or a question's."""
+    matches = {name: match for name in names if (match := _CODES_OF.match(folded(name)))}
+    return {name: match["before"] or match["behind"] for name, match in matches.items()}
+
+
+def _of_question(text: str | None, names: Sequence[str]) -> dict[str, str]:
+    """The column of codes of the text's question, where several have one: ``Q1_code`` beside ``Q1_like``."""
+    of = _codes_of(names) if text else {}
+    mine = [name for name, whose in of.items() if folded(text or "").startswith(f"{whose}_")]
+    return {mine[0]: ""} if len(mine) == 1 < len(of) else {}
 
 
 def _all_numbers_or_truths(name: str, rows: Sequence[TableRow]) -> bool:

@@ -464,6 +464,16 @@ def test_rows_that_were_numbered_anew_go_by_their_texts_and_a_new_text_among_the
     assert "line 2: the segment with this id has another text; the one with this text is taken" in said
 
 
+def test_a_sheet_with_codes_of_several_questions_gives_an_answer_those_of_its_own_question(data, tmp_path):
+    rows = "ID,Q1_like,Q1_code,Q2_dislike,Q2_code\n1,Friendly staff,staff,Long queues,waiting\n2,Nice view,view,,\n"
+    path = file(tmp_path, rows, "wide.csv")
+    run(path, "--coder", "ana", "--study", "reviews", "--text-column", "Q1_like")
+    assert last_words() == {"Friendly staff": ("staff",), "Nice view": ("view",)}
+    run(path, "--coder", "ana", "--study", "reviews", "--text-column", "Q2_dislike")
+    assert last_words()["Long queues"] == ("waiting",)
+    assert {word.annotator for word in kept()[1]} == {"ana"}
+
+
 def test_columns_that_are_codes_can_be_named(data, tmp_path):
     rows = "id,text,female,rent,heating\n1,login,yes,1,0\n2,menu,no,0,1\n"
     run(file(tmp_path, rows), "--coder", "ana", "--study", "reviews", "--code-columns", "rent, heating")

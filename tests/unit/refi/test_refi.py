@@ -1,6 +1,7 @@
 """REFI-QDA: a project that QualCoder wrote, what this project writes, and what must not be read."""
 
 import io
+import re
 import zipfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -288,6 +289,13 @@ WHOLE = (
     '<Coding guid="22222222-2222-4222-8222-222222222222"><CodeRef targetGUID="652872cf-d236-4da4-9b47-29efb5d16069"/>'
     "</Coding>"
 )
+
+
+def test_passages_that_end_beyond_their_text_are_said(tmp_path):
+    path = tmp_path / "beyond.qdpx"
+    path.write_bytes(rebuilt(PROJECT, lambda xml: re.sub(r'endPosition="\d+"', 'endPosition="99999"', xml, count=1)))
+    assert not any("beyond its text" in note for note in read_refi(PROJECT).sheet.notes)
+    assert any("end beyond its text (1; the last at 99999 of" in n for n in read_refi(path).sheet.notes)
 
 
 def test_codings_of_nobody_are_the_named_coders_or_left_out(tmp_path):
