@@ -23,6 +23,10 @@ from urllib.request import urlopen
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 LOCK = Path(__file__).parents[2] / "requirements.lock"
 _AT_ONCE_S = 2.0
+_PACKAGES_GB = {"cuda": 7.0, "cpu": 3.5}
+"""What all packages take that are installed after this, torch among them, by its build."""
+_WHEELS_GB = {"cuda": 3.0, "cpu": 1.0}
+"""What pip keeps in the folder for temporary files while it installs torch."""
 _DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -98,6 +102,27 @@ def size_gb(folder: Path) -> float:
     return sum(file.lstat().st_blocks * 512 for file in files) / 1e9
 
 
+def full_disk(build: str, free_gb: Mapping[Path, float], same_disk: bool) -> str | None:
+    """What to say where a disk has no room for the packages; ``None`` where there is room.
+
+    Args:
+        build: ``cuda`` or ``cpu``.
+        free_gb: What is free in the folder of packages, then in that for temporary files.
+        same_disk: Whether both lie on one disk.
+    """
+    needed = [_PACKAGES_GB[build], _WHEELS_GB[build]]
+    if same_disk:
+        needed[0] += needed[1]
+    for (folder, free), wanted in zip(free_gb.items(), needed, strict=True):
+        if free < wanted:
+            smaller = "; or set TORCH_BUILD=cpu, which needs half" if build == "cuda" else ""
+            return (
+                f"about {wanted:g} GB are needed to install the packages, and {free:.1f} GB are free in {folder}: "
+                f"make room there{smaller}"
+            )
+    return None
+
+
 def install(choice: Choice, wanted: str, requirement: str) -> None:
     """Let pip install torch and what it needs.
 
@@ -123,7 +148,11 @@ def main() -> None:
         return
     choice = choose(os.environ, sys.platform, has_driver, lambda index: lists(index, wanted))
     print(f"torch {wanted} from {choice.address or 'the default index'}: {choice.reason}", flush=True)
-    packages = Path(sysconfig.get_path("purelib"))
+    packages, temporary = Path(sysconfig.get_path("purelib")), Path(tempfile.gettempdir())
+    build = "cuda" if choice.address is None and sys.platform == "linux" else "cpu"
+    free_gb = {folder: shutil.disk_usage(folder).free / 1e9 for folder in (packages, temporary)}
+    if said := full_disk(build, free_gb, packages.stat().st_dev == temporary.stat().st_dev):
+        raise SystemExit(said)
     before = size_gb(packages)
     try:
         install(choice, wanted, requirement)

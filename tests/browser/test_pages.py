@@ -121,7 +121,7 @@ def test_a_viewer_sees_no_queue_and_is_told_why(house: House, page: Page, watch:
     page.goto(f"{house.address}/s/app%20reviews/")
     expect(page.get_by_role("navigation", name="Study app reviews").get_by_role("link", name="Queue")).to_have_count(0)
     page.goto(f"{house.address}/s/app%20reviews/queue")
-    expect(page.get_by_role("main")).to_contain_text("role 'annotator' is needed here")
+    expect(page.get_by_role("main")).to_contain_text("Role 'annotator' is needed here")
 
 
 def test_text_that_would_run_stays_text(house: House, page: Page) -> None:

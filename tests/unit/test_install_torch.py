@@ -4,10 +4,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
-from infra.setup.install_torch import CPU_INDEX, LOCK, choose, installed, lists, pinned, size_gb
+from infra.setup.install_torch import CPU_INDEX, LOCK, choose, full_disk, installed, lists, pinned, size_gb
 
 OTHER = "https://wheels.example/cpu"
 
@@ -113,3 +114,21 @@ def test_a_folders_size_is_what_its_files_take_on_the_disk(tmp_path):
     (tmp_path / "inside" / "file").write_bytes(b"x" * 3_000_000)
     assert size_gb(tmp_path) == pytest.approx(0.003, rel=0.01)
     assert size_gb(tmp_path / "missing") == 0
+
+
+@pytest.mark.parametrize(
+    ("build", "free", "temporary", "same_disk", "said"),
+    [
+        ("cuda", 10.1, 10.1, True, None),
+        ("cuda", 9.9, 9.9, True, "about 10 GB are needed to install the packages, and 9.9 GB are free in /venv"),
+        ("cuda", 7.1, 3.1, False, None),
+        ("cuda", 7.1, 0.5, False, "about 3 GB are needed to install the packages, and 0.5 GB are free in /tmp"),
+        ("cpu", 4.6, 4.6, True, None),
+        ("cpu", 2.5, 2.5, True, "about 4.5 GB are needed to install the packages, and 2.5 GB are free in /venv"),
+    ],
+)
+def test_a_disk_without_room_is_said_before_anything_is_fetched(build, free, temporary, same_disk, said):
+    answer = full_disk(build, {Path("/venv"): free, Path("/tmp"): temporary}, same_disk)
+    assert (answer or "").startswith(said or "")
+    assert (answer is None) is (said is None)
+    assert ("TORCH_BUILD=cpu" in (answer or "")) is (said is not None and build == "cuda")
