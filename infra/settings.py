@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     served_api_key: SecretStr | None = _setting(None, "the API key of the OpenAI-compatible servers")
 
     wordnet: Path | None = _setting(None, "the folder with WordNet's files: data.noun and so on")
+    embedder: str | None = _setting(None, "a sentence model, such as multilingual-e5-small, in place of the profile's")
     cascade: Literal["off", "on"] | None = _setting(None, "off or on; unset, as the profile has it")
     members: NameList = _setting((), "names of the profile's members, separated by commas")
     quorum: int | None = _setting(None, "a whole number from 1: how many members must have answered", ge=1)

@@ -46,7 +46,8 @@ def evaluate(
     """
     rows = [GoldRow(texts[n] if texts else "", _codes(codes, n), str(n)) for n, codes in enumerate(gold)]
     predictions = {name: [_prediction(code) for code in codes] for name, codes in systems.items()}
-    tools = measuring_models(embedder, embedder if bertscore else "none", None, load_settings().wordnet)
+    settings, scored = load_settings(), embedder if bertscore else "none"
+    tools = measuring_models(embedder, scored, None, settings.wordnet, settings.weights_dir)
     return measure(rows, predictions, tools.embedder, tools.tokens, tools.thesaurus, EvaluationOptions(**options))
 
 

@@ -41,7 +41,9 @@ class MeasuringModels:
     """For METEOR and the composite scores; ``None`` where there is no WordNet."""
 
 
-def measuring_models(embedder: str, bertscore: str, layer: int | None, wordnet: Path | None) -> MeasuringModels:
+def measuring_models(
+    embedder: str, bertscore: str, layer: int | None, wordnet: Path | None, weights: Path | None = None
+) -> MeasuringModels:
     """Open what codes are compared with.
 
     Args:
@@ -49,13 +51,16 @@ def measuring_models(embedder: str, bertscore: str, layer: int | None, wordnet: 
         bertscore: The model for BERTScore, or ``none``.
         layer: Its layer; ``None``: the one usual for it.
         wordnet: WordNet's folder; ``None``: the usual places.
+        weights: Where models lie that were brought with ``qualstream weights``.
     """
     from models.backends.sentence.bertscore import TokenStates
     from models.backends.sentence.embedder import SentenceEmbedder
 
     folder = find_wordnet(wordnet)
-    tokens = None if bertscore == "none" else TokenStates(bertscore, layer)
-    return MeasuringModels(SentenceEmbedder(embedder), tokens, None if folder is None else read_wordnet(folder))
+    tokens = None if bertscore == "none" else TokenStates(bertscore, layer, cache=weights)
+    return MeasuringModels(
+        SentenceEmbedder(embedder, cache=weights), tokens, None if folder is None else read_wordnet(folder)
+    )
 
 
 def people_ratings(gold: Gold, predictions: Mapping[str, Predicted], column: str) -> dict[str, list[float | None]]:

@@ -28,8 +28,9 @@ def build_classifier_factory(models: Models, cache: Path | None = None) -> Class
     if name != default:
         from models.backends.sentence.embedder import SentenceEmbedder
 
-        body = SentenceEmbedder(name, device=models.device)
+        body = SentenceEmbedder(name, models.device, cache=models.settings.weights_dir)
     base = body if cache is None else CachedEmbedder(body, cache)
     device = "cpu" if name == FAKE else models.device  # asking loads torch, a second that no fake needs
     tunes = cache is not None and trainer.tune and name != FAKE
-    return sentence_classifier_factory(base, name, device, trainer.method if tunes else None)
+    method = trainer.method if tunes else None
+    return sentence_classifier_factory(base, name, device, method, models.settings.weights_dir)

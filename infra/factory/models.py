@@ -217,7 +217,7 @@ class Models:
             return HashEmbedder()
         from models.backends.sentence.embedder import SentenceEmbedder
 
-        return SentenceEmbedder(self.profile.embedder.model, device=self.device)
+        return SentenceEmbedder(self.profile.embedder.model, self.device, cache=self.settings.weights_dir)
 
     def _members_here(self) -> list[MemberProfile]:
         profile, names = self.profile, [member.name for member in self.profile.members]

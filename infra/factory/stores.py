@@ -30,7 +30,7 @@ def build_code_index(settings: Settings, embedder: "Embedder") -> "CodeIndex":
     from infra.vectors.code_index import open_code_index
 
     key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
-    return open_code_index(settings.index_url, embedder.dim, key)
+    return open_code_index(settings.index_url, embedder.dim, key, embedder.version)
 
 
 def forget_codes(settings: Settings, study: str | None) -> None:

@@ -307,12 +307,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def checked_profile(settings: Settings) -> Profile:
-    """The profile, with its files checked, and the device where one is asked for.
+    """The profile with the settings' sentence model, its files checked, and the device where one is asked for.
 
     Raises:
         SettingError: If the profile is not as it must be, or a file or the device is not there.
     """
     profile = load_profile(settings.profile)
+    if settings.embedder:
+        profile = profile.model_copy(update={"embedder": EmbedderProfile(model=settings.embedder)})
     check_files(profile)
     if requested_device(settings, profile) != "auto":
         available_device(requested_device(settings, profile))

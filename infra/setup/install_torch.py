@@ -110,14 +110,14 @@ def full_disk(build: str, free_gb: Mapping[Path, float], same_disk: bool) -> str
         free_gb: What is free in the folder of packages, then in that for temporary files.
         same_disk: Whether both lie on one disk.
     """
-    needed = [_PACKAGES_GB[build], _WHEELS_GB[build]]
+    needs = [_PACKAGES_GB[build], _WHEELS_GB[build]]
     if same_disk:
-        needed[0] += needed[1]
-    for (folder, free), wanted in zip(free_gb.items(), needed, strict=True):
-        if free < wanted:
+        needs[0] += needs[1]
+    for (folder, free), need in zip(free_gb.items(), needs, strict=True):
+        if free < need:
             smaller = "; or set TORCH_BUILD=cpu, which needs half" if build == "cuda" else ""
             return (
-                f"about {wanted:g} GB are needed to install the packages, and {free:.1f} GB are free in {folder}: "
+                f"about {need:g} GB are needed to install the packages, and {free:.1f} GB are free in {folder}: "
                 f"make room there{smaller}"
             )
     return None
@@ -151,8 +151,8 @@ def main() -> None:
     packages, temporary = Path(sysconfig.get_path("purelib")), Path(tempfile.gettempdir())
     build = "cuda" if choice.address is None and sys.platform == "linux" else "cpu"
     free_gb = {folder: shutil.disk_usage(folder).free / 1e9 for folder in (packages, temporary)}
-    if said := full_disk(build, free_gb, packages.stat().st_dev == temporary.stat().st_dev):
-        raise SystemExit(said)
+    if no_room := full_disk(build, free_gb, packages.stat().st_dev == temporary.stat().st_dev):
+        raise SystemExit(no_room)
     before = size_gb(packages)
     try:
         install(choice, wanted, requirement)

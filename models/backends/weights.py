@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import cache
@@ -234,7 +234,7 @@ def _converted(name: str, cache: Path) -> Path:
     work.mkdir(parents=True, exist_ok=True)
     try:
         gguf = parts[0] if len(parts) == 1 else _assembled(name, parts, work / "whole.gguf")
-        _convert(gguf, work, own_tokenizer=PACKAGED[name].own_tokenizer)
+        convert_gguf(gguf, work, own_tokenizer=PACKAGED[name].own_tokenizer)
         (work / "whole.gguf").unlink(missing_ok=True)
         work.rename(target)
     except OSError:
@@ -245,13 +245,14 @@ def _converted(name: str, cache: Path) -> Path:
     return target
 
 
-def convert_parts(name: str, gguf: Path, cache: Path) -> Path:
-    """Convert a model that came in parts, checked and put together; it takes a minute and the memory of its weights.
+def convert_parts(name: str, whole: Path, cache: Path, convert: Callable[[Path, Path], None]) -> Path:
+    """Convert a model that was brought, checked and put together; it takes a minute and the memory of its weights.
 
     Args:
         name: In ``WEIGHT_PARTS``.
-        gguf: The whole file.
+        whole: Its file.
         cache: Folder for converted weights.
+        convert: Writes what is in a file into a folder, such as ``convert_gguf``.
 
     Returns:
         Its folder there.
@@ -261,7 +262,7 @@ def convert_parts(name: str, gguf: Path, cache: Path) -> Path:
     work.mkdir(parents=True, exist_ok=True)
     try:
         quiet()
-        _convert(gguf, work, own_tokenizer=False)
+        convert(whole, work)
         shutil.rmtree(target, ignore_errors=True)  # of a run that was cut off by an older version
         work.rename(target)
     finally:
@@ -290,7 +291,7 @@ def _assembled(name: str, parts: Sequence[Path], whole: Path) -> Path:
     return whole
 
 
-def _convert(gguf: Path, out: Path, *, own_tokenizer: bool) -> None:
+def convert_gguf(gguf: Path, out: Path, *, own_tokenizer: bool = False) -> None:
     """Write a GGUF file's weights, in bfloat16, and its tokenizer as ``transformers`` reads them."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer

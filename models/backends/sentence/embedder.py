@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.backends.devices import available_device
+from models.backends.weight_parts import WEIGHT_PARTS, installed_folder
 from models.backends.weights import PACKAGED, packaged_path, quiet, weights_sha256
 from models.errors import SettingError
 from models.ports import Embeddings
@@ -17,15 +18,17 @@ from models.ports import Embeddings
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+_MANY_WORDS = 100_000
 _BATCH = 64  # texts in one pass, which memory bounds; vectors do not depend on it but for rounding
 
 
-def load_body(name: str = "all-MiniLM-L6-v2", device: str = "cpu") -> "SentenceTransformer":
+def load_body(name: str = "all-MiniLM-L6-v2", device: str = "cpu", cache: Path | None = None) -> "SentenceTransformer":
     """Load a sentence model.
 
     Args:
-        name: A name in ``weights.PACKAGED``, a folder, or a hub's name.
+        name: A name in ``weights.PACKAGED`` or ``weight_parts.WEIGHT_PARTS``, a folder, or a hub's name.
         device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
+        cache: Where models lie that were brought with ``qualstream weights``.
 
     Raises:
         SettingError: If the model is not to be had, or the device is not there.
@@ -34,7 +37,7 @@ def load_body(name: str = "all-MiniLM-L6-v2", device: str = "cpu") -> "SentenceT
 
     device = available_device(device)
     quiet()
-    source = str(packaged_path(name)) if name in PACKAGED else name
+    source = sentence_model_source(name, cache)
     try:
         model = SentenceTransformer(source, device=device, local_files_only=Path(source).is_dir())
     except OSError as error:
@@ -42,29 +45,58 @@ def load_body(name: str = "all-MiniLM-L6-v2", device: str = "cpu") -> "SentenceT
             f"no sentence model {name!r}: it is neither in a package ({', '.join(PACKAGED)}), nor a folder, nor on the "
             f"hub ({str(error).splitlines()[0]})"
         ) from error
+    _halve_words(model)
     model.model_card_data.model = None  # its way back keeps a dropped model, and each copy, until a full collection
     return model
+
+
+def sentence_model_source(name: str, cache: Path | None = None) -> str:
+    """What the libraries are given for a name.
+
+    Raises:
+        SettingError: If its package is not installed, or it was not brought yet.
+    """
+    if name in PACKAGED:
+        return str(packaged_path(name))
+    return str(installed_folder(name, cache or Path())) if name in WEIGHT_PARTS else name
+
+
+def _halve_words(model: "SentenceTransformer") -> None:
+    """Keep the directions of very many words in half precision: they are most of a multilingual model's memory."""
+    for part in model.modules():
+        words = getattr(part, "word_embeddings", None)
+        if words is not None and words.num_embeddings > _MANY_WORDS:
+            words.half()
 
 
 class SentenceEmbedder:
     """A ``sentence-transformers`` model; labels come back again and again, so the latest vectors are kept."""
 
-    def __init__(self, name: str = "all-MiniLM-L6-v2", device: str = "cpu", *, kept: int = 10_000) -> None:
+    def __init__(
+        self,
+        name: str = "all-MiniLM-L6-v2",
+        device: str = "cpu",
+        *,
+        cache: Path | None = None,
+        kept: int = 10_000,
+    ) -> None:
         """Take the model's name; weights load on first use.
 
         Args:
-            name: A name in ``weights.PACKAGED``, a folder, or a hub's name.
+            name: A name in ``weights.PACKAGED`` or ``weight_parts.WEIGHT_PARTS``, a folder, or a hub's name.
             device: ``cpu``, ``cuda``, ``cuda:0`` and so on.
+            cache: Where models lie that were brought with ``qualstream weights``.
             kept: Most texts whose vectors are kept.
         """
-        self._name, self._device, self._kept = name, device, kept
+        self._name, self._device, self._cache, self._kept = name, device, cache, kept
         self._vectors: OrderedDict[str, Embeddings] = OrderedDict()
         self._lock = threading.Lock()
 
     @cached_property
     def version(self) -> str:
         """The model, with eight hex digits of its weights' SHA-256 where a package carries it."""
-        digest = weights_sha256(self._name)
+        brought = WEIGHT_PARTS.get(self._name)
+        digest = weights_sha256(self._name) if brought is None else brought.sha256
         return self._name if digest is None else f"{self._name}@{digest[:8]}"
 
     @cached_property
@@ -117,4 +149,4 @@ class SentenceEmbedder:
 
     @cached_property
     def _model(self) -> Any:
-        return load_body(self._name, self._device)
+        return load_body(self._name, self._device, self._cache)
