@@ -53,8 +53,8 @@ HOW = """\
 - **Models**: *{small}* is tuned before the head is fitted (here with {tuning}); *frozen:* is the body as it comes;
   *transformer:* is the same body as a plain encoder with a classification layer, for lack of another encoder without a
   hub, so it had the sentence model's training; small-text's ten epochs, at a rate of 1e-4. The larger body is
-  all-mpnet-base-v2 (110 million weights, {small} has 23). Both are English: no multilingual model is at hand, so the
-  German figures are of a model that was never meant for German.
+  all-mpnet-base-v2 (110 million weights, {small} has 23). Both are English: the
+  German figures are of a model that was never meant for German; one that is: [languages](languages.md).
 - **Shortened for time**: texts are cut at 64 tokens (German: 128), the notice's at 512; secondary setups have fewer
   seeds, as the tables say. Seconds are of the processor, one thread on a machine that did other work too;
   the embeddings of frozen bodies are kept from one run to the next.

@@ -40,7 +40,7 @@ NOT_SHOWN = """\
 
 - That the tuning is what makes the difference to SetFit: on the two commonest codes the two are alike. Most of it comes
   from the heads. SetFit's default is not balanced and marks nothing of rare codes; ours is.
-- Other sets, languages and bodies: the notice's multilingual MiniLM and the e5 models were not to be had here.
+- Other sets, languages and bodies: the notice's multilingual MiniLM and the larger e5 models were not to be had here.
 - A GPU: nothing here ran on CUDA. There both become faster, and the ratio may differ.
 - That SetFit cannot be had faster: `num_iterations`, `max_steps` or `sampling_strategy="unique"` cut its pairs. Its
   defaults are what is compared, because they are what people start with.

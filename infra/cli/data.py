@@ -37,11 +37,11 @@ from infra.files.preview import preview, repeated
 from infra.files.refi_archive import is_refi
 from infra.files.row_tally import RowTally, Source, accepted_segments
 from infra.masking.intake import Masking, MaskingBeside, MaskingTally
-from infra.profiles.loading import load_profile
+from infra.profiles.loading import checked_profile
 from infra.settings import Settings
 from infra.storage.store import SetAside, Store
 from infra.storage.studies import studies
-from infra.weights.advice import profile_line
+from infra.weights.advice import language_line, profile_line
 from models.codebook.codebook import Codebook
 from models.errors import InputError
 from schemas import Segment
@@ -98,7 +98,10 @@ def code(
     )
     if str(source) != "-":
         segments = list(segments)  # a total for the progress bar, and nothing is coded of a file that is broken
-    tally.console.print(profile_line(load_profile(settings.profile), settings.weights_dir), highlight=False)
+    profile_used = checked_profile(settings)
+    tally.console.print(profile_line(profile_used, settings.weights_dir), highlight=False)
+    if isinstance(segments, list) and (line := language_line(profile_used, segments, settings.weights_dir)):
+        tally.console.print(line, highlight=False)
     coding, out = CodingTally(), sys.stdout  # as it is before the progress bar takes it
     outcomes = code_segments(settings, segments, codes)
     with _progress(tally.console, len(segments) if isinstance(segments, list) else None) as advance:

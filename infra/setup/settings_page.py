@@ -23,6 +23,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Models": {
         "device": "Where models run in this process. A device that is not there is refused at the start.",
         "members": "Only these members of the profile run in this process; others run elsewhere.",
+        "embedder": "Compares texts and codes; one of many languages for texts that are not English.",
         "quorum": "From how many members on the moderator decides when the others are late; unset, it waits for all.",
         "proposal_deadline_s": "How long it waits for members that are late.",
         "cascade": "Whether a segment on which the first members agree skips the rest.",

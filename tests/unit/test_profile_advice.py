@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.profiles.loading import load_profile
-from infra.weights.advice import NEEDED_MEMORY, available_memory, profile_line
+from infra.profiles.loading import checked_profile, load_profile
+from infra.settings import load_settings
+from infra.weights.advice import NEEDED_MEMORY, available_memory, language_line, profile_line
 from models.backends.weight_parts import WEIGHT_PARTS, converted_folder
+from schemas import Segment
+from tests.unit.builders import segment
 
 ENOUGH = NEEDED_MEMORY["small"]
 
@@ -39,3 +42,26 @@ def test_none_is_named_beside_the_best(tmp_path):
 
 def test_the_machine_has_some_memory():
     assert available_memory() > 0
+
+
+GERMAN = "Die Lieferung hat viel zu lange gedauert, und das Paket kam beschädigt bei mir an."
+ENGLISH = "The delivery took far too long, and the parcel was damaged when it came."
+
+
+def segments(*texts: str) -> list[Segment]:
+    return [segment(text) for text in texts]
+
+
+def test_texts_that_are_mostly_not_english_name_the_model_that_knows_them(tmp_path):
+    line = language_line(load_profile("tiny"), segments(GERMAN, GERMAN, ENGLISH), tmp_path)
+    assert line is not None
+    assert line.endswith("after `qualstream weights multilingual-e5-small`, 0.1 GB")
+    install(tmp_path)
+    assert "weights" not in (language_line(load_profile("tiny"), segments(GERMAN), tmp_path) or "")
+
+
+def test_english_texts_and_a_model_of_ones_own_are_left_as_they_are(tmp_path):
+    assert language_line(load_profile("tiny"), segments(GERMAN, ENGLISH), tmp_path) is None
+    assert language_line(load_profile("tiny"), [], tmp_path) is None
+    settings = load_settings(profile="tiny", embedder="multilingual-e5-small")
+    assert language_line(checked_profile(settings), segments(GERMAN), tmp_path) is None

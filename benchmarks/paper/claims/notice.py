@@ -81,7 +81,9 @@ def _minilm(figures: Figures) -> Claim:
         "MiniLM beats the newer and larger e5",
         "figure 2",
         "Multilingual MiniLM does better than e5, the 0.3 billion one included, in almost all settings.",
-        "Neither model is to be had here without the hub. English all-MiniLM-L6-v2 against all-mpnet-base-v2: "
+        "Multilingual MiniLM and the larger e5 models are not to be had here without the hub; e5-small stands beside "
+        "English all-MiniLM-L6-v2 [on a page of its own](results/languages.md). English all-MiniLM-L6-v2 against "
+        "all-mpnet-base-v2: "
         f"{_tally(name)}; "
         f"tuned: {_tally('MiniLM over the larger body, both tuned')}.",
         LEARNING,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from models.ports import Embeddings
 
 _MAGIC = b"E5S1"
-_FOUR_BITS = 1
+_FOUR_BITS = 1  # how the file marks a tensor in blocks
 _BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
 _QUERY = "query:"
 """What the model was taught to read before a text that is compared with its like; it stands in the tokenizer."""
