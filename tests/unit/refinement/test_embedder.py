@@ -62,7 +62,7 @@ def test_a_model_that_is_not_to_be_had_is_a_setting_error(tmp_path: object) -> N
 def test_a_body_on_the_disk_never_asks_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     local: list[bool] = []
 
-    def loaded(source: str, *, device: str, local_files_only: bool) -> SimpleNamespace:
+    def loaded(source: str, *, device: str, local_files_only: bool, model_kwargs: object) -> SimpleNamespace:
         local.append(local_files_only)
         return SimpleNamespace(model_card_data=SimpleNamespace(model=source), modules=list)
 
