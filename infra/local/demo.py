@@ -17,6 +17,7 @@ from infra.profiles.loading import checked_profile
 from infra.profiles.members import PACKAGED_DATA
 from infra.settings import Settings, ensure_data_dir
 from infra.storage.store import Store
+from infra.weights.bringing import refuse_missing_weights
 from models.errors import SettingError
 from schemas import Segment
 from streams.topology import ROLES
@@ -39,7 +40,7 @@ def run_demo(settings: Settings, console: Console) -> bool:
         Whether it ran to its end; ``False`` if it was stopped from outside.
     """
     ensure_data_dir(settings)
-    checked_profile(settings)
+    refuse_missing_weights(checked_profile(settings), settings.weights_dir)
     with data_folder_lock(settings):
         store = build_store(settings)
         try:
@@ -124,7 +125,7 @@ def _starting(stack: LocalStack, store: Store) -> str:
 def run_stack(settings: Settings, port: int, console: Console) -> None:
     """Run the local stack until SIGINT or SIGTERM; what is taken in meanwhile is coded."""
     ensure_data_dir(settings)
-    checked_profile(settings)
+    refuse_missing_weights(checked_profile(settings), settings.weights_dir)
     with data_folder_lock(settings), stop_on_signals() as stopped:
         page = page_port(settings)
         store = build_store(settings)

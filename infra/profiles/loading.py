@@ -11,6 +11,7 @@ from infra.profiles.faults import LONGEST_SHOWN, explain
 from infra.profiles.members import MemberProfile, Model, ModeratorProfile, PanelistProfile, Table, VerifierProfile
 from infra.settings import Settings
 from models.backends.devices import available_device
+from models.backends.weight_parts import WEIGHT_PARTS, installed_folder
 from models.backends.weights import Placement
 from models.coding.cascade import CascadeSettings
 from models.errors import SettingError
@@ -310,12 +311,14 @@ def checked_profile(settings: Settings) -> Profile:
     """The profile with the settings' sentence model, its files checked, and the device where one is asked for.
 
     Raises:
-        SettingError: If the profile is not as it must be, or a file or the device is not there.
+        SettingError: If the profile is not as it must be, or a file, the device or the sentence model is not there.
     """
     profile = load_profile(settings.profile)
     if settings.embedder:
         profile = profile.model_copy(update={"embedder": EmbedderProfile(model=settings.embedder)})
     check_files(profile)
+    if profile.embedder.model in WEIGHT_PARTS:  # nearly every role needs it; a member's weights only its own
+        installed_folder(profile.embedder.model, settings.weights_dir)
     if requested_device(settings, profile) != "auto":
         available_device(requested_device(settings, profile))
     return profile

@@ -14,7 +14,14 @@ from pathlib import Path
 from infra.profiles.loading import Profile, bases_of
 from infra.profiles.members import PACKAGED_DATA
 from models.backends.sentence.four_bit_encoder import convert_four_bit_file
-from models.backends.weight_parts import MULTILINGUAL, WEIGHT_PARTS, WeightParts, converted_folder, is_installed
+from models.backends.weight_parts import (
+    MULTILINGUAL,
+    WEIGHT_PARTS,
+    WeightParts,
+    converted_folder,
+    installed_folder,
+    is_installed,
+)
 from models.backends.weights import convert_gguf, convert_parts
 from models.errors import SettingError, UnavailableError
 
@@ -34,6 +41,16 @@ def weights_of(profile: Profile) -> list[str]:
 def missing_weights(profile: Profile, cache: Path) -> list[str]:
     """Those that are not in the folder of weights yet."""
     return [name for name in weights_of(profile) if not is_installed(name, cache)]
+
+
+def refuse_missing_weights(profile: Profile, cache: Path) -> None:
+    """See that all weights that a profile uses are there, before processes are started that need them.
+
+    Raises:
+        SettingError: If they were not brought yet, with the command that does.
+    """
+    for name in missing_weights(profile, cache):
+        installed_folder(name, cache)
 
 
 def bring_weights(names: Sequence[str], cache: Path, progress: Progress) -> None:

@@ -63,5 +63,5 @@ def test_texts_that_are_mostly_not_english_name_the_model_that_knows_them(tmp_pa
 def test_english_texts_and_a_model_of_ones_own_are_left_as_they_are(tmp_path):
     assert language_line(load_profile("tiny"), segments(GERMAN, ENGLISH), tmp_path) is None
     assert language_line(load_profile("tiny"), [], tmp_path) is None
-    settings = load_settings(profile="tiny", embedder="multilingual-e5-small")
+    settings = load_settings(profile="tiny", embedder="mine/model")
     assert language_line(checked_profile(settings), segments(GERMAN), tmp_path) is None

@@ -198,5 +198,13 @@ def test_the_texts_that_vectors_are_seen_from_stay_the_same():
 
 
 def test_the_settings_sentence_model_takes_the_place_of_the_profiles():
-    for embedder, expected in ((None, "all-MiniLM-L6-v2"), (MULTILINGUAL, MULTILINGUAL)):
+    for embedder, expected in ((None, "all-MiniLM-L6-v2"), ("mine/model", "mine/model")):
         assert checked_profile(load_settings(profile="tiny", embedder=embedder)).embedder.model == expected
+
+
+def test_a_profile_whose_weights_were_not_brought_is_refused_before_anything_starts(tmp_path):
+    with pytest.raises(SettingError, match="bring them with `qualstream weights small`"):
+        bringing.refuse_missing_weights(load_profile("small"), tmp_path)
+    bringing.refuse_missing_weights(load_profile("tiny"), tmp_path)
+    with pytest.raises(SettingError, match="bring them with `qualstream weights multilingual-e5-small`"):
+        checked_profile(load_settings(profile="tiny", embedder=MULTILINGUAL, data_dir=tmp_path))
