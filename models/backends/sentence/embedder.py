@@ -18,7 +18,6 @@ from models.ports import Embeddings
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_MANY_WORDS = 100_000  # in a vocabulary: MiniLM has 30,522, e5 250,037
 _BATCH = 64  # texts in one pass, which memory bounds; vectors do not depend on it but for rounding
 
 
@@ -47,7 +46,6 @@ def load_body(name: str = "all-MiniLM-L6-v2", device: str = "cpu", cache: Path |
             f"no sentence model {name!r}: it is neither in a package ({', '.join(PACKAGED)}), nor a folder, nor on the "
             f"hub ({str(error).splitlines()[0]})"
         ) from error
-    _halve_words(model)
     model.model_card_data.model = None  # its way back keeps a dropped model, and each copy, until a full collection
     return model
 
@@ -61,14 +59,6 @@ def sentence_model_source(name: str, cache: Path | None = None) -> str:
     if name in PACKAGED:
         return str(packaged_path(name))
     return str(installed_folder(name, cache or Path())) if name in WEIGHT_PARTS else name
-
-
-def _halve_words(model: "SentenceTransformer") -> None:
-    """Keep the directions of very many words in half precision: they are most of a multilingual model's memory."""
-    for part in model.modules():
-        words = getattr(part, "word_embeddings", None)
-        if words is not None and words.num_embeddings > _MANY_WORDS:
-            words.half()
 
 
 class SentenceEmbedder:

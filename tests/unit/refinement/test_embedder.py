@@ -64,7 +64,7 @@ def test_a_body_on_the_disk_never_asks_the_hub(tmp_path: Path, monkeypatch: pyte
 
     def loaded(source: str, *, device: str, local_files_only: bool, model_kwargs: object) -> SimpleNamespace:
         local.append(local_files_only)
-        return SimpleNamespace(model_card_data=SimpleNamespace(model=source), modules=list)
+        return SimpleNamespace(model_card_data=SimpleNamespace(model=source))
 
     monkeypatch.setattr("sentence_transformers.SentenceTransformer", loaded)
     for name in (str(tmp_path), "all-MiniLM-L6-v2", "somebody/a-model"):
