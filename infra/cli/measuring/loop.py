@@ -52,6 +52,7 @@ def loop() -> None:
     show_default=True,
     help="Whether bodies are tuned, as in the stream.",
 )
+@click.option("--often", is_flag=True, help="Tune bodies as often as the stream does, which takes longer.")
 @click.option("--arm", "arms", multiple=True, type=click.Choice(PLAYED), default=PLAYED, help="Default: all.")
 @click.option(
     "--proposals",
@@ -71,7 +72,7 @@ def simulate_loop(data: Path, arms: Sequence[str], seeds: int, out: Path | None,
     coded = read_coded(data, Columns(options["text_column"], options["labels_column"]), options["codes"])
     course = LoopCourse(
         options["wrong"], options["certainty"], options["audit"], options["error_rate"], options["limit"],
-        options["shuffle"], tune=options["tune"],
+        options["shuffle"], tune=options["tune"], often=options["often"],
     )  # fmt: skip
     folder = ensure_data_dir(settings)
     out = out or folder / "loops" / coded.name

@@ -48,6 +48,8 @@ class LoopCourse:
     """Segments that are coded before people answer."""
     tune: bool = True
     """Whether the classifier's body is tuned, as in the stream; else heads alone are fitted."""
+    often: bool = False
+    """Whether it is tuned as often as in the stream, which takes longer; else after half more labels."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from schemas.ids import code_id, normalised_label, segment_id
 STUDY = "loop"
 _PERSON = "simulated"
 _LEAST_NEW, _PART_NEW = 25, 8  # a head is taught anew after so many labels, or an eighth more
-_TUNED_FROM, _TUNED_GROWTH = 75, 1.5  # a body is tuned from so many labels on, and anew after half more
+_TUNED_FROM, _TUNED_GROWTH = 75, 1.5  # a body is tuned from so many labels on, and anew after half more, or more often
 _LONGEST = 60  # characters of a label: the codebook's own bound
 
 
@@ -112,7 +112,7 @@ class LoopSystem:
         self._nearest = NearestLabel(embedder)
         self._precedents = Precedents(embedder) if precedents else None
         self._releases: dict[str, _Serving] = {}
-        self._trainer = _LoopTrainer(factory, precedents)
+        self._trainer = _LoopTrainer(factory, precedents, often=course.often)
         coder: Coder = ReplayedMembers(said, self._nearest) if said else self._nearest
         self._router = Router(self._rules, ReleaseRegistry(lambda release: self._releases[release.version].predictions))
         self._classifiers = Classifiers(ReleaseRegistry(lambda release: self._releases[release.version].classifier))
@@ -221,6 +221,8 @@ class _LoopTrainer:
     factory: ClassifierFactory
     precedents: bool = True
     settings: TrainerSettings = field(default_factory=TrainerSettings)
+    often: bool = False
+    """Whether bodies are tuned as often as in the stream."""
 
     def __post_init__(self) -> None:
         self._latest, self._codebook = LatestAnnotations(), Codebook()
@@ -247,12 +249,18 @@ class _LoopTrainer:
 
     def _candidates(self, data: TrainingSet) -> Iterator[Candidate]:
         """A tuned body where it is due; where that may not serve, a head on the body that does."""
-        if self.factory.tunes and len(data.rows) >= max(_TUNED_FROM, _TUNED_GROWTH * self._tuned):
+        if self.factory.tunes and len(data.rows) >= max(_TUNED_FROM, self._tuned_anew()):
             self._tuned = len(data.rows)
             yield teach_tuned(self.factory, data)
         serves = self._champion
         body = self.factory.base if serves is None else serves.classifier.body
         yield teach_head(self.factory, body, data, {} if serves is None else serves.seen_by_body(self._codebook))
+
+    def _tuned_anew(self) -> float:
+        """From how many labels on a body is tuned again."""
+        if self.often:
+            return self._tuned + max(_LEAST_NEW, self._tuned // _PART_NEW)
+        return _TUNED_GROWTH * self._tuned
 
     def _release(self, candidate: Candidate, last: Annotation) -> ModelRelease:
         self._count += 1

@@ -80,6 +80,10 @@ def test_bodies_are_tuned_on_all_labels_and_anew_after_half_more_unless_the_cour
     assert len(tunings) % 4 == 0  # one on all labels, and three to know them out of fold
     assert len(whole) == 1
     assert run.wrong.sum() <= 0.1 * run.spared.sum()
+    seldom = len(tunings)
+    tunings.clear()
+    tuple(play(texts, replace(COURSE, audit=0.5, often=True), [0], ["whole"], factory, tmp_path / "runs.jsonl"))
+    assert len(tunings) > seldom
     tunings.clear()
     (heads,) = play(texts, replace(COURSE, tune=False), [0], ["whole"], factory, tmp_path / "runs.jsonl")
     assert tunings == []
