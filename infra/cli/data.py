@@ -40,7 +40,7 @@ from infra.masking.intake import Masking, MaskingBeside, MaskingTally
 from infra.profiles.loading import checked_profile
 from infra.settings import Settings
 from infra.storage.store import SetAside, Store
-from infra.storage.studies import studies
+from infra.storage.studies import check_study, studies
 from infra.weights.advice import language_line, profile_line
 from models.codebook.codebook import Codebook
 from models.errors import InputError
@@ -295,6 +295,8 @@ def list_letters(study: str | None, as_json: bool) -> None:
     """List dead letters, newest first."""
     settings = read_settings()
     with opened_store(settings) as store:
+        if study is not None:
+            check_study(store.database, study)
         for kept in store.dead_letters(study=study):
             letter = kept.letter
             if as_json:
@@ -351,6 +353,8 @@ def reopen(study: str | None, everything: bool, minutes: float) -> None:
     """
     settings = read_settings(needs_folder=True, study=study)
     with opened_store(settings) as store:
+        if not everything:
+            check_study(store.database, settings.study)
         before = datetime.now(UTC) - timedelta(minutes=minutes)
         count = store.reopen(None if everything else settings.study, before)
     click.echo(f"{count} segments are published again", err=True)

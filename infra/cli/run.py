@@ -130,11 +130,14 @@ def check(study: str | None, as_json: bool) -> None:
     Reads the read model, and the topics whole where the brokers answer. Segments that are under way count as open.
     """
     from infra.factory.stores import opened_store
+    from infra.storage.studies import check_study
     from infra.telemetry.invariant_check import check as count
     from infra.telemetry.invariant_check import show
 
     settings = read_settings()
     with opened_store(settings) as store:
+        if study is not None:
+            check_study(store.database, study)
         findings = count(settings, store, study)
     if findings.unread:
         click.echo(f"the topics were not read: {findings.unread}", err=True)

@@ -13,6 +13,7 @@ from infra.annotation.agreement import CONVENTION, StudyAgreement, study_agreeme
 from infra.annotation.part_agreement import OVERLAP_RULES, PartAgreement, compared, part_agreement
 from infra.cli.options import JSON_OBJECT, STUDY, output_console, read_settings
 from infra.factory.stores import opened_store
+from infra.storage.studies import check_study
 from models.evaluation.figure import Figure
 
 _MEASURES = ("precision", "recall", "f1")
@@ -28,6 +29,7 @@ def agreement(study: str | None, with_models: bool, as_json: bool) -> None:
     """Measure how well coders agree beyond chance: over all codes, per pair and per code, and on marked parts."""
     settings = read_settings(study=study)
     with opened_store(settings) as store:
+        check_study(store.database, settings.study)
         report = study_agreement(store.database, settings.study, with_models=with_models)
         parts = part_agreement(store.database, settings.study, with_models=with_models)
     if as_json:

@@ -8,6 +8,7 @@ import pytest
 from infra import cli
 from infra.settings import load_settings
 from infra.storage.store import open_store
+from tests.unit.builders import segment
 from tests.unit.evaluation.test_invariants import Ledger
 
 
@@ -52,5 +53,5 @@ def test_a_fault_exits_with_1_and_its_segment_is_named_to_programs_too(checked):
 def test_a_fault_of_another_study_does_not_count(checked):
     ledger = Ledger()
     ledger.requests.pop(0)
-    _, status = checked(ledger.records, "--study", "interviews")
+    _, status = checked([*ledger.records, segment(study="interviews")], "--study", "interviews")
     assert status == 0
