@@ -5,14 +5,12 @@ never do, are learnt. Measured on the multi-label set of game reviews, on the sa
 """
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score, jaccard_score
 from sklearn.multiclass import OneVsRestClassifier
@@ -20,6 +18,7 @@ from sklearn.multioutput import ClassifierChain
 
 from benchmarks.open_sets import FOLDER
 from benchmarks.pages.layout import Report, options, publish
+from infra.experiments.active_learning.results import interval
 from infra.vectors.embedding_cache import CachedEmbedder
 from models.backends.sentence.embedder import SentenceEmbedder
 from models.backends.sentence.heads import STRENGTH, LogisticHead
@@ -112,9 +111,8 @@ def measured(seeds: int) -> dict[tuple[int, str, str], list[float]]:
 
 def difference(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
     """The mean of paired differences with its 95% interval by Student's t."""
-    gaps = np.asarray(first) - np.asarray(second)
-    half = float(student.ppf(0.975, len(gaps) - 1)) * float(gaps.std(ddof=1)) / math.sqrt(len(gaps))
-    return float(gaps.mean()), float(gaps.mean()) - half, float(gaps.mean()) + half
+    gap = interval([a - b for a, b in zip(first, second, strict=True)])
+    return gap.mean, gap.low, gap.high
 
 
 def report(figures: dict[tuple[int, str, str], list[float]], seeds: int) -> Report:

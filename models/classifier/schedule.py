@@ -31,6 +31,11 @@ class Tuned:
     """The labels' digest, see ``models.classifier.training_set``."""
 
 
+def labels_due(schedule: Schedule, before: int) -> int:
+    """From how many labels on a tuning is due after one on so many."""
+    return before + max(schedule.every_labels, before // _PART_NEW)
+
+
 def labels_left(schedule: Schedule, labels: int, last: Tuned | None) -> int:
     """How many more labels make a tuning due, 0 where there are enough; labels that went count as new ones do.
 
@@ -40,7 +45,7 @@ def labels_left(schedule: Schedule, labels: int, last: Tuned | None) -> int:
         last: What the last tuning had; none where there was none.
     """
     before = last.labels if last else 0
-    return max(0, max(schedule.every_labels, before // _PART_NEW) - abs(labels - before))
+    return max(0, labels_due(schedule, before) - before - abs(labels - before))
 
 
 def tuned_by_time(schedule: Schedule, last: Tuned) -> datetime:

@@ -13,6 +13,7 @@ from models.annotation.human_decision import LatestAnnotations
 from models.classifier.predictions import Classifiers, OutOfFoldPredictions, StudyClassifier
 from models.classifier.redecision import redecide
 from models.classifier.registry import CLASSIFIERS, ReleaseRegistry
+from models.classifier.schedule import labels_due
 from models.classifier.training_set import TrainingSet, training_set
 from models.codebook.codebook import Codebook
 from models.fakes import HandClock, MemoryCodeIndex
@@ -28,7 +29,6 @@ from schemas.ids import code_id, normalised_label, segment_id
 
 STUDY = "loop"
 _PERSON = "simulated"
-_LEAST_NEW, _PART_NEW = 25, 8  # a head is taught anew after so many labels, or an eighth more
 _TUNED_FROM, _TUNED_GROWTH = 75, 1.5  # a body is tuned from so many labels on, and anew after half more, or more often
 _LONGEST = 60  # characters of a label: the codebook's own bound
 
@@ -232,7 +232,7 @@ class _LoopTrainer:
     def hear(self, words: Sequence[Annotation]) -> ModelRelease | None:
         """Take labels in; a release where a head that was taught them may serve."""
         self._heard += sum(self._latest.add(word) for word in words)
-        if self._heard - self._tried < max(_LEAST_NEW, self._tried // _PART_NEW):
+        if self._heard < labels_due(self.settings.schedule, self._tried):
             return None
         self._tried = self._heard
         data = training_set(
@@ -259,7 +259,7 @@ class _LoopTrainer:
     def _tuned_anew(self) -> float:
         """From how many labels on a body is tuned again."""
         if self.often:
-            return self._tuned + max(_LEAST_NEW, self._tuned // _PART_NEW)
+            return labels_due(self.settings.schedule, self._tuned)
         return _TUNED_GROWTH * self._tuned
 
     def _release(self, candidate: Candidate, last: Annotation) -> ModelRelease:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,20 +157,17 @@ def convert_four_bit_file(path: Path, out: Path, centre_texts: Sequence[str]) ->
     from sentence_transformers.sentence_transformer import modules
 
     held = read_four_bit_file(path)
-    plain = out / "plain"
-    _encoder(held).save_pretrained(plain)
-    _save_tokenizer(held, plain)
-    width = held.config["hidden_size"]
-    encoder = modules.Transformer(str(plain), max_seq_length=held.config["max_position_embeddings"])
-    parts = [encoder, modules.Pooling(width, "mean"), modules.Normalize()]
-    body = SentenceTransformer(modules=parts, device="cpu")
-    centre = body.encode(list(centre_texts), convert_to_numpy=True, show_progress_bar=False).mean(axis=0)
-    SentenceTransformer(modules=[*parts, _without(centre), modules.Normalize()], device="cpu").save_pretrained(
-        str(out), create_model_card=False
-    )
-    for file in plain.iterdir():
-        file.unlink()
-    plain.rmdir()
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out) as plain:
+        _encoder(held).save_pretrained(plain)
+        _save_tokenizer(held, plain)
+        encoder = modules.Transformer(plain, max_seq_length=held.config["max_position_embeddings"])
+        parts = [encoder, modules.Pooling(held.config["hidden_size"], "mean"), modules.Normalize()]
+        body = SentenceTransformer(modules=parts, device="cpu")
+        centre = body.encode(list(centre_texts), convert_to_numpy=True, show_progress_bar=False).mean(axis=0)
+        SentenceTransformer(modules=[*parts, _without(centre), modules.Normalize()], device="cpu").save_pretrained(
+            str(out), create_model_card=False
+        )
 
 
 def _encoder(held: FourBitFile) -> "BertModel":
@@ -193,7 +191,7 @@ def _encoder(held: FourBitFile) -> "BertModel":
     return model.eval()
 
 
-def _save_tokenizer(held: FourBitFile, folder: Path) -> None:
+def _save_tokenizer(held: FourBitFile, folder: str) -> None:
     from transformers import PreTrainedTokenizerFast
 
     special = {f"{name}_token": held.pieces[number][0] for name, number in held.special_ids.items()}

@@ -61,13 +61,12 @@ def test_people_are_asked_and_the_requests_wait_for_the_broker(store, tmp_path):
         ["codebook", "export"],
         ["dead-letters", "list"],
         ["export"],
-        ["learn", "status"],
         ["reopen"],
     ],
     ids=" ".join,
 )
 def test_an_unknown_study_is_an_error_that_names_those_there_are(store, tmp_path, command):
-    with pytest.raises(InputError, match=r"no study 'none' in .*app"):
+    with pytest.raises(InputError, match=r"no study 'none' in .*; those that there are: app"):
         CliRunner(env={"QUALSTREAM_DATA_DIR": str(tmp_path)}).invoke(
             cli, [*command, "--study", "none"], catch_exceptions=False
         )
