@@ -313,5 +313,6 @@ def test_the_command_prints_the_same(site, some, monkeypatch):
         assert wanted in plain.output
     as_json = CliRunner().invoke(agreement, ["--study", STUDY, "--json"])
     assert json.loads(as_json.output) == visit(site, "viewer").get(f"{PAGE}/figures.json").json()
+    site.store.record([StudyRules(study="nothing", author="ana", at=AT)])
     empty = CliRunner().invoke(agreement, ["--study", "nothing", "--models"])
     assert "nobody has coded a segment yet" in empty.output
